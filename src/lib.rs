@@ -1,6 +1,55 @@
-//! act-claude.
+//! Starts Claude Code under the Agent Control Tower (ACT) alias of the current directory.
+//!
+//! Data flows one way: the command line ([`cli`]) and the configuration ([`config`]) give the alias of the
+//! directory ([`resolve`]); with what is known of Claude Code ([`claude`]) that gives a plan ([`plan`]), which
+//! [`run`] carries out with [`launch`]; [`report`] says how it went. The commands under [`act`] stand beside it.
 
-/// Runs the program.
-pub fn run() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub mod act;
+pub mod claude;
+pub mod cli;
+pub mod config;
+pub mod environment;
+pub mod json;
+pub mod launch;
+pub mod nearest;
+pub mod plan;
+pub mod report;
+pub mod resolve;
+mod run;
+pub mod state;
+pub mod token;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use cli::Invocation;
+use environment::Environment;
+
+/// Exit status for a command line that can't be meant (sysexits' EX_USAGE).
+pub const USAGE: u8 = 64;
+/// Exit status where telemetry is required and can't be had (sysexits' EX_CONFIG).
+pub const CONFIGURATION: u8 = 78;
+
+/// The program: parse, run, exit status.
+pub fn run() -> ExitCode {
+    let environment = Environment::capture();
+    let args = std::env::args_os().skip(1).collect();
+    match cli::parse(args, claude::locate::is_executable) {
+        Ok(Invocation::Act(args)) => act::run(&args, &environment),
+        Ok(Invocation::Launcher { claude, args }) => run::launcher(&claude, &args, environment),
+        Ok(Invocation::Run { flags, args }) => run::run(&flags, &args, environment),
+        Err(error) => {
+            report::fatal(&error.to_string());
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// A path as one word of a shell command, quoted only where it must be.
+pub(crate) fn shell_word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c)) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }

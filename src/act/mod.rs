@@ -1,0 +1,75 @@
+//! The commands under `act-claude act`: one file each.
+
+mod aliases;
+mod which;
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::environment::Environment;
+
+/// `act-claude act`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "act-claude act",
+    bin_name = "act-claude act",
+    version,
+    about = "Claude Code under Agent Control Tower: what act-claude itself can do",
+    after_help = "\
+Starting claude: act-claude [FLAGS] [claude's own arguments] [FLAGS]
+  --alias NAME    use this alias for this run                (also ACT_CLAUDE_ALIAS)
+  --verify        debug mode, follow the log, and a verdict that also sets the exit status
+  --direct        the documented variables, no relay
+  --no-act        just claude                                (also ACT_CLAUDE=off)
+  --report WHEN   auto | always | never | json               (also ACT_CLAUDE_REPORT)
+
+Everything else is claude's: act-claude --help shows claude's help."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The alias for this directory, and why
+    Which(which::Args),
+    /// The configured aliases, and which directories use them
+    Aliases(aliases::Args),
+}
+
+/// Runs one command.
+pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
+    let line = std::iter::once(OsString::from("act-claude act")).chain(args.iter().cloned());
+    let cli = match Cli::try_parse_from(line) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { crate::USAGE } else { 0 });
+        }
+    };
+    match cli.command {
+        Command::Which(args) => which::run(&args, environment),
+        Command::Aliases(args) => aliases::run(&args, environment),
+    }
+}
+
+/// Our own answer to `--help` and `--version`, for where there is no claude to give its own.
+pub fn answer(flag: &OsStr) -> bool {
+    let flag = if flag == "--version" || flag == "-v" { "--version" } else { "--help" };
+    Cli::try_parse_from(["act-claude act", flag]).is_err_and(|error| error.print().is_ok())
+}
+
+/// Prints to standard output; a reader that has gone is no error.
+pub(crate) fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            crate::report::fatal(&format!("cannot write: {}", crate::config::plain(&error)));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}

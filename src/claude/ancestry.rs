@@ -1,0 +1,66 @@
+//! Who started us, as far as a loop of scripts needs to be recognised (promise A21).
+
+use std::path::Path;
+
+use super::locate::is_ourselves;
+
+/// A process on the way up.
+struct Ancestor {
+    parent: i32,
+    executable: std::path::PathBuf,
+    arguments: Vec<u8>,
+}
+
+/// More launches of act-claude than this on top of each other are no nesting of sessions any more.
+const DEEPEST: usize = 16;
+
+/// Whether act-claude started `script`, and that started us, with nothing else in between. A session nested
+/// in claude's own Bash tool has claude and a shell in between.
+pub fn started_by(script: &Path) -> bool {
+    let name = script.as_os_str().as_encoded_bytes();
+    let mut pid = nix::unistd::getppid().as_raw();
+    let mut only_the_script = true;
+    let mut launches = 0;
+    while let Some(ancestor) = look(pid) {
+        if is_ourselves(&ancestor.executable) {
+            launches += 1;
+            if only_the_script || launches > DEEPEST {
+                return true;
+            }
+        } else {
+            let runs_script = ancestor.arguments.windows(name.len()).any(|window| window == name);
+            only_the_script &= runs_script;
+        }
+        if ancestor.parent <= 1 {
+            return false;
+        }
+        pid = ancestor.parent;
+    }
+    false
+}
+
+#[cfg(target_os = "linux")]
+fn look(pid: i32) -> Option<Ancestor> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may itself hold anything: count from its end.
+    let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(Ancestor {
+        parent,
+        executable: format!("/proc/{pid}/exe").into(),
+        arguments: std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default(),
+    })
+}
+
+/// Without /proc, `ps` tells the same.
+#[cfg(not(target_os = "linux"))]
+fn look(pid: i32) -> Option<Ancestor> {
+    let field = |name: &str| {
+        let output = std::process::Command::new("/bin/ps").args(["-o", name, "-p", &pid.to_string()]).output().ok()?;
+        String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    };
+    Some(Ancestor {
+        parent: field("ppid=")?.parse().ok()?,
+        executable: field("comm=")?.into(),
+        arguments: field("args=")?.into_bytes(),
+    })
+}

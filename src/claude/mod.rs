@@ -1,0 +1,8 @@
+//! What act-claude knows of Claude Code: where it is, which settings it reads, which variables it heeds.
+//! The observations behind it are in docs/observed-claude.md.
+
+pub mod ancestry;
+pub mod consent;
+pub mod locate;
+pub mod settings;
+pub mod variables;

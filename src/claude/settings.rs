@@ -1,0 +1,177 @@
+//! Claude Code's settings layers, as far as they decide about telemetry. Read only, never written.
+//!
+//! Observed order, strongest first: managed, `--settings`, local, project, user, the environment
+//! (docs/observed-claude.md). An invalid file counts for nothing, as it does for claude.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::environment::Environment;
+
+/// Where settings come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The company's, in the system.
+    Managed,
+    /// `--settings` on claude's command line.
+    Argument,
+    /// `.claude/settings.local.json`
+    Local,
+    /// `.claude/settings.json`
+    Project,
+    /// The user's.
+    User,
+}
+
+/// One layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Which.
+    pub kind: Kind,
+    /// The file, or `--settings`.
+    pub path: PathBuf,
+    /// Its `env`, values as text.
+    pub env: Vec<(String, String)>,
+    /// `otelHeadersHelper`, where it names one.
+    pub headers_helper: Option<String>,
+    /// `processWrapper`, where it names one.
+    pub process_wrapper: Option<String>,
+}
+
+impl Layer {
+    /// The value its `env` gives `name`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.env.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// How to name a key of it.
+    pub fn key(&self, name: &str) -> String {
+        format!("env.{name} in {}", self.path.display())
+    }
+}
+
+/// The directory of managed settings.
+pub const MANAGED_DIRECTORY: &str =
+    if cfg!(target_os = "macos") { "/Library/Application Support/ClaudeCode" } else { "/etc/claude-code" };
+
+/// A file larger than this is not read.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// Reads all layers that bear on telemetry, strongest first.
+pub fn read(directory: &Path, args: &[OsString], environment: &Environment) -> Vec<Layer> {
+    let mut layers = Vec::new();
+    let managed = Path::new(MANAGED_DIRECTORY);
+    let mut drop_ins: Vec<PathBuf> = std::fs::read_dir(managed.join("managed-settings.d"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    // Drop-ins are merged over the base file in the order of their names.
+    drop_ins.sort();
+    layers.extend(drop_ins.into_iter().rev().filter_map(|path| file(Kind::Managed, path)));
+    layers.extend(file(Kind::Managed, managed.join("managed-settings.json")));
+    layers.extend(argument(args, directory));
+    layers.extend(file(Kind::Local, directory.join(".claude/settings.local.json")));
+    layers.extend(file(Kind::Project, directory.join(".claude/settings.json")));
+    if let Some(user) = user_directory(environment) {
+        layers.extend(file(Kind::User, user.join("settings.json")));
+    }
+    layers
+}
+
+/// Where the user's own settings are.
+pub fn user_directory(environment: &Environment) -> Option<PathBuf> {
+    match environment.get("CLAUDE_CONFIG_DIR") {
+        Some(directory) if !directory.is_empty() => Some(PathBuf::from(directory)),
+        _ => Some(environment.home()?.join(".claude")),
+    }
+}
+
+/// The value of the last `--settings X` or `--settings=X`, which is the one that counts.
+pub fn argument_value(args: &[OsString]) -> Option<&OsStr> {
+    use std::os::unix::ffi::OsStrExt;
+    let own = args.iter().position(|arg| arg == "--").map_or(args, |end| &args[..end]);
+    let separate = |index: usize| (own[index] == "--settings").then(|| own.get(index + 1)).flatten();
+    (0..own.len()).rev().find_map(|index| {
+        let joined = own[index].as_bytes().strip_prefix(b"--settings=").map(OsStr::from_bytes);
+        joined.or_else(|| separate(index).map(OsString::as_os_str))
+    })
+}
+
+fn argument(args: &[OsString], directory: &Path) -> Option<Layer> {
+    let value = argument_value(args)?;
+    let text = match value.to_str() {
+        Some(json) if json.trim_start().starts_with('{') => json.to_owned(),
+        _ => read_bounded(&directory.join(value))?,
+    };
+    parse(Kind::Argument, PathBuf::from("--settings"), &text)
+}
+
+fn file(kind: Kind, path: PathBuf) -> Option<Layer> {
+    let text = read_bounded(&path)?;
+    parse(kind, path, &text)
+}
+
+fn read_bounded(path: &Path) -> Option<String> {
+    let metadata = std::fs::metadata(path).ok()?;
+    (metadata.is_file() && metadata.len() <= LARGEST).then(|| std::fs::read_to_string(path).ok()).flatten()
+}
+
+/// Reads what bears on telemetry (pure). Most settings files hold none of it and are not parsed at all.
+fn parse(kind: Kind, path: PathBuf, text: &str) -> Option<Layer> {
+    const WORDS: [&str; 4] = ["OTEL_", "CLAUDE_CODE_", "otelHeadersHelper", "processWrapper"];
+    if !WORDS.iter().any(|word| text.contains(word)) {
+        return None;
+    }
+    let value: Value = serde_json::from_str(text).ok()?;
+    let word = |key: &str| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    let env = value.get("env").and_then(Value::as_object).into_iter().flatten();
+    Some(Layer {
+        kind,
+        path,
+        env: env
+            .filter_map(|(name, value)| {
+                let text = match value {
+                    Value::String(text) => text.clone(),
+                    Value::Number(_) | Value::Bool(_) => value.to_string(),
+                    _ => return None,
+                };
+                Some((name.clone(), text))
+            })
+            .collect(),
+        headers_helper: word("otelHeadersHelper"),
+        process_wrapper: word("processWrapper"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_settings_argument_counts() {
+        let value = |line: &[&str]| {
+            let args: Vec<OsString> = line.iter().map(OsString::from).collect();
+            argument_value(&args).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(value(&["-p", "x"]), None);
+        assert_eq!(value(&["--settings", "a", "-p", "--settings=b"]).as_deref(), Some("b"));
+        assert_eq!(value(&["--settings=b", "--settings", "a"]).as_deref(), Some("a"));
+        assert_eq!(value(&["-p", "--", "--settings", "a"]), None);
+        assert_eq!(value(&["--settings"]), None);
+    }
+
+    #[test]
+    fn layers_hold_what_bears_on_telemetry() {
+        let layer = |text| parse(Kind::User, "s".into(), text);
+        assert_eq!(layer(r#"{"model": "x"}"#), None);
+        assert_eq!(layer(r#"{"env": {"OTEL_X": "1",}}"#), None, "an invalid file counts for nothing");
+        let layer = layer(r#"{"env": {"OTEL_X": 5, "A": "b"}, "otelHeadersHelper": ""}"#).unwrap();
+        assert_eq!(layer.get("OTEL_X"), Some("5"));
+        assert_eq!(layer.headers_helper, None);
+        assert_eq!(layer.key("OTEL_X"), "env.OTEL_X in s");
+    }
+}

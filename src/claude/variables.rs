@@ -1,0 +1,261 @@
+//! The variables claude gets (pure).
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Account, Alias};
+use crate::environment::Environment;
+
+/// Holds what the user had in the variables the relay mode sets.
+pub const ORIGINALS: &str = "ACT_CLAUDE_ORIG";
+
+/// Claude's switch.
+pub const ENABLE: &str = "CLAUDE_CODE_ENABLE_TELEMETRY";
+/// The metrics endpoint.
+pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
+/// Resource attributes of every signal.
+pub const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+/// Which program starts background agents.
+pub const WRAPPER: &str = "CLAUDE_CODE_PROCESS_WRAPPER";
+
+/// Gives `environment` the eight documented variables, exactly (direct delivery). `authorization` is the
+/// header's value.
+pub fn set_direct(
+    environment: &mut Environment,
+    account: &Account,
+    alias: &Alias,
+    attributes: &[(String, String)],
+    authorization: &str,
+    interval_ms: u64,
+) {
+    let attributes = attribute_list(environment, attributes);
+    let headers = format!("Authorization={authorization},X-Alias-Id={},Origin=https://claude.ai", alias.id);
+    for (name, value) in [
+        (ENABLE, "1"),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        (ENDPOINT, &account.endpoint),
+        ("OTEL_EXPORTER_OTLP_HEADERS", &headers),
+        (ATTRIBUTES, &attributes),
+        ("OTEL_METRIC_EXPORT_INTERVAL", &interval_ms.to_string()),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+    ] {
+        environment.set(name, value);
+    }
+    // A signal-specific name the user had would beat a documented one.
+    if environment.get("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL").is_some() {
+        environment.set("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json");
+    }
+    environment.remove("ACT_CLAUDE_ALIAS");
+}
+
+/// What relay mode sets.
+#[derive(Debug)]
+pub struct Relayed<'a> {
+    /// The relay's loopback URL.
+    pub endpoint: &'a str,
+    /// The alias's attributes.
+    pub attributes: &'a [(String, String)],
+    /// Milliseconds between exports.
+    pub interval_ms: u64,
+    /// This program's path, where it is to start background agents.
+    pub wrapper: Option<&'a OsStr>,
+    /// The variable that held the token, where it came from one.
+    pub token_variable: Option<&'a str>,
+    /// `--verify`
+    pub debug: bool,
+}
+
+/// Gives `environment` the variables of relay mode, and notes what was there before.
+pub fn set_relayed(environment: &mut Environment, relayed: &Relayed<'_>) {
+    let exporter = exporters(environment.get("OTEL_METRICS_EXPORTER"));
+    let attributes = attribute_list(environment, relayed.attributes);
+    let interval = relayed.interval_ms.to_string();
+    let mut originals = Originals::default();
+    let mut put = |environment: &mut Environment, name: &str, value: Option<&OsStr>| {
+        originals.note(name, environment.get(name), value);
+        environment.put(name, value);
+    };
+    for (name, value) in [
+        (ENABLE, "1"),
+        ("OTEL_METRICS_EXPORTER", &exporter),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
+        (ENDPOINT, relayed.endpoint),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", &interval),
+        (ATTRIBUTES, &attributes),
+    ] {
+        put(environment, name, Some(OsStr::new(value)));
+    }
+    if let Some(wrapper) = relayed.wrapper {
+        put(environment, WRAPPER, Some(wrapper));
+    }
+    if relayed.debug {
+        put(environment, "OTEL_LOG_LEVEL", Some(OsStr::new("debug")));
+    }
+    environment.remove("ACT_CLAUDE_ALIAS");
+    if let Some(name) = relayed.token_variable {
+        environment.remove(name);
+    }
+    environment.set(ORIGINALS, originals.to_json());
+}
+
+/// Puts back what [`ORIGINALS`] holds, where the variable is as it was set, or gone: claude's Bash tool
+/// removes some. What was changed since counts as the user's.
+pub fn restore_originals(environment: &mut Environment) {
+    let Some(text) = environment.text(ORIGINALS) else {
+        return;
+    };
+    let originals = serde_json::from_str::<Originals>(text).unwrap_or_default();
+    environment.remove(ORIGINALS);
+    for (name, original) in originals.0 {
+        let current = environment.get(&name);
+        if current.is_none() || current.map(fingerprint) == Some(original.set) {
+            let was = original.was.map(Bytes::into_os_string);
+            environment.put(&name, was.as_deref());
+        }
+    }
+}
+
+/// Names of the variables that relay mode may set.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Originals(BTreeMap<String, Original>);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Original {
+    /// What the user had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    was: Option<Bytes>,
+    /// Tells what we set from what was set since.
+    set: u64,
+}
+
+/// A value: text, or bytes where it is no text.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Bytes {
+    Text(String),
+    Raw(Vec<u8>),
+}
+
+impl Bytes {
+    fn new(value: &OsStr) -> Self {
+        match value.to_str() {
+            Some(text) => Self::Text(text.to_owned()),
+            None => Self::Raw(value.as_bytes().to_vec()),
+        }
+    }
+
+    fn into_os_string(self) -> std::ffi::OsString {
+        use std::os::unix::ffi::OsStringExt;
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Raw(bytes) => std::ffi::OsString::from_vec(bytes),
+        }
+    }
+}
+
+impl Originals {
+    fn note(&mut self, name: &str, was: Option<&OsStr>, set: Option<&OsStr>) {
+        let set = set.map(fingerprint).unwrap_or_default();
+        self.0.insert(name.to_owned(), Original { was: was.map(Bytes::new), set });
+    }
+
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// FNV-1a: the same in every build, unlike the standard library's hasher.
+fn fingerprint(value: &OsStr) -> u64 {
+    value
+        .as_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// `otlp`, and what else the user had.
+fn exporters(own: Option<&OsStr>) -> String {
+    let own = own.and_then(OsStr::to_str).unwrap_or("");
+    let others = own.split(',').map(str::trim).filter(|name| !["", "otlp", "none"].contains(name));
+    std::iter::once("otlp").chain(others).collect::<Vec<_>>().join(",")
+}
+
+/// The user's own attributes, then ours; on the same name ours count.
+fn attribute_list(environment: &Environment, ours: &[(String, String)]) -> String {
+    let own = environment.get(ATTRIBUTES).and_then(OsStr::to_str).unwrap_or("");
+    let is_ours = |item: &str| {
+        let name = item.split('=').next().unwrap_or("").trim();
+        ours.iter().any(|(ours, _)| ours == name)
+    };
+    let own = own.split(',').filter(|item| !item.trim().is_empty() && !is_ours(item)).map(str::to_owned);
+    let ours = ours.iter().map(|(name, value)| format!("{name}={}", encode(value)));
+    own.chain(ours).collect::<Vec<_>>().join(",")
+}
+
+/// Percent-encodes what would end a value; claude decodes it (observed on both clients).
+fn encode(value: &str) -> String {
+    let mut encoded = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '!'..='~' if !matches!(c, '%' | ',' | ';' | '=' | '"' | '\\') => encoded.push(c),
+            _ => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    encoded.push_str(&format!("%{byte:02X}"));
+                }
+            }
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().copied().collect()
+    }
+
+    fn relayed(environment: &mut Environment) {
+        let attributes = [("providerType".to_owned(), "P Q".to_owned())];
+        let relayed = Relayed {
+            endpoint: "http://127.0.0.1:1/s/v1/metrics",
+            attributes: &attributes,
+            interval_ms: 5000,
+            wrapper: None,
+            token_variable: Some("TOKEN"),
+            debug: false,
+        };
+        set_relayed(environment, &relayed);
+    }
+
+    #[test]
+    fn originals_come_back() {
+        let before = environment(&[
+            ("OTEL_METRICS_EXPORTER", "console,otlp"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "a=1,providerType=X"),
+            ("OTHER", "x"),
+        ]);
+        let mut inside = before.clone();
+        inside.set("TOKEN", "secret");
+        inside.set("ACT_CLAUDE_ALIAS", "x");
+        relayed(&mut inside);
+        assert_eq!(inside.get("OTEL_METRICS_EXPORTER").unwrap(), "otlp,console");
+        assert_eq!(inside.get("OTEL_RESOURCE_ATTRIBUTES").unwrap(), "a=1,providerType=P%20Q");
+        assert_eq!((inside.get("TOKEN"), inside.get("ACT_CLAUDE_ALIAS")), (None, None));
+        let mut after = inside.clone();
+        restore_originals(&mut after);
+        assert_eq!(after, before);
+        // What was removed on the way comes back; what was changed stays.
+        inside.remove("OTEL_METRICS_EXPORTER");
+        inside.set("OTEL_METRIC_EXPORT_INTERVAL", "777");
+        restore_originals(&mut inside);
+        assert_eq!(inside.get("OTEL_METRICS_EXPORTER").unwrap(), "console,otlp");
+        assert_eq!(inside.get("OTEL_METRIC_EXPORT_INTERVAL").unwrap(), "777");
+        assert_eq!(inside.get(ENDPOINT), None);
+    }
+}

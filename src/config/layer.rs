@@ -1,0 +1,307 @@
+//! Reads one configuration file: shape, types, names (pure but for the text it is given).
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cli::When;
+use crate::json::{Fault, Member, Node, Origin, Source};
+use crate::nearest::nearest;
+
+use super::values::{check_endpoint, check_text, check_word};
+use super::{Account, Alias, Config, Delivery, Located, Rule, TokenSource};
+
+const KEYS: [&str; 13] = [
+    "$schema",
+    "accounts",
+    "aliases",
+    "directories",
+    "default",
+    "claude",
+    "delivery",
+    "required",
+    "replace_endpoint",
+    "export_interval_ms",
+    "exit_wait_ms",
+    "report",
+    "redact",
+];
+
+/// Reads the text of `path`. What is faulty is left out of the configuration and named.
+pub fn read(path: &Path, bytes: Vec<u8>, home: Option<&Path>) -> (Config, Vec<Fault>) {
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let line =
+                error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+            let what = format!("line {} is not UTF-8", line + 1);
+            return (Config::default(), vec![Fault::new(Origin::file(path), what)]);
+        }
+    };
+    let source = Arc::new(Source { path: path.to_path_buf(), text });
+    let mut reader = Reader { home, config: Config::default(), faults: Vec::new() };
+    match source.root().and_then(|root| root.members("the configuration")) {
+        Ok(members) => members.iter().for_each(|member| reader.entry(member)),
+        Err(fault) => {
+            // What can't be read can't be used, but a company's "required" is not lifted by a comma too many.
+            if says_required(&source.text) {
+                reader.config.required = Some(Located { value: true, origin: Origin::file(path) });
+            }
+            reader.faults.push(fault);
+        }
+    }
+    (reader.config, reader.faults)
+}
+
+/// Whether a text that is no JSON holds `"required": true`.
+fn says_required(text: &str) -> bool {
+    text.split("\"required\"")
+        .skip(1)
+        .any(|rest| rest.trim_start().strip_prefix(':').is_some_and(|value| value.trim_start().starts_with("true")))
+}
+
+struct Reader<'h> {
+    home: Option<&'h Path>,
+    config: Config,
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn entry(&mut self, member: &Member<'_>) {
+        let node = member.value;
+        let config = &mut self.config;
+        let result = match member.key.as_ref() {
+            "$schema" => Ok(()),
+            "accounts" => return self.each(node, "accounts", Self::account),
+            "aliases" => return self.each(node, "aliases", Self::alias),
+            "directories" => return self.each(node, "directories", Self::directory),
+            "default" => node_or_null(node, "default").map(|value| config.default = located(node, value)),
+            "claude" => node.string("claude").and_then(|text| {
+                config.claude = located(node, absolute(node, &text, self.home)?);
+                Ok(())
+            }),
+            "delivery" => node.string("delivery").and_then(|text| {
+                let delivery = match text.as_str() {
+                    "relay" => Delivery::Relay,
+                    "direct" => Delivery::Direct,
+                    _ => return Err(one_of(node, "delivery", &text, &["relay", "direct"])),
+                };
+                config.delivery = located(node, delivery);
+                Ok(())
+            }),
+            "required" => node.boolean("required").map(|value| config.required = located(node, value)),
+            "replace_endpoint" => {
+                node.boolean("replace_endpoint").map(|value| config.replace_endpoint = located(node, value))
+            }
+            "export_interval_ms" => node
+                .integer("export_interval_ms", 100..=3_600_000)
+                .map(|value| config.export_interval_ms = located(node, value)),
+            "exit_wait_ms" => {
+                node.integer("exit_wait_ms", 0..=60_000).map(|value| config.exit_wait_ms = located(node, value))
+            }
+            "report" => node.string("report").and_then(|text| {
+                let when = When::parse(&text).ok_or_else(|| one_of(node, "report", &text, &When::NAMES))?;
+                config.report = located(node, when);
+                Ok(())
+            }),
+            "redact" => node.strings("redact").map(|value| config.redact = located(node, value)),
+            _ => Err(unknown_key(member, &KEYS)),
+        };
+        self.faults.extend(result.err());
+    }
+
+    fn each(&mut self, node: Node<'_>, name: &str, read: fn(&mut Self, &Member<'_>) -> Result<(), Fault>) {
+        match node.members(name) {
+            Ok(members) => {
+                for member in &members {
+                    let result = read(self, member);
+                    self.faults.extend(result.err());
+                }
+            }
+            Err(fault) => self.faults.push(fault),
+        }
+    }
+
+    fn account(&mut self, member: &Member<'_>) -> Result<(), Fault> {
+        let what = format!("account \"{}\"", member.key);
+        check_name(member)?;
+        let fields = Fields::of(member.value, &what, &["endpoint", "user", "token"])?;
+        let endpoint = fields.checked("endpoint", check_endpoint)?;
+        let user = fields.checked("user", |user| {
+            check_word(user)?;
+            if user.contains(':') { Err("holds ':'".to_owned()) } else { Ok(()) }
+        })?;
+        let token = self.token(fields.required("token")?)?;
+        let user = user.strip_prefix("BOOMI_TOKEN.").unwrap_or(&user).to_owned();
+        let account = Account { endpoint, user, token };
+        self.config
+            .accounts
+            .insert(member.key.clone().into_owned(), Located { value: account, origin: member.key_node.origin() });
+        Ok(())
+    }
+
+    fn token(&self, node: Node<'_>) -> Result<TokenSource, Fault> {
+        let members = node.members("token")?;
+        let [member] = &members[..] else {
+            return Err(node.fault("token must be one of {\"command\": […]}, {\"file\": \"…\"}, {\"env\": \"…\"}"));
+        };
+        match member.key.as_ref() {
+            "command" => {
+                let argv = member.value.strings("command")?;
+                if argv.first().is_none_or(String::is_empty) {
+                    return Err(member.value.fault("command is empty"));
+                }
+                if argv.iter().any(|arg| arg.contains('\0')) {
+                    return Err(member.value.fault("command holds a NUL character"));
+                }
+                Ok(TokenSource::Command(argv))
+            }
+            "file" => Ok(TokenSource::File(absolute(member.value, &member.value.string("file")?, self.home)?)),
+            "env" => {
+                let name = member.value.string("env")?;
+                if name.is_empty() || name.contains(['=', '\0']) {
+                    return Err(member.value.fault(format!("{name:?} is no name of an environment variable")));
+                }
+                Ok(TokenSource::Env(name))
+            }
+            _ => Err(unknown_key(member, &["command", "file", "env"])),
+        }
+    }
+
+    fn alias(&mut self, member: &Member<'_>) -> Result<(), Fault> {
+        let what = format!("alias \"{}\"", member.key);
+        check_name(member)?;
+        let fields = Fields::of(member.value, &what, &["account", "id", "provider_type", "attributes"])?;
+        let account = fields.required("account")?;
+        let alias = Alias {
+            account: account.string("account")?,
+            account_origin: account.origin(),
+            id: fields.checked("id", check_word)?,
+            provider_type: fields.checked("provider_type", check_text)?,
+            attributes: fields.optional("attributes").map(attributes).transpose()?.unwrap_or_default(),
+        };
+        if let Some(node) = fields.optional("attributes").filter(|_| alias.attributes.contains_key("providerType")) {
+            return Err(node.fault("attributes may not hold providerType").fix("use \"provider_type\""));
+        }
+        self.config
+            .aliases
+            .insert(member.key.clone().into_owned(), Located { value: alias, origin: member.key_node.origin() });
+        Ok(())
+    }
+
+    fn directory(&mut self, member: &Member<'_>) -> Result<(), Fault> {
+        let path = absolute(member.key_node, &member.key, self.home)?;
+        let rule = Rule {
+            written: member.key.clone().into_owned(),
+            path,
+            alias: node_or_null(member.value, "a directory's alias")?,
+            alias_origin: member.value.origin(),
+        };
+        self.config.directories.push(Located { value: rule, origin: member.key_node.origin() });
+        Ok(())
+    }
+}
+
+/// The known members of an entry.
+struct Fields<'a> {
+    node: Node<'a>,
+    what: String,
+    members: Vec<Member<'a>>,
+}
+
+impl<'a> Fields<'a> {
+    fn of(node: Node<'a>, what: &str, keys: &[&str]) -> Result<Self, Fault> {
+        let members = node.members(what)?;
+        match members.iter().find(|member| !keys.contains(&member.key.as_ref())) {
+            Some(member) => Err(unknown_key(member, keys)),
+            None => Ok(Self { node, what: what.to_owned(), members }),
+        }
+    }
+
+    fn optional(&self, key: &str) -> Option<Node<'a>> {
+        self.members.iter().find(|member| member.key == key).map(|member| member.value)
+    }
+
+    fn required(&self, key: &str) -> Result<Node<'a>, Fault> {
+        self.optional(key).ok_or_else(|| self.node.fault(format!("{} lacks \"{key}\"", self.what)))
+    }
+
+    fn checked(&self, key: &str, check: impl Fn(&str) -> Result<(), String>) -> Result<String, Fault> {
+        let node = self.required(key)?;
+        let text = node.string(key)?;
+        check(&text).map_err(|why| node.fault(format!("{key} {why}")))?;
+        Ok(text)
+    }
+}
+
+/// Resource attributes: an object of strings that survive `OTEL_RESOURCE_ATTRIBUTES` (promise C6).
+pub fn attributes(node: Node<'_>) -> Result<BTreeMap<String, String>, Fault> {
+    let mut attributes = BTreeMap::new();
+    for member in node.members("attributes")? {
+        check_word(&member.key)
+            .and_then(|()| {
+                if member.key.contains(['=', ';', '%']) { Err("holds '=', ';' or '%'".to_owned()) } else { Ok(()) }
+            })
+            .map_err(|why| member.key_node.fault(format!("the attribute name \"{}\" {why}", member.key)))?;
+        let value = member.value.string(&format!("attribute \"{}\"", member.key))?;
+        check_text(&value).map_err(|why| member.value.fault(format!("attribute \"{}\" {why}", member.key)))?;
+        attributes.insert(member.key.into_owned(), value);
+    }
+    Ok(attributes)
+}
+
+/// "unknown key" with the nearest valid one.
+fn unknown_key(member: &Member<'_>, keys: &[&str]) -> Fault {
+    let fault = member.key_node.fault(format!("unknown key \"{}\"", member.key));
+    match nearest(&member.key, keys.iter().copied()) {
+        Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
+        None => fault.fix(format!(
+            "valid here: {}",
+            keys.iter().filter(|key| !key.starts_with('$')).copied().collect::<Vec<_>>().join(", ")
+        )),
+    }
+}
+
+fn one_of(node: Node<'_>, name: &str, given: &str, valid: &[&str]) -> Fault {
+    let fault = node.fault(format!("{name} must be one of {}, not \"{given}\"", valid.join(", ")));
+    match nearest(given, valid.iter().copied()) {
+        Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
+        None => fault,
+    }
+}
+
+fn check_name(member: &Member<'_>) -> Result<(), Fault> {
+    check_word(&member.key)
+        .and_then(|()| if member.key.starts_with('-') { Err("starts with '-'".to_owned()) } else { Ok(()) })
+        .map_err(|why| member.key_node.fault(format!("the name \"{}\" {why}", member.key)))
+}
+
+fn located<T>(node: Node<'_>, value: T) -> Option<Located<T>> {
+    Some(Located { value, origin: node.origin() })
+}
+
+fn node_or_null(node: Node<'_>, name: &str) -> Result<Option<String>, Fault> {
+    if node.is_null() { Ok(None) } else { node.string(name).map(Some) }
+}
+
+/// Expands `~` and wants an absolute path; `.` and doubled slashes go, `..` is refused: after a symbolic link
+/// it would not mean what it says.
+fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, Fault> {
+    let expanded = match text.strip_prefix('~') {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+            let home = home.ok_or_else(|| node.fault(format!("\"{text}\" needs HOME, which is not set")))?;
+            home.join(rest.trim_start_matches('/'))
+        }
+        Some(_) => {
+            return Err(node.fault(format!("\"{text}\": only ~ and ~/… are expanded")).fix("write the full path"));
+        }
+        None => PathBuf::from(text),
+    };
+    if !expanded.is_absolute() || text.contains('\0') {
+        return Err(node.fault(format!("\"{text}\" is not an absolute path")).fix("start it with / or ~/"));
+    }
+    if expanded.components().any(|component| component == Component::ParentDir) {
+        return Err(node.fault(format!("\"{text}\" holds ..")).fix("write the full path"));
+    }
+    Ok(expanded.components().collect())
+}

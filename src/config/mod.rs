@@ -1,0 +1,218 @@
+//! The configuration: what the user's and the system's file say, merged; every value knows its file.
+//!
+//! Reading goes on after a fault, so that one broken entry names itself and `required` is honoured all the
+//! same; but a configuration with faults is used for nothing else.
+
+mod layer;
+mod values;
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use crate::environment::Environment;
+use crate::json::{Fault, Origin};
+use crate::nearest::nearest;
+
+pub use layer::attributes;
+pub use values::{Account, Alias, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, is_loopback};
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Its place.
+    pub origin: Origin,
+}
+
+impl<T> Deref for Located<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// One configuration file's content, or the merge of several.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Accounts by name.
+    pub accounts: BTreeMap<String, Located<Account>>,
+    /// Aliases by name.
+    pub aliases: BTreeMap<String, Located<Alias>>,
+    /// Directory rules, the user's before the system's, each in file order.
+    pub directories: Vec<Located<Rule>>,
+    /// The alias where no rule matches; `None` inside is an explicit `null`.
+    pub default: Option<Located<Option<String>>>,
+    /// The `claude` executable.
+    pub claude: Option<Located<PathBuf>>,
+    /// How exports travel.
+    pub delivery: Option<Located<Delivery>>,
+    /// Whether claude may run only with telemetry.
+    pub required: Option<Located<bool>>,
+    /// Whether the user's own metrics pipeline may be replaced.
+    pub replace_endpoint: Option<Located<bool>>,
+    /// Milliseconds between claude's exports.
+    pub export_interval_ms: Option<Located<u64>>,
+    /// Milliseconds to wait for what is under way once claude has gone.
+    pub exit_wait_ms: Option<Located<u64>>,
+    /// When to report.
+    pub report: Option<Located<crate::cli::When>>,
+    /// Attribute keys never sent.
+    pub redact: Option<Located<Vec<String>>>,
+}
+
+/// What was read, with all that is wrong with it.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The merged configuration, without the faulty entries.
+    pub config: Config,
+    /// Everything wrong, in the order of the files.
+    pub faults: Vec<Fault>,
+    /// The files that exist, the user's first.
+    pub files: Vec<PathBuf>,
+}
+
+/// Default of `export_interval_ms`, as in the documented recipe.
+pub const EXPORT_INTERVAL_MS: u64 = 5_000;
+
+impl Config {
+    /// Whether claude may run only with telemetry, and which file says so.
+    pub fn required_by(&self) -> Option<&Origin> {
+        self.required.as_ref().filter(|required| required.value).map(|required| &required.origin)
+    }
+
+    /// How exports travel.
+    pub fn delivery(&self) -> Delivery {
+        self.delivery.as_ref().map_or(Delivery::Relay, |delivery| delivery.value)
+    }
+
+    /// Milliseconds between claude's exports.
+    pub fn export_interval_ms(&self) -> u64 {
+        self.export_interval_ms.as_ref().map_or(EXPORT_INTERVAL_MS, |interval| interval.value)
+    }
+
+    /// Lays `self` (the user's) over `below` (the system's): maps entry by entry, `required` only upwards.
+    fn over(mut self, below: Config) -> Config {
+        if below.required_by().is_some() {
+            self.required = below.required.clone();
+        }
+        for (name, account) in below.accounts {
+            self.accounts.entry(name).or_insert(account);
+        }
+        for (name, alias) in below.aliases {
+            self.aliases.entry(name).or_insert(alias);
+        }
+        let own: std::collections::HashSet<PathBuf> = self.directories.iter().map(|rule| rule.path.clone()).collect();
+        self.directories.extend(below.directories.into_iter().filter(|rule| !own.contains(&rule.path)));
+        Config {
+            default: self.default.or(below.default),
+            claude: self.claude.or(below.claude),
+            delivery: self.delivery.or(below.delivery),
+            required: self.required.or(below.required),
+            replace_endpoint: self.replace_endpoint.or(below.replace_endpoint),
+            export_interval_ms: self.export_interval_ms.or(below.export_interval_ms),
+            exit_wait_ms: self.exit_wait_ms.or(below.exit_wait_ms),
+            report: self.report.or(below.report),
+            redact: self.redact.or(below.redact),
+            ..self
+        }
+    }
+
+    /// Names that lead nowhere.
+    fn dangling(&self) -> Vec<Fault> {
+        let unknown_alias = |name: &str, origin: &Origin| {
+            (!self.aliases.contains_key(name)).then(|| {
+                let fault = Fault::new(origin.clone(), format!("there is no alias \"{name}\""));
+                fault.fix(self.suggest_alias(name))
+            })
+        };
+        let accounts = self.aliases.values().filter_map(|alias| {
+            let name = &alias.account;
+            (!self.accounts.contains_key(name)).then(|| {
+                let fault = Fault::new(alias.account_origin.clone(), format!("there is no account \"{name}\""));
+                match nearest(name, self.accounts.keys().map(String::as_str)) {
+                    Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
+                    None => fault.fix(format!("add it: act-claude act setup --account {name}")),
+                }
+            })
+        });
+        let rules =
+            self.directories.iter().filter_map(|rule| unknown_alias(rule.alias.as_deref()?, &rule.alias_origin));
+        let default =
+            self.default.iter().filter_map(|default| unknown_alias(default.value.as_deref()?, &default.origin));
+        accounts.chain(rules).chain(default).collect()
+    }
+
+    /// What to type instead of an alias name that does not exist.
+    pub fn suggest_alias(&self, name: &str) -> String {
+        let known: Vec<&str> = self.aliases.keys().map(String::as_str).collect();
+        match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"? (known: {})", known.join(", ")),
+            None if known.is_empty() => "no alias is configured: act-claude act setup".to_owned(),
+            None => format!("known: {}", known.join(", ")),
+        }
+    }
+}
+
+/// The user's configuration file: `ACT_CLAUDE_CONFIG`, else in the XDG configuration directory.
+pub fn user_file(environment: &Environment) -> Option<PathBuf> {
+    match environment.get("ACT_CLAUDE_CONFIG") {
+        Some(path) if !path.is_empty() => Some(PathBuf::from(path)),
+        _ => Some(environment.xdg("XDG_CONFIG_HOME", ".config")?.join("act-claude/config.json")),
+    }
+}
+
+/// The system's configuration file.
+pub const SYSTEM_FILE: &str = if cfg!(target_os = "macos") {
+    "/Library/Application Support/act-claude/config.json"
+} else {
+    "/etc/act-claude/config.json"
+};
+
+/// Reads both layers.
+pub fn load(environment: &Environment) -> Loaded {
+    let home = environment.home();
+    let explicit = environment.text("ACT_CLAUDE_CONFIG").is_some();
+    let mut loaded = Loaded::default();
+    let mut read = |path: &Path, must_exist: bool| -> Config {
+        match std::fs::read(path) {
+            Ok(bytes) => {
+                loaded.files.push(path.to_path_buf());
+                let (config, faults) = layer::read(path, bytes, home.as_deref());
+                loaded.faults.extend(faults);
+                config
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => Config::default(),
+            // A component of the path is a file: nothing is there either.
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory && !must_exist => Config::default(),
+            Err(error) => {
+                let fault = Fault::new(Origin::file(path), format!("cannot be read ({})", plain(&error)));
+                loaded.faults.push(match error.kind() {
+                    std::io::ErrorKind::NotFound => fault.fix("correct or unset ACT_CLAUDE_CONFIG"),
+                    _ => fault.fix(format!("chmod u+r {}", crate::shell_word(path))),
+                });
+                Config::default()
+            }
+        }
+    };
+    let user = user_file(environment).map(|path| read(&path, explicit)).unwrap_or_default();
+    let system = read(Path::new(SYSTEM_FILE), false);
+    loaded.config = user.over(system);
+    if loaded.faults.is_empty() {
+        loaded.faults = loaded.config.dangling();
+    }
+    loaded
+}
+
+/// An I/O error without the "(os error N)" that means nothing to users.
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

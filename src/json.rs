@@ -1,0 +1,310 @@
+//! JSON whose values know where they stand, so that every error names file, line and column.
+//!
+//! Values stay unparsed slices of the text (`serde_json::value::RawValue`); a position is the slice's offset,
+//! computed only when an error or an explanation asks for it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// A file's text with its path.
+#[derive(Debug)]
+pub struct Source {
+    /// The path as shown to users.
+    pub path: PathBuf,
+    /// The whole text.
+    pub text: String,
+}
+
+/// A place in a file. Line and column are counted only when it is shown.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    source: Arc<Source>,
+    /// Byte offset; absent where only the file is known.
+    offset: Option<usize>,
+}
+
+impl Origin {
+    /// A whole file.
+    pub fn file(path: &Path) -> Self {
+        Self { source: Arc::new(Source { path: path.into(), text: String::new() }), offset: None }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.source.path
+    }
+
+    /// Line and column, both from 1, the column in characters.
+    pub fn line_and_column(&self) -> Option<(usize, usize)> {
+        let text = &self.source.text;
+        let before = &text[..self.offset?];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Some((before.bytes().filter(|&byte| byte == b'\n').count() + 1, before[line_start..].chars().count() + 1))
+    }
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        self.source.path == other.source.path && self.offset == other.offset
+    }
+}
+
+impl Eq for Origin {}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.source.path.display())?;
+        match self.line_and_column() {
+            Some((line, column)) => write!(out, ":{line}:{column}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Something wrong at a place, with the way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub origin: Origin,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it; may be empty.
+    pub fix: String,
+}
+
+impl Fault {
+    /// A fault without a fix of its own: the message says it all.
+    pub fn new(origin: Origin, what: impl Into<String>) -> Self {
+        Self { origin, what: what.into(), fix: String::new() }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = fix.into();
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.origin, self.what)?;
+        if !self.fix.is_empty() {
+            write!(out, ": {}", self.fix)?;
+        }
+        Ok(())
+    }
+}
+
+/// A value inside a [`Source`].
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a> {
+    source: &'a Arc<Source>,
+    raw: &'a str,
+}
+
+/// One member of an object.
+#[derive(Debug, Clone)]
+pub struct Member<'a> {
+    /// The key, unescaped.
+    pub key: Cow<'a, str>,
+    /// The key as a place (for "unknown key" errors).
+    pub key_node: Node<'a>,
+    /// The value.
+    pub value: Node<'a>,
+}
+
+impl Source {
+    /// The document's root, once its syntax was checked.
+    pub fn root(self: &Arc<Self>) -> Result<Node<'_>, Fault> {
+        match serde_json::from_str::<&RawValue>(&self.text) {
+            Ok(raw) => Ok(Node { source: self, raw: raw.get() }),
+            Err(error) => Err(self.syntax_fault(&error)),
+        }
+    }
+
+    fn syntax_fault(self: &Arc<Self>, error: &serde_json::Error) -> Fault {
+        let line_start =
+            self.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+        let mut offset = (line_start + error.column().saturating_sub(1)).min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let mut what = error.to_string();
+        if let Some(end) = what.rfind(" at line ") {
+            what.truncate(end);
+        }
+        let fault = |offset, what: &str| {
+            Fault::new(Origin { source: self.clone(), offset: Some(offset) }, format!("not valid JSON ({what})"))
+        };
+        let before = self.text.as_bytes()[..offset].trim_ascii_end();
+        let closes = matches!(self.text.as_bytes().get(offset), Some(b'}' | b']'));
+        if closes && before.ends_with(b",") {
+            return fault(before.len() - 1, "trailing comma").fix("remove this comma");
+        }
+        fault(offset, &what)
+    }
+}
+
+impl<'a> Node<'a> {
+    /// Where the value stands.
+    pub fn origin(&self) -> Origin {
+        let offset = self.raw.as_ptr() as usize - self.source.text.as_ptr() as usize;
+        Origin { source: self.source.clone(), offset: Some(offset) }
+    }
+
+    /// A fault at this value.
+    pub fn fault(&self, what: impl Into<String>) -> Fault {
+        Fault::new(self.origin(), what)
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(&self) -> bool {
+        self.raw == "null"
+    }
+
+    /// The value as JSON text.
+    pub fn raw(&self) -> &'a str {
+        self.raw
+    }
+
+    /// What kind of value it is, in words.
+    pub fn kind(&self) -> &'static str {
+        match self.raw.as_bytes().first() {
+            Some(b'{') => "an object",
+            Some(b'[') => "a list",
+            Some(b'"') => "a string",
+            Some(b't' | b'f') => "true or false",
+            Some(b'n') => "null",
+            _ => "a number",
+        }
+    }
+
+    /// The members of an object, in order. A repeated key is a fault: which of the two is meant?
+    pub fn members(&self, name: &str) -> Result<Vec<Member<'a>>, Fault> {
+        let Ok(Members(members)) = serde_json::from_str::<Members<'a>>(self.raw) else {
+            return Err(self.mismatch(name, "an object"));
+        };
+        let mut found: Vec<Member<'a>> = Vec::with_capacity(members.len());
+        let mut seen = std::collections::HashSet::with_capacity(members.len());
+        for (key, value) in members {
+            let value = Node { source: self.source, raw: value.get() };
+            let key_node = match key {
+                Cow::Borrowed(key) => Node { source: self.source, raw: key }.widened(),
+                Cow::Owned(_) => value,
+            };
+            if !seen.insert(key.clone()) {
+                return Err(key_node
+                    .fault(format!("\"{key}\" stands here a second time"))
+                    .fix("remove one of the two"));
+            }
+            found.push(Member { key, key_node, value });
+        }
+        Ok(found)
+    }
+
+    /// A string.
+    pub fn string(&self, name: &str) -> Result<String, Fault> {
+        serde_json::from_str(self.raw).map_err(|_| self.mismatch(name, "a string"))
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&self, name: &str) -> Result<bool, Fault> {
+        serde_json::from_str(self.raw).map_err(|_| self.mismatch(name, "true or false"))
+    }
+
+    /// A whole number within `range`.
+    pub fn integer(&self, name: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, Fault> {
+        serde_json::from_str(self.raw)
+            .ok()
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| self.mismatch(name, &format!("a whole number from {} to {}", range.start(), range.end())))
+    }
+
+    /// A list of strings.
+    pub fn strings(&self, name: &str) -> Result<Vec<String>, Fault> {
+        serde_json::from_str(self.raw).map_err(|_| self.mismatch(name, "a list of strings"))
+    }
+
+    fn mismatch(&self, name: &str, expected: &str) -> Fault {
+        let shown: String = self.raw.chars().take(40).collect();
+        match self.raw.as_bytes().first() {
+            Some(b'{' | b'[') => self.fault(format!("{name} must be {expected}, not {}", self.kind())),
+            _ => self.fault(format!("{name} must be {expected}, not {shown}")),
+        }
+    }
+
+    /// The key with its opening quote, so that the column points at the quote as editors do.
+    fn widened(self) -> Self {
+        let start = self.raw.as_ptr() as usize - self.source.text.as_ptr() as usize;
+        Self { source: self.source, raw: &self.source.text[start - 1..start + self.raw.len()] }
+    }
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// A key, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Collect<'a> {
+            type Value = Members<'a>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'a>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(Key(key)) = map.next_key()? {
+                    members.push((key, map.next_value()?));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect(std::marker::PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Arc<Source> {
+        Arc::new(Source { path: "c.json".into(), text: text.into() })
+    }
+
+    #[test]
+    fn every_value_knows_its_place() {
+        let source = source("{\n  \"ä\": 1, \"b\": {\"c\": \"x\"}\n}\n");
+        let members = source.root().unwrap().members("the file").unwrap();
+        assert_eq!(members[0].value.origin().to_string(), "c.json:2:8");
+        assert_eq!(members[1].key_node.origin().to_string(), "c.json:2:11");
+        let inner = members[1].value.members("b").unwrap();
+        assert_eq!(inner[0].value.origin().to_string(), "c.json:2:22");
+        assert_eq!(
+            inner[0].value.boolean("c").unwrap_err().to_string(),
+            "c.json:2:22: c must be true or false, not \"x\""
+        );
+    }
+
+    #[test]
+    fn syntax_errors_have_a_place() {
+        let fault = source("{\n  \"a\": 1,\n}").root().unwrap_err();
+        assert_eq!(fault.to_string(), "c.json:2:9: not valid JSON (trailing comma): remove this comma");
+    }
+
+    #[test]
+    fn a_repeated_key_is_a_fault() {
+        let source = source(r#"{"a": 1, "a": 2}"#);
+        let fault = source.root().unwrap().members("the file").unwrap_err();
+        assert_eq!(fault.to_string(), "c.json:1:10: \"a\" stands here a second time: remove one of the two");
+    }
+}

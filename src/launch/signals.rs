@@ -1,0 +1,187 @@
+//! The signal rules: one table from which handlers and forwarding derive.
+//!
+//! Model: same process group and same terminal as the command, no pty. What the kernel sends for a key or a
+//! resize it sends to the whole group, so the command has it already; what another process sends, it sends to
+//! us, and it is meant for the command.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
+
+/// Who sent a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// The kernel: a key, a resize, a hang-up.
+    Kernel,
+    /// A process.
+    Process(i32),
+}
+
+/// What becomes of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Sent on to the command.
+    Forward,
+    /// Nothing: the kernel gave it to the command, too.
+    Shared,
+    /// A child has changed state.
+    Reap,
+}
+
+/// The rules: signal, from the kernel, from a process. What is not listed keeps its inherited action; TTIN
+/// and TTOU among them, so that background use can't deadlock (promise A10).
+pub const RULES: [(Signal, Action, Action); 11] = {
+    use Action::{Forward, Reap, Shared};
+    [
+        (Signal::SIGINT, Shared, Forward),
+        (Signal::SIGQUIT, Shared, Forward),
+        (Signal::SIGTSTP, Shared, Forward),
+        (Signal::SIGWINCH, Shared, Forward),
+        // A closing terminal tells the session leader only (promise A6).
+        (Signal::SIGHUP, Forward, Forward),
+        (Signal::SIGTERM, Forward, Forward),
+        (Signal::SIGUSR1, Forward, Forward),
+        (Signal::SIGUSR2, Forward, Forward),
+        (Signal::SIGALRM, Forward, Forward),
+        (Signal::SIGCONT, Forward, Forward),
+        (Signal::SIGCHLD, Reap, Reap),
+    ]
+};
+
+/// What to do with `signal` from `sender`, `command` being the child's pid.
+pub fn action(signal: Signal, sender: Sender, command: i32) -> Option<Action> {
+    let (_, from_kernel, from_process) = RULES.iter().find(|rule| rule.0 == signal)?;
+    match sender {
+        Sender::Kernel => Some(*from_kernel),
+        // The command is not sent its own signal back (promise A7).
+        Sender::Process(pid) if pid == command && *from_process == Action::Forward => None,
+        Sender::Process(_) => Some(*from_process),
+    }
+}
+
+/// The signals for which `handled` is needed.
+pub fn handled() -> SigSet {
+    RULES.iter().map(|rule| rule.0).collect()
+}
+
+static WRITER: AtomicI32 = AtomicI32::new(-1);
+
+const RECORD: usize = 9;
+
+extern "C" fn record(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: async-signal-safe: reads the siginfo the kernel passed, writes fewer bytes than PIPE_BUF to a
+    // non-blocking pipe, and leaves errno as it was.
+    unsafe {
+        let errno = errno_location();
+        let saved = *errno;
+        let (from_kernel, pid) = origin(info);
+        let mut bytes = [0; RECORD];
+        bytes[0] = from_kernel.into();
+        bytes[1..5].copy_from_slice(&signal.to_ne_bytes());
+        bytes[5..].copy_from_slice(&pid.to_ne_bytes());
+        libc::write(WRITER.load(Ordering::Relaxed), bytes.as_ptr().cast(), RECORD);
+        *errno = saved;
+    }
+}
+
+#[cfg(target_os = "linux")]
+unsafe fn origin(info: *const libc::siginfo_t) -> (bool, i32) {
+    // SAFETY: the kernel filled it; si_pid is meaningful for signals that processes send and for SIGCHLD.
+    unsafe { ((*info).si_code > 0, (*info).si_pid()) }
+}
+
+/// macOS reports no SI_KERNEL: a signal from no process is the kernel's.
+#[cfg(not(target_os = "linux"))]
+unsafe fn origin(info: *const libc::siginfo_t) -> (bool, i32) {
+    // SAFETY: the kernel filled it.
+    unsafe { ((*info).si_pid == 0, (*info).si_pid) }
+}
+
+#[cfg(target_os = "linux")]
+unsafe fn errno_location() -> *mut i32 {
+    // SAFETY: always valid on the calling thread.
+    unsafe { libc::__errno_location() }
+}
+
+#[cfg(not(target_os = "linux"))]
+unsafe fn errno_location() -> *mut i32 {
+    // SAFETY: always valid on the calling thread.
+    unsafe { libc::__error() }
+}
+
+/// Installed handlers; what they caught comes out of a pipe, in order.
+pub struct Signals {
+    reader: OwnedFd,
+    _writer: OwnedFd,
+}
+
+/// Whether `signal` was inherited as ignored.
+pub fn is_ignored(signal: Signal) -> bool {
+    // SAFETY: only reads.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal as i32, std::ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+impl Signals {
+    /// Installs the handlers of [`RULES`], but none where the signal was inherited as ignored (promise A11);
+    /// SIGCHLD always, since children can't be waited for otherwise (promise A13).
+    pub fn install() -> std::io::Result<Self> {
+        let (reader, writer) = super::process::pipe()?;
+        for end in [&reader, &writer] {
+            nix::fcntl::fcntl(end, nix::fcntl::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+        }
+        WRITER.store(writer.as_raw_fd(), Ordering::Relaxed);
+        let flags = SaFlags::SA_SIGINFO | SaFlags::SA_RESTART;
+        let action = SigAction::new(SigHandler::SigAction(record), flags, SigSet::all());
+        for (signal, ..) in RULES {
+            if signal == Signal::SIGCHLD || !is_ignored(signal) {
+                // SAFETY: `record` is async-signal-safe.
+                unsafe { nix::sys::signal::sigaction(signal, &action) }?;
+            }
+        }
+        Ok(Self { reader, _writer: writer })
+    }
+
+    /// The next signal caught, if there is one.
+    pub fn next(&self) -> Option<(Signal, Sender)> {
+        let mut bytes = [0; RECORD];
+        match nix::unistd::read(&self.reader, &mut bytes) {
+            Ok(RECORD) => {}
+            _ => return None,
+        }
+        let number = |at: usize| i32::from_ne_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let signal = Signal::try_from(number(1)).ok()?;
+        let sender = if bytes[0] == 1 { Sender::Kernel } else { Sender::Process(number(5)) };
+        Some((signal, sender))
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_not_forwarded_sent_signals_are() {
+        for (signal, from_kernel, from_process) in [
+            (Signal::SIGINT, Some(Action::Shared), Some(Action::Forward)),
+            (Signal::SIGHUP, Some(Action::Forward), Some(Action::Forward)),
+            (Signal::SIGTTOU, None, None),
+        ] {
+            assert_eq!(action(signal, Sender::Kernel, 7), from_kernel);
+            assert_eq!(action(signal, Sender::Process(8), 7), from_process);
+        }
+        assert_eq!(action(Signal::SIGTERM, Sender::Process(7), 7), None);
+        assert_eq!(action(Signal::SIGCHLD, Sender::Process(7), 7), Some(Action::Reap));
+    }
+}

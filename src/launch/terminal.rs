@@ -1,0 +1,65 @@
+//! The terminal's modes, put back when the command was killed and could not (promise A17).
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+
+/// The controlling terminal and its modes at the start.
+pub struct Terminal {
+    tty: File,
+    modes: Termios,
+}
+
+/// What a killed full-screen program leaves switched on: a hidden cursor, bracketed paste, focus and mouse
+/// reports, an enhanced keyboard. Each of these is harmless where it was off.
+const RESET: &[u8] = b"\x1b[?25h\x1b[?2004l\x1b[?1004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[<u";
+
+impl Terminal {
+    /// Notes the modes, where one of the standard streams is a terminal.
+    pub fn note() -> Option<Self> {
+        let on_terminal =
+            std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal();
+        if !on_terminal {
+            return None;
+        }
+        let tty = File::options().read(true).write(true).open("/dev/tty").ok()?;
+        let modes = tcgetattr(&tty).ok()?;
+        Some(Self { tty, modes })
+    }
+
+    /// Puts the modes back, if this process is in the foreground.
+    pub fn restore(&mut self) {
+        if nix::unistd::tcgetpgrp(&self.tty) != Ok(nix::unistd::getpgrp()) {
+            return;
+        }
+        let guard = BlockTtou::new();
+        let _ = tcsetattr(&self.tty, SetArg::TCSANOW, &self.modes);
+        if super::write_bounded(&self.tty) {
+            let _ = self.tty.write(RESET);
+        }
+        drop(guard);
+    }
+}
+
+/// Blocks TTOU while it lives: writing to a terminal must not stop us.
+pub struct BlockTtou(SigSet);
+
+impl BlockTtou {
+    /// Starts blocking.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGTTOU);
+        let mut before = SigSet::empty();
+        let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before));
+        Self(before)
+    }
+}
+
+impl Drop for BlockTtou {
+    fn drop(&mut self) {
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None);
+    }
+}

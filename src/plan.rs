@@ -1,0 +1,162 @@
+//! What a run will be: refused, plain, direct or relayed, and which lines go with it (pure).
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::claude::consent;
+use crate::claude::settings::Layer;
+use crate::cli::Flags;
+use crate::config::{Account, Alias, Delivery, Loaded};
+use crate::environment::Environment;
+use crate::report::{Importance, Line};
+use crate::resolve::{self, Explicit, Place, Reason, Resolution};
+use crate::{CONFIGURATION, USAGE};
+
+/// All that is known before claude starts.
+#[derive(Debug)]
+pub struct Situation<'a> {
+    /// Own flags.
+    pub flags: &'a Flags,
+    /// Claude's arguments.
+    pub args: &'a [OsString],
+    /// The environment, originals restored.
+    pub environment: &'a Environment,
+    /// The configuration and its faults.
+    pub loaded: &'a Loaded,
+    /// The working directory.
+    pub directory: &'a Path,
+    /// What the file system says of it.
+    pub place: &'a Place,
+    /// Claude's settings.
+    pub layers: &'a [Layer],
+}
+
+/// A session's telemetry.
+#[derive(Debug)]
+pub struct Telemetry<'a> {
+    /// The alias's name.
+    pub name: String,
+    /// The alias.
+    pub alias: &'a Alias,
+    /// Its account's name.
+    pub account_name: &'a str,
+    /// Its account.
+    pub account: &'a Account,
+    /// Resource attributes: the alias's, then a repository's.
+    pub attributes: Vec<(String, String)>,
+    /// Why this alias.
+    pub reason: Reason,
+    /// How exports travel.
+    pub delivery: Delivery,
+}
+
+/// The decision.
+#[derive(Debug)]
+pub enum Plan<'a> {
+    /// Claude does not run.
+    Refuse {
+        /// The exit status.
+        code: u8,
+        /// The message.
+        message: String,
+    },
+    /// Claude runs without telemetry.
+    Plain {
+        /// What to say once it has gone.
+        lines: Vec<Line>,
+    },
+    /// Claude runs with telemetry.
+    Run {
+        /// Under which alias.
+        telemetry: Box<Telemetry<'a>>,
+        /// What to say once it has gone.
+        lines: Vec<Line>,
+    },
+}
+
+/// Decides.
+pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
+    let Situation { flags, environment, loaded, .. } = *situation;
+    if flags.alias.is_some() && crate::cli::is_background(situation.args) {
+        let message = "--alias can't reach a background session (--bg): its alias is that of its directory".to_owned();
+        return Plan::Refuse { code: USAGE, message };
+    }
+    if let Some(fault) = loaded.faults.first() {
+        let more = match loaded.faults.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more: act-claude act which)"),
+        };
+        return without(loaded, Line::configuration(format!("no telemetry: {fault}{more}")));
+    }
+    let explicit = Explicit { flag: flags.alias.as_deref(), variable: environment.text("ACT_CLAUDE_ALIAS") };
+    let resolution = match resolve::resolve(explicit, &loaded.config, situation.place) {
+        Ok(resolution) => resolution,
+        Err(unknown) => {
+            return Plan::Refuse { code: USAGE, message: unknown.message };
+        }
+    };
+    let passed_over = resolution.passed_over.iter().map(|word| Line::daily(word.clone())).collect::<Vec<_>>();
+    let (name, alias) = match resolution.alias.as_ref().and_then(|name| loaded.config.aliases.get_key_value(name)) {
+        Some(found) => found,
+        None => {
+            let mut plan = without(loaded, no_alias(situation, &resolution));
+            if let Plan::Plain { lines } = &mut plan {
+                lines.splice(0..0, passed_over);
+            }
+            return plan;
+        }
+    };
+    let Some((account_name, account)) = loaded.config.accounts.get_key_value(&alias.account) else {
+        // `Config::dangling` has named it.
+        return without(
+            loaded,
+            Line::configuration(format!("no telemetry: there is no account \"{}\"", alias.account)),
+        );
+    };
+    let delivery = if flags.direct { Delivery::Direct } else { loaded.config.delivery() };
+    let objection = consent::objection(&loaded.config, delivery, &account.endpoint, environment, situation.layers);
+    if let Some(objection) = objection {
+        return without(loaded, Line::notice(objection.line()));
+    }
+    if let Err(error) = crate::token::look(&account.token, environment) {
+        return without(loaded, Line::configuration(format!("{name}: no telemetry: {error}")));
+    }
+    let mut attributes = alias.resource_attributes();
+    for (key, value) in &resolution.attributes {
+        if !attributes.iter().any(|(own, _)| own == key) {
+            attributes.push((key.clone(), value.clone()));
+        }
+    }
+    let telemetry =
+        Telemetry { name: name.clone(), alias, account_name, account, attributes, reason: resolution.reason, delivery };
+    Plan::Run { telemetry: Box::new(telemetry), lines: passed_over }
+}
+
+/// No telemetry: one line, or under `required` no claude.
+pub fn without<'a>(loaded: &Loaded, line: Line) -> Plan<'a> {
+    match loaded.config.required_by() {
+        Some(origin) => {
+            Plan::Refuse { code: CONFIGURATION, message: format!("{} (telemetry is required by {origin})", line.text) }
+        }
+        None => Plan::Plain { lines: vec![line] },
+    }
+}
+
+fn no_alias(situation: &Situation<'_>, resolution: &Resolution) -> Line {
+    let file = || match crate::config::user_file(situation.environment) {
+        Some(path) => path.display().to_string(),
+        None => "the configuration".to_owned(),
+    };
+    let text = match &resolution.reason {
+        Reason::NothingConfigured => {
+            format!("no telemetry: no alias is configured in {} (see \"Set up\" in the README)", file())
+        }
+        Reason::NoRule => format!(
+            "no telemetry: no rule covers {}: add it to \"directories\" in {}",
+            situation.directory.display(),
+            file()
+        ),
+        reason => format!("no telemetry here: {reason}"),
+    };
+    Line { importance: Importance::Daily, text }
+}

@@ -1,0 +1,118 @@
+//! The only writer to the terminal around a session: one line, once claude has gone, that can't hurt.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use crate::cli::When;
+use crate::launch;
+use crate::launch::terminal::BlockTtou;
+
+/// Where a line is worth writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Importance {
+    /// Everywhere: the user must act.
+    Action,
+    /// On a terminal.
+    Notice,
+    /// On a terminal, once a day for each directory.
+    Daily,
+}
+
+/// A line about a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Where it is worth writing.
+    pub importance: Importance,
+    /// The words, without the program's name.
+    pub text: String,
+}
+
+impl Line {
+    /// A configuration error.
+    pub fn configuration(text: String) -> Self {
+        Self { importance: Importance::Action, text }
+    }
+
+    /// What someone at a terminal wants to know.
+    pub fn notice(text: String) -> Self {
+        Self { importance: Importance::Notice, text }
+    }
+
+    /// The same, said once a day in each directory.
+    pub fn daily(text: String) -> Self {
+        Self { importance: Importance::Daily, text }
+    }
+}
+
+/// Longest line written, in bytes: what a pipe takes in one piece.
+const LONGEST: usize = 4096;
+
+/// Which of `lines` to write. `is_due` is asked for daily ones only.
+pub fn select(lines: Vec<Line>, when: When, on_terminal: bool, is_due: impl Fn(&str) -> bool) -> Vec<Line> {
+    let wanted = |line: &Line| match (when, line.importance) {
+        (When::Never | When::Json, _) => false,
+        (When::Always, _) | (When::Auto, Importance::Action) => true,
+        (When::Auto, Importance::Notice) => on_terminal,
+        (When::Auto, Importance::Daily) => on_terminal && is_due(&line.text),
+    };
+    lines.into_iter().filter(wanted).collect()
+}
+
+/// Whether the report goes to a terminal.
+pub fn on_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// The daily test against the state directory; without one every day is the first.
+pub fn due_in<'a>(state: Option<&'a Path>, subject: &'a Path) -> impl Fn(&str) -> bool + 'a {
+    move |word| state.is_none_or(|state| crate::state::is_due(state, subject, word))
+}
+
+/// Writes `lines`, each behind the program's name.
+pub fn write(lines: &[Line]) {
+    let text: String = lines.iter().map(|line| format!("act-claude: {}\n", one_line(&line.text))).collect();
+    if !text.is_empty() {
+        write_bounded(&text);
+    }
+}
+
+/// Says why claude does not run.
+pub fn fatal(message: &str) {
+    write(&[Line::configuration(message.to_owned())]);
+}
+
+/// No control characters: what is quoted may come from a file or a server.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// One write, never blocking, its failure ignored (promise A22).
+pub(crate) fn write_bounded(text: &str) {
+    let mut end = text.len().min(LONGEST);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut stderr = std::io::stderr();
+    let _guard = BlockTtou::new();
+    if launch::write_bounded(&stderr) {
+        let _ = stderr.write(&text.as_bytes()[..end]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_selected_by_importance_and_place() {
+        let lines = || vec![Line::configuration("a".into()), Line::notice("n".into()), Line::daily("d".into())];
+        let texts = |when, terminal, due: bool| {
+            select(lines(), when, terminal, |_| due).into_iter().map(|line| line.text).collect::<String>()
+        };
+        assert_eq!(texts(When::Auto, true, true), "and");
+        assert_eq!(texts(When::Auto, true, false), "an");
+        assert_eq!(texts(When::Auto, false, true), "a");
+        assert_eq!(texts(When::Always, false, false), "and");
+        assert_eq!(texts(When::Never, true, true), "");
+    }
+}

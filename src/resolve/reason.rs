@@ -1,0 +1,113 @@
+//! Why a directory got its alias, in words a user understands.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::json::Origin;
+
+/// How a rule came to cover the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Via {
+    /// It names the directory or one above it.
+    Directory,
+    /// It names one above the directory as `$PWD` spells it.
+    Pwd(PathBuf),
+    /// It covers the main checkout of this linked git worktree.
+    Worktree(PathBuf),
+}
+
+/// Why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// `--alias`
+    Flag,
+    /// `ACT_CLAUDE_ALIAS`
+    Variable,
+    /// An entry of `directories`.
+    Rule {
+        /// The directory as written.
+        written: String,
+        /// Where.
+        origin: Origin,
+        /// The entry says `null`.
+        null: bool,
+        /// How it covers the directory.
+        via: Via,
+    },
+    /// A repository's `.act-claude.json`.
+    Repository {
+        /// Where.
+        origin: Origin,
+        /// The user's own rule that gave the account.
+        account_from: Option<Box<Reason>>,
+    },
+    /// `default`
+    Default {
+        /// Where.
+        origin: Origin,
+        /// It says `null`.
+        null: bool,
+    },
+    /// No rule covers the directory, and there is no default.
+    NoRule,
+    /// Nothing is configured at all.
+    NothingConfigured,
+}
+
+impl Reason {
+    /// A stable word for `--json`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Flag => "flag",
+            Self::Variable => "variable",
+            Self::Rule { null: true, .. } | Self::Default { null: true, .. } => "null",
+            Self::Rule { via: Via::Directory, .. } => "directory",
+            Self::Rule { via: Via::Pwd(_), .. } => "pwd",
+            Self::Rule { via: Via::Worktree(_), .. } => "worktree",
+            Self::Repository { .. } => "repository",
+            Self::Default { .. } => "default",
+            Self::NoRule => "no-rule",
+            Self::NothingConfigured => "nothing-configured",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => out.write_str("--alias on the command line"),
+            Self::Variable => out.write_str("the environment variable ACT_CLAUDE_ALIAS"),
+            Self::Rule { written, origin, null, via } => {
+                write!(out, "the rule \"{written}\"")?;
+                if *null {
+                    out.write_str(": null")?;
+                }
+                write!(out, " in {origin}")?;
+                match via {
+                    Via::Directory => Ok(()),
+                    Via::Pwd(path) => {
+                        write!(out, ", which covers this directory as $PWD spells it ({})", path.display())
+                    }
+                    Via::Worktree(main) => {
+                        write!(out, ", which covers {}, the main checkout of this git worktree", main.display())
+                    }
+                }
+            }
+            Self::Repository { origin, account_from } => {
+                write!(out, "the repository's own {origin}")?;
+                match account_from {
+                    Some(own) => write!(out, " (within the account given by {own})"),
+                    None => Ok(()),
+                }
+            }
+            Self::Default { origin, null: false } => {
+                write!(out, "\"default\" in {origin}; no rule covers this directory")
+            }
+            Self::Default { origin, null: true } => {
+                write!(out, "\"default\": null in {origin}; no rule covers this directory")
+            }
+            Self::NoRule => out.write_str("no rule covers this directory, and there is no default"),
+            Self::NothingConfigured => out.write_str("no alias is configured"),
+        }
+    }
+}

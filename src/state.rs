@@ -1,0 +1,64 @@
+//! The state directory, and what is remembered in it between runs.
+
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::environment::Environment;
+
+/// Where state lives: `$XDG_STATE_HOME/act-claude`.
+pub fn directory(environment: &Environment) -> Option<PathBuf> {
+    Some(environment.xdg("XDG_STATE_HOME", ".local/state")?.join("act-claude"))
+}
+
+/// Makes the state directory (0700). Another user's, or one others can write to, is refused.
+pub fn prepare(directory: &Path) -> std::io::Result<()> {
+    let refuse = |why: &str| Err(std::io::Error::other(format!("{} {why}", directory.display())));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let metadata = fs::symlink_metadata(directory)?;
+    if !metadata.is_dir() {
+        return refuse("is not a directory");
+    }
+    if metadata.uid() != nix::unistd::geteuid().as_raw() {
+        return refuse("belongs to another user");
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return refuse("can be written to by others");
+    }
+    Ok(())
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether a word for this directory is due: not said there within a day. Says so to the next caller.
+/// Where nothing can be remembered, it is due every time.
+pub fn is_due(directory: &Path, subject: &Path, word: &str) -> bool {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (subject, word).hash(&mut hasher);
+    let said = directory.join("said");
+    let mark = said.join(format!("{:016x}", hasher.finish()));
+    let age = fs::metadata(&mark).and_then(|metadata| metadata.modified()).ok();
+    if age.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age < DAY) {
+        return false;
+    }
+    if prepare(directory).is_ok() && fs::DirBuilder::new().recursive(true).mode(0o700).create(&said).is_ok() {
+        let _ = fs::remove_file(&mark);
+        let _ = fs::File::options().write(true).create_new(true).mode(0o600).open(&mark);
+        forget_old(&said);
+    }
+    true
+}
+
+fn forget_old(said: &Path) {
+    for entry in fs::read_dir(said).into_iter().flatten().flatten() {
+        let old = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > DAY * 2));
+        if old {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
