@@ -64,7 +64,7 @@ fn every_fault_names_place_and_way_out() {
             "c.json:2:39: endpoint would send the token unencrypted; plain http only goes to this machine",
         ),
         (r#""default": null,"#, r#""default": null"#, "c.json:7:19: not valid JSON (expected `,` or `}`)"),
-        (r#""payments""#, r#""pay\nments""#, "c.json:5:55: attribute \"team\" holds '\\n'"),
+        (r#""payments""#, r#""pay\nments""#, "c.json:5:53: attribute \"team\" holds '\\n'"),
     ] {
         let (_, faults) = read(&GOOD.replacen(replace, with, 1));
         assert_eq!(faults, [expected], "{replace} → {with}");
