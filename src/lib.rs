@@ -5,6 +5,7 @@
 //! [`run`] carries out with [`launch`]; [`report`] says how it went. The commands under [`act`] stand beside it.
 
 pub mod act;
+pub mod cause;
 pub mod claude;
 pub mod cli;
 pub mod config;
@@ -12,12 +13,16 @@ pub mod environment;
 pub mod json;
 pub mod launch;
 pub mod nearest;
+pub mod outcome;
 pub mod plan;
+pub mod protocol;
+pub mod relay;
 pub mod report;
 pub mod resolve;
 mod run;
 pub mod state;
 pub mod token;
+pub mod verdict;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -76,6 +76,11 @@ pub fn write(lines: &[Line]) {
     }
 }
 
+/// Writes the report as one JSON object on a line of its own (`--report json`).
+pub fn write_json(report: &serde_json::Value) {
+    write_bounded(&format!("{report}\n"));
+}
+
 /// Says why claude does not run.
 pub fn fatal(message: &str) {
     write(&[Line::configuration(message.to_owned())]);

@@ -3,17 +3,20 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use crate::claude::{locate, settings, variables};
 use crate::cli::{self, Call, Flags, When};
-use crate::config::{self, Delivery, Loaded};
+use crate::config::{self, Delivery, Loaded, TokenSource};
 use crate::environment::Environment;
-use crate::launch::process::Image;
+use crate::launch::process::{Ended, Image};
+use crate::launch::relayed::{self, Relayed};
 use crate::launch::supervise::Supervisor;
+use crate::outcome::{self, Context};
 use crate::plan::{self, Plan, Situation, Telemetry};
 use crate::report::{self, Line};
 use crate::resolve::Place;
-use crate::{CONFIGURATION, state, token};
+use crate::{CONFIGURATION, protocol, state, token};
 
 /// Runs claude.
 pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> ExitCode {
@@ -83,7 +86,7 @@ impl Session<'_> {
                 let lines = self.worth_saying(lines, environment, directory);
                 match telemetry.delivery {
                     Delivery::Direct => self.direct(&telemetry, lines, environment, directory),
-                    Delivery::Relay => self.direct(&telemetry, lines, environment, directory),
+                    Delivery::Relay => self.relayed(&telemetry, lines, environment, directory),
                 }
             }
         }
@@ -125,11 +128,123 @@ impl Session<'_> {
         self.plain(lines, &with)
     }
 
-    fn worth_saying(&self, lines: Vec<Line>, environment: &Environment, directory: &Path) -> Vec<Line> {
+    /// Claude with the relay's loopback endpoint. If there can be no relay there is no telemetry either, never
+    /// a fall-back that would put the token into claude's environment.
+    fn relayed(
+        &self,
+        telemetry: &Telemetry<'_>,
+        mut lines: Vec<Line>,
+        environment: &Environment,
+        directory: &Path,
+    ) -> ExitCode {
+        let started = relayed::secret().and_then(|secret| {
+            Relayed::start(self.relay_start(telemetry, secret, environment, directory), environment)
+        });
+        let mut relay = match started {
+            Ok(relay) => relay,
+            Err(error) => {
+                let why = config::plain(&error);
+                let line =
+                    Line::configuration(format!("{}: no telemetry: the relay cannot start ({why})", telemetry.name));
+                return self.carry_out(plan::without(self.loaded, line), environment, directory);
+            }
+        };
+        let mut with = environment.clone();
+        variables::set_relayed(
+            &mut with,
+            &variables::Relayed {
+                endpoint: &relay.endpoint,
+                attributes: &telemetry.attributes,
+                interval_ms: self.loaded.config.export_interval_ms(),
+                wrapper: None,
+                token_variable: match &telemetry.account.token {
+                    TokenSource::Env(name) => Some(name),
+                    _ => None,
+                },
+                debug: self.flags.verify,
+            },
+        );
+        let start = Instant::now();
+        let mut supervisor = match self.image(&with).and_then(|image| Supervisor::start(&image)) {
+            Ok(supervisor) => supervisor,
+            Err(error) => return self.cannot_start(&error),
+        };
+        relay.watch(supervisor.command());
+        let ended = supervisor.wait();
+        let outcome = relay.outcome(&supervisor, self.exit_wait(environment));
+        let context = Context {
+            alias: &telemetry.name,
+            account: telemetry.account_name,
+            lasted: start.elapsed(),
+            interval: Duration::from_millis(self.loaded.config.export_interval_ms()),
+            is_session: cli::call(self.args) == Call::Session,
+            verify: self.flags.verify,
+        };
+        let report = outcome::report(outcome.as_ref(), &context);
+        lines.extend(self.worth_saying(report.lines.clone(), environment, directory));
+        if self.when(environment) == When::Json {
+            report::write_json(&report.json);
+        } else {
+            report::write(&lines);
+        }
+        match ended {
+            Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
+            _ => ended.repeat(),
+        }
+    }
+
+    fn relay_start(
+        &self,
+        telemetry: &Telemetry<'_>,
+        secret: String,
+        environment: &Environment,
+        directory: &Path,
+    ) -> protocol::Start {
+        protocol::Start {
+            secret,
+            target: protocol::Target {
+                alias: telemetry.name.clone(),
+                id: telemetry.alias.id.clone(),
+                account: telemetry.account_name.to_owned(),
+                endpoint: telemetry.account.endpoint.clone(),
+                user: telemetry.account.user.clone(),
+                token: telemetry.account.token.clone(),
+            },
+            attributes: telemetry.attributes.clone(),
+            redact: self.loaded.config.redact.as_ref().map(|keys| keys.value.clone()).unwrap_or_default(),
+            state: state::directory(environment),
+            verify: self.flags.verify,
+            directory: directory.to_path_buf(),
+            reason: telemetry.reason.to_string(),
+            claude: self.claude.to_path_buf(),
+        }
+    }
+
+    /// How long to wait for what is under way once claude has gone.
+    fn exit_wait(&self, environment: &Environment) -> Duration {
+        let nothing_survives = environment.text("CI").is_some() || nix::unistd::getpid().as_raw() == 1;
+        let configured = self.loaded.config.exit_wait_ms.as_ref().map(|wait| wait.value);
+        Duration::from_millis(match (self.flags.verify, configured) {
+            (true, _) => 30_000,
+            (false, Some(wait)) => wait,
+            (false, None) if nothing_survives => 5_000,
+            (false, None) => 300,
+        })
+    }
+
+    fn when(&self, environment: &Environment) -> When {
         let when = self.flags.report.or_else(|| When::parse(environment.text("ACT_CLAUDE_REPORT")?));
-        let when = when.or_else(|| self.loaded.config.report.as_ref().map(|report| report.value)).unwrap_or_default();
+        when.or_else(|| self.loaded.config.report.as_ref().map(|report| report.value)).unwrap_or_default()
+    }
+
+    fn worth_saying(&self, lines: Vec<Line>, environment: &Environment, directory: &Path) -> Vec<Line> {
         let state = state::directory(environment);
-        report::select(lines, when, report::on_terminal(), report::due_in(state.as_deref(), directory))
+        report::select(
+            lines,
+            self.when(environment),
+            report::on_terminal(),
+            report::due_in(state.as_deref(), directory),
+        )
     }
 
     fn image(&self, environment: &Environment) -> std::io::Result<Image> {

@@ -2,6 +2,7 @@
 
 pub mod inherited;
 pub mod process;
+pub mod relayed;
 pub mod signals;
 pub mod supervise;
 pub mod terminal;

@@ -347,3 +347,31 @@ pub fn inherited_descriptor(descriptor: RawFd) -> OwnedFd {
     // SAFETY: the caller owns it from here on, by the contract above.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
+
+/// Closes every descriptor from `first` on.
+pub fn close_from(first: RawFd) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: called before this process has opened anything it needs above `first`.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } == 0;
+    #[cfg(not(target_os = "linux"))]
+    let closed = false;
+    if !closed {
+        let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::OPEN_MAX).ok().flatten().unwrap_or(1024);
+        for descriptor in first..RawFd::try_from(limit).unwrap_or(1024).min(65_536) {
+            // SAFETY: as above.
+            unsafe { libc::close(descriptor) };
+        }
+    }
+}
+
+/// A descriptor that becomes readable when the process ends.
+#[cfg(target_os = "linux")]
+pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: returns a new descriptor, or -1.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: just opened, owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) })
+}

@@ -1,0 +1,157 @@
+//! The one table of causes and fixes (pure).
+
+use crate::outcome::{State, Trouble};
+use crate::verdict::{Failure, Reason, Verdict};
+
+/// Whose export it is, for the fix.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    /// The account's name.
+    pub account: &'a str,
+    /// The alias's name.
+    pub alias: &'a str,
+    /// The metrics URL.
+    pub endpoint: &'a str,
+}
+
+/// The state a verdict puts an export in, and why; no trouble for a plain success.
+pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Trouble>) {
+    match verdict {
+        Verdict::Delivered { .. } => (State::Delivered, None),
+        Verdict::Partial { rejected, message } => {
+            let said = if message.is_empty() { format!("{rejected} points rejected") } else { message.clone() };
+            (State::Partial, Some(trouble(said, "ACT took the other points", "", 65)))
+        }
+        Verdict::Held(reason) => (State::Held, Some(of(reason, whose))),
+        Verdict::Waiting { reason, .. } => (State::Waiting, Some(Trouble { code: 75, ..of(reason, whose) })),
+        Verdict::Rejected(reason) => (State::Rejected, Some(Trouble { code: 65, ..of(reason, whose) })),
+        Verdict::NotUnderstood(reason) => (State::NotUnderstood, Some(Trouble { code: 65, ..of(reason, whose) })),
+    }
+}
+
+/// The trouble of a token that can't be had: the export is held.
+pub fn without_token(error: &crate::token::TokenError) -> Trouble {
+    trouble(error.what.clone(), "", &error.fix, 77)
+}
+
+fn trouble(said: impl Into<String>, cause: &str, fix: &str, code: u8) -> Trouble {
+    Trouble { said: said.into(), cause: cause.to_owned(), fix: fix.to_owned(), code }
+}
+
+fn of(reason: &Reason, whose: &Whose<'_>) -> Trouble {
+    let Whose { account, alias, endpoint } = whose;
+    let host = endpoint.parse::<hyper::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+    match reason {
+        Reason::AliasNotFound => trouble(
+            "ACT answered: agent alias not found",
+            &format!(
+                "The id of alias {alias} is wrong, or the alias is not published \
+                 (ACT on the UK/EU platform has no such monitoring)"
+            ),
+            "compare it with the alias's Monitoring Spec (AI Agent Registry → Agents → Aliases)",
+            78,
+        ),
+        Reason::AliasOfAnotherAccount => trouble(
+            "ACT answered: alias does not belong to the specified account",
+            &format!("The id of alias {alias} is another account's, or the endpoint of account {account} is"),
+            "use the alias id and the account id of the same Monitoring Spec",
+            78,
+        ),
+        Reason::EmptyPayload => trouble(
+            "ACT answered: empty resourceMetrics in OTLP payload",
+            "Claude sent an export without metrics",
+            "update Claude Code: claude update",
+            65,
+        ),
+        Reason::Status { status, message, redirect } => {
+            of_status(*status, message.as_deref(), redirect.as_deref(), whose)
+        }
+        Reason::NotOtlp { status, kind } => trouble(
+            format!("ACT answered {status} with {kind}"),
+            &format!("Something else than ACT answers at {host}: a login page, or a wrong URL"),
+            &format!("check \"endpoint\" of account {account}, and the proxy"),
+            65,
+        ),
+        Reason::Failure(failure) => of_failure(failure, account, &host),
+    }
+}
+
+fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: &Whose<'_>) -> Trouble {
+    let Whose { account, .. } = whose;
+    let phrase = hyper::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
+    let line = format!("{status} {phrase}").trim_end().to_owned();
+    let said = match message {
+        Some(message) if !message.eq_ignore_ascii_case(phrase) => format!("ACT answered {line} ({message})"),
+        _ => format!("ACT answered {line}"),
+    };
+    match status {
+        401 => trouble(
+            said,
+            "The API token or its user is wrong",
+            &format!("act-claude act setup --account {account}"),
+            77,
+        ),
+        403 => trouble(
+            said,
+            "The API token lacks the right to write metrics, or the alias is another account's",
+            &format!("act-claude act setup --account {account}"),
+            77,
+        ),
+        404 => trouble(
+            said,
+            "There is no metrics endpoint at this URL",
+            &format!("compare \"endpoint\" of account {account} with the Monitoring Spec"),
+            78,
+        ),
+        300..400 => trouble(
+            match redirect {
+                Some(host) => format!("{said} and points to {host}"),
+                None => said,
+            },
+            "The endpoint's URL is wrong, or a proxy wants you to log in",
+            &format!("compare \"endpoint\" of account {account} with the Monitoring Spec"),
+            78,
+        ),
+        407 => trouble(
+            said,
+            "A proxy asks for credentials",
+            "put them into HTTPS_PROXY: http://user:password@proxy:port",
+            78,
+        ),
+        // Said in brackets behind "waiting": the status is enough.
+        408 | 425 | 429 | 500.. => trouble(line, "ACT is busy or not available", "", 75),
+        400 => trouble(said, "ACT does not take this export", "act-claude act doctor", 65),
+        _ => trouble(said, "ACT does not take this export", "", 65),
+    }
+}
+
+fn of_failure(failure: &Failure, account: &str, host: &str) -> Trouble {
+    let check = format!("act-claude act check, and \"endpoint\" of account {account}");
+    match failure {
+        Failure::UnknownHost(host) => {
+            trouble(format!("{host} has no address"), "DNS does not know the host", &check, 75)
+        }
+        Failure::Refused => trouble(format!("{host} refused the connection"), "Nobody listens there", &check, 75),
+        Failure::TimedOut => trouble(format!("no answer from {host}"), "ACT or the network is slow", "", 75),
+        Failure::NoRoute => trouble(format!("no route to {host}"), "This machine is offline", "", 75),
+        Failure::Broken(what) => trouble(format!("the connection to {host} broke: {what}"), "", "", 75),
+        Failure::Tls(what) => trouble(
+            format!("TLS with {host} failed: {what}"),
+            "The certificate is not trusted: a company proxy may replace it",
+            "export NODE_EXTRA_CA_CERTS=/path/to/company-ca.pem",
+            75,
+        ),
+        Failure::Proxy(what) => trouble(
+            format!("the proxy did not connect to {host}: {what}"),
+            "The proxy does not let ACT through",
+            "check HTTPS_PROXY, or add the host to NO_PROXY",
+            75,
+        ),
+        Failure::ProxyAuthentication => trouble(
+            "the proxy answered 407 Proxy Authentication Required",
+            "The proxy asks for credentials",
+            "put them into HTTPS_PROXY: http://user:password@proxy:port",
+            78,
+        ),
+    }
+}

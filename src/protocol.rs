@@ -1,0 +1,82 @@
+//! What supervisor and relay say to each other over their socket: one JSON object a line.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::TokenSource;
+use crate::outcome::Outcome;
+
+/// The hidden command that makes this program the relay.
+pub const RELAY_COMMAND: &str = "relay";
+
+/// From the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToRelay {
+    /// First of all: what to relay, and where.
+    Start(Box<Start>),
+    /// Claude runs, under this pid.
+    Command {
+        /// Its pid.
+        pid: i32,
+    },
+    /// Claude has gone; the supervisor waits this long for the outcome.
+    Ended {
+        /// Milliseconds.
+        wait_ms: u64,
+    },
+}
+
+/// From the relay.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromRelay {
+    /// What became of the session's exports so far.
+    Outcome(Box<Outcome>),
+}
+
+/// A session to relay.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Start {
+    /// The path component only claude knows.
+    pub secret: String,
+    /// Where exports go.
+    pub target: Target,
+    /// Resource attributes every export must carry.
+    pub attributes: Vec<(String, String)>,
+    /// Attribute keys never sent.
+    pub redact: Vec<String>,
+    /// The state directory, where there is one.
+    pub state: Option<PathBuf>,
+    /// `--verify`: claude is to see ACT's answers.
+    pub verify: bool,
+    /// The working directory, for the record.
+    pub directory: PathBuf,
+    /// Why this alias, for the record.
+    pub reason: String,
+    /// Claude's executable, for the record.
+    pub claude: PathBuf,
+}
+
+/// Where exports go, and in whose name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The alias's name.
+    pub alias: String,
+    /// Its id.
+    pub id: String,
+    /// The account's name.
+    pub account: String,
+    /// The metrics URL.
+    pub endpoint: String,
+    /// The user, without prefix.
+    pub user: String,
+    /// Where the token comes from.
+    pub token: TokenSource,
+}
+
+/// The path of the relay's endpoint under its secret.
+pub fn path(secret: &str) -> String {
+    format!("/{secret}/v1/metrics")
+}

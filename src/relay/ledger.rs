@@ -1,0 +1,122 @@
+//! What is known of a session's exports, as it becomes known. Memory does not grow with the session: an
+//! export that is decided becomes a number.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use tokio::sync::watch;
+
+use crate::outcome::{Outcome, State, Trouble};
+
+/// The ledger, shared by the front, the courier and the session.
+#[derive(Debug)]
+pub struct Ledger {
+    book: Mutex<Book>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    exports: u64,
+    points: u64,
+    /// Decided for good.
+    settled: BTreeMap<State, u64>,
+    /// By sequence number: what is stored and may yet change.
+    open: BTreeMap<u64, State>,
+    troubles: BTreeMap<State, Trouble>,
+    rejected_points: u64,
+    warning: Option<String>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { book: Mutex::default(), changed: watch::Sender::new(()) }
+    }
+}
+
+impl Ledger {
+    /// Claude handed over export `sequence`.
+    pub fn received(&self, sequence: u64, points: u64) {
+        self.update(|book| {
+            book.exports += 1;
+            book.points += points;
+            book.open.insert(sequence, State::UnderWay);
+        });
+    }
+
+    /// An open export is in another state, for now.
+    pub fn mark(&self, sequence: u64, state: State, trouble: Trouble) {
+        self.update(|book| {
+            if let Some(open) = book.open.get_mut(&sequence) {
+                *open = state;
+            }
+            book.troubles.insert(state, trouble);
+        });
+    }
+
+    /// An export is decided.
+    pub fn settle(&self, sequence: u64, state: State, trouble: Option<Trouble>) {
+        self.update(|book| {
+            if book.open.remove(&sequence).is_some() {
+                *book.settled.entry(state).or_default() += 1;
+            }
+            if let Some(trouble) = trouble {
+                book.troubles.insert(state, trouble);
+            }
+        });
+    }
+
+    /// ACT refused points of an export it took.
+    pub fn refused_points(&self, count: u64) {
+        self.update(|book| book.rejected_points += count);
+    }
+
+    /// ACT took an export with a warning.
+    pub fn warned(&self, warning: String) {
+        self.update(|book| book.warning = Some(warning));
+    }
+
+    /// The state an open export is in, and why, once it was tried.
+    pub fn trouble_of(&self, sequence: u64) -> Option<(State, Trouble)> {
+        let book = self.lock();
+        let state = *book.open.get(&sequence)?;
+        Some((state, book.troubles.get(&state)?.clone()))
+    }
+
+    /// Whether no export is undecided and untried.
+    pub fn is_settled(&self) -> bool {
+        self.lock().open.values().all(|state| *state != State::UnderWay)
+    }
+
+    /// What is known now.
+    pub fn outcome(&self) -> Outcome {
+        let book = self.lock();
+        let mut states = book.settled.clone();
+        for state in book.open.values() {
+            *states.entry(*state).or_default() += 1;
+        }
+        let troubles = book.troubles.iter().filter(|(state, _)| states.contains_key(state));
+        Outcome {
+            exports: book.exports,
+            points: book.points,
+            troubles: troubles.map(|(state, trouble)| (*state, trouble.clone())).collect(),
+            states,
+            rejected_points: book.rejected_points,
+            warning: book.warning.clone(),
+        }
+    }
+
+    /// Tells of every change.
+    pub fn watch(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Book)) {
+        change(&mut self.lock());
+        self.changed.send_replace(());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,122 @@
+//! The loopback HTTP front: one path that only claude knows, POST only, everything bounded (promise C2).
+
+use std::convert::Infallible;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::intake::{Accepted, Intake};
+
+/// The largest export, compressed and inflated, in bytes.
+pub const LARGEST: usize = 20 * 1024 * 1024;
+/// More connections than claude and its agents open at once.
+const CONNECTIONS: usize = 64;
+/// How long a client may take over its headers, and again over its body.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a request is answered.
+pub type Reply = Response<Full<Bytes>>;
+
+/// Serves until dropped.
+pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            // Out of descriptors: they come back when connections close.
+            Err(_) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let (path, intake) = (path.clone(), intake.clone());
+        tokio::spawn(async move {
+            let service = hyper::service::service_fn(move |request| {
+                let (path, intake) = (path.clone(), intake.clone());
+                async move { Ok::<_, Infallible>(answer(request, &path, intake).await) }
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(PATIENCE)
+                .max_buf_size(64 * 1024)
+                .serve_connection(TokioIo::new(stream), service);
+            let _ = connection.await;
+            drop(permit);
+        });
+    }
+}
+
+async fn answer(request: Request<Incoming>, path: &str, intake: Arc<Intake>) -> Reply {
+    if !bool::from(request.uri().path().as_bytes().ct_eq(path.as_bytes())) {
+        return status(StatusCode::NOT_FOUND);
+    }
+    if request.method() != Method::POST {
+        return status(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
+    let json =
+        header(CONTENT_TYPE).is_some_and(|kind| kind.split(';').next().unwrap_or("").trim() == "application/json");
+    if !json {
+        return status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    let gzip = match header(CONTENT_ENCODING).as_deref() {
+        None | Some("identity") => false,
+        Some("gzip") => true,
+        Some(_) => return status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    };
+    let body = match tokio::time::timeout(PATIENCE, Limited::new(request.into_body(), LARGEST).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return status(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        Ok(Err(_)) => return status(StatusCode::BAD_REQUEST),
+        Err(_) => return status(StatusCode::REQUEST_TIMEOUT),
+    };
+    let body = if gzip {
+        match inflate(&body) {
+            Ok(body) => Bytes::from(body),
+            Err(code) => return status(code),
+        }
+    } else {
+        body
+    };
+    match intake.accept(body).await {
+        Accepted::Taken => json_reply(StatusCode::OK, Bytes::from_static(b"{\"partialSuccess\":{}}")),
+        Accepted::Answered { status, body } => {
+            json_reply(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body.into())
+        }
+        Accepted::NoExport => status(StatusCode::BAD_REQUEST),
+        Accepted::Lost => status(StatusCode::SERVICE_UNAVAILABLE),
+    }
+}
+
+fn inflate(body: &[u8]) -> Result<Vec<u8>, StatusCode> {
+    let mut inflated = Vec::new();
+    let mut decoder = flate2::read::MultiGzDecoder::new(body).take(LARGEST as u64 + 1);
+    decoder.read_to_end(&mut inflated).map_err(|_| StatusCode::BAD_REQUEST)?;
+    if inflated.len() > LARGEST { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(inflated) }
+}
+
+fn status(code: StatusCode) -> Reply {
+    let mut reply = Response::new(Full::default());
+    *reply.status_mut() = code;
+    reply
+}
+
+fn json_reply(code: StatusCode, body: Bytes) -> Reply {
+    let mut reply = Response::new(Full::new(body));
+    *reply.status_mut() = code;
+    reply.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    reply
+}

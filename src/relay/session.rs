@@ -1,0 +1,155 @@
+//! How long the relay lives, and what it tells the supervisor.
+
+use std::io;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use super::courier::{self, Courier};
+use super::intake::Intake;
+use super::ledger::Ledger;
+use super::{carriers, server};
+use crate::environment::Environment;
+use crate::protocol::{self, FromRelay, Start, ToRelay};
+
+/// Between two looks for processes that still carry the endpoint.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How long what is left is tried once nobody can send any more; then it waits for the next session.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Relays one session.
+pub async fn run(
+    start: Start,
+    environment: Environment,
+    listener: std::net::TcpListener,
+    control: StdUnixStream,
+) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    control.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    let (reader, writer) = UnixStream::from_std(control)?.into_split();
+    let mut terminate = signal(SignalKind::terminate())?;
+
+    let ledger = Arc::new(Ledger::default());
+    let courier = Courier::start(&start, environment, ledger.clone())?;
+    let intake = Arc::new(Intake::new(&start, ledger.clone(), courier.clone()));
+    let path = protocol::path(&start.secret).into();
+    let front = tokio::spawn(server::serve(listener, path, intake));
+
+    let told = Supervised { reader: BufReader::new(reader), writer, ledger: ledger.clone(), command: None };
+    told.until_gone().await;
+    while carriers::any(&start.secret) {
+        tokio::select! {
+            () = sleep(LOOK_AGAIN) => {}
+            // "Drain once claude is gone": it is.
+            _ = terminate.recv() => break,
+        }
+    }
+    front.abort();
+    courier.send(courier::Message::Drain);
+    tokio::select! {
+        () = settled(&ledger) => {}
+        () = sleep(DRAIN) => {}
+        _ = terminate.recv() => {}
+    }
+    courier.stop();
+    Ok(())
+}
+
+/// Until every export has been decided or tried.
+async fn settled(ledger: &Ledger) {
+    let mut changes = ledger.watch();
+    while !ledger.is_settled() {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The supervisor's side of the session.
+struct Supervised {
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    ledger: Arc<Ledger>,
+    command: Option<i32>,
+}
+
+impl Supervised {
+    /// Serves the supervisor until claude has gone and the supervisor, too, or has been answered.
+    async fn until_gone(mut self) {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            match self.reader.read_line(&mut line).await {
+                Ok(1..) => {}
+                // The supervisor has gone. Killed, it takes claude along; a claude that takes its time is
+                // waited for. Without a claude there was never anything to relay.
+                _ => {
+                    if let Some(pid) = self.command {
+                        end_with_supervisor(pid);
+                        gone(pid).await;
+                    }
+                    return;
+                }
+            }
+            match serde_json::from_str(&line) {
+                Ok(ToRelay::Command { pid }) => self.command = Some(pid),
+                Ok(ToRelay::Ended { wait_ms }) => {
+                    self.command = None;
+                    self.answer(Duration::from_millis(wait_ms)).await;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends the outcome once everything is decided, the time is over, or the supervisor says it can't wait.
+    async fn answer(&mut self, wait: Duration) {
+        let deadline = Instant::now() + wait;
+        let mut hurry = String::new();
+        tokio::select! {
+            () = settled(&self.ledger) => {}
+            () = sleep_until(deadline) => {}
+            _ = self.reader.read_line(&mut hurry) => {}
+        }
+        let outcome = FromRelay::Outcome(Box::new(self.ledger.outcome()));
+        if let Ok(mut line) = serde_json::to_vec(&outcome) {
+            line.push(b'\n');
+            let _ = timeout_at(Instant::now() + Duration::from_secs(1), self.writer.write_all(&line)).await;
+        }
+    }
+}
+
+/// Linux: the kernel does it (the parent-death signal, see `launch::process`).
+#[cfg(target_os = "linux")]
+fn end_with_supervisor(_pid: i32) {}
+
+/// Elsewhere the relay does what the parent-death signal does on Linux.
+#[cfg(not(target_os = "linux"))]
+fn end_with_supervisor(pid: i32) {
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM);
+}
+
+/// Until the process has ended.
+#[cfg(target_os = "linux")]
+async fn gone(pid: i32) {
+    if let Ok(descriptor) = crate::launch::process::pidfd(pid)
+        && let Ok(watched) = tokio::io::unix::AsyncFd::register_with_interest(descriptor, tokio::io::Interest::READABLE)
+    {
+        let _ = watched.readable().await;
+    }
+}
+
+/// Until the process has ended.
+#[cfg(not(target_os = "linux"))]
+async fn gone(pid: i32) {
+    while nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok() {
+        sleep(Duration::from_millis(200)).await;
+    }
+}

@@ -1,0 +1,157 @@
+//! The connection to ACT: HTTPS with keep-alive, through a proxy where there is one, no redirects.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::{HeaderValue, Response};
+use ureq::tls::{TlsConfig, TlsProvider};
+
+use crate::config::is_loopback;
+use crate::environment::Environment;
+use crate::verdict::{Answer, Failure, LONGEST_BODY};
+
+use super::{proxy, roots};
+
+/// How long a connection may take, and a whole exchange.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until connected, TLS included.
+    pub connect: Duration,
+    /// Until the whole answer is there.
+    pub whole: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), whole: Duration::from_secs(30) }
+    }
+}
+
+/// A client for one endpoint.
+#[derive(Debug)]
+pub struct Upstream {
+    agent: Agent,
+    endpoint: String,
+    host: String,
+    through_proxy: bool,
+}
+
+impl Upstream {
+    /// A client for `endpoint`. Roots are read only where they are needed.
+    pub fn new(endpoint: &str, environment: &Environment, limits: Limits) -> Result<Self, Failure> {
+        let uri: hyper::Uri = endpoint.parse().map_err(|_| Failure::Broken("the endpoint is not a URL".to_owned()))?;
+        let host = uri.host().unwrap_or_default().to_owned();
+        let secure = uri.scheme_str() == Some("https");
+        if !secure && !is_loopback(&host) {
+            return Err(Failure::Tls("plain http only goes to this machine".to_owned()));
+        }
+        let proxy = match proxy::proxy_for(&uri, environment) {
+            None => None,
+            Some(url) => Some(ureq::Proxy::new(&url).map_err(|_| Failure::Proxy("its URL is not one".to_owned()))?),
+        };
+        let through_proxy = proxy.is_some();
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("act-claude/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding("identity")
+            .proxy(proxy)
+            .timeout_resolve(Some(limits.connect))
+            .timeout_connect(Some(limits.connect))
+            .timeout_global(Some(limits.whole))
+            .input_buffer_size(16 * 1024)
+            .output_buffer_size(16 * 1024)
+            .max_idle_connections(1)
+            .max_idle_connections_per_host(1);
+        if secure {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let tls = TlsConfig::builder()
+                .provider(TlsProvider::Rustls)
+                .unversioned_rustls_crypto_provider(provider)
+                .root_certs(roots::load(environment));
+            config = config.tls_config(tls.build());
+        }
+        Ok(Self { agent: config.build().new_agent(), endpoint: endpoint.to_owned(), host, through_proxy })
+    }
+
+    /// Sends one export.
+    pub fn post(&self, authorization: &str, alias_id: &str, body: &[u8]) -> Result<Answer, Failure> {
+        let header =
+            |value: &str| HeaderValue::from_str(value).map_err(|_| Failure::Broken("a header is malformed".to_owned()));
+        let mut authorization = header(authorization)?;
+        authorization.set_sensitive(true);
+        let response = self
+            .agent
+            .post(&self.endpoint)
+            .header("Authorization", authorization)
+            .header("X-Alias-Id", header(alias_id)?)
+            .header("Origin", "https://claude.ai")
+            .header("Content-Type", "application/json")
+            .send(body)
+            .map_err(|error| self.failure(error))?;
+        Ok(read(response))
+    }
+
+    fn failure(&self, error: ureq::Error) -> Failure {
+        match error {
+            ureq::Error::HostNotFound => Failure::UnknownHost(self.host.clone()),
+            ureq::Error::Timeout(_) => Failure::TimedOut,
+            ureq::Error::ConnectProxyFailed(what) if what.contains("407") => Failure::ProxyAuthentication,
+            ureq::Error::ConnectProxyFailed(what) => Failure::Proxy(what),
+            ureq::Error::Rustls(error) => Failure::Tls(tls_words(&error)),
+            ureq::Error::Tls(what) => Failure::Tls(what.to_owned()),
+            ureq::Error::Io(error) => self.io_failure(&error),
+            other => Failure::Broken(other.to_string()),
+        }
+    }
+
+    fn io_failure(&self, error: &io::Error) -> Failure {
+        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Failure::Tls(tls_words(tls));
+        }
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused if self.through_proxy => {
+                Failure::Proxy("it refused the connection".to_owned())
+            }
+            io::ErrorKind::ConnectionRefused => Failure::Refused,
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Failure::TimedOut,
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown => {
+                Failure::NoRoute
+            }
+            io::ErrorKind::UnexpectedEof => Failure::Broken("it was closed without an answer".to_owned()),
+            _ if error.to_string().contains("lookup address") => Failure::UnknownHost(self.host.clone()),
+            _ => Failure::Broken(crate::config::plain(error)),
+        }
+    }
+}
+
+fn read(mut response: Response<ureq::Body>) -> Answer {
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut answer = Answer {
+        status: response.status().as_u16(),
+        content_type: header("content-type"),
+        retry_after: header("retry-after"),
+        location: header("location"),
+        ..Answer::default()
+    };
+    let body = response.body_mut().as_reader();
+    let ended = body.take(LONGEST_BODY as u64 + 1).read_to_end(&mut answer.body);
+    answer.cut = ended.is_err() || answer.body.len() > LONGEST_BODY;
+    answer.body.truncate(LONGEST_BODY);
+    answer
+}
+
+fn tls_words(error: &rustls::Error) -> String {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer};
+    match error {
+        rustls::Error::InvalidCertificate(UnknownIssuer) => "the certificate's issuer is not known".to_owned(),
+        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => "the certificate has expired".to_owned(),
+        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
+            "the certificate is for another host".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
