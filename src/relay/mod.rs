@@ -17,6 +17,7 @@ mod roots;
 mod server;
 mod session;
 pub mod upstream;
+mod watched;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use super::courier::{self, Courier};
 use super::intake::Intake;
 use super::ledger::Ledger;
+use super::watched::Watched;
 use super::{carriers, server};
 use crate::environment::Environment;
 use crate::protocol::{self, FromRelay, Start, ToRelay};
@@ -77,7 +78,7 @@ struct Supervised {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     ledger: Arc<Ledger>,
-    command: Option<i32>,
+    command: Option<Watched>,
 }
 
 impl Supervised {
@@ -91,15 +92,15 @@ impl Supervised {
                 // The supervisor has gone. Killed, it takes claude along; a claude that takes its time is
                 // waited for. Without a claude there was never anything to relay.
                 _ => {
-                    if let Some(pid) = self.command {
-                        end_with_supervisor(pid);
-                        gone(pid).await;
+                    if let Some(command) = self.command {
+                        command.end_with_supervisor();
+                        command.gone().await;
                     }
                     return;
                 }
             }
             match serde_json::from_str(&line) {
-                Ok(ToRelay::Command { pid }) => self.command = Some(pid),
+                Ok(ToRelay::Command { pid }) => self.command = Watched::new(pid),
                 Ok(ToRelay::Ended { wait_ms }) => {
                     self.command = None;
                     self.answer(Duration::from_millis(wait_ms)).await;
@@ -123,33 +124,5 @@ impl Supervised {
             line.push(b'\n');
             let _ = timeout_at(Instant::now() + Duration::from_secs(1), self.writer.write_all(&line)).await;
         }
-    }
-}
-
-/// Linux: the kernel does it (the parent-death signal, see `launch::process`).
-#[cfg(target_os = "linux")]
-fn end_with_supervisor(_pid: i32) {}
-
-/// Elsewhere the relay does what the parent-death signal does on Linux.
-#[cfg(not(target_os = "linux"))]
-fn end_with_supervisor(pid: i32) {
-    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM);
-}
-
-/// Until the process has ended.
-#[cfg(target_os = "linux")]
-async fn gone(pid: i32) {
-    if let Ok(descriptor) = crate::launch::process::pidfd(pid)
-        && let Ok(watched) = tokio::io::unix::AsyncFd::register_with_interest(descriptor, tokio::io::Interest::READABLE)
-    {
-        let _ = watched.readable().await;
-    }
-}
-
-/// Until the process has ended.
-#[cfg(not(target_os = "linux"))]
-async fn gone(pid: i32) {
-    while nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok() {
-        sleep(Duration::from_millis(200)).await;
     }
 }
