@@ -1,0 +1,87 @@
+//! The JSON Schema and the reader agree: what one accepts the other accepts, what one refuses the other refuses.
+
+use serde_json::{Value, json};
+
+fn good() -> Value {
+    json!({
+        "$schema": "config.schema.json",
+        "accounts": {
+            "acme": {"endpoint": "https://act.example/m", "user": "u@example.com", "token": {"command": ["pass", "x"]}},
+            "file": {"endpoint": "http://127.0.0.1:1/m", "user": "u@example.com", "token": {"file": "~/t"}},
+            "env": {"endpoint": "https://act.example/m", "user": "u@example.com", "token": {"env": "T"}}
+        },
+        "aliases": {"billing": {"account": "acme", "id": "id-1", "provider_type": "P", "attributes": {"team": "a b"}}},
+        "directories": {"~/w": "billing", "/x": null, "~": "billing"},
+        "default": "billing", "claude": "~/bin/claude", "delivery": "direct", "required": true,
+        "replace_endpoint": true, "export_interval_ms": 1000, "exit_wait_ms": 0, "report": "json", "redact": ["user.email"]
+    })
+}
+
+/// What the reader says of a configuration.
+fn faults(config: &Value) -> Vec<String> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("config.json");
+    std::fs::write(&path, serde_json::to_vec_pretty(config).unwrap()).unwrap();
+    let environment = [("HOME", "/h".into()), ("ACT_CLAUDE_CONFIG", path.into_os_string())].into_iter().collect();
+    act_claude::config::load(&environment).faults.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn schema_and_reader_agree() {
+    let schema: Value = serde_json::from_str(include_str!("../docs/config.schema.json")).expect("the schema is JSON");
+    let schema = jsonschema::validator_for(&schema).expect("the schema is one");
+    assert!(schema.is_valid(&good()), "{:?}", schema.iter_errors(&good()).map(|e| e.to_string()).collect::<Vec<_>>());
+    assert_eq!(faults(&good()), [] as [String; 0]);
+
+    // Every key the schema knows, the reader knows: the good one holds them all.
+    let known: Vec<String> = schema_keys();
+    for key in &known {
+        assert!(good().get(key).is_some(), "{key} is missing in this test's good configuration");
+    }
+
+    let change = |pointer: &str, value: Value| {
+        let mut config = good();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        config.pointer_mut(parent).unwrap_or_else(|| panic!("{parent}")).as_object_mut().unwrap().insert(key.into(), value);
+        config
+    };
+    for (pointer, value) in [
+        ("/unknown", json!(1)),
+        ("/accounts", json!([])),
+        ("/accounts/acme", json!({"endpoint": "https://a/m", "user": "u"})),
+        ("/accounts/acme/endpoint", json!("ftp://a/m")),
+        ("/accounts/acme/endpoint", json!("https://a/m?x=1")),
+        ("/accounts/acme/user", json!("a:b")),
+        ("/accounts/acme/token", json!({})),
+        ("/accounts/acme/token", json!({"env": "T", "file": "~/t"})),
+        ("/accounts/acme/token", json!({"command": []})),
+        ("/accounts/acme/token", json!({"command": "pass x"})),
+        ("/accounts/acme/token", json!({"file": "t"})),
+        ("/accounts/acme/extra", json!(1)),
+        ("/aliases/billing/id", json!("a b")),
+        ("/aliases/billing/id", json!(5)),
+        ("/aliases/billing/attributes", json!({"team": 5})),
+        ("/aliases/billing/Id", json!("x")),
+        ("/directories/relative", json!("billing")),
+        ("/directories/~1y", json!(true)),
+        ("/default", json!(false)),
+        ("/claude", json!("claude")),
+        ("/delivery", json!("both")),
+        ("/required", json!("true")),
+        ("/replace_endpoint", json!(1)),
+        ("/export_interval_ms", json!(99)),
+        ("/export_interval_ms", json!(1000.5)),
+        ("/exit_wait_ms", json!(-1)),
+        ("/report", json!("sometimes")),
+        ("/redact", json!("user.email")),
+    ] {
+        let config = change(pointer, value.clone());
+        assert!(!schema.is_valid(&config), "the schema accepts {pointer} = {value}");
+        assert_eq!(faults(&config).len(), 1, "the reader on {pointer} = {value}: {:?}", faults(&config));
+    }
+}
+
+fn schema_keys() -> Vec<String> {
+    let schema: Value = serde_json::from_str(include_str!("../docs/config.schema.json")).unwrap();
+    schema["properties"].as_object().unwrap().keys().cloned().collect()
+}
