@@ -12,6 +12,7 @@ pub mod config;
 pub mod environment;
 pub mod json;
 pub mod launch;
+mod launcher;
 pub mod nearest;
 pub mod outcome;
 pub mod plan;
@@ -41,7 +42,7 @@ pub fn run() -> ExitCode {
     let args = std::env::args_os().skip(1).collect();
     match cli::parse(args, claude::locate::is_executable) {
         Ok(Invocation::Act(args)) => act::run(&args, &environment),
-        Ok(Invocation::Launcher { claude, args }) => run::launcher(&claude, &args, environment),
+        Ok(Invocation::Launcher { claude, args }) => launcher::run(&claude, &args, environment),
         Ok(Invocation::Run { flags, args }) => run::run(&flags, &args, environment),
         Err(error) => {
             report::fatal(&error.to_string());

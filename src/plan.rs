@@ -8,6 +8,7 @@ use crate::claude::settings::Layer;
 use crate::cli::Flags;
 use crate::config::{Account, Alias, Delivery, Loaded};
 use crate::environment::Environment;
+use crate::protocol::{Route, Target};
 use crate::report::{Importance, Line};
 use crate::resolve::{self, Explicit, Place, Reason, Resolution};
 use crate::{CONFIGURATION, USAGE};
@@ -48,6 +49,24 @@ pub struct Telemetry<'a> {
     pub reason: Reason,
     /// How exports travel.
     pub delivery: Delivery,
+}
+
+impl Telemetry<'_> {
+    /// What the relay needs to know of it.
+    pub fn route(&self) -> Route {
+        Route {
+            target: Target {
+                alias: self.name.clone(),
+                id: self.alias.id.clone(),
+                account: self.account_name.to_owned(),
+                endpoint: self.account.endpoint.clone(),
+                user: self.account.user.clone(),
+                token: self.account.token.clone(),
+            },
+            attributes: self.attributes.clone(),
+            reason: self.reason.to_string(),
+        }
+    }
 }
 
 /// The decision.

@@ -41,10 +41,9 @@ pub enum FromRelay {
 pub struct Start {
     /// The path component only claude knows.
     pub secret: String,
-    /// Where exports go.
-    pub target: Target,
-    /// Resource attributes every export must carry.
-    pub attributes: Vec<(String, String)>,
+    /// Where exports go. `None` in the launcher form: that is decided when the first export arrives, by the
+    /// working directory claude has then.
+    pub route: Option<Route>,
     /// Attribute keys never sent.
     pub redact: Vec<String>,
     /// The state directory, where there is one.
@@ -53,10 +52,19 @@ pub struct Start {
     pub verify: bool,
     /// The working directory, for the record.
     pub directory: PathBuf,
-    /// Why this alias, for the record.
-    pub reason: String,
     /// Claude's executable, for the record.
     pub claude: PathBuf,
+}
+
+/// Where a session's exports go, and what they carry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Where.
+    pub target: Target,
+    /// Resource attributes every export must carry.
+    pub attributes: Vec<(String, String)>,
+    /// Why this alias, for the record.
+    pub reason: String,
 }
 
 /// Where exports go, and in whose name.

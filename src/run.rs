@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::claude::{locate, settings, variables};
+use crate::claude::{locate, settings, variables, wrapper};
 use crate::cli::{self, Call, Flags, When};
 use crate::config::{self, Delivery, Loaded, TokenSource};
 use crate::environment::Environment;
@@ -58,13 +58,6 @@ pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> Ex
         layers: &layers,
     });
     session.carry_out(plan, &environment, &directory)
-}
-
-/// The launcher form: `act-claude /abs/path/to/claude …`.
-pub fn launcher(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
-    variables::restore_originals(&mut environment);
-    let loaded = config::load(&environment);
-    Session { flags: &Flags::default(), args, loaded: &loaded, claude }.exec(&environment)
 }
 
 struct Session<'a> {
@@ -138,7 +131,7 @@ impl Session<'_> {
         directory: &Path,
     ) -> ExitCode {
         let started = relayed::secret().and_then(|secret| {
-            Relayed::start(self.relay_start(telemetry, secret, environment, directory), environment)
+            Relayed::start(self.relay_start(telemetry, secret, environment, directory), environment, false)
         });
         let mut relay = match started {
             Ok(relay) => relay,
@@ -150,13 +143,14 @@ impl Session<'_> {
             }
         };
         let mut with = environment.clone();
+        let wrapper = wrapper::own(environment, &settings::read(directory, self.args, environment));
         variables::set_relayed(
             &mut with,
             &variables::Relayed {
-                endpoint: &relay.endpoint,
+                endpoint: Some(&relay.endpoint),
                 attributes: &telemetry.attributes,
                 interval_ms: self.loaded.config.export_interval_ms(),
-                wrapper: None,
+                wrapper: wrapper.as_deref(),
                 token_variable: match &telemetry.account.token {
                     TokenSource::Env(name) => Some(name),
                     _ => None,
@@ -202,20 +196,11 @@ impl Session<'_> {
     ) -> protocol::Start {
         protocol::Start {
             secret,
-            target: protocol::Target {
-                alias: telemetry.name.clone(),
-                id: telemetry.alias.id.clone(),
-                account: telemetry.account_name.to_owned(),
-                endpoint: telemetry.account.endpoint.clone(),
-                user: telemetry.account.user.clone(),
-                token: telemetry.account.token.clone(),
-            },
-            attributes: telemetry.attributes.clone(),
-            redact: self.loaded.config.redact.as_ref().map(|keys| keys.value.clone()).unwrap_or_default(),
+            route: Some(telemetry.route()),
+            redact: self.loaded.config.redact(),
             state: state::directory(environment),
             verify: self.flags.verify,
             directory: directory.to_path_buf(),
-            reason: telemetry.reason.to_string(),
             claude: self.claude.to_path_buf(),
         }
     }

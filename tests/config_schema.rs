@@ -42,7 +42,12 @@ fn schema_and_reader_agree() {
     let change = |pointer: &str, value: Value| {
         let mut config = good();
         let (parent, key) = pointer.rsplit_once('/').unwrap();
-        config.pointer_mut(parent).unwrap_or_else(|| panic!("{parent}")).as_object_mut().unwrap().insert(key.into(), value);
+        config
+            .pointer_mut(parent)
+            .unwrap_or_else(|| panic!("{parent}"))
+            .as_object_mut()
+            .unwrap()
+            .insert(key.into(), value);
         config
     };
     for (pointer, value) in [

@@ -113,7 +113,9 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         Err(error) => notes.push(error.message),
     }
     let variables = match (&plan, args.env) {
-        (Plan::Run { telemetry, .. }, true) => changes(telemetry, &environment, loaded.config.export_interval_ms()),
+        (Plan::Run { telemetry, .. }, true) => {
+            changes(telemetry, &environment, &layers, loaded.config.export_interval_ms())
+        }
         _ => Vec::new(),
     };
     let text = if args.json {
@@ -126,7 +128,12 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 }
 
 /// The variables a launch would set, in order.
-fn changes(telemetry: &Telemetry<'_>, environment: &Environment, interval_ms: u64) -> Vec<(String, String)> {
+fn changes(
+    telemetry: &Telemetry<'_>,
+    environment: &Environment,
+    layers: &[settings::Layer],
+    interval_ms: u64,
+) -> Vec<(String, String)> {
     let mut with = environment.clone();
     match telemetry.delivery {
         Delivery::Direct => variables::set_direct(
@@ -140,10 +147,10 @@ fn changes(telemetry: &Telemetry<'_>, environment: &Environment, interval_ms: u6
         Delivery::Relay => variables::set_relayed(
             &mut with,
             &variables::Relayed {
-                endpoint: &format!("http://127.0.0.1:PORT/{MASK}/v1/metrics"),
+                endpoint: Some(&format!("http://127.0.0.1:PORT/{MASK}/v1/metrics")),
                 attributes: &telemetry.attributes,
                 interval_ms,
-                wrapper: None,
+                wrapper: crate::claude::wrapper::own(environment, layers).as_deref(),
                 token_variable: None,
                 debug: false,
             },

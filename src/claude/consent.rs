@@ -46,7 +46,7 @@ impl Objection {
     }
 }
 
-/// Asks every layer that may object.
+/// Asks every layer that may object to `delivery`.
 pub fn objection(
     config: &Config,
     delivery: Delivery,
@@ -54,6 +54,14 @@ pub fn objection(
     environment: &Environment,
     layers: &[Layer],
 ) -> Option<Objection> {
+    own_word(config, environment, layers).or_else(|| match delivery {
+        Delivery::Relay => None,
+        Delivery::Direct => Stated { environment, layers }.leak(account_endpoint),
+    })
+}
+
+/// The user's own word: switched off, or another pipeline.
+pub fn own_word(config: &Config, environment: &Environment, layers: &[Layer]) -> Option<Objection> {
     let stated = Stated { environment, layers };
     if let Some((value, by)) = stated.value("CLAUDE_CODE_ENABLE_TELEMETRY")
         && ["0", "false", "no", "off"].contains(&value.trim().to_ascii_lowercase().as_str())
@@ -66,13 +74,7 @@ pub fn objection(
         return Some(Objection::Off { by: format!("{by} is none") });
     }
     let replace = config.replace_endpoint.as_ref().is_some_and(|replace| replace.value);
-    if !replace && let Some(pipeline) = stated.other_pipeline(config) {
-        return Some(pipeline);
-    }
-    match delivery {
-        Delivery::Relay => None,
-        Delivery::Direct => stated.leak(account_endpoint),
-    }
+    if replace { None } else { stated.other_pipeline(config) }
 }
 
 struct Stated<'a> {

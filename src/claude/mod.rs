@@ -6,3 +6,4 @@ pub mod consent;
 pub mod locate;
 pub mod settings;
 pub mod variables;
+pub mod wrapper;

@@ -55,9 +55,9 @@ pub fn set_direct(
 /// What relay mode sets.
 #[derive(Debug)]
 pub struct Relayed<'a> {
-    /// The relay's loopback URL.
-    pub endpoint: &'a str,
-    /// The alias's attributes.
+    /// The relay's loopback URL; without one only the wrapper is set (the background daemon's own case).
+    pub endpoint: Option<&'a str>,
+    /// The alias's attributes; in the launcher form not known yet: the relay adds them.
     pub attributes: &'a [(String, String)],
     /// Milliseconds between exports.
     pub interval_ms: u64,
@@ -74,27 +74,31 @@ pub fn set_relayed(environment: &mut Environment, relayed: &Relayed<'_>) {
     let exporter = exporters(environment.get("OTEL_METRICS_EXPORTER"));
     let attributes = attribute_list(environment, relayed.attributes);
     let interval = relayed.interval_ms.to_string();
-    let mut originals = Originals::default();
-    let mut put = |environment: &mut Environment, name: &str, value: Option<&OsStr>| {
-        originals.note(name, environment.get(name), value);
-        environment.put(name, value);
-    };
-    for (name, value) in [
-        (ENABLE, "1"),
-        ("OTEL_METRICS_EXPORTER", &exporter),
-        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
-        (ENDPOINT, relayed.endpoint),
-        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
-        ("OTEL_METRIC_EXPORT_INTERVAL", &interval),
-        (ATTRIBUTES, &attributes),
-    ] {
-        put(environment, name, Some(OsStr::new(value)));
+    let mut set: Vec<(&str, &OsStr)> = Vec::new();
+    if let Some(endpoint) = relayed.endpoint {
+        let values = [
+            (ENABLE, "1"),
+            ("OTEL_METRICS_EXPORTER", &exporter),
+            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
+            (ENDPOINT, endpoint),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", &interval),
+        ];
+        set.extend(values.map(|(name, value)| (name, OsStr::new(value))));
+        if !relayed.attributes.is_empty() {
+            set.push((ATTRIBUTES, OsStr::new(&attributes)));
+        }
     }
     if let Some(wrapper) = relayed.wrapper {
-        put(environment, WRAPPER, Some(wrapper));
+        set.push((WRAPPER, wrapper));
     }
     if relayed.debug {
-        put(environment, "OTEL_LOG_LEVEL", Some(OsStr::new("debug")));
+        set.push(("OTEL_LOG_LEVEL", OsStr::new("debug")));
+    }
+    let mut originals = Originals::default();
+    for (name, value) in set {
+        originals.note(name, environment.get(name), Some(value));
+        environment.set(name, value);
     }
     environment.remove("ACT_CLAUDE_ALIAS");
     if let Some(name) = relayed.token_variable {
@@ -223,7 +227,7 @@ mod tests {
     fn relayed(environment: &mut Environment) {
         let attributes = [("providerType".to_owned(), "P Q".to_owned())];
         let relayed = Relayed {
-            endpoint: "http://127.0.0.1:1/s/v1/metrics",
+            endpoint: Some("http://127.0.0.1:1/s/v1/metrics"),
             attributes: &attributes,
             interval_ms: 5000,
             wrapper: None,

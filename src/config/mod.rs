@@ -92,6 +92,11 @@ impl Config {
         self.export_interval_ms.as_ref().map_or(EXPORT_INTERVAL_MS, |interval| interval.value)
     }
 
+    /// Attribute keys never sent.
+    pub fn redact(&self) -> Vec<String> {
+        self.redact.as_ref().map(|keys| keys.value.clone()).unwrap_or_default()
+    }
+
     /// Lays `self` (the user's) over `below` (the system's): maps entry by entry, `required` only upwards.
     fn over(mut self, below: Config) -> Config {
         if below.required_by().is_some() {

@@ -112,6 +112,8 @@ pub enum Role<'a> {
         listener: RawFd,
         /// Becomes descriptor 1.
         control: RawFd,
+        /// Not our child: what this process becomes must not find one it knows nothing of.
+        orphan: bool,
     },
 }
 
@@ -133,7 +135,11 @@ pub fn spawn(image: &Image, role: Role<'_>) -> io::Result<Pid> {
                     die_with(parent);
                     restore_inherited(mask, sigchld_ignored);
                 }
-                Role::Relay { listener, control } => {
+                Role::Relay { listener, control, orphan } => {
+                    // SAFETY: async-signal-safe; the first child ends at once.
+                    if orphan && unsafe { libc::fork() } != 0 {
+                        unsafe { libc::_exit(0) }
+                    }
                     detach(listener, control, null.as_ref().map_or(2, AsRawFd::as_raw_fd));
                 }
             }
@@ -148,13 +154,11 @@ pub fn spawn(image: &Image, role: Role<'_>) -> io::Result<Pid> {
         nix::unistd::ForkResult::Parent { child } => {
             drop(writer);
             let mut errno = [0; 4];
-            match read_fully(&reader, &mut errno) {
-                4 => {
-                    let _ = nix::sys::wait::waitpid(child, None);
-                    Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno)))
-                }
-                _ => Ok(child),
+            let failed = read_fully(&reader, &mut errno) == 4;
+            if failed || matches!(role, Role::Relay { orphan: true, .. }) {
+                let _ = nix::sys::wait::waitpid(child, None);
             }
+            if failed { Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))) } else { Ok(child) }
         }
     }
 }

@@ -39,15 +39,15 @@ pub fn secret() -> io::Result<String> {
 
 impl Relayed {
     /// Binds the loopback listener and starts the relay, which serves it. Claude may be started at once:
-    /// connections wait in the listener until the relay accepts them.
-    pub fn start(start: Start, environment: &Environment) -> io::Result<Self> {
+    /// connections wait in the listener until the relay accepts them. An `orphan` is no child of this process.
+    pub fn start(start: Start, environment: &Environment, orphan: bool) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
         let (control, theirs) = UnixStream::pair()?;
         control.set_write_timeout(Some(PATIENCE))?;
         let args = ["act", RELAY_COMMAND].map(OsString::from);
         let image = Image::new(&own_file(), OsStr::new("act-claude"), &args, environment)?;
-        process::spawn(&image, Role::Relay { listener: listener.as_raw_fd(), control: theirs.as_raw_fd() })?;
+        process::spawn(&image, Role::Relay { listener: listener.as_raw_fd(), control: theirs.as_raw_fd(), orphan })?;
         let mut relayed = Self { control, endpoint };
         relayed.send(&ToRelay::Start(Box::new(start)))?;
         Ok(relayed)

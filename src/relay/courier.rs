@@ -16,7 +16,7 @@ use super::upstream::{Limits, Upstream};
 use crate::cause::{self, Whose};
 use crate::environment::Environment;
 use crate::outcome::{State, Trouble};
-use crate::protocol::{Start, Target};
+use crate::protocol::Target;
 use crate::token;
 use crate::verdict::{Answer, Failure, Reason, Verdict, judge};
 
@@ -53,11 +53,6 @@ impl Handle {
     pub fn send(&self, message: Message) {
         let _ = self.0.send(message);
     }
-
-    /// Asks the courier to leave.
-    pub fn stop(&self) {
-        self.send(Message::Stop);
-    }
 }
 
 /// While something is held: between two tries to see whether it still is.
@@ -82,10 +77,10 @@ pub struct Courier {
 
 impl Courier {
     /// Starts the thread. Token and connection are fetched at once, while claude starts.
-    pub fn start(start: &Start, environment: Environment, ledger: Arc<Ledger>) -> io::Result<Handle> {
+    pub fn start(target: Target, environment: Environment, ledger: Arc<Ledger>) -> io::Result<Handle> {
         let (sender, inbox) = channel();
         let courier = Self {
-            target: start.target.clone(),
+            target,
             environment,
             ledger,
             inbox,

@@ -9,10 +9,10 @@ use hyper::body::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use super::courier::{Handle, Item, Message};
+use super::courier::{Item, Message};
 use super::ledger::Ledger;
 use super::payload;
-use crate::protocol::Start;
+use super::route::Routing;
 use crate::verdict::Answer;
 
 /// What a poster is told.
@@ -29,6 +29,8 @@ pub enum Accepted {
     },
     /// It is no OTLP export.
     NoExport,
+    /// There is no alias for it: answered, and dropped.
+    Unrouted,
     /// It could be neither stored nor delivered.
     Lost,
 }
@@ -41,27 +43,18 @@ const REMEMBERED: usize = 64;
 /// The way in.
 #[derive(Debug)]
 pub struct Intake {
-    attributes: Vec<(String, String)>,
+    routing: Routing,
     redact: Vec<String>,
     verify: bool,
     ledger: Arc<Ledger>,
-    courier: Handle,
     next: AtomicU64,
     recent: Mutex<VecDeque<[u8; 32]>>,
 }
 
 impl Intake {
     /// For one session.
-    pub fn new(start: &Start, ledger: Arc<Ledger>, courier: Handle) -> Self {
-        Self {
-            attributes: start.attributes.clone(),
-            redact: start.redact.clone(),
-            verify: start.verify,
-            ledger,
-            courier,
-            next: AtomicU64::new(0),
-            recent: Mutex::default(),
-        }
+    pub fn new(routing: Routing, redact: Vec<String>, verify: bool, ledger: Arc<Ledger>) -> Self {
+        Self { routing, redact, verify, ledger, next: AtomicU64::new(0), recent: Mutex::default() }
     }
 
     /// Takes one export.
@@ -71,7 +64,8 @@ impl Intake {
         if self.is_repetition(digest) {
             return Accepted::Taken;
         }
-        let repaired = match payload::repair(&body, &self.attributes, &self.redact) {
+        let Some(routed) = self.routing.get() else { return Accepted::Unrouted };
+        let repaired = match payload::repair(&body, &routed.attributes, &self.redact) {
             std::borrow::Cow::Borrowed(_) => body.clone(),
             std::borrow::Cow::Owned(body) => Bytes::from(body),
         };
@@ -79,7 +73,7 @@ impl Intake {
         self.ledger.received(sequence, points);
         let (reply, answered) = oneshot::channel();
         let item = Item { sequence, points, body: repaired, reply: self.verify.then_some(reply) };
-        self.courier.send(Message::Export(item));
+        routed.courier.send(Message::Export(item));
         self.remember(digest);
         if self.verify
             && let Ok(Ok(Answer { status, body, .. })) = tokio::time::timeout(VERIFY_WAIT, answered).await
@@ -87,6 +81,18 @@ impl Intake {
             return Accepted::Answered { status, body };
         }
         Accepted::Taken
+    }
+
+    /// The process whose working directory decides about the alias.
+    pub fn follow(&self, pid: i32) {
+        self.routing.follow(pid);
+    }
+
+    /// Nobody can send any more.
+    pub fn close(&self, message: Message) {
+        if let Some(routed) = self.routing.known() {
+            routed.courier.send(message);
+        }
     }
 
     /// Claude retries with the same bytes where it missed our answer (promise B12).

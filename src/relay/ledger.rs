@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use tokio::sync::watch;
 
 use crate::outcome::{Outcome, State, Trouble};
+use crate::protocol::Route;
 
 /// The ledger, shared by the front, the courier and the session.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub struct Ledger {
 
 #[derive(Debug, Default)]
 struct Book {
+    route: Option<Route>,
     exports: u64,
     points: u64,
     /// Decided for good.
@@ -35,6 +37,11 @@ impl Default for Ledger {
 }
 
 impl Ledger {
+    /// It is known where the session's exports go.
+    pub fn routed(&self, route: &Route) {
+        self.update(|book| book.route = Some(route.clone()));
+    }
+
     /// Claude handed over export `sequence`.
     pub fn received(&self, sequence: u64, points: u64) {
         self.update(|book| {

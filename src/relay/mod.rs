@@ -14,6 +14,7 @@ mod ledger;
 mod payload;
 mod proxy;
 mod roots;
+mod route;
 mod server;
 mod session;
 pub mod upstream;

@@ -92,7 +92,9 @@ async fn answer(request: Request<Incoming>, path: &str, intake: Arc<Intake>) -> 
         body
     };
     match intake.accept(body).await {
-        Accepted::Taken => json_reply(StatusCode::OK, Bytes::from_static(b"{\"partialSuccess\":{}}")),
+        Accepted::Taken | Accepted::Unrouted => {
+            json_reply(StatusCode::OK, Bytes::from_static(b"{\"partialSuccess\":{}}"))
+        }
         Accepted::Answered { status, body } => {
             json_reply(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body.into())
         }

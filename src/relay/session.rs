@@ -11,9 +11,10 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::courier::{self, Courier};
+use super::courier::Message;
 use super::intake::Intake;
 use super::ledger::Ledger;
+use super::route::Routing;
 use super::watched::Watched;
 use super::{carriers, server};
 use crate::environment::Environment;
@@ -38,13 +39,21 @@ pub async fn run(
     let mut terminate = signal(SignalKind::terminate())?;
 
     let ledger = Arc::new(Ledger::default());
-    let courier = Courier::start(&start, environment, ledger.clone())?;
-    let intake = Arc::new(Intake::new(&start, ledger.clone(), courier.clone()));
+    let is_supervised = start.route.is_some();
+    let routing = Routing::new(start.route, environment, ledger.clone());
+    let intake = Arc::new(Intake::new(routing, start.redact, start.verify, ledger.clone()));
     let path = protocol::path(&start.secret).into();
-    let front = tokio::spawn(server::serve(listener, path, intake));
+    let front = tokio::spawn(server::serve(listener, path, intake.clone()));
 
-    let told = Supervised { reader: BufReader::new(reader), writer, ledger: ledger.clone(), command: None };
-    told.until_gone().await;
+    let supervised = Supervised {
+        reader: BufReader::new(reader),
+        writer,
+        intake: intake.clone(),
+        ledger: ledger.clone(),
+        command: None,
+        is_supervised,
+    };
+    supervised.until_gone().await;
     while carriers::any(&start.secret) {
         tokio::select! {
             () = sleep(LOOK_AGAIN) => {}
@@ -53,13 +62,13 @@ pub async fn run(
         }
     }
     front.abort();
-    courier.send(courier::Message::Drain);
+    intake.close(Message::Drain);
     tokio::select! {
         () = settled(&ledger) => {}
         () = sleep(DRAIN) => {}
         _ = terminate.recv() => {}
     }
-    courier.stop();
+    intake.close(Message::Stop);
     Ok(())
 }
 
@@ -77,8 +86,11 @@ async fn settled(ledger: &Ledger) {
 struct Supervised {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
+    intake: Arc<Intake>,
     ledger: Arc<Ledger>,
     command: Option<Watched>,
+    /// Whether claude is a child of the supervisor; in the launcher form it is what became of it.
+    is_supervised: bool,
 }
 
 impl Supervised {
@@ -93,14 +105,19 @@ impl Supervised {
                 // waited for. Without a claude there was never anything to relay.
                 _ => {
                     if let Some(command) = self.command {
-                        command.end_with_supervisor();
+                        if self.is_supervised {
+                            command.end_with_supervisor();
+                        }
                         command.gone().await;
                     }
                     return;
                 }
             }
             match serde_json::from_str(&line) {
-                Ok(ToRelay::Command { pid }) => self.command = Watched::new(pid),
+                Ok(ToRelay::Command { pid }) => {
+                    self.intake.follow(pid);
+                    self.command = Watched::new(pid);
+                }
                 Ok(ToRelay::Ended { wait_ms }) => {
                     self.command = None;
                     self.answer(Duration::from_millis(wait_ms)).await;

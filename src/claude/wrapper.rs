@@ -1,0 +1,29 @@
+//! Which program Claude Code is to start its background processes with (P4 in docs/observed-claude.md).
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::environment::Environment;
+
+use super::locate::is_ourselves;
+use super::settings::Layer;
+use super::variables::WRAPPER;
+
+/// This program's path, for claude's process-wrapper variable; `None` where the user names a launcher.
+pub fn own(environment: &Environment, layers: &[Layer]) -> Option<OsString> {
+    let named = environment.get(WRAPPER).is_some_and(|value| !value.is_empty())
+        || layers.iter().any(|layer| layer.process_wrapper.is_some() || layer.get(WRAPPER).is_some());
+    if named { None } else { own_path(environment).map(PathBuf::into_os_string) }
+}
+
+/// This program as it was found on PATH, not resolved: an upgrade removes what a link points to today.
+fn own_path(environment: &Environment) -> Option<PathBuf> {
+    let name = PathBuf::from(std::env::args_os().next()?);
+    let candidates: Vec<PathBuf> = if name.components().count() > 1 {
+        vec![std::env::current_dir().ok()?.join(&name)]
+    } else {
+        std::env::split_paths(environment.get("PATH")?).map(|directory| directory.join(&name)).collect()
+    };
+    let found = candidates.into_iter().find(|path| path.is_absolute() && is_ourselves(path));
+    found.or_else(|| std::env::current_exe().ok().filter(|path| Path::is_file(path)))
+}

@@ -1,0 +1,92 @@
+//! The launcher form, `act-claude /abs/path/to/claude ARGS…`: Claude Code's process wrapper for background
+//! agents, and the VS Code extension's (P4–P6 in docs/observed-claude.md).
+//!
+//! Ends in exec, changes no argument, prints nothing, passes every variable on. The relay is started beside
+//! it and finds out by itself which alias is meant, when the first export arrives: a warm spare moves to its
+//! session's directory only then.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::claude::consent::{self, Objection};
+use crate::claude::{settings, variables, wrapper};
+use crate::config::{self, Delivery, Loaded};
+use crate::environment::Environment;
+use crate::launch::process::Image;
+use crate::launch::relayed::{self, Relayed};
+use crate::{CONFIGURATION, protocol, report, state};
+
+/// Processes of claude's that are no sessions. What is missing here gets an idle relay, nothing worse.
+const NO_SESSIONS: [&[&str]; 3] = [&["daemon", "run"], &["--bg-pty-host"], &["--version"]];
+
+/// Becomes claude.
+pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
+    variables::restore_originals(&mut environment);
+    let loaded = config::load(&environment);
+    let directory = std::env::current_dir().unwrap_or_default();
+    let layers = settings::read(&directory, args, &environment);
+    let mut with = environment.clone();
+    let off = environment.get("ACT_CLAUDE").is_some_and(|value| value == "off");
+    let session = !NO_SESSIONS
+        .iter()
+        .any(|words| args.len() >= words.len() && words.iter().zip(args).all(|(word, arg)| arg == word));
+    let objection = consent::own_word(&loaded.config, &environment, &layers);
+    let wanted = session && !off && objection.is_none() && !loaded.config.aliases.is_empty();
+    let relay = match may_run(&loaded, off, objection) {
+        Err(message) => {
+            report::fatal(&message);
+            return ExitCode::from(CONFIGURATION);
+        }
+        Ok(()) if wanted && loaded.faults.is_empty() => start_relay(&loaded, claude, &directory, &environment),
+        Ok(()) => None,
+    };
+    let wrapper = wrapper::own(&environment, &layers);
+    let relayed = variables::Relayed {
+        endpoint: relay.as_ref().map(|relay| relay.endpoint.as_str()),
+        attributes: &[],
+        interval_ms: loaded.config.export_interval_ms(),
+        wrapper: wrapper.as_deref(),
+        token_variable: None,
+        debug: false,
+    };
+    if !off {
+        variables::set_relayed(&mut with, &relayed);
+    }
+    let error = match Image::new(claude, claude.as_os_str(), args, &with) {
+        Ok(image) => image.exec(),
+        Err(error) => error,
+    };
+    report::fatal(&format!("{}: {}", claude.display(), config::plain(&error)));
+    ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+}
+
+/// Under `required` nothing runs that could not report.
+fn may_run(loaded: &Loaded, off: bool, objection: Option<Objection>) -> Result<(), String> {
+    let Some(origin) = loaded.config.required_by() else { return Ok(()) };
+    let why = match (loaded.faults.first(), objection) {
+        (Some(fault), _) => fault.to_string(),
+        (None, Some(objection)) => objection.line(),
+        (None, None) if off => "ACT_CLAUDE is off".to_owned(),
+        (None, None) => return Ok(()),
+    };
+    Err(format!("{why} (telemetry is required by {origin})"))
+}
+
+fn start_relay(loaded: &Loaded, claude: &Path, directory: &Path, environment: &Environment) -> Option<Relayed> {
+    if loaded.config.delivery() == Delivery::Direct {
+        return None;
+    }
+    let start = protocol::Start {
+        secret: relayed::secret().ok()?,
+        route: None,
+        redact: loaded.config.redact(),
+        state: state::directory(environment),
+        verify: false,
+        directory: directory.to_path_buf(),
+        claude: claude.to_path_buf(),
+    };
+    let mut relay = Relayed::start(start, environment, true).ok()?;
+    relay.watch(nix::unistd::getpid());
+    Some(relay)
+}
