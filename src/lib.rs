@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod plan;
 pub mod protocol;
 pub mod relay;
+pub mod receive;
 pub mod report;
 pub mod resolve;
 mod run;
