@@ -17,4 +17,4 @@ pub mod totals;
 pub use answer::{Answer, Fail, Refusal};
 pub use check::{Account, Expected};
 pub use event::{Event, Export, Stray};
-pub use server::{Options, Receiver};
+pub use server::{OnEvent, Options, Receiver};
