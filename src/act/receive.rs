@@ -137,10 +137,9 @@ fn introduction(args: &Args, receiver: &Receiver) -> String {
     };
     let bold = anstyle::Style::new().bold();
     let endpoint = receiver.endpoint(account);
-    let others =
-        if account == ACCOUNT { format!(" (or with any account id in place of {ACCOUNT})") } else { String::new() };
+    let others = if account == ACCOUNT { " (or any other id in its place)" } else { "" };
     format!(
-        "Receiving at{others}\n  {bold}{endpoint}{bold:#}\n\n\
+        "Receiving for account {account}{others} at\n  {bold}{endpoint}{bold:#}\n\n\
          A configuration that reports here, to save as trial.json:\n\n{}\n\n\
          Then, in another terminal:\n  ACT_CLAUDE_CONFIG=$PWD/trial.json act-claude --alias trial -p hi\n\n\
          Ctrl-C ends.\n\n",
@@ -161,7 +160,11 @@ fn configuration(endpoint: &str, id: &str) -> String {
     }}
   }},
   "aliases": {{
-    "trial": {{ "account": "local", "id": {}, "provider_type": "CUSTOM_PROVIDER" }}
+    "trial": {{
+      "account": "local",
+      "id": {},
+      "provider_type": "CUSTOM_PROVIDER"
+    }}
   }}
 }}"#,
         text(endpoint),

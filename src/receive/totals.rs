@@ -29,7 +29,7 @@ impl Totals {
         self.aliases.extend(export.alias.clone());
     }
 
-    /// For example `3 exports under 2 aliases: 2 accepted, 1 refused; 12 points`, without a line break.
+    /// For example `3 exports under 2 aliases: 2 accepted, 1 refused; 12 points accepted`, without a line break.
     pub fn line(&self) -> String {
         let exports = self.accepted + self.partial + self.refused + self.unanswered;
         if exports == 0 {
@@ -44,6 +44,7 @@ impl Totals {
         let outcomes: Vec<String> =
             outcomes.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
         let aliases = match self.aliases.len() as u64 {
+            0 => "no alias".to_owned(),
             1 => "1 alias".to_owned(),
             count => format!("{count} aliases"),
         };
