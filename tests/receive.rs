@@ -219,6 +219,7 @@ impl Act {
             .env_clear()
             .env("HOME", home)
             .env("COLUMNS", "80")
+            .env("TZ", "America/New_York")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -331,4 +332,28 @@ fn act_receive_says_that_a_port_is_taken() {
     assert_eq!(act.exit(), Some(1));
     let expected = format!("act-claude: act receive: port {port} is taken; --port 0 takes a free one\n");
     assert_eq!(act.errors(), expected);
+}
+
+#[test]
+fn act_receive_shows_local_time() {
+    if !Path::new("/usr/share/zoneinfo/America/New_York").exists() {
+        assert!(std::env::var_os("CI").is_none(), "no time zone database");
+        eprintln!("skipped: no time zone database");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut act = Act::start(&[], home.path());
+    let mut output = BufReader::new(act.0.stdout.take().unwrap());
+    let (address, _) = introduction(&mut output);
+    let hour = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() / 3600;
+    let before = hour();
+    assert_eq!(post(address, PATH, good(), BODY.as_bytes()).0, 200);
+    let after = hour();
+    act.signal(Signal::SIGTERM);
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    let line = text.lines().find(|line| line.contains("200 accepted")).unwrap();
+    let shown: u64 = line[..2].parse().unwrap();
+    let local = |utc: u64, behind: u64| (utc - behind) % 24;
+    assert!((before..=after).any(|utc| [4, 5].iter().any(|&behind| local(utc, behind) == shown)), "{line}");
 }

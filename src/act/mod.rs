@@ -1,7 +1,7 @@
 //! The commands under `act-claude act`: one file each.
 
 mod aliases;
-pub mod receive;
+mod receive;
 mod which;
 
 use std::ffi::{OsStr, OsString};
