@@ -17,6 +17,7 @@ pub mod nearest;
 pub mod outcome;
 pub mod plan;
 pub mod protocol;
+pub mod receive;
 pub mod relay;
 pub mod report;
 pub mod resolve;

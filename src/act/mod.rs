@@ -1,6 +1,7 @@
 //! The commands under `act-claude act`: one file each.
 
 mod aliases;
+mod receive;
 mod which;
 
 use std::ffi::{OsStr, OsString};
@@ -38,6 +39,8 @@ enum Command {
     Which(which::Args),
     /// The configured aliases, and which directories use them
     Aliases(aliases::Args),
+    /// A local ACT that shows what arrives, with the documented errors, for trying things out
+    Receive(receive::Args),
 }
 
 /// Runs one command.
@@ -56,6 +59,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     match cli.command {
         Command::Which(args) => which::run(&args, environment),
         Command::Aliases(args) => aliases::run(&args, environment),
+        Command::Receive(args) => receive::run(&args),
     }
 }
 

@@ -1,0 +1,303 @@
+//! The thin edge: listens on 127.0.0.1, reads each request within bounds, and answers what [`check`] decides.
+
+use std::convert::Infallible;
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use flate2::read::MultiGzDecoder;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, ORIGIN, RETRY_AFTER};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+
+use super::answer::{Answer, Fail, Refusal};
+use super::check::{self, Expected, check};
+use super::event::{Event, Export, Stray};
+
+/// How many bytes of a body are read, on the wire and inflated: 20 MiB.
+const LIMIT: usize = 20 << 20;
+/// How long a client may take for the head of a request, and for its body.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait when no connection can be accepted (no descriptors left).
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is told of each request; called on the server's thread, before the answer goes out.
+pub type OnEvent = Box<dyn Fn(Event) + Send + Sync>;
+
+/// How a receiver listens and answers. The default takes any alias of any account on a port of the system's choice.
+#[derive(Default)]
+pub struct Options {
+    /// The port on 127.0.0.1; 0 lets the system choose.
+    pub port: u16,
+    /// The answer every export gets.
+    pub fail: Option<Fail>,
+    /// The accounts and aliases there are.
+    pub expected: Expected,
+    /// Answer as ever, but tell of no export: what a lossy ACT would do.
+    pub drop: bool,
+    /// Told of each request. A client that has its answer can rely on the event being there.
+    pub on_event: Option<OnEvent>,
+}
+
+/// A running receiver; dropping it stops it.
+#[derive(Debug)]
+pub struct Receiver {
+    address: SocketAddr,
+    fail: Arc<Mutex<Option<Fail>>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Receiver {
+    /// Listens, and serves on a thread of its own.
+    ///
+    /// # Errors
+    /// Where the port is taken, or no socket, thread or runtime can be had.
+    pub fn start(options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _guard = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let fail = Arc::new(Mutex::new(options.fail));
+        let service = Arc::new(Service {
+            fail: Arc::clone(&fail),
+            expected: options.expected,
+            drop: options.drop,
+            on_event: options.on_event,
+        });
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("receive".to_owned()).spawn(move || {
+            runtime.spawn(accept(listener, service));
+            let _ = runtime.block_on(stopped);
+        })?;
+        Ok(Self { address, fail, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The metrics endpoint of an account, for a configuration.
+    pub fn endpoint(&self, account: &str) -> String {
+        format!("http://{}{BEFORE}{account}{AFTER}", self.address)
+    }
+
+    /// From now on every export gets this answer; `None`: what the checks say.
+    pub fn set_fail(&self, fail: Option<Fail>) {
+        *self.fail.lock().unwrap_or_else(PoisonError::into_inner) = fail;
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What stands before and after the account id in the path.
+const BEFORE: &str = "/metric-ingestion/v1/";
+const AFTER: &str = "/otlp/public/metrics";
+
+/// The account id in a path, if it is a metrics endpoint.
+fn account(path: &str) -> Option<&str> {
+    let id = path.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
+    (!id.is_empty() && !id.contains('/')).then_some(id)
+}
+
+struct Service {
+    fail: Arc<Mutex<Option<Fail>>>,
+    expected: Expected,
+    drop: bool,
+    on_event: Option<OnEvent>,
+}
+
+async fn accept(listener: tokio::net::TcpListener, service: Arc<Service>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let service = Arc::clone(&service);
+        tokio::spawn(async move {
+            let answer = hyper::service::service_fn(move |request| {
+                let service = Arc::clone(&service);
+                async move { Ok::<_, Infallible>(service.serve(request).await) }
+            });
+            let mut server = hyper::server::conn::http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+            // A client that breaks off is its own affair.
+            let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+        });
+    }
+}
+
+impl Service {
+    async fn serve(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (head, body) = request.into_parts();
+        let known = |id: &&str| {
+            self.expected.accounts.is_empty() || self.expected.accounts.iter().any(|account| account.id == **id)
+        };
+        let Some(account) = account(head.uri.path()).filter(known) else {
+            return self.stray(&head, 404, "Not Found");
+        };
+        if head.method != Method::POST {
+            let mut response = self.stray(&head, 405, "Method Not Allowed");
+            response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("POST"));
+            return response;
+        }
+        let body = match read(body).await {
+            Ok(body) => inflate(&body, head.headers.get(CONTENT_ENCODING).map(|value| value.as_bytes())),
+            Err(refusal) => Err(refusal),
+        };
+        let export = self.decide(&head, account, body);
+        let answer = export.answer.clone();
+        if !self.drop {
+            self.tell(Event::Export(Box::new(export)));
+        }
+        let Some(status) = answer.status() else { return std::future::pending().await };
+        let mut response = respond(status, &answer.body());
+        if let Some(seconds) = answer.retry_after() {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+
+    fn decide(&self, head: &Parts, account: &str, body: Result<Vec<u8>, Refusal>) -> Export {
+        let header = |name: HeaderName| head.headers.get(name).map(|value| value.as_bytes());
+        let checked = check(
+            &check::Request {
+                account,
+                authorization: header(AUTHORIZATION),
+                alias: header(HeaderName::from_static("x-alias-id")),
+                content_type: header(CONTENT_TYPE),
+                body: body.as_deref(),
+            },
+            &self.expected,
+        );
+        let points = checked.payload.as_ref().map_or(0, super::payload::Payload::points);
+        let fail = *self.fail.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = match (fail, checked.refusal) {
+            (None | Some(Fail::Partial), Some(refusal)) => Answer::Refused(refusal),
+            (fail, _) => {
+                fail.and_then(|fail| fail.answer(checked.alias.as_deref(), points)).unwrap_or(Answer::Accepted)
+            }
+        };
+        let body = body.unwrap_or_default();
+        Export {
+            received: SystemTime::now(),
+            account: account.to_owned(),
+            alias: checked.alias,
+            user: checked.user,
+            origin: header(ORIGIN).map(|origin| String::from_utf8_lossy(origin).into_owned()),
+            sha256: Sha256::digest(&body).into(),
+            body,
+            payload: checked.payload,
+            answer,
+        }
+    }
+
+    fn stray(&self, head: &Parts, status: u16, message: &str) -> Response<Full<Bytes>> {
+        self.tell(Event::Stray(Stray {
+            received: SystemTime::now(),
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            status,
+        }));
+        respond(status, &json!({ "message": message }))
+    }
+
+    fn tell(&self, event: Event) {
+        if let Some(on_event) = &self.on_event {
+            on_event(event);
+        }
+    }
+}
+
+fn respond(status: u16, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = hyper::StatusCode::from_u16(status).expect("our own statuses are valid");
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    response
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(PATIENCE, Limited::new(body, LIMIT).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::too_large("the body is larger than 20 MiB")),
+        Ok(Err(_)) => Err(Refusal::bad_request("the body broke off")),
+        Err(_) => Err(Refusal::bad_request("the body did not come within 30 s")),
+    }
+}
+
+fn inflate(body: &[u8], encoding: Option<&[u8]>) -> Result<Vec<u8>, Refusal> {
+    match encoding.map(<[u8]>::to_ascii_lowercase).as_deref() {
+        None | Some(b"identity" | b"") => Ok(body.to_vec()),
+        Some(b"gzip") => {
+            let mut inflated = Vec::new();
+            let read = MultiGzDecoder::new(body).take(LIMIT as u64 + 1).read_to_end(&mut inflated);
+            match read {
+                Err(_) => Err(Refusal::bad_request("the body is not gzip, as Content-Encoding says")),
+                Ok(length) if length > LIMIT => Err(Refusal::too_large("the inflated body is larger than 20 MiB")),
+                Ok(_) => Ok(inflated),
+            }
+        }
+        Some(other) => Err(Refusal::bad_request(format!(
+            "Content-Encoding {} is not understood, gzip is",
+            String::from_utf8_lossy(other)
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_metrics_endpoints_have_an_account() {
+        assert_eq!(account("/metric-ingestion/v1/acme-A1/otlp/public/metrics"), Some("acme-A1"));
+        for other in [
+            "/",
+            "/v1/metrics",
+            "/metric-ingestion/v1//otlp/public/metrics",
+            "/metric-ingestion/v1/otlp/public/metrics",
+            "/metric-ingestion/v1/a/b/otlp/public/metrics",
+            "/metric-ingestion/v1/a/otlp/public/metrics/",
+            "/x/metric-ingestion/v1/a/otlp/public/metrics",
+        ] {
+            assert_eq!(account(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn inflated_bodies_are_bounded() {
+        use std::io::Write;
+        let gzip = |bytes: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        assert_eq!(inflate(&gzip(b"{}"), Some(b"GZIP")).unwrap(), b"{}");
+        assert_eq!(inflate(b"{}", None).unwrap(), b"{}");
+        assert_eq!(inflate(&gzip(&vec![b' '; LIMIT]), Some(b"gzip")).unwrap().len(), LIMIT);
+        assert_eq!(inflate(&gzip(&vec![b' '; LIMIT + 1]), Some(b"gzip")).unwrap_err().status, 413);
+        assert_eq!(inflate(b"{}", Some(b"gzip")).unwrap_err().status, 400);
+        assert_eq!(inflate(b"{}", Some(b"br")).unwrap_err().status, 400);
+    }
+}
