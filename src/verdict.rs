@@ -317,7 +317,7 @@ mod tests {
             ("999999", Some(600)),
             ("18446744073709551615", Some(600)),
             ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
-            ("Sun, 06 Nov 1984 08:50:37 GMT", Some(0)),
+            ("Tue, 06 Nov 1984 08:50:37 GMT", Some(0)),
             ("-1", None),
             ("soon", None),
             ("", None),

@@ -136,9 +136,11 @@ pub fn spawn(image: &Image, role: Role<'_>) -> io::Result<Pid> {
                     restore_inherited(mask, sigchld_ignored);
                 }
                 Role::Relay { listener, control, orphan } => {
-                    // SAFETY: async-signal-safe; the first child ends at once.
-                    if orphan && unsafe { libc::fork() } != 0 {
-                        unsafe { libc::_exit(0) }
+                    // SAFETY: both are async-signal-safe; the first child ends at once.
+                    unsafe {
+                        if orphan && libc::fork() != 0 {
+                            libc::_exit(0)
+                        }
                     }
                     detach(listener, control, null.as_ref().map_or(2, AsRawFd::as_raw_fd));
                 }
