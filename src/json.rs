@@ -155,13 +155,23 @@ impl Source {
 impl<'a> Node<'a> {
     /// Where the value stands.
     pub fn origin(&self) -> Origin {
-        let offset = self.raw.as_ptr() as usize - self.source.text.as_ptr() as usize;
-        Origin { source: self.source.clone(), offset: Some(offset) }
+        Origin { source: self.source.clone(), offset: Some(self.span().start) }
     }
 
     /// A fault at this value.
     pub fn fault(&self, what: impl Into<String>) -> Fault {
         Fault::new(self.origin(), what)
+    }
+
+    /// From its first to behind its last byte.
+    pub fn span(&self) -> std::ops::Range<usize> {
+        let start = self.raw.as_ptr() as usize - self.source.text.as_ptr() as usize;
+        start..start + self.raw.len()
+    }
+
+    /// The text it stands in.
+    pub fn whole_text(&self) -> &'a str {
+        &self.source.text
     }
 
     /// Whether it is `null`.

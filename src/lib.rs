@@ -9,6 +9,7 @@ pub mod cause;
 pub mod claude;
 pub mod cli;
 pub mod config;
+pub mod edit;
 pub mod environment;
 pub mod json;
 pub mod launch;

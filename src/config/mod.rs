@@ -210,6 +210,17 @@ pub fn load(environment: &Environment) -> Loaded {
     loaded
 }
 
+/// The faults that the user's file `path` would have with this `text`, over the system's.
+pub fn faults_of(environment: &Environment, path: &Path, text: &str) -> Vec<Fault> {
+    let home = environment.home();
+    let (user, faults) = layer::read(path, text.as_bytes().to_vec(), home.as_deref());
+    if !faults.is_empty() {
+        return faults;
+    }
+    let system = std::fs::read(SYSTEM_FILE).map(|bytes| layer::read(Path::new(SYSTEM_FILE), bytes, home.as_deref()));
+    user.over(system.map(|(system, _)| system).unwrap_or_default()).dangling()
+}
+
 /// An I/O error without the "(os error N)" that means nothing to users.
 pub(crate) fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
