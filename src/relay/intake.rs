@@ -32,6 +32,7 @@ pub enum Accepted {
     /// There is no alias for it: answered, and dropped.
     Unrouted,
     /// It could be neither stored nor delivered.
+    #[allow(dead_code)] // until exports are spooled
     Lost,
 }
 
