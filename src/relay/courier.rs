@@ -49,9 +49,9 @@ pub enum Message {
 pub struct Handle(Sender<Message>);
 
 impl Handle {
-    /// Hands over a message. A courier that has gone leaves the export undecided, which the ledger shows.
-    pub fn send(&self, message: Message) {
-        let _ = self.0.send(message);
+    /// Hands over a message; whether there still is a courier to take it.
+    pub fn send(&self, message: Message) -> bool {
+        self.0.send(message).is_ok()
     }
 }
 

@@ -74,7 +74,9 @@ impl Intake {
         self.ledger.received(sequence, points);
         let (reply, answered) = oneshot::channel();
         let item = Item { sequence, points, body: repaired, reply: self.verify.then_some(reply) };
-        routed.courier.send(Message::Export(item));
+        if !routed.courier.send(Message::Export(item)) {
+            return Accepted::Lost;
+        }
         self.remember(digest);
         if self.verify
             && let Ok(Ok(Answer { status, body, .. })) = tokio::time::timeout(VERIFY_WAIT, answered).await

@@ -1,0 +1,6 @@
+//! The real clients, loopback only.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod smoke;

@@ -1,0 +1,113 @@
+//! A stand-in for the Messages API: always says "hello there"; the first answer may be one Bash tool call.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::http::{Handler, Reply, Request, Server};
+
+/// What it says.
+pub const HELLO: &str = "hello there";
+
+/// A running stand-in.
+pub struct Messages {
+    server: Server,
+    script: Arc<Mutex<Script>>,
+}
+
+#[derive(Default, Clone)]
+struct Script {
+    tool: Option<String>,
+    pause: Duration,
+    turns: usize,
+}
+
+impl Messages {
+    pub fn start() -> Self {
+        let script = Arc::new(Mutex::new(Script::default()));
+        let shared = script.clone();
+        let handler: Handler = Arc::new(move |request| answer(request, &shared));
+        Self { server: Server::start(handler), script }
+    }
+
+    /// `ANTHROPIC_BASE_URL`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// The model's first answer is a call of the Bash tool.
+    pub fn call_bash(&self, command: &str) {
+        self.script.lock().unwrap().tool = Some(command.to_owned());
+    }
+
+    /// Each answer takes this long.
+    pub fn pause(&self, pause: Duration) {
+        self.script.lock().unwrap().pause = pause;
+    }
+
+    /// How many turns were asked for so far.
+    pub fn turns(&self) -> usize {
+        self.script.lock().unwrap().turns
+    }
+}
+
+fn answer(request: &Request, script: &Mutex<Script>) -> Reply {
+    if request.method != "POST" || !request.path.starts_with("/v1/messages") {
+        return Reply::json(404, "{}");
+    }
+    if request.path.contains("/count_tokens") {
+        return Reply::json(200, r#"{"input_tokens":10}"#);
+    }
+    let script = {
+        let mut script = script.lock().unwrap();
+        script.turns += 1;
+        script.clone()
+    };
+    let asked: Value = serde_json::from_slice(&request.body()).unwrap_or_default();
+    let has_tools = asked["tools"].as_array().is_some_and(|tools| !tools.is_empty());
+    let has_result = asked["messages"].to_string().contains("\"tool_result\"");
+    let call = script.tool.filter(|_| has_tools && !has_result);
+    let reply = if asked["stream"] == true { stream(&asked, call.as_deref()) } else { whole(&asked) };
+    if script.pause.is_zero() { reply } else { Reply::After(script.pause, Box::new(reply)) }
+}
+
+fn message(asked: &Value) -> Value {
+    json!({"id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"], "content": [],
+           "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 10, "output_tokens": 1}})
+}
+
+fn whole(asked: &Value) -> Reply {
+    let mut message = message(asked);
+    message["content"] = json!([{"type": "text", "text": HELLO}]);
+    message["stop_reason"] = json!("end_turn");
+    Reply::json(200, &message.to_string())
+}
+
+fn stream(asked: &Value, call: Option<&str>) -> Reply {
+    let (block, delta, stop) = match call {
+        Some(command) => {
+            let input = json!({"command": command, "description": "a test"}).to_string();
+            (
+                json!({"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}),
+                json!({"type": "input_json_delta", "partial_json": input}),
+                "tool_use",
+            )
+        }
+        None => (json!({"type": "text", "text": ""}), json!({"type": "text_delta", "text": HELLO}), "end_turn"),
+    };
+    let events = [
+        json!({"type": "message_start", "message": message(asked)}),
+        json!({"type": "content_block_start", "index": 0, "content_block": block}),
+        json!({"type": "content_block_delta", "index": 0, "delta": delta}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": null},
+               "usage": {"output_tokens": 5}}),
+        json!({"type": "message_stop"}),
+    ];
+    let text: String = events
+        .iter()
+        .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().expect("a type")))
+        .collect();
+    Reply::with(200, "text/event-stream", &text)
+}

@@ -1,0 +1,60 @@
+//! What the tests share: a sandboxed home, stand-ins for ACT and for the Messages API, a program in claude's
+//! place, the real clients, a terminal.
+//!
+//! Each test target takes what it needs (`#[path = "../support/mod.rs"] mod support;`).
+#![allow(dead_code)]
+
+pub mod act;
+pub mod client;
+pub mod fake_claude;
+pub mod http;
+pub mod messages;
+pub mod network;
+pub mod pty;
+pub mod sandbox;
+pub mod tls;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// After this long a test calls it a hang. Generous: the machine may be busy; meaning is in order, not in time.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Looks again and again until `look` gives something; `what` is said when it never does.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "never came: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Says that a test is skipped. In CI nothing may be skipped.
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "in CI nothing is skipped: {why}");
+    eprintln!("skipped: {why}");
+}
+
+/// A program the test needs; without it the test is skipped.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let found = std::env::split_paths(&std::env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| path.is_file());
+    if found.is_none() {
+        skip(&format!("{name} is not installed"));
+    }
+    found
+}
+
+/// The program under test.
+pub fn act_claude() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_act-claude"))
+}
+
+/// A test program built as an example, which `cargo test` does by itself (with `--test NAME`: `cargo build --examples`).
+pub fn example(name: &str) -> PathBuf {
+    let path = act_claude().with_file_name("examples").join(name);
+    assert!(path.is_file(), "{} is not built: cargo build --examples", path.display());
+    path
+}

@@ -1,0 +1,56 @@
+//! A network with nothing but loopback in it, for the thread that asks and all it starts: a real claude must
+//! reach nothing else.
+#![allow(unsafe_code)]
+
+use std::io;
+
+use nix::libc;
+
+/// Moves this thread into a network namespace of its own with loopback up. Servers must be started after it.
+/// As another user than root that needs `unshare -rn` around the tests; without it the test is skipped.
+pub fn isolate() -> bool {
+    if only_loopback() {
+        return true;
+    }
+    // SAFETY: changes this thread's network namespace and nothing else.
+    let unshared = match unsafe { libc::unshare(libc::CLONE_NEWNET) } {
+        0 => loopback_up(),
+        _ => Err(io::Error::last_os_error()),
+    };
+    match unshared {
+        Ok(()) => {
+            assert!(only_loopback(), "the new namespace has more than loopback");
+            true
+        }
+        Err(error) => {
+            super::skip(&format!("no network namespace ({error}): run the tests as root or under unshare -rn"));
+            false
+        }
+    }
+}
+
+/// Whether this thread's network has no device but a working loopback.
+fn only_loopback() -> bool {
+    let devices = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
+    let mut devices = devices.lines().skip(2).filter_map(|line| line.split(':').next());
+    devices.all(|name| name.trim() == "lo") && std::net::TcpListener::bind("127.0.0.1:0").is_ok()
+}
+
+fn loopback_up() -> io::Result<()> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: an all-zero ifreq is valid; the name is terminated; both ioctls read and write just that struct.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[0] = b'l' as libc::c_char;
+        request.ifr_name[1] = b'o' as libc::c_char;
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&socket);
+        if libc::ioctl(descriptor, libc::SIOCGIFFLAGS, &mut request) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+        if libc::ioctl(descriptor, libc::SIOCSIFFLAGS, &request) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
