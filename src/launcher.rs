@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use crate::claude::consent::{self, Objection};
 use crate::claude::{settings, variables, wrapper};
-use crate::config::{self, Delivery, Loaded};
+use crate::config::{self, Loaded};
 use crate::environment::Environment;
 use crate::launch::process::Image;
 use crate::launch::relayed::{self, Relayed};
@@ -19,6 +19,9 @@ use crate::{CONFIGURATION, protocol, report, state};
 
 /// Processes of claude's that are no sessions. What is missing here gets an idle relay, nothing worse.
 const NO_SESSIONS: [&[&str]; 3] = [&["daemon", "run"], &["--bg-pty-host"], &["--version"]];
+
+/// A warm spare: it waits in a directory of the daemon's and moves to that of the session that claims it.
+const SPARE: &str = "--bg-spare";
 
 /// Becomes claude.
 pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
@@ -38,7 +41,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
             report::fatal(&message);
             return ExitCode::from(CONFIGURATION);
         }
-        Ok(()) if wanted && loaded.faults.is_empty() => start_relay(&loaded, claude, &directory, &environment),
+        Ok(()) if wanted && loaded.faults.is_empty() => start_relay(&loaded, claude, args, &directory, &environment),
         Ok(()) => None,
     };
     let wrapper = wrapper::own(&environment, &layers);
@@ -73,10 +76,13 @@ fn may_run(loaded: &Loaded, off: bool, objection: Option<Objection>) -> Result<(
     Err(format!("{why} (telemetry is required by {origin})"))
 }
 
-fn start_relay(loaded: &Loaded, claude: &Path, directory: &Path, environment: &Environment) -> Option<Relayed> {
-    if loaded.config.delivery() == Delivery::Direct {
-        return None;
-    }
+fn start_relay(
+    loaded: &Loaded,
+    claude: &Path,
+    args: &[OsString],
+    directory: &Path,
+    environment: &Environment,
+) -> Option<Relayed> {
     let start = protocol::Start {
         secret: relayed::secret().ok()?,
         route: None,
@@ -84,6 +90,7 @@ fn start_relay(loaded: &Loaded, claude: &Path, directory: &Path, environment: &E
         state: state::directory(environment),
         verify: false,
         directory: directory.to_path_buf(),
+        moves: args.first().is_some_and(|word| word == SPARE),
         claude: claude.to_path_buf(),
     };
     let mut relay = Relayed::start(start, environment, true).ok()?;

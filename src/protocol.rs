@@ -9,6 +9,10 @@ use crate::outcome::Outcome;
 
 /// The hidden command that makes this program the relay.
 pub const RELAY_COMMAND: &str = "relay";
+/// Its argument where it finds a descriptor of the process it watches under [`WATCHED`].
+pub const WATCH: &str = "watch";
+/// The pidfd of the process that becomes claude, opened before it does: a pid might by then be another's.
+pub const WATCHED: i32 = 3;
 
 /// From the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,8 +54,10 @@ pub struct Start {
     pub state: Option<PathBuf>,
     /// `--verify`: claude is to see ACT's answers.
     pub verify: bool,
-    /// The working directory, for the record.
+    /// The working directory claude starts in.
     pub directory: PathBuf,
+    /// A warm spare: it moves to its session's directory later.
+    pub moves: bool,
     /// Claude's executable, for the record.
     pub claude: PathBuf,
 }

@@ -201,6 +201,7 @@ impl Session<'_> {
             state: state::directory(environment),
             verify: self.flags.verify,
             directory: directory.to_path_buf(),
+            moves: false,
             claude: self.claude.to_path_buf(),
         }
     }

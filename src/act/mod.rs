@@ -46,7 +46,8 @@ enum Command {
 /// Runs one command.
 pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     if args.first().is_some_and(|first| first == crate::protocol::RELAY_COMMAND) {
-        return crate::relay::run(environment.clone());
+        let watches = args.get(1).is_some_and(|word| word == crate::protocol::WATCH);
+        return crate::relay::run(environment.clone(), watches);
     }
     let line = std::iter::once(OsString::from("act-claude act")).chain(args.iter().cloned());
     let cli = match Cli::try_parse_from(line) {

@@ -112,6 +112,8 @@ pub enum Role<'a> {
         listener: RawFd,
         /// Becomes descriptor 1.
         control: RawFd,
+        /// Becomes descriptor [`WATCHED`](crate::protocol::WATCHED).
+        watched: Option<RawFd>,
         /// Not our child: what this process becomes must not find one it knows nothing of.
         orphan: bool,
     },
@@ -135,23 +137,15 @@ pub fn spawn(image: &Image, role: Role<'_>) -> io::Result<Pid> {
                     die_with(parent);
                     restore_inherited(mask, sigchld_ignored);
                 }
-                Role::Relay { listener, control, orphan } => {
-                    // SAFETY: both are async-signal-safe; the first child ends at once.
-                    unsafe {
-                        if orphan && libc::fork() != 0 {
-                            libc::_exit(0)
-                        }
+                Role::Relay { listener, control, watched, orphan } => {
+                    if orphan {
+                        fork_again(&writer);
                     }
-                    detach(listener, control, null.as_ref().map_or(2, AsRawFd::as_raw_fd));
+                    detach(listener, control, null.as_ref().map_or(2, AsRawFd::as_raw_fd), watched);
                 }
             }
             pointers.execve();
-            let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
-            // SAFETY: writes four bytes of a local, then ends the child without running anything else.
-            unsafe {
-                libc::write(writer.as_raw_fd(), errno.to_ne_bytes().as_ptr().cast(), 4);
-                libc::_exit(127)
-            }
+            give_up(&writer)
         }
         nix::unistd::ForkResult::Parent { child } => {
             drop(writer);
@@ -162,6 +156,27 @@ pub fn spawn(image: &Image, role: Role<'_>) -> io::Result<Pid> {
             }
             if failed { Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))) } else { Ok(child) }
         }
+    }
+}
+
+/// Goes on as a grandchild, which nobody has to wait for. Async-signal-safe.
+fn fork_again(writer: &OwnedFd) {
+    // SAFETY: async-signal-safe; the first child ends at once.
+    match unsafe { libc::fork() } {
+        0 => {}
+        -1 => give_up(writer),
+        // SAFETY: as above.
+        _ => unsafe { libc::_exit(0) },
+    }
+}
+
+/// Ends a child that can't become what it should, telling the parent why. Async-signal-safe.
+fn give_up(writer: &OwnedFd) -> ! {
+    let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+    // SAFETY: writes four bytes of a local, then ends the child without running anything else.
+    unsafe {
+        libc::write(writer.as_raw_fd(), errno.to_ne_bytes().as_ptr().cast(), 4);
+        libc::_exit(127)
     }
 }
 
@@ -210,9 +225,9 @@ fn die_with(parent: Pid) {
 fn die_with(_parent: Pid) {}
 
 /// Makes the child the relay: own session first, so that no signal meant for the terminal's job reaches it.
-fn detach(listener: RawFd, control: RawFd, null: RawFd) {
-    // SAFETY: async-signal-safe calls on descriptors this process owns; the sockets may themselves stand on
-    // 0–2, so they are first moved out of the way.
+fn detach(listener: RawFd, control: RawFd, null: RawFd, watched: Option<RawFd>) {
+    // SAFETY: async-signal-safe calls on descriptors this process owns; they may themselves stand on 0–3, so
+    // they are first moved out of the way.
     unsafe {
         libc::setsid();
         for signal in [libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGTSTP, libc::SIGPIPE] {
@@ -222,9 +237,12 @@ fn detach(listener: RawFd, control: RawFd, null: RawFd) {
         let mut empty: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut empty);
         libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
-        let moved = [listener, control, null].map(|fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3));
-        for (target, source) in moved.into_iter().enumerate() {
-            libc::dup2(source, target as i32);
+        let wanted = [Some(listener), Some(control), Some(null), watched];
+        let moved = wanted.map(|fd| fd.map(|fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 4)));
+        for (target, source) in (0..).zip(moved) {
+            if let Some(source) = source {
+                libc::dup2(source, target);
+            }
         }
         libc::umask(0o077);
     }
@@ -380,4 +398,12 @@ pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     }
     // SAFETY: just opened, owned by nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) })
+}
+
+/// A descriptor of this very process; it stays the same one through exec.
+pub fn own_descriptor() -> io::Result<Option<OwnedFd>> {
+    #[cfg(target_os = "linux")]
+    return pidfd(nix::unistd::getpid().as_raw()).map(Some);
+    #[cfg(not(target_os = "linux"))]
+    Ok(None)
 }

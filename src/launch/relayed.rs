@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use crate::claude::locate::own_file;
 use crate::environment::Environment;
 use crate::outcome::Outcome;
-use crate::protocol::{self, FromRelay, RELAY_COMMAND, Start, ToRelay};
+use crate::protocol::{self, FromRelay, RELAY_COMMAND, Start, ToRelay, WATCH};
 
 use super::process::{self, Image, Role};
 use super::supervise::Supervisor;
@@ -45,9 +45,17 @@ impl Relayed {
         let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
         let (control, theirs) = UnixStream::pair()?;
         control.set_write_timeout(Some(PATIENCE))?;
-        let args = ["act", RELAY_COMMAND].map(OsString::from);
+        let watched = if orphan { process::own_descriptor()? } else { None };
+        let words: &[&str] = if watched.is_some() { &["act", RELAY_COMMAND, WATCH] } else { &["act", RELAY_COMMAND] };
+        let args: Vec<OsString> = words.iter().map(OsString::from).collect();
         let image = Image::new(&own_file(), OsStr::new("act-claude"), &args, environment)?;
-        process::spawn(&image, Role::Relay { listener: listener.as_raw_fd(), control: theirs.as_raw_fd(), orphan })?;
+        let role = Role::Relay {
+            listener: listener.as_raw_fd(),
+            control: theirs.as_raw_fd(),
+            watched: watched.as_ref().map(AsRawFd::as_raw_fd),
+            orphan,
+        };
+        process::spawn(&image, role)?;
         let mut relayed = Self { control, endpoint };
         relayed.send(&ToRelay::Start(Box::new(start)))?;
         Ok(relayed)

@@ -13,6 +13,7 @@ use super::courier::{Item, Message};
 use super::ledger::Ledger;
 use super::payload;
 use super::route::Routing;
+use super::watched::Watched;
 use crate::verdict::Answer;
 
 /// What a poster is told.
@@ -87,8 +88,13 @@ impl Intake {
     }
 
     /// The process whose working directory decides about the alias.
-    pub fn follow(&self, pid: i32) {
-        self.routing.follow(pid);
+    pub fn follow(&self, command: Arc<Watched>) {
+        self.routing.follow(command);
+    }
+
+    /// Notes where it works now. False once that has been decided.
+    pub fn look_around(&self) -> bool {
+        self.routing.look_around()
     }
 
     /// Nobody can send any more.

@@ -27,21 +27,23 @@ use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::launch::process::{close_from, inherited_descriptor};
-use crate::protocol::{Start, ToRelay};
+use crate::protocol::{Start, ToRelay, WATCHED};
 
 /// How long the supervisor may take to say what is to be relayed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs the relay: descriptor 0 is the loopback listener, 1 the supervisor.
-pub fn run(environment: Environment) -> ExitCode {
-    retire();
+/// Runs the relay: descriptor 0 is the loopback listener, 1 the supervisor, and if it `watches`, 3 is the
+/// process that becomes claude.
+pub fn run(environment: Environment, watches: bool) -> ExitCode {
+    let watched = watches.then(|| inherited_descriptor(WATCHED));
+    retire(if watches { WATCHED + 1 } else { WATCHED });
     let listener = std::net::TcpListener::from(inherited_descriptor(0));
     let control = UnixStream::from(inherited_descriptor(1));
     let Some(start) = read_start(&control) else { return ExitCode::FAILURE };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
     match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(session::run(start, environment, listener, control));
+            let result = runtime.block_on(session::run(start, environment, listener, control, watched));
             // What still runs on other threads has nothing left to lose.
             runtime.shutdown_background();
             if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -52,8 +54,8 @@ pub fn run(environment: Environment) -> ExitCode {
 
 /// Lets go of everything the user's terminal and programs might miss: descriptors, the working directory;
 /// and keeps others from reading the token out of memory (promise C5).
-fn retire() {
-    close_from(3);
+fn retire(first_unused: i32) {
+    close_from(first_unused);
     let _ = std::env::set_current_dir("/");
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_dumpable(false);

@@ -1,10 +1,11 @@
 //! Where a session's exports go: known from the start, or found out when the first one arrives.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::courier::{Courier, Handle};
 use super::ledger::Ledger;
+use super::watched::Watched;
 use crate::claude::settings;
 use crate::cli::Flags;
 use crate::config;
@@ -29,13 +30,23 @@ pub struct Routing {
     environment: Environment,
     ledger: Arc<Ledger>,
     /// Whose working directory decides (launcher form).
-    command: OnceLock<i32>,
+    command: OnceLock<Arc<Watched>>,
+    /// Where it was seen last: it may end while its last export is on the way.
+    seen: Mutex<Option<PathBuf>>,
+    /// Where a warm spare waits for its session; seen there, it has not been seen.
+    waits_in: Option<PathBuf>,
 }
 
 impl Routing {
     /// With a route, its courier starts at once: token and connection are ready when the first export is.
-    pub fn new(route: Option<Route>, environment: Environment, ledger: Arc<Ledger>) -> Self {
-        let routing = Self { routed: OnceLock::new(), environment, ledger, command: OnceLock::new() };
+    pub fn new(
+        route: Option<Route>,
+        (seen, waits_in): (Option<PathBuf>, Option<PathBuf>),
+        environment: Environment,
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        let (routed, command, seen) = (OnceLock::new(), OnceLock::new(), Mutex::new(seen));
+        let routing = Self { routed, environment, ledger, command, seen, waits_in };
         if let Some(route) = route {
             let _ = routing.routed.set(routing.open(route));
         }
@@ -43,8 +54,24 @@ impl Routing {
     }
 
     /// The process whose working directory decides.
-    pub fn follow(&self, pid: i32) {
-        let _ = self.command.set(pid);
+    pub fn follow(&self, command: Arc<Watched>) {
+        let _ = self.command.set(command);
+    }
+
+    /// Notes where it works now. False once that has been decided.
+    pub fn look_around(&self) -> bool {
+        self.look();
+        self.routed.get().is_none()
+    }
+
+    /// Where it works now, or was seen last.
+    fn look(&self) -> Option<PathBuf> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.command.get().and_then(|command| command.working_directory());
+        if now.is_some() && now != self.waits_in {
+            seen.clone_from(&now);
+        }
+        now.or_else(|| seen.clone())
     }
 
     /// The route, found out now if it was not known. `None`: no telemetry for this session.
@@ -64,7 +91,7 @@ impl Routing {
     }
 
     fn find(&self) -> Option<Route> {
-        let directory = working_directory(*self.command.get()?)?;
+        let directory = self.look()?;
         let mut environment = self.environment.clone();
         environment.remove("PWD");
         let loaded = config::load(&environment);
@@ -85,19 +112,4 @@ impl Routing {
             Plan::Plain { .. } | Plan::Refuse { .. } => None,
         }
     }
-}
-
-/// The directory a process works in now.
-#[cfg(target_os = "linux")]
-fn working_directory(pid: i32) -> Option<PathBuf> {
-    std::fs::read_link(format!("/proc/{pid}/cwd")).ok()
-}
-
-/// The directory a process works in now.
-#[cfg(not(target_os = "linux"))]
-fn working_directory(pid: i32) -> Option<PathBuf> {
-    let arguments = ["-a", "-p", &pid.to_string(), "-d", "cwd", "-Fn"];
-    let output = std::process::Command::new("/usr/sbin/lsof").args(arguments).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.lines().find_map(|line| line.strip_prefix('n')).map(PathBuf::from)
 }

@@ -1,6 +1,7 @@
 //! How long the relay lives, and what it tells the supervisor.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,8 @@ use crate::protocol::{self, FromRelay, Start, ToRelay};
 
 /// Between two looks for processes that still carry the endpoint.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Between two looks at where claude works, as long as it has not exported anything.
+const LOOK_AROUND: Duration = Duration::from_secs(10);
 /// How long what is left is tried once nobody can send any more; then it waits for the next session.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -31,6 +34,7 @@ pub async fn run(
     environment: Environment,
     listener: std::net::TcpListener,
     control: StdUnixStream,
+    watched: Option<OwnedFd>,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     control.set_nonblocking(true)?;
@@ -40,7 +44,8 @@ pub async fn run(
 
     let ledger = Arc::new(Ledger::default());
     let is_supervised = start.route.is_some();
-    let routing = Routing::new(start.route, environment, ledger.clone());
+    let place = if start.moves { (None, Some(start.directory)) } else { (Some(start.directory), None) };
+    let routing = Routing::new(start.route, place, environment, ledger.clone());
     let intake = Arc::new(Intake::new(routing, start.redact, start.verify, ledger.clone()));
     let path = protocol::path(&start.secret).into();
     let front = tokio::spawn(server::serve(listener, path, intake.clone()));
@@ -50,6 +55,7 @@ pub async fn run(
         writer,
         intake: intake.clone(),
         ledger: ledger.clone(),
+        watched,
         command: None,
         is_supervised,
     };
@@ -88,7 +94,9 @@ struct Supervised {
     writer: OwnedWriteHalf,
     intake: Arc<Intake>,
     ledger: Arc<Ledger>,
-    command: Option<Watched>,
+    /// A descriptor of claude, opened before it was claude (launcher form).
+    watched: Option<OwnedFd>,
+    command: Option<Arc<Watched>>,
     /// Whether claude is a child of the supervisor; in the launcher form it is what became of it.
     is_supervised: bool,
 }
@@ -104,19 +112,23 @@ impl Supervised {
                 // The supervisor has gone. Killed, it takes claude along; a claude that takes its time is
                 // waited for. Without a claude there was never anything to relay.
                 _ => {
-                    if let Some(command) = self.command {
+                    if let Some(command) = &self.command {
                         if self.is_supervised {
                             command.end_with_supervisor();
                         }
-                        command.gone().await;
+                        self.until_command_gone(command).await;
                     }
                     return;
                 }
             }
             match serde_json::from_str(&line) {
                 Ok(ToRelay::Command { pid }) => {
-                    self.intake.follow(pid);
-                    self.command = Watched::new(pid);
+                    let watched = match self.watched.take() {
+                        Some(descriptor) => Watched::with(pid, descriptor),
+                        None => Watched::new(pid),
+                    };
+                    self.command = watched.map(Arc::new);
+                    self.command.iter().for_each(|command| self.intake.follow(command.clone()));
                 }
                 Ok(ToRelay::Ended { wait_ms }) => {
                     self.command = None;
@@ -125,6 +137,19 @@ impl Supervised {
                 _ => {}
             }
         }
+    }
+
+    /// In the launcher form claude may move until its first export says where it belongs.
+    async fn until_command_gone(&self, command: &Watched) {
+        let gone = command.gone();
+        tokio::pin!(gone);
+        while !self.is_supervised && self.intake.look_around() {
+            tokio::select! {
+                () = &mut gone => return,
+                () = sleep(LOOK_AROUND) => {}
+            }
+        }
+        gone.await;
     }
 
     /// Sends the outcome once everything is decided, the time is over, or the supervisor says it can't wait.

@@ -1,36 +1,58 @@
 //! A process that is no child of ours, watched until it ends.
 
 #[cfg(target_os = "linux")]
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+#[cfg(target_os = "linux")]
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A watched process. On Linux a descriptor stands for it, so that a pid used again is never mistaken for it.
 #[derive(Debug)]
 pub struct Watched {
+    pid: i32,
     #[cfg(target_os = "linux")]
-    descriptor: OwnedFd,
-    #[cfg(not(target_os = "linux"))]
-    pid: nix::unistd::Pid,
+    descriptor: std::sync::Arc<OwnedFd>,
 }
 
 #[cfg(target_os = "linux")]
 impl Watched {
     /// Starts watching; `None` where it has gone already.
     pub fn new(pid: i32) -> Option<Self> {
-        Some(Self { descriptor: crate::launch::process::pidfd(pid).ok()? })
+        Self::with(pid, crate::launch::process::pidfd(pid).ok()?)
+    }
+
+    /// The same, with a descriptor of it that was opened before.
+    pub fn with(pid: i32, descriptor: OwnedFd) -> Option<Self> {
+        Some(Self { pid, descriptor: descriptor.into() })
     }
 
     /// The kernel does it: the parent-death signal, see `launch::process`.
     pub fn end_with_supervisor(&self) {}
 
     /// Until it has ended.
-    pub async fn gone(self) {
-        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-        use std::os::fd::AsFd;
-        let ended = tokio::task::spawn_blocking(move || {
-            let mut ready = [PollFd::new(self.descriptor.as_fd(), PollFlags::POLLIN)];
-            while poll(&mut ready, PollTimeout::NONE) == Err(nix::errno::Errno::EINTR) {}
-        });
-        let _ = ended.await;
+    pub async fn gone(&self) {
+        let descriptor = self.descriptor.clone();
+        let _ = tokio::task::spawn_blocking(move || wait(&descriptor, PollTimeout::NONE)).await;
+    }
+
+    /// The directory it works in now.
+    pub fn working_directory(&self) -> Option<PathBuf> {
+        let directory = std::fs::read_link(format!("/proc/{}/cwd", self.pid)).ok()?;
+        // It still runs: then the pid was its own all the time.
+        (!wait(&self.descriptor, PollTimeout::ZERO)).then_some(directory)
+    }
+}
+
+/// Whether the process has ended within `timeout`.
+#[cfg(target_os = "linux")]
+fn wait(descriptor: &OwnedFd, timeout: PollTimeout) -> bool {
+    let mut ready = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut ready, timeout) {
+            Err(nix::errno::Errno::EINTR) => {}
+            ready => return ready != Ok(0),
+        }
     }
 }
 
@@ -38,19 +60,31 @@ impl Watched {
 impl Watched {
     /// Starts watching; `None` where it has gone already.
     pub fn new(pid: i32) -> Option<Self> {
-        let pid = nix::unistd::Pid::from_raw(pid);
-        nix::sys::signal::kill(pid, None).is_ok().then_some(Self { pid })
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok().then_some(Self { pid })
+    }
+
+    /// Here there are no descriptors of processes.
+    pub fn with(pid: i32, _descriptor: std::os::fd::OwnedFd) -> Option<Self> {
+        Self::new(pid)
     }
 
     /// Does what the parent-death signal does on Linux: a killed supervisor takes claude along.
     pub fn end_with_supervisor(&self) {
-        let _ = nix::sys::signal::kill(self.pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid), nix::sys::signal::Signal::SIGTERM);
     }
 
     /// Until it has ended.
-    pub async fn gone(self) {
-        while nix::sys::signal::kill(self.pid, None).is_ok() {
+    pub async fn gone(&self) {
+        while nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid), None).is_ok() {
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
+    }
+
+    /// The directory it works in now.
+    pub fn working_directory(&self) -> Option<PathBuf> {
+        let arguments = ["-a", "-p", &self.pid.to_string(), "-d", "cwd", "-Fn"];
+        let output = std::process::Command::new("/usr/sbin/lsof").args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        text.lines().find_map(|line| line.strip_prefix('n')).map(PathBuf::from)
     }
 }
