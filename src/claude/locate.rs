@@ -117,7 +117,7 @@ fn holds_mark(path: &Path) -> bool {
     }
     let mut bytes = Vec::new();
     let _ = file.take(LARGEST_COPY).read_to_end(&mut bytes);
-    bytes.windows(MARK.len()).any(|window| window == MARK)
+    memchr::memmem::find(&bytes, &MARK).is_some()
 }
 
 /// A script may itself call act-claude. Run once more by it, nobody would ever reach the real claude.

@@ -1,6 +1,11 @@
-//! Launching claude under the directory's alias: configuration, command line, resolution, direct delivery.
+//! Launching claude under the directory's alias: configuration, resolution, whose telemetry, the variables.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod smoke;
+mod faults;
+mod readme;
+mod required;
+mod variables;
+mod which;
+mod whose;

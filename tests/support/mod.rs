@@ -12,6 +12,7 @@ pub mod messages;
 pub mod network;
 pub mod pty;
 pub mod sandbox;
+pub mod system;
 pub mod tls;
 
 use std::path::PathBuf;

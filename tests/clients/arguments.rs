@@ -1,0 +1,105 @@
+//! None of claude's own flags and subcommands is altered or swallowed: as its `--help` lists them, in every place.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::support::client::{self, Lab};
+use crate::support::fake_claude;
+use crate::support::sandbox::{Sandbox, Text};
+
+/// Our own flags, which claude must not have.
+const OWN: [&str; 5] = ["--alias", "--verify", "--direct", "--no-act", "--report"];
+
+/// Flags and subcommands of a client, from its help.
+fn listed(help: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut flags, mut commands) = (BTreeSet::new(), BTreeSet::new());
+    let mut in_commands = false;
+    for line in help.lines() {
+        if !line.starts_with(' ') {
+            in_commands = line.starts_with("Commands:");
+        }
+        let name = line.trim_start();
+        // Entries stand two spaces in; what is further in goes on with a description.
+        if line.len() - name.len() != 2 {
+            continue;
+        }
+        if in_commands {
+            let word = name.split([' ', '|']).next().unwrap_or_default();
+            commands.insert(word.to_owned());
+        } else if name.starts_with('-') {
+            let spellings = name.split("  ").next().unwrap_or_default();
+            flags.extend(spellings.split([' ', ',', '=']).filter(|word| word.starts_with('-')).map(str::to_owned));
+        }
+    }
+    (flags, commands)
+}
+
+/// What claude gets when act-claude gets `args`.
+fn handed_over(sandbox: &Sandbox, args: &[&str]) -> Vec<String> {
+    let file = sandbox.root().join("arguments");
+    let _ = std::fs::remove_file(&file);
+    let output = sandbox.act_claude(args).output().unwrap();
+    assert_eq!(output.code(), 0, "{args:?}: {}", output.err());
+    read(&file)
+}
+
+fn read(file: &Path) -> Vec<String> {
+    let bytes = std::fs::read(file).expect("claude ran");
+    let mut arguments = bytes.split(|byte| *byte == 0).map(|arg| String::from_utf8(arg.to_vec()).expect("text"));
+    assert_eq!(arguments.next().as_deref(), Some("claude"), "its own name");
+    let mut arguments: Vec<String> = arguments.collect();
+    arguments.pop();
+    arguments
+}
+
+#[test]
+fn every_listed_flag_and_subcommand_reaches_claude() {
+    for version in client::BOTH {
+        let Some(lab) = Lab::start(version, &["project"]) else { return };
+        let help = lab.claude("project", &["--help"]).output().unwrap().out();
+        let (flags, commands) = listed(&help);
+        assert!(flags.len() > 40 && commands.len() > 5, "{version}: {flags:?} {commands:?}");
+        for known in ["--print", "-p", "--settings", "--model", "--resume", "-r", "--debug", "--mcp-config"] {
+            assert!(flags.contains(known), "{version} lists {known}: {flags:?}");
+        }
+        for own in OWN {
+            assert!(!flags.contains(own), "{version} has a flag {own} of its own");
+        }
+        let mut sandbox = Sandbox::new();
+        let file = sandbox.root().join("arguments");
+        fake_claude::install(&mut sandbox, &format!("arguments {}", file.display()));
+        // Each where own flags may stand: last; then all of them in front, each with a value, and behind a bare `--`.
+        for flag in &flags {
+            let args = ["-p", "hi", flag];
+            assert_eq!(handed_over(&sandbox, &args), args, "{version}");
+        }
+        let valued: Vec<&str> = flags.iter().flat_map(|flag| [flag.as_str(), "x"]).collect();
+        let joined: Vec<String> = flags.iter().map(|flag| format!("{flag}=x")).collect();
+        let joined: Vec<&str> = joined.iter().map(String::as_str).collect();
+        for args in [valued.clone(), joined, [&["-p", "hi", "--"][..], &valued].concat()] {
+            assert_eq!(handed_over(&sandbox, &args), args, "{version}");
+        }
+        for command in &commands {
+            let args = [command, "list", "--help", "--verify", "--alias", "x"];
+            assert_eq!(handed_over(&sandbox, &args), args, "{version}");
+        }
+    }
+}
+
+#[test]
+fn help_and_version_are_claudes() {
+    for version in client::BOTH {
+        let Some(lab) = Lab::start(version, &["project"]) else { return };
+        lab.sandbox.configure_one(&lab.act.endpoint());
+        for flag in ["--version", "-v", "--help", "-h"] {
+            let bare = lab.claude("project", &[flag]).output().unwrap();
+            let ours = lab.act_claude("project", &[flag]).output().unwrap();
+            assert_eq!(
+                (ours.out(), ours.err(), ours.code()),
+                (bare.out(), bare.err(), bare.code()),
+                "{version} {flag}"
+            );
+        }
+        assert!(lab.act.requests().is_empty(), "{version}");
+    }
+}

@@ -1,0 +1,85 @@
+//! A broken configuration or a token that can't be had: claude runs, and one line says what, where and the fix.
+
+use serde_json::json;
+
+use crate::support::act::Act;
+use crate::support::fake_claude;
+use crate::support::sandbox::{Sandbox, Text};
+
+/// Runs `-p hi` through a pipe; claude must have run as ever. Gives what stands on standard error.
+fn run(sandbox: &Sandbox, args: &[&str]) -> String {
+    let output = sandbox.act_claude(args).output().unwrap();
+    assert_eq!((output.out().as_str(), output.code()), ("hi\n", 7), "{}", output.err());
+    output.err().replace(&sandbox.home().display().to_string(), "$HOME")
+}
+
+#[test]
+fn a_broken_configuration() {
+    let mut sandbox = Sandbox::new();
+    fake_claude::install(&mut sandbox, "print hi\nexit 7");
+    let config = "$HOME/.config/act-claude/config.json";
+    for (content, line) in [
+        ("{\n  \"accounts\": {},\n}", format!("{config}:2:17: not valid JSON (trailing comma): remove this comma")),
+        ("{\n  \"acounts\": {}\n}", format!("{config}:2:3: unknown key \"acounts\": did you mean \"accounts\"?")),
+        (
+            "{\"default\": \"x\"}",
+            format!("{config}:1:13: there is no alias \"x\": no alias is configured: act-claude act setup"),
+        ),
+        (
+            "{\"required\": 1, \"report\": \"alway\"}",
+            format!("{config}:1:14: required must be true or false, not 1 (and 1 more: act-claude act which)"),
+        ),
+    ] {
+        sandbox.write(".config/act-claude/config.json", content);
+        assert_eq!(run(&sandbox, &["-p", "hi"]), format!("act-claude: no telemetry: {line}\n"));
+    }
+    let nowhere = sandbox.home().join("nowhere.json");
+    sandbox.set("ACT_CLAUDE_CONFIG", &nowhere);
+    let expected = "act-claude: no telemetry: $HOME/nowhere.json: cannot be read (No such file or directory): correct or unset ACT_CLAUDE_CONFIG\n";
+    assert_eq!(run(&sandbox, &["-p", "hi"]), expected);
+}
+
+#[test]
+fn a_token_that_cannot_be_had() {
+    let act = Act::start();
+    let mut sandbox = Sandbox::new();
+    fake_claude::install(&mut sandbox, "print hi\npost\nexit 7");
+    let readable = sandbox.write("readable", "t");
+    let configure = |sandbox: &Sandbox, token: serde_json::Value| {
+        sandbox.configure(&json!({
+            "accounts": {"acme": {"endpoint": act.endpoint(), "user": "u@example.com", "token": token}},
+            "aliases": {"billing": {"account": "acme", "id": "1", "provider_type": "P"}}, "default": "billing"
+        }));
+    };
+    let failing = json!(["sh", "-c", "echo locked >&2; exit 1"]);
+    for (token, what, fix) in [
+        (
+            json!({"file": readable}),
+            "the token file $HOME/readable can be read by others (mode 0644)",
+            "chmod 600 $HOME/readable",
+        ),
+        (json!({"file": "~/none"}), "the token file $HOME/none does not exist", "chmod 600 $HOME/none"),
+        (json!({"env": "NO_TOKEN"}), "NO_TOKEN", "export NO_TOKEN=…"),
+        (
+            json!({"command": ["no-such-program"]}),
+            "the token command no-such-program is not found",
+            "correct \"command\"",
+        ),
+    ] {
+        configure(&sandbox, token);
+        for direct in [&["-p", "hi"][..], &["--direct", "-p", "hi"]] {
+            let line = run(&sandbox, direct);
+            assert!(line.starts_with("act-claude: billing: no telemetry: ") && line.ends_with('\n'), "{line}");
+            assert!(line.contains(what) && line.contains(fix), "{line}");
+            assert_eq!(line.lines().count(), 1, "{line}");
+        }
+    }
+    // A command that fails is found out only when it runs: at once with direct delivery, in the relay otherwise.
+    configure(&sandbox, json!({"command": failing}));
+    let line = run(&sandbox, &["--direct", "-p", "hi"]);
+    let words = "the token command `sh -c echo locked >&2; exit 1` failed with exit status 1 (locked)";
+    assert!(line.starts_with(&format!("act-claude: billing: no telemetry: {words}")), "{line}");
+    let line = run(&sandbox, &["-p", "hi"]);
+    assert!(line.starts_with(&format!("act-claude: billing: 1 export held: {words}")), "{line}");
+    assert!(act.requests().is_empty());
+}
