@@ -2,6 +2,7 @@
 //! The observations behind it are in docs/observed-claude.md.
 
 pub mod ancestry;
+pub mod conflicts;
 pub mod consent;
 pub mod locate;
 pub mod settings;

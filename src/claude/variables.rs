@@ -14,6 +14,16 @@ pub const ORIGINALS: &str = "ACT_CLAUDE_ORIG";
 
 /// Claude's switch.
 pub const ENABLE: &str = "CLAUDE_CODE_ENABLE_TELEMETRY";
+/// Which exporters metrics go to.
+pub const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
+/// How metrics are encoded.
+pub const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL";
+/// Whether counters are sent as changes or as running totals.
+pub const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+/// Milliseconds between exports.
+pub const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+/// How much the exporter says in the debug log.
+pub const LOG_LEVEL: &str = "OTEL_LOG_LEVEL";
 /// The metrics endpoint.
 pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
 /// Resource attributes of every signal.
@@ -35,19 +45,19 @@ pub fn set_direct(
     let headers = format!("Authorization={authorization},X-Alias-Id={},Origin=https://claude.ai", alias.id);
     for (name, value) in [
         (ENABLE, "1"),
-        ("OTEL_METRICS_EXPORTER", "otlp"),
+        (EXPORTER, "otlp"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         (ENDPOINT, &account.endpoint),
         ("OTEL_EXPORTER_OTLP_HEADERS", &headers),
         (ATTRIBUTES, &attributes),
-        ("OTEL_METRIC_EXPORT_INTERVAL", &interval_ms.to_string()),
-        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+        (INTERVAL, &interval_ms.to_string()),
+        (TEMPORALITY, "delta"),
     ] {
         environment.set(name, value);
     }
     // A signal-specific name the user had would beat a documented one.
-    if environment.get("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL").is_some() {
-        environment.set("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json");
+    if environment.get(PROTOCOL).is_some() {
+        environment.set(PROTOCOL, "http/json");
     }
     environment.remove("ACT_CLAUDE_ALIAS");
 }
@@ -71,18 +81,18 @@ pub struct Relayed<'a> {
 
 /// Gives `environment` the variables of relay mode, and notes what was there before.
 pub fn set_relayed(environment: &mut Environment, relayed: &Relayed<'_>) {
-    let exporter = exporters(environment.get("OTEL_METRICS_EXPORTER"));
+    let exporter = exporters(environment.get(EXPORTER));
     let attributes = attribute_list(environment, relayed.attributes);
     let interval = relayed.interval_ms.to_string();
     let mut set: Vec<(&str, &OsStr)> = Vec::new();
     if let Some(endpoint) = relayed.endpoint {
         let values = [
             (ENABLE, "1"),
-            ("OTEL_METRICS_EXPORTER", &exporter),
-            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
+            (EXPORTER, &exporter),
+            (PROTOCOL, "http/json"),
             (ENDPOINT, endpoint),
-            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
-            ("OTEL_METRIC_EXPORT_INTERVAL", &interval),
+            (TEMPORALITY, "delta"),
+            (INTERVAL, &interval),
         ];
         set.extend(values.map(|(name, value)| (name, OsStr::new(value))));
         if !relayed.attributes.is_empty() {
@@ -93,7 +103,7 @@ pub fn set_relayed(environment: &mut Environment, relayed: &Relayed<'_>) {
         set.push((WRAPPER, wrapper));
     }
     if relayed.debug {
-        set.push(("OTEL_LOG_LEVEL", OsStr::new("debug")));
+        set.push((LOG_LEVEL, OsStr::new("debug")));
     }
     let mut originals = Originals::default();
     for (name, value) in set {

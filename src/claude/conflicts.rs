@@ -1,0 +1,417 @@
+//! Which settings would get in the way of the variables we set, and what they would do (pure).
+//!
+//! Asked by a launch, which beats what it may with an overlay and names the rest, and by `act doctor`.
+//! The observations behind every row are in docs/observed-claude.md.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::config::Delivery;
+
+use super::settings::{Kind, Layer};
+use super::variables::{ATTRIBUTES, ENABLE, ENDPOINT, EXPORTER, INTERVAL, LOG_LEVEL, PROTOCOL, TEMPORALITY, WRAPPER};
+
+/// What a launch would set, as far as a settings file can contradict it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// How exports travel.
+    pub delivery: Delivery,
+    /// Resource attributes every export must carry.
+    pub attributes: &'a [(String, String)],
+    /// `--verify`: the exporter's own log is wanted.
+    pub debug: bool,
+}
+
+/// Which clients heed a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// All.
+    Every,
+    /// Those that let a repository's settings set it (before 2.1.282).
+    Older,
+    /// Those that guard managed telemetry against other layers (observed with 2.1.330, not with 2.1.197).
+    Current,
+}
+
+/// What a key does to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Claude collects no metrics.
+    Off,
+    /// Metrics go to other exporters only.
+    Exporter,
+    /// Exports go to another URL.
+    Endpoint,
+    /// Exports are encoded as ACT does not take them.
+    Protocol,
+    /// Counters are sent as running totals, which ACT would add up.
+    Temporality,
+    /// Claude's exporter does not start, or exports so seldom that a killed session loses much.
+    Interval,
+    /// Exports carry other attributes than the alias's.
+    Attributes {
+        /// Which ones.
+        names: Vec<String>,
+    },
+    /// Exports carry another credential (direct delivery).
+    Credential,
+    /// Claude drops our endpoint, because a managed layer claims the signal.
+    DropsEndpoint,
+    /// Claude drops our protocol, because a managed layer claims it, and uses the managed one.
+    DropsProtocol,
+    /// Claude exports only while this command succeeds; the headers it prints are ignored by the relay.
+    Helper,
+    /// Background sessions are started by another launcher, so not under an alias.
+    Launcher,
+    /// The exporter's debug lines are missing from the log.
+    LogLevel,
+}
+
+/// A key that would get in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// Its layer.
+    pub kind: Kind,
+    /// The file, or `--settings`.
+    pub path: PathBuf,
+    /// The key: `env.OTEL_METRICS_EXPORTER`, `otelHeadersHelper`.
+    pub key: String,
+    /// Its value, masked where it may hold a credential.
+    pub value: String,
+    /// What it does.
+    pub effect: Effect,
+    /// Which clients it does it in.
+    pub reach: Reach,
+    /// Whether an overlay (`--settings`) beats it.
+    pub beatable: bool,
+}
+
+impl Conflict {
+    /// Whether metrics would not reach ACT under the alias as they should; otherwise it is worth a note.
+    pub fn breaks(&self) -> bool {
+        !matches!(self.effect, Effect::Helper | Effect::Launcher | Effect::LogLevel)
+    }
+
+    /// Whether it breaks in every client or in the ones of today: enough not to start under `required`.
+    pub fn is_certain(&self) -> bool {
+        self.breaks() && self.reach != Reach::Older
+    }
+
+    /// "env.OTEL_METRICS_EXPORTER in /home/x/.claude/settings.json"
+    pub fn place(&self) -> String {
+        format!("{} in {}", self.key, self.path.display())
+    }
+
+    /// What to do about it.
+    pub fn fix(&self) -> String {
+        match self.kind {
+            Kind::Managed => format!("ask whoever manages {} to remove {}", self.path.display(), self.key),
+            Kind::Argument => format!("leave {} out of what you give to --settings", self.key),
+            Kind::Local | Kind::Project | Kind::User => format!("remove {} from {}", self.key, self.path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Conflict {
+    /// What it does, as the rest of a sentence about the key.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = &self.value;
+        match self.reach {
+            Reach::Every => {}
+            Reach::Older => out.write_str("in Claude Code before 2.1.282: ")?,
+            Reach::Current => out.write_str("in current Claude Code: ")?,
+        }
+        match &self.effect {
+            Effect::Off => write!(out, "claude collects no metrics ({value:?})"),
+            Effect::Exporter => write!(out, "metrics go to {value:?} only"),
+            Effect::Endpoint => write!(out, "exports go to {value}"),
+            Effect::Protocol => write!(out, "exports are sent as {value}, which ACT does not take"),
+            Effect::Temporality => write!(out, "counters are sent as running totals ({value}), not as changes"),
+            Effect::Interval => write!(out, "claude can't export every {value} ms"),
+            Effect::Attributes { names } => write!(out, "exports carry another {}", names.join(", ")),
+            Effect::Credential => out.write_str("exports carry another credential or alias id"),
+            Effect::DropsEndpoint => out.write_str("claude drops act-claude's endpoint"),
+            Effect::DropsProtocol => write!(out, "exports are sent as {value}, which ACT does not take"),
+            Effect::Helper => write!(out, "claude exports only while {value:?} succeeds"),
+            Effect::Launcher => write!(out, "background sessions are started by {value}, without act-claude"),
+            Effect::LogLevel => write!(out, "the log lacks the exporter's own lines (level {value})"),
+        }
+    }
+}
+
+/// Names every key that would get in the way, strongest layer first.
+pub fn find(wanted: &Wanted<'_>, layers: &[Layer]) -> Vec<Conflict> {
+    let of_layer = |layer| {
+        let keys = Keys { wanted, layer };
+        keys.variables().chain(keys.claims()).chain(keys.other_keys()).collect::<Vec<_>>()
+    };
+    layers.iter().flat_map(of_layer).collect()
+}
+
+const GENERIC_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+const GENERIC_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+const GENERIC_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+/// Managed variables that make a current client drop a metrics endpoint of another layer.
+const CLAIMS: [&str; 7] = [
+    GENERIC_ENDPOINT,
+    GENERIC_HEADERS,
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE",
+];
+
+/// An interval within these does no harm: it is the user's choice.
+const SANE_INTERVAL_MS: std::ops::RangeInclusive<u64> = 1_000..=60_000;
+
+struct Keys<'a> {
+    wanted: &'a Wanted<'a>,
+    layer: &'a Layer,
+}
+
+impl Keys<'_> {
+    /// Variables we set that this layer sets, too.
+    fn variables(&self) -> impl Iterator<Item = Conflict> {
+        let names = [
+            ENABLE,
+            EXPORTER,
+            ENDPOINT,
+            PROTOCOL,
+            GENERIC_PROTOCOL,
+            GENERIC_HEADERS,
+            TEMPORALITY,
+            INTERVAL,
+            ATTRIBUTES,
+            LOG_LEVEL,
+        ];
+        names.into_iter().filter_map(|name| {
+            let value = self.layer.get(name)?;
+            let effect = self.effect(name, value.trim())?;
+            Some(self.conflict(name, value, effect, self.reach(name)))
+        })
+    }
+
+    fn effect(&self, name: &str, value: &str) -> Option<Effect> {
+        let direct = self.wanted.delivery == Delivery::Direct;
+        let differs = |is_ours: bool, effect| (!is_ours).then_some(effect);
+        match name {
+            ENABLE => differs(is_truthy(value), Effect::Off),
+            EXPORTER => differs(value.split(',').any(|exporter| exporter.trim() == "otlp"), Effect::Exporter),
+            ENDPOINT => differs(value.is_empty(), Effect::Endpoint),
+            PROTOCOL => differs(value.is_empty() || value == "http/json", Effect::Protocol),
+            GENERIC_PROTOCOL if direct => differs(value.is_empty() || value == "http/json", Effect::Protocol),
+            GENERIC_HEADERS if direct => differs(value.is_empty(), Effect::Credential),
+            TEMPORALITY => differs(value.eq_ignore_ascii_case("delta"), Effect::Temporality),
+            INTERVAL => {
+                let is_sane = value.parse().is_ok_and(|interval| SANE_INTERVAL_MS.contains(&interval));
+                differs(is_sane || value.is_empty(), Effect::Interval)
+            }
+            ATTRIBUTES => {
+                let names = self.displaced(value);
+                (!names.is_empty()).then_some(Effect::Attributes { names })
+            }
+            LOG_LEVEL if self.wanted.debug => {
+                differs(matches!(value.to_ascii_lowercase().as_str(), "debug" | "verbose" | "all"), Effect::LogLevel)
+            }
+            _ => None,
+        }
+    }
+
+    /// Attributes of ours that `list` would give another value; with direct delivery, where nobody puts back
+    /// what is missing, or no value.
+    fn displaced(&self, list: &str) -> Vec<String> {
+        let direct = self.wanted.delivery == Delivery::Direct;
+        let displaced = self.wanted.attributes.iter().filter(|(name, value)| {
+            let theirs = list.split(',').filter_map(|item| item.split_once('='));
+            match theirs.rev().find(|(key, _)| key.trim() == name) {
+                Some((_, theirs)) => decode(theirs.trim()) != value.as_bytes(),
+                None => direct,
+            }
+        });
+        displaced.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What a managed layer claims for itself.
+    fn claims(&self) -> impl Iterator<Item = Conflict> {
+        let relay = self.wanted.delivery == Delivery::Relay;
+        let managed = self.layer.kind == Kind::Managed;
+        let stated = move |name| self.layer.get(name).filter(|value| managed && !value.trim().is_empty());
+        let endpoint = CLAIMS
+            .into_iter()
+            .filter_map(move |name| Some(self.conflict(name, stated(name)?, Effect::DropsEndpoint, Reach::Current)));
+        let protocol = stated(GENERIC_PROTOCOL).filter(|value| relay && value.trim() != "http/json");
+        let protocol =
+            protocol.map(|value| self.conflict(GENERIC_PROTOCOL, value, Effect::DropsProtocol, Reach::Current));
+        endpoint.chain(protocol)
+    }
+
+    /// Keys beside `env`.
+    fn other_keys(&self) -> impl Iterator<Item = Conflict> {
+        let of_key = |key: &str, value: &str, effect, reach| Conflict {
+            key: key.to_owned(),
+            beatable: false,
+            ..self.conflict(key, value, effect, reach)
+        };
+        let helper = self.layer.headers_helper.as_deref().map(|helper| match self.layer.kind {
+            Kind::Managed => of_key("otelHeadersHelper", helper, Effect::DropsEndpoint, Reach::Current),
+            _ => of_key("otelHeadersHelper", helper, Effect::Helper, Reach::Every),
+        });
+        let key = self.layer.process_wrapper.as_deref();
+        let key = key.map(|wrapper| of_key("processWrapper", wrapper, Effect::Launcher, Reach::Every));
+        let variable = self.layer.get(WRAPPER).filter(|value| !value.is_empty());
+        let variable = variable.map(|wrapper| Conflict {
+            beatable: false,
+            ..self.conflict(WRAPPER, wrapper, Effect::Launcher, Reach::Every)
+        });
+        helper.into_iter().chain(key).chain(variable)
+    }
+
+    fn conflict(&self, name: &str, value: &str, effect: Effect, reach: Reach) -> Conflict {
+        let may_hold_a_credential = name.ends_with("HEADERS") || name.ends_with("CLIENT_KEY");
+        Conflict {
+            kind: self.layer.kind,
+            path: self.layer.path.clone(),
+            key: format!("env.{name}"),
+            value: if may_hold_a_credential { "********".to_owned() } else { value.to_owned() },
+            effect,
+            reach,
+            beatable: self.layer.kind != Kind::Managed && self.wanted.delivery == Delivery::Relay,
+        }
+    }
+
+    /// Current clients do not take from a repository what says where telemetry goes.
+    fn reach(&self, name: &str) -> Reach {
+        let is_guarded = name == ENABLE
+            || name.ends_with("_EXPORTER")
+            || ["_ENDPOINT", "_HEADERS", "_PROTOCOL"].iter().any(|end| name.ends_with(end));
+        match self.layer.kind {
+            Kind::Project | Kind::Local if is_guarded => Reach::Older,
+            _ => Reach::Every,
+        }
+    }
+}
+
+fn is_truthy(value: &str) -> bool {
+    ["1", "true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str())
+}
+
+/// Undoes percent-encoding.
+fn decode(value: &str) -> Vec<u8> {
+    let bytes = value.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let code = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        let code = code.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        decoded.push(code.unwrap_or(bytes[at]));
+        at += if code.is_some() { 3 } else { 1 };
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(kind: Kind, name: &str, value: &str) -> Layer {
+        Layer {
+            kind,
+            path: "s.json".into(),
+            env: vec![(name.to_owned(), value.to_owned())],
+            headers_helper: None,
+            process_wrapper: None,
+        }
+    }
+
+    fn found(delivery: Delivery, layer: Layer) -> Vec<(Effect, Reach, bool)> {
+        let attributes = [("providerType".to_owned(), "P Q".to_owned()), ("team".to_owned(), "a".to_owned())];
+        let wanted = Wanted { delivery, attributes: &attributes, debug: true };
+        let conflicts = find(&wanted, &[layer]).into_iter();
+        conflicts.map(|conflict| (conflict.effect, conflict.reach, conflict.beatable)).collect()
+    }
+
+    #[test]
+    fn what_each_key_does() {
+        use Effect::*;
+        let provider = || Attributes { names: vec!["providerType".into()] };
+        for (name, value, effect) in [
+            (ENABLE, "0", Some(Off)),
+            (ENABLE, "", Some(Off)),
+            (ENABLE, "yes", None),
+            (EXPORTER, "console", Some(Exporter)),
+            (EXPORTER, "console, otlp", None),
+            (ENDPOINT, "https://x", Some(Endpoint)),
+            (PROTOCOL, "grpc", Some(Protocol)),
+            (PROTOCOL, "http/json", None),
+            (GENERIC_PROTOCOL, "grpc", None),
+            (GENERIC_HEADERS, "Authorization=Basic x", None),
+            (GENERIC_ENDPOINT, "https://x", None),
+            (TEMPORALITY, "cumulative", Some(Temporality)),
+            (TEMPORALITY, "DELTA", None),
+            (INTERVAL, "0", Some(Interval)),
+            (INTERVAL, "10000", None),
+            (INTERVAL, "3600000", Some(Interval)),
+            (ATTRIBUTES, "a=b", None),
+            (ATTRIBUTES, "providerType=P%20Q,team=a", None),
+            (ATTRIBUTES, "team=a, providerType=X", Some(provider())),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", None),
+            (LOG_LEVEL, "error", Some(LogLevel)),
+            (WRAPPER, "/bin/other", Some(Launcher)),
+        ] {
+            let expected: Vec<_> =
+                effect.into_iter().map(|effect| (effect.clone(), Reach::Every, effect != Launcher)).collect();
+            assert_eq!(found(Delivery::Relay, layer(Kind::User, name, value)), expected, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn current_clients_pass_over_what_a_repository_says() {
+        for kind in [Kind::Project, Kind::Local] {
+            assert_eq!(found(Delivery::Relay, layer(kind, EXPORTER, "none")), [(Effect::Exporter, Reach::Older, true)]);
+            assert_eq!(
+                found(Delivery::Relay, layer(kind, TEMPORALITY, "cumulative")),
+                [(Effect::Temporality, Reach::Every, true)]
+            );
+        }
+    }
+
+    #[test]
+    fn managed_settings_cannot_be_beaten() {
+        for (name, value, effect, reach) in [
+            (ENDPOINT, "https://x", Effect::Endpoint, Reach::Every),
+            (GENERIC_HEADERS, "a=b", Effect::DropsEndpoint, Reach::Current),
+            (GENERIC_ENDPOINT, "https://x", Effect::DropsEndpoint, Reach::Current),
+            (GENERIC_PROTOCOL, "grpc", Effect::DropsProtocol, Reach::Current),
+        ] {
+            assert_eq!(found(Delivery::Relay, layer(Kind::Managed, name, value)), [(effect, reach, false)], "{name}");
+        }
+        assert_eq!(found(Delivery::Relay, layer(Kind::Managed, GENERIC_PROTOCOL, "http/json")), []);
+        let helper = Layer { headers_helper: Some("h".into()), ..layer(Kind::Managed, "X", "") };
+        assert_eq!(found(Delivery::Relay, helper), [(Effect::DropsEndpoint, Reach::Current, false)]);
+    }
+
+    #[test]
+    fn direct_delivery_has_nobody_to_repair_anything() {
+        let missing = Effect::Attributes { names: vec!["providerType".into(), "team".into()] };
+        for (name, value, effect) in [
+            (ATTRIBUTES, "a=b", missing),
+            (GENERIC_HEADERS, "Authorization=Basic x", Effect::Credential),
+            (GENERIC_PROTOCOL, "grpc", Effect::Protocol),
+        ] {
+            let expected = [(effect, Reach::Every, false)];
+            assert_eq!(found(Delivery::Direct, layer(Kind::User, name, value)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn words_name_the_key_and_hide_credentials() {
+        let wanted = Wanted { delivery: Delivery::Direct, attributes: &[], debug: false };
+        let conflict = find(&wanted, &[layer(Kind::User, GENERIC_HEADERS, "Authorization=Basic secret")]).remove(0);
+        assert!(!format!("{conflict:?}").contains("secret"));
+        assert_eq!(conflict.place(), "env.OTEL_EXPORTER_OTLP_HEADERS in s.json");
+        assert_eq!(conflict.fix(), "remove env.OTEL_EXPORTER_OTLP_HEADERS from s.json");
+        assert_eq!(conflict.to_string(), "exports carry another credential or alias id");
+    }
+}
