@@ -126,7 +126,7 @@ fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: 
 }
 
 fn of_failure(failure: &Failure, account: &str, host: &str) -> Trouble {
-    let check = format!("act-claude act check, and \"endpoint\" of account {account}");
+    let check = format!("compare \"endpoint\" of account {account} with the Monitoring Spec");
     match failure {
         Failure::UnknownHost(host) => {
             trouble(format!("{host} has no address"), "DNS does not know the host", &check, 75)

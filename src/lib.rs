@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod cause;
+pub mod check;
 pub mod claude;
 pub mod cli;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod launch;
 mod launcher;
 pub mod nearest;
 pub mod outcome;
+pub mod page;
 pub mod plan;
 pub mod protocol;
 pub mod receive;

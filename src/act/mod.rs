@@ -1,6 +1,7 @@
 //! The commands under `act-claude act`: one file each.
 
 mod aliases;
+mod check;
 mod receive;
 mod which;
 
@@ -39,6 +40,8 @@ enum Command {
     Which(which::Args),
     /// The configured aliases, and which directories use them
     Aliases(aliases::Args),
+    /// Ask ACT, without a session and without data, whether endpoint, token and alias are good
+    Check(check::Args),
     /// A local ACT that shows what arrives, with the documented errors, for trying things out
     Receive(receive::Args),
 }
@@ -60,6 +63,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     match cli.command {
         Command::Which(args) => which::run(&args, environment),
         Command::Aliases(args) => aliases::run(&args, environment),
+        Command::Check(args) => check::run(&args, environment),
         Command::Receive(args) => receive::run(&args),
     }
 }

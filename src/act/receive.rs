@@ -90,7 +90,7 @@ fn serve(args: &Args) -> io::Result<()> {
         let _ = sender.send(Next::Unread);
     });
 
-    let page = Page { width: width(), zone: TimeZone::system() };
+    let page = Page { width: crate::page::width(), zone: TimeZone::system() };
     note(args, &introduction(args, &receiver))?;
     let mut totals = Totals::default();
     for next in next {
@@ -170,12 +170,6 @@ fn configuration(endpoint: &str, id: &str) -> String {
         text(endpoint),
         text(id)
     )
-}
-
-/// `COLUMNS`, else the terminal's width, else 80.
-fn width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|&columns| columns > 0);
-    columns.or_else(|| terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into())).unwrap_or(80)
 }
 
 /// Returns when standard output is a pipe whose reader has gone, or a terminal that has.

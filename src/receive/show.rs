@@ -4,19 +4,14 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use jiff::tz::TimeZone;
 
 use super::answer::Answer;
 use super::event::{Event, Export, Stray};
 use super::payload::{Attributes, Metric};
 use super::summary::{number, summary};
-
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-const GREEN: Style = AnsiColor::Green.on_default();
-const YELLOW: Style = AnsiColor::Yellow.on_default();
-const RED: Style = AnsiColor::Red.on_default();
+use crate::page::{BOLD, DIM, GREEN, RED, YELLOW, columns, visible, wrap};
 
 /// Resource attributes that say nothing about whose export it is; shown last, if there is room.
 const MACHINE: [&str; 4] = ["service.", "host.", "os.", "process."];
@@ -152,46 +147,8 @@ impl Page {
     }
 }
 
-/// Lines of whole words, each at most `width` columns unless one word is longer. At least one line.
-fn wrap(words: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in words.split(' ') {
-        let line = lines.last_mut().expect("there is one from the start");
-        if line.is_empty() {
-            line.push_str(word);
-        } else if columns(line) + 1 + columns(word) <= width {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
-}
-
-fn columns(text: &str) -> usize {
-    text.chars().count()
-}
-
 fn plain(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| visible(&value.to_string()), visible)
-}
-
-/// What came over the network can't steer the terminal: control characters, and those that are invisible or reorder
-/// text, are written as escapes.
-fn visible(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if steers(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-        shown
-    })
 }
 
 #[cfg(test)]

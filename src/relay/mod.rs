@@ -12,7 +12,7 @@ mod courier;
 mod intake;
 mod ledger;
 mod payload;
-mod proxy;
+pub(crate) mod proxy;
 mod roots;
 mod route;
 mod server;

@@ -79,14 +79,20 @@ impl Upstream {
 
     /// Sends one export.
     pub fn post(&self, authorization: &str, alias_id: &str, body: &[u8]) -> Result<Answer, Failure> {
+        self.request(Some(authorization), alias_id, body)
+    }
+
+    /// The same, also without a credential (`act check`).
+    pub fn request(&self, authorization: Option<&str>, alias_id: &str, body: &[u8]) -> Result<Answer, Failure> {
         let header =
             |value: &str| HeaderValue::from_str(value).map_err(|_| Failure::Broken("a header is malformed".to_owned()));
-        let mut authorization = header(authorization)?;
-        authorization.set_sensitive(true);
-        let response = self
-            .agent
-            .post(&self.endpoint)
-            .header("Authorization", authorization)
+        let mut request = self.agent.post(&self.endpoint);
+        if let Some(authorization) = authorization {
+            let mut authorization = header(authorization)?;
+            authorization.set_sensitive(true);
+            request = request.header("Authorization", authorization);
+        }
+        let response = request
             .header("X-Alias-Id", header(alias_id)?)
             .header("Origin", "https://claude.ai")
             .header("Content-Type", "application/json")
@@ -100,7 +106,7 @@ impl Upstream {
             ureq::Error::HostNotFound => Failure::UnknownHost(self.host.clone()),
             ureq::Error::Timeout(_) => Failure::TimedOut,
             ureq::Error::ConnectProxyFailed(what) if what.contains("407") => Failure::ProxyAuthentication,
-            ureq::Error::ConnectProxyFailed(what) => Failure::Proxy(what),
+            ureq::Error::ConnectProxyFailed(what) => Failure::Proxy(proxy_words(&what)),
             ureq::Error::Rustls(error) => Failure::Tls(tls_words(&error)),
             ureq::Error::Tls(what) => Failure::Tls(what.to_owned()),
             ureq::Error::Io(error) => self.io_failure(&error),
@@ -144,10 +150,21 @@ fn read(mut response: Response<ureq::Body>) -> Answer {
     answer
 }
 
+/// "proxy server responded 403/403", in the words used elsewhere.
+fn proxy_words(what: &str) -> String {
+    let status = what.rsplit_once('/').and_then(|(_, code)| hyper::StatusCode::from_bytes(code.as_bytes()).ok());
+    status.map_or_else(|| what.to_owned(), |status| format!("it answered {status}"))
+}
+
 fn tls_words(error: &rustls::Error) -> String {
-    use rustls::CertificateError::{Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer};
+    use rustls::CertificateError::{
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+    };
     match error {
         rustls::Error::InvalidCertificate(UnknownIssuer) => "the certificate's issuer is not known".to_owned(),
+        rustls::Error::InvalidCertificate(BadSignature) => {
+            "the certificate is not signed by the authority it names".to_owned()
+        }
         rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => "the certificate has expired".to_owned(),
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
             "the certificate is for another host".to_owned()

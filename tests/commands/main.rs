@@ -1,0 +1,6 @@
+//! The commands under `act-claude act`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod check;
