@@ -21,6 +21,7 @@ pub mod page;
 pub mod plan;
 pub mod protocol;
 pub mod receive;
+pub mod record;
 pub mod relay;
 pub mod report;
 pub mod resolve;

@@ -30,6 +30,24 @@ pub fn prepare(directory: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Makes a directory of the state directory's (0700), where it is not there.
+pub fn make_private(directory: &Path) -> std::io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file (0600) that readers see whole or not at all.
+pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".").tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whether a word for this directory is due: not said there within a day. Says so to the next caller.

@@ -7,4 +7,5 @@ pub mod consent;
 pub mod locate;
 pub mod settings;
 pub mod variables;
+pub mod version;
 pub mod wrapper;

@@ -61,7 +61,7 @@ impl Intake {
 
     /// Takes one export.
     pub async fn accept(&self, body: Bytes) -> Accepted {
-        let Some(points) = payload::points(&body) else { return Accepted::NoExport };
+        let Some(content) = payload::read(&body) else { return Accepted::NoExport };
         let digest: [u8; 32] = Sha256::digest(&body).into();
         if self.is_repetition(digest) {
             return Accepted::Taken;
@@ -72,7 +72,8 @@ impl Intake {
             std::borrow::Cow::Owned(body) => Bytes::from(body),
         };
         let sequence = self.next.fetch_add(1, Ordering::Relaxed);
-        self.ledger.received(sequence, points);
+        let points = content.points;
+        self.ledger.received(sequence, content);
         let (reply, answered) = oneshot::channel();
         let item = Item { sequence, points, body: repaired, reply: self.verify.then_some(reply) };
         if !routed.courier.send(Message::Export(item)) {

@@ -2,12 +2,26 @@
 //! export that is decided becomes a number.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use tokio::sync::watch;
 
+use super::payload::Content;
 use crate::outcome::{Outcome, State, Trouble};
 use crate::protocol::Route;
+use crate::record::{Record, Total};
+
+/// Where a session's exports go, and how that came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The route.
+    pub route: Route,
+    /// The working directory it was decided for.
+    pub directory: PathBuf,
+    /// Launcher form: the settings key that leads claude's exports past the relay.
+    pub redirected_by: Option<String>,
+}
 
 /// The ledger, shared by the front, the courier and the session.
 #[derive(Debug)]
@@ -18,16 +32,41 @@ pub struct Ledger {
 
 #[derive(Debug, Default)]
 struct Book {
-    route: Option<Route>,
+    found: Option<Found>,
     exports: u64,
     points: u64,
+    totals: BTreeMap<String, Total>,
     /// Decided for good.
     settled: BTreeMap<State, u64>,
     /// By sequence number: what is stored and may yet change.
     open: BTreeMap<u64, State>,
     troubles: BTreeMap<State, Trouble>,
+    latest: Option<Trouble>,
     rejected_points: u64,
     warning: Option<String>,
+}
+
+impl Book {
+    fn trouble(&mut self, state: State, trouble: Trouble) {
+        self.latest = Some(trouble.clone());
+        self.troubles.insert(state, trouble);
+    }
+
+    fn outcome(&self) -> Outcome {
+        let mut states = self.settled.clone();
+        for state in self.open.values() {
+            *states.entry(*state).or_default() += 1;
+        }
+        let troubles = self.troubles.iter().filter(|(state, _)| states.contains_key(state));
+        Outcome {
+            exports: self.exports,
+            points: self.points,
+            troubles: troubles.map(|(state, trouble)| (*state, trouble.clone())).collect(),
+            states,
+            rejected_points: self.rejected_points,
+            warning: self.warning.clone(),
+        }
+    }
 }
 
 impl Default for Ledger {
@@ -38,15 +77,20 @@ impl Default for Ledger {
 
 impl Ledger {
     /// It is known where the session's exports go.
-    pub fn routed(&self, route: &Route) {
-        self.update(|book| book.route = Some(route.clone()));
+    pub fn found(&self, found: Found) {
+        self.update(|book| book.found = Some(found));
     }
 
     /// Claude handed over export `sequence`.
-    pub fn received(&self, sequence: u64, points: u64) {
+    pub fn received(&self, sequence: u64, content: Content) {
         self.update(|book| {
             book.exports += 1;
-            book.points += points;
+            book.points += content.points;
+            for (name, total) in content.totals {
+                let sum = book.totals.entry(name).or_default();
+                sum.value += total.value;
+                sum.unit = total.unit;
+            }
             book.open.insert(sequence, State::UnderWay);
         });
     }
@@ -57,7 +101,7 @@ impl Ledger {
             if let Some(open) = book.open.get_mut(&sequence) {
                 *open = state;
             }
-            book.troubles.insert(state, trouble);
+            book.trouble(state, trouble);
         });
     }
 
@@ -68,7 +112,7 @@ impl Ledger {
                 *book.settled.entry(state).or_default() += 1;
             }
             if let Some(trouble) = trouble {
-                book.troubles.insert(state, trouble);
+                book.trouble(state, trouble);
             }
         });
     }
@@ -97,20 +141,22 @@ impl Ledger {
 
     /// What is known now.
     pub fn outcome(&self) -> Outcome {
+        self.lock().outcome()
+    }
+
+    /// Puts what is known now into the session's record.
+    pub fn fill(&self, record: &mut Record) {
         let book = self.lock();
-        let mut states = book.settled.clone();
-        for state in book.open.values() {
-            *states.entry(*state).or_default() += 1;
+        if let Some(Found { route, directory, redirected_by }) = &book.found {
+            record.directory = directory.clone();
+            record.alias = Some(route.target.alias.clone());
+            record.account = Some(route.target.account.clone());
+            record.reason = Some(route.reason.clone());
+            record.redirected_by = redirected_by.clone();
         }
-        let troubles = book.troubles.iter().filter(|(state, _)| states.contains_key(state));
-        Outcome {
-            exports: book.exports,
-            points: book.points,
-            troubles: troubles.map(|(state, trouble)| (*state, trouble.clone())).collect(),
-            states,
-            rejected_points: book.rejected_points,
-            warning: book.warning.clone(),
-        }
+        record.outcome = book.outcome();
+        record.totals = book.totals.clone();
+        record.trouble = book.latest.clone();
     }
 
     /// Tells of every change.

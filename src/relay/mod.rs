@@ -13,6 +13,7 @@ mod intake;
 mod ledger;
 mod payload;
 pub(crate) mod proxy;
+mod recorder;
 mod roots;
 mod route;
 mod server;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::courier::{Courier, Handle};
-use super::ledger::Ledger;
+use super::ledger::{Found, Ledger};
 use super::watched::Watched;
 use crate::claude::settings;
 use crate::cli::Flags;
@@ -45,10 +45,11 @@ impl Routing {
         environment: Environment,
         ledger: Arc<Ledger>,
     ) -> Self {
+        let directory = seen.clone().unwrap_or_default();
         let (routed, command, seen) = (OnceLock::new(), OnceLock::new(), Mutex::new(seen));
         let routing = Self { routed, environment, ledger, command, seen, waits_in };
         if let Some(route) = route {
-            let _ = routing.routed.set(routing.open(route));
+            let _ = routing.routed.set(routing.open(Found { route, directory, redirected_by: None }));
         }
         routing
     }
@@ -76,7 +77,7 @@ impl Routing {
 
     /// The route, found out now if it was not known. `None`: no telemetry for this session.
     pub fn get(&self) -> Option<&Routed> {
-        self.routed.get_or_init(|| self.find().and_then(|route| self.open(route))).as_ref()
+        self.routed.get_or_init(|| self.find().and_then(|found| self.open(found))).as_ref()
     }
 
     /// The route, if it is known.
@@ -84,13 +85,14 @@ impl Routing {
         self.routed.get()?.as_ref()
     }
 
-    fn open(&self, route: Route) -> Option<Routed> {
-        self.ledger.routed(&route);
+    fn open(&self, found: Found) -> Option<Routed> {
+        let route = found.route.clone();
+        self.ledger.found(found);
         let courier = Courier::start(route.target, self.environment.clone(), self.ledger.clone()).ok()?;
         Some(Routed { attributes: route.attributes, courier })
     }
 
-    fn find(&self) -> Option<Route> {
+    fn find(&self) -> Option<Found> {
         let directory = self.look()?;
         let mut environment = self.environment.clone();
         environment.remove("PWD");
@@ -108,7 +110,10 @@ impl Routing {
             layers: &layers,
         };
         match plan::decide(&situation) {
-            Plan::Run { telemetry, .. } => Some(telemetry.route()),
+            Plan::Run { telemetry, .. } => {
+                let route = telemetry.route();
+                Some(Found { route, directory, redirected_by: None })
+            }
             Plan::Plain { .. } | Plan::Refuse { .. } => None,
         }
     }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use super::courier::Message;
 use super::intake::Intake;
 use super::ledger::Ledger;
+use super::recorder::Recorder;
 use super::route::Routing;
 use super::watched::Watched;
 use super::{carriers, server};
@@ -44,6 +45,7 @@ pub async fn run(
 
     let ledger = Arc::new(Ledger::default());
     let is_supervised = start.route.is_some();
+    let recorder = Recorder::start(&start, ledger.clone());
     let place = if start.moves { (None, Some(start.directory)) } else { (Some(start.directory), None) };
     let routing = Routing::new(start.route, place, environment, ledger.clone());
     let intake = Arc::new(Intake::new(routing, start.redact, start.verify, ledger.clone()));
@@ -55,6 +57,7 @@ pub async fn run(
         writer,
         intake: intake.clone(),
         ledger: ledger.clone(),
+        recorder: recorder.clone(),
         watched,
         command: None,
         is_supervised,
@@ -75,6 +78,7 @@ pub async fn run(
         _ = terminate.recv() => {}
     }
     intake.close(Message::Stop);
+    recorder.finish();
     Ok(())
 }
 
@@ -94,6 +98,7 @@ struct Supervised {
     writer: OwnedWriteHalf,
     intake: Arc<Intake>,
     ledger: Arc<Ledger>,
+    recorder: Arc<Recorder>,
     /// A descriptor of claude, opened before it was claude (launcher form).
     watched: Option<OwnedFd>,
     command: Option<Arc<Watched>>,
@@ -123,6 +128,7 @@ impl Supervised {
             }
             match serde_json::from_str(&line) {
                 Ok(ToRelay::Command { pid }) => {
+                    self.recorder.command(pid);
                     let watched = match self.watched.take() {
                         Some(descriptor) => Watched::with(pid, descriptor),
                         None => Watched::new(pid),

@@ -1,0 +1,140 @@
+//! Which version a claude executable is, found out without running it on anybody's time: from its place, from
+//! its npm package, or from what a relay noted once (P7 in docs/observed-claude.md).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::state;
+
+/// A native claude has 245 MB and more. What is smaller is a script, and a script may do anything when run.
+const NATIVE: u64 = 50 * 1024 * 1024;
+
+/// What was noted of an executable. Another size or time means it was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Noted {
+    size: u64,
+    modified: i64,
+    version: String,
+}
+
+/// The version, where it is known.
+pub fn known(claude: &Path, state: Option<&Path>) -> Option<String> {
+    let path = fs::canonicalize(claude).ok()?;
+    by_place(&path).or_else(|| by_package(&path)).or_else(|| noted(&path, state?))
+}
+
+/// Finds it out by running a native claude, and notes it. For the relay, when claude has started already.
+pub fn learn(claude: &Path, state: &Path) -> Option<String> {
+    let path = fs::canonicalize(claude).ok()?;
+    let metadata = fs::metadata(&path).ok().filter(|metadata| metadata.len() >= NATIVE)?;
+    // Without our environment: it may hold the token.
+    let mut command = Command::new(&path);
+    command.arg("--version").env_clear().current_dir("/").stdin(Stdio::null()).stderr(Stdio::null());
+    let output = command.output().ok()?;
+    let version = first_version(&String::from_utf8(output.stdout).ok()?)?;
+    let mut cache = read(state);
+    cache.retain(|path, _| path.exists());
+    let noted = Noted { size: metadata.len(), modified: metadata.mtime(), version: version.clone() };
+    cache.insert(path, noted);
+    let _ = state::write_private(&file(state), &serde_json::to_vec(&cache).ok()?);
+    Some(version)
+}
+
+/// The native installer names the executable by its version: `…/claude/versions/2.1.330`.
+fn by_place(path: &Path) -> Option<String> {
+    first_version(path.file_name()?.to_str()?).filter(|version| path.ends_with(version))
+}
+
+/// `package.json` beside the executable, or one directory up.
+fn by_package(path: &Path) -> Option<String> {
+    let package = path.ancestors().skip(1).take(2).find_map(|directory| {
+        let package: Value = serde_json::from_slice(&fs::read(directory.join("package.json")).ok()?).ok()?;
+        package.get("name")?.as_str()?.starts_with("@anthropic-ai/claude-code").then_some(package)
+    })?;
+    first_version(package.get("version")?.as_str()?)
+}
+
+fn noted(path: &Path, state: &Path) -> Option<String> {
+    let metadata = fs::metadata(path).ok()?;
+    let noted = read(state).remove(path)?;
+    (noted.size == metadata.len() && noted.modified == metadata.mtime()).then_some(noted.version)
+}
+
+fn file(state: &Path) -> PathBuf {
+    state.join("clients.json")
+}
+
+fn read(state: &Path) -> BTreeMap<PathBuf, Noted> {
+    fs::read(file(state)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+/// The first word that is three numbers: "2.1.330 (Claude Code)".
+fn first_version(text: &str) -> Option<String> {
+    let is_version = |word: &&str| {
+        let numbers: Vec<&str> = word.split('.').collect();
+        numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok())
+    };
+    text.split_whitespace().find(is_version).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_running_it() {
+        let root = tempfile::tempdir().unwrap();
+        let claude = |path: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            path
+        };
+        let native = claude("versions/2.1.330");
+        let link = root.path().join("claude");
+        std::os::unix::fs::symlink(&native, &link).unwrap();
+        assert_eq!(known(&link, None).as_deref(), Some("2.1.330"));
+
+        let npm = claude("node_modules/@anthropic-ai/claude-code/bin/claude.exe");
+        let package = |name: &str| format!(r#"{{"name":"{name}","version":"2.1.197"}}"#);
+        let place = npm.parent().unwrap().parent().unwrap().join("package.json");
+        fs::write(&place, package("@anthropic-ai/claude-code-linux-x64")).unwrap();
+        assert_eq!(known(&npm, None).as_deref(), Some("2.1.197"));
+        fs::write(&place, package("another")).unwrap();
+        assert_eq!(known(&npm, Some(root.path())), None);
+    }
+
+    #[test]
+    fn a_note_is_good_for_the_same_file_only() {
+        let root = tempfile::tempdir().unwrap();
+        let claude = fs::canonicalize(root.path()).unwrap().join("claude");
+        fs::write(&claude, "x").unwrap();
+        let modified = fs::metadata(&claude).unwrap().mtime();
+        let note = Noted { size: 1, modified, version: "2.1.330".to_owned() };
+        fs::write(file(root.path()), serde_json::to_vec(&BTreeMap::from([(claude.clone(), note)])).unwrap()).unwrap();
+        assert_eq!(known(&claude, Some(root.path())).as_deref(), Some("2.1.330"));
+        fs::write(&claude, "xy").unwrap();
+        assert_eq!(known(&claude, Some(root.path())), None);
+        // A script is not run.
+        assert_eq!(learn(&claude, root.path()), None);
+    }
+
+    #[test]
+    fn versions_in_texts() {
+        for (text, expected) in [
+            ("2.1.330 (Claude Code)\n", Some("2.1.330")),
+            ("claude 2.1.330", Some("2.1.330")),
+            ("2.1", None),
+            ("claude", None),
+            ("2.1.x", None),
+        ] {
+            assert_eq!(first_version(text).as_deref(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Keeps the session's record up to date, for those who look while it runs and those who look later.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use nix::fcntl::Flock;
+
+use super::ledger::Ledger;
+use crate::claude::version;
+use crate::outcome::Outcome;
+use crate::protocol::Start;
+use crate::record::{self, Kind, Record};
+
+/// Between two updates.
+const RHYTHM: Duration = Duration::from_secs(1);
+
+/// The writer of one session's record.
+#[derive(Debug)]
+pub struct Recorder {
+    state: Option<PathBuf>,
+    ledger: Arc<Ledger>,
+    record: Mutex<Record>,
+    lock: Mutex<Option<Flock<File>>>,
+}
+
+impl Recorder {
+    /// Starts following the ledger. Without a state directory there is no record.
+    pub fn start(start: &Start, ledger: Arc<Ledger>) -> Arc<Self> {
+        let now = Timestamp::now();
+        let id = record::new_id(now).ok();
+        let record = Record {
+            version: record::VERSION,
+            id: id.clone().unwrap_or_default(),
+            kind: if start.route.is_some() { Kind::Supervised } else { Kind::Launcher },
+            start: now,
+            end: None,
+            directory: start.directory.clone(),
+            alias: None,
+            reason: None,
+            account: None,
+            claude: start.claude.clone(),
+            client_version: None,
+            command_pid: None,
+            relay_pid: std::process::id(),
+            outcome: Outcome::default(),
+            totals: BTreeMap::new(),
+            trouble: None,
+            redirected_by: None,
+        };
+        let recorder = Arc::new(Self {
+            state: start.state.clone().filter(|_| id.is_some()),
+            ledger,
+            record: Mutex::new(record),
+            lock: Mutex::default(),
+        });
+        if recorder.state.is_some() {
+            tokio::spawn(recorder.clone().follow());
+        }
+        recorder
+    }
+
+    /// Claude's pid is known.
+    pub fn command(&self, pid: i32) {
+        lock(&self.record).command_pid = Some(pid);
+    }
+
+    /// Nothing is left to do. A launcher's session that sent nothing was none, most likely: no record.
+    pub fn finish(&self) {
+        let Some(state) = &self.state else { return };
+        {
+            let mut record = lock(&self.record);
+            record.end = Some(Timestamp::now());
+            self.ledger.fill(&mut record);
+            if record.kind == Kind::Supervised || record.outcome.exports > 0 {
+                self.open(&record.id);
+                let _ = record.write(state);
+            }
+            if let Some(lock) = lock(&self.lock).take() {
+                record::unlock(state, &record.id, lock);
+            }
+        }
+        let pruned = record::prune(state, SystemTime::now());
+        tracing::debug!(pruned, "records");
+    }
+
+    async fn follow(self: Arc<Self>) {
+        let mut changes = self.ledger.watch();
+        let mut is_open = false;
+        while changes.changed().await.is_ok() {
+            if self.ledger.outcome().exports == 0 {
+                continue;
+            }
+            let recorder = self.clone();
+            let _ = tokio::task::spawn_blocking(move || recorder.update()).await;
+            if !std::mem::replace(&mut is_open, true) {
+                let recorder = self.clone();
+                std::thread::spawn(move || recorder.find_version());
+            }
+            tokio::time::sleep(RHYTHM).await;
+        }
+    }
+
+    fn update(&self) {
+        let Some(state) = &self.state else { return };
+        let mut record = lock(&self.record);
+        if record.end.is_none() {
+            self.open(&record.id);
+            self.ledger.fill(&mut record);
+            let _ = record.write(state);
+        }
+    }
+
+    /// The session shows as live from here on.
+    fn open(&self, id: &str) {
+        let mut held = lock(&self.lock);
+        if let (None, Some(state)) = (&*held, &self.state) {
+            *held = record::lock(state, id).ok();
+        }
+    }
+
+    /// On a thread of its own: a claude that is not known by its package is asked, once.
+    fn find_version(&self) {
+        let Some(state) = &self.state else { return };
+        let claude = lock(&self.record).claude.clone();
+        let version = version::known(&claude, Some(state)).or_else(|| version::learn(&claude, state));
+        lock(&self.record).client_version = version;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
