@@ -5,3 +5,5 @@ mod support;
 
 mod alias;
 mod arguments;
+mod background;
+mod household;

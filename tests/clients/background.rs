@@ -1,0 +1,101 @@
+//! Background agents: the alias is that of each agent's own directory, and what happens when act-claude's binary
+//! is replaced or gone.
+
+use crate::household::{self, Household, UNMAPPED};
+use crate::support::client::{NEW, OLD};
+use crate::support::sandbox::Text;
+use crate::support::{act_claude, eventually};
+
+/// The first agent starts the daemon; the others claim warm spares, which started in another directory; the last
+/// is started by claude itself under the daemon that act-claude once started.
+#[test]
+fn each_agent_reports_under_its_own_directory() {
+    let Some(lab) = household::lab(NEW) else { return };
+    let household = Household(&lab);
+    let one = household.agent("one");
+    household.assert_reported(&one, "one");
+    let two = household.agent("two");
+    household.assert_reported(&two, "two");
+    let turns = lab.messages.turns();
+    let elsewhere = household.agent(UNMAPPED);
+    eventually("the turn of the agent without an alias", || (lab.messages.turns() > turns).then_some(()));
+    let output = lab.claude("three", &["--bg", "hello"]).output().unwrap();
+    let three = household::agent_id(&output.out());
+    household.assert_reported(&three, "three");
+
+    let relays = household.relays();
+    assert!(relays.len() >= 4, "one for each agent: {relays:?}");
+    for agent in [&one, &two, &elsewhere, &three] {
+        lab.claude("one", &["stop", agent]).output().unwrap();
+    }
+    // Those of the agents go, that of the spare in waiting stays.
+    let left = eventually("the end of the agents' relays", || {
+        let left: Vec<_> = household.relays().into_iter().filter(|pid| relays.contains(pid)).collect();
+        (left.len() <= relays.len() - 4).then_some(left)
+    });
+    assert!(left.len() <= 1, "{left:?}");
+    household.assert_no_zombies();
+    household.stop();
+    household.assert_gone();
+
+    household.assert_reported(&one, "one");
+    household.assert_reported(&two, "two");
+    household.assert_reported(&three, "three");
+    let all = lab.act.requests();
+    assert!(all.iter().all(|request| !household::sessions(request).contains(&elsewhere)), "exported without an alias");
+}
+
+/// A client that does not know the wrapper hands its environment to the daemon: what that sends still arrives.
+#[test]
+fn exports_of_an_older_clients_agent_arrive_after_act_claude_has_exited() {
+    let Some(lab) = household::lab(OLD) else { return };
+    let household = Household(&lab);
+    let agent = household.agent("one");
+    household.assert_reported(&agent, "one");
+    assert_eq!(household.relays().len(), 1);
+    household.stop();
+    household.assert_gone();
+}
+
+/// docs/background-agents.md: "After an upgrade", "If act-claude is gone".
+#[test]
+fn a_newer_binary_is_used_and_a_missing_one_recovered_from() {
+    let Some(mut lab) = household::lab(NEW) else { return };
+    let bin = lab.sandbox.directory("bin");
+    let place = bin.join("act-claude");
+    let install = || {
+        let new = bin.join("new");
+        std::fs::copy(act_claude(), &new).unwrap();
+        std::fs::rename(new, &place).unwrap();
+    };
+    install();
+    lab.sandbox.path_first(&bin);
+    let household = Household(&lab);
+    let start = |directory: &str| {
+        let mut command = lab.sandbox.command("act-claude");
+        command.args(["--bg", "hello"]).current_dir(lab.sandbox.directory(directory));
+        household::agent_id(&command.output().unwrap().out())
+    };
+    let one = start("one");
+    household.assert_reported(&one, "one");
+    install();
+    // The spare in waiting was started by the old binary; the one after it by the new.
+    for directory in ["two", "three"] {
+        household.assert_reported(&start(directory), directory);
+    }
+
+    std::fs::remove_file(&place).unwrap();
+    let log = lab.sandbox.home().join(".claude/daemon.log");
+    let says_so = || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("was deleted or moved"));
+    // The spare in waiting may serve one more; then agents fail, and the daemon's log says why.
+    eventually("a failing agent", || {
+        lab.claude("one", &["--bg", "hello"]).output().unwrap();
+        says_so().then_some(())
+    });
+    household.stop();
+    let turns = lab.messages.turns();
+    lab.claude("one", &["--bg", "hello"]).output().unwrap();
+    eventually("an agent without act-claude", || (lab.messages.turns() > turns).then_some(()));
+    install();
+    household.assert_reported(&start("two"), "two");
+}
