@@ -57,7 +57,10 @@ fn export(sequence: u64) -> Vec<u8> {
     let attributes: Vec<String> = attributes
         .split(',')
         .filter_map(|item| item.split_once('='))
-        .map(|(key, value)| format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#))
+        .map(|(key, value)| {
+            let value = serde_json::Value::from(decoded(value));
+            format!(r#"{{"key":"{key}","value":{{"stringValue":{value}}}}}"#)
+        })
         .collect();
     let session = format!("{}-{sequence}", std::process::id());
     let point = |extra: &str, value: u64| {
@@ -78,6 +81,26 @@ fn export(sequence: u64) -> Vec<u8> {
         metric("claude_code.token.usage", "tokens", &tokens),
     )
     .into_bytes()
+}
+
+/// Percent-decoded, as the client reads the list.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = value.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let code = tail.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()).filter(|_| first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Posts to the metrics endpoint over plain HTTP with the headers of the environment; "status body".

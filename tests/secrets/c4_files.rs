@@ -1,0 +1,98 @@
+//! C4: a token file that others could read or replace is refused, with the fix, and not changed in silence.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::support::act::Act;
+use crate::support::fake_claude;
+use crate::support::sandbox::{Sandbox, TOKEN, Text};
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Makes the sandbox's token file what a case needs; gives what the line must hold.
+type Spoil = fn(&Path) -> [String; 2];
+
+const CASES: [(&str, Spoil); 6] = [
+    ("readable by all", |file| {
+        mode(file, 0o644);
+        ["can be read by others (mode 0644)".to_owned(), format!("chmod 600 {}", file.display())]
+    }),
+    ("readable by the group", |file| {
+        mode(file, 0o640);
+        ["can be read by others (mode 0640)".to_owned(), format!("chmod 600 {}", file.display())]
+    }),
+    ("a symbolic link", |file| {
+        let real = file.with_extension("real");
+        std::fs::rename(file, &real).unwrap();
+        symlink(&real, file).unwrap();
+        ["is a symbolic link".to_owned(), "name the file itself in the configuration".to_owned()]
+    }),
+    ("a directory", |file| {
+        std::fs::remove_file(file).unwrap();
+        std::fs::create_dir(file).unwrap();
+        ["is not a regular file".to_owned(), format!("rm -r {}", file.display())]
+    }),
+    ("in a directory others can write to", |file| {
+        let directory = file.parent().unwrap();
+        mode(directory, 0o770);
+        [
+            "stands in a directory that others can write to (mode 0770)".to_owned(),
+            format!("chmod go-w {}", directory.display()),
+        ]
+    }),
+    ("another user's", |file| {
+        chown(file, Some(54_321), None).unwrap();
+        ["belongs to user 54321".to_owned(), format!("chown {} {}", nix::unistd::geteuid(), file.display())]
+    }),
+];
+
+#[test]
+fn c4_refused_with_the_fix_and_left_as_they_are() {
+    for (case, spoil) in CASES {
+        if case == "another user's" && !nix::unistd::geteuid().is_root() {
+            return crate::support::skip("giving a file away needs root");
+        }
+        let act = Act::start();
+        let mut sandbox = Sandbox::new();
+        sandbox.configure_one(&act.endpoint());
+        fake_claude::install(&mut sandbox, "print hi\npost\nexit 7");
+        let file: PathBuf = sandbox.home().join("token");
+        let expected = spoil(&file);
+        let before = std::fs::symlink_metadata(&file).unwrap();
+        let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
+        assert_eq!((output.out().as_str(), output.code()), ("hi\n", 7), "{case}");
+        let line = output.err();
+        assert_eq!(line.lines().count(), 1, "{case}: {line}");
+        assert!(expected.iter().all(|words| line.contains(words)), "{case}: {line}, expected {expected:?}");
+        assert!(act.requests().is_empty() && !line.contains(TOKEN), "{case}");
+        let after = std::fs::symlink_metadata(&file).unwrap();
+        assert_eq!((after.mode(), after.uid(), after.ino()), (before.mode(), before.uid(), before.ino()), "{case}");
+    }
+}
+
+#[test]
+fn c4_what_is_written_is_the_users_alone() {
+    let act = Act::start();
+    let mut sandbox = Sandbox::new();
+    sandbox.configure_one(&act.endpoint());
+    act.answer(crate::support::http::Reply::json(503, "{}"));
+    fake_claude::install(&mut sandbox, "post\nexit 0");
+    let mut command = sandbox.command("sh");
+    // Under the most careless of masks.
+    command.args(["-c", "umask 0; exec \"$0\" -p hi"]).arg(crate::support::act_claude());
+    assert_eq!(command.output().unwrap().code(), 0);
+    let mut open = vec![sandbox.state()];
+    let mut seen = 0;
+    while let Some(path) = open.pop() {
+        let metadata = std::fs::symlink_metadata(&path).unwrap();
+        let expected = if metadata.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(metadata.mode() & 0o777, expected, "{}", path.display());
+        seen += 1;
+        if metadata.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    assert!(seen > 2, "the export that waits is kept below {}", sandbox.state().display());
+}

@@ -1,0 +1,11 @@
+//! Promises C1–C7: where the token is, and where nothing else gets in.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod c1_token_stays_in_the_relay;
+mod c2_closed_to_others;
+mod c4_files;
+mod c5_memory;
+mod c6_values;
+mod c7_commands;

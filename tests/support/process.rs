@@ -1,0 +1,53 @@
+//! What /proc tells of the processes a test started.
+
+use std::path::PathBuf;
+
+/// A process, found by a text in its environment or command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    pub pid: i32,
+    pub command_line: String,
+}
+
+impl Process {
+    /// `/proc/PID/NAME`
+    pub fn file(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.pid))
+    }
+
+    /// Its environment as raw bytes.
+    pub fn environment(&self) -> Vec<u8> {
+        std::fs::read(self.file("environ")).unwrap_or_default()
+    }
+
+    /// Whether it is the relay of some session.
+    pub fn is_relay(&self) -> bool {
+        self.command_line.starts_with("act-claude act relay")
+    }
+
+    /// Whether it is there and no zombie.
+    pub fn is_alive(&self) -> bool {
+        let stat = std::fs::read_to_string(self.file("stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+    }
+}
+
+/// All processes whose environment holds `text` (a sandbox's root, say): every process of that test, and no other.
+pub fn with_environment(text: &str) -> Vec<Process> {
+    all()
+        .into_iter()
+        .filter(|process| memchr::memmem::find(&process.environment(), text.as_bytes()).is_some())
+        .collect()
+}
+
+/// All processes that can be seen.
+pub fn all() -> Vec<Process> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let command_line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let command_line = String::from_utf8_lossy(&command_line).trim_end_matches('\0').replace('\0', " ");
+        found.push(Process { pid, command_line });
+    }
+    found
+}
