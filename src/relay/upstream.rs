@@ -4,9 +4,12 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
 use ureq::Agent;
 use ureq::http::{HeaderValue, Response};
 use ureq::tls::{TlsConfig, TlsProvider};
+
+use zeroize::Zeroizing;
 
 use crate::config::is_loopback;
 use crate::environment::Environment;
@@ -98,7 +101,11 @@ impl Upstream {
             .header("Content-Type", "application/json")
             .send(body)
             .map_err(|error| self.failure(error))?;
-        Ok(read(response))
+        let mut answer = read(response);
+        if let Some(authorization) = authorization {
+            mask(&mut answer, authorization);
+        }
+        Ok(answer)
     }
 
     fn failure(&self, error: ureq::Error) -> Failure {
@@ -131,6 +138,22 @@ impl Upstream {
             _ if error.to_string().contains("lookup address") => Failure::UnknownHost(self.host.clone()),
             _ => Failure::Broken(crate::config::plain(error)),
         }
+    }
+}
+
+/// Takes the credential out of an answer that repeats what it was sent: its words go into reports and records
+/// (promise C1).
+fn mask(answer: &mut Answer, authorization: &str) {
+    let encoded = authorization.strip_prefix("Basic ").unwrap_or(authorization);
+    let plain = Zeroizing::new(base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default());
+    let token = plain.splitn(2, |byte| *byte == b':').nth(1).unwrap_or_default();
+    // Shorter ones are no secrets, and would take ordinary words apart.
+    for secret in [encoded.as_bytes(), token].into_iter().filter(|secret| secret.len() >= 8) {
+        while let Some(at) = memchr::memmem::find(&answer.body, secret) {
+            answer.body.splice(at..at + secret.len(), *b"***");
+        }
+        let text = std::str::from_utf8(secret).unwrap_or_default();
+        answer.location = answer.location.take().map(|location| location.replace(text, "***"));
     }
 }
 
