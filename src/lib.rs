@@ -26,6 +26,7 @@ pub mod relay;
 pub mod report;
 pub mod resolve;
 mod run;
+pub mod setup;
 pub mod state;
 pub mod token;
 pub mod verdict;

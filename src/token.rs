@@ -59,6 +59,11 @@ impl Token {
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
+    /// Whether it is this one.
+    pub fn is(&self, text: &str) -> bool {
+        self.0.as_str() == text
+    }
+
     /// The value of the `Authorization` header: Basic, `BOOMI_TOKEN.<user>:<token>`, the prefix never doubled.
     pub fn authorization(&self, user: &str) -> Zeroizing<String> {
         let user = user.strip_prefix("BOOMI_TOKEN.").unwrap_or(user);

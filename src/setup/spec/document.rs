@@ -1,0 +1,103 @@
+//! Bytes → document, within limits: a Monitoring Spec has some kilobytes.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// The largest document that is read, in bytes.
+pub const LARGEST: usize = 4 * 1024 * 1024;
+
+/// Parses and checks that it is OpenAPI 3.
+pub fn parse(bytes: &[u8]) -> Result<Value, String> {
+    if bytes.len() > LARGEST {
+        return Err("it is larger than 4 MiB; a Monitoring Spec has some kilobytes".to_owned());
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    let text = text.trim_start_matches('\u{feff}');
+    let is_json = text.trim_start().starts_with('{');
+    let Unique(document) = if is_json { json(text) } else { yaml(text) }?;
+    match document.get("openapi") {
+        Some(Value::String(version)) if version.starts_with("3.") => Ok(document),
+        Some(Value::String(version)) => Err(format!("it is OpenAPI {version}; a Monitoring Spec is OpenAPI 3")),
+        _ => Err("it is no OpenAPI 3 document: it has no \"openapi: 3.…\"".to_owned()),
+    }
+}
+
+fn json(text: &str) -> Result<Unique, String> {
+    serde_json::from_str(text).map_err(|error| format!("it is not valid JSON ({error})"))
+}
+
+/// Anchors and merge keys are YAML's own way to a bomb: what they expand to counts.
+fn yaml(text: &str) -> Result<Unique, String> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_nodes: 100_000, max_events: 200_000, max_depth: 100, max_documents: 1 },
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default().trim();
+        format!("it is not usable YAML ({first})")
+    })
+}
+
+/// A value in which no key stands twice: which of the two would be meant?
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Build;
+        impl<'de> Visitor<'de> for Build {
+            type Value = Unique;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a value")
+            }
+            fn visit_unit<E>(self) -> Result<Unique, E> {
+                Ok(Unique(Value::Null))
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Unique, E> {
+                Ok(Unique(value.into()))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Unique, E> {
+                Ok(Unique(value.into()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Unique, E> {
+                Ok(Unique(value.into()))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Unique, E> {
+                Ok(Unique(Number::from_f64(value).map_or(Value::Null, Value::Number)))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Unique, E> {
+                Ok(Unique(value.into()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Unique, A::Error> {
+                let mut list = Vec::new();
+                while let Some(Unique(item)) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(Unique(Value::Array(list)))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Unique, A::Error> {
+                let mut map = Map::new();
+                while let Some(Key(key)) = members.next_key()? {
+                    let Unique(value) = members.next_value()?;
+                    if map.contains_key(&key) {
+                        return Err(A::Error::custom(format_args!("\"{key}\" stands twice in one object")));
+                    }
+                    map.insert(key, value);
+                }
+                Ok(Unique(Value::Object(map)))
+            }
+        }
+        deserializer.deserialize_any(Build)
+    }
+}
+
+/// A key: YAML has keys that are no strings (response codes).
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Key)
+    }
+}

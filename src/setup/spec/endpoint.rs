@@ -1,0 +1,218 @@
+//! The metrics URL: server, its variables, and the path.
+
+use serde_json::Value;
+
+use crate::config::check_endpoint;
+
+use super::tree::{Tree, without_placeholders};
+use super::{Candidate, Finding, is_placeholder};
+
+/// Where the documented metrics URL starts and ends around the account id.
+const START: &str = "/metric-ingestion/v1/";
+const END: &str = "/otlp/public/metrics";
+
+const COMPLETED: &str = "its path is the documented one, not this document's";
+const ANOTHER_PATH: &str = "its path is not the documented one";
+const PROSE: &str = "it stands in prose";
+
+/// More possible URLs than this are no choice.
+const MOST: usize = 50;
+
+/// Finds the metrics URL's possible values. Plain http to another machine is a reason to refuse the document.
+pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String> {
+    let mut found = Vec::new();
+    let paths = metrics_paths(tree);
+    for path in &paths {
+        for server in servers(tree, path, notes)? {
+            let place = format!("{}, paths.{}", server.place, path.name);
+            let base = server.value.trim_end_matches('/');
+            for rest in expand(tree, path.name, &|name| path_parameter(tree, path, name), notes)? {
+                let guess = (path.kind < Kind::Documented).then_some(ANOTHER_PATH);
+                found.push(Candidate { value: format!("{base}{}", rest.value), place: place.clone(), guess });
+            }
+            if path.kind < Kind::Documented {
+                found.extend(completed(&server));
+            }
+        }
+    }
+    if paths.is_empty() {
+        for server in servers_of(tree, tree.root, "", notes)? {
+            if server.value.ends_with(END) {
+                found.push(server);
+            } else {
+                found.extend(completed(&server));
+            }
+        }
+    }
+    if found.is_empty() {
+        tree.visit(&mut |place, node| {
+            if let Value::String(text) = node {
+                found.extend(prose(place, text));
+            }
+        });
+    }
+    let mut refused = Vec::new();
+    found.retain(|candidate| match check_endpoint(&candidate.value) {
+        Ok(()) => true,
+        Err(why) => {
+            refused.push(format!("{}: {} {why}", candidate.place, candidate.value));
+            false
+        }
+    });
+    match refused.first() {
+        Some(why) if found.is_empty() => Err(format!("its metrics URL can't be used: {why}")),
+        _ => {
+            notes.extend(refused);
+            Ok(Finding::of(found))
+        }
+    }
+}
+
+/// How much a path looks like the one for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Metrics,
+    Otlp,
+    Documented,
+}
+
+struct Path<'a> {
+    name: &'a str,
+    kind: Kind,
+    item: &'a Value,
+}
+
+/// The paths that look most like the one for metrics.
+fn metrics_paths<'a>(tree: &Tree<'a>) -> Vec<Path<'a>> {
+    let all = tree.root.get("paths").and_then(Value::as_object).into_iter().flatten();
+    let mut paths: Vec<Path<'_>> = all
+        .filter_map(|(name, item)| {
+            let lower = name.to_ascii_lowercase();
+            let kind = if lower.trim_end_matches('/').ends_with(END) {
+                Kind::Documented
+            } else if lower.contains("otlp") {
+                Kind::Otlp
+            } else if lower.contains("metric") {
+                Kind::Metrics
+            } else {
+                return None;
+            };
+            Some(Path { name, kind, item: tree.resolve(item)? })
+        })
+        .collect();
+    let best = paths.iter().map(|path| path.kind).max();
+    paths.retain(|path| Some(path.kind) == best);
+    paths
+}
+
+/// The servers that count for a path: its operation's, else its own, else the document's.
+fn servers(tree: &Tree<'_>, path: &Path<'_>, notes: &mut Vec<String>) -> Result<Vec<Candidate>, String> {
+    let operation = ["post", "put"].iter().find_map(|method| Some((*method, path.item.get(method)?)));
+    let item = format!("paths.{}", path.name);
+    match operation {
+        Some((method, operation)) if operation.get("servers").is_some() => {
+            servers_of(tree, operation, &format!("{item}.{method}."), notes)
+        }
+        _ if path.item.get("servers").is_some() => servers_of(tree, path.item, &format!("{item}."), notes),
+        _ => servers_of(tree, tree.root, "", notes),
+    }
+}
+
+fn servers_of(
+    tree: &Tree<'_>,
+    owner: &Value,
+    place: &str,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Candidate>, String> {
+    let mut found = Vec::new();
+    for (index, server) in owner.get("servers").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let Some(url) = server.get("url").and_then(Value::as_str) else { continue };
+        let place = format!("{place}servers[{index}]");
+        let variable = |name: &str| {
+            let variable = server.get("variables").and_then(|variables| variables.get(name));
+            (format!("{place}.variables.{name}"), variable.cloned().into_iter().collect::<Vec<_>>())
+        };
+        for expanded in expand(tree, url.trim(), &variable, notes)? {
+            let place = format!("{place}.url{}", expanded.place);
+            found.push(Candidate { place, ..expanded });
+        }
+    }
+    Ok(found)
+}
+
+/// What a path's parameter may be.
+fn path_parameter(tree: &Tree<'_>, path: &Path<'_>, name: &str) -> (String, Vec<Value>) {
+    let operations = ["post", "put"].iter().filter_map(|method| path.item.get(method));
+    let lists = std::iter::once(path.item).chain(operations).filter_map(|owner| owner.get("parameters")?.as_array());
+    let own = lists.flatten().filter_map(|parameter| tree.resolve(parameter));
+    let named = own.filter(|parameter| {
+        let is = |key: &str, text: &str| parameter.get(key).and_then(Value::as_str) == Some(text);
+        is("in", "path") && is("name", name)
+    });
+    (format!("paths.{}, parameter {name}", path.name), named.cloned().collect())
+}
+
+/// A template with every combination of its variables' values; the place says which were put in. A variable
+/// without a value is noted, and gives nothing.
+fn expand(
+    tree: &Tree<'_>,
+    template: &str,
+    variable: &dyn Fn(&str) -> (String, Vec<Value>),
+    notes: &mut Vec<String>,
+) -> Result<Vec<Candidate>, String> {
+    let mut done = vec![Candidate { value: String::new(), place: String::new(), guess: None }];
+    let mut rest = template;
+    while let Some((before, name, after)) = next_variable(rest) {
+        let (place, declared) = variable(name);
+        let mut values = Vec::new();
+        for value in &declared {
+            values.extend(tree.values(&place, value)?);
+        }
+        let mut values = without_placeholders(values, notes);
+        values = Finding::of(values).candidates;
+        if values.is_empty() {
+            notes.push(format!("{place}: {{{name}}} has no value"));
+        }
+        if done.len() * values.len() > MOST {
+            return Err(format!("it allows more than {MOST} metrics URLs"));
+        }
+        done = done
+            .iter()
+            .flat_map(|so_far| values.iter().map(move |value| (so_far, value)))
+            .map(|(so_far, value)| Candidate {
+                value: format!("{}{before}{}", so_far.value, value.value),
+                place: format!("{} with {name} from {}", so_far.place, value.place),
+                guess: so_far.guess.or(value.guess),
+            })
+            .collect();
+        rest = after;
+    }
+    done.iter_mut().for_each(|candidate| candidate.value.push_str(rest));
+    Ok(done)
+}
+
+fn next_variable(text: &str) -> Option<(&str, &str, &str)> {
+    let start = text.find('{')?;
+    let end = start + text[start..].find('}')?;
+    Some((&text[..start], &text[start + 1..end], &text[end + 1..]))
+}
+
+/// The documented URL for the account that a server's URL names.
+fn completed(server: &Candidate) -> Option<Candidate> {
+    let at = server.value.find(START)? + START.len();
+    let account = server.value[at..].split('/').next().filter(|account| !account.is_empty())?;
+    let value = format!("{}{account}{END}", &server.value[..at]);
+    Some(Candidate { value, place: server.place.clone(), guess: Some(COMPLETED) })
+}
+
+/// Documented metrics URLs in a text.
+fn prose(place: &str, text: &str) -> Vec<Candidate> {
+    let urls = text.split(|c: char| c.is_whitespace() || "\"'`<>()[],".contains(c));
+    let urls = urls.filter(|word| word.starts_with("http") && word.contains(START) && !is_placeholder(word));
+    urls.map(|url| Candidate {
+        value: url.trim_end_matches(['.', ';', ':']).to_owned(),
+        place: place.to_owned(),
+        guess: Some(PROSE),
+    })
+    .collect()
+}

@@ -1,0 +1,100 @@
+//! An alias's Monitoring Spec: an OpenAPI 3 document whose exact shape is not public.
+//!
+//! So endpoint, alias id and provider type are looked for wherever they can stand. What stands there as a value
+//! (default, const, example, enum, a plain member) is *stated*; what had to be read out of prose or completed is a
+//! *guess*. Only a single stated value is taken without asking; everything else becomes a question.
+
+mod document;
+mod endpoint;
+mod fields;
+mod tree;
+
+use serde_json::Value;
+
+use tree::Tree;
+
+/// One possible value of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The value.
+    pub value: String,
+    /// Where it stands, such as `servers[0].url`.
+    pub place: String,
+    /// Why it is no more than a guess.
+    pub guess: Option<&'static str>,
+}
+
+/// What a document says about one field: the distinct values, stated ones only where there are any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Finding {
+    /// In the order of the document.
+    pub candidates: Vec<Candidate>,
+}
+
+impl Finding {
+    /// The value, where there is no doubt.
+    pub fn certain(&self) -> Option<&Candidate> {
+        match &self.candidates[..] {
+            [only] if only.guess.is_none() => Some(only),
+            _ => None,
+        }
+    }
+
+    fn of(mut candidates: Vec<Candidate>) -> Self {
+        if candidates.iter().any(|candidate| candidate.guess.is_none()) {
+            candidates.retain(|candidate| candidate.guess.is_none());
+        }
+        let mut distinct: Vec<Candidate> = Vec::new();
+        for candidate in candidates {
+            if !distinct.iter().any(|other| other.value == candidate.value) {
+                distinct.push(candidate);
+            }
+        }
+        Self { candidates: distinct }
+    }
+}
+
+/// What a Monitoring Spec says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// `info.title`
+    pub title: Option<String>,
+    /// The metrics URL.
+    pub endpoint: Finding,
+    /// `extAccountAliasId`
+    pub id: Finding,
+    /// `providerType`
+    pub provider_type: Finding,
+    /// What was passed over, and why.
+    pub notes: Vec<String>,
+}
+
+/// Reads a Monitoring Spec, JSON or YAML. An error is a reason to refuse the document.
+pub fn read(bytes: &[u8]) -> Result<Spec, String> {
+    let document = document::parse(bytes)?;
+    let tree = Tree::new(&document)?;
+    let mut notes = Vec::new();
+    let id = fields::find(&tree, &fields::ALIAS_ID, &mut notes)?;
+    let provider_type = fields::find(&tree, &fields::PROVIDER_TYPE, &mut notes)?;
+    let endpoint = endpoint::find(&tree, &mut notes)?;
+    notes.dedup();
+    let title = document.pointer("/info/title").and_then(Value::as_str).map(str::to_owned);
+    Ok(Spec { title, endpoint, id, provider_type, notes })
+}
+
+/// Whether a text stands for a value that someone still has to put in.
+fn is_placeholder(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    text.is_empty()
+        || text.contains(['<', '>', '{', '}', '[', ']', '$', '…'])
+        || text.contains("...")
+        || text.chars().any(char::is_whitespace)
+        || ["your-", "your_", "my-", "my_"].iter().any(|start| lower.starts_with(start))
+        || lower.chars().all(|c| matches!(c, 'x' | '-' | '_' | '*' | '0'))
+        || ["string", "example", "placeholder", "accountid", "account-id", "account_id", "alias-id", "aliasid", "todo"]
+            .contains(&lower.as_str())
+        || ["extaccountaliasid", "providertype", "ext-account-alias-id", "provider-type"].contains(&lower.as_str())
+}
+
+#[cfg(test)]
+mod tests;
