@@ -40,6 +40,11 @@ impl Origin {
         &self.source.path
     }
 
+    /// Byte offset, where more than the file is known.
+    pub fn offset(&self) -> Option<usize> {
+        self.offset
+    }
+
     /// Line and column, both from 1, the column in characters.
     pub fn line_and_column(&self) -> Option<(usize, usize)> {
         let text = &self.source.text;

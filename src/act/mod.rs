@@ -3,6 +3,7 @@
 mod aliases;
 mod check;
 mod receive;
+mod setup;
 mod which;
 
 use std::ffi::{OsStr, OsString};
@@ -36,6 +37,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Account, alias and token: from questions, a Monitoring Spec, or existing settings
+    Setup(Box<setup::Args>),
     /// The alias for this directory, and why
     Which(which::Args),
     /// The configured aliases, and which directories use them
@@ -61,6 +64,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         }
     };
     match cli.command {
+        Command::Setup(args) => setup::run(&args, environment),
         Command::Which(args) => which::run(&args, environment),
         Command::Aliases(args) => aliases::run(&args, environment),
         Command::Check(args) => check::run(&args, environment),

@@ -15,8 +15,8 @@ use crate::json::{Fault, Origin};
 use crate::nearest::nearest;
 
 pub use layer::attributes;
-pub use values::{check_endpoint, check_text, check_word};
 pub use values::{Account, Alias, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, is_loopback};
+pub use values::{check_endpoint, check_text, check_word};
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -118,12 +118,7 @@ fn servers(tree: &Tree<'_>, path: &Path<'_>, notes: &mut Vec<String>) -> Result<
     }
 }
 
-fn servers_of(
-    tree: &Tree<'_>,
-    owner: &Value,
-    place: &str,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Candidate>, String> {
+fn servers_of(tree: &Tree<'_>, owner: &Value, place: &str, notes: &mut Vec<String>) -> Result<Vec<Candidate>, String> {
     let mut found = Vec::new();
     for (index, server) in owner.get("servers").and_then(Value::as_array).into_iter().flatten().enumerate() {
         let Some(url) = server.get("url").and_then(Value::as_str) else { continue };

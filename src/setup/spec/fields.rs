@@ -34,7 +34,9 @@ pub const PROVIDER_TYPE: Field = Field {
     check: check_text,
     is_kind: true,
     spoken: &["providertype", "provider type"],
-    looks_right: |word| word.len() >= 3 && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'),
+    looks_right: |word| {
+        word.len() >= 3 && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    },
 };
 
 const PROSE: &str = "it stands in prose";

@@ -11,6 +11,7 @@ mod tree;
 
 use serde_json::Value;
 
+pub use document::LARGEST;
 use tree::Tree;
 
 /// One possible value of a field.
@@ -83,7 +84,7 @@ pub fn read(bytes: &[u8]) -> Result<Spec, String> {
 }
 
 /// Whether a text stands for a value that someone still has to put in.
-fn is_placeholder(text: &str) -> bool {
+pub(super) fn is_placeholder(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     text.is_empty()
         || text.contains(['<', '>', '{', '}', '[', ']', '$', '…'])

@@ -1,0 +1,206 @@
+//! The documented recipe: what its variables say (pure).
+
+use std::collections::BTreeMap;
+
+use crate::config::{check_endpoint, check_text, check_word};
+
+use super::credential::Credential;
+
+/// The switch.
+pub const ENABLE: &str = "CLAUDE_CODE_ENABLE_TELEMETRY";
+/// The exporter.
+pub const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
+/// The metrics URL.
+pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
+/// Where the guide puts credential and alias id.
+pub const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+/// Where they work as well.
+pub const METRICS_HEADERS: &str = "OTEL_EXPORTER_OTLP_METRICS_HEADERS";
+/// Where the provider type stands.
+pub const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+/// Shared with the user's other signals.
+pub const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+
+/// All variables of the recipe, in the guide's order, then the ones for debugging.
+pub const VARIABLES: [&str; 11] = [
+    ENABLE,
+    EXPORTER,
+    PROTOCOL,
+    ENDPOINT,
+    HEADERS,
+    METRICS_HEADERS,
+    ATTRIBUTES,
+    INTERVAL,
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+    "OTEL_LOG_LEVEL",
+];
+
+/// What a set of variables comes to.
+pub enum Reading {
+    /// They are not about ACT.
+    Nothing,
+    /// Telemetry is switched off.
+    Off,
+    /// The recipe.
+    Recipe(Box<Recipe>),
+}
+
+/// The recipe's content; what is missing or unusable is left out and named.
+pub struct Recipe {
+    /// The metrics URL.
+    pub endpoint: Option<String>,
+    /// User and token.
+    pub credential: Option<Credential>,
+    /// The alias id.
+    pub id: Option<String>,
+    /// The provider type.
+    pub provider_type: Option<String>,
+    /// Further attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// What is wrong with it.
+    pub problems: Vec<String>,
+}
+
+impl Reading {
+    /// Reads variables by name.
+    pub fn of<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let value = |name: &str| get(name).map(str::trim).filter(|value| !value.is_empty());
+        let is_off = |value: &str| ["0", "false", "no", "off"].contains(&value.to_ascii_lowercase().as_str());
+        if value(ENABLE).is_some_and(is_off) || value(EXPORTER) == Some("none") {
+            return Self::Off;
+        }
+        // As for claude, the generic list counts where both name a header.
+        let lists = [value(HEADERS), value(METRICS_HEADERS)];
+        let header = |name: &str| {
+            lists.iter().flatten().flat_map(|list| list.split(',')).find_map(|pair| {
+                let (key, value) = pair.split_once('=')?;
+                key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+            })
+        };
+        let attributes = value(ATTRIBUTES).map(pairs).unwrap_or_default();
+        let provider_type = attributes.iter().find(|(name, _)| name == "providerType").map(|(_, value)| value.clone());
+        let (id, endpoint) = (header("X-Alias-Id"), value(ENDPOINT));
+        let is_ours = id.is_some() || endpoint.is_some_and(|endpoint| endpoint.contains("/metric-ingestion/"));
+        if !is_ours {
+            return Self::Nothing;
+        }
+        let mut recipe = Recipe {
+            endpoint: None,
+            credential: None,
+            id: None,
+            provider_type: None,
+            attributes: BTreeMap::new(),
+            problems: Vec::new(),
+        };
+        let mut problem = |name: &str, why: String| recipe.problems.push(format!("{name} {why}"));
+        match endpoint.map(|endpoint| (endpoint, check_endpoint(endpoint))) {
+            Some((endpoint, Ok(()))) => recipe.endpoint = Some(endpoint.to_owned()),
+            Some((_, Err(why))) => problem(ENDPOINT, why),
+            None => problem(ENDPOINT, "is missing".to_owned()),
+        }
+        match id.map(|id| check_word(&id).map(|()| id)) {
+            Some(Ok(id)) if !super::spec::is_placeholder(&id) => recipe.id = Some(id),
+            Some(Ok(_)) => problem("X-Alias-Id", "still holds a placeholder".to_owned()),
+            Some(Err(why)) => problem("X-Alias-Id", why),
+            None => problem("X-Alias-Id", "is missing".to_owned()),
+        }
+        match provider_type.map(|kind| check_text(&kind).map(|()| kind)) {
+            Some(Ok(kind)) if !super::spec::is_placeholder(&kind) => recipe.provider_type = Some(kind),
+            Some(Ok(_)) => problem("providerType", "still holds a placeholder".to_owned()),
+            Some(Err(why)) => problem("providerType", why),
+            None => problem("providerType", "is missing".to_owned()),
+        }
+        match header("Authorization").map(|header| Credential::read(&header.replace("%20", " "))) {
+            Some(Ok(credential)) => recipe.credential = Some(credential),
+            Some(Err(why)) => problem("Authorization", format!("can't be read: {why}")),
+            None => problem("Authorization", "is missing".to_owned()),
+        }
+        let documented = [("operation", "InvokeAgent"), ("promptType", "Interactive")];
+        for (name, value) in attributes {
+            let is_kept = name != "providerType" && !documented.contains(&(name.as_str(), value.as_str()));
+            if is_kept && check_word(&name).is_ok() && check_text(&value).is_ok() {
+                recipe.attributes.insert(name, value);
+            }
+        }
+        Self::Recipe(Box::new(recipe))
+    }
+}
+
+/// `name=value,…`, values percent-decoded as claude does.
+fn pairs(list: &str) -> Vec<(String, String)> {
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        Some((name.trim().to_owned(), percent_decoded(value.trim())))
+    };
+    list.split(',').filter_map(pair).collect()
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let hex = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Reading {
+        Reading::of(|name| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| *value))
+    }
+
+    const URL: &str = "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics";
+
+    #[test]
+    fn the_guide_s_recipe_is_read() {
+        // BOOMI_TOKEN.dev@acme.com:t-1
+        let headers =
+            "Authorization=Basic Qk9PTUlfVE9LRU4uZGV2QGFjbWUuY29tOnQtMQ==,X-Alias-Id=a-1,Origin=https://claude.ai";
+        let attributes = "providerType=CUSTOM_PROVIDER,operation=InvokeAgent,promptType=Batch,team=a%20b";
+        let Reading::Recipe(recipe) = read(&[(ENDPOINT, URL), (HEADERS, headers), (ATTRIBUTES, attributes)]) else {
+            panic!("a recipe");
+        };
+        let credential = recipe.credential.as_ref().unwrap();
+        assert_eq!((credential.token.as_str(), credential.user.as_deref()), ("t-1", Some("dev@acme.com")));
+        assert_eq!(recipe.endpoint.as_deref(), Some(URL));
+        assert_eq!((recipe.id.as_deref(), recipe.provider_type.as_deref()), (Some("a-1"), Some("CUSTOM_PROVIDER")));
+        let kept: Vec<_> = recipe.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(kept, ["promptType=Batch", "team=a b"]);
+        assert_eq!(recipe.problems, [] as [String; 0]);
+    }
+
+    #[test]
+    fn what_is_no_recipe_or_a_broken_one() {
+        assert!(matches!(read(&[(ENABLE, "1"), (ENDPOINT, "https://otel.example/v1/metrics")]), Reading::Nothing));
+        assert!(matches!(read(&[(ENABLE, "0"), (ENDPOINT, URL)]), Reading::Off));
+        assert!(matches!(read(&[(EXPORTER, "none"), (ENDPOINT, URL)]), Reading::Off));
+        let headers = "Authorization=Basic <token>,X-Alias-Id=<alias id>";
+        let Reading::Recipe(recipe) = read(&[(ENDPOINT, &URL.replace("https", "http")), (HEADERS, headers)]) else {
+            panic!("a recipe");
+        };
+        assert_eq!(
+            recipe.problems,
+            [
+                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT would send the token unencrypted; plain http only goes to this machine",
+                "X-Alias-Id holds ' '",
+                "providerType is missing",
+                "Authorization can't be read: what follows \"Basic\" is not base64 of a user and a token",
+            ]
+        );
+    }
+}
