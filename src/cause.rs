@@ -1,5 +1,6 @@
 //! The one table of causes and fixes (pure).
 
+use crate::claude::conflicts::Conflict;
 use crate::outcome::{State, Trouble};
 use crate::verdict::{Failure, Reason, Verdict};
 
@@ -27,6 +28,12 @@ pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Trouble>)
         Verdict::Rejected(reason) => (State::Rejected, Some(Trouble { code: 65, ..of(reason, whose) })),
         Verdict::NotUnderstood(reason) => (State::NotUnderstood, Some(Trouble { code: 65, ..of(reason, whose) })),
     }
+}
+
+/// The trouble of a session whose exports a settings key keeps from us.
+pub fn redirection(conflict: &Conflict) -> Trouble {
+    let said = format!("no export arrived: {conflict}");
+    trouble(said, "A setting counts more than act-claude's variables here", &conflict.fix(), 78)
 }
 
 /// The trouble of a token that can't be had: the export is held.

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::claude::consent::{self, Objection};
-use crate::claude::{settings, variables, wrapper};
-use crate::config::{self, Loaded};
+use crate::claude::{locate, settings, variables, wrapper};
+use crate::cli::{self, Call};
+use crate::config::{self, Loaded, TokenSource};
 use crate::environment::Environment;
 use crate::launch::process::Image;
 use crate::launch::relayed::{self, Relayed};
@@ -35,13 +36,16 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
         .iter()
         .any(|words| args.len() >= words.len() && words.iter().zip(args).all(|(word, arg)| arg == word));
     let objection = consent::own_word(&loaded.config, &environment, &layers);
-    let wanted = session && !off && objection.is_none() && !loaded.config.aliases.is_empty();
+    // With faults in it the configuration may yet be put right: the relay reads it when the first export arrives.
+    let has_aliases = !loaded.config.aliases.is_empty() || !loaded.faults.is_empty();
+    // A link to ourselves in claude's place (the shim): it starts a relay of its own.
+    let wanted = session && !off && objection.is_none() && has_aliases && !locate::is_ourselves(claude);
     let relay = match may_run(&loaded, off, objection) {
         Err(message) => {
             report::fatal(&message);
             return ExitCode::from(CONFIGURATION);
         }
-        Ok(()) if wanted && loaded.faults.is_empty() => start_relay(&loaded, claude, args, &directory, &environment),
+        Ok(()) if wanted => start_relay(&loaded, claude, args, &directory, &environment),
         Ok(()) => None,
     };
     let wrapper = wrapper::own(&environment, &layers);
@@ -55,6 +59,14 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
     };
     if !off {
         variables::set_relayed(&mut with, &relayed);
+    }
+    if relay.is_some() {
+        // Claude's own tools must not see a token; the relay has its copy. The daemon keeps it for later relays.
+        loaded.config.accounts.values().for_each(|account| {
+            if let TokenSource::Env(name) = &account.token {
+                with.remove(name);
+            }
+        });
     }
     let error = match Image::new(claude, claude.as_os_str(), args, &with) {
         Ok(image) => image.exec(),
@@ -91,6 +103,7 @@ fn start_relay(
         verify: false,
         directory: directory.to_path_buf(),
         moves: args.first().is_some_and(|word| word == SPARE),
+        is_session: cli::call(args) == Call::Session,
         claude: claude.to_path_buf(),
     };
     let mut relay = Relayed::start(start, environment, true).ok()?;

@@ -58,6 +58,8 @@ pub struct Start {
     pub directory: PathBuf,
     /// A warm spare: it moves to its session's directory later.
     pub moves: bool,
+    /// Whether claude's arguments ask for a session: one whose exports are missed.
+    pub is_session: bool,
     /// Claude's executable, for the record.
     pub claude: PathBuf,
 }

@@ -202,6 +202,7 @@ impl Session<'_> {
             verify: self.flags.verify,
             directory: directory.to_path_buf(),
             moves: false,
+            is_session: cli::call(self.args) == Call::Session,
             claude: self.claude.to_path_buf(),
         }
     }

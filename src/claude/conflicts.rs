@@ -92,6 +92,13 @@ impl Conflict {
         !matches!(self.effect, Effect::Helper | Effect::Launcher | Effect::LogLevel)
     }
 
+    /// Whether it keeps exports from a relay of ours altogether.
+    pub fn leads_past(&self) -> bool {
+        use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Off, Protocol};
+        let leads = matches!(self.effect, Off | Exporter | Endpoint | Protocol | DropsEndpoint | DropsProtocol);
+        leads && self.reach != Reach::Older
+    }
+
     /// Whether it breaks in every client or in the ones of today: enough not to start under `required`.
     pub fn is_certain(&self) -> bool {
         self.breaks() && self.reach != Reach::Older

@@ -93,9 +93,9 @@ impl Intake {
         self.routing.follow(command);
     }
 
-    /// Notes where it works now. False once that has been decided.
-    pub fn look_around(&self) -> bool {
-        self.routing.look_around()
+    /// What is still to be decided about where exports go.
+    pub fn routing(&self) -> &Routing {
+        &self.routing
     }
 
     /// Nobody can send any more.

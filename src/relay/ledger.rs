@@ -81,6 +81,20 @@ impl Ledger {
         self.update(|book| book.found = Some(found));
     }
 
+    /// Nothing will arrive: a settings key leads claude's exports past us.
+    pub fn redirected(&self, found: Found, trouble: Trouble) {
+        self.update(|book| {
+            book.found = Some(found);
+            book.trouble(State::NothingSent, trouble);
+        });
+    }
+
+    /// Whether there is anything a record could tell.
+    pub fn is_worth_a_record(&self) -> bool {
+        let book = self.lock();
+        book.exports > 0 || book.found.as_ref().is_some_and(|found| found.redirected_by.is_some())
+    }
+
     /// Claude handed over export `sequence`.
     pub fn received(&self, sequence: u64, content: Content) {
         self.update(|book| {

@@ -75,7 +75,7 @@ impl Recorder {
             let mut record = lock(&self.record);
             record.end = Some(Timestamp::now());
             self.ledger.fill(&mut record);
-            if record.kind == Kind::Supervised || record.outcome.exports > 0 {
+            if record.kind == Kind::Supervised || self.ledger.is_worth_a_record() {
                 self.open(&record.id);
                 let _ = record.write(state);
             }
@@ -91,7 +91,7 @@ impl Recorder {
         let mut changes = self.ledger.watch();
         let mut is_open = false;
         while changes.changed().await.is_ok() {
-            if self.ledger.outcome().exports == 0 {
+            if !self.ledger.is_worth_a_record() {
                 continue;
             }
             let recorder = self.clone();

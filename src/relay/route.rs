@@ -1,14 +1,16 @@
 //! Where a session's exports go: known from the start, or found out when the first one arrives.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::courier::{Courier, Handle};
 use super::ledger::{Found, Ledger};
 use super::watched::Watched;
+use crate::cause;
+use crate::claude::conflicts::{self, Conflict, Wanted};
 use crate::claude::settings;
 use crate::cli::Flags;
-use crate::config;
+use crate::config::{self, Delivery};
 use crate::environment::Environment;
 use crate::plan::{self, Plan, Situation};
 use crate::protocol::Route;
@@ -26,7 +28,9 @@ pub struct Routed {
 /// The route, as soon as it is known.
 #[derive(Debug)]
 pub struct Routing {
-    routed: OnceLock<Option<Routed>>,
+    routed: OnceLock<Routed>,
+    /// Where it worked when its first export arrived.
+    directory: OnceLock<PathBuf>,
     environment: Environment,
     ledger: Arc<Ledger>,
     /// Whose working directory decides (launcher form).
@@ -46,10 +50,17 @@ impl Routing {
         ledger: Arc<Ledger>,
     ) -> Self {
         let directory = seen.clone().unwrap_or_default();
-        let (routed, command, seen) = (OnceLock::new(), OnceLock::new(), Mutex::new(seen));
-        let routing = Self { routed, environment, ledger, command, seen, waits_in };
-        if let Some(route) = route {
-            let _ = routing.routed.set(routing.open(Found { route, directory, redirected_by: None }));
+        let routing = Self {
+            routed: OnceLock::new(),
+            directory: OnceLock::new(),
+            environment,
+            ledger,
+            command: OnceLock::new(),
+            seen: Mutex::new(seen),
+            waits_in,
+        };
+        if let Some(routed) = route.and_then(|route| routing.open(Found { route, directory, redirected_by: None })) {
+            let _ = routing.routed.set(routed);
         }
         routing
     }
@@ -59,8 +70,8 @@ impl Routing {
         let _ = self.command.set(command);
     }
 
-    /// Notes where it works now. False once that has been decided.
-    pub fn look_around(&self) -> bool {
+    /// Whether that is still to be decided; notes where claude works now.
+    pub fn is_open(&self) -> bool {
         self.look();
         self.routed.get().is_none()
     }
@@ -75,44 +86,64 @@ impl Routing {
         now.or_else(|| seen.clone())
     }
 
-    /// The route, found out now if it was not known. `None`: no telemetry for this session.
+    /// The route, found out now if it was not known: the directory is the one of the first export, the rules are
+    /// those of today. `None`: no telemetry for this session, as the configuration stands.
     pub fn get(&self) -> Option<&Routed> {
-        self.routed.get_or_init(|| self.find().and_then(|found| self.open(found))).as_ref()
+        if self.routed.get().is_none() {
+            let directory = self.directory.get().cloned().or_else(|| self.look())?;
+            let directory = self.directory.get_or_init(|| directory).clone();
+            let (route, _) = self.find(&directory)?;
+            let routed = self.open(Found { route, directory, redirected_by: None })?;
+            let _ = self.routed.set(routed);
+        }
+        self.known()
     }
 
     /// The route, if it is known.
     pub fn known(&self) -> Option<&Routed> {
-        self.routed.get()?.as_ref()
+        self.routed.get()
+    }
+
+    /// Notes, where nothing has arrived, which settings key leads claude's exports past us. True if there is one.
+    pub fn note_redirection(&self) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (None, Some(directory)) = (self.known(), seen) else { return false };
+        let Some((route, Some(conflict))) = self.find(&directory) else { return false };
+        let found = Found { route, directory, redirected_by: Some(conflict.place()) };
+        self.ledger.redirected(found, cause::redirection(&conflict));
+        true
     }
 
     fn open(&self, found: Found) -> Option<Routed> {
         let route = found.route.clone();
-        self.ledger.found(found);
         let courier = Courier::start(route.target, self.environment.clone(), self.ledger.clone()).ok()?;
+        self.ledger.found(found);
         Some(Routed { attributes: route.attributes, courier })
     }
 
-    fn find(&self) -> Option<Found> {
-        let directory = self.look()?;
+    /// What a terminal run in `directory` would do, and which settings key would keep its exports from us.
+    fn find(&self, directory: &Path) -> Option<(Route, Option<Conflict>)> {
         let mut environment = self.environment.clone();
         environment.remove("PWD");
         let loaded = config::load(&environment);
-        let place = Place::of(&directory, &environment, &loaded.config);
-        let layers = settings::read(&directory, &[], &environment);
+        let place = Place::of(directory, &environment, &loaded.config);
+        let layers = settings::read(directory, &[], &environment);
         let flags = Flags::default();
         let situation = Situation {
             flags: &flags,
             args: &[],
             environment: &environment,
             loaded: &loaded,
-            directory: &directory,
+            directory,
             place: &place,
             layers: &layers,
         };
         match plan::decide(&situation) {
             Plan::Run { telemetry, .. } => {
                 let route = telemetry.route();
-                Some(Found { route, directory, redirected_by: None })
+                let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
+                let conflict = conflicts::find(&wanted, &layers).into_iter().find(Conflict::leads_past);
+                Some((route, conflict))
             }
             Plan::Plain { .. } | Plan::Refuse { .. } => None,
         }

@@ -24,7 +24,7 @@ use crate::protocol::{self, FromRelay, Start, ToRelay};
 
 /// Between two looks for processes that still carry the endpoint.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// Between two looks at where claude works, as long as it has not exported anything.
+/// Between two looks at where claude works, as long as it has not exported anything. Two intervals.
 const LOOK_AROUND: Duration = Duration::from_secs(10);
 /// How long what is left is tried once nobody can send any more; then it waits for the next session.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -61,6 +61,7 @@ pub async fn run(
         watched,
         command: None,
         is_supervised,
+        is_session: start.is_session,
     };
     supervised.until_gone().await;
     while carriers::any(&start.secret) {
@@ -104,6 +105,8 @@ struct Supervised {
     command: Option<Arc<Watched>>,
     /// Whether claude is a child of the supervisor; in the launcher form it is what became of it.
     is_supervised: bool,
+    /// Whether claude's arguments ask for a session.
+    is_session: bool,
 }
 
 impl Supervised {
@@ -147,12 +150,19 @@ impl Supervised {
 
     /// In the launcher form claude may move until its first export says where it belongs.
     async fn until_command_gone(&self, command: &Watched) {
+        let routing = self.intake.routing();
         let gone = command.gone();
         tokio::pin!(gone);
-        while !self.is_supervised && self.intake.look_around() {
-            tokio::select! {
-                () = &mut gone => return,
-                () = sleep(LOOK_AROUND) => {}
+        while !self.is_supervised && routing.is_open() {
+            let has_gone = tokio::select! {
+                () = &mut gone => true,
+                () = sleep(LOOK_AROUND) => false,
+            };
+            let is_redirected = self.is_session && routing.note_redirection();
+            match (has_gone, is_redirected) {
+                (true, _) => return,
+                (false, true) => break,
+                (false, false) => {}
             }
         }
         gone.await;
