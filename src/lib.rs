@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod edit;
 pub mod environment;
+pub mod history;
 pub mod json;
 pub mod launch;
 mod launcher;

@@ -100,7 +100,8 @@ pub struct Report {
 pub const WHERE_IN_ACT: &str = "see it in ACT: AI Agent Registry → Agents → Aliases: Monitoring: Active";
 
 impl Outcome {
-    fn count(&self, state: State) -> u64 {
+    /// How many exports are in a state.
+    pub fn count(&self, state: State) -> u64 {
         self.states.get(&state).copied().unwrap_or(0)
     }
 
@@ -169,7 +170,8 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
     Report { lines, json, verify_code: known.exit_code(state), success }
 }
 
-fn words(outcome: &Outcome) -> String {
+/// An outcome of at least one export, in words.
+pub(crate) fn words(outcome: &Outcome) -> String {
     let accepted = outcome.count(State::Delivered) + outcome.count(State::Partial);
     let mut parts = Vec::new();
     if accepted == outcome.exports {
@@ -208,7 +210,7 @@ fn words(outcome: &Outcome) -> String {
 }
 
 /// ". The API token or its user is wrong: act-claude act setup --account acme"
-fn advice(trouble: &Trouble) -> String {
+pub(crate) fn advice(trouble: &Trouble) -> String {
     match (trouble.cause.trim_end_matches('.'), trouble.fix.as_str()) {
         ("", "") => String::new(),
         ("", fix) => format!(". {fix}"),
@@ -217,16 +219,16 @@ fn advice(trouble: &Trouble) -> String {
     }
 }
 
-fn exports(count: u64) -> String {
+pub(crate) fn exports(count: u64) -> String {
     format!("{count} export{}", if count == 1 { "" } else { "s" })
 }
 
-fn points(count: u64) -> String {
+pub(crate) fn points(count: u64) -> String {
     format!("{count} point{}", if count == 1 { "" } else { "s" })
 }
 
 /// `12s`, `3m12s`, `2h05m`.
-fn duration(time: Duration) -> String {
+pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..60 => format!("{seconds}s"),

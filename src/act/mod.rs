@@ -2,6 +2,7 @@
 
 mod aliases;
 mod check;
+mod history;
 mod receive;
 mod setup;
 mod which;
@@ -45,6 +46,8 @@ enum Command {
     Aliases(aliases::Args),
     /// Ask ACT, without a session and without data, whether endpoint, token and alias are good
     Check(check::Args),
+    /// What recent sessions delivered; what is waiting or held
+    History(history::Args),
     /// A local ACT that shows what arrives, with the documented errors, for trying things out
     Receive(receive::Args),
 }
@@ -68,6 +71,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         Command::Which(args) => which::run(&args, environment),
         Command::Aliases(args) => aliases::run(&args, environment),
         Command::Check(args) => check::run(&args, environment),
+        Command::History(args) => history::run(&args, environment),
         Command::Receive(args) => receive::run(&args),
     }
 }

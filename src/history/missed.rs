@@ -1,0 +1,117 @@
+//! Sessions that failed where nobody was looking (background agents, editors): the next terminal run names them,
+//! once each, in one line.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::Session;
+use crate::record::{self, Kind};
+
+/// Sessions further back than this are left to `act history`.
+const RECENT: usize = 500;
+
+/// The line for what was missed since the last look; nothing, most times. What it names counts as said.
+pub fn line(state: &Path) -> Option<String> {
+    let since = looked(state);
+    note_look(state)?;
+    let ids = record::ids(state);
+    let changed = |id: &&String| since.is_none_or(|since| written(state, id).is_none_or(|written| written >= since));
+    let records = ids.iter().take(RECENT).filter(changed).filter_map(|id| record::read(state, id));
+    let sessions = records.filter(|record| record.kind == Kind::Launcher).map(|record| Session::new(record, state));
+    let missed: Vec<Session> = sessions
+        .filter(|session| !session.live && session.needs_someone())
+        .filter(|session| record::mark_said(state, &session.record.id))
+        .collect();
+    words(&missed)
+}
+
+/// The latest, and how many more there are (pure).
+fn words(missed: &[Session]) -> Option<String> {
+    let latest = missed.first()?;
+    let alias = latest.record.alias.as_deref().unwrap_or("no alias");
+    let subject = match missed.len() {
+        1 => format!("a background session in {}", latest.record.directory.display()),
+        count => format!("{count} background sessions, the last in {}", latest.record.directory.display()),
+    };
+    let more = if missed.len() > 1 { " (all: act-claude act history --failed)" } else { "" };
+    Some(format!("{subject}: {alias}: {}{more}", latest.words()))
+}
+
+/// When sessions were last looked at. What a relay writes later is new.
+fn looked(state: &Path) -> Option<SystemTime> {
+    fs::metadata(mark(state)).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// Where nothing can be noted nothing is said: it would be said again and again.
+fn note_look(state: &Path) -> Option<()> {
+    let file = File::options().write(true).create(true).truncate(false).open(mark(state)).ok()?;
+    file.set_modified(SystemTime::now()).ok()
+}
+
+fn mark(state: &Path) -> std::path::PathBuf {
+    record::directory(state).join(".looked")
+}
+
+fn written(state: &Path, id: &str) -> Option<SystemTime> {
+    fs::metadata(record::directory(state).join(format!("{id}.json"))).and_then(|metadata| metadata.modified()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::sample::session;
+    use crate::outcome::State;
+    use crate::state;
+
+    fn write(state: &Path, session: &Session) {
+        session.record.write(state).unwrap();
+    }
+
+    #[test]
+    fn each_failure_is_named_once() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        assert_eq!(line(state), None, "there is nothing yet");
+        state::make_private(&record::directory(state)).unwrap();
+        assert_eq!(line(state), None);
+        write(state, &session("1", &[(State::Delivered, 2)]));
+        write(state, &session("2", &[(State::Held, 3)]));
+        let mut supervised = session("3", &[(State::Held, 1)]);
+        supervised.record.kind = Kind::Supervised;
+        write(state, &supervised);
+        write(state, &session("4", &[(State::Waiting, 1)]));
+        assert_eq!(
+            line(state).unwrap(),
+            "a background session in /home/dev/work/billing: billing: 3 exports held: ACT answered 401 Unauthorized. \
+             The API token or its user is wrong: act-claude act setup --account acme"
+        );
+        assert_eq!(line(state), None, "said before");
+        // Written again, as a relay may: still said before.
+        write(state, &session("2", &[(State::Held, 4)]));
+        write(state, &session("5", &[(State::Lost, 1)]));
+        write(state, &session("6", &[(State::Rejected, 1)]));
+        let said = line(state).unwrap();
+        assert!(
+            said.starts_with("2 background sessions, the last in /home/dev/work/billing: billing: 1 export rejected"),
+            "{said}"
+        );
+        assert!(said.ends_with("(all: act-claude act history --failed)"), "{said}");
+        assert_eq!(line(state), None);
+    }
+
+    #[test]
+    fn one_that_still_runs_is_not_over() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        let lock = record::lock(state, "1").unwrap();
+        let mut live = session("1", &[(State::Held, 3)]);
+        live.record.end = None;
+        write(state, &live);
+        assert_eq!(line(state), None);
+        drop(lock);
+        // Killed: nothing was written since, but it is over.
+        write(state, &live);
+        assert!(line(state).is_some());
+    }
+}
