@@ -9,6 +9,7 @@ use crate::claude::{locate, settings, variables, wrapper};
 use crate::cli::{self, Call, Flags, When};
 use crate::config::{self, Delivery, Loaded, TokenSource};
 use crate::environment::Environment;
+use crate::history::missed;
 use crate::launch::process::{Ended, Image};
 use crate::launch::relayed::{self, Relayed};
 use crate::launch::supervise::Supervisor;
@@ -57,7 +58,9 @@ pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> Ex
         place: &place,
         layers: &layers,
     });
-    session.carry_out(plan, &environment, &directory)
+    let covered =
+        matches!(plan, Plan::Plain { .. }).then(|| wrapper::covering(&environment, &loaded, &layers)).flatten();
+    session.carry_out(plan, covered.as_ref().unwrap_or(&environment), &directory)
 }
 
 struct Session<'a> {
@@ -176,6 +179,7 @@ impl Session<'_> {
         };
         let report = outcome::report(outcome.as_ref(), &context);
         lines.extend(self.worth_saying(report.lines.clone(), environment, directory));
+        lines.extend(self.missed(environment));
         if self.when(environment) == When::Json {
             report::write_json(&report.json);
         } else {
@@ -234,6 +238,17 @@ impl Session<'_> {
         )
     }
 
+    /// What failed in the background since someone last looked.
+    fn missed(&self, environment: &Environment) -> Vec<Line> {
+        let is_wanted = match self.when(environment) {
+            When::Always => true,
+            When::Auto => report::on_terminal(),
+            When::Never | When::Json => false,
+        };
+        let state = state::directory(environment).filter(|_| is_wanted);
+        state.and_then(|state| missed::line(&state)).map(Line::notice).into_iter().collect()
+    }
+
     fn image(&self, environment: &Environment) -> std::io::Result<Image> {
         Image::new(self.claude, OsStr::new("claude"), self.args, environment)
     }
@@ -249,7 +264,7 @@ impl Session<'_> {
         match self.image(environment).and_then(|image| Supervisor::start(&image)) {
             Ok(mut supervisor) => {
                 let ended = supervisor.wait();
-                report::write(&lines());
+                report::write(&[lines(), self.missed(environment)].concat());
                 ended.repeat()
             }
             Err(error) => self.cannot_start(&error),

@@ -3,17 +3,39 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::config::Loaded;
 use crate::environment::Environment;
 
+use super::consent;
 use super::locate::is_ourselves;
 use super::settings::Layer;
-use super::variables::WRAPPER;
+use super::variables::{self, Relayed, WRAPPER};
 
 /// This program's path, for claude's process-wrapper variable; `None` where the user names a launcher.
 pub fn own(environment: &Environment, layers: &[Layer]) -> Option<OsString> {
     let named = environment.get(WRAPPER).is_some_and(|value| !value.is_empty())
         || layers.iter().any(|layer| layer.process_wrapper.is_some() || layer.get(WRAPPER).is_some());
     if named { None } else { own_path(environment).map(PathBuf::into_os_string) }
+}
+
+/// For a session without telemetry of its own, in a directory without an alias: its environment, with us for the
+/// background agents it may start in other directories. `None` where there is nothing for them either.
+pub fn covering(environment: &Environment, loaded: &Loaded, layers: &[Layer]) -> Option<Environment> {
+    let can_have_telemetry = loaded.faults.is_empty()
+        && !loaded.config.aliases.is_empty()
+        && consent::own_word(&loaded.config, environment, layers).is_none();
+    let wrapper = can_have_telemetry.then(|| own(environment, layers)).flatten()?;
+    let mut with = environment.clone();
+    let relayed = Relayed {
+        endpoint: None,
+        attributes: &[],
+        interval_ms: loaded.config.export_interval_ms(),
+        wrapper: Some(&wrapper),
+        token_variable: None,
+        debug: false,
+    };
+    variables::set_relayed(&mut with, &relayed);
+    Some(with)
 }
 
 /// This program as it was found on PATH, not resolved: an upgrade removes what a link points to today.
