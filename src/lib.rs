@@ -10,6 +10,7 @@ pub mod check;
 pub mod claude;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod edit;
 pub mod environment;
 pub mod history;

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod check;
+mod doctor;
 mod history;
 mod receive;
 mod setup;
@@ -46,6 +47,8 @@ enum Command {
     Aliases(aliases::Args),
     /// Ask ACT, without a session and without data, whether endpoint, token and alias are good
     Check(check::Args),
+    /// Everything that would get in the way, each with its fix
+    Doctor(doctor::Args),
     /// What recent sessions delivered; what is waiting or held
     History(history::Args),
     /// A local ACT that shows what arrives, with the documented errors, for trying things out
@@ -71,6 +74,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         Command::Which(args) => which::run(&args, environment),
         Command::Aliases(args) => aliases::run(&args, environment),
         Command::Check(args) => check::run(&args, environment),
+        Command::Doctor(args) => doctor::run(&args, environment),
         Command::History(args) => history::run(&args, environment),
         Command::Receive(args) => receive::run(&args),
     }

@@ -9,7 +9,7 @@ mod question;
 mod route;
 mod show;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::cause::{self, Whose};
 use crate::config::{Account, Alias, Config, TokenSource};
@@ -105,6 +105,23 @@ pub fn run_with(subject: &Subject<'_>, token: &Result<Token, TokenError>, enviro
             walk.finding(Some(*trouble), code)
         }
     }
+}
+
+/// Why the proxy that leads to `endpoint`, if one does, does not lead there. Asked without a credential.
+pub fn blocked_by_proxy(endpoint: &str, environment: &Environment) -> Option<Failure> {
+    match route::next_hop(endpoint, environment) {
+        Ok(hop) if !hop.is_proxy => return None,
+        Ok(hop) => {
+            if let Err(failure) = hop.resolve().and_then(|addresses| hop.connect(&addresses)) {
+                return Some(failure);
+            }
+        }
+        Err(failure) => return Some(failure),
+    }
+    let limits = Limits { connect: Duration::from_secs(10), whole: Duration::from_secs(10) };
+    let asked = Upstream::new(endpoint, environment, limits)
+        .and_then(|upstream| upstream.request(None, "act-claude-doctor", question::EMPTY));
+    asked.err().filter(|failure| matches!(failure, Failure::Proxy(_) | Failure::ProxyAuthentication))
 }
 
 /// The way to ACT's answers, with a note of each step.

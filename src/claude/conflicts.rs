@@ -290,14 +290,18 @@ impl Keys<'_> {
 
     /// Current clients do not take from a repository what says where telemetry goes.
     fn reach(&self, name: &str) -> Reach {
-        let is_guarded = name == ENABLE
-            || name.ends_with("_EXPORTER")
-            || ["_ENDPOINT", "_HEADERS", "_PROTOCOL"].iter().any(|end| name.ends_with(end));
         match self.layer.kind {
-            Kind::Project | Kind::Local if is_guarded => Reach::Older,
+            Kind::Project | Kind::Local if is_guarded(name) => Reach::Older,
             _ => Reach::Every,
         }
     }
+}
+
+/// Whether a variable says where telemetry goes: current clients do not take those from a repository.
+pub fn is_guarded(name: &str) -> bool {
+    let is_exporter = name.starts_with("OTEL_") && name.ends_with("_EXPORTER");
+    let names_route = ["_ENDPOINT", "_HEADERS", "_PROTOCOL"].iter().any(|end| name.ends_with(end));
+    name == ENABLE || is_exporter || (name.starts_with("OTEL_EXPORTER_OTLP") && names_route)
 }
 
 fn is_truthy(value: &str) -> bool {

@@ -61,7 +61,15 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// Reads all layers that bear on telemetry, strongest first.
 pub fn read(directory: &Path, args: &[OsString], environment: &Environment) -> Vec<Layer> {
-    let mut layers = Vec::new();
+    let (managed, own): (Vec<_>, Vec<_>) =
+        files(directory, environment).into_iter().partition(|(kind, _)| *kind == Kind::Managed);
+    let layer = |(kind, path)| file(kind, path);
+    let managed = managed.into_iter().filter_map(layer);
+    managed.chain(argument(args, directory)).chain(own.into_iter().filter_map(layer)).collect()
+}
+
+/// Where settings files may be, strongest first.
+pub fn files(directory: &Path, environment: &Environment) -> Vec<(Kind, PathBuf)> {
     let managed = Path::new(MANAGED_DIRECTORY);
     let mut drop_ins: Vec<PathBuf> = std::fs::read_dir(managed.join("managed-settings.d"))
         .into_iter()
@@ -71,15 +79,16 @@ pub fn read(directory: &Path, args: &[OsString], environment: &Environment) -> V
         .collect();
     // Drop-ins are merged over the base file in the order of their names.
     drop_ins.sort();
-    layers.extend(drop_ins.into_iter().rev().filter_map(|path| file(Kind::Managed, path)));
-    layers.extend(file(Kind::Managed, managed.join("managed-settings.json")));
-    layers.extend(argument(args, directory));
-    layers.extend(file(Kind::Local, directory.join(".claude/settings.local.json")));
-    layers.extend(file(Kind::Project, directory.join(".claude/settings.json")));
-    if let Some(user) = user_directory(environment) {
-        layers.extend(file(Kind::User, user.join("settings.json")));
-    }
-    layers
+    let managed = drop_ins.into_iter().rev().chain([managed.join("managed-settings.json")]);
+    let user = user_directory(environment).map(|user| (Kind::User, user.join("settings.json")));
+    managed
+        .map(|path| (Kind::Managed, path))
+        .chain([
+            (Kind::Local, directory.join(".claude/settings.local.json")),
+            (Kind::Project, directory.join(".claude/settings.json")),
+        ])
+        .chain(user)
+        .collect()
 }
 
 /// Where the user's own settings are.
@@ -115,7 +124,8 @@ fn file(kind: Kind, path: PathBuf) -> Option<Layer> {
     parse(kind, path, &text)
 }
 
-fn read_bounded(path: &Path) -> Option<String> {
+/// The text of a settings file of sensible size.
+pub fn read_bounded(path: &Path) -> Option<String> {
     let metadata = std::fs::metadata(path).ok()?;
     (metadata.is_file() && metadata.len() <= LARGEST).then(|| std::fs::read_to_string(path).ok()).flatten()
 }

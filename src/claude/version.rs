@@ -2,14 +2,19 @@
 //! its npm package, or from what a relay noted once (P7 in docs/observed-claude.md).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::environment::Environment;
 use crate::state;
 
 /// A native claude has 245 MB and more. What is smaller is a script, and a script may do anything when run.
@@ -44,6 +49,48 @@ pub fn learn(claude: &Path, state: &Path) -> Option<String> {
     cache.insert(path, noted);
     let _ = state::write_private(&file(state), &serde_json::to_vec(&cache).ok()?);
     Some(version)
+}
+
+/// Asks claude itself, for `act doctor`. It may be a script, so it gets the user's environment.
+pub fn ask(claude: &Path, environment: &Environment, limit: Duration) -> Option<String> {
+    let mut command = Command::new(claude);
+    command.arg("--version").env_clear().envs(environment.iter());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let output = child.stdout.take()?;
+    let (sender, answer) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = output.take(4096).read_to_string(&mut text);
+        let _ = sender.send(text);
+    });
+    let text = answer.recv_timeout(limit).ok();
+    let _ = child.kill();
+    let _ = child.wait();
+    first_version(&text?)
+}
+
+/// A version, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(u32, u32, u32);
+
+impl Version {
+    /// A version.
+    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
+        Self(major, minor, patch)
+    }
+
+    /// Reads "2.1.330".
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split('.').map(|number| number.parse().ok());
+        Some(Self(numbers.next()??, numbers.next()??, numbers.next()??))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}.{}.{}", self.0, self.1, self.2)
+    }
 }
 
 /// The native installer names the executable by its version: `…/claude/versions/2.1.330`.

@@ -1,0 +1,131 @@
+//! Claude's settings files: what claude can't read, what overrides act-claude, what a current client ignores, and
+//! tokens that lie about.
+
+use super::{Facts, Finding};
+use crate::claude::conflicts::{self, Conflict, Effect, Reach, Wanted};
+use crate::claude::consent::{self, Objection};
+use crate::claude::settings::{Kind, Layer};
+use crate::claude::version::Version;
+use crate::config::Delivery;
+
+/// The first client that keeps a repository's settings from deciding about telemetry.
+const GUARDS: Version = Version::new(2, 1, 282);
+
+pub fn findings(facts: &Facts) -> Vec<Finding> {
+    let mut findings = unreadable(facts);
+    findings.extend(tokens(facts));
+    findings.extend(ignored(facts));
+    findings.extend(overriding(facts));
+    findings
+}
+
+fn unreadable(facts: &Facts) -> Vec<Finding> {
+    let finding = |document: &super::facts::Document| {
+        let fault = document.fault()?;
+        let fix = if fault.fix.is_empty() { "correct it there" } else { &fault.fix };
+        Some(
+            Finding::new("settings-json", fault.what.clone(), fault.origin.to_string())
+                .effect("claude ignores the whole file, mostly without a word")
+                .fix(fix),
+        )
+    };
+    facts.documents.iter().filter_map(finding).collect()
+}
+
+/// A credential in a settings file: anyone who reads the file, or clones the repository, has it.
+fn tokens(facts: &Facts) -> Vec<Finding> {
+    let of_layer = |layer: &Layer| {
+        let layer = layer.clone();
+        let names = layer.env.iter().filter(|(name, value)| name.ends_with("_HEADERS") && has_credential(value));
+        names
+            .map(|(name, _)| {
+                let key = format!("env.{name}");
+                let shared = if layer.kind == Kind::User { "" } else { ", and who has the repository has it" };
+                Finding::new("settings-token", format!("a token lies open in {key}"), facts.place(&layer.path, &key))
+                    .effect(format!("every program that reads the file has it{shared}"))
+                    .fix(match layer.kind {
+                        Kind::User => format!("remove {key}; act-claude fetches the token itself"),
+                        _ => format!("remove {key}, and replace the token if the file was ever shared"),
+                    })
+            })
+            .collect::<Vec<_>>()
+    };
+    facts.layers.iter().filter(|layer| layer.kind != Kind::Managed).flat_map(of_layer).collect()
+}
+
+fn has_credential(headers: &str) -> bool {
+    headers.split(',').any(|header| {
+        let mut parts = header.splitn(2, '=');
+        let name = parts.next().unwrap_or_default().trim();
+        name.eq_ignore_ascii_case("authorization") && parts.next().is_some_and(|value| !value.trim().is_empty())
+    })
+}
+
+/// The guide's recipe at project level, where the client does not heed it any more.
+fn ignored(facts: &Facts) -> Vec<Finding> {
+    let Some(version) = facts.version().filter(|version| *version >= GUARDS) else { return Vec::new() };
+    let of_layer = |layer: &Layer| {
+        let keys: Vec<&str> =
+            layer.env.iter().map(|(name, _)| name.as_str()).filter(|name| conflicts::is_guarded(name)).collect();
+        let first = keys.first()?;
+        Some(
+            Finding::new(
+                "ignored",
+                format!("claude {version} ignores what a project's settings say of telemetry: {}", keys.join(", ")),
+                facts.place(&layer.path, &format!("env.{first}")),
+            )
+            .effect("they report nothing; older clients may send your token where they say")
+            .fix("remove them; the directory's alias is what act-claude act use NAME says"),
+        )
+    };
+    let repository = facts.layers.iter().filter(|layer| matches!(layer.kind, Kind::Project | Kind::Local));
+    repository.filter_map(of_layer).collect()
+}
+
+/// Keys that override what act-claude sets.
+fn overriding(facts: &Facts) -> Vec<Finding> {
+    let config = &facts.loaded.config;
+    let alias = facts.resolution.as_ref().ok().and_then(|resolution| config.aliases.get(resolution.alias.as_ref()?));
+    let attributes = alias.map(|alias| alias.resource_attributes()).unwrap_or_default();
+    let wanted = Wanted { delivery: config.delivery(), attributes: &attributes, debug: false };
+    let pipeline = match consent::own_word(config, &facts.environment, &facts.layers) {
+        Some(Objection::OtherPipeline { by, .. }) => Some(by),
+        _ => None,
+    };
+    let is_new = |conflict: &Conflict| match conflict.effect {
+        // Said elsewhere: with the launchers, as the user's own pipeline.
+        Effect::Launcher => false,
+        Effect::Endpoint => pipeline.as_ref().is_none_or(|by| *by != conflict.place()),
+        _ => true,
+    };
+    let heeded = |conflict: &Conflict| match (conflict.reach, facts.version()) {
+        (Reach::Older, Some(version)) => version < GUARDS,
+        (Reach::Current, Some(version)) => version >= GUARDS,
+        _ => true,
+    };
+    let conflicts = conflicts::find(&wanted, &facts.layers).into_iter();
+    conflicts
+        .filter(|conflict| is_new(conflict) && heeded(conflict))
+        .map(|conflict| finding(facts, &conflict, config.delivery()))
+        .collect()
+}
+
+fn finding(facts: &Facts, conflict: &Conflict, delivery: Delivery) -> Finding {
+    let is_own_word = matches!(conflict.kind, Kind::User | Kind::Managed);
+    let is_off =
+        conflict.effect == Effect::Off || (conflict.effect == Effect::Exporter && conflict.value.trim() == "none");
+    let effect = if is_off && is_own_word {
+        "act-claude takes it for your word: no session is reported"
+    } else if conflict.beatable && delivery == Delivery::Relay {
+        "act-claude overrides it for a session in a terminal; background sessions and editors go by it"
+    } else if conflict.kind == Kind::Managed {
+        "managed settings can't be overridden: no session here is reported as it should be"
+    } else if conflict.breaks() {
+        "no session here is reported as it should be"
+    } else {
+        "a session is reported only as long as that works"
+    };
+    Finding::new("settings", format!("{}: {conflict}", conflict.key), facts.place(&conflict.path, &conflict.key))
+        .effect(effect)
+        .fix(conflict.fix())
+}
