@@ -4,7 +4,7 @@ use super::{Facts, Finding};
 use crate::cause::{self, Whose};
 use crate::claude::consent::{self, Objection};
 use crate::claude::variables::{ENABLE, EXPORTER};
-use crate::verdict::{Reason, Verdict};
+use crate::verdict::{Failure, Reason, Verdict};
 
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = switched_off(facts).into_iter().chain(other_pipeline(facts)).collect();
@@ -54,11 +54,14 @@ fn proxies(facts: &Facts) -> Vec<Finding> {
         let trouble = cause::explain(&verdict, &whose).1?;
         let variable = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
         let variable = variable.iter().find(|name| facts.environment.text(name).is_some()).unwrap_or(&variable[1]);
-        Some(
-            Finding::new("proxy", trouble.said, format!("{variable} in the environment"))
-                .effect(format!("what sessions send for account {name} waits on this machine"))
-                .fix(trouble.fix),
-        )
+        let finding = Finding::new("proxy", trouble.said, format!("{variable} in the environment"))
+            .effect(format!("what sessions send for account {name} waits on this machine"))
+            .fix(trouble.fix);
+        let host = account.endpoint.parse::<hyper::Uri>().ok()?.host().unwrap_or_default().to_owned();
+        Some(match failure {
+            Failure::Proxy(_) => finding.command(format!("export NO_PROXY=\"$NO_PROXY,{host}\"")),
+            _ => finding,
+        })
     };
     facts.accounts.iter().filter_map(finding).collect()
 }

@@ -1,0 +1,482 @@
+//! `act doctor`: silent where nothing is in the way; finds each thing alone and all together; and each fix it prints,
+//! carried out, removes its finding.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::sandbox::{Sandbox, TOKEN, Text};
+use crate::support::{self, system};
+
+/// A machine on which everything is well, until something is done to it.
+struct Machine {
+    sandbox: Sandbox,
+    /// What was typed into the shell before.
+    typed: String,
+    /// /etc/claude-code/managed-settings.json
+    managed: Option<String>,
+}
+
+const USER: &str = ".claude/settings.json";
+const PROJECT: &str = "work/.claude/settings.json";
+const LOCAL: &str = "work/.claude/settings.local.json";
+
+/// A claude that can be asked for its version, and be updated.
+const CLAUDE: &str = r#"#!/bin/sh
+case $1 in
+  --version) echo "$(cat "$HOME/client-version") (Claude Code)" ;;
+  update) echo 2.1.330 > "$HOME/client-version" ;;
+esac
+"#;
+
+impl Machine {
+    fn new() -> Self {
+        let mut sandbox = Sandbox::new();
+        sandbox.set("PATH", format!("{}:/usr/bin:/bin", sandbox.directory("bin").display()));
+        sandbox.script("bin/claude", CLAUDE);
+        sandbox.write("client-version", "2.1.330");
+        std::os::unix::fs::symlink(support::act_claude(), sandbox.home().join("bin/act-claude")).unwrap();
+        sandbox.directory("work");
+        sandbox.configure(&json!({
+            "accounts": {"acme": sandbox.account("https://act.invalid/metric-ingestion/v1/acme/otlp/public/metrics")},
+            "aliases": {"billing": {"account": "acme", "id": "id-billing", "provider_type": "CUSTOM_PROVIDER"}},
+            "directories": {"~/work": "billing"}
+        }));
+        let machine = Self { sandbox, typed: String::new(), managed: None };
+        machine.mode(".config/act-claude", 0o700);
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.sandbox.home().join(name)
+    }
+
+    fn mode(&self, name: &str, mode: u32) {
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn type_in(&mut self, line: &str) {
+        self.typed.push_str(line);
+        self.typed.push('\n');
+    }
+
+    /// Changes a JSON file, which need not exist.
+    fn change(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut value = std::fs::read(self.path(name))
+            .ok()
+            .map_or_else(|| json!({}), |bytes| serde_json::from_slice(&bytes).expect("JSON"));
+        change(&mut value);
+        self.sandbox.write(name, serde_json::to_vec_pretty(&value).unwrap());
+    }
+
+    fn configure(&self, change: impl FnOnce(&mut Value)) {
+        self.change(".config/act-claude/config.json", change);
+    }
+
+    /// Sets variables in a settings file.
+    fn set_env(&self, name: &str, variables: &[(&str, &str)]) {
+        self.change(name, |settings| {
+            for (variable, value) in variables {
+                settings["env"][variable] = json!(value);
+            }
+        });
+    }
+
+    /// `act doctor` in ~/work, in the shell as it is now; `None`: skipped.
+    fn doctor(&self, arguments: &str) -> Option<(String, i32)> {
+        let mut shell = self.sandbox.command("sh");
+        shell.arg("-c").arg(format!("{}\nact-claude act doctor {arguments}", self.typed));
+        shell.current_dir(self.path("work")).env("COLUMNS", "80");
+        if let Some(managed) = &self.managed {
+            shell = system::with_files(&self.sandbox, &[("/etc/claude-code/managed-settings.json", managed)], &shell)?;
+        }
+        let output = shell.output().unwrap();
+        assert_eq!(output.err(), "");
+        assert!(!output.out().contains(TOKEN));
+        Some((output.out(), output.code()))
+    }
+
+    /// The findings; every one has all its parts.
+    fn findings(&self) -> Option<Vec<Value>> {
+        let (text, code) = self.doctor("--json")?;
+        let findings: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let findings = findings["findings"].as_array().unwrap().clone();
+        assert_eq!(code, i32::from(!findings.is_empty()));
+        for finding in &findings {
+            for part in ["what", "where", "effect"] {
+                assert!(finding[part].as_str().is_some_and(|text| !text.is_empty()), "{part}: {finding}");
+            }
+            let has_fix = finding["command"].is_string() || finding["fix"].as_str().is_some_and(|fix| !fix.is_empty());
+            assert!(has_fix, "{finding}");
+        }
+        Some(findings)
+    }
+
+    /// Does what a finding says: its command, or else the change to a file it describes.
+    fn follow(&mut self, finding: &Value) {
+        let text = |part: &str| finding[part].as_str().unwrap_or_default().to_owned();
+        if let Some(command) = finding["command"].as_str() {
+            return self.type_in(command);
+        }
+        let (fix, place) = (text("fix"), text("where"));
+        let (file, line) = match place.split(':').collect::<Vec<_>>()[..] {
+            [file, line, _] => (file.to_owned(), line.parse().unwrap()),
+            _ => (place.clone(), 0),
+        };
+        if fix == "remove this comma" {
+            return remove_comma(&file, line);
+        }
+        if let Some(keys) = text("what").split_once("of telemetry: ").map(|(_, keys)| keys.to_owned()) {
+            keys.split(", ").for_each(|key| remove_key(&file, &format!("env.{key}")));
+            return;
+        }
+        let key = fix.strip_prefix("remove ").unwrap_or_else(|| panic!("how? {finding}"));
+        remove_key(&file, key.split([' ', ',', ';', ':']).next().unwrap());
+    }
+}
+
+fn remove_comma(file: &str, line: usize) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let without =
+        lines[line - 1].strip_suffix(',').unwrap_or_else(|| panic!("no comma ends line {line} of {text}")).to_owned();
+    lines[line - 1] = without;
+    std::fs::write(file, lines.join("\n")).unwrap();
+}
+
+/// Removes `env.NAME` or another key; one that another finding had removed already is fine.
+fn remove_key(file: &str, key: &str) {
+    let mut value: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let object = match key.split_once('.') {
+        Some((outer, _)) => &mut value[outer],
+        None => &mut value,
+    };
+    object.as_object_mut().unwrap().remove(key.rsplit('.').next().unwrap());
+    std::fs::write(file, value.to_string()).unwrap();
+}
+
+/// Something in the way: how it comes, what is found, and how the fix is carried out.
+struct Ailment {
+    name: &'static str,
+    make: fn(&mut Machine),
+    ids: &'static [&'static str],
+    /// `None`: what the findings say is done as it stands.
+    cure: Option<fn(&mut Machine)>,
+}
+
+/// The guide's recipe for another alias, as the guide says it.
+const RECIPE: [(&str, &str); 8] = [
+    ("CLAUDE_CODE_ENABLE_TELEMETRY", "1"),
+    ("OTEL_METRICS_EXPORTER", "otlp"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        "https://agentcontroltower.boomi.com/metric-ingestion/v1/x-1/otlp/public/metrics",
+    ),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic Zm9vOmJhcg==,X-Alias-Id=old,Origin=https://claude.ai"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "providerType=OLD,operation=InvokeAgent,promptType=Interactive"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "5000"),
+    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+];
+
+const TRAILING_COMMA: &str = "{\n  \"env\": {\n    \"DISABLE_AUTOUPDATER\": \"1\",\n  }\n}\n";
+
+const AILMENTS: &[Ailment] = &[
+    Ailment {
+        name: "claude missing",
+        make: |machine| std::fs::remove_file(machine.path("bin/claude")).unwrap(),
+        ids: &["claude-missing"],
+        // In place of the installer.
+        cure: Some(|machine| drop(machine.sandbox.script("bin/claude", CLAUDE))),
+    },
+    Ailment {
+        name: "a shim loop",
+        make: |machine| {
+            machine.sandbox.script("shims/claude", "#!/bin/sh\n# the company's\nexec act-claude \"$@\"\n");
+            let line = format!("PATH={}:$PATH", machine.path("shims").display());
+            machine.type_in(&line);
+        },
+        ids: &["loop"],
+        cure: None,
+    },
+    Ailment {
+        name: "two act-claude on PATH",
+        make: |machine| {
+            std::fs::copy(support::act_claude(), machine.sandbox.directory("old").join("act-claude")).unwrap();
+            let line = format!("PATH=$PATH:{}", machine.path("old").display());
+            machine.type_in(&line);
+        },
+        ids: &["several-act-claude"],
+        cure: None,
+    },
+    Ailment {
+        name: "launcher path gone, by a variable",
+        make: |machine| machine.type_in("export CLAUDE_CODE_PROCESS_WRAPPER=/opt/old/act-claude"),
+        ids: &["launcher-gone"],
+        cure: None,
+    },
+    Ailment {
+        name: "launcher path gone, by settings",
+        make: |machine| machine.change(USER, |settings| settings["processWrapper"] = json!("/opt/old/act-claude")),
+        ids: &["launcher-gone"],
+        cure: None,
+    },
+    Ailment {
+        name: "configuration syntax",
+        make: |machine| {
+            let text = std::fs::read_to_string(machine.sandbox.config_file()).unwrap();
+            let end = text.rfind("\n  }\n}").unwrap();
+            std::fs::write(machine.sandbox.config_file(), format!("{},{}", &text[..end], &text[end..])).unwrap();
+        },
+        ids: &["configuration"],
+        cure: None,
+    },
+    Ailment {
+        name: "unknown key",
+        make: |machine| machine.configure(|config| config["acounts"] = json!({})),
+        ids: &["configuration"],
+        cure: Some(|machine| machine.configure(|config| drop(config.as_object_mut().unwrap().remove("acounts")))),
+    },
+    Ailment {
+        name: "dangling alias",
+        make: |machine| machine.configure(|config| config["directories"]["~/work"] = json!("biling")),
+        ids: &["configuration"],
+        cure: Some(|machine| machine.configure(|config| config["directories"]["~/work"] = json!("billing"))),
+    },
+    Ailment {
+        name: "no rule for the directory",
+        make: |machine| machine.configure(|config| config["directories"] = json!({})),
+        ids: &["no-alias"],
+        cure: Some(|machine| machine.configure(|config| config["directories"]["~/work"] = json!("billing"))),
+    },
+    Ailment {
+        name: "permissions of the directory",
+        make: |machine| machine.mode(".config/act-claude", 0o777),
+        ids: &["exposed"],
+        cure: None,
+    },
+    Ailment {
+        name: "permissions of the token",
+        make: |machine| machine.mode("token", 0o644),
+        ids: &["token"],
+        cure: None,
+    },
+    Ailment {
+        name: "failing token command",
+        make: |machine| {
+            machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"command": ["false"]}));
+        },
+        ids: &["token"],
+        cure: Some(|machine| {
+            machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"command": ["echo", "x"]}));
+        }),
+    },
+    Ailment {
+        name: "a token that background sessions do not have",
+        make: |machine| {
+            machine.type_in("export BOOMI=x");
+            machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"env": "BOOMI"}));
+        },
+        ids: &["token-variable"],
+        cure: Some(|machine| {
+            machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"command": ["echo", "x"]}));
+        }),
+    },
+    Ailment {
+        name: "telemetry off in user settings",
+        make: |machine| machine.set_env(USER, &[("CLAUDE_CODE_ENABLE_TELEMETRY", "0")]),
+        ids: &["settings"],
+        cure: None,
+    },
+    Ailment {
+        name: "telemetry off by a variable",
+        make: |machine| machine.type_in("export OTEL_METRICS_EXPORTER=none"),
+        ids: &["off"],
+        cure: None,
+    },
+    Ailment {
+        name: "the guide's recipe in user settings: endpoint, headers, attributes",
+        make: |machine| machine.set_env(USER, &RECIPE),
+        ids: &["settings-token", "settings", "settings"],
+        cure: None,
+    },
+    Ailment {
+        name: "exporter in user settings",
+        make: |machine| machine.set_env(USER, &[("OTEL_METRICS_EXPORTER", "console")]),
+        ids: &["settings"],
+        cure: None,
+    },
+    Ailment {
+        name: "protocol in user settings",
+        make: |machine| machine.set_env(USER, &[("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc")]),
+        ids: &["settings"],
+        cure: None,
+    },
+    Ailment {
+        name: "managed headers",
+        make: |machine| {
+            machine.managed = Some(json!({"env": {"OTEL_EXPORTER_OTLP_HEADERS": "X-Team=a"}}).to_string());
+        },
+        ids: &["settings"],
+        cure: Some(|machine| machine.managed = Some("{}".to_owned())),
+    },
+    Ailment {
+        name: "invalid JSON in user settings",
+        make: |machine| drop(machine.sandbox.write(USER, TRAILING_COMMA)),
+        ids: &["settings-json"],
+        cure: None,
+    },
+    Ailment {
+        name: "invalid JSON in project settings",
+        make: |machine| drop(machine.sandbox.write(PROJECT, TRAILING_COMMA)),
+        ids: &["settings-json"],
+        cure: None,
+    },
+    Ailment {
+        name: "invalid JSON in local settings",
+        make: |machine| drop(machine.sandbox.write(LOCAL, TRAILING_COMMA)),
+        ids: &["settings-json"],
+        cure: None,
+    },
+    Ailment {
+        name: "headers helper",
+        make: |machine| machine.change(USER, |settings| settings["otelHeadersHelper"] = json!("/bin/echo {}")),
+        ids: &["settings"],
+        cure: None,
+    },
+    Ailment {
+        name: "the guide's recipe in project settings, token included, with a current client",
+        make: |machine| machine.set_env(PROJECT, &RECIPE),
+        ids: &["settings-token", "ignored", "settings"],
+        cure: None,
+    },
+    Ailment {
+        name: "another pipeline",
+        make: |machine| {
+            machine.type_in("export OTEL_METRICS_EXPORTER=otlp OTEL_EXPORTER_OTLP_ENDPOINT=https://otel.example.com");
+        },
+        ids: &["other-pipeline"],
+        cure: Some(|machine| machine.configure(|config| config["replace_endpoint"] = json!(true))),
+    },
+    Ailment {
+        name: "a proxy without route",
+        make: |machine| {
+            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            machine.type_in(&format!("export HTTPS_PROXY=http://127.0.0.1:{port}"));
+        },
+        ids: &["proxy"],
+        cure: None,
+    },
+    Ailment {
+        name: "a state directory of others",
+        make: |machine| {
+            machine.sandbox.directory(".local/state/act-claude");
+            machine.mode(".local/state/act-claude", 0o777);
+        },
+        ids: &["state"],
+        cure: None,
+    },
+    Ailment {
+        name: "an older client",
+        make: |machine| drop(machine.sandbox.write("client-version", "2.1.197")),
+        ids: &["old-client"],
+        cure: None,
+    },
+    Ailment {
+        name: "a client that exports nothing with many attributes",
+        make: |machine| {
+            machine.sandbox.write("client-version", "2.1.170");
+            machine.configure(|config| {
+                let attributes: Vec<(String, Value)> = (0..9).map(|n| (format!("a{n}"), json!("x"))).collect();
+                config["aliases"]["billing"]["attributes"] = Value::Object(attributes.into_iter().collect());
+            });
+        },
+        ids: &["old-client", "many-attributes"],
+        cure: None,
+    },
+];
+
+fn ids(findings: &[Value]) -> Vec<&str> {
+    findings.iter().map(|finding| finding["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn silent_on_a_healthy_machine() {
+    let machine = Machine::new();
+    assert_eq!(machine.doctor(""), Some(("nothing in the way\n".to_owned(), 0)));
+    assert_eq!(machine.doctor("--json"), Some(("{\"findings\":[]}\n".to_owned(), 0)));
+    assert!(!machine.sandbox.state().exists(), "looking leaves nothing behind");
+}
+
+#[test]
+fn each_alone_and_each_fix_removes_it() {
+    for ailment in AILMENTS {
+        let name = ailment.name;
+        let mut machine = Machine::new();
+        (ailment.make)(&mut machine);
+        let Some(findings) = machine.findings() else { continue };
+        assert_eq!(ids(&findings), ailment.ids, "{name}: {findings:#?}");
+        let (text, _) = machine.doctor("").unwrap();
+        let too_wide = |line: &&str| line.chars().count() > 80 && line.trim().contains(' ');
+        let commands: Vec<&str> = findings.iter().filter_map(|finding| finding["command"].as_str()).collect();
+        let wide: Vec<&str> = text
+            .lines()
+            .filter(too_wide)
+            .filter(|line| !commands.iter().any(|command| line.ends_with(command)))
+            .collect();
+        assert!(wide.is_empty(), "{name}: {wide:?}");
+        match ailment.cure {
+            Some(cure) => cure(&mut machine),
+            None => findings.iter().for_each(|finding| machine.follow(finding)),
+        }
+        assert_eq!(machine.doctor(""), Some(("nothing in the way\n".to_owned(), 0)), "{name}, put right");
+    }
+}
+
+#[test]
+fn all_together() {
+    // What excludes another: a configuration that can't be read says nothing else, and there is one claude.
+    let apart = [
+        "claude missing",
+        "a shim loop",
+        "configuration syntax",
+        "unknown key",
+        "dangling alias",
+        "no rule for the directory",
+        "permissions of the token",
+        "a token that background sessions do not have",
+        "exporter in user settings",
+        "telemetry off in user settings",
+        "invalid JSON in user settings",
+        "invalid JSON in project settings",
+        "telemetry off by a variable",
+        "an older client",
+        "a client that exports nothing with many attributes",
+    ];
+    let mut machine = Machine::new();
+    let mut expected: Vec<&str> = Vec::new();
+    for ailment in AILMENTS.iter().filter(|ailment| !apart.contains(&ailment.name)) {
+        (ailment.make)(&mut machine);
+        expected.extend(ailment.ids);
+    }
+    let Some(findings) = machine.findings() else { return };
+    // The recipe's endpoint is found in another way: managed headers hide that an alias id goes with it, so it counts as
+    // the user's own pipeline, as the one in the environment does.
+    expected.remove(expected.iter().position(|id| *id == "settings").unwrap());
+    let mut found = ids(&findings);
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "{findings:#?}");
+}
+
+#[test]
+fn a_place_is_a_line_and_a_column() {
+    let machine = Machine::new();
+    machine.sandbox.write(USER, TRAILING_COMMA);
+    machine.set_env(LOCAL, &[("OTEL_METRIC_EXPORT_INTERVAL", "0")]);
+    let findings = machine.findings().unwrap();
+    let at = |name: &str, place: &str| format!("{}:{place}", Path::new(&machine.path(name)).display());
+    assert_eq!(findings[0]["where"], at(USER, "3:31"));
+    assert_eq!(findings[1]["where"], at(LOCAL, "3:5"));
+}
