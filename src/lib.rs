@@ -29,6 +29,7 @@ pub mod report;
 pub mod resolve;
 mod run;
 pub mod setup;
+pub mod spool;
 pub mod state;
 pub mod token;
 pub mod verdict;

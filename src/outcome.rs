@@ -64,6 +64,9 @@ pub struct Outcome {
     pub rejected_points: u64,
     /// A warning ACT gave along with a success.
     pub warning: Option<String>,
+    /// Why exports could not be kept on this machine until ACT had them.
+    #[serde(default)]
+    pub unkept: Option<String>,
 }
 
 /// What the report is about.
@@ -164,6 +167,7 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
         "cause": trouble.map(|trouble| &trouble.cause),
         "fix": trouble.map(|trouble| &trouble.fix),
         "warning": known.warning,
+        "unkept": known.unkept,
         "seconds": context.lasted.as_secs_f64(),
         "text": text,
     });
@@ -205,6 +209,9 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         let advice = trouble.filter(|_| *state != State::Waiting).map(advice).unwrap_or_default();
         let subject = if parts.is_empty() { exports(*count) } else { count.to_string() };
         parts.push(format!("{subject} {tail}{advice}"));
+    }
+    if let Some(why) = &outcome.unkept {
+        parts.push(format!("nothing could be kept on this machine: {why}"));
     }
     parts.join("; ")
 }

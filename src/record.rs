@@ -187,6 +187,36 @@ pub fn of_command(state: &Path, pids: &[i32]) -> Option<Record> {
     ids(state).iter().take(200).filter_map(|id| read(state, id)).find(is_it)
 }
 
+/// Another relay, or `act flush`, decided an export of `points` data points that session `id` had left.
+pub fn decided_later(state: &Path, id: &str, points: u64, to: State, trouble: Option<&Trouble>, rejected: u64) {
+    let Ok(lock) = File::open(directory(state)) else { return };
+    let Ok(_lock) = Flock::lock(lock, FlockArg::LockExclusive) else { return };
+    let Some(mut record) = read(state, id) else { return };
+    let outcome = &mut record.outcome;
+    let open = [State::Waiting, State::Held, State::NotUnderstood, State::UnderWay];
+    match open.iter().find(|from| outcome.states.get(from).is_some_and(|count| *count > 0)) {
+        Some(from) => {
+            let left = outcome.states.get(from).map_or(0, |count| count - 1);
+            outcome.states.insert(*from, left);
+            if left == 0 {
+                outcome.states.remove(from);
+                outcome.troubles.remove(from);
+            }
+        }
+        // Its relay was killed before it could note this one.
+        None => {
+            outcome.exports += 1;
+            outcome.points += points;
+        }
+    }
+    *outcome.states.entry(to).or_default() += 1;
+    outcome.rejected_points += rejected;
+    if let Some(trouble) = trouble {
+        outcome.troubles.insert(to, trouble.clone());
+    }
+    let _ = record.write(state);
+}
+
 /// Removes what is older than [`KEPT`] or beyond [`MOST`], and says how many records that were. Live sessions stay.
 pub fn prune(state: &Path, now: SystemTime) -> u64 {
     let old = |path: &Path| {
@@ -263,6 +293,20 @@ mod tests {
         assert_eq!(of_command(state.path(), &[1, 7]), Some(record("a")));
         drop(lock);
         assert!(!record("a").is_live(state.path()));
+    }
+
+    #[test]
+    fn what_is_decided_later_is_counted_where_it_belongs() {
+        let state = tempfile::tempdir().unwrap();
+        state::make_private(&directory(state.path())).unwrap();
+        record("a").write(state.path()).unwrap();
+        for _ in 0..3 {
+            decided_later(state.path(), "a", 5, State::Delivered, None, 0);
+        }
+        let outcome = read(state.path(), "a").unwrap().outcome;
+        assert_eq!((outcome.states, outcome.exports, outcome.points), ([(State::Delivered, 3)].into(), 3, 5));
+        decided_later(state.path(), "none", 5, State::Delivered, None, 0);
+        assert_eq!(ids(state.path()), ["a"]);
     }
 
     #[test]

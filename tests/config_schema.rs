@@ -13,7 +13,7 @@ fn good() -> Value {
         "aliases": {"billing": {"account": "acme", "id": "id-1", "provider_type": "P", "attributes": {"team": "a b"}}},
         "directories": {"~/w": "billing", "/x": null, "~": "billing"},
         "default": "billing", "claude": "~/bin/claude", "delivery": "direct", "required": true,
-        "replace_endpoint": true, "export_interval_ms": 1000, "exit_wait_ms": 0, "report": "json", "redact": ["user.email"]
+        "replace_endpoint": true, "export_interval_ms": 1000, "exit_wait_ms": 0, "report": "json", "redact": ["user.email"], "spool_files": 100, "spool_mib": 8
     })
 }
 
@@ -79,6 +79,8 @@ fn schema_and_reader_agree() {
         ("/exit_wait_ms", json!(-1)),
         ("/report", json!("sometimes")),
         ("/redact", json!("user.email")),
+        ("/spool_files", json!(-1)),
+        ("/spool_mib", json!(65537)),
     ] {
         let config = change(pointer, value.clone());
         assert!(!schema.is_valid(&config), "the schema accepts {pointer} = {value}");

@@ -11,7 +11,7 @@ use crate::nearest::nearest;
 use super::values::{check_endpoint, check_text, check_word};
 use super::{Account, Alias, Config, Delivery, Located, Rule, TokenSource};
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "$schema",
     "accounts",
     "aliases",
@@ -25,6 +25,8 @@ const KEYS: [&str; 13] = [
     "exit_wait_ms",
     "report",
     "redact",
+    "spool_files",
+    "spool_mib",
 ];
 
 /// Reads the text of `path`. What is faulty is left out of the configuration and named.
@@ -104,6 +106,10 @@ impl Reader<'_> {
                 config.report = located(node, when);
                 Ok(())
             }),
+            "spool_files" => {
+                node.integer("spool_files", 0..=1_000_000).map(|value| config.spool_files = located(node, value))
+            }
+            "spool_mib" => node.integer("spool_mib", 0..=65_536).map(|value| config.spool_mib = located(node, value)),
             "redact" => node.strings("redact").map(|value| config.redact = located(node, value)),
             _ => Err(unknown_key(member, &KEYS)),
         };

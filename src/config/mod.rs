@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::environment::Environment;
 use crate::json::{Fault, Origin};
 use crate::nearest::nearest;
+use crate::spool::Limits;
 
 pub use layer::attributes;
 pub use values::{Account, Alias, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, is_loopback};
@@ -61,6 +62,10 @@ pub struct Config {
     pub report: Option<Located<crate::cli::When>>,
     /// Attribute keys never sent.
     pub redact: Option<Located<Vec<String>>>,
+    /// How many exports the spool may hold.
+    pub spool_files: Option<Located<u64>>,
+    /// How large they may be together.
+    pub spool_mib: Option<Located<u64>>,
 }
 
 /// What was read, with all that is wrong with it.
@@ -98,6 +103,16 @@ impl Config {
         self.redact.as_ref().map(|keys| keys.value.clone()).unwrap_or_default()
     }
 
+    /// How much the spool may hold.
+    pub fn spool_limits(&self) -> Limits {
+        let default = Limits::default();
+        Limits {
+            files: self.spool_files.as_ref().map_or(default.files, |files| files.value),
+            bytes: self.spool_mib.as_ref().map_or(default.bytes, |mib| mib.value << 20),
+            ..default
+        }
+    }
+
     /// Lays `self` (the user's) over `below` (the system's): maps entry by entry, `required` only upwards.
     fn over(mut self, below: Config) -> Config {
         if below.required_by().is_some() {
@@ -121,6 +136,8 @@ impl Config {
             exit_wait_ms: self.exit_wait_ms.or(below.exit_wait_ms),
             report: self.report.or(below.report),
             redact: self.redact.or(below.redact),
+            spool_files: self.spool_files.or(below.spool_files),
+            spool_mib: self.spool_mib.or(below.spool_mib),
             ..self
         }
     }

@@ -1,34 +1,50 @@
-//! Delivery: one export at a time, in order, with patience. A thread of its own, because it waits.
+//! Delivery: one export at a time, the session's own in order, with patience; beside them what earlier sessions
+//! of the same account left. A thread of its own, because it waits.
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use hyper::body::Bytes;
 use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
+use super::backlog::Backlog;
 use super::backoff::{Backoff, random};
+use super::desk::{Desk, Posted};
 use super::ledger::Ledger;
-use super::upstream::{Limits, Upstream};
-use crate::cause::{self, Whose};
+use super::owner::Owners;
 use crate::environment::Environment;
 use crate::outcome::{State, Trouble};
 use crate::protocol::Target;
-use crate::token;
-use crate::verdict::{Answer, Failure, Reason, Verdict, judge};
+use crate::spool::{self, Claim, Refusal, Spool};
+use crate::verdict::{Answer, Verdict};
 
-/// One export to deliver.
+/// One stored export to deliver.
 #[derive(Debug)]
 pub struct Item {
+    /// Its number in the session.
+    pub sequence: u64,
+    /// Who waits for ACT's answer (`--verify`).
+    pub reply: Option<oneshot::Sender<Answer>>,
+}
+
+/// One export that could not be stored: it is tried once, now.
+#[derive(Debug)]
+pub struct Direct {
     /// Its number in the session.
     pub sequence: u64,
     /// Its data points.
     pub points: u64,
     /// The bytes.
     pub body: Bytes,
+    /// Why it was not stored.
+    pub why: String,
+    /// Who waits to hear whether ACT has it.
+    pub taken: tokio::sync::watch::Sender<Option<bool>>,
     /// Who waits for ACT's answer (`--verify`).
     pub reply: Option<oneshot::Sender<Answer>>,
 }
@@ -36,10 +52,12 @@ pub struct Item {
 /// To the courier.
 #[derive(Debug)]
 pub enum Message {
-    /// A new export.
-    Export(Item),
-    /// Nobody can send any more: try what is left once, without waiting for better times.
-    Drain,
+    /// A new export, stored.
+    Stored(Item),
+    /// A new export that is in memory only.
+    Direct(Direct),
+    /// Nobody can send any more: leave when there is nothing left to do, or at this time.
+    Drain(Instant),
     /// Leave.
     Stop,
 }
@@ -55,164 +73,315 @@ impl Handle {
     }
 }
 
-/// While something is held: between two tries to see whether it still is.
-const PROBE: Duration = Duration::from_secs(60);
-/// Between two exports, so that a backlog does not arrive as a flood.
+/// Between two exports, so that many do not arrive as a flood.
 const GAP: Duration = Duration::from_millis(5);
+/// While something is held or waits: between two looks whether something has changed.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The deliverer of one session's exports.
 pub struct Courier {
-    target: Target,
-    environment: Environment,
+    session: String,
+    account: String,
+    alias: String,
+    spool: Option<Spool>,
+    owners: Owners,
+    desk: Desk,
     ledger: Arc<Ledger>,
     inbox: Receiver<Message>,
+    direct: VecDeque<Direct>,
     queue: VecDeque<Item>,
-    upstream: Option<Upstream>,
-    authorization: Option<Zeroizing<String>>,
+    backlog: Backlog,
     backoff: Backoff,
-    /// Not before this time.
-    pause_until: Option<Instant>,
-    draining: bool,
+    /// The server has trouble: not before this time.
+    pause: Option<Pause>,
+    /// The session's own exports are held: looked at again then.
+    look_at: Option<Instant>,
+    looked_at: Instant,
+    nudged: Option<SystemTime>,
+    drain_until: Option<Instant>,
+    /// `--verify`: the first question is asked whatever is known.
+    ask_now: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    until: Instant,
+    /// The server named the time.
+    is_asked: bool,
+}
+
+/// For whom a courier works.
+#[derive(Debug)]
+pub struct Post<'a> {
+    /// The session's id.
+    pub session: &'a str,
+    /// Where its exports go.
+    pub target: &'a Target,
+    /// The state directory.
+    pub state: Option<&'a Path>,
+    /// `--verify`
+    pub verify: bool,
 }
 
 impl Courier {
     /// Starts the thread. Token and connection are fetched at once, while claude starts.
-    pub fn start(target: Target, environment: Environment, ledger: Arc<Ledger>) -> io::Result<Handle> {
+    pub fn start(post: Post<'_>, owners: Owners, environment: Environment, ledger: Arc<Ledger>) -> io::Result<Handle> {
         let (sender, inbox) = channel();
+        let spool = post.state.map(Spool::of);
         let courier = Self {
-            target,
-            environment,
+            session: post.session.to_owned(),
+            account: post.target.account.clone(),
+            alias: post.target.alias.clone(),
+            backlog: Backlog::new(post.session, &post.target.account),
+            nudged: spool.as_ref().and_then(Spool::nudged),
+            spool,
+            desk: Desk::new(environment, post.state),
+            owners,
             ledger,
             inbox,
+            direct: VecDeque::new(),
             queue: VecDeque::new(),
-            upstream: None,
-            authorization: None,
             backoff: Backoff::default(),
-            pause_until: None,
-            draining: false,
+            pause: None,
+            look_at: None,
+            looked_at: Instant::now(),
+            drain_until: None,
+            ask_now: post.verify,
         };
         std::thread::Builder::new().name("courier".to_owned()).stack_size(512 * 1024).spawn(move || courier.run())?;
         Ok(Handle(sender))
     }
 
     fn run(mut self) {
-        let _ = self.prepare();
+        if let Ok(target) = self.owners.target(&self.account, &self.alias) {
+            self.desk.prepare(&target);
+        }
         loop {
-            let due = !self.queue.is_empty() && self.pause_until.is_none_or(|until| Instant::now() >= until);
-            let message = if due {
-                self.inbox.try_recv().map_err(|_| RecvTimeoutError::Timeout)
-            } else {
-                let wait = match self.pause_until {
-                    Some(until) if !self.queue.is_empty() => until.saturating_duration_since(Instant::now()),
-                    _ => Duration::from_secs(3600),
-                };
-                self.inbox.recv_timeout(wait)
-            };
-            match message {
-                Ok(Message::Export(item)) => self.enqueue(item),
-                Ok(Message::Drain) => {
-                    self.draining = true;
-                    self.pause_until = None;
+            match self.inbox.try_recv() {
+                Ok(message) => {
+                    if self.take(message).is_break() {
+                        break;
+                    }
+                    continue;
                 }
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) if due => self.deliver_next(),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {}
+            }
+            let pause = if self.step() {
+                GAP
+            } else if self.is_finished() {
+                break;
+            } else {
+                self.idle()
+            };
+            if let Ok(message) = self.inbox.recv_timeout(pause)
+                && self.take(message).is_break()
+            {
+                break;
             }
         }
+        for Direct { sequence, why, .. } in self.direct.drain(..) {
+            self.ledger.mark(sequence, State::Lost, &gone(&format!("it could not be kept: {why}")));
+        }
+        self.ledger.courier_left();
     }
 
-    fn enqueue(&mut self, item: Item) {
-        // While something before it is held or waits, so does this one: order is kept.
-        if let (Some(_), Some((state, trouble))) = (self.pause_until, self.front_trouble()) {
-            self.ledger.mark(item.sequence, state, trouble);
+    fn take(&mut self, message: Message) -> ControlFlow<()> {
+        match message {
+            Message::Stored(item) => {
+                // While something before it is held or waits, so does this one: order is kept.
+                if (self.pause.is_some() || self.look_at.is_some())
+                    && let Some((state, trouble)) = self.front_trouble()
+                {
+                    self.ledger.mark(item.sequence, state, &trouble);
+                }
+                self.queue.push_back(item);
+            }
+            Message::Direct(direct) => self.direct.push_back(direct),
+            Message::Drain(until) => {
+                self.drain_until = Some(until);
+                self.pause = self.pause.filter(|pause| pause.is_asked);
+            }
+            Message::Stop => return ControlFlow::Break(()),
         }
-        self.queue.push_back(item);
+        ControlFlow::Continue(())
     }
 
     fn front_trouble(&self) -> Option<(State, Trouble)> {
         self.ledger.trouble_of(self.queue.front()?.sequence)
     }
 
-    /// Token and client, where they are not there yet.
-    fn prepare(&mut self) -> Result<(), Trouble> {
-        if self.authorization.is_none() {
-            let token =
-                token::fetch(&self.target.token, &self.environment).map_err(|error| cause::without_token(&error))?;
-            self.authorization = Some(token.authorization(&self.target.user));
+    /// Does the next thing that is due; false: nothing is.
+    fn step(&mut self) -> bool {
+        self.notice();
+        if let Some(direct) = self.direct.pop_front() {
+            self.deliver_direct(direct);
+            return true;
         }
-        if self.upstream.is_none() {
-            let upstream = Upstream::new(&self.target.endpoint, &self.environment, Limits::default());
-            self.upstream = Some(upstream.map_err(|failure| self.explain_failure(failure))?);
+        if self.pause.is_some_and(|pause| pause.until > Instant::now()) {
+            return false;
         }
-        Ok(())
+        self.pause = None;
+        if !self.queue.is_empty() && self.look_at.is_none_or(|at| at <= Instant::now()) {
+            self.deliver_next();
+            return true;
+        }
+        self.deliver_backlog()
     }
 
-    fn explain_failure(&self, failure: Failure) -> Trouble {
-        let verdict = Verdict::Held(Reason::Failure(failure));
-        cause::explain(&verdict, &self.whose()).1.unwrap_or_else(|| unreachable!("held has a trouble"))
+    /// Whether the user changed something, or asks for it.
+    fn notice(&mut self) {
+        if self.looked_at.elapsed() < LOOK {
+            return;
+        }
+        self.looked_at = Instant::now();
+        let nudged = self.spool.as_ref().and_then(Spool::nudged);
+        let is_nudged = nudged != self.nudged;
+        self.nudged = nudged;
+        let is_changed = self.owners.refresh();
+        if is_changed {
+            self.desk.forget_tokens();
+        }
+        if is_changed || is_nudged {
+            self.look_at = None;
+            self.backlog.look_again();
+        }
+        if is_nudged {
+            self.pause = None;
+        }
     }
 
-    fn whose(&self) -> Whose<'_> {
-        Whose { account: &self.target.account, alias: &self.target.alias, endpoint: &self.target.endpoint }
+    fn is_finished(&self) -> bool {
+        let Some(until) = self.drain_until else { return false };
+        if until <= Instant::now() {
+            return true;
+        }
+        let own =
+            self.queue.is_empty() || self.look_at.is_some() || self.pause.is_some_and(|pause| pause.until > until);
+        own && self.direct.is_empty() && (self.pause.is_some() || self.backlog.is_empty())
     }
 
+    /// How long there will be nothing to do.
+    fn idle(&self) -> Duration {
+        let now = Instant::now();
+        let pause = self.pause.map(|pause| pause.until);
+        let stuck = (!self.queue.is_empty() || self.pause.is_some()).then(|| now + LOOK);
+        let times = [pause, self.look_at, stuck, self.drain_until, Some(self.backlog.next_scan())];
+        let next = times.into_iter().flatten().min().unwrap_or(now + LOOK);
+        next.saturating_duration_since(now).max(GAP)
+    }
+
+    /// The session's oldest export that is not decided.
     fn deliver_next(&mut self) {
-        if let Err(trouble) = self.prepare() {
-            self.mark_all(State::Held, &trouble);
-            return self.pause(PROBE);
-        }
-        let verdict = self.attempt();
-        // The token may just have been renewed: read again, once.
-        let verdict = match verdict {
-            Verdict::Held(Reason::Status { status: 401 | 403 | 404, .. }) if self.token_changed() => self.attempt(),
-            verdict => verdict,
+        let (Some(spool), Some(item)) = (&self.spool, self.queue.front()) else { return };
+        let target = match self.owners.target(&self.account, &self.alias) {
+            Ok(target) => target,
+            Err(trouble) => return self.hold(State::Held, &trouble),
         };
-        let (state, trouble) = cause::explain(&verdict, &self.whose());
-        match verdict {
-            Verdict::Delivered { warning } => {
-                warning.into_iter().for_each(|warning| self.ledger.warned(warning));
-                self.settle(state, None);
-            }
-            Verdict::Partial { rejected, .. } => {
-                self.ledger.refused_points(rejected);
-                self.settle(state, trouble);
-            }
-            Verdict::Rejected(_) => self.settle(state, trouble),
-            Verdict::Held(_) | Verdict::NotUnderstood(_) => {
-                self.mark_all(state, &trouble.unwrap_or_else(|| unreachable!("explained")));
-                self.pause(PROBE);
-            }
-            Verdict::Waiting { retry_after, .. } => {
-                self.mark_all(state, &trouble.unwrap_or_else(|| unreachable!("explained")));
-                let pause = self.backoff.pause(retry_after, random());
-                self.pause(pause);
-            }
+        if !self.ask_now
+            && let Some(mark) = self.desk.is_held(&target)
+        {
+            return self.hold(mark.state, &mark.trouble);
         }
-    }
-
-    fn attempt(&mut self) -> Verdict {
-        let (Some(item), Some(upstream), Some(authorization)) =
-            (self.queue.front_mut(), &self.upstream, &self.authorization)
-        else {
-            unreachable!("prepared, and due only with something queued")
+        if self.look_at.take().is_some() {
+            // The mark has gone or is due: the token may be another.
+            self.desk.forget_tokens();
+        }
+        let claim = match Claim::take(spool, &spool::name(&self.session, item.sequence)) {
+            Ok(claim) => claim,
+            Err(Refusal::Gone) => return self.settle(State::Lost, Some(gone("its file was removed from the spool"))),
+            Err(Refusal::Corrupt) => {
+                return self.settle(State::Lost, Some(gone("its file was damaged; it is in spool/corrupt")));
+            }
+            Err(Refusal::Busy | Refusal::Newer(_) | Refusal::Unreadable) => {
+                self.look_at = Some(Instant::now() + LOOK);
+                return;
+            }
         };
-        let answer = upstream.post(authorization, &self.target.id, &item.body);
-        let verdict = judge(answer.as_ref(), item.points, SystemTime::now());
-        if let (Some(reply), Ok(answer)) = (item.reply.take(), answer) {
+        if let Err(trouble) = self.owners.of(&claim.header) {
+            return self.hold(State::Held, &trouble);
+        }
+        let ask_now = std::mem::take(&mut self.ask_now);
+        let Posted { verdict, state, trouble, answer } =
+            self.desk.post(&target, claim.header.points, claim.body(), ask_now);
+        if let (Some(answer), Some(item)) = (answer, self.queue.front_mut())
+            && let Some(reply) = item.reply.take()
+        {
             let _ = reply.send(answer);
         }
-        verdict
+        match verdict {
+            Some(Verdict::Delivered { .. } | Verdict::Partial { .. }) => {
+                claim.done();
+                self.note(verdict.as_ref());
+                self.settle(state, trouble);
+            }
+            Some(Verdict::Rejected(_)) => {
+                claim.reject();
+                self.settle(state, trouble);
+            }
+            Some(Verdict::Waiting { retry_after, .. }) => {
+                self.mark_all(state, trouble.as_ref());
+                self.wait(retry_after);
+            }
+            Some(Verdict::Held(_) | Verdict::NotUnderstood(_)) | None => {
+                self.hold(state, &trouble.unwrap_or_else(|| gone("it is held")));
+            }
+        }
     }
 
-    fn token_changed(&mut self) -> bool {
-        match token::fetch(&self.target.token, &self.environment) {
-            Ok(token) => {
-                let fresh = Some(token.authorization(&self.target.user));
-                let changed = fresh != self.authorization;
-                self.authorization = fresh;
-                changed
+    /// What is in memory only is tried at once: out of order is better than lost.
+    fn deliver_direct(&mut self, direct: Direct) {
+        let Direct { sequence, points, body, why, taken, reply } = direct;
+        let posted = match self.owners.target(&self.account, &self.alias) {
+            Ok(target) => {
+                let ask_now = std::mem::take(&mut self.ask_now);
+                self.desk.post(&target, points, &body, ask_now)
             }
-            Err(_) => false,
+            Err(trouble) => Posted { verdict: None, state: State::Held, trouble: Some(trouble), answer: None },
+        };
+        if let (Some(answer), Some(reply)) = (posted.answer, reply) {
+            let _ = reply.send(answer);
+        }
+        self.note(posted.verdict.as_ref());
+        match posted.verdict {
+            Some(Verdict::Delivered { .. } | Verdict::Partial { .. }) => {
+                self.ledger.settle(sequence, posted.state, posted.trouble);
+                self.backoff.reset();
+                self.pause = None;
+                let _ = taken.send(Some(true));
+            }
+            _ => {
+                let trouble = posted.trouble.unwrap_or_else(|| gone("it could not be delivered"));
+                let said = format!("{}, and it could not be kept: {why}", trouble.said);
+                self.ledger.mark(sequence, State::Lost, &Trouble { said, code: 74, ..trouble });
+                let _ = taken.send(Some(false));
+            }
+        }
+    }
+
+    /// One export an earlier session left.
+    fn deliver_backlog(&mut self) -> bool {
+        let Some(spool) = &self.spool else { return false };
+        match self.backlog.deliver_one(spool, &self.owners, &mut self.desk) {
+            None => false,
+            Some(Some(Verdict::Waiting { retry_after, .. })) => {
+                self.wait(retry_after);
+                true
+            }
+            Some(verdict) => {
+                if matches!(verdict, Some(Verdict::Delivered { .. } | Verdict::Partial { .. })) {
+                    self.backoff.reset();
+                }
+                true
+            }
+        }
+    }
+
+    fn note(&self, verdict: Option<&Verdict>) {
+        match verdict {
+            Some(Verdict::Delivered { warning: Some(warning) }) => self.ledger.warned(warning.clone()),
+            Some(Verdict::Partial { rejected, .. }) => self.ledger.refused_points(*rejected),
+            _ => {}
         }
     }
 
@@ -222,19 +391,27 @@ impl Courier {
             self.ledger.settle(item.sequence, state, trouble);
         }
         self.backoff.reset();
-        self.pause_until = None;
-        if !self.queue.is_empty() {
-            std::thread::sleep(GAP);
-        }
     }
 
-    fn mark_all(&self, state: State, trouble: &Trouble) {
+    /// Nothing of the session's can go until something changes.
+    fn hold(&mut self, state: State, trouble: &Trouble) {
+        self.mark_all(state, Some(trouble));
+        self.look_at = Some(Instant::now() + LOOK);
+    }
+
+    fn wait(&mut self, retry_after: Option<Duration>) {
+        let until = Instant::now() + self.backoff.pause(retry_after, random());
+        self.pause = Some(Pause { until, is_asked: retry_after.is_some_and(|pause| pause > Duration::ZERO) });
+    }
+
+    fn mark_all(&self, state: State, trouble: Option<&Trouble>) {
+        let Some(trouble) = trouble else { return };
         for item in &self.queue {
-            self.ledger.mark(item.sequence, state, trouble.clone());
+            self.ledger.mark(item.sequence, state, trouble);
         }
     }
+}
 
-    fn pause(&mut self, pause: Duration) {
-        self.pause_until = Some(Instant::now() + pause);
-    }
+fn gone(said: &str) -> Trouble {
+    Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 74 }
 }

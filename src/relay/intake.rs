@@ -1,19 +1,25 @@
 //! An export's way in: put right, stored, acknowledged, handed to the courier.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::body::Bytes;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot, watch};
 
-use super::courier::{Item, Message};
+use super::courier::{Direct, Item, Message};
 use super::ledger::Ledger;
-use super::payload;
-use super::route::Routing;
+use super::payload::{self, Content};
+use super::recorder::Recorder;
+use super::route::{Routed, Routing};
 use super::watched::Watched;
+use crate::outcome::{State, Trouble};
+use crate::spool::{Header, NotStored, Store};
 use crate::verdict::Answer;
 
 /// What a poster is told.
@@ -33,14 +39,24 @@ pub enum Accepted {
     /// There is no alias for it: answered, and dropped.
     Unrouted,
     /// It could be neither stored nor delivered.
-    #[allow(dead_code)] // until exports are spooled
     Lost,
 }
 
 /// How long `--verify` lets claude wait for ACT's answer: claude's own flush gives up after 2 s.
 const VERIFY_WAIT: Duration = Duration::from_millis(1500);
+/// How long claude waits for ACT where nothing can be stored. Its exporter's own patience is 10 s.
+const DIRECT_WAIT: Duration = Duration::from_secs(8);
 /// How many exports back a repetition is recognised.
 const REMEMBERED: usize = 64;
+
+/// What is known of an export that may be repeated.
+#[derive(Debug, Clone)]
+enum Seen {
+    /// It is stored: a repetition joins it.
+    Stored,
+    /// It is not; ACT has it, or not, or that is not known yet.
+    Direct(u64, watch::Receiver<Option<bool>>),
+}
 
 /// The way in.
 #[derive(Debug)]
@@ -48,44 +64,157 @@ pub struct Intake {
     routing: Routing,
     redact: Vec<String>,
     verify: bool,
+    state: Option<PathBuf>,
     ledger: Arc<Ledger>,
+    recorder: Arc<Recorder>,
+    store: OnceLock<Arc<Store>>,
     next: AtomicU64,
-    recent: Mutex<VecDeque<[u8; 32]>>,
+    busy: AtomicUsize,
+    recent: Mutex<VecDeque<([u8; 32], Seen)>>,
+}
+
+/// An export that was put right, and whether it is stored.
+struct Placed {
+    content: Content,
+    body: Bytes,
+    stored: Result<(), NotStored>,
 }
 
 impl Intake {
     /// For one session.
-    pub fn new(routing: Routing, redact: Vec<String>, verify: bool, ledger: Arc<Ledger>) -> Self {
-        Self { routing, redact, verify, ledger, next: AtomicU64::new(0), recent: Mutex::default() }
+    pub fn new(
+        routing: Routing,
+        (redact, verify): (Vec<String>, bool),
+        state: Option<PathBuf>,
+        ledger: Arc<Ledger>,
+        recorder: Arc<Recorder>,
+    ) -> Self {
+        let (store, next, busy, recent) = (OnceLock::new(), AtomicU64::new(0), AtomicUsize::new(0), Mutex::default());
+        Self { routing, redact, verify, state, ledger, recorder, store, next, busy, recent }
     }
 
-    /// Takes one export.
-    pub async fn accept(&self, body: Bytes) -> Accepted {
-        let Some(content) = payload::read(&body) else { return Accepted::NoExport };
+    /// Takes one export. It is seen through even where the poster goes away meanwhile.
+    pub async fn accept(self: Arc<Self>, body: Bytes) -> Accepted {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        let intake = self.clone();
+        let accepted = tokio::spawn(async move {
+            let accepted = intake.take(body).await;
+            intake.busy.fetch_sub(1, Ordering::Relaxed);
+            accepted
+        });
+        accepted.await.unwrap_or(Accepted::Lost)
+    }
+
+    /// Whether an export is on its way in.
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) > 0
+    }
+
+    async fn take(self: &Arc<Self>, body: Bytes) -> Accepted {
         let digest: [u8; 32] = Sha256::digest(&body).into();
-        if self.is_repetition(digest) {
-            return Accepted::Taken;
-        }
-        let Some(routed) = self.routing.get() else { return Accepted::Unrouted };
-        let repaired = match payload::repair(&body, &routed.attributes, &self.redact) {
-            std::borrow::Cow::Borrowed(_) => body.clone(),
-            std::borrow::Cow::Owned(body) => Bytes::from(body),
+        // One after the other: their numbers say in which order.
+        let mut recent = self.recent.lock().await;
+        let seen = recent.iter().find(|(known, _)| *known == digest).map(|(_, seen)| seen.clone());
+        let again = match seen {
+            Some(Seen::Stored) => return Accepted::Taken,
+            // Bound first: a borrow must not live across the wait.
+            Some(Seen::Direct(sequence, taken)) => {
+                let known = *taken.borrow();
+                if known != Some(false) {
+                    drop(recent);
+                    return wait_for(taken).await;
+                }
+                Some(sequence)
+            }
+            None => None,
         };
-        let sequence = self.next.fetch_add(1, Ordering::Relaxed);
-        let points = content.points;
-        self.ledger.received(sequence, content);
-        let (reply, answered) = oneshot::channel();
-        let item = Item { sequence, points, body: repaired, reply: self.verify.then_some(reply) };
-        if !routed.courier.send(Message::Export(item)) {
-            return Accepted::Lost;
+        let sequence = again.unwrap_or_else(|| self.next.load(Ordering::Relaxed));
+        let intake = self.clone();
+        let placed = tokio::task::spawn_blocking(move || intake.place(&body, sequence)).await;
+        let placed = match placed {
+            Ok(Ok(placed)) => placed,
+            Ok(Err(refused)) => return refused,
+            Err(_) => return Accepted::Lost,
+        };
+        let Some(routed) = self.routing.known() else { return Accepted::Unrouted };
+        let points = placed.content.points;
+        if again.is_some() {
+            self.ledger.again(sequence);
+            recent.retain(|(known, _)| *known != digest);
+        } else {
+            self.next.fetch_add(1, Ordering::Relaxed);
+            self.ledger.received(sequence, placed.content);
         }
-        self.remember(digest);
+        let (reply, answered) = oneshot::channel();
+        let reply = self.verify.then_some(reply);
+        let (seen, message) = match placed.stored {
+            Ok(()) => (Seen::Stored, Message::Stored(Item { sequence, reply })),
+            Err(why) => {
+                let why = why.to_string();
+                self.ledger.unkept(why.clone());
+                let (taken, known) = watch::channel(None);
+                let direct = Direct { sequence, points, body: placed.body, why, taken, reply };
+                (Seen::Direct(sequence, known), Message::Direct(direct))
+            }
+        };
+        recent.push_back((digest, seen.clone()));
+        if recent.len() > REMEMBERED {
+            recent.pop_front();
+        }
+        if !routed.courier.send(message) {
+            // Too late for this relay: what is stored waits for the next session.
+            let state = if matches!(seen, Seen::Stored) { State::Waiting } else { State::Lost };
+            let said = "it came when the relay had to leave".to_owned();
+            let trouble = Trouble { said, cause: String::new(), fix: String::new(), code: 75 };
+            self.ledger.mark(sequence, state, &trouble);
+        }
+        drop(recent);
         if self.verify
             && let Ok(Ok(Answer { status, body, .. })) = tokio::time::timeout(VERIFY_WAIT, answered).await
         {
             return Accepted::Answered { status, body };
         }
-        Accepted::Taken
+        match seen {
+            Seen::Stored => Accepted::Taken,
+            Seen::Direct(_, taken) => wait_for(taken).await,
+        }
+    }
+
+    /// Puts an export right and stores it. On a thread of its own, because it waits for the disk.
+    fn place(&self, body: &Bytes, sequence: u64) -> Result<Placed, Accepted> {
+        let content = payload::read(body).ok_or(Accepted::NoExport)?;
+        let routed = self.routing.get().ok_or(Accepted::Unrouted)?;
+        let body = match payload::repair(body, &routed.attributes, &self.redact) {
+            Cow::Borrowed(_) => body.clone(),
+            Cow::Owned(body) => Bytes::from(body),
+        };
+        let stored = self.store(routed, content.points, &body, sequence);
+        Ok(Placed { content, body, stored })
+    }
+
+    fn store(&self, routed: &Routed, points: u64, body: &[u8], sequence: u64) -> Result<(), NotStored> {
+        let store = match self.store.get() {
+            Some(store) => store,
+            None => {
+                let missing = || std::io::Error::other("there is no state directory: neither HOME nor XDG_STATE_HOME");
+                let state = self.state.as_ref().ok_or_else(missing)?;
+                let store = Store::open(state, routed.limits)?;
+                // Its files belong to this relay from the first on.
+                self.recorder.open()?;
+                self.store.get_or_init(|| Arc::new(store))
+            }
+        };
+        let header = Header {
+            session: self.recorder.id().to_owned(),
+            sequence,
+            alias: routed.target.alias.clone(),
+            account: routed.target.account.clone(),
+            endpoint: routed.target.endpoint.clone(),
+            user: routed.target.user.clone(),
+            points,
+            captured: Timestamp::now(),
+        };
+        store.append(&header, body)
     }
 
     /// The process whose working directory decides about the alias.
@@ -98,27 +227,17 @@ impl Intake {
         &self.routing
     }
 
-    /// Nobody can send any more.
-    pub fn close(&self, message: Message) {
-        if let Some(routed) = self.routing.known() {
-            routed.courier.send(message);
-        }
+    /// A word to the courier; false where there is none.
+    pub fn tell(&self, message: Message) -> bool {
+        self.routing.known().is_some_and(|routed| routed.courier.send(message))
     }
+}
 
-    /// Claude retries with the same bytes where it missed our answer (promise B12).
-    fn is_repetition(&self, digest: [u8; 32]) -> bool {
-        self.lock().contains(&digest)
-    }
-
-    fn remember(&self, digest: [u8; 32]) {
-        let mut recent = self.lock();
-        recent.push_back(digest);
-        if recent.len() > REMEMBERED {
-            recent.pop_front();
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<[u8; 32]>> {
-        self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+/// Until it is known whether ACT has an export that is stored nowhere.
+async fn wait_for(mut taken: watch::Receiver<Option<bool>>) -> Accepted {
+    let known = tokio::time::timeout(DIRECT_WAIT, taken.wait_for(Option::is_some)).await;
+    match known {
+        Ok(Ok(known)) if *known == Some(true) => Accepted::Taken,
+        _ => Accepted::Lost,
     }
 }

@@ -44,6 +44,8 @@ struct Book {
     latest: Option<Trouble>,
     rejected_points: u64,
     warning: Option<String>,
+    unkept: Option<String>,
+    courier_left: bool,
 }
 
 impl Book {
@@ -65,6 +67,7 @@ impl Book {
             states,
             rejected_points: self.rejected_points,
             warning: self.warning.clone(),
+            unkept: self.unkept.clone(),
         }
     }
 }
@@ -110,12 +113,26 @@ impl Ledger {
     }
 
     /// An open export is in another state, for now.
-    pub fn mark(&self, sequence: u64, state: State, trouble: Trouble) {
+    pub fn mark(&self, sequence: u64, state: State, trouble: &Trouble) {
+        let mut book = self.lock();
+        let Some(open) = book.open.get_mut(&sequence) else { return };
+        let is_news = std::mem::replace(open, state) != state || book.troubles.get(&state) != Some(trouble);
+        if is_news {
+            book.trouble(state, trouble.clone());
+            drop(book);
+            self.changed.send_replace(());
+        }
+    }
+
+    /// Nothing can be stored, and why; the session goes on without.
+    pub fn unkept(&self, why: String) {
+        self.update(|book| book.unkept = Some(why));
+    }
+
+    /// A lost export is handed over again.
+    pub fn again(&self, sequence: u64) {
         self.update(|book| {
-            if let Some(open) = book.open.get_mut(&sequence) {
-                *open = state;
-            }
-            book.trouble(state, trouble);
+            book.open.insert(sequence, State::UnderWay);
         });
     }
 
@@ -146,6 +163,17 @@ impl Ledger {
         let book = self.lock();
         let state = *book.open.get(&sequence)?;
         Some((state, book.troubles.get(&state)?.clone()))
+    }
+
+    /// Nobody delivers any more.
+    pub fn courier_left(&self) {
+        self.update(|book| book.courier_left = true);
+    }
+
+    /// Whether somebody delivers, or will.
+    pub fn has_courier(&self) -> bool {
+        let book = self.lock();
+        book.found.is_some() && !book.courier_left
     }
 
     /// Whether no export is undecided and untried.

@@ -1,16 +1,19 @@
 //! The relay: the only process that sees the token. Claude's exports come in on loopback and go out to ACT;
 //! what ACT said goes to the supervisor and into the session's record.
 //!
-//! `server` (HTTP front) → `intake` (repair, redact, store) → `courier` (delivery, one at a time) → `ledger`
-//! (what is known). `session` decides how long all that lives. A supervisor that was killed, a closed terminal
+//! `server` (HTTP front) → `intake` (repair, redact, store) → `courier` (delivery, one at a time, over the `desk`)
+//! → `ledger` (what is known) → `recorder`. `session` decides how long all that lives. A supervisor that was killed, a closed terminal
 //! or a claude that forked away do not end it: it goes when nobody is left who could send it anything and what
 //! it has is delivered or stored.
 
+pub(crate) mod backlog;
 mod backoff;
 mod carriers;
 mod courier;
+pub(crate) mod desk;
 mod intake;
 mod ledger;
+pub(crate) mod owner;
 mod payload;
 pub(crate) mod proxy;
 mod recorder;
@@ -35,13 +38,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs the relay: descriptor 0 is the loopback listener, 1 the supervisor, and if it `watches`, 3 is the
 /// process that becomes claude.
-pub fn run(environment: Environment, watches: bool) -> ExitCode {
+pub fn run(mut environment: Environment, watches: bool) -> ExitCode {
     let watched = watches.then(|| inherited_descriptor(WATCHED));
     retire(if watches { WATCHED + 1 } else { WATCHED });
     let listener = std::net::TcpListener::from(inherited_descriptor(0));
     let control = UnixStream::from(inherited_descriptor(1));
     let Some(start) = read_start(&control) else { return ExitCode::FAILURE };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
+    // Relative to where the user is, and we are not.
+    if let Some(path) = environment.get("ACT_CLAUDE_CONFIG").filter(|path| !path.is_empty()) {
+        let path = start.directory.join(path);
+        environment.set("ACT_CLAUDE_CONFIG", path);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
     match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(session::run(start, environment, listener, control, watched));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -14,6 +15,7 @@ use crate::claude::version;
 use crate::outcome::Outcome;
 use crate::protocol::Start;
 use crate::record::{self, Kind, Record};
+use crate::spool::{Spool, aside, list, mark};
 
 /// Between two updates.
 const RHYTHM: Duration = Duration::from_secs(1);
@@ -21,6 +23,7 @@ const RHYTHM: Duration = Duration::from_secs(1);
 /// The writer of one session's record.
 #[derive(Debug)]
 pub struct Recorder {
+    id: String,
     state: Option<PathBuf>,
     ledger: Arc<Ledger>,
     record: Mutex<Record>,
@@ -53,6 +56,7 @@ impl Recorder {
         };
         let recorder = Arc::new(Self {
             state: start.state.clone().filter(|_| id.is_some()),
+            id: id.unwrap_or_default(),
             ledger,
             record: Mutex::new(record),
             lock: Mutex::default(),
@@ -61,6 +65,11 @@ impl Recorder {
             tokio::spawn(recorder.clone().follow());
         }
         recorder
+    }
+
+    /// The session's id.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Claude's pid is known.
@@ -76,15 +85,20 @@ impl Recorder {
             record.end = Some(Timestamp::now());
             self.ledger.fill(&mut record);
             if record.kind == Kind::Supervised || self.ledger.is_worth_a_record() {
-                self.open(&record.id);
+                let _ = self.open();
                 let _ = record.write(state);
             }
             if let Some(lock) = lock(&self.lock).take() {
                 record::unlock(state, &record.id, lock);
             }
         }
-        let pruned = record::prune(state, SystemTime::now());
+        let now = SystemTime::now();
+        let pruned = record::prune(state, now);
         tracing::debug!(pruned, "records");
+        let spool = Spool::of(state);
+        aside::prune(&spool, now);
+        mark::prune(state, now);
+        list::clean_tmp(&spool);
     }
 
     async fn follow(self: Arc<Self>) {
@@ -108,18 +122,19 @@ impl Recorder {
         let Some(state) = &self.state else { return };
         let mut record = lock(&self.record);
         if record.end.is_none() {
-            self.open(&record.id);
+            let _ = self.open();
             self.ledger.fill(&mut record);
             let _ = record.write(state);
         }
     }
 
-    /// The session shows as live from here on.
-    fn open(&self, id: &str) {
+    /// The session is live from here on, and what it stores is this relay's.
+    pub fn open(&self) -> io::Result<()> {
         let mut held = lock(&self.lock);
         if let (None, Some(state)) = (&*held, &self.state) {
-            *held = record::lock(state, id).ok();
+            *held = Some(record::lock(state, &self.id)?);
         }
+        Ok(())
     }
 
     /// On a thread of its own: a claude that is not known by its package is asked, once.

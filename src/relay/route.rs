@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::courier::{Courier, Handle};
+use super::courier::{Courier, Handle, Post};
 use super::ledger::{Found, Ledger};
+use super::owner::Owners;
 use super::watched::Watched;
 use crate::cause;
 use crate::claude::conflicts::{self, Conflict, Wanted};
@@ -13,16 +14,32 @@ use crate::cli::Flags;
 use crate::config::{self, Delivery};
 use crate::environment::Environment;
 use crate::plan::{self, Plan, Situation};
-use crate::protocol::Route;
+use crate::protocol::{Route, Target};
 use crate::resolve::Place;
+use crate::spool::Limits;
 
 /// A route with its courier.
 #[derive(Debug)]
 pub struct Routed {
+    /// Where its exports go.
+    pub target: Target,
     /// Resource attributes every export must carry.
     pub attributes: Vec<(String, String)>,
+    /// How much the spool may hold.
+    pub limits: Limits,
     /// Who delivers.
     pub courier: Handle,
+}
+
+/// The session that is routed.
+#[derive(Debug)]
+pub struct Session {
+    /// Its id.
+    pub id: String,
+    /// The state directory.
+    pub state: Option<PathBuf>,
+    /// `--verify`
+    pub verify: bool,
 }
 
 /// The route, as soon as it is known.
@@ -31,6 +48,7 @@ pub struct Routing {
     routed: OnceLock<Routed>,
     /// Where it worked when its first export arrived.
     directory: OnceLock<PathBuf>,
+    session: Session,
     environment: Environment,
     ledger: Arc<Ledger>,
     /// Whose working directory decides (launcher form).
@@ -46,6 +64,7 @@ impl Routing {
     pub fn new(
         route: Option<Route>,
         (seen, waits_in): (Option<PathBuf>, Option<PathBuf>),
+        session: Session,
         environment: Environment,
         ledger: Arc<Ledger>,
     ) -> Self {
@@ -53,6 +72,7 @@ impl Routing {
         let routing = Self {
             routed: OnceLock::new(),
             directory: OnceLock::new(),
+            session,
             environment,
             ledger,
             command: OnceLock::new(),
@@ -115,10 +135,14 @@ impl Routing {
     }
 
     fn open(&self, found: Found) -> Option<Routed> {
-        let route = found.route.clone();
-        let courier = Courier::start(route.target, self.environment.clone(), self.ledger.clone()).ok()?;
+        let Route { target, attributes, .. } = found.route.clone();
+        let owners = Owners::new(self.environment.clone(), Some(target.clone()));
+        let limits = owners.limits();
+        let Session { id, state, verify } = &self.session;
+        let post = Post { session: id, target: &target, state: state.as_deref(), verify: *verify };
+        let courier = Courier::start(post, owners, self.environment.clone(), self.ledger.clone()).ok()?;
         self.ledger.found(found);
-        Some(Routed { attributes: route.attributes, courier })
+        Some(Routed { target, attributes, limits, courier })
     }
 
     /// What a terminal run in `directory` would do, and which settings key would keep its exports from us.

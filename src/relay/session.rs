@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, UnixStream};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::courier::Message;
 use super::intake::Intake;
 use super::ledger::Ledger;
 use super::recorder::Recorder;
-use super::route::Routing;
+use super::route::{Routing, Session};
 use super::watched::Watched;
 use super::{carriers, server};
 use crate::environment::Environment;
@@ -28,6 +28,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 const LOOK_AROUND: Duration = Duration::from_secs(10);
 /// How long what is left is tried once nobody can send any more; then it waits for the next session.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long what is in the sockets takes to get in.
+const LAST_BREATH: Duration = Duration::from_millis(50);
 
 /// Relays one session.
 pub async fn run(
@@ -47,8 +50,10 @@ pub async fn run(
     let is_supervised = start.route.is_some();
     let recorder = Recorder::start(&start, ledger.clone());
     let place = if start.moves { (None, Some(start.directory)) } else { (Some(start.directory), None) };
-    let routing = Routing::new(start.route, place, environment, ledger.clone());
-    let intake = Arc::new(Intake::new(routing, start.redact, start.verify, ledger.clone()));
+    let session = Session { id: recorder.id().to_owned(), state: start.state.clone(), verify: start.verify };
+    let routing = Routing::new(start.route, place, session, environment, ledger.clone());
+    let how = (start.redact, start.verify);
+    let intake = Arc::new(Intake::new(routing, how, start.state, ledger.clone(), recorder.clone()));
     let path = protocol::path(&start.secret).into();
     let front = tokio::spawn(server::serve(listener, path, intake.clone()));
 
@@ -71,16 +76,54 @@ pub async fn run(
             _ = terminate.recv() => break,
         }
     }
+    drain(&intake, &ledger, &mut terminate).await;
     front.abort();
-    intake.close(Message::Drain);
-    tokio::select! {
-        () = settled(&ledger) => {}
-        () = sleep(DRAIN) => {}
-        _ = terminate.recv() => {}
-    }
-    intake.close(Message::Stop);
     recorder.finish();
     Ok(())
+}
+
+/// Sees through what is still on its way in, then delivers what there is. What is left then is stored, and waits
+/// for the next session.
+async fn drain(intake: &Intake, ledger: &Ledger, terminate: &mut Signal) {
+    let until = Instant::now() + DRAIN;
+    // What claude sent with its last breath is still in the socket.
+    sleep(LAST_BREATH).await;
+    idle(intake, until).await;
+    if !intake.tell(Message::Drain(until.into_std())) {
+        return;
+    }
+    // A signal that came while claude lived meant this.
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => {}
+        () = std::future::ready(()) => {}
+    }
+    tokio::select! {
+        () = left(ledger) => {}
+        () = sleep_until(until) => {}
+        _ = terminate.recv() => {
+            intake.tell(Message::Stop);
+            let _ = timeout_at(Instant::now() + LOOK_AGAIN, left(ledger)).await;
+        }
+    }
+    idle(intake, Instant::now() + LOOK_AGAIN).await;
+}
+
+/// Until no export is on its way in.
+async fn idle(intake: &Intake, until: Instant) {
+    while intake.is_busy() && Instant::now() < until {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Until nobody delivers any more.
+async fn left(ledger: &Ledger) {
+    let mut changes = ledger.watch();
+    while ledger.has_courier() {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Until every export has been decided or tried.
@@ -173,7 +216,7 @@ impl Supervised {
         let deadline = Instant::now() + wait;
         let mut hurry = String::new();
         tokio::select! {
-            () = settled(&self.ledger) => {}
+            () = async { idle(&self.intake, deadline).await; settled(&self.ledger).await } => {}
             () = sleep_until(deadline) => {}
             _ = self.reader.read_line(&mut hurry) => {}
         }

@@ -1,0 +1,142 @@
+//! What a spool file says (pure).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+const MAGIC: &str = "act-claude-export/";
+/// The format written and read.
+pub const VERSION: u32 = 1;
+/// No first or second line is longer, in bytes.
+pub const LONGEST_HEAD: usize = 16 * 1024;
+
+/// Whose export it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The session's id.
+    pub session: String,
+    /// Its number in the session.
+    pub sequence: u64,
+    /// The alias's name.
+    pub alias: String,
+    /// The account's name.
+    pub account: String,
+    /// The metrics URL it was captured for.
+    pub endpoint: String,
+    /// The user it was captured for.
+    pub user: String,
+    /// Its data points.
+    pub points: u64,
+    /// When.
+    pub captured: Timestamp,
+}
+
+/// Why a file can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not what was written.
+    Corrupt,
+    /// A newer act-claude wrote it, in this format.
+    Newer(u32),
+}
+
+/// What stands before the body.
+pub fn head(header: &Header, body: &[u8]) -> serde_json::Result<Vec<u8>> {
+    let mut second = serde_json::to_vec(header)?;
+    second.push(b'\n');
+    let digest = Sha256::new().chain_update(&second).chain_update(body).finalize();
+    let mut head = format!("{MAGIC}{VERSION} {digest:x}\n").into_bytes();
+    head.extend_from_slice(&second);
+    Ok(head)
+}
+
+/// Takes a file apart: the header, and where the body begins. Every byte is checked.
+pub fn read(bytes: &[u8]) -> Result<(Header, usize), Fault> {
+    let (digest, rest) = first_line(bytes)?;
+    if format!("{:x}", Sha256::digest(rest)) != digest {
+        return Err(Fault::Corrupt);
+    }
+    let (header, body) = second_line(rest)?;
+    Ok((header, bytes.len() - body.len()))
+}
+
+/// The header at the beginning of a file, unchecked: to look, not to send.
+pub fn peek(beginning: &[u8]) -> Result<Header, Fault> {
+    Ok(second_line(first_line(beginning)?.1)?.0)
+}
+
+fn first_line(bytes: &[u8]) -> Result<(&str, &[u8]), Fault> {
+    let (line, rest) = split_line(bytes)?;
+    let line = std::str::from_utf8(line).ok().and_then(|line| line.strip_prefix(MAGIC)).ok_or(Fault::Corrupt)?;
+    let (version, digest) = line.split_once(' ').unwrap_or((line, ""));
+    match version.parse::<u32>() {
+        Ok(VERSION) => Ok((digest, rest)),
+        Ok(newer) if newer > VERSION => Err(Fault::Newer(newer)),
+        _ => Err(Fault::Corrupt),
+    }
+}
+
+fn second_line(rest: &[u8]) -> Result<(Header, &[u8]), Fault> {
+    let (line, body) = split_line(rest)?;
+    Ok((serde_json::from_slice(line).map_err(|_| Fault::Corrupt)?, body))
+}
+
+fn split_line(bytes: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+    let searched = &bytes[..bytes.len().min(LONGEST_HEAD)];
+    let end = searched.iter().position(|&byte| byte == b'\n').ok_or(Fault::Corrupt)?;
+    Ok((&bytes[..end], &bytes[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> (Header, Vec<u8>) {
+        let header = Header {
+            session: "s".to_owned(),
+            sequence: 7,
+            alias: "billing".to_owned(),
+            account: "acme".to_owned(),
+            endpoint: "https://act.example/m".to_owned(),
+            user: "u@x".to_owned(),
+            points: 3,
+            captured: Timestamp::UNIX_EPOCH,
+        };
+        let mut bytes = head(&header, b"{\"body\":\n1}").unwrap();
+        bytes.extend_from_slice(b"{\"body\":\n1}");
+        (header, bytes)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (header, bytes) = file();
+        let (read, at) = read(&bytes).unwrap();
+        assert_eq!((&read, &bytes[at..]), (&header, &b"{\"body\":\n1}"[..]));
+        assert_eq!(peek(&bytes[..at]), Ok(header));
+    }
+
+    #[test]
+    fn b8_cut_at_each_byte_and_every_bit_flipped() {
+        let (_, bytes) = file();
+        for end in 0..bytes.len() {
+            assert_eq!(read(&bytes[..end]), Err(Fault::Corrupt), "cut at {end}");
+        }
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                assert!(read(&flipped).is_err(), "bit {bit} of byte {at}");
+            }
+        }
+        let mut longer = bytes.clone();
+        longer.push(b' ');
+        assert_eq!(read(&longer), Err(Fault::Corrupt));
+    }
+
+    #[test]
+    fn a_newer_format_is_known_as_such() {
+        assert_eq!(read(b"act-claude-export/2 whatever it may be\n"), Err(Fault::Newer(2)));
+        assert_eq!(read(b"act-claude-export/0 x\n"), Err(Fault::Corrupt));
+        assert_eq!(read(b"\n\n"), Err(Fault::Corrupt));
+    }
+}

@@ -1,0 +1,170 @@
+//! Putting an export into the spool: durable before it is acknowledged (promise B1), and bounded (promise B10).
+
+use std::fmt;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::disk::{Disk, System};
+use super::entry::{self, Header};
+use super::{Spool, list};
+use crate::state;
+
+/// How much `new` may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files.
+    pub files: u64,
+    /// Bytes of the file system that are left to others.
+    pub reserve: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 64 << 20, files: 10_000, reserve: 8 << 20 }
+    }
+}
+
+/// Why an export was not stored.
+#[derive(Debug)]
+pub enum NotStored {
+    /// As many files as there may be.
+    TooMany(u64),
+    /// As many bytes as there may be.
+    TooLarge(u64),
+    /// The disk is as good as full.
+    NoRoom,
+    /// The system said no.
+    Failed(io::Error),
+}
+
+impl fmt::Display for NotStored {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany(files) => write!(out, "{files} exports are waiting already"),
+            Self::TooLarge(bytes) => write!(out, "{} MiB are waiting already", bytes >> 20),
+            Self::NoRoom => out.write_str("the disk is full"),
+            Self::Failed(error) => out.write_str(&crate::config::plain(error)),
+        }
+    }
+}
+
+impl From<io::Error> for NotStored {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Others add and remove, too: what was counted is good for this long.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// The writing end of a spool.
+#[derive(Debug)]
+pub struct Store<D = System> {
+    spool: Spool,
+    disk: D,
+    limits: Limits,
+    counted: Mutex<Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    ready: bool,
+    at: Option<Instant>,
+    usage: list::Usage,
+}
+
+impl<D: Disk> Store<D> {
+    /// Touches nothing yet.
+    pub fn new(spool: Spool, disk: D, limits: Limits) -> Self {
+        Self { spool, disk, limits, counted: Mutex::default() }
+    }
+
+    /// Where it writes.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// Stores an export. After `Ok` it is durable; after an error there is nothing of it in the spool.
+    pub fn append(&self, header: &Header, body: &[u8]) -> Result<(), NotStored> {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = entry::head(header, body).map_err(io::Error::from)?;
+        let size = (head.len() + body.len()) as u64;
+        if !counted.ready {
+            self.prepare()?;
+            counted.ready = true;
+        }
+        self.check_room(&mut counted, size)?;
+        let name = super::name(&header.session, header.sequence);
+        let stored = match self.write(&name, &head, body) {
+            // Somebody removed the directories meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.prepare()?;
+                self.write(&name, &head, body)
+            }
+            result => result,
+        };
+        stored?;
+        counted.usage.files += 1;
+        counted.usage.bytes += size;
+        Ok(())
+    }
+
+    /// Makes the directories, durable themselves.
+    pub fn prepare(&self) -> io::Result<()> {
+        let root = self.spool.root();
+        self.disk.make_directory(&root)?;
+        for directory in [self.spool.tmp(), self.spool.waiting(), self.spool.rejected(), self.spool.corrupt()] {
+            self.disk.make_directory(&directory)?;
+        }
+        self.disk.sync_directory(&root)?;
+        self.disk.sync_directory(self.spool.state())
+    }
+
+    fn check_room(&self, counted: &mut Counted, size: u64) -> Result<(), NotStored> {
+        let Limits { bytes, files, reserve } = self.limits;
+        let is_close = counted.usage.files + 1 > files || counted.usage.bytes + size > bytes;
+        let age = counted.at.map(|at| at.elapsed());
+        if age.is_none_or(|age| age > FRESH || is_close && age > FRESH / 10) {
+            *counted = Counted { ready: true, at: Some(Instant::now()), usage: list::usage(&self.spool) };
+        }
+        if counted.usage.files + 1 > files {
+            return Err(NotStored::TooMany(files));
+        }
+        if counted.usage.bytes + size > bytes {
+            return Err(NotStored::TooLarge(bytes));
+        }
+        if self.disk.free(&self.spool.root()).is_ok_and(|free| free < reserve.saturating_add(size)) {
+            return Err(NotStored::NoRoom);
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, head: &[u8], body: &[u8]) -> io::Result<()> {
+        let (from, to) = (self.spool.tmp().join(name), self.spool.waiting().join(name));
+        let mut file = self.disk.create(&from)?;
+        let stored = (|| {
+            self.disk.write(&mut file, head)?;
+            self.disk.write(&mut file, body)?;
+            self.disk.sync(&file)?;
+            self.disk.rename(&from, &to)?;
+            self.disk.sync_directory(&self.spool.waiting())
+        })();
+        if stored.is_err() {
+            // An error of any step means not stored: it must not turn up later as a second copy either.
+            let _ = self.disk.remove(&from);
+            let _ = self.disk.remove(&to);
+        }
+        stored
+    }
+}
+
+impl Store {
+    /// The spool of a state directory, which is made where it is not there. Another user's is refused.
+    pub fn open(state: &std::path::Path, limits: Limits) -> io::Result<Self> {
+        state::prepare(state)?;
+        Ok(Self::new(Spool::of(state), System, limits))
+    }
+}
