@@ -37,6 +37,43 @@ impl When {
     }
 }
 
+/// An own flag, as it is written and explained.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OwnFlag {
+    /// Its only spelling.
+    pub name: &'static str,
+    /// What its value is called, where it has one.
+    pub value: Option<&'static str>,
+    /// What it does.
+    pub about: &'static str,
+    /// The variable that does the same.
+    pub variable: Option<&'static str>,
+}
+
+/// The own flags, in the order shown to users.
+pub const FLAGS: [OwnFlag; 5] = [
+    OwnFlag {
+        name: "--alias",
+        value: Some("NAME"),
+        about: "use this alias for this run",
+        variable: Some("ACT_CLAUDE_ALIAS"),
+    },
+    OwnFlag {
+        name: "--verify",
+        value: None,
+        about: "debug mode, follow the log, and a verdict that also sets the exit status",
+        variable: None,
+    },
+    OwnFlag { name: "--direct", value: None, about: "the documented variables, no relay", variable: None },
+    OwnFlag { name: "--no-act", value: None, about: "just claude", variable: Some("ACT_CLAUDE=off") },
+    OwnFlag {
+        name: "--report",
+        value: Some("WHEN"),
+        about: "auto | always | never | json",
+        variable: Some("ACT_CLAUDE_REPORT"),
+    },
+];
+
 /// Own flags of one run; what is absent falls back to the environment, then to the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
@@ -135,13 +172,13 @@ pub fn parse(args: Vec<OsString>, is_executable: impl Fn(&Path) -> bool) -> Resu
     let mut start = 0;
     while start < args.len() {
         match own_flag(&args[start]) {
-            Some(Own::Switch(switch)) => {
-                switch(&mut flags);
-                start += 1;
-            }
-            Some(Own::Valued(flag)) => {
-                set_value(&mut flags, flag, args.get(start + 1))?;
+            Some(flag) if flag.value.is_some() => {
+                set_value(&mut flags, flag.name, args.get(start + 1))?;
                 start += 2;
+            }
+            Some(flag) => {
+                set_switch(&mut flags, flag);
+                start += 1;
             }
             None => break,
         }
@@ -153,17 +190,17 @@ pub fn parse(args: Vec<OsString>, is_executable: impl Fn(&Path) -> bool) -> Resu
         let mut trailing = Vec::new();
         while end > start {
             match own_flag(&args[end - 1]) {
-                Some(Own::Switch(switch)) => {
-                    switch(&mut flags);
+                Some(flag) if flag.value.is_some() => return Err(UsageError::MissingValue(flag.name)),
+                Some(flag) => {
+                    set_switch(&mut flags, flag);
                     end -= 1;
                     continue;
                 }
-                Some(Own::Valued(flag)) => return Err(UsageError::MissingValue(flag)),
                 None => {}
             }
             match (end - start >= 2).then(|| own_flag(&args[end - 2])).flatten() {
-                Some(Own::Valued(flag)) => {
-                    trailing.push((flag, end - 1));
+                Some(flag) if flag.value.is_some() => {
+                    trailing.push((flag.name, end - 1));
                     end -= 2;
                 }
                 _ => break,
@@ -198,19 +235,15 @@ pub fn is_background(args: &[OsString]) -> bool {
     args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--bg" || arg == "--background")
 }
 
-enum Own {
-    Switch(fn(&mut Flags)),
-    Valued(&'static str),
+fn own_flag(arg: &OsStr) -> Option<&'static OwnFlag> {
+    FLAGS.iter().find(|flag| arg == flag.name)
 }
 
-fn own_flag(arg: &OsStr) -> Option<Own> {
-    match arg.to_str()? {
-        "--alias" => Some(Own::Valued("--alias")),
-        "--report" => Some(Own::Valued("--report")),
-        "--verify" => Some(Own::Switch(|flags| flags.verify = true)),
-        "--direct" => Some(Own::Switch(|flags| flags.direct = true)),
-        "--no-act" => Some(Own::Switch(|flags| flags.no_act = true)),
-        _ => None,
+fn set_switch(flags: &mut Flags, flag: &OwnFlag) {
+    match flag.name {
+        "--verify" => flags.verify = true,
+        "--direct" => flags.direct = true,
+        _ => flags.no_act = true,
     }
 }
 

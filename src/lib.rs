@@ -9,6 +9,7 @@ pub mod cause;
 pub mod check;
 pub mod claude;
 pub mod cli;
+pub mod complete;
 pub mod config;
 pub mod doctor;
 pub mod edit;

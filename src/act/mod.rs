@@ -2,17 +2,20 @@
 
 mod aliases;
 mod check;
+mod complete;
 mod doctor;
 mod history;
 mod receive;
 mod setup;
+mod shell_init;
 mod which;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::cli::FLAGS;
 use crate::environment::Environment;
 
 /// `act-claude act`.
@@ -22,15 +25,7 @@ use crate::environment::Environment;
     bin_name = "act-claude act",
     version,
     about = "Claude Code under Agent Control Tower: what act-claude itself can do",
-    after_help = "\
-Starting claude: act-claude [FLAGS] [claude's own arguments] [FLAGS]
-  --alias NAME    use this alias for this run                (also ACT_CLAUDE_ALIAS)
-  --verify        debug mode, follow the log, and a verdict that also sets the exit status
-  --direct        the documented variables, no relay
-  --no-act        just claude                                (also ACT_CLAUDE=off)
-  --report WHEN   auto | always | never | json               (also ACT_CLAUDE_REPORT)
-
-Everything else is claude's: act-claude --help shows claude's help."
+    after_help = starting_claude()
 )]
 struct Cli {
     #[command(subcommand)]
@@ -53,6 +48,31 @@ enum Command {
     History(history::Args),
     /// A local ACT that shows what arrives, with the documented errors, for trying things out
     Receive(receive::Args),
+    /// What to put in the shell's rc file: the alias claude=act-claude, and completion
+    ShellInit(shell_init::Args),
+}
+
+/// How claude is started, for below the commands.
+fn starting_claude() -> String {
+    let flags: String = FLAGS
+        .iter()
+        .map(|flag| {
+            let name = [flag.name, flag.value.unwrap_or_default()].join(" ");
+            let also = flag.variable.map(|variable| format!("(also {variable})")).unwrap_or_default();
+            format!("  {}\n", format!("{name:<14}  {:<41}  {also}", flag.about).trim_end())
+        })
+        .collect();
+    format!(
+        "Starting claude: act-claude [FLAGS] [claude's own arguments] [FLAGS]\n{flags}\n\
+         Everything else is claude's: act-claude --help shows claude's help."
+    )
+}
+
+/// The commands as data, for completion and documentation.
+pub fn commands() -> clap::Command {
+    let mut command = Cli::command();
+    command.build();
+    command
 }
 
 /// Runs one command.
@@ -60,6 +80,9 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     if args.first().is_some_and(|first| first == crate::protocol::RELAY_COMMAND) {
         let watches = args.get(1).is_some_and(|word| word == crate::protocol::WATCH);
         return crate::relay::run(environment.clone(), watches);
+    }
+    if args.first().is_some_and(|first| first == complete::COMMAND) {
+        return complete::run(&args[1..], environment);
     }
     let line = std::iter::once(OsString::from("act-claude act")).chain(args.iter().cloned());
     let cli = match Cli::try_parse_from(line) {
@@ -77,6 +100,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         Command::Doctor(args) => doctor::run(&args, environment),
         Command::History(args) => history::run(&args, environment),
         Command::Receive(args) => receive::run(&args),
+        Command::ShellInit(args) => shell_init::run(&args),
     }
 }
 
