@@ -6,4 +6,5 @@ mod support;
 mod alias;
 mod arguments;
 mod background;
+mod editors;
 mod household;
