@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::claude::consent;
-use crate::claude::settings::Layer;
+use crate::claude::conflicts::{self, Conflict, Wanted};
+use crate::claude::settings::{Kind, Layer};
+use crate::claude::{consent, overlay};
 use crate::cli::Flags;
 use crate::config::{Account, Alias, Delivery, Loaded};
 use crate::environment::Environment;
@@ -49,6 +50,10 @@ pub struct Telemetry<'a> {
     pub reason: Reason,
     /// How exports travel.
     pub delivery: Delivery,
+    /// Settings that would get in the way.
+    pub conflicts: Vec<Conflict>,
+    /// Whether an overlay is to beat some of them.
+    pub overlay: bool,
 }
 
 impl Telemetry<'_> {
@@ -146,9 +151,47 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
             attributes.push((key.clone(), value.clone()));
         }
     }
-    let telemetry =
-        Telemetry { name: name.clone(), alias, account_name, account, attributes, reason: resolution.reason, delivery };
-    Plan::Run { telemetry: Box::new(telemetry), lines: passed_over }
+    let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
+    let conflicts = conflicts::find(&wanted, situation.layers);
+    let may_overlay = overlay::is_allowed(situation.args);
+    let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !(conflict.beatable && may_overlay));
+    let mut lines = passed_over;
+    if let Some(line) = unbeaten(name, &stays.collect::<Vec<_>>()) {
+        let is_session = crate::cli::call(situation.args) == crate::cli::Call::Session;
+        let unbeatable = conflicts.iter().any(|conflict| conflict.kind == Kind::Managed && conflict.is_certain());
+        if unbeatable && is_session && loaded.config.required_by().is_some() {
+            return without(loaded, line);
+        }
+        lines.push(line);
+    }
+    let overlay = may_overlay && conflicts.iter().any(|conflict| conflict.beatable);
+    let reason = resolution.reason;
+    let telemetry = Telemetry {
+        name: name.clone(),
+        alias,
+        account_name,
+        account,
+        attributes,
+        reason,
+        delivery,
+        conflicts,
+        overlay,
+    };
+    Plan::Run { telemetry: Box::new(telemetry), lines }
+}
+
+/// Names what no overlay beats: managed settings, and all where claude's arguments must stay as they are.
+fn unbeaten(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
+    let first = conflicts.iter().find(|conflict| conflict.kind == Kind::Managed).or(conflicts.first())?;
+    let more = match conflicts.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more: act-claude act doctor)"),
+    };
+    let text = |why: &str| format!("{name}: {}: {first}; {why}: {}{more}", first.place(), first.fix());
+    Some(match first.kind {
+        Kind::Managed => Line::notice(text("managed settings can't be overridden")),
+        _ => Line::daily(text("this can't be overridden here")),
+    })
 }
 
 /// No telemetry: one line, or under `required` no claude.

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::claude::{locate, settings, variables, wrapper};
+use crate::claude::overlay::{self, Overlay};
+use crate::claude::settings::{self, Layer};
+use crate::claude::{locate, variables, wrapper};
 use crate::cli::{self, Call, Flags, When};
 use crate::config::{self, Delivery, Loaded, TokenSource};
 use crate::environment::Environment;
@@ -33,7 +35,7 @@ pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> Ex
             return ExitCode::from(error.code);
         }
     };
-    let session = Session { flags, args, loaded: &loaded, claude: &claude };
+    let mut session = Session { flags, args, loaded: &loaded, claude: &claude, layers: Vec::new() };
     if cli::call(args) == Call::Trivial {
         return session.exec(&environment);
     }
@@ -48,7 +50,7 @@ pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> Ex
     }
     let directory = std::env::current_dir().unwrap_or_default();
     let place = Place::of(&directory, &environment, &loaded.config);
-    let layers = settings::read(&directory, args, &environment);
+    session.layers = settings::read(&directory, args, &environment);
     let plan = plan::decide(&Situation {
         flags,
         args,
@@ -56,10 +58,10 @@ pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> Ex
         loaded: &loaded,
         directory: &directory,
         place: &place,
-        layers: &layers,
+        layers: &session.layers,
     });
     let covered =
-        matches!(plan, Plan::Plain { .. }).then(|| wrapper::covering(&environment, &loaded, &layers)).flatten();
+        matches!(plan, Plan::Plain { .. }).then(|| wrapper::covering(&environment, &loaded, &session.layers)).flatten();
     session.carry_out(plan, covered.as_ref().unwrap_or(&environment), &directory)
 }
 
@@ -68,6 +70,7 @@ struct Session<'a> {
     args: &'a [OsString],
     loaded: &'a Loaded,
     claude: &'a Path,
+    layers: Vec<Layer>,
 }
 
 impl Session<'_> {
@@ -146,7 +149,7 @@ impl Session<'_> {
             }
         };
         let mut with = environment.clone();
-        let wrapper = wrapper::own(environment, &settings::read(directory, self.args, environment));
+        let wrapper = wrapper::own(environment, &self.layers);
         variables::set_relayed(
             &mut with,
             &variables::Relayed {
@@ -161,13 +164,26 @@ impl Session<'_> {
                 debug: self.flags.verify,
             },
         );
+        let overlay = match self.overlay(telemetry, &with, environment, directory) {
+            Ok(overlay) => overlay,
+            Err(error) => {
+                let why = config::plain(&error);
+                lines.push(Line::notice(format!("{}: the settings overlay can't be written ({why})", telemetry.name)));
+                None
+            }
+        };
+        let args = overlay.as_ref().map(|overlay| overlay::rewrite(self.args, overlay.path()));
         let start = Instant::now();
-        let mut supervisor = match self.image(&with).and_then(|image| Supervisor::start(&image)) {
+        let mut supervisor = match self
+            .image_of(args.as_deref().unwrap_or(self.args), &with)
+            .and_then(|image| Supervisor::start(&image))
+        {
             Ok(supervisor) => supervisor,
             Err(error) => return self.cannot_start(&error),
         };
         relay.watch(supervisor.command());
         let ended = supervisor.wait();
+        drop(overlay);
         let outcome = relay.outcome(&supervisor, self.exit_wait(environment));
         let context = Context {
             alias: &telemetry.name,
@@ -249,8 +265,32 @@ impl Session<'_> {
         state.and_then(|state| missed::line(&state)).map(Line::notice).into_iter().collect()
     }
 
+    /// The settings overlay, where one is needed and the user's own `--settings` can be read.
+    fn overlay(
+        &self,
+        telemetry: &Telemetry<'_>,
+        with: &Environment,
+        environment: &Environment,
+        directory: &Path,
+    ) -> std::io::Result<Option<Overlay>> {
+        let Some(state) = state::directory(environment).filter(|_| telemetry.overlay) else { return Ok(None) };
+        let own = match settings::argument_text(directory, self.args, environment) {
+            Some(own) => own,
+            None if settings::has_argument(self.args) => return Ok(None),
+            None => "{}".to_owned(),
+        };
+        let variables = variables::of_overlay(with, &self.layers, &telemetry.attributes, &telemetry.conflicts);
+        let Some(merged) = overlay::merge(&own, &variables) else { return Ok(None) };
+        let name = relayed::secret()?;
+        Overlay::write(&state, &name[..16], &merged, &own).map(Some)
+    }
+
     fn image(&self, environment: &Environment) -> std::io::Result<Image> {
-        Image::new(self.claude, OsStr::new("claude"), self.args, environment)
+        self.image_of(self.args, environment)
+    }
+
+    fn image_of(&self, args: &[OsString], environment: &Environment) -> std::io::Result<Image> {
+        Image::new(self.claude, OsStr::new("claude"), args, environment)
     }
 
     fn exec(&self, environment: &Environment) -> ExitCode {

@@ -5,6 +5,7 @@ pub mod ancestry;
 pub mod conflicts;
 pub mod consent;
 pub mod locate;
+pub mod overlay;
 pub mod settings;
 pub mod variables;
 pub mod version;

@@ -4,6 +4,7 @@
 //! (docs/observed-claude.md). An invalid file counts for nothing, as it does for claude.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -65,7 +66,9 @@ pub fn read(directory: &Path, args: &[OsString], environment: &Environment) -> V
         files(directory, environment).into_iter().partition(|(kind, _)| *kind == Kind::Managed);
     let layer = |(kind, path)| file(kind, path);
     let managed = managed.into_iter().filter_map(layer);
-    managed.chain(argument(args, directory)).chain(own.into_iter().filter_map(layer)).collect()
+    let argument = argument_text(directory, args, environment);
+    let argument = argument.and_then(|text| parse(Kind::Argument, PathBuf::from("--settings"), &text));
+    managed.chain(argument).chain(own.into_iter().filter_map(layer)).collect()
 }
 
 /// Where settings files may be, strongest first.
@@ -99,24 +102,53 @@ pub fn user_directory(environment: &Environment) -> Option<PathBuf> {
     }
 }
 
-/// The value of the last `--settings X` or `--settings=X`, which is the one that counts.
-pub fn argument_value(args: &[OsString]) -> Option<&OsStr> {
-    use std::os::unix::ffi::OsStrExt;
-    let own = args.iter().position(|arg| arg == "--").map_or(args, |end| &args[..end]);
-    let separate = |index: usize| (own[index] == "--settings").then(|| own.get(index + 1)).flatten();
-    (0..own.len()).rev().find_map(|index| {
-        let joined = own[index].as_bytes().strip_prefix(b"--settings=").map(OsStr::from_bytes);
-        joined.or_else(|| separate(index).map(OsString::as_os_str))
+/// Where the `--settings` that counts, the last one, stands in the arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// `--settings X`: the index of X.
+    Separate(usize),
+    /// `--settings=X`: its index.
+    Joined(usize),
+}
+
+/// Finds the `--settings` that counts.
+pub fn argument_position(args: &[OsString]) -> Option<Position> {
+    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    (0..end).rev().find_map(|index| {
+        if args[index].as_bytes().starts_with(JOINED) {
+            return Some(Position::Joined(index));
+        }
+        (args[index] == "--settings" && index + 1 < end).then_some(Position::Separate(index + 1))
     })
 }
 
-fn argument(args: &[OsString], directory: &Path) -> Option<Layer> {
+const JOINED: &[u8] = b"--settings=";
+
+fn argument_value(args: &[OsString]) -> Option<&OsStr> {
+    Some(match argument_position(args)? {
+        Position::Separate(value) => &args[value],
+        Position::Joined(at) => OsStr::from_bytes(&args[at].as_bytes()[JOINED.len()..]),
+    })
+}
+
+/// What the user gives to `--settings`: JSON, or a file's content; `None` where there is no such argument or
+/// no such file. An overlay of ours stands for what the user had.
+pub fn argument_text(directory: &Path, args: &[OsString], environment: &Environment) -> Option<String> {
     let value = argument_value(args)?;
-    let text = match value.to_str() {
-        Some(json) if json.trim_start().starts_with('{') => json.to_owned(),
-        _ => read_bounded(&directory.join(value))?,
-    };
-    parse(Kind::Argument, PathBuf::from("--settings"), &text)
+    match value.to_str() {
+        Some(json) if json.trim_start().starts_with('{') => Some(json.to_owned()),
+        _ => {
+            let path = directory.join(value);
+            let state = crate::state::directory(environment);
+            let own = state.and_then(|state| super::overlay::own_beside(&state, &path));
+            read_bounded(&own.unwrap_or(path))
+        }
+    }
+}
+
+/// Whether there is a `--settings` argument.
+pub fn has_argument(args: &[OsString]) -> bool {
+    argument_position(args).is_some()
 }
 
 fn file(kind: Kind, path: PathBuf) -> Option<Layer> {

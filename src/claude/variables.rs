@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Account, Alias};
 use crate::environment::Environment;
 
+use super::conflicts::Conflict;
+use super::settings::{Kind, Layer};
+
 /// Holds what the user had in the variables the relay mode sets.
 pub const ORIGINALS: &str = "ACT_CLAUDE_ORIG";
 
@@ -41,7 +44,7 @@ pub fn set_direct(
     authorization: &str,
     interval_ms: u64,
 ) {
-    let attributes = attribute_list(environment, attributes);
+    let attributes = attribute_list(text(environment, ATTRIBUTES), attributes);
     let headers = format!("Authorization={authorization},X-Alias-Id={},Origin=https://claude.ai", alias.id);
     for (name, value) in [
         (ENABLE, "1"),
@@ -81,8 +84,8 @@ pub struct Relayed<'a> {
 
 /// Gives `environment` the variables of relay mode, and notes what was there before.
 pub fn set_relayed(environment: &mut Environment, relayed: &Relayed<'_>) {
-    let exporter = exporters(environment.get(EXPORTER));
-    let attributes = attribute_list(environment, relayed.attributes);
+    let exporter = exporters(text(environment, EXPORTER));
+    let attributes = attribute_list(text(environment, ATTRIBUTES), relayed.attributes);
     let interval = relayed.interval_ms.to_string();
     let mut set: Vec<(&str, &OsStr)> = Vec::new();
     if let Some(endpoint) = relayed.endpoint {
@@ -115,6 +118,37 @@ pub fn set_relayed(environment: &mut Environment, relayed: &Relayed<'_>) {
         environment.remove(name);
     }
     environment.set(ORIGINALS, originals.to_json());
+}
+
+/// What an overlay holds: the variables as `environment` has them after [`set_relayed`], but with what the
+/// settings say where the user's own values are kept. A repository does not choose exporters.
+pub fn of_overlay(
+    environment: &Environment,
+    layers: &[Layer],
+    attributes: &[(String, String)],
+    conflicts: &[Conflict],
+) -> Vec<(String, String)> {
+    let stated = |name: &str, of_repository: bool| {
+        let layers = layers.iter().filter(|layer| match layer.kind {
+            Kind::Managed => false,
+            Kind::Project | Kind::Local => of_repository,
+            Kind::Argument | Kind::User => true,
+        });
+        layers.filter_map(|layer| layer.get(name)).next().unwrap_or_else(|| text(environment, name)).to_owned()
+    };
+    let in_the_way = |name: &str| conflicts.iter().any(|conflict| conflict.key == format!("env.{name}"));
+    let names = [ENABLE, EXPORTER, PROTOCOL, ENDPOINT, TEMPORALITY, INTERVAL, ATTRIBUTES, LOG_LEVEL];
+    let wanted = names.into_iter().filter(|name| ![INTERVAL, LOG_LEVEL].contains(name) || in_the_way(name));
+    wanted
+        .map(|name| {
+            let value = match name {
+                EXPORTER => exporters(&stated(EXPORTER, false)),
+                ATTRIBUTES => attribute_list(&stated(ATTRIBUTES, true), attributes),
+                _ => text(environment, name).to_owned(),
+            };
+            (name.to_owned(), value)
+        })
+        .collect()
 }
 
 /// Puts back what [`ORIGINALS`] holds, where the variable is as it was set, or gone: claude's Bash tool
@@ -191,16 +225,18 @@ fn fingerprint(value: &OsStr) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+fn text<'a>(environment: &'a Environment, name: &str) -> &'a str {
+    environment.get(name).and_then(OsStr::to_str).unwrap_or("")
+}
+
 /// `otlp`, and what else the user had.
-fn exporters(own: Option<&OsStr>) -> String {
-    let own = own.and_then(OsStr::to_str).unwrap_or("");
+fn exporters(own: &str) -> String {
     let others = own.split(',').map(str::trim).filter(|name| !["", "otlp", "none"].contains(name));
     std::iter::once("otlp").chain(others).collect::<Vec<_>>().join(",")
 }
 
 /// The user's own attributes, then ours; on the same name ours count.
-fn attribute_list(environment: &Environment, ours: &[(String, String)]) -> String {
-    let own = environment.get(ATTRIBUTES).and_then(OsStr::to_str).unwrap_or("");
+fn attribute_list(own: &str, ours: &[(String, String)]) -> String {
     let is_ours = |item: &str| {
         let name = item.split('=').next().unwrap_or("").trim();
         ours.iter().any(|(ours, _)| ours == name)

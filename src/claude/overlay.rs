@@ -1,0 +1,245 @@
+//! The settings overlay: `--settings FILE` with our variables, for a session whose settings files would
+//! override them (facts 2, 6, 7 in docs/observed-claude.md).
+//!
+//! Claude prints the file in its resume hint. So it lives in the state directory, and at the end holds just what
+//! was the user's. Until then that stands beside it (`NAME.own.json`), locked by the session's supervisor; what a
+//! killed one left is put right by the next overlay.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use nix::fcntl::{Flock, FlockArg};
+use serde_json::{Map, Value};
+
+use crate::cli::{self, Call};
+use crate::state;
+
+use super::settings;
+
+/// How long an ended session can be resumed with its hint.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// And how many such files are kept, the newest.
+const MOST: usize = 1000;
+/// The user's own settings beside an overlay in use.
+const OWN: &str = "own.json";
+
+/// Whether claude's arguments may get one more: only where they start a session in this terminal. Behind a
+/// bare word `--settings` is refused, and in front of one it may turn a subcommand into a prompt (fact 7a).
+pub fn is_allowed(args: &[OsString]) -> bool {
+    cli::call(args) == Call::Session
+        && !cli::is_background(args)
+        && !args.iter().any(|arg| arg == "remote-control" || arg == "rc")
+}
+
+/// `own`, a settings object as text, with `variables` in its `env`; `None` where it is no such object, which
+/// claude itself will refuse.
+pub fn merge(own: &str, variables: &[(String, String)]) -> Option<String> {
+    let mut settings: Map<String, Value> = serde_json::from_str(own).ok()?;
+    let env = settings.entry("env").or_insert_with(|| Value::Object(Map::new())).as_object_mut()?;
+    for (name, value) in variables {
+        env.insert(name.clone(), Value::String(value.clone()));
+    }
+    serde_json::to_string_pretty(&settings).ok()
+}
+
+/// `args` with `path` as the `--settings` that counts: the last one is rewritten in place, else it goes in front.
+pub fn rewrite(args: &[OsString], path: &Path) -> Vec<OsString> {
+    let mut args = args.to_vec();
+    match settings::argument_position(&args) {
+        Some(settings::Position::Separate(value)) => args[value] = path.into(),
+        Some(settings::Position::Joined(at)) => {
+            args[at] = OsString::from_vec([b"--settings=", path.as_os_str().as_bytes()].concat());
+        }
+        None => drop(args.splice(0..0, [OsString::from("--settings"), path.into()])),
+    }
+    args
+}
+
+/// Where overlays are.
+pub fn directory(state: &Path) -> PathBuf {
+    state.join("overlay")
+}
+
+/// What the user's own settings are where `path` is an overlay in use.
+pub fn own_beside(state: &Path, path: &Path) -> Option<PathBuf> {
+    let is_ours = path.parent()?.canonicalize().ok()? == directory(state).canonicalize().ok()?;
+    Some(path.with_extension(OWN)).filter(|own| is_ours && own.is_file())
+}
+
+/// An overlay in use.
+#[derive(Debug)]
+pub struct Overlay {
+    path: PathBuf,
+    own: PathBuf,
+    /// Held as long as the session lives.
+    _lock: Flock<File>,
+}
+
+impl Overlay {
+    /// Writes `merged` for claude to read, and `own` beside it.
+    pub fn write(state: &Path, name: &str, merged: &str, own: &str) -> io::Result<Self> {
+        state::prepare(state)?;
+        let directory = directory(state);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        settle(&directory);
+        prune(&directory, SystemTime::now());
+        let path = directory.join(format!("{name}.json"));
+        let beside = path.with_extension(OWN);
+        let create = |path: &Path| File::options().write(true).create_new(true).mode(0o600).open(path);
+        let lock = Flock::lock(create(&beside)?, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
+        let overlay = Self { path, own: beside, _lock: lock };
+        let mut file: &File = &overlay._lock;
+        file.write_all(own.as_bytes())?;
+        create(&overlay.path)?.write_all(merged.as_bytes())?;
+        Ok(overlay)
+    }
+
+    /// The file for claude.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Overlay {
+    /// From now on the file holds just what was the user's.
+    fn drop(&mut self) {
+        let _ = fs::rename(&self.own, &self.path);
+    }
+}
+
+/// Does for overlays whose supervisor was killed what it could not do.
+fn settle(directory: &Path) {
+    for path in files(directory) {
+        let Some(name) = path.file_name().and_then(OsStr::to_str).and_then(|name| name.strip_suffix(OWN)) else {
+            continue;
+        };
+        let locked = File::open(&path).map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock));
+        if let Ok(Ok(_lock)) = locked {
+            let _ = fs::rename(&path, directory.join(format!("{name}json")));
+        }
+    }
+}
+
+fn prune(directory: &Path, now: SystemTime) {
+    let written = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let mut ended: Vec<_> = files(directory)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter(|path| !path.to_string_lossy().ends_with(OWN) && !path.with_extension(OWN).exists())
+        .filter_map(|path| Some((written(&path)?, path)))
+        .collect();
+    ended.sort_unstable_by(|one, other| other.cmp(one));
+    for (index, (written, path)) in ended.into_iter().enumerate() {
+        if index >= MOST || now.duration_since(written).is_ok_and(|age| age > KEPT) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn files(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(line: &[&str]) -> Vec<OsString> {
+        line.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn only_a_session_in_this_terminal_gets_one() {
+        for line in [&[][..], &["-p", "hi"], &["two words"], &["--resume", "x"], &["--settings", "x"]] {
+            assert!(is_allowed(&args(line)), "{line:?}");
+        }
+        for line in [
+            &["mcp", "list"][..],
+            &["hello"],
+            &["--bg", "hi"],
+            &["-p", "x", "--background"],
+            &["--verbose", "remote-control"],
+            &["--x", "rc"],
+            &["--version"],
+        ] {
+            assert!(!is_allowed(&args(line)), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_one_is_rewritten_in_place() {
+        let rewritten = |line: &[&str]| {
+            let rewritten = rewrite(&args(line), Path::new("/o/x.json")).into_iter();
+            rewritten.map(|arg| arg.into_string().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(rewritten(&["-p", "hi"]), ["--settings", "/o/x.json", "-p", "hi"]);
+        assert_eq!(rewritten(&["-p", "--settings", "a", "hi"]), ["-p", "--settings", "/o/x.json", "hi"]);
+        assert_eq!(rewritten(&["--settings=a", "--settings=b"]), ["--settings=a", "--settings=/o/x.json"]);
+        assert_eq!(rewritten(&["--settings=b", "--settings", "{}"]), ["--settings=b", "--settings", "/o/x.json"]);
+        assert_eq!(
+            rewritten(&["-p", "--", "--settings", "a"]),
+            ["--settings", "/o/x.json", "-p", "--", "--settings", "a"]
+        );
+        assert_eq!(rewritten(&["-p", "--settings"]), ["--settings", "/o/x.json", "-p", "--settings"]);
+    }
+
+    #[test]
+    fn the_users_own_settings_stay() {
+        let variables = [("A".to_owned(), "new".to_owned()), ("C".to_owned(), "1".to_owned())];
+        let merged = merge(r#"{"model":"x","env":{"A":"old","B":2},"otelHeadersHelper":"h"}"#, &variables).unwrap();
+        let merged: Value = serde_json::from_str(&merged).unwrap();
+        let expected: Value =
+            serde_json::from_str(r#"{"model":"x","env":{"A":"new","B":2,"C":"1"},"otelHeadersHelper":"h"}"#).unwrap();
+        assert_eq!(merged, expected);
+        for broken in ["", "[]", r#"{"a":1,}"#, r#"{"env":[]}"#] {
+            assert_eq!(merge(broken, &variables), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn at_the_end_it_is_just_the_users() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        let overlay = Overlay::write(state, "a", r#"{"env":{"X":"1"}}"#, "{ }").unwrap();
+        let path = overlay.path().to_path_buf();
+        assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"env":{"X":"1"}}"#);
+        assert_eq!(own_beside(state, &path), Some(directory(state).join("a.own.json")));
+        // Another session's start leaves it alone.
+        drop(Overlay::write(state, "b", "m", "o").unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"env":{"X":"1"}}"#);
+        drop(overlay);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{ }");
+        assert_eq!(own_beside(state, &path), None);
+        assert_eq!(files(&directory(state)).count(), 2);
+    }
+
+    #[test]
+    fn what_a_killed_session_left_is_settled_by_the_next() {
+        let state = tempfile::tempdir().unwrap();
+        let overlay = Overlay::write(state.path(), "a", "merged", "own").unwrap();
+        let path = overlay.path().to_path_buf();
+        drop(overlay);
+        // As a killed supervisor leaves it: two files, no lock.
+        fs::write(&path, "merged").unwrap();
+        fs::write(path.with_extension(OWN), "own").unwrap();
+        drop(Overlay::write(state.path(), "b", "m", "o").unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "own");
+    }
+
+    #[test]
+    fn old_ones_go() {
+        let state = tempfile::tempdir().unwrap();
+        let used = Overlay::write(state.path(), "used", "m", "o").unwrap();
+        drop(Overlay::write(state.path(), "ended", "m", "o").unwrap());
+        let directory = directory(state.path());
+        prune(&directory, SystemTime::now());
+        assert_eq!(files(&directory).count(), 3);
+        prune(&directory, SystemTime::now() + KEPT * 2);
+        assert_eq!(files(&directory).count(), 2);
+        assert!(used.path().exists());
+    }
+}
