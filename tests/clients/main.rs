@@ -8,3 +8,4 @@ mod arguments;
 mod background;
 mod editors;
 mod household;
+mod overlay;
