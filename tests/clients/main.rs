@@ -7,5 +7,6 @@ mod alias;
 mod arguments;
 mod background;
 mod editors;
+mod from_settings;
 mod household;
 mod overlay;

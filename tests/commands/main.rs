@@ -5,4 +5,7 @@ mod support;
 
 mod check;
 mod doctor;
+mod setup_settings;
+mod setup_spec;
+mod setup_token;
 mod shell;

@@ -1,5 +1,6 @@
 //! One alias with its account: from a Monitoring Spec, flags, what is configured already, and questions, in this order.
 
+use std::fmt::Write;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use serde_json::json;
 
 use crate::config::{self, Account, Config, is_loopback};
 use crate::edit;
+use crate::page::{self, BOLD, DIM};
 use crate::resolve::{self, Explicit, Place};
 use crate::setup::credential::{self, account_id, is_mail};
 use crate::setup::entries::{AccountEntry, AliasEntry, Entries};
@@ -38,7 +40,7 @@ pub fn gather(setup: &Setup<'_>, asker: &mut Asker) -> Result<Gathered, Stop> {
         finding(|spec| &spec.id),
         &Question {
             ask: "Alias id",
-            help: "extAccountAliasId in the Monitoring Spec (ACT: AI Agent Registry, Agents, Aliases, Overview)",
+            help: "extAccountAliasId of the Monitoring Spec, on the alias's Overview tab in ACT",
             flag: "--id ID: the alias id (extAccountAliasId)",
         },
         config::check_word,
@@ -49,7 +51,7 @@ pub fn gather(setup: &Setup<'_>, asker: &mut Asker) -> Result<Gathered, Stop> {
         finding(|spec| &spec.provider_type),
         &Question {
             ask: "Provider type",
-            help: "providerType in the Monitoring Spec",
+            help: "providerType of the Monitoring Spec",
             flag: "--provider-type TYPE: the provider type (providerType)",
         },
         config::check_text,
@@ -105,23 +107,23 @@ fn shown(name: &str, spec: &Spec) -> String {
     let fields = [("endpoint", &spec.endpoint), ("alias id", &spec.id), ("provider type", &spec.provider_type)];
     for (field, finding) in fields {
         if finding.candidates.is_empty() {
-            text.push_str(&format!("  {field:<14} nothing\n"));
+            let _ = writeln!(text, "  {field:<14} nothing");
         }
         for candidate in &finding.candidates {
             let guess = candidate.guess.map(|why| format!("; {why}")).unwrap_or_default();
-            text.push_str(&format!("  {field:<14} {}\n", candidate.value));
-            for line in
-                crate::page::wrap(&format!("({}{guess})", candidate.place), crate::page::width().saturating_sub(17))
-            {
-                text.push_str(&format!("  {:<14} {line}\n", ""));
-            }
+            let _ = write!(text, "  {field:<14} {BOLD}{}{BOLD:#}\n{:INDENT$}", page::visible(&candidate.value), "");
+            page::hang(&mut text, INDENT, page::width(), DIM, &format!("{}{guess}", candidate.place));
         }
     }
     for note in &spec.notes {
-        text.push_str(&format!("  passed over    {note}\n"));
+        let _ = write!(text, "  {:<14} ", "passed over");
+        page::hang(&mut text, INDENT, page::width(), DIM, note);
     }
     text
 }
+
+/// Columns before a value.
+const INDENT: usize = 17;
 
 fn places_of(finding: &Finding) -> serde_json::Value {
     let one = |candidate: &spec::Candidate| json!({"value": candidate.value, "place": candidate.place, "guess": candidate.guess});
@@ -141,6 +143,7 @@ fn field(
         check(value).map_err(|why| Stop::Usage(vec![format!("{named}: {value:?} {why}")]))?;
         return Ok(value.to_owned());
     }
+    let check = move |text: &str| check(text).map_err(|why| format!("it {why}"));
     let candidates = finding.map(|finding| finding.candidates.as_slice()).unwrap_or_default();
     if let Some(certain) = finding.and_then(Finding::certain) {
         return Ok(certain.value.clone());
@@ -152,7 +155,7 @@ fn field(
     if candidates.len() < 2 {
         return asker.text(question, candidates.first().map(|only| only.value.as_str()), check);
     }
-    let mut options: Vec<String> = candidates.iter().map(|candidate| candidate.value.clone()).collect();
+    let mut options: Vec<String> = candidates.iter().map(|candidate| page::visible(&candidate.value)).collect();
     options.push("another one".to_owned());
     let chosen = asker.choose(question, options)?;
     match candidates.get(chosen) {
@@ -182,7 +185,7 @@ fn documented(text: &str) -> String {
 }
 
 fn check_endpoint(text: &str) -> Result<(), String> {
-    config::check_endpoint(&documented(text)).map_err(|why| format!("that {why}"))
+    config::check_endpoint(&documented(text))
 }
 
 fn endpoint(setup: &Setup<'_>, asker: &mut Asker, spec: Option<&Spec>) -> Result<String, Stop> {
@@ -195,8 +198,10 @@ fn endpoint(setup: &Setup<'_>, asker: &mut Asker, spec: Option<&Spec>) -> Result
     if let Some(given) = &setup.args.endpoint {
         let given = documented(given);
         config::check_endpoint(&given).map_err(|why| Stop::Usage(vec![format!("--endpoint: {given} {why}")]))?;
-        let others = finding.into_iter().flat_map(|finding| &finding.candidates);
-        if let Some(other) = others.into_iter().find(|candidate| host(&candidate.value) != host(&given)) {
+        let others = finding.map(|finding| finding.candidates.as_slice()).unwrap_or_default();
+        if let Some(other) = others.first()
+            && others.iter().all(|candidate| host(&candidate.value) != host(&given))
+        {
             return Err(other_host(&other.value, &format!("--endpoint ({})", host(&given).unwrap_or_default())));
         }
         return Ok(given);
@@ -309,8 +314,8 @@ fn alias_name(
         flag: "",
     };
     asker.text(&question, Some(&proposal), |text| {
-        config::check_word(text).map_err(|why| format!("that {why}")).and_then(|()| match text.starts_with('-') {
-            true => Err("that starts with '-'".to_owned()),
+        config::check_word(text).map_err(|why| format!("it {why}")).and_then(|()| match text.starts_with('-') {
+            true => Err("it starts with '-'".to_owned()),
             false => Ok(()),
         })
     })
@@ -348,14 +353,14 @@ fn user(
         }
         return Ok((user.clone(), endpoint));
     }
-    let from_credential = from_credential.filter(|user| !is_account(user));
-    if let Some(user) = from_credential {
+    if let Some(user) = from_credential.filter(|user| !is_mail(user)) {
+        setup.say(&format!("The credential's user, {user}, is no e-mail address.\n"));
+    }
+    if let Some(user) = from_credential.filter(|user| is_mail(user)) {
         let user = read(user).map_err(|why| Stop::Usage(vec![format!("the credential's user: {why}")]))?;
         if let Some(existing) = existing.filter(|existing| existing.user != user) {
-            let ask = format!(
-                "The credential is {user}'s, account {account} is {}'s. Use {user} from now on?",
-                existing.user
-            );
+            let ask =
+                format!("The credential is {user}'s, account {account} is {}'s. Change the account?", existing.user);
             let flag = format!("--user {user}: the credential is {user}'s, account {account} is {}'s", existing.user);
             if !asker.confirm(&Question { ask: &ask, help: "", flag: &flag }, true)? {
                 return Err(Stop::Cancelled);

@@ -35,6 +35,9 @@ pub struct Question<'a> {
     pub flag: &'a str,
 }
 
+/// How to choose.
+const MOVE: &str = "↑ and ↓ move, Enter chooses";
+
 /// What a value must be.
 pub type Check = fn(&str) -> Result<(), String>;
 
@@ -61,7 +64,12 @@ impl Asker {
     }
 
     /// A text. Where it can't be asked, it is missing, and an empty one stands for it.
-    pub fn text(&mut self, question: &Question<'_>, proposal: Option<&str>, check: Check) -> Result<String, Stop> {
+    pub fn text(
+        &mut self,
+        question: &Question<'_>,
+        proposal: Option<&str>,
+        check: impl Fn(&str) -> Result<(), String> + Clone + 'static,
+    ) -> Result<String, Stop> {
         if !self.can_ask {
             self.miss(question.flag);
             return Ok(String::new());
@@ -90,9 +98,7 @@ impl Asker {
         }
         let ask = format!("{}:", question.ask);
         let mut select = Select::new(&ask, options).without_filtering();
-        if !question.help.is_empty() {
-            select = select.with_help_message(question.help);
-        }
+        select = select.with_help_message(if question.help.is_empty() { MOVE } else { question.help });
         select.raw_prompt().map(|option| option.index).map_err(stop)
     }
 

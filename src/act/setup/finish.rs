@@ -12,8 +12,8 @@ use crate::setup::token_file;
 use crate::{page, shell_word};
 
 use super::Setup;
-use super::ask::Stop;
-use super::token::{Choice, Place};
+use super::ask::{Asker, Question, Stop};
+use super::token::{self, Choice, Place};
 
 /// Everything that was found out.
 #[derive(Default)]
@@ -56,25 +56,20 @@ impl Gathered {
 }
 
 /// Stores, writes, checks; the exit status.
-pub fn finish(setup: &Setup<'_>, gathered: Gathered) -> Result<u8, Stop> {
+pub fn finish(setup: &Setup<'_>, asker: &mut Asker, mut gathered: Gathered) -> Result<u8, Stop> {
     let environment = setup.environment;
     let refused = |refused: edit::Refused| Stop::Usage(vec![refused.to_string()]);
     let user_file = config::user_file(environment).unwrap_or_default();
     let is_first = !user_file.exists();
-    let changes: Vec<Change> = gathered.entries.changes(&setup.loaded.config, &user_file, environment);
-    edit::preview(environment, &changes).map_err(refused)?;
-    for Store { account, user, token, place } in &gathered.stores {
-        let stored = match place {
-            Place::Keychain(keychain) => keychain.store(account, user, token, environment),
-            Place::File(path) => token_file::write(path, token).map_err(|error| plain(&error)),
-        };
-        let (whose, fix) = match place {
-            Place::Keychain(keychain) => (keychain.name().to_owned(), "; --store file keeps it in a file"),
-            Place::File(path) => (path.display().to_string(), ""),
-        };
-        stored.map_err(|why| Stop::Usage(vec![format!("the token can't be stored in {whose}: {why}{fix}")]))?;
-        setup.say(&format!("Stored: the token of account {account}, in {whose}\n"));
+    let changes = |entries: &Entries| entries.changes(&setup.loaded.config, &user_file, environment);
+    edit::preview(environment, &changes(&gathered.entries)).map_err(refused)?;
+    for store in std::mem::take(&mut gathered.stores) {
+        let place = store.carry_out(setup, asker)?;
+        let source = place.source(&store.account, &store.user);
+        let account = gathered.entries.accounts.iter_mut().find(|account| account.name == store.account);
+        account.into_iter().for_each(|account| account.token = source.clone());
     }
+    let changes: Vec<Change> = changes(&gathered.entries);
     let edited = edit::commit(environment, &changes).map_err(refused)?;
     let shown = edit::directory_key(&edited.path, environment);
     setup.say(&match (edited.changed, &edited.backup) {
@@ -107,6 +102,43 @@ pub fn finish(setup: &Setup<'_>, gathered: Gathered) -> Result<u8, Stop> {
         crate::act::print(&format!("{result}\n"));
     }
     Ok(code)
+}
+
+impl Store {
+    /// Stores the token; where. A keychain that fails may be exchanged for a file.
+    fn carry_out(&self, setup: &Setup<'_>, asker: &mut Asker) -> Result<Place, Stop> {
+        let Self { account, user, token, place } = self;
+        let place = match place {
+            Place::File(_) => place.clone(),
+            Place::Keychain(keychain) => match keychain.store(account, user, token, setup.environment) {
+                Ok(()) => {
+                    setup.say(&format!("Stored: the token of account {account}, in {}\n", keychain.name()));
+                    return Ok(place.clone());
+                }
+                Err(why) => {
+                    let why = format!("{} did not take the token: {why}", keychain.name());
+                    let file = token::default_file(setup, account);
+                    let flag = format!("{why}; --store file keeps it in a file");
+                    setup.say(&format!("{why}\n"));
+                    let shown = edit::directory_key(&file, setup.environment);
+                    let ask = format!("Keep it in a file that only you can read ({shown})?");
+                    let is_wanted = asker.confirm(&Question { ask: &ask, help: "", flag: &flag }, true)?;
+                    asker.complete()?;
+                    if !is_wanted {
+                        return Err(Stop::Cancelled);
+                    }
+                    Place::File(file)
+                }
+            },
+        };
+        if let Place::File(path) = &place {
+            let shown = edit::directory_key(path, setup.environment);
+            let why = |error| Stop::Usage(vec![format!("the token can't be written to {shown}: {}", plain(&error))]);
+            token_file::write(path, token).map_err(why)?;
+            setup.say(&format!("Stored: the token of account {account}, in {shown}\n"));
+        }
+        Ok(place)
+    }
 }
 
 /// What the user is to delete; nobody else does.

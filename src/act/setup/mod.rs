@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use crate::claude::variables;
 use crate::config::{self, Loaded};
 use crate::environment::Environment;
-use crate::{CONFIGURATION, USAGE};
+use crate::{CONFIGURATION, USAGE, page};
 
 use ask::{Asker, Stop};
 
@@ -140,7 +140,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     } else {
         alias::gather(&setup, &mut asker)
     };
-    match outcome.and_then(|gathered| finish::finish(&setup, gathered)) {
+    match outcome.and_then(|gathered| finish::finish(&setup, &mut asker, gathered)) {
         Ok(code) => ExitCode::from(code),
         Err(Stop::Cancelled) => {
             crate::report::fatal("cancelled; nothing was changed");
@@ -151,9 +151,13 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             ExitCode::FAILURE
         }
         Err(Stop::Usage(reasons)) => {
-            let first = if asker.can_ask() || args.yes { "" } else { " (there is no terminal to ask on)" };
-            crate::report::fatal(&format!("act setup: nothing was changed{first}:"));
-            reasons.iter().for_each(|reason| crate::report::fatal(&format!("  {reason}")));
+            let why = if asker.can_ask() || args.yes { "" } else { " (there is no terminal to ask on)" };
+            let mut text = format!("act-claude: act setup: nothing was changed{why}:\n");
+            for reason in &reasons {
+                text.push_str("  ");
+                page::hang(&mut text, 4, page::width(), anstyle::Style::new(), reason);
+            }
+            let _ = std::io::Write::write_all(&mut anstream::stderr(), text.as_bytes());
             ExitCode::from(USAGE)
         }
     }

@@ -60,7 +60,7 @@ pub fn gather(setup: &Setup<'_>, asker: &mut Asker) -> Result<Gathered, Stop> {
     if let Some(given) = &setup.args.user {
         user = credential::user(given).map_err(|why| Stop::Usage(vec![format!("--user: {why}")]))?;
     } else if let Some(other) = choice.user().filter(|other| *other != user).map(str::to_owned) {
-        let ask = format!("The credential is {other}'s, account {name} is {user}'s. Use {other} from now on?");
+        let ask = format!("The credential is {other}'s, account {name} is {user}'s. Change the account?");
         let flag = format!("--user {other}: the credential is {other}'s, account {name} is {user}'s");
         if !asker.confirm(&Question { ask: &ask, help: "", flag: &flag }, true)? {
             return Err(Stop::Cancelled);

@@ -108,7 +108,9 @@ impl Taken<'_, '_> {
         let ask = format!("{what} for {place}");
         let flag =
             format!("{place}: {} is missing or wrong there; correct it, or answer on a terminal", what.to_lowercase());
-        self.asker.text(&Question { ask: &ask, help: "", flag: &flag }, None, check)
+        self.asker.text(&Question { ask: &ask, help: "", flag: &flag }, None, move |text: &str| {
+            check(text).map_err(|why| format!("it {why}"))
+        })
     }
 
     /// A project's settings may be anybody's: where they would send the telemetry is for the user to say.

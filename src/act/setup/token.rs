@@ -130,6 +130,7 @@ pub fn where_to(setup: &Setup<'_>, asker: &mut Asker, account: &str) -> Result<R
         "nowhere: a command prints it each time (pass, op, vault …)".to_owned(),
         "nowhere: an environment variable holds it".to_owned(),
     ];
+    let keychain = keychain.filter(|keychain| keychain.is_reachable(setup.environment));
     if let Some(keychain) = &keychain {
         options.insert(0, format!("in {}", keychain.name()));
     }

@@ -1,0 +1,249 @@
+//! Where `act setup` lets the token go: over standard input into the keychain's own tool or into one file, and nowhere
+//! else, at no time: not into an argument, the environment, another file, the output.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::sandbox::{Sandbox, TOKEN, Text, USER, snapshot};
+use crate::support::{self, act::Act};
+
+const ANSWERS: [&str; 11] =
+    ["act", "setup", "--yes", "--name", "billing", "--id", "id-billing", "--provider-type", "P", "--user", USER];
+
+fn setup(command: &mut Command, input: &str) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn config(sandbox: &Sandbox) -> Value {
+    serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap()
+}
+
+/// What every stand-in does first: it notes its arguments, and each place where the token can be seen at that moment.
+const LOOK: &str = r#"#!/bin/sh
+root=$(dirname "$HOME")
+printf '%s\n' "$*" >> "$HOME/arguments"
+secret=$FIRST_HALF$SECOND_HALF
+for process in /proc/[0-9]*; do
+  for view in cmdline environ; do
+    if tr '\0' '\n' 2>/dev/null < "$process/$view" | grep -q -F "$secret"; then
+      case $(tr '\0' ' ' < "$process/cmdline") in *grep*) ;; *) echo "$process/$view" >> "$HOME/seen" ;; esac
+    fi
+  done
+done
+grep -r -l -F "$secret" "$root" >> "$HOME/seen"
+"#;
+
+/// A sandbox with a stand-in as `name`, which goes on with `script`, and nothing else but the system's programs.
+fn with_stand_in(name: &str, script: &str) -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.script(&format!("bin/{name}"), &format!("{LOOK}{script}"));
+    // The token itself must not be in the environment for this.
+    let (first, second) = TOKEN.split_at(TOKEN.len() / 2);
+    sandbox.set("FIRST_HALF", first);
+    sandbox.set("SECOND_HALF", second);
+    sandbox.set("TMPDIR", sandbox.directory("tmp"));
+    // The real tools, where they are installed, are not to be found.
+    for program in ["sh", "bash", "cat", "dirname", "tr", "grep", "sed"] {
+        if let Some(path) = support::program(program) {
+            std::os::unix::fs::symlink(path, sandbox.home().join("bin").join(program)).unwrap();
+        }
+    }
+    let bin = sandbox.home().join("bin");
+    sandbox.set("PATH", &bin);
+    sandbox
+}
+
+/// Sets up with the keychain; gives what was seen of the token meanwhile.
+fn through_keychain(sandbox: &Sandbox, endpoint: &str) -> String {
+    let mut command = sandbox.act_claude(&ANSWERS);
+    command.args(["--endpoint", endpoint, "--account", "acme", "--token-stdin", "--store", "keychain"]);
+    let output = setup(&mut command, &format!("{TOKEN}\n"));
+    assert_eq!(output.code(), 0, "{} {}", output.out(), output.err());
+    assert!(!output.out().contains(TOKEN) && !output.err().contains(TOKEN));
+    assert!(output.out().contains("Endpoint, token and alias are good"), "{}", output.out());
+    std::fs::read_to_string(sandbox.home().join("seen")).unwrap()
+}
+
+/// ACT, where only the right credential is.
+fn act() -> Act {
+    let act = Act::start();
+    act.answer_by(|request| match request.header("authorization") {
+        None => support::act::refused(401, "Unauthorized"),
+        Some(_) if support::act::credential(request) != format!("BOOMI_TOKEN.{USER}:{TOKEN}") => {
+            support::act::refused(401, "Unauthorized")
+        }
+        _ if request.header("x-alias-id") != Some("id-billing") => support::act::refused(404, "Agent alias not found"),
+        _ => support::act::refused(400, "Empty resourceMetrics in OTLP payload"),
+    });
+    act
+}
+
+#[test]
+fn secret_tool_gets_it_over_standard_input() {
+    let act = act();
+    // Keeps what it is given, to give it back.
+    let script = r#"case $1 in
+store) cat > "$HOME/../kept" ;;
+lookup) cat "$HOME/../kept" ;;
+esac
+"#;
+    let sandbox = with_stand_in("secret-tool", script);
+    let seen = through_keychain(&sandbox, &act.endpoint());
+    let kept = sandbox.root().join("kept");
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), TOKEN, "without a newline");
+    // Only the stand-in's own store, once it is filled.
+    assert!(seen.lines().all(|line| line == kept.canonicalize().unwrap().to_str().unwrap()), "{seen}");
+    let arguments = std::fs::read_to_string(sandbox.home().join("arguments")).unwrap();
+    let entry = format!("service act-claude.acme username {USER}");
+    let first: Vec<&str> = arguments.lines().take(2).collect();
+    let store = format!("store --label act-claude: acme ({USER}) {entry}");
+    assert_eq!(first, [store, format!("lookup {entry}")], "stored, then read back");
+    let lookup = json!(["secret-tool", "lookup", "service", "act-claude.acme", "username", USER]);
+    assert_eq!(config(&sandbox)["accounts"]["acme"]["token"], json!({"command": lookup}));
+    assert!(!format!("{:?}", snapshot(&sandbox.home())).contains(TOKEN));
+}
+
+#[test]
+fn security_gets_it_over_standard_input() {
+    let act = act();
+    // Reads commands as `security -i` does, and ends well whatever becomes of them.
+    let script = r#"case $1 in
+-i)
+  read -r line
+  printf '%s\n' "$line" > "$HOME/../commands"
+  hex=$(printf %s "$line" | sed 's/.* -X //; s/../\\x&/g')
+  HEX=$hex bash -c 'printf "$HEX"' > "$HOME/../kept"
+  ;;
+find-generic-password) cat "$HOME/../kept"; echo ;;
+esac
+exit 0
+"#;
+    let sandbox = with_stand_in("security", script);
+    let seen = through_keychain(&sandbox, &act.endpoint());
+    let kept = sandbox.root().join("kept").canonicalize().unwrap();
+    assert!(seen.lines().all(|line| line == kept.to_str().unwrap()), "{seen}");
+    let hex: String = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        std::fs::read_to_string(sandbox.root().join("commands")).unwrap(),
+        format!("add-generic-password -U -s act-claude.acme -a {USER} -l \"act-claude: acme ({USER})\" -X {hex}\n")
+    );
+    let arguments = std::fs::read_to_string(sandbox.home().join("arguments")).unwrap();
+    assert!(!arguments.contains(&hex), "{arguments}");
+    let lookup = json!(["security", "find-generic-password", "-s", "act-claude.acme", "-a", USER, "-w"]);
+    assert_eq!(config(&sandbox)["accounts"]["acme"]["token"], json!({"command": lookup}));
+}
+
+/// A keychain that fails, or gives something else back, is no success: nothing is written.
+#[test]
+fn a_keychain_that_fails_is_named() {
+    for (script, said) in [
+        ("cat >/dev/null; echo 'locked collection' >&2; exit 1\n", "`secret-tool` failed (locked collection)"),
+        ("case $1 in store) cat >/dev/null ;; lookup) echo other ;; esac\n", "gives something else back"),
+        ("case $1 in store) cat >/dev/null ;; esac\n", "gave no token"),
+    ] {
+        let sandbox = with_stand_in("secret-tool", script);
+        let mut command = sandbox.act_claude(&ANSWERS);
+        command.args(["--endpoint", "acme-A1B2C3", "--no-check", "--token-stdin", "--store", "keychain"]);
+        let output = setup(&mut command, TOKEN);
+        assert_eq!(output.code(), 64, "{}", output.out());
+        let words = output.err().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(said) && words.contains("--store file"), "{words}");
+        assert!(!sandbox.config_file().exists() && !words.contains(TOKEN));
+    }
+}
+
+#[test]
+fn a_file_is_its_owner_s_alone() {
+    let act = act();
+    let sandbox = Sandbox::new();
+    let answers = |more: &[&str]| {
+        let mut command = sandbox.act_claude(&ANSWERS);
+        command.args(["--endpoint", &act.endpoint(), "--account", "acme", "--token-stdin"]).args(more);
+        command
+    };
+    // Where to keep it is for the user to say.
+    let output = setup(&mut answers(&[]), TOKEN);
+    assert_eq!((output.code(), snapshot(&sandbox.home()).len()), (64, 0));
+    assert!(output.err().contains("--store keychain or --store file"), "{}", output.err());
+
+    let output = setup(&mut answers(&["--store", "file"]), TOKEN);
+    assert_eq!(output.code(), 0, "{}", output.err());
+    let path = sandbox.config_file().with_file_name("acme.token");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    let holders: Vec<_> = snapshot(sandbox.root())
+        .into_iter()
+        .filter(|(_, content)| content.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()))
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(holders, [path]);
+    assert!(!output.out().contains(TOKEN) && !output.err().contains(TOKEN));
+}
+
+/// `--account NAME` alone: a new token for an account, where the old one was kept; then ACT is asked.
+#[test]
+fn an_account_s_token_is_renewed() {
+    let act = act();
+    let sandbox = Sandbox::new();
+    sandbox.configure_one(&act.endpoint());
+    let file = sandbox.home().join("token");
+    std::fs::write(&file, "old").unwrap();
+    let before = std::fs::read(sandbox.config_file()).unwrap();
+    let renew = ["act", "setup", "--account", "acme", "--yes", "--token-stdin"];
+    let output = setup(&mut sandbox.act_claude(&renew), &format!("BOOMI_TOKEN.{USER}:{TOKEN}\n"));
+    assert_eq!(output.code(), 0, "{} {}", output.out(), output.err());
+    assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), TOKEN);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(std::fs::read(sandbox.config_file()).unwrap(), before, "the configuration stays");
+    assert!(output.out().contains("Endpoint, token and alias are good"), "{}", output.out());
+    // A wrong one is found out.
+    let output = setup(&mut sandbox.act_claude(&renew), "wrong-token");
+    assert_eq!(output.code(), 77, "{}", output.out());
+    // Somebody else's is not taken silently.
+    let output = setup(&mut sandbox.act_claude(&renew), "BOOMI_TOKEN.eve@acme.com:x");
+    assert_eq!(output.code(), 64);
+    assert!(output.err().contains("--user eve@acme.com"), "{}", output.err());
+    assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), "wrong-token");
+    let output = setup(&mut sandbox.act_claude(&["act", "setup", "--account", "acne", "--yes"]), "");
+    assert_eq!(output.code(), 64);
+    assert!(output.err().contains("did you mean \"acme\"?"), "{}", output.err());
+}
+
+/// The real `secret-tool`, with a keyring of its own on a session bus of its own; a session fetches the token there.
+#[test]
+fn the_real_secret_service() {
+    for program in ["secret-tool", "gnome-keyring-daemon", "dbus-run-session"] {
+        if support::program(program).is_none() {
+            return;
+        }
+    }
+    let act = act();
+    let mut sandbox = Sandbox::new();
+    let runtime = sandbox.directory("run");
+    std::fs::set_permissions(&runtime, std::fs::Permissions::from_mode(0o700)).unwrap();
+    sandbox.set("XDG_RUNTIME_DIR", runtime);
+    sandbox.path_first(support::act_claude().parent().unwrap());
+    sandbox.set("ENDPOINT", act.endpoint());
+    let script = sandbox.script(
+        "session",
+        r#"#!/bin/sh -eu
+printf 'a password\n' | gnome-keyring-daemon --unlock --components=secrets >/dev/null
+act-claude act setup --yes --name billing --id id-billing --provider-type P --user dev@acme.com \
+  --endpoint "$ENDPOINT" --account acme --token-stdin --store keychain
+act-claude act check billing
+"#,
+    );
+    let output = setup(sandbox.command("dbus-run-session").arg("--").arg(script), TOKEN);
+    assert_eq!(output.code(), 0, "{} {}", output.out(), output.err());
+    assert_eq!(output.out().matches("Endpoint, token and alias are good").count(), 2, "{}", output.out());
+    // The keyring's own file is encrypted.
+    let files = snapshot(sandbox.root());
+    assert!(files.keys().any(|path| path.to_string_lossy().contains("keyrings")), "{:?}", files.keys());
+    let holds = |content: &[u8]| content.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
+    assert!(!files.values().any(|content| holds(content.as_slice())));
+}
