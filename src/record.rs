@@ -162,9 +162,14 @@ pub fn read(state: &Path, id: &str) -> Option<Record> {
 
 /// The ids of all sessions that have a record, the latest first.
 pub fn ids(state: &Path) -> Vec<String> {
+    named(state, ".json")
+}
+
+/// The ids of all sessions that have a file with this ending, the latest first.
+fn named(state: &Path, ending: &str) -> Vec<String> {
     let names = fs::read_dir(directory(state)).into_iter().flatten().flatten();
     let mut ids: Vec<String> = names
-        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".json")?.to_owned()))
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(ending)?.to_owned()))
         .filter(|id| !id.starts_with('.'))
         .collect();
     ids.sort_unstable_by(|a, b| b.cmp(a));
@@ -181,10 +186,11 @@ pub fn latest(state: &Path) -> Option<Record> {
     ids(state).iter().find_map(|id| read(state, id))
 }
 
-/// The record of the session whose claude has one of `pids` (the status line asks for its ancestors), live ones only.
+/// The record of the live session whose claude has one of `pids` (the status line asks for its ancestors). Of sessions
+/// inside each other it is the innermost. Only records with a lock are read: that is quick among thousands.
 pub fn of_command(state: &Path, pids: &[i32]) -> Option<Record> {
     let is_it = |record: &Record| record.command_pid.is_some_and(|pid| pids.contains(&pid)) && record.is_live(state);
-    ids(state).iter().take(200).filter_map(|id| read(state, id)).find(is_it)
+    named(state, ".lock").iter().filter_map(|id| read(state, id)).find(is_it)
 }
 
 /// Another relay, or `act flush`, decided an export of `points` data points that session `id` had left.

@@ -8,6 +8,9 @@ mod history;
 mod receive;
 mod setup;
 mod shell_init;
+mod statusline;
+mod uninstall;
+mod r#use;
 mod which;
 
 use std::ffi::{OsStr, OsString};
@@ -23,7 +26,7 @@ use crate::environment::Environment;
 #[command(
     name = "act-claude act",
     bin_name = "act-claude act",
-    version,
+    version = env!("ACT_CLAUDE_VERSION"),
     about = "Claude Code under Agent Control Tower: what act-claude itself can do",
     after_help = starting_claude()
 )]
@@ -38,7 +41,9 @@ enum Command {
     Setup(Box<setup::Args>),
     /// The alias for this directory, and why
     Which(which::Args),
-    /// The configured aliases, and which directories use them
+    /// This directory, or with --repo the repository, uses an alias
+    Use(r#use::Args),
+    /// The configured aliases, and which directories use them; adds and removes them
     Aliases(aliases::Args),
     /// Ask ACT, without a session and without data, whether endpoint, token and alias are good
     Check(check::Args),
@@ -46,10 +51,14 @@ enum Command {
     Doctor(doctor::Args),
     /// What recent sessions delivered; what is waiting or held
     History(history::Args),
+    /// Alias and delivery state, for Claude Code's status line
+    Statusline(statusline::Args),
     /// A local ACT that shows what arrives, with the documented errors, for trying things out
     Receive(receive::Args),
     /// What to put in the shell's rc file: the alias claude=act-claude, and completion
     ShellInit(shell_init::Args),
+    /// Remove what act-claude put on this machine, and say what is left to remove by hand
+    Uninstall(uninstall::Args),
 }
 
 /// How claude is started, for below the commands.
@@ -101,6 +110,9 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         Command::History(args) => history::run(&args, environment),
         Command::Receive(args) => receive::run(&args),
         Command::ShellInit(args) => shell_init::run(&args),
+        Command::Statusline(args) => statusline::run(&args, environment),
+        Command::Uninstall(args) => uninstall::run(&args, environment),
+        Command::Use(args) => r#use::run(&args, environment),
     }
 }
 

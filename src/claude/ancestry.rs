@@ -1,4 +1,4 @@
-//! Who started us, as far as a loop of scripts needs to be recognised (promise A21).
+//! Who started us: a loop of scripts has to be recognised (promise A21), and the status line's session be found.
 
 use std::path::Path;
 
@@ -13,6 +13,12 @@ struct Ancestor {
 
 /// More launches of act-claude than this on top of each other are no nesting of sessions any more.
 const DEEPEST: usize = 16;
+
+/// The processes above this one, the nearest first.
+pub fn pids() -> Vec<i32> {
+    let parent = |pid: i32| look(pid).map(|ancestor| ancestor.parent).filter(|parent| *parent > 0);
+    std::iter::successors(Some(nix::unistd::getppid().as_raw()), |pid| parent(*pid)).collect()
+}
 
 /// Whether act-claude started `script`, and that started us, with nothing else in between. A session nested
 /// in claude's own Bash tool has claude and a shell in between.

@@ -72,9 +72,18 @@ impl Recorder {
         &self.id
     }
 
-    /// Claude's pid is known.
-    pub fn command(&self, pid: i32) {
-        lock(&self.record).command_pid = Some(pid);
+    /// Claude's pid is known. A supervised session shows from here on: the status line names its alias before
+    /// anything was sent.
+    pub fn command(self: &Arc<Self>, pid: i32) {
+        let is_supervised = {
+            let mut record = lock(&self.record);
+            record.command_pid = Some(pid);
+            record.kind == Kind::Supervised
+        };
+        if is_supervised {
+            let recorder = self.clone();
+            tokio::task::spawn_blocking(move || recorder.update());
+        }
     }
 
     /// Nothing is left to do. A launcher's session that sent nothing was none, most likely: no record.

@@ -18,7 +18,7 @@ use crate::config::{Config, Located, Rule};
 pub use place::{Identity, Level, Place, Worktree};
 pub use reason::{Reason, Via};
 use repository::Wish;
-pub use repository::{Content, RepositoryFile};
+pub use repository::{Content, NAME as FILE, RepositoryFile};
 
 /// The answer for one directory.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,3 +10,4 @@ mod editors;
 mod from_settings;
 mod household;
 mod overlay;
+mod statusline;

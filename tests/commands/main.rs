@@ -3,9 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod changes;
 mod check;
 mod doctor;
 mod setup_settings;
 mod setup_spec;
 mod setup_token;
 mod shell;
+mod uninstall;

@@ -1,0 +1,236 @@
+//! `act uninstall`: what act-claude put on this machine goes; what is left to remove by hand is named.
+
+use std::fs;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::config::{self, Loaded, TokenSource, plain};
+use crate::environment::Environment;
+use crate::spool::Spool;
+use crate::{record, shell_word, state};
+
+/// Arguments of `act uninstall`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Don't ask
+    #[arg(long)]
+    yes: bool,
+    /// Keep the configuration and its token files
+    #[arg(long)]
+    keep_config: bool,
+    /// Remove exports that ACT has not got, too: they are lost
+    #[arg(long)]
+    discard: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exit status where something is in the way for now (sysexits' EX_TEMPFAIL).
+const NOT_NOW: u8 = 75;
+
+/// Runs it. Exit status 75 where sessions run or exports are left, 1 where something could not be removed.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let loaded = config::load(environment);
+    let state = state::directory(environment).filter(|state| state.exists());
+    if let Some(why) = state.as_deref().and_then(|state| in_the_way(args, state)) {
+        crate::report::fatal(&why);
+        return ExitCode::from(NOT_NOW);
+    }
+    let mut going: Vec<PathBuf> = state.into_iter().collect();
+    if !args.keep_config {
+        going.extend(configuration(&loaded, environment));
+    }
+    let left = left_by_hand(&loaded, environment, &going);
+    if !going.is_empty() && !args.yes && !confirmed(&going) {
+        return ExitCode::from(crate::USAGE);
+    }
+    let mut failed = Vec::new();
+    for path in &going {
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        if let Err(error) = removed {
+            failed.push(format!("{}: {}", path.display(), plain(&error)));
+        }
+    }
+    remove_empty(environment, args.keep_config);
+    let print = if args.json {
+        format!("{}\n", json!({ "removed": going, "failed": failed, "left": left }))
+    } else {
+        let section = |title: &str, lines: &[String]| match lines {
+            [] => String::new(),
+            lines => format!("{title}\n{}", lines.iter().map(|line| format!("  {line}\n")).collect::<String>()),
+        };
+        let going: Vec<String> = going.iter().map(|path| path.display().to_string()).collect();
+        section("removed:", &going) + &section("not removed:", &failed) + &section("left to you:", &left)
+    };
+    let printed = super::print(&print);
+    if failed.is_empty() { printed } else { ExitCode::FAILURE }
+}
+
+/// Why nothing can be removed now.
+fn in_the_way(args: &Args, state: &Path) -> Option<String> {
+    let live = record::ids(state).iter().filter(|id| record::is_locked(state, id)).count();
+    if live > 0 {
+        let run = if live == 1 { "1 session still runs".to_owned() } else { format!("{live} sessions still run") };
+        return Some(format!("{run} under act-claude: end them first"));
+    }
+    let waiting = fs::read_dir(Spool::of(state).waiting()).into_iter().flatten().flatten().count();
+    let have = if waiting == 1 { "1 export has".to_owned() } else { format!("{waiting} exports have") };
+    (waiting > 0 && !args.discard).then(|| {
+        format!(
+            "{have} not reached ACT: act-claude act flush delivers them, \
+             act-claude act uninstall --discard throws them away"
+        )
+    })
+}
+
+/// The configuration's files that are act-claude's own: also token files beside it.
+fn configuration(loaded: &Loaded, environment: &Environment) -> Vec<PathBuf> {
+    let Some(file) = config::user_file(environment) else { return Vec::new() };
+    let mut backup = file.clone().into_os_string();
+    backup.push(".bak");
+    let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
+    let tokens = loaded.config.accounts.values().filter_map(|account| match &account.token {
+        TokenSource::File(path) if path.parent() == Some(&directory) => Some(path.clone()),
+        _ => None,
+    });
+    let tokens: Vec<PathBuf> = tokens.collect();
+    [file, PathBuf::from(backup)].into_iter().chain(tokens).filter(|path| path.symlink_metadata().is_ok()).collect()
+}
+
+/// The configuration's directory, where nothing is left in it.
+fn remove_empty(environment: &Environment, keep_config: bool) {
+    let own = |directory: &&Path| directory.file_name().is_some_and(|name| name == "act-claude");
+    if let Some(file) = config::user_file(environment).filter(|_| !keep_config)
+        && let Some(directory) = file.parent().filter(own)
+    {
+        let _ = fs::remove_dir(directory);
+    }
+}
+
+/// What act-claude never touched, or may not: a line each, with what to do.
+fn left_by_hand(loaded: &Loaded, environment: &Environment, going: &[PathBuf]) -> Vec<String> {
+    let mut left = Vec::new();
+    if let Some(home) = environment.home() {
+        for name in MENTIONS {
+            let path = home.join(name);
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let lines = text.lines().enumerate().filter(|(_, line)| line.contains("act-claude"));
+            left.extend(lines.map(|(index, line)| format!("{}:{}: {}", path.display(), index + 1, line.trim())));
+        }
+    }
+    for (name, account) in &loaded.config.accounts {
+        match &account.token {
+            TokenSource::Command(argv) => {
+                left.extend(forget(argv).map(|command| format!("the token of {name}: {command}")))
+            }
+            TokenSource::File(path) if path.exists() && !going.contains(path) => {
+                left.push(format!("the token of {name}: rm {}", shell_word(path)));
+            }
+            _ => {}
+        }
+    }
+    if Path::new(config::SYSTEM_FILE).exists() {
+        left.push(format!("{}: the system's, its owner's to remove", config::SYSTEM_FILE));
+    }
+    if let Ok(program) = std::env::current_exe() {
+        left.push(format!("the program: {}", removal(&program)));
+    }
+    left
+}
+
+/// Files below the home that a user may have put act-claude into.
+const MENTIONS: [&str; 12] = [
+    ".bashrc",
+    ".bash_profile",
+    ".bash_aliases",
+    ".profile",
+    ".zshrc",
+    ".zprofile",
+    ".zshenv",
+    ".config/fish/config.fish",
+    ".claude/settings.json",
+    ".config/Code/User/settings.json",
+    ".config/VSCodium/User/settings.json",
+    ".config/Cursor/User/settings.json",
+];
+
+/// What makes a keychain forget an entry of ours, given the command that reads it.
+fn forget(argv: &[String]) -> Option<String> {
+    let program = Path::new(argv.first()?).file_name()?.to_str()?;
+    let ours = argv.iter().any(|word| word.starts_with("act-claude"));
+    let rest: Vec<String> = match (program, argv.get(1)?.as_str()) {
+        ("secret-tool", "lookup") => ["clear".to_owned()].into_iter().chain(argv[2..].iter().cloned()).collect(),
+        ("security", "find-generic-password") => ["delete-generic-password".to_owned()]
+            .into_iter()
+            .chain(argv[2..].iter().filter(|word| *word != "-w").cloned())
+            .collect(),
+        _ => return None,
+    };
+    let words = std::iter::once(program.to_owned()).chain(rest).map(|word| shell_word(Path::new(&word)));
+    ours.then(|| words.collect::<Vec<_>>().join(" "))
+}
+
+/// How the program itself is removed.
+fn removal(program: &Path) -> String {
+    if program.starts_with("/usr/bin") {
+        return "sudo apt purge act-claude".to_owned();
+    }
+    if program.parent().is_some_and(|directory| directory.ends_with(".cargo/bin")) {
+        return "cargo uninstall act-claude".to_owned();
+    }
+    format!("rm {}", shell_word(program))
+}
+
+/// Asks on the terminal.
+fn confirmed(going: &[PathBuf]) -> bool {
+    if !std::io::stdin().is_terminal() {
+        crate::report::fatal("nothing was removed: there is no terminal to ask on; --yes removes without asking");
+        return false;
+    }
+    let list: String = going.iter().map(|path| format!("  {}\n", path.display())).collect();
+    let mut out = std::io::stderr().lock();
+    let _ = write!(out, "This removes:\n{list}Go on? [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    let yes = read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str());
+    if !yes {
+        let _ = writeln!(out, "nothing was removed");
+    }
+    yes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keychain_entry_of_ours_can_be_forgotten() {
+        for (argv, command) in [
+            (
+                "secret-tool lookup service act-claude:acme username a@b.c",
+                Some("secret-tool clear service act-claude:acme username a@b.c"),
+            ),
+            (
+                "/usr/bin/security find-generic-password -s act-claude:acme -a a@b.c -w",
+                Some("security delete-generic-password -s act-claude:acme -a a@b.c"),
+            ),
+            ("secret-tool lookup service other username a", None),
+            ("op read op://dev/act-claude/token", None),
+            ("op", None),
+        ] {
+            let argv: Vec<String> = argv.split(' ').map(str::to_owned).collect();
+            assert_eq!(forget(&argv).as_deref(), command);
+        }
+    }
+
+    #[test]
+    fn the_program_goes_the_way_it_came() {
+        assert_eq!(removal(Path::new("/usr/bin/act-claude")), "sudo apt purge act-claude");
+        assert_eq!(removal(Path::new("/home/u/.cargo/bin/act-claude")), "cargo uninstall act-claude");
+        assert_eq!(removal(Path::new("/opt/my tools/act-claude")), "rm '/opt/my tools/act-claude'");
+    }
+}
