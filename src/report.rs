@@ -1,11 +1,10 @@
 //! The only writer to the terminal around a session: one line, once claude has gone, that can't hurt.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 
 use crate::cli::When;
-use crate::launch;
-use crate::launch::terminal::BlockTtou;
+use crate::launch::output::{LONGEST, write_once};
 
 /// Where a line is worth writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +42,6 @@ impl Line {
         Self { importance: Importance::Daily, text }
     }
 }
-
-/// Longest line written, in bytes: what a pipe takes in one piece.
-const LONGEST: usize = 4096;
 
 /// Which of `lines` to write. `is_due` is asked for daily ones only.
 pub fn select(lines: Vec<Line>, when: When, on_terminal: bool, is_due: impl Fn(&str) -> bool) -> Vec<Line> {
@@ -91,17 +87,13 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// One write, never blocking, its failure ignored (promise A22).
+/// One write that can't hold, stop or kill us (promise A22).
 pub(crate) fn write_bounded(text: &str) {
     let mut end = text.len().min(LONGEST);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let mut stderr = std::io::stderr();
-    let _guard = BlockTtou::new();
-    if launch::write_bounded(&stderr) {
-        let _ = stderr.write(&text.as_bytes()[..end]);
-    }
+    write_once(std::io::stderr(), &text.as_bytes()[..end]);
 }
 
 #[cfg(test)]

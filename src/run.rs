@@ -12,7 +12,8 @@ use crate::cli::{self, Call, Flags, When};
 use crate::config::{self, Delivery, Loaded, TokenSource};
 use crate::environment::Environment;
 use crate::history::missed;
-use crate::launch::process::{Ended, Image};
+use crate::launch::child::Ended;
+use crate::launch::process::{self, Image};
 use crate::launch::relayed::{self, Relayed};
 use crate::launch::supervise::Supervisor;
 use crate::outcome::{self, Context};
@@ -179,6 +180,13 @@ impl Session<'_> {
             .and_then(|image| Supervisor::start(&image))
         {
             Ok(supervisor) => supervisor,
+            Err(error) if process::is_scarcity(&error) => {
+                drop(relay);
+                let why = config::plain(&error);
+                let line =
+                    Line::configuration(format!("{}: no telemetry: claude cannot be watched ({why})", telemetry.name));
+                return self.carry_out(plan::without(self.loaded, line), environment, directory);
+            }
             Err(error) => return self.cannot_start(&error),
         };
         relay.watch(supervisor.command());
@@ -306,6 +314,11 @@ impl Session<'_> {
                 let ended = supervisor.wait();
                 report::write(&[lines(), self.missed(environment)].concat());
                 ended.repeat()
+            }
+            // Better early words than no claude.
+            Err(error) if process::is_scarcity(&error) => {
+                report::write(&lines());
+                self.exec(environment)
             }
             Err(error) => self.cannot_start(&error),
         }

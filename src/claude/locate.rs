@@ -65,7 +65,10 @@ pub fn locate(environment: &Environment, config: &Config) -> Result<PathBuf, Loc
         match usable(&candidate) {
             Ok(()) if is_ourselves(&candidate) => ourselves = Some(candidate),
             Ok(()) => return refuse_loop(candidate),
-            Err((126, why)) => unusable = unusable.or(Some(format!("{}: {why}", candidate.display()))),
+            // As a shell does: a directory of that name is no command.
+            Err((126, why)) if !candidate.is_dir() => {
+                unusable = unusable.or(Some(format!("{}: {why}", candidate.display())))
+            }
             Err(_) => {}
         }
     }

@@ -1,17 +1,17 @@
-//! fork, exec and wait: a command started exactly as a shell would have started it, and its end as a type.
+//! fork and exec: a command started exactly as a shell would have started it, the relay as far from it as can be.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::ExitCode;
 
 use nix::libc;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
+use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 
+use super::descriptors::{close_from_at_exec, pipe};
 use super::inherited;
 use crate::environment::Environment;
 
@@ -119,42 +119,51 @@ pub enum Role<'a> {
     },
 }
 
-/// Forks and executes. An error of exec arrives here as it would from `posix_spawn`.
-pub fn spawn(image: &Image, role: Role<'_>) -> io::Result<Pid> {
-    let pointers = Pointers::of(image);
-    let (reader, writer) = pipe()?;
-    let parent = nix::unistd::getpid();
-    let null = match role {
-        Role::Relay { .. } => Some(std::fs::File::options().write(true).open("/dev/null")?),
-        Role::Command { .. } => None,
-    };
-    // SAFETY: this process has one thread; the child calls only async-signal-safe functions until it
-    // executes the image or exits.
-    match unsafe { nix::unistd::fork() }? {
-        nix::unistd::ForkResult::Child => {
-            match role {
-                Role::Command { mask, sigchld_ignored } => {
-                    die_with(parent);
-                    restore_inherited(mask, sigchld_ignored);
-                }
-                Role::Relay { listener, control, watched, orphan } => {
-                    if orphan {
-                        fork_again(&writer);
+/// An image made ready, so that little is left to do between a decision and its fork.
+pub struct Prepared<'a> {
+    pointers: Pointers<'a>,
+    /// Carries the error of a failed exec; an exec that succeeds closes it.
+    failure: (OwnedFd, OwnedFd),
+}
+
+impl<'a> Prepared<'a> {
+    /// Does what can be done before fork.
+    pub fn new(image: &'a Image) -> io::Result<Self> {
+        Ok(Self { pointers: Pointers::of(image), failure: pipe()? })
+    }
+
+    /// Forks and executes. An error of exec arrives here as it would from `posix_spawn`.
+    pub fn spawn(self, role: Role<'_>) -> io::Result<Pid> {
+        let Self { pointers, failure: (reader, writer) } = self;
+        let parent = nix::unistd::getpid();
+        // SAFETY: this process has one thread; the child calls only async-signal-safe functions until it
+        // executes the image or exits.
+        match unsafe { nix::unistd::fork() }? {
+            nix::unistd::ForkResult::Child => {
+                match role {
+                    Role::Command { mask, sigchld_ignored } => {
+                        die_with(parent);
+                        restore_inherited(mask, sigchld_ignored);
                     }
-                    detach(listener, control, null.as_ref().map_or(2, AsRawFd::as_raw_fd), watched);
+                    Role::Relay { listener, control, watched, orphan } => {
+                        if orphan {
+                            fork_again(&writer);
+                        }
+                        detach(listener, control, watched);
+                    }
                 }
+                pointers.execve();
+                give_up(&writer)
             }
-            pointers.execve();
-            give_up(&writer)
-        }
-        nix::unistd::ForkResult::Parent { child } => {
-            drop(writer);
-            let mut errno = [0; 4];
-            let failed = read_fully(&reader, &mut errno) == 4;
-            if failed || matches!(role, Role::Relay { orphan: true, .. }) {
-                let _ = nix::sys::wait::waitpid(child, None);
+            nix::unistd::ForkResult::Parent { child } => {
+                drop(writer);
+                let mut errno = [0; 4];
+                let failed = read_fully(&reader, &mut errno) == 4;
+                if failed || matches!(role, Role::Relay { orphan: true, .. }) {
+                    let _ = nix::sys::wait::waitpid(child, None);
+                }
+                if failed { Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))) } else { Ok(child) }
             }
-            if failed { Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))) } else { Ok(child) }
         }
     }
 }
@@ -180,19 +189,9 @@ fn give_up(writer: &OwnedFd) -> ! {
     }
 }
 
-/// A close-on-exec pipe whose ends are above the standard descriptors, which may have been closed.
-pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    #[cfg(target_os = "linux")]
-    let ends = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-    #[cfg(not(target_os = "linux"))]
-    let ends = {
-        use nix::fcntl::{F_SETFD, FdFlag, fcntl};
-        let ends = nix::unistd::pipe()?;
-        fcntl(&ends.0, F_SETFD(FdFlag::FD_CLOEXEC))?;
-        fcntl(&ends.1, F_SETFD(FdFlag::FD_CLOEXEC))?;
-        ends
-    };
-    Ok(ends)
+/// Whether `error` says that the system has no process, descriptor or memory left for us.
+pub fn is_scarcity(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE))
 }
 
 fn read_fully(reader: &OwnedFd, buffer: &mut [u8]) -> usize {
@@ -225,7 +224,7 @@ fn die_with(parent: Pid) {
 fn die_with(_parent: Pid) {}
 
 /// Makes the child the relay: own session first, so that no signal meant for the terminal's job reaches it.
-fn detach(listener: RawFd, control: RawFd, null: RawFd, watched: Option<RawFd>) {
+fn detach(listener: RawFd, control: RawFd, watched: Option<RawFd>) {
     // SAFETY: async-signal-safe calls on descriptors this process owns; they may themselves stand on 0–3, so
     // they are first moved out of the way.
     unsafe {
@@ -237,6 +236,7 @@ fn detach(listener: RawFd, control: RawFd, null: RawFd, watched: Option<RawFd>) 
         let mut empty: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut empty);
         libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
         let wanted = [Some(listener), Some(control), Some(null), watched];
         let moved = wanted.map(|fd| fd.map(|fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 4)));
         for (target, source) in (0..).zip(moved) {
@@ -244,166 +244,7 @@ fn detach(listener: RawFd, control: RawFd, null: RawFd, watched: Option<RawFd>) 
                 libc::dup2(source, target);
             }
         }
+        close_from_at_exec(if watched.is_some() { 4 } else { 3 });
         libc::umask(0o077);
     }
-}
-
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// With an exit status.
-    Code(i32),
-    /// By a signal.
-    Signal(i32),
-}
-
-impl Ended {
-    /// Ends this process the same way: by the same signal where that kills us (promise A2).
-    pub fn repeat(self) -> ExitCode {
-        let signal = match self {
-            Self::Code(code) => return ExitCode::from(code as u8),
-            Self::Signal(signal) => signal,
-        };
-        let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
-        // SAFETY: from here on nothing but the signal's default action is wanted.
-        unsafe {
-            libc::signal(signal, libc::SIG_DFL);
-            let mut set: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&mut set);
-            libc::sigaddset(&mut set, signal);
-            libc::sigprocmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
-            libc::kill(libc::getpid(), signal);
-        }
-        // Still here: pid 1 of its namespace, which default actions do not kill.
-        ExitCode::from((128 + signal) as u8)
-    }
-}
-
-/// What `waitpid` said of a child.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// It has ended.
-    Ended(Ended),
-    /// It was stopped by a signal.
-    Stopped(i32),
-    /// It goes on.
-    Continued,
-}
-
-/// The next change of any child, without waiting. Raw, because real-time signals kill too.
-pub fn next_change() -> Option<(Pid, Change)> {
-    let mut status = 0;
-    // SAFETY: writes a status into a local.
-    let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED) };
-    if pid <= 0 {
-        return None;
-    }
-    let change = if libc::WIFSTOPPED(status) {
-        Change::Stopped(libc::WSTOPSIG(status))
-    } else if libc::WIFCONTINUED(status) {
-        Change::Continued
-    } else if libc::WIFSIGNALED(status) {
-        Change::Ended(Ended::Signal(libc::WTERMSIG(status)))
-    } else {
-        Change::Ended(Ended::Code(libc::WEXITSTATUS(status)))
-    };
-    Some((Pid::from_raw(pid), change))
-}
-
-/// Stops this process with `signal`, as the command was stopped (promise A8). Returns once continued.
-pub fn stop_self(signal: i32) {
-    let Ok(signal) = Signal::try_from(signal) else {
-        return;
-    };
-    if signal == Signal::SIGSTOP {
-        let _ = nix::sys::signal::raise(signal);
-        return;
-    }
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    let mut only = SigSet::empty();
-    only.add(signal);
-    let mut before = SigSet::empty();
-    // SAFETY: installs the default action, which runs no code of ours, and then puts back what was there.
-    let Ok(action) = (unsafe { nix::sys::signal::sigaction(signal, &default) }) else {
-        return;
-    };
-    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), Some(&mut before));
-    let _ = nix::sys::signal::raise(signal);
-    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
-    // SAFETY: `action` is what was installed a moment ago.
-    let _ = unsafe { nix::sys::signal::sigaction(signal, &action) };
-}
-
-/// Gives SIGCHLD its default action: ignored, children could not be waited for (promise A13).
-pub fn default_sigchld() -> io::Result<()> {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the default action runs no code of ours.
-    unsafe { nix::sys::signal::sigaction(Signal::SIGCHLD, &default) }?;
-    Ok(())
-}
-
-/// Whether a stopped child has gone on (or ended): the kernel's word, without taking it from `next_change`.
-pub fn is_running(child: Pid) -> bool {
-    // SAFETY: an all-zero siginfo is valid, waitid fills it; WNOWAIT leaves the state to be waited for.
-    unsafe {
-        let mut info: libc::siginfo_t = std::mem::zeroed();
-        let flags = libc::WCONTINUED | libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-        libc::waitid(libc::P_PID, child.as_raw() as libc::id_t, &mut info, flags) == 0 && info.si_signo != 0
-    }
-}
-
-/// Lets go of standard input and output, so that a reader sees the end when claude ends (promise A19).
-pub fn release_standard_streams() {
-    let Ok(null) = std::fs::File::options().read(true).write(true).open("/dev/null") else {
-        return;
-    };
-    for descriptor in [0, 1] {
-        // SAFETY: replaces a standard descriptor; nothing in this process reads or writes it from here on.
-        let copy = unsafe { libc::dup2(null.as_raw_fd(), descriptor) };
-        debug_assert_eq!(copy, descriptor);
-    }
-}
-
-/// Takes over a descriptor this process was started with.
-///
-/// Call it once per descriptor, and only for those the starter promised (the relay's 0 and 1).
-pub fn inherited_descriptor(descriptor: RawFd) -> OwnedFd {
-    // SAFETY: the caller owns it from here on, by the contract above.
-    unsafe { OwnedFd::from_raw_fd(descriptor) }
-}
-
-/// Closes every descriptor from `first` on.
-pub fn close_from(first: RawFd) {
-    #[cfg(target_os = "linux")]
-    // SAFETY: called before this process has opened anything it needs above `first`.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } == 0;
-    #[cfg(not(target_os = "linux"))]
-    let closed = false;
-    if !closed {
-        let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::OPEN_MAX).ok().flatten().unwrap_or(1024);
-        for descriptor in first..RawFd::try_from(limit).unwrap_or(1024).min(65_536) {
-            // SAFETY: as above.
-            unsafe { libc::close(descriptor) };
-        }
-    }
-}
-
-/// A descriptor that becomes readable when the process ends.
-#[cfg(target_os = "linux")]
-pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
-    // SAFETY: returns a new descriptor, or -1.
-    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: just opened, owned by nobody else.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) })
-}
-
-/// A descriptor of this very process; it stays the same one through exec.
-pub fn own_descriptor() -> io::Result<Option<OwnedFd>> {
-    #[cfg(target_os = "linux")]
-    return pidfd(nix::unistd::getpid().as_raw()).map(Some);
-    #[cfg(not(target_os = "linux"))]
-    Ok(None)
 }

@@ -14,7 +14,8 @@ use crate::environment::Environment;
 use crate::outcome::Outcome;
 use crate::protocol::{self, FromRelay, RELAY_COMMAND, Start, ToRelay, WATCH};
 
-use super::process::{self, Image, Role};
+use super::descriptors;
+use super::process::{Image, Prepared, Role};
 use super::supervise::Supervisor;
 
 /// A started relay.
@@ -45,7 +46,7 @@ impl Relayed {
         let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
         let (control, theirs) = UnixStream::pair()?;
         control.set_write_timeout(Some(PATIENCE))?;
-        let watched = if orphan { process::own_descriptor()? } else { None };
+        let watched = if orphan { descriptors::own_descriptor()? } else { None };
         let words: &[&str] = if watched.is_some() { &["act", RELAY_COMMAND, WATCH] } else { &["act", RELAY_COMMAND] };
         let args: Vec<OsString> = words.iter().map(OsString::from).collect();
         let image = Image::new(&own_file(), OsStr::new("act-claude"), &args, environment)?;
@@ -55,7 +56,7 @@ impl Relayed {
             watched: watched.as_ref().map(AsRawFd::as_raw_fd),
             orphan,
         };
-        process::spawn(&image, role)?;
+        Prepared::new(&image)?.spawn(role)?;
         let mut relayed = Self { control, endpoint };
         relayed.send(&ToRelay::Start(Box::new(start)))?;
         Ok(relayed)

@@ -5,6 +5,7 @@
 //! us, and it is meant for the command.
 #![allow(unsafe_code)]
 
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -25,6 +26,9 @@ pub enum Sender {
 pub enum Action {
     /// Sent on to the command.
     Forward,
+    /// Sent on if we lead the session: of a closing terminal the kernel tells its session's leader alone, of
+    /// anything else the whole group.
+    ForwardAsLeader,
     /// Nothing: the kernel gave it to the command, too.
     Shared,
     /// A child has changed state.
@@ -34,35 +38,40 @@ pub enum Action {
 /// The rules: signal, from the kernel, from a process. What is not listed keeps its inherited action; TTIN
 /// and TTOU among them, so that background use can't deadlock (promise A10).
 pub const RULES: [(Signal, Action, Action); 11] = {
-    use Action::{Forward, Reap, Shared};
+    use Action::{Forward, ForwardAsLeader, Reap, Shared};
     [
         (Signal::SIGINT, Shared, Forward),
         (Signal::SIGQUIT, Shared, Forward),
         (Signal::SIGTSTP, Shared, Forward),
         (Signal::SIGWINCH, Shared, Forward),
-        // A closing terminal tells the session leader only (promise A6).
-        (Signal::SIGHUP, Forward, Forward),
+        (Signal::SIGHUP, ForwardAsLeader, Forward),
+        (Signal::SIGCONT, ForwardAsLeader, Forward),
+        // A timer set before us runs out in this process.
+        (Signal::SIGALRM, Forward, Forward),
         (Signal::SIGTERM, Forward, Forward),
         (Signal::SIGUSR1, Forward, Forward),
         (Signal::SIGUSR2, Forward, Forward),
-        (Signal::SIGALRM, Forward, Forward),
-        (Signal::SIGCONT, Forward, Forward),
         (Signal::SIGCHLD, Reap, Reap),
     ]
 };
 
-/// What to do with `signal` from `sender`, `command` being the child's pid.
-pub fn action(signal: Signal, sender: Sender, command: i32) -> Option<Action> {
-    let (_, from_kernel, from_process) = RULES.iter().find(|rule| rule.0 == signal)?;
-    match sender {
-        Sender::Kernel => Some(*from_kernel),
+/// Whether `signal` from `sender` is sent on to the command.
+pub fn is_forwarded(signal: Signal, sender: Sender, command: i32, leads_session: bool) -> bool {
+    let Some((_, from_kernel, from_process)) = RULES.iter().find(|rule| rule.0 == signal) else { return false };
+    let action = match sender {
+        Sender::Kernel => from_kernel,
         // The command is not sent its own signal back (promise A7).
-        Sender::Process(pid) if pid == command && *from_process == Action::Forward => None,
-        Sender::Process(_) => Some(*from_process),
+        Sender::Process(pid) if pid == command => return false,
+        Sender::Process(_) => from_process,
+    };
+    match action {
+        Action::Forward => true,
+        Action::ForwardAsLeader => leads_session,
+        Action::Shared | Action::Reap => false,
     }
 }
 
-/// The signals for which `handled` is needed.
+/// The signals of [`RULES`].
 pub fn handled() -> SigSet {
     RULES.iter().map(|rule| rule.0).collect()
 }
@@ -112,10 +121,10 @@ unsafe fn errno_location() -> *mut i32 {
     unsafe { libc::__error() }
 }
 
-/// Installed handlers; what they caught comes out of a pipe, in order.
+/// What the handlers caught comes out of a pipe, in order.
 pub struct Signals {
     reader: OwnedFd,
-    _writer: OwnedFd,
+    writer: OwnedFd,
 }
 
 /// Whether `signal` was inherited as ignored.
@@ -127,24 +136,36 @@ pub fn is_ignored(signal: Signal) -> bool {
     }
 }
 
+/// Gives SIGCHLD a plain action: while it is ignored, children can't be waited for (promise A13).
+pub fn set_sigchld(action: SigHandler) -> io::Result<()> {
+    let action = SigAction::new(action, SaFlags::empty(), SigSet::empty());
+    // SAFETY: called with the default action and with "ignore", which run no code of ours.
+    unsafe { nix::sys::signal::sigaction(Signal::SIGCHLD, &action) }?;
+    Ok(())
+}
+
 impl Signals {
-    /// Installs the handlers of [`RULES`], but none where the signal was inherited as ignored (promise A11);
-    /// SIGCHLD always, since children can't be waited for otherwise (promise A13).
-    pub fn install() -> std::io::Result<Self> {
-        let (reader, writer) = super::process::pipe()?;
+    /// The pipe, without handlers yet: what can fail is done before there is a command.
+    pub fn new() -> io::Result<Self> {
+        let (reader, writer) = super::descriptors::pipe()?;
         for end in [&reader, &writer] {
             nix::fcntl::fcntl(end, nix::fcntl::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
         }
-        WRITER.store(writer.as_raw_fd(), Ordering::Relaxed);
+        Ok(Self { reader, writer })
+    }
+
+    /// Installs the handlers of [`RULES`], but none where the signal was inherited as ignored (promise A11);
+    /// SIGCHLD always, since children can't be waited for otherwise (promise A13).
+    pub fn install(&self) {
+        WRITER.store(self.writer.as_raw_fd(), Ordering::Relaxed);
         let flags = SaFlags::SA_SIGINFO | SaFlags::SA_RESTART;
         let action = SigAction::new(SigHandler::SigAction(record), flags, SigSet::all());
         for (signal, ..) in RULES {
             if signal == Signal::SIGCHLD || !is_ignored(signal) {
-                // SAFETY: `record` is async-signal-safe.
-                unsafe { nix::sys::signal::sigaction(signal, &action) }?;
+                // SAFETY: `record` is async-signal-safe. It fails for invalid signals only.
+                let _ = unsafe { nix::sys::signal::sigaction(signal, &action) };
             }
         }
-        Ok(Self { reader, _writer: writer })
     }
 
     /// The next signal caught, if there is one.
@@ -171,17 +192,31 @@ impl AsFd for Signals {
 mod tests {
     use super::*;
 
+    const COMMAND: i32 = 7;
+
     #[test]
-    fn keys_are_not_forwarded_sent_signals_are() {
-        for (signal, from_kernel, from_process) in [
-            (Signal::SIGINT, Some(Action::Shared), Some(Action::Forward)),
-            (Signal::SIGHUP, Some(Action::Forward), Some(Action::Forward)),
-            (Signal::SIGTTOU, None, None),
-        ] {
-            assert_eq!(action(signal, Sender::Kernel, 7), from_kernel);
-            assert_eq!(action(signal, Sender::Process(8), 7), from_process);
+    fn what_is_forwarded() {
+        // Signal; forwarded: from the kernel, the same to a session leader, from a process, from the command.
+        let expected = [
+            (Signal::SIGHUP, [false, true, true, false]),
+            (Signal::SIGINT, [false, false, true, false]),
+            (Signal::SIGQUIT, [false, false, true, false]),
+            (Signal::SIGUSR1, [true, true, true, false]),
+            (Signal::SIGUSR2, [true, true, true, false]),
+            (Signal::SIGALRM, [true, true, true, false]),
+            (Signal::SIGTERM, [true, true, true, false]),
+            (Signal::SIGCONT, [false, true, true, false]),
+            (Signal::SIGTSTP, [false, false, true, false]),
+            (Signal::SIGWINCH, [false, false, true, false]),
+            (Signal::SIGCHLD, [false, false, false, false]),
+            (Signal::SIGTTIN, [false, false, false, false]),
+            (Signal::SIGTTOU, [false, false, false, false]),
+        ];
+        for (signal, forwarded) in expected {
+            let seen = [(Sender::Kernel, false), (Sender::Kernel, true), (Sender::Process(8), false)]
+                .map(|(sender, leads)| is_forwarded(signal, sender, COMMAND, leads));
+            assert_eq!(seen, forwarded[..3], "{signal}");
+            assert_eq!(is_forwarded(signal, Sender::Process(COMMAND), COMMAND, true), forwarded[3], "{signal}");
         }
-        assert_eq!(action(Signal::SIGTERM, Sender::Process(7), 7), None);
-        assert_eq!(action(Signal::SIGCHLD, Sender::Process(7), 7), Some(Action::Reap));
     }
 }

@@ -4,20 +4,34 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::Pid;
 use std::os::fd::AsFd;
 
-use super::process::{self, Change, Ended, Image, Role};
-use super::signals::{self, Action, Signals};
+use super::child::{self, Change, Ended};
+use super::descriptors;
+use super::process::{Image, Prepared, Role};
+use super::signals::{self, Signals};
 use super::terminal::Terminal;
 
 /// A running command.
 pub struct Supervisor {
     signals: Signals,
     command: Pid,
-    stopped: bool,
+    state: State,
+    leads_session: bool,
     terminal: Option<Terminal>,
+}
+
+/// Whether a CONT that reaches us still has to reach the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It runs: yes.
+    Running,
+    /// It is stopped, and so were we: yes, unless it was sent to both.
+    Stopped,
+    /// It was stopped and goes on: no, it had the same one.
+    Continued,
 }
 
 /// How long a continued process group takes to reach every member.
@@ -28,29 +42,25 @@ impl Supervisor {
     /// command's: blocked, spawned, installed, unblocked (promise A14).
     pub fn start(image: &Image) -> io::Result<Self> {
         let terminal = Terminal::note();
+        let signals = Signals::new()?;
         let sigchld_ignored = signals::is_ignored(Signal::SIGCHLD);
+        signals::set_sigchld(SigHandler::SigDfl)?;
+        let prepared = Prepared::new(image)?;
         let mut mask = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals::handled()), Some(&mut mask))?;
-        let unblock = |mask: &SigSet| {
-            let mut mask = *mask;
-            mask.remove(Signal::SIGCHLD);
-            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)
-        };
-        let started = process::default_sigchld().and_then(|()| {
-            let command = process::spawn(image, Role::Command { mask: &mask, sigchld_ignored })?;
-            Ok((command, Signals::install()?))
-        });
-        match started {
-            Ok((command, signals)) => {
-                unblock(&mask)?;
-                process::release_standard_streams();
-                Ok(Self { signals, command, stopped: false, terminal })
-            }
-            Err(error) => {
-                unblock(&mask)?;
-                Err(error)
-            }
+        let spawned = prepared.spawn(Role::Command { mask: &mask, sigchld_ignored });
+        if spawned.is_ok() {
+            signals.install();
+            // A signal inherited as blocked waits where it always did, in the command.
+            signals::handled().iter().for_each(|signal| mask.remove(signal));
+        } else if sigchld_ignored {
+            signals::set_sigchld(SigHandler::SigIgn)?;
         }
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
+        let command = spawned?;
+        descriptors::release_inherited();
+        let leads_session = nix::unistd::getsid(None) == Ok(nix::unistd::getpid());
+        Ok(Self { signals, command, state: State::Running, leads_session, terminal })
     }
 
     /// The command's pid.
@@ -67,12 +77,12 @@ impl Supervisor {
             let mut ready = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             let _ = poll(&mut ready, PollTimeout::NONE);
             while let Some((signal, sender)) = self.signals.next() {
-                if signals::action(signal, sender, self.command.as_raw()) == Some(Action::Forward) {
+                if signals::is_forwarded(signal, sender, self.command.as_raw(), self.leads_session) {
                     self.forward(signal);
                 }
             }
         };
-        if let (Ended::Signal(_), Some(terminal)) = (ended, &mut self.terminal) {
+        if let (Ended::Signal(_), Some(terminal)) = (ended, &self.terminal) {
             terminal.restore();
         }
         ended
@@ -81,16 +91,19 @@ impl Supervisor {
     /// Takes note of every change of a child. The command is signalled only while it has not been reaped, so
     /// its pid can't be another's (promise A15).
     fn reap(&mut self) -> Option<Ended> {
-        while let Some((pid, change)) = process::next_change() {
+        while let Some((pid, change)) = child::next_change() {
             if pid != self.command {
                 continue;
             }
             match change {
                 Change::Ended(ended) => return Some(ended),
-                Change::Continued => self.stopped = false,
+                Change::Continued if self.state == State::Stopped => self.state = State::Continued,
+                Change::Continued => {}
+                // Stopped and continued faster than we looked.
+                Change::Stopped(_) if child::is_running(self.command) => {}
                 Change::Stopped(signal) => {
-                    self.stopped = true;
-                    process::stop_self(signal);
+                    self.state = State::Stopped;
+                    child::stop_self(signal);
                 }
             }
         }
@@ -98,26 +111,27 @@ impl Supervisor {
     }
 
     fn forward(&mut self, signal: Signal) {
-        if signal == Signal::SIGCONT && self.stopped && self.continued_within(GROUP_DELIVERY) {
-            return;
+        if signal == Signal::SIGCONT {
+            match std::mem::replace(&mut self.state, State::Running) {
+                State::Continued => return,
+                State::Stopped if self.continues_within(GROUP_DELIVERY) => return,
+                State::Stopped | State::Running => {}
+            }
         }
         let _ = nix::sys::signal::kill(self.command, signal);
     }
 
-    /// Whether the command went on by itself: a shell's `fg` continues the whole group, us and it, and the
+    /// Whether the command goes on by itself: a shell's `fg` continues the whole group, us and it, and the
     /// command should see one CONT, not two.
-    fn continued_within(&mut self, limit: Duration) -> bool {
+    fn continues_within(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
-        loop {
-            if process::is_running(self.command) {
-                self.stopped = false;
-                return true;
-            }
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+        while !child::is_running(self.command) {
+            if Instant::now() >= deadline {
                 return false;
-            };
-            std::thread::sleep(left.min(Duration::from_millis(1)));
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
+        true
     }
 
     /// Waits until `other` is readable, `limit` is over, or a signal arrives. Returns whether it is readable.

@@ -1,10 +1,11 @@
 //! The terminal's modes, put back when the command was killed and could not (promise A17).
 
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+
+use super::output::{Unstoppable, write_once};
 
 /// The controlling terminal and its modes at the start.
 pub struct Terminal {
@@ -30,36 +31,12 @@ impl Terminal {
     }
 
     /// Puts the modes back, if this process is in the foreground.
-    pub fn restore(&mut self) {
+    pub fn restore(&self) {
         if nix::unistd::tcgetpgrp(&self.tty) != Ok(nix::unistd::getpgrp()) {
             return;
         }
-        let guard = BlockTtou::new();
+        let _guard = Unstoppable::new();
         let _ = tcsetattr(&self.tty, SetArg::TCSANOW, &self.modes);
-        if super::write_bounded(&self.tty) {
-            let _ = self.tty.write(RESET);
-        }
-        drop(guard);
-    }
-}
-
-/// Blocks TTOU while it lives: writing to a terminal must not stop us.
-pub struct BlockTtou(SigSet);
-
-impl BlockTtou {
-    /// Starts blocking.
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Self {
-        let mut set = SigSet::empty();
-        set.add(Signal::SIGTTOU);
-        let mut before = SigSet::empty();
-        let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before));
-        Self(before)
-    }
-}
-
-impl Drop for BlockTtou {
-    fn drop(&mut self) {
-        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None);
+        write_once(&self.tty, RESET);
     }
 }

@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::environment::Environment;
-use crate::launch::process::{close_from, inherited_descriptor};
+use crate::launch::descriptors::{close_from, inherited_descriptor};
 use crate::protocol::{Start, ToRelay, WATCHED};
 
 /// How long the supervisor may take to say what is to be relayed.

@@ -10,6 +10,7 @@ pub mod fake_claude;
 pub mod http;
 pub mod messages;
 pub mod network;
+pub mod probe;
 pub mod process;
 pub mod pty;
 pub mod sandbox;

@@ -1,0 +1,112 @@
+//! How a child changes state, as types; and doing the same as it did.
+#![allow(unsafe_code)]
+
+use std::process::ExitCode;
+
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
+use nix::unistd::Pid;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With an exit status.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+impl Ended {
+    /// Ends this process the same way: by the same signal where that kills us (promise A2).
+    pub fn repeat(self) -> ExitCode {
+        let signal = match self {
+            Self::Code(code) => return ExitCode::from(code as u8),
+            Self::Signal(signal) => signal,
+        };
+        no_core();
+        // SAFETY: from here on nothing but the signal's default action is wanted.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, signal);
+            libc::sigprocmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+            libc::kill(libc::getpid(), signal);
+        }
+        // Still here: pid 1 of its namespace, which default actions do not kill.
+        ExitCode::from((128 + signal) as u8)
+    }
+}
+
+/// No core file of ours: nothing in here explains why the command died. The limit does not count where cores
+/// go through a pipe, so on Linux that is said, too.
+fn no_core() {
+    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_dumpable(false);
+}
+
+/// What `waitpid` said of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It has ended.
+    Ended(Ended),
+    /// It was stopped by a signal.
+    Stopped(i32),
+    /// It goes on.
+    Continued,
+}
+
+/// The next change of any child, without waiting. Raw, because real-time signals kill too.
+pub fn next_change() -> Option<(Pid, Change)> {
+    let mut status = 0;
+    // SAFETY: writes a status into a local.
+    let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED) };
+    if pid <= 0 {
+        return None;
+    }
+    let change = if libc::WIFSTOPPED(status) {
+        Change::Stopped(libc::WSTOPSIG(status))
+    } else if libc::WIFCONTINUED(status) {
+        Change::Continued
+    } else if libc::WIFSIGNALED(status) {
+        Change::Ended(Ended::Signal(libc::WTERMSIG(status)))
+    } else {
+        Change::Ended(Ended::Code(libc::WEXITSTATUS(status)))
+    };
+    Some((Pid::from_raw(pid), change))
+}
+
+/// Whether a stopped child has gone on (or ended): the kernel's word, without taking it from `next_change`.
+pub fn is_running(child: Pid) -> bool {
+    // SAFETY: an all-zero siginfo is valid, waitid fills it; WNOWAIT leaves the state to be waited for.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let flags = libc::WCONTINUED | libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        libc::waitid(libc::P_PID, child.as_raw() as libc::id_t, &mut info, flags) == 0 && info.si_signo != 0
+    }
+}
+
+/// Stops this process with `signal`, as the command was stopped (promise A8). Returns once continued.
+pub fn stop_self(signal: i32) {
+    let Ok(signal) = Signal::try_from(signal) else {
+        return;
+    };
+    if signal == Signal::SIGSTOP {
+        let _ = nix::sys::signal::raise(signal);
+        return;
+    }
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    let mut only = SigSet::empty();
+    only.add(signal);
+    let mut before = SigSet::empty();
+    // SAFETY: installs the default action, which runs no code of ours, and then puts back what was there.
+    let Ok(action) = (unsafe { nix::sys::signal::sigaction(signal, &default) }) else {
+        return;
+    };
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), Some(&mut before));
+    let _ = nix::sys::signal::raise(signal);
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+    // SAFETY: `action` is what was installed a moment ago.
+    let _ = unsafe { nix::sys::signal::sigaction(signal, &action) };
+}

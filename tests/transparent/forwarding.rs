@@ -1,0 +1,168 @@
+//! A4–A7, A15: which signals reach claude, and how often.
+
+use std::os::unix::process::CommandExt;
+
+use nix::sys::signal::{Signal, kill};
+
+use crate::support::eventually;
+use crate::support::probe::{Form, Run, Stage, WRAPPED, ended};
+use crate::support::pty::Pty;
+
+/// The probe counts until it is told, by a signal of its own, that nothing more comes. The last signal's way is
+/// the same as that of the ones before, so that nothing is still under way behind it.
+const COUNT: &str = "catch INT QUIT TSTP WINCH TERM\nready\nhear TERM\nexit 5";
+
+#[test]
+fn a4_keys_arrive_once() {
+    let stage = Stage::new();
+    let press = |form, keys: &[&str]| {
+        let (command, log) = stage.prepare(form, COUNT);
+        let mut terminal = Pty::start(command);
+        log.wait_ready();
+        for (count, key) in keys.iter().enumerate() {
+            terminal.send(key);
+            log.wait_heard(count + 1);
+        }
+        let top = nix::unistd::Pid::from_raw(terminal.child.id().cast_signed());
+        kill(top, Signal::SIGTERM).unwrap();
+        let status = ended(terminal.wait());
+        (log.heard().into_iter().filter(|line| !line.starts_with("TERM")).collect::<Vec<_>>(), status)
+    };
+    let bare = press(Form::Bare, &["\x03", "\x1c", "\x1a", "\x03"]);
+    assert_eq!(bare.0, ["INT from kernel", "QUIT from kernel", "TSTP from kernel", "INT from kernel"]);
+    for form in WRAPPED {
+        assert_eq!(press(form, &["\x03", "\x1c", "\x1a", "\x03"]), bare, "{form:?}");
+    }
+}
+
+#[test]
+fn a4_the_answer_to_a_key_is_claude_s() {
+    let stage = Stage::new();
+    for form in WRAPPED {
+        let (command, log) = stage.prepare(form, "catch INT\nready\nhear INT\nexit 7");
+        let mut terminal = Pty::start(command);
+        log.wait_ready();
+        terminal.send("\x03");
+        assert_eq!(ended(terminal.wait()), "exit 7", "{form:?}");
+    }
+}
+
+#[test]
+fn a5_sent_signals_are_forwarded_in_order() {
+    let stage = Stage::new();
+    let signals = ["HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "CONT", "WINCH", "TSTP", "TERM"];
+    let script = format!("catch {}\nready\nhear TERM\nexit 3", signals.join(" "));
+    let send = |form| {
+        let mut run = stage.start(form, &script);
+        run.log.wait_ready();
+        for (count, name) in signals.iter().enumerate() {
+            run.signal(format!("SIG{name}").parse().unwrap());
+            run.log.wait_heard(count + 1);
+        }
+        (ended(run.wait()), run.log.heard())
+    };
+    let bare = send(Form::Bare);
+    assert_eq!(bare.1, signals.map(|name| format!("{name} from parent")));
+    for form in WRAPPED {
+        assert_eq!(send(form), bare, "{form:?}");
+    }
+}
+
+/// A timer that was set before the exec runs out in act-claude.
+#[test]
+fn a5_an_inherited_timer_reaches_claude() {
+    let stage = Stage::new();
+    let run = |form| {
+        let (mut command, log) = stage.prepare(form, "ready\nuntil /never");
+        // SAFETY: alarm is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                nix::libc::alarm(2);
+                Ok(())
+            });
+        }
+        ended(Run::start(command, log).wait())
+    };
+    assert_eq!(run(Form::Bare), "signal 14");
+    assert_eq!(run(Form::Relay), "signal 14");
+}
+
+#[test]
+fn a6_a_closed_terminal_is_told() {
+    let stage = Stage::new();
+    let close = |form| {
+        let (command, log) = stage.prepare(form, "catch HUP CONT\nready\nhear HUP\nexit 4");
+        let mut terminal = Pty::start(command);
+        log.wait_ready();
+        terminal.hang_up();
+        let status = ended(terminal.wait());
+        // A CONT comes with it; which handler runs first is the kernel's business.
+        let heard = log.heard().iter().filter(|line| line.starts_with("HUP")).count();
+        (heard, status)
+    };
+    assert_eq!(close(Form::Bare), (1, "exit 4".to_owned()));
+    for form in WRAPPED {
+        assert_eq!(close(form), (1, "exit 4".to_owned()), "{form:?}");
+    }
+}
+
+/// Not the leader: the kernel tells the whole foreground group when the leader ends, once each.
+#[test]
+fn a6_a_member_of_the_foreground_is_told_once() {
+    let Some(bash) = crate::support::program("bash") else { return };
+    let stage = Stage::new();
+    let heard = |form| {
+        let script = "catch HUP TERM\nready\nhear TERM";
+        // No job control: the same process group as the leader, which ends without a word.
+        let args = ["-c", "\"$CLAUDE\" & until [ -e \"$HOME/leave\" ]; do :; done; exec true"];
+        let (command, log) = stage.prepare_through(&bash, &args, form, script);
+        let mut terminal = Pty::start(command);
+        let probe = log.wait_ready();
+        stage.sandbox.write("leave", "");
+        terminal.wait();
+        log.wait_heard(1);
+        // Whatever came through act-claude is there when its TERM is.
+        let (_, _, parent) = crate::support::probe::state(probe).expect("alive");
+        let top = if form == Form::Bare { probe } else { nix::unistd::Pid::from_raw(parent) };
+        kill(top, Signal::SIGTERM).unwrap();
+        let heard = log.wait_heard(2);
+        std::fs::remove_file(stage.sandbox.home().join("leave")).unwrap();
+        heard.into_iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(heard(Form::Bare), ["HUP", "TERM"]);
+    for form in WRAPPED {
+        assert_eq!(heard(form), ["HUP", "TERM"], "{form:?}");
+    }
+}
+
+#[test]
+fn a7_no_echo() {
+    let stage = Stage::new();
+    for form in WRAPPED {
+        let script = "catch TERM HUP USR1\nsignal-parent TERM\nsignal-parent HUP\nready\nhear USR1\nexit 6";
+        let mut run = stage.start(form, script);
+        run.log.wait_ready();
+        run.signal(Signal::SIGUSR1);
+        assert_eq!(ended(run.wait()), "exit 6", "{form:?}");
+        assert_eq!(run.log.heard(), ["USR1 from parent"], "{form:?}");
+    }
+}
+
+/// A storm of TERM while the child ends: nothing is signalled but the child, and its status stays.
+#[test]
+fn a15_right_target() {
+    let stage = Stage::new();
+    for round in 0..10 {
+        let mut run = stage.start(Form::Line, "catch TERM\nready\nhear TERM\nexit 11");
+        let probe = run.log.wait_ready();
+        let mut sent = 0;
+        let status = eventually("the end", || {
+            for _ in 0..50 {
+                sent += usize::from(kill(run.pid(), Signal::SIGTERM).is_ok());
+            }
+            run.child.try_wait().expect("waitable")
+        });
+        assert_eq!(ended(status), "exit 11", "round {round}, {sent} sent");
+        assert!(crate::support::probe::is_gone(probe));
+    }
+}

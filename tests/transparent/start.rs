@@ -1,0 +1,83 @@
+//! A14 and the thousand starts: no race at the start, nothing left at the end.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::support::eventually;
+use crate::support::probe::{Form, Stage, ended};
+use crate::support::process::with_environment;
+
+/// Spreads `count` rounds over a few threads.
+fn rounds(count: usize, at_once: usize, round: impl Fn(usize) + Sync) {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    round(number);
+                }
+            });
+        }
+    });
+}
+
+/// Waits until no process is left that was started on this stage, and no file but records and what is sent.
+fn nothing_left(stage: &Stage) {
+    let root = stage.sandbox.root().to_str().expect("text");
+    eventually("the end of every process", || with_environment(root).is_empty().then_some(()));
+    for place in ["overlay", "spool/tmp", "spool/new", "spool/rejected", "spool/corrupt"] {
+        let left = std::fs::read_dir(stage.sandbox.state().join(place)).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "{place}");
+    }
+}
+
+#[test]
+fn a14_child_that_ends_at_once() {
+    let stage = Stage::new();
+    rounds(1000, 2, |number| {
+        let status = stage.start(Form::Line, &format!("exit {}", number % 200)).wait();
+        assert_eq!(ended(status), format!("exit {}", number % 200));
+    });
+    nothing_left(&stage);
+}
+
+/// Wherever in its start a TERM meets act-claude, both end by it. A lost one would let the probe live.
+#[test]
+fn a14_term_at_any_time() {
+    let stage = Stage::new();
+    let micros = std::sync::Mutex::new(std::iter::successors(Some(7u64), |seed| {
+        Some(seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407))
+    }));
+    rounds(1000, 2, |_| {
+        let pause = micros.lock().unwrap().next().expect("endless") >> 33;
+        let mut run = stage.start(Form::Line, "until /never");
+        std::thread::sleep(Duration::from_micros(pause % 20_000));
+        run.signal(Signal::SIGTERM);
+        assert_eq!(ended(run.wait()), "signal 15");
+    });
+    nothing_left(&stage);
+}
+
+#[test]
+fn a_thousand_starts_leave_nothing() {
+    let stage = Stage::new();
+    rounds(1000, 2, |_| assert_eq!(ended(stage.start(Form::Relay, "exit 0").wait()), "exit 0"));
+    nothing_left(&stage);
+}
+
+#[test]
+fn fifty_starts_at_once_leave_nothing() {
+    let stage = Stage::new();
+    rounds(50, 50, |_| {
+        let mut run = stage.start(Form::Relay, "post\nexit 0");
+        assert_eq!(ended(run.wait()), "exit 0");
+        assert_eq!(run.log.wait_for("post"), 200);
+    });
+    stage.act.wait_for(50);
+    nothing_left(&stage);
+}

@@ -1,0 +1,141 @@
+//! A8–A10: job control, as seen by a parent that watches. (tests/transparent/shells.rs has real shells.)
+
+use std::os::unix::process::CommandExt;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use crate::support::probe::{Form, Run, Stage, WRAPPED, ended, is_gone, state};
+use crate::support::pty::Pty;
+use crate::support::{eventually, program};
+
+/// Started in a group of its own, as a shell would.
+fn start(stage: &Stage, form: Form, script: &str) -> Run {
+    let (mut command, log) = stage.prepare(form, script);
+    command.process_group(0);
+    Run::start(command, log)
+}
+
+/// The signal our child stopped with, as `waitpid` tells its parent.
+fn stopped(run: &Run) -> Signal {
+    eventually("the stop", || {
+        match waitpid(run.pid(), Some(WaitPidFlag::WUNTRACED | WaitPidFlag::WNOHANG)).expect("waitable") {
+            WaitStatus::Stopped(_, signal) => Some(signal),
+            WaitStatus::StillAlive => None,
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+fn wait_state(pid: Pid, wanted: &str) {
+    eventually(&format!("state {wanted} of {pid}"), || {
+        wanted.contains(state(pid).map_or('-', |(state, ..)| state)).then_some(())
+    });
+}
+
+#[test]
+fn a8_claude_stops_itself() {
+    let stage = Stage::new();
+    for signal in ["STOP", "TSTP", "TTIN", "TTOU"] {
+        for form in [Form::Bare, Form::Relay, Form::Direct, Form::Line] {
+            let mut run = start(&stage, form, &format!("ready\nstop {signal}\nexit 8"));
+            let probe = run.log.wait_ready();
+            assert_eq!(stopped(&run).as_str(), format!("SIG{signal}"), "{form:?}");
+            wait_state(probe, "T");
+            killpg(run.pid(), Signal::SIGCONT).unwrap();
+            assert_eq!(run.log.wait_for("resumed"), signal);
+            assert_eq!(ended(run.wait()), "exit 8", "{form:?}");
+        }
+    }
+}
+
+/// Sent from outside, to claude alone or to act-claude alone.
+#[test]
+fn a8_claude_is_stopped() {
+    let stage = Stage::new();
+    for form in WRAPPED {
+        let mut run = start(&stage, form, "ready\nuntil /never");
+        let probe = run.log.wait_ready();
+        for _ in 0..3 {
+            kill(probe, Signal::SIGSTOP).unwrap();
+            assert_eq!(stopped(&run), Signal::SIGSTOP);
+            killpg(run.pid(), Signal::SIGCONT).unwrap();
+            wait_state(probe, "SR");
+            run.signal(Signal::SIGTSTP);
+            assert_eq!(stopped(&run), Signal::SIGTSTP);
+            wait_state(probe, "T");
+            killpg(run.pid(), Signal::SIGCONT).unwrap();
+            wait_state(probe, "SR");
+        }
+        run.signal(Signal::SIGTERM);
+        assert_eq!(ended(run.wait()), "signal 15", "{form:?}");
+    }
+}
+
+/// CONT to act-claude alone reaches the stopped claude; to the group, it reaches it once.
+#[test]
+fn a9_continue() {
+    let stage = Stage::new();
+    for form in WRAPPED {
+        let mut run = start(&stage, form, "catch CONT TERM\nready\nhear TERM\nexit 9");
+        let probe = run.log.wait_ready();
+        for round in 1..=4 {
+            kill(probe, Signal::SIGSTOP).unwrap();
+            stopped(&run);
+            match round % 2 {
+                0 => kill(run.pid(), Signal::SIGCONT).unwrap(),
+                _ => killpg(run.pid(), Signal::SIGCONT).unwrap(),
+            }
+            run.log.wait_heard(round);
+            wait_state(run.pid(), "SR");
+        }
+        run.signal(Signal::SIGTERM);
+        assert_eq!(ended(run.wait()), "exit 9", "{form:?}");
+        let from = run.log.heard();
+        let conts = from.iter().filter(|line| line.starts_with("CONT")).count();
+        assert_eq!(conts, 4, "{form:?}: each once: {from:?}");
+    }
+}
+
+/// A job of one pipeline and a background job that wants the terminal: stopped, resumed, never stuck.
+#[test]
+fn a10_background_use() {
+    let Some(bash) = program("bash") else { return };
+    let stage = Stage::new();
+    let script = "touch-modes\ntouch-modes\ntouch-modes\ntouch-modes\nsay done\nexit 3";
+    let pipeline = "set -m; \"$CLAUDE\" 2>/dev/null | cat; echo status ${PIPESTATUS[0]}";
+    let background =
+        "set -m; \"$CLAUDE\" 2>/dev/null & until [ \"$(jobs -s)\" ]; do :; done; fg >/dev/null; echo status $?";
+    let reading =
+        "set -m; \"$CLAUDE\" 2>/dev/null & until [ \"$(jobs -s)\" ]; do :; done; fg >/dev/null; echo status $?";
+    for (shell, script) in [(pipeline, script), (background, script), (reading, "read\nsay done\nexit 3")] {
+        let run = |form| {
+            let (command, log) = stage.prepare_through(&bash, &["--norc", "-c", shell], form, script);
+            let mut terminal = Pty::start(command);
+            terminal.send("a line\r");
+            let (status, screen) = terminal.finish();
+            (ended(status), screen, log.notes())
+        };
+        let bare = run(Form::Bare);
+        assert!(bare.1.contains("done") && bare.1.contains("status 3"), "{}", bare.1);
+        for form in WRAPPED {
+            assert_eq!(run(form), bare, "{form:?}: {shell}");
+        }
+    }
+}
+
+/// A stop that the kernel discards (no shell is left to continue us) must not become a CONT.
+#[test]
+fn a8_nothing_is_left_when_a_stopped_job_is_killed() {
+    let stage = Stage::new();
+    for form in WRAPPED {
+        let mut run = start(&stage, form, "ready\nstop STOP\nuntil /never");
+        let probe = run.log.wait_ready();
+        stopped(&run);
+        run.signal(Signal::SIGTERM);
+        run.signal(Signal::SIGCONT);
+        assert_eq!(ended(run.wait()), "signal 15", "{form:?}");
+        eventually("the end of the probe", || is_gone(probe).then_some(()));
+    }
+}

@@ -1,0 +1,184 @@
+//! A19, A22: claude's streams are claude's, and the report can't hurt.
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::libc;
+
+use crate::support::http::Reply;
+use crate::support::probe::{Form, Run, Stage, WRAPPED, ended, is_gone};
+use crate::support::pty::Pty;
+use crate::support::{eventually, program};
+
+/// While ACT hangs and act-claude waits for it, the reader of claude's output, the writer of its input and a
+/// reader of descriptor 3 see the end as soon as claude has ended.
+#[test]
+fn a19_pipes_end_with_claude() {
+    let mut stage = Stage::new();
+    stage.act.answer(Reply::Hang);
+    let config = std::fs::read_to_string(stage.sandbox.home().join("Relay.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["exit_wait_ms"] = 60_000.into();
+    stage.sandbox.write("Relay.json", config.to_string());
+    stage.sandbox.unset("CI");
+    let (mut command, log) = stage.prepare(Form::Relay, "post\nsay out\nexit 0");
+    let (mut third, theirs) = std::io::pipe().unwrap();
+    let theirs = OwnedFd::from(theirs);
+    let number = std::os::fd::AsRawFd::as_raw_fd(&theirs);
+    // SAFETY: dup2 is async-signal-safe; 33 is free in a child that is about to exec.
+    unsafe {
+        command.pre_exec(move || match libc::dup2(number, 33) {
+            -1 => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut run = Run::start(command, log);
+    drop(theirs);
+    let mut text = String::new();
+    run.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "out\n");
+    third.read_to_string(&mut text).unwrap();
+    let mut input = run.child.stdin.take().unwrap();
+    eventually("the closing of standard input", || input.write_all(b"x\n").is_err().then_some(()));
+    assert!(run.child.try_wait().unwrap().is_none(), "act-claude still waits for ACT");
+    // A signal ends the wait; the status is claude's.
+    run.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(ended(run.wait()), "exit 0");
+}
+
+/// Runs to the end and says how long act-claude took after claude had gone.
+fn after_claude(mut run: Run) -> (String, Duration) {
+    let probe = run.log.wait_ready();
+    eventually("the end of the probe", || is_gone(probe).then_some(()));
+    let gone = Instant::now();
+    (ended(run.wait()), gone.elapsed())
+}
+
+/// Without the rule each of these is a hang, a wrong status, or a stopped job. Half a second, and what a busy
+/// machine takes.
+const SOON: Duration = Duration::from_secs(5);
+
+fn a22(name: &str, prepare: impl Fn(&Stage, Form) -> Run) {
+    let stage = Stage::new();
+    for form in [Form::Relay, Form::Line] {
+        let (status, took) = after_claude(prepare(&stage, form));
+        assert_eq!(status, "exit 9", "{name}, {form:?}");
+        assert!(took < SOON, "{name}, {form:?}: {took:?}");
+    }
+}
+
+/// A pipe nobody reads, which the test keeps open.
+fn unread() -> (Stdio, OwnedFd) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    (Stdio::from(OwnedFd::from(writer)), OwnedFd::from(reader))
+}
+
+#[test]
+fn a22_full_pipe() {
+    for steps in ["flood 2", "flood 2\nblock 2"] {
+        let (stderr, _reader) = unread();
+        let stderr = std::cell::Cell::new(Some(stderr));
+        let stage = Stage::new();
+        let (mut command, log) = stage.prepare(Form::Relay, &format!("{steps}\nready\nexit 9"));
+        command.stderr(stderr.take().unwrap());
+        let (status, took) = after_claude(Run::start(command, log));
+        assert_eq!(status, "exit 9", "{steps}");
+        assert!(took < SOON, "{steps}: {took:?}");
+    }
+}
+
+#[test]
+fn a22_closed_stderr() {
+    a22("closed", |stage, form| {
+        let (mut command, log) = stage.prepare(form, "ready\nexit 9");
+        // SAFETY: closes a descriptor of the child.
+        unsafe {
+            command.pre_exec(|| {
+                libc::close(2);
+                Ok(())
+            });
+        }
+        Run::start(command, log)
+    });
+}
+
+#[test]
+fn a22_reader_gone() {
+    a22("reader gone", |stage, form| {
+        let (mut command, log) = stage.prepare(form, "ready\nexit 9");
+        let (stderr, reader) = unread();
+        command.stderr(stderr);
+        drop(reader);
+        Run::start(command, log)
+    });
+}
+
+#[test]
+fn a22_full_device_and_full_file() {
+    a22("/dev/full", |stage, form| {
+        let (mut command, log) = stage.prepare(form, "ready\nexit 9");
+        command.stderr(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        Run::start(command, log)
+    });
+    a22("a file at its limit", |stage, form| {
+        let (mut command, log) = stage.prepare(form, "ready\nexit 9");
+        let path = stage.sandbox.write("report", [b'.'; 4096]);
+        command.stderr(std::fs::File::options().append(true).open(path).unwrap());
+        // SAFETY: setrlimit is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                let limit = libc::rlimit { rlim_cur: 4096, rlim_max: 4096 };
+                libc::setrlimit(libc::RLIMIT_FSIZE, &limit);
+                Ok(())
+            });
+        }
+        Run::start(command, log)
+    });
+}
+
+#[test]
+fn a22_terminal_held_with_ctrl_s() {
+    let stage = Stage::new();
+    for form in WRAPPED {
+        let (command, log) = stage.prepare(form, "catch TERM\nready\nhear TERM\nexit 9");
+        let mut terminal = Pty::start(command);
+        let probe = log.wait_ready();
+        terminal.send("\x13");
+        // The line discipline has seen the key once the byte behind it is echoed to nobody: input goes in order.
+        nix::sys::signal::kill(probe, nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert_eq!(ended(terminal.wait()), "exit 9", "{form:?}");
+    }
+}
+
+/// A terminal whose window reads nothing has room for a few bytes only: ready, and still a trap.
+#[test]
+fn a22_terminal_without_a_reader() {
+    let stage = Stage::new();
+    for form in WRAPPED {
+        let pair = nix::pty::openpty(None, None).unwrap();
+        for end in [&pair.master, &pair.slave] {
+            nix::fcntl::fcntl(end, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).unwrap();
+        }
+        let (mut command, log) = stage.prepare(form, "flood 2\nblock 2\nready\nexit 9");
+        command.stderr(Stdio::from(pair.slave));
+        let (status, took) = after_claude(Run::start(command, log));
+        assert_eq!(status, "exit 9", "{form:?}");
+        assert!(took < SOON, "{form:?}: {took:?}");
+    }
+}
+
+#[test]
+fn a22_background_with_tostop() {
+    let Some(bash) = program("bash") else { return };
+    let stage = Stage::new();
+    for form in WRAPPED {
+        let shell = "stty tostop; set -m; \"$CLAUDE\" >/dev/null & wait $!; code=$?; stty -tostop; echo status $code";
+        let (command, _log) = stage.prepare_through(&bash, &["--norc", "-c", shell], form, "exit 9");
+        let (_, screen) = Pty::start(command).finish();
+        assert!(screen.contains("status 9"), "{form:?}: {screen}");
+    }
+}
