@@ -20,10 +20,9 @@ use serde_json::{Value, json};
 
 #[unsafe(no_mangle)]
 extern "C" fn main(count: i32, arguments: *const *const libc::c_char) -> i32 {
-    // SAFETY: what the loader passes to every main.
-    let arguments: Vec<Vec<u8>> = (0..count as usize)
-        .map(|index| unsafe { std::ffi::CStr::from_ptr(*arguments.add(index)) }.to_bytes().to_vec())
-        .collect();
+    // SAFETY: what the loader passes to every main: as many C strings as it says.
+    let argument = |index| unsafe { std::ffi::CStr::from_ptr(*arguments.add(index)) }.to_bytes().to_vec();
+    let arguments: Vec<Vec<u8>> = (0..count as usize).map(argument).collect();
     let script = std::env::var("PROBE_SCRIPT").unwrap_or_default();
     let mut heard = Heard::default();
     for step in script.lines().map(str::trim).filter(|step| !step.is_empty()) {
@@ -58,7 +57,6 @@ fn run(verb: &str, rest: &str, arguments: &[Vec<u8>], heard: &mut Heard) {
         "nonblock" => set_nonblocking(number(), true),
         "block" => set_nonblocking(number(), false),
         "flood" => flood(number()),
-        "close" => drop(unsafe { libc::close(number()) }),
         "post" => post(),
         other => panic!("no step {other:?}"),
     }
@@ -90,16 +88,16 @@ fn given(arguments: &[Vec<u8>]) -> Value {
         .filter(|(name, _)| STATUS.contains(name))
         .map(|(name, value)| (name.to_owned(), json!(value)))
         .collect();
-    let umask = unsafe { libc::umask(0o22) };
-    unsafe { libc::umask(umask) };
+    let umask = nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    nix::sys::stat::umask(umask);
     json!({"given": {
         "arguments": arguments.iter().map(|argument| text(argument)).collect::<Vec<_>>(),
         "environment": environment,
         "directory": text(std::env::current_dir().unwrap_or_default().into_os_string().into_vec().as_slice()),
         "descriptors": descriptors(),
         "status": status,
-        "umask": format!("{umask:o}"),
-        "nice": unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) },
+        "umask": format!("{:o}", umask.bits()),
+        "nice": nice(),
         "limits": file("limits"),
         "oom": file("oom_score_adj"),
         "cgroup": file("cgroup"),
@@ -136,23 +134,28 @@ const STATUS: [&str; 17] = [
 fn descriptors() -> serde_json::Map<String, Value> {
     let mut found = serde_json::Map::new();
     for descriptor in 0..1024 {
-        // SAFETY: both only read.
-        let (flags, kind) = unsafe {
-            let flags = libc::fcntl(descriptor, libc::F_GETFL);
+        // SAFETY: only reads, whether there is such a descriptor or not.
+        let (flags, close_on_exec, is_terminal, stat) = unsafe {
             let mut stat: libc::stat = std::mem::zeroed();
-            (flags, (libc::fstat(descriptor, &mut stat) == 0).then_some(stat.st_mode & libc::S_IFMT))
+            let flags = [libc::F_GETFL, libc::F_GETFD].map(|what| libc::fcntl(descriptor, what));
+            let is_open = libc::fstat(descriptor, &mut stat) == 0;
+            (flags[0], flags[1], libc::isatty(descriptor) == 1, is_open.then_some(stat))
         };
-        let Some(kind) = kind else { continue };
-        let name = match kind {
+        let Some(stat) = stat else { continue };
+        let name = match stat.st_mode & libc::S_IFMT {
             libc::S_IFIFO => "a pipe".to_owned(),
             libc::S_IFSOCK => "a socket".to_owned(),
-            libc::S_IFCHR if unsafe { libc::isatty(descriptor) } == 1 => "a terminal".to_owned(),
+            _ if is_terminal => "a terminal".to_owned(),
             _ => std::fs::read_link(format!("/proc/self/fd/{descriptor}")).unwrap_or_default().display().to_string(),
         };
-        let close_on_exec = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
         found.insert(descriptor.to_string(), json!([name, flags, close_on_exec]));
     }
     found
+}
+
+fn nice() -> i32 {
+    // SAFETY: only reads.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
 }
 
 /// The controlling terminal.
@@ -168,8 +171,11 @@ fn words(modes: &Termios) -> Value {
 fn size() -> Value {
     let Some(tty) = terminal() else { return Value::Null };
     // SAFETY: fills a local.
-    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
-    unsafe { libc::ioctl(tty.as_raw_fd(), libc::TIOCGWINSZ, &mut size) };
+    let size = unsafe {
+        let mut size: libc::winsize = std::mem::zeroed();
+        libc::ioctl(tty.as_raw_fd(), libc::TIOCGWINSZ, &mut size);
+        size
+    };
     json!([size.ws_row, size.ws_col])
 }
 
@@ -259,6 +265,7 @@ impl Heard {
             self.reader = Some(reader);
         }
         let action = SigAction::new(SigHandler::SigAction(hear), SaFlags::SA_RESTART, SigSet::empty());
+        // SAFETY: `hear` is async-signal-safe.
         unsafe { sigaction(signal, &action) }.expect("a handler");
     }
 
