@@ -5,7 +5,7 @@
 //! - `catch SIG…`: handles these; `hear SIG`, `until FILE`: notes what it hears until then
 //! - `stop SIG`: stops itself and notes that it went on; `signal-parent SIG`
 //! - `exit N`, `die N`: ends, by a signal
-//! - `say TEXT`, `read`: a line of output, of input; `nonblock FD`, `block FD`, `flood FD`
+//! - `say TEXT`, `spew`, `read`: a line of output, endless ones, a line of input; `run COMMAND`: through sh; `nonblock FD`, `block FD`, `flood FD`
 //! - `raw`, `noecho`, `touch-modes`: changes the terminal's modes; `modes`, `size`: notes them
 //! - `post`: one export, as claude makes it
 

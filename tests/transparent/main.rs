@@ -6,9 +6,13 @@
 mod support;
 
 mod ending;
+mod forms;
 mod forwarding;
 mod inherited;
+mod itself;
 mod killed;
+mod scarce;
+mod shells;
 mod start;
 mod stopping;
 mod streams;

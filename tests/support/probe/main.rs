@@ -5,7 +5,7 @@
 #![no_main]
 #![allow(unsafe_code, missing_docs)]
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -48,6 +48,11 @@ fn run(verb: &str, rest: &str, arguments: &[Vec<u8>], heard: &mut Heard) {
         }
         "signal-parent" => kill(getppid(), named(rest)).expect("sent"),
         "say" => writeln!(std::io::stdout(), "{rest}").expect("written"),
+        "spew" => while writeln!(std::io::stdout(), "spew").is_ok() {},
+        "run" => {
+            let status = std::process::Command::new("sh").args(["-c", rest]).status().expect("sh");
+            note(json!({ "run": status.code() }));
+        }
         "read" => note(json!({ "read": read_line() })),
         "modes" => note(json!({ "modes": terminal().map(|tty| words(&tcgetattr(tty).expect("modes"))) })),
         "size" => note(json!({ "size": size() })),
@@ -204,11 +209,11 @@ fn flood(descriptor: i32) {
     }
 }
 
-/// Byte by byte: what follows belongs to whoever reads next.
+/// Byte by byte and without a buffer: what follows belongs to whoever reads next.
 fn read_line() -> String {
     let mut line = Vec::new();
     let mut byte = [0];
-    while std::io::stdin().lock().read(&mut byte).is_ok_and(|count| count == 1) && byte != *b"\n" {
+    while nix::unistd::read(std::io::stdin(), &mut byte) == Ok(1) && byte != *b"\n" {
         line.push(byte[0]);
     }
     line.escape_ascii().to_string()

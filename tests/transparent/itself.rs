@@ -1,0 +1,99 @@
+//! A21: act-claude is never taken for claude, and a session inside a session is no loop.
+
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use crate::support::act_claude;
+use crate::support::probe::{Form, Stage};
+use crate::support::sandbox::Text;
+
+const SYSTEM: &str = "/usr/bin:/bin";
+
+/// A directory with a link named `claude` to act-claude: the shim.
+fn shim(stage: &Stage) -> PathBuf {
+    let directory = stage.sandbox.directory("shim");
+    symlink(act_claude(), directory.join("claude")).expect("a link");
+    directory
+}
+
+fn path(directories: &[&PathBuf]) -> String {
+    let shown = directories.iter().map(|directory| directory.display().to_string());
+    shown.chain([SYSTEM.to_owned()]).collect::<Vec<_>>().join(":")
+}
+
+#[test]
+fn a21_the_shim() {
+    let stage = Stage::new();
+    let (shim, real) = (shim(&stage), stage.sandbox.directory("bin"));
+    let run = |path: String| {
+        let sh = PathBuf::from("/bin/sh");
+        let (mut command, log) =
+            stage.prepare_through(&sh, &["-c", "claude -p 'a b'; echo $?"], Form::Relay, "given\nexit 21");
+        let output = command.env("PATH", path).output().expect("sh");
+        (output.out(), log.wait_for("given")["arguments"].clone(), log.notes().len())
+    };
+    let bare = run(path(&[&real]));
+    assert_eq!(bare.0, "21\n");
+    assert_eq!(run(path(&[&shim, &real])), bare);
+    // Its own directory twice, and once more under a link to the directory.
+    symlink(&shim, stage.sandbox.home().join("again")).expect("a link");
+    assert_eq!(run(path(&[&shim, &stage.sandbox.home().join("again"), &shim, &real])), bare);
+}
+
+#[test]
+fn a21_two_copies() {
+    let stage = Stage::new();
+    let copies = ["one", "two"].map(|name| {
+        let directory = stage.sandbox.directory(name);
+        std::fs::copy(act_claude(), directory.join("claude")).expect("a copy");
+        directory
+    });
+    let real = stage.sandbox.directory("bin");
+    let run = |path: String| {
+        let (mut command, _log) = stage.prepare_through(&copies[0].join("claude"), &[], Form::Relay, "exit 22");
+        command.env("PATH", path).stderr(std::process::Stdio::piped()).output().expect("started")
+    };
+    assert_eq!(run(path(&[&copies[0], &copies[1], &real])).code(), 22);
+    let nowhere = run(path(&[&copies[0], &copies[1]]));
+    assert_eq!(nowhere.code(), 127);
+    assert!(nowhere.err().contains("no claude on PATH but act-claude itself"), "{}", nowhere.err());
+}
+
+/// A script named `claude` that starts act-claude, which finds the script again.
+#[test]
+fn a21_a_loop_through_a_script() {
+    let stage = Stage::new();
+    let start = act_claude().display().to_string();
+    for body in [format!("exec {start} \"$@\""), format!("{start} \"$@\"\nexit $?")] {
+        let script = stage.sandbox.script("script/claude", &format!("#!/bin/sh\n{body}\n"));
+        let directory = script.parent().expect("its directory").to_path_buf();
+        let (mut command, _log) = stage.prepare_through(&script, &["-p", "x"], Form::Relay, "exit 0");
+        command.env("PATH", path(&[&directory])).stderr(std::process::Stdio::piped());
+        let output = command.output().expect("started");
+        assert_eq!(output.code(), 126, "{}", output.err());
+        assert!(output.err().contains("which would start it again"), "{}", output.err());
+        // With the real claude behind it, or named, the script is a launcher like any other.
+        let (mut command, _log) = stage.prepare_through(&script, &["-p", "x"], Form::Relay, "exit 23");
+        command.env("PATH", path(&[&directory])).env("ACT_CLAUDE_BIN", &stage.claude);
+        assert_eq!(command.output().expect("started").code(), 23);
+    }
+}
+
+/// As claude's Bash tool does it: `claude -p` through the shim, inside a session that act-claude started.
+#[test]
+fn a21_a_session_inside_a_session() {
+    let stage = Stage::new();
+    let (shim, real) = (shim(&stage), stage.sandbox.directory("bin"));
+    let run = |path: String| {
+        let outer = "run PROBE_SCRIPT='post' claude -p x\nrun PROBE_SCRIPT='exit 5' claude -p x\nexit 24";
+        let sh = PathBuf::from("/bin/sh");
+        let (mut command, log) = stage.prepare_through(&sh, &["-c", "claude -p outer"], Form::Relay, outer);
+        let code = command.env("PATH", path).output().expect("sh").code();
+        (code, log.notes().iter().map(|note| note["run"].clone()).filter(|run| !run.is_null()).collect::<Vec<_>>())
+    };
+    let bare = run(path(&[&real]));
+    assert_eq!(bare, (24, vec![0.into(), 5.into()]));
+    assert_eq!(run(path(&[&shim, &real])), bare);
+    // The inner session's export went through a relay of its own.
+    stage.act.wait_for(1);
+}

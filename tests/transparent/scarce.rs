@@ -1,0 +1,122 @@
+//! Where the system has no process or descriptor left for act-claude, claude runs all the same, without
+//! our variables, and one line says so.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::libc;
+
+use crate::support::eventually;
+use crate::support::probe::{Form, Stage, is_gone};
+use crate::support::process::with_environment;
+use crate::support::sandbox::Text;
+
+fn limit(command: &mut Command, resource: libc::__rlimit_resource_t, value: u64) {
+    // SAFETY: setrlimit is async-signal-safe.
+    unsafe {
+        command.pre_exec(move || {
+            let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+            match libc::setrlimit(resource, &limit) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
+}
+
+/// Gives a directory and all in it to another user.
+fn give(path: &Path, user: u32) {
+    chown(path, Some(user), Some(user)).expect("given");
+    if path.is_dir() && !path.is_symlink() {
+        std::fs::read_dir(path).expect("readable").flatten().for_each(|entry| give(&entry.path(), user));
+    }
+}
+
+#[test]
+fn no_processes_left() {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::skip("RLIMIT_NPROC does not bind root, and only root can become another user");
+    }
+    const USER: u32 = 58_231;
+    let stage = Stage::new();
+    // Linked into the sandbox it would be given away, too.
+    std::fs::remove_file(&stage.claude).expect("removed");
+    std::fs::copy(crate::support::example("probe"), &stage.claude).expect("a copy");
+    let program = stage.sandbox.home().join("act-claude");
+    std::fs::copy(crate::support::act_claude(), &program).expect("a copy");
+    give(stage.sandbox.root(), USER);
+    for form in [Form::Relay, Form::Line] {
+        let (mut command, log) = stage.prepare_through(&program, &[], form, "given\nsay hello\nexit 51");
+        command.uid(USER).gid(USER).stderr(Stdio::piped());
+        limit(&mut command, libc::RLIMIT_NPROC, 0);
+        let output = command.output().expect("started");
+        assert_eq!((output.out().as_str(), output.code()), ("hello\n", 51), "{}", output.err());
+        let given = log.wait_for("given")["environment"].to_string();
+        assert!(!given.contains("OTEL_"), "{given}");
+        assert_eq!(output.err().lines().count(), 1, "{}", output.err());
+        if form == Form::Relay {
+            assert!(output.err().contains("no telemetry: the relay cannot start"), "{}", output.err());
+        }
+    }
+}
+
+/// However few descriptors there are, claude starts.
+#[test]
+fn few_descriptors() {
+    let stage = Stage::new();
+    let mut refused = 0;
+    for descriptors in 3..16 {
+        let (mut command, log) = stage.prepare(Form::Relay, "post\nsay hello\nexit 51");
+        command.stderr(Stdio::piped());
+        limit(&mut command, libc::RLIMIT_NOFILE, descriptors);
+        let output = command.output().expect("started");
+        let bare = {
+            let (mut command, _log) = stage.prepare(Form::Bare, "say hello\nexit 51");
+            limit(&mut command, libc::RLIMIT_NOFILE, descriptors);
+            command.output().expect("started")
+        };
+        assert_eq!((output.out(), output.code()), (bare.out(), bare.code()), "{descriptors}: {}", output.err());
+        assert_eq!(output.err().lines().count(), 1, "{descriptors}: {}", output.err());
+        refused += usize::from(output.err().contains("no telemetry"));
+        drop(log);
+    }
+    assert!((1..13).contains(&refused), "some limits are too low for a relay, others are not: {refused}");
+}
+
+/// Replaced while it starts: the old one serves this session.
+#[test]
+fn binary_replaced() {
+    let stage = Stage::new();
+    let copy = stage.sandbox.home().join("act-claude");
+    std::fs::copy(crate::support::act_claude(), &copy).expect("a copy");
+    let bash = crate::support::program("bash").expect("bash");
+    let line = format!("exec 5<{0}; rm {0}; exec /proc/self/fd/5 2>/dev/null", copy.display());
+    let (mut command, log) = stage.prepare_through(&bash, &["-c", &line], Form::Relay, "post\nexit 52");
+    assert_eq!(command.output().expect("started").code(), 52);
+    assert_eq!(log.wait_for("post"), 200);
+    stage.act.wait_for(1);
+}
+
+/// The relay killed in the middle: claude goes on, its status is its own, one line says what is not known.
+#[test]
+fn relay_killed() {
+    let stage = Stage::new();
+    let (mut command, log) = stage.prepare(Form::Relay, "catch USR1\nready\nhear USR1\npost\nexit 53");
+    command.stderr(Stdio::piped());
+    let mut child = command.spawn().expect("started");
+    log.wait_ready();
+    let root = stage.sandbox.root().display().to_string();
+    let relay = with_environment(&root).into_iter().find(|process| process.is_relay()).expect("the relay");
+    let pid = nix::unistd::Pid::from_raw(relay.pid);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
+    eventually("the end of the relay", || is_gone(pid).then_some(()));
+    let top = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    nix::sys::signal::kill(top, nix::sys::signal::Signal::SIGUSR1).expect("sent");
+    assert_eq!(log.wait_for("post"), 0, "nobody listens");
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().expect("a pipe"), &mut said).expect("text");
+    assert_eq!(child.wait().expect("ended").code(), Some(53));
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
