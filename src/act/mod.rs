@@ -4,6 +4,7 @@ mod aliases;
 mod check;
 mod complete;
 mod doctor;
+mod flush;
 mod history;
 mod receive;
 mod setup;
@@ -51,6 +52,8 @@ enum Command {
     Doctor(doctor::Args),
     /// What recent sessions delivered; what is waiting or held
     History(history::Args),
+    /// Deliver what is waiting or held, now
+    Flush(flush::Args),
     /// Alias and delivery state, for Claude Code's status line
     Statusline(statusline::Args),
     /// A local ACT that shows what arrives, with the documented errors, for trying things out
@@ -108,6 +111,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         Command::Check(args) => check::run(&args, environment),
         Command::Doctor(args) => doctor::run(&args, environment),
         Command::History(args) => history::run(&args, environment),
+        Command::Flush(args) => flush::run(&args, environment),
         Command::Receive(args) => receive::run(&args),
         Command::ShellInit(args) => shell_init::run(&args),
         Command::Statusline(args) => statusline::run(&args, environment),

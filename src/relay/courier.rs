@@ -73,7 +73,7 @@ impl Handle {
     }
 }
 
-/// Between two exports, so that many do not arrive as a flood.
+/// Between two exports that earlier sessions left, so that many do not arrive as a flood.
 const GAP: Duration = Duration::from_millis(5);
 /// While something is held or waits: between two looks whether something has changed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -167,8 +167,8 @@ impl Courier {
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => {}
             }
-            let pause = if self.step() {
-                GAP
+            let pause = if let Some(gap) = self.step() {
+                gap
             } else if self.is_finished() {
                 break;
             } else {
@@ -211,22 +211,22 @@ impl Courier {
         self.ledger.trouble_of(self.queue.front()?.sequence)
     }
 
-    /// Does the next thing that is due; false: nothing is.
-    fn step(&mut self) -> bool {
+    /// Does the next thing that is due, and says how long to wait then; `None`: nothing is.
+    fn step(&mut self) -> Option<Duration> {
         self.notice();
         if let Some(direct) = self.direct.pop_front() {
             self.deliver_direct(direct);
-            return true;
+            return Some(Duration::ZERO);
         }
         if self.pause.is_some_and(|pause| pause.until > Instant::now()) {
-            return false;
+            return None;
         }
         self.pause = None;
         if !self.queue.is_empty() && self.look_at.is_none_or(|at| at <= Instant::now()) {
             self.deliver_next();
-            return true;
+            return Some(Duration::ZERO);
         }
-        self.deliver_backlog()
+        self.deliver_backlog().then_some(GAP)
     }
 
     /// Whether the user changed something, or asks for it.

@@ -1,0 +1,349 @@
+//! `act flush`: delivers what is waiting or held, now, and says what stays and why.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::config::{self, Config};
+use crate::environment::Environment;
+use crate::outcome::{State, Trouble, exports, points};
+use crate::protocol::Target;
+use crate::relay::backlog::decided;
+use crate::relay::desk::{Desk, Posted};
+use crate::relay::owner::Owners;
+use crate::spool::{Claim, Header, Refusal, Spool, list};
+use crate::verdict::Verdict;
+use crate::{CONFIGURATION, USAGE, record, state};
+
+/// Arguments of `act flush`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit status: 0 nothing stays, 75 something waits, 77 or 78 something is held until you put it right.")]
+pub struct Args {
+    /// Deliver under this alias what can't go where it was captured for any more
+    #[arg(long, value_name = "ALIAS")]
+    to: Option<String>,
+    /// Give up what is held and still can't be delivered; it is deleted, and counted as lost
+    #[arg(long)]
+    discard: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Between two exports.
+const GAP: Duration = Duration::from_millis(5);
+/// How long running sessions get to deliver theirs.
+const RUNNING: Duration = Duration::from_secs(5);
+
+/// What became of an alias's exports.
+#[derive(Debug, Default, Serialize)]
+struct Tally {
+    delivered: u64,
+    points: u64,
+    rejected_points: u64,
+    rejected: u64,
+    discarded: u64,
+    /// What stays, by state.
+    stays: BTreeMap<State, u64>,
+    /// Of running sessions, whose relays took care of them meanwhile.
+    relayed: u64,
+    /// Of running sessions, still there.
+    running: u64,
+    trouble: Option<Trouble>,
+}
+
+/// Runs it.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let loaded = config::load(environment);
+    for fault in &loaded.faults {
+        crate::report::fatal(&fault.to_string());
+    }
+    if !loaded.faults.is_empty() {
+        return ExitCode::from(CONFIGURATION);
+    }
+    let to = match &args.to {
+        Some(alias) => match target(&loaded.config, alias) {
+            Some(target) => Some(target),
+            None => {
+                let known = loaded.config.suggest_alias(alias);
+                crate::report::fatal(&format!("there is no alias \"{alias}\"; {known}"));
+                return ExitCode::from(USAGE);
+            }
+        },
+        None => None,
+    };
+    let Some(state) = state::directory(environment) else {
+        crate::report::fatal("there is no state directory: neither HOME nor XDG_STATE_HOME is set");
+        return ExitCode::from(CONFIGURATION);
+    };
+    let mut flush = Flush {
+        spool: Spool::of(&state),
+        owners: Owners::new(environment.clone(), None),
+        desk: Desk::new(environment.clone(), Some(&state)),
+        to,
+        discard: args.discard,
+        tallies: BTreeMap::new(),
+        stuck: BTreeMap::new(),
+        corrupt: 0,
+        newer: 0,
+    };
+    flush.run();
+    let text = if args.json { flush.json() } else { flush.words() };
+    crate::act::print(&text);
+    ExitCode::from(flush.code())
+}
+
+fn target(config: &Config, alias: &str) -> Option<Target> {
+    let (name, alias) = config.aliases.get_key_value(alias)?;
+    let account = config.accounts.get(&alias.account)?;
+    Some(Target {
+        alias: name.clone(),
+        id: alias.id.clone(),
+        account: alias.account.clone(),
+        endpoint: account.endpoint.clone(),
+        user: account.user.clone(),
+        token: account.token.clone(),
+    })
+}
+
+struct Flush {
+    spool: Spool,
+    owners: Owners,
+    desk: Desk,
+    to: Option<Target>,
+    discard: bool,
+    /// By account and alias.
+    tallies: BTreeMap<(String, String), Tally>,
+    /// Why nothing more is tried: for an alias, or with an empty alias for an account.
+    stuck: BTreeMap<(String, String), (State, Trouble)>,
+    corrupt: u64,
+    newer: u64,
+}
+
+impl Flush {
+    fn run(&mut self) {
+        let sessions = list::sessions(&self.spool);
+        let bar = ProgressBar::with_draw_target(
+            Some(sessions.values().map(|names| names.len() as u64).sum()),
+            ProgressDrawTarget::stderr(),
+        );
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} exports, {eta} left") {
+            bar.set_style(style);
+        }
+        let (running, over): (Vec<_>, Vec<_>) =
+            sessions.into_iter().partition(|(session, _)| record::is_locked(self.spool.state(), session));
+        if !running.is_empty() {
+            let _ = self.spool.nudge();
+        }
+        for (session, names) in over {
+            for name in names {
+                if self.one(&session, &name) {
+                    std::thread::sleep(GAP);
+                }
+                bar.inc(1);
+            }
+        }
+        self.running(running.into_iter().map(|(_, names)| names), &bar);
+        bar.finish_and_clear();
+    }
+
+    /// One export of a session that is over; true where ACT was asked.
+    fn one(&mut self, session: &str, name: &str) -> bool {
+        let claim = match Claim::take(&self.spool, name) {
+            Ok(claim) => claim,
+            Err(Refusal::Gone) => return false,
+            Err(Refusal::Corrupt) => {
+                self.corrupt += 1;
+                return false;
+            }
+            Err(Refusal::Newer(_)) => {
+                self.newer += 1;
+                return false;
+            }
+            // A relay is at it.
+            Err(Refusal::Busy | Refusal::Unreadable) => {
+                if let Ok(header) = list::peek(&self.spool, name) {
+                    self.tally(&header).running += 1;
+                }
+                return false;
+            }
+        };
+        let header = claim.header.clone();
+        let target = match (self.owners.of(&header), &self.to) {
+            (Ok(target), _) => target,
+            (Err(_), Some(to)) => to.clone(),
+            (Err(trouble), None) => {
+                self.stays(claim, State::Held, trouble);
+                return false;
+            }
+        };
+        let account = (target.account.clone(), String::new());
+        let alias = (target.account.clone(), target.alias.clone());
+        if let Some((state, trouble)) = self.stuck.get(&account).or_else(|| self.stuck.get(&alias)).cloned() {
+            self.stays(claim, state, trouble);
+            return false;
+        }
+        let posted = self.desk.post(&target, header.points, claim.body(), true);
+        let Posted { verdict, state, trouble, .. } = &posted;
+        let trouble = trouble.clone();
+        match verdict {
+            Some(Verdict::Delivered { .. } | Verdict::Partial { .. } | Verdict::Rejected(_)) => {
+                let tally = self.tally(&header);
+                match verdict {
+                    Some(Verdict::Rejected(_)) => tally.rejected += 1,
+                    _ => {
+                        tally.delivered += 1;
+                        tally.points += header.points;
+                    }
+                }
+                if let Some(Verdict::Partial { rejected, .. }) = verdict {
+                    tally.rejected_points += rejected;
+                }
+                if trouble.is_some() {
+                    tally.trouble = trouble;
+                }
+                decided(&self.spool, claim, &posted);
+                tracing::debug!(session, "flushed");
+            }
+            verdict => {
+                let state = *state;
+                let trouble = trouble.unwrap_or_else(|| unreachable!("what stays has a reason"));
+                let key = if matches!(verdict, Some(Verdict::Waiting { .. })) { account } else { alias };
+                self.stuck.insert(key, (state, trouble.clone()));
+                self.stays(claim, state, trouble);
+            }
+        }
+        true
+    }
+
+    fn stays(&mut self, claim: Claim, state: State, trouble: Trouble) {
+        let discard = self.discard && state != State::Waiting;
+        let header = claim.header.clone();
+        if discard {
+            claim.done();
+            let said = "given up with act flush --discard".to_owned();
+            let given_up = Trouble { said, cause: String::new(), fix: String::new(), code: 74 };
+            let state = self.spool.state();
+            record::decided_later(state, &header.session, header.points, State::Lost, Some(&given_up), 0);
+        }
+        let tally = self.tally(&header);
+        if discard {
+            tally.discarded += 1;
+        } else {
+            *tally.stays.entry(state).or_default() += 1;
+            tally.trouble = Some(trouble);
+        }
+    }
+
+    /// The relays of running sessions have been asked to try now; what leaves soon is counted.
+    fn running(&mut self, sessions: impl Iterator<Item = Vec<String>>, bar: &ProgressBar) {
+        let mut left: Vec<(String, Header)> = sessions
+            .flatten()
+            .filter_map(|name| {
+                let header = list::peek(&self.spool, &name).ok()?;
+                Some((name, header))
+            })
+            .collect();
+        let deadline = Instant::now() + RUNNING;
+        while !left.is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+            let (stay, gone) = left.into_iter().partition(|(name, _)| self.spool.waiting().join(name).exists());
+            left = stay;
+            for (_, header) in gone as Vec<(String, Header)> {
+                bar.inc(1);
+                self.tally(&header).relayed += 1;
+            }
+        }
+        for (_, header) in left {
+            self.tally(&header).running += 1;
+        }
+    }
+
+    fn tally(&mut self, header: &Header) -> &mut Tally {
+        self.tallies.entry((header.account.clone(), header.alias.clone())).or_default()
+    }
+
+    fn code(&self) -> u8 {
+        let worst = |tally: &Tally| match tally.stays.keys().next() {
+            Some(State::Waiting) => 75,
+            Some(_) => tally.trouble.as_ref().map_or(78, |trouble| trouble.code),
+            None if tally.running > 0 => 75,
+            None => 0,
+        };
+        self.tallies.values().map(worst).max().unwrap_or(0)
+    }
+
+    fn json(&self) -> String {
+        let aliases: Vec<_> = self
+            .tallies
+            .iter()
+            .map(|((account, alias), tally)| {
+                let mut entry = serde_json::json!({ "alias": alias, "account": account });
+                if let (Some(entry), Ok(serde_json::Value::Object(tally))) =
+                    (entry.as_object_mut(), serde_json::to_value(tally))
+                {
+                    entry.extend(tally);
+                }
+                entry
+            })
+            .collect();
+        format!("{}\n", serde_json::json!({ "aliases": aliases, "corrupt": self.corrupt, "newer": self.newer }))
+    }
+
+    fn words(&self) -> String {
+        let mut text = String::new();
+        for ((_, alias), tally) in &self.tallies {
+            if tally.delivered > 0 {
+                let _ = write!(text, "{alias}: {} delivered ({})", exports(tally.delivered), points(tally.points));
+                if tally.rejected_points > 0 {
+                    let _ = write!(text, "; ACT rejected {}", points(tally.rejected_points));
+                }
+                text.push('\n');
+            }
+            if tally.rejected > 0 {
+                let _ = writeln!(text, "{alias}: {} rejected by ACT, set aside", exports(tally.rejected));
+            }
+            if tally.discarded > 0 {
+                let _ = writeln!(text, "{alias}: {} given up", exports(tally.discarded));
+            }
+            for (state, count) in &tally.stays {
+                let what = match state {
+                    State::Waiting => "waiting",
+                    State::NotUnderstood => "not understood",
+                    _ => "held",
+                };
+                let why = tally.trouble.as_ref().map(words_of).unwrap_or_default();
+                let _ = writeln!(text, "{alias}: {} {what}: {why}", exports(*count));
+            }
+            if tally.relayed > 0 {
+                let _ = writeln!(text, "{alias}: {} left with running sessions", exports(tally.relayed));
+            }
+            if tally.running > 0 {
+                let _ = writeln!(text, "{alias}: {} of running sessions, delivered by them", exports(tally.running));
+            }
+        }
+        if self.newer > 0 {
+            let _ = writeln!(text, "{} written by a newer act-claude, left alone", exports(self.newer));
+        }
+        if self.corrupt > 0 {
+            let place = self.spool.corrupt();
+            let _ = writeln!(text, "{} damaged, set aside in {}", exports(self.corrupt), place.display());
+        }
+        if text.is_empty() {
+            text.push_str("nothing is waiting\n");
+        }
+        text
+    }
+}
+
+/// What happened, what it means, and what to do.
+fn words_of(trouble: &Trouble) -> String {
+    let rest = [trouble.cause.trim_end_matches('.'), trouble.fix.as_str()];
+    let rest = rest.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
+    if rest.is_empty() { trouble.said.clone() } else { format!("{}. {rest}", trouble.said) }
+}

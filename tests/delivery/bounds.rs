@@ -1,0 +1,72 @@
+//! B10: bounded; when nothing can be stored exports are delivered at once or refused, and counted.
+
+use act_claude::outcome::State;
+use serde_json::json;
+
+use crate::relay::{Relay, export, name_of, start_of, waiting};
+use crate::support::act::{Act, accepted, refused};
+use crate::support::sandbox::Sandbox;
+
+fn full(files: u64, mib: u64) -> (Sandbox, Act) {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    sandbox.configure(&json!({
+        "accounts": {"acme": sandbox.account(&act.endpoint())},
+        "aliases": {"billing": {"account": "acme", "id": "id-billing", "provider_type": "P"}},
+        "default": "billing", "spool_files": files, "spool_mib": mib
+    }));
+    (sandbox, act)
+}
+
+#[test]
+fn b10_when_full_act_decides_and_nothing_acknowledged_goes() {
+    let (sandbox, act) = full(3, 64);
+    act.answer(refused(503, "later"));
+    let mut relay = Relay::start(&sandbox, &act.endpoint());
+    for name in ["a", "b", "c"] {
+        assert_eq!(relay.post(&export(name)), Some(200));
+    }
+    assert_eq!(relay.post(&export("d")), Some(503), "neither kept nor delivered");
+    assert_eq!(waiting(&sandbox).len(), 3);
+    act.answer(accepted());
+    assert_eq!(relay.post(&export("e")), Some(200), "delivered past the full spool");
+    let outcome = relay.outcome(crate::support::DEADLINE);
+    assert_eq!(outcome.states.get(&State::Lost), Some(&1));
+    let why = &outcome.troubles[&State::Lost].said;
+    assert!(why.contains("3 exports are waiting already"), "{why}");
+    assert_eq!(outcome.unkept.as_deref(), Some("3 exports are waiting already"));
+    relay.finish();
+    let mut taken: Vec<String> = act.requests().iter().map(|request| name_of(&request.raw)).collect();
+    taken.sort();
+    taken.dedup();
+    assert_eq!(taken, ["a", "b", "c", "d", "e"]);
+    assert_eq!(waiting(&sandbox), [] as [String; 0], "what was acknowledged has been delivered");
+}
+
+#[test]
+fn b10_bytes_are_bounded_too() {
+    let (sandbox, act) = full(10_000, 1);
+    act.answer(refused(503, "later"));
+    let relay = Relay::start(&sandbox, &act.endpoint());
+    let large = |name: &str| export(&format!("{name}{}", "x".repeat(600_000)));
+    assert_eq!(relay.post(&large("a")), Some(200));
+    assert_eq!(relay.post(&large("b")), Some(503));
+    assert_eq!(waiting(&sandbox).len(), 1);
+}
+
+#[test]
+fn b10_without_any_place_to_keep_things() {
+    for missing in [true, false] {
+        let (sandbox, act) = full(10, 64);
+        let mut start = start_of(&sandbox, &act.endpoint());
+        // No home at all, or a file where the directory should be.
+        start.state = (!missing).then(|| sandbox.write("file", "").join("state"));
+        let mut relay = Relay::start_with(&sandbox, start);
+        assert_eq!(relay.post(&export("a")), Some(200));
+        act.answer(crate::support::http::Reply::Close);
+        assert_eq!(relay.post(&export("b")), Some(503));
+        let outcome = relay.outcome(crate::support::DEADLINE);
+        assert_eq!(outcome.states, [(State::Delivered, 1), (State::Lost, 1)].into());
+        assert!(outcome.unkept.is_some());
+    }
+}

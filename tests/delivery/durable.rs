@@ -1,0 +1,155 @@
+//! B1: acknowledged means durable.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use act_claude::spool::disk::Disk;
+use act_claude::spool::{Header, Limits, NotStored, Spool, Store, entry};
+
+/// A file system that keeps what was synced and forgets the rest when the power goes. Two lives: what programs
+/// see, and what is on the platters.
+#[derive(Default)]
+struct Forgetful {
+    seen: RefCell<BTreeMap<PathBuf, usize>>,
+    durable: RefCell<BTreeMap<PathBuf, usize>>,
+    /// By inode.
+    inodes: RefCell<Vec<Content>>,
+    /// The power goes before this operation, or the operation fails.
+    left: Cell<usize>,
+    fails_only: Cell<bool>,
+    full: Cell<bool>,
+}
+
+/// Of a file: what was written, and how much of it is durable.
+#[derive(Default)]
+struct Content {
+    written: Vec<u8>,
+    durable: Vec<u8>,
+}
+
+impl Forgetful {
+    fn step(&self) -> io::Result<()> {
+        if self.left.get() == 0 {
+            if self.fails_only.get() {
+                self.left.set(usize::MAX);
+            }
+            return Err(io::Error::from(nix::errno::Errno::EIO));
+        }
+        self.left.set(self.left.get() - 1);
+        Ok(())
+    }
+
+    /// What is there after the power came back.
+    fn after_crash(&self, path: &Path) -> Option<Vec<u8>> {
+        let inode = *self.durable.borrow().get(path)?;
+        Some(self.inodes.borrow()[inode].durable.clone())
+    }
+}
+
+impl Disk for &Forgetful {
+    type File = usize;
+
+    fn make_directory(&self, _: &Path) -> io::Result<()> {
+        self.step()
+    }
+
+    fn create(&self, path: &Path) -> io::Result<usize> {
+        self.step()?;
+        let inode = self.inodes.borrow().len();
+        // Its metadata may reach the disk before its content: then it is there, and empty.
+        self.inodes.borrow_mut().push(Content::default());
+        self.seen.borrow_mut().insert(path.to_owned(), inode);
+        Ok(inode)
+    }
+
+    fn write(&self, file: &mut usize, bytes: &[u8]) -> io::Result<()> {
+        self.step()?;
+        self.inodes.borrow_mut()[*file].written.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&self, file: &usize) -> io::Result<()> {
+        self.step()?;
+        let mut inodes = self.inodes.borrow_mut();
+        inodes[*file].durable = inodes[*file].written.clone();
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        let mut seen = self.seen.borrow_mut();
+        let inode = seen.remove(from).ok_or(nix::errno::Errno::ENOENT)?;
+        seen.insert(to.to_owned(), inode);
+        Ok(())
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
+        let seen = self.seen.borrow();
+        let mut durable = self.durable.borrow_mut();
+        durable.retain(|entry, _| entry.parent() != Some(path));
+        durable.extend(seen.iter().filter(|(entry, _)| entry.parent() == Some(path)).map(|(a, b)| (a.clone(), *b)));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.seen.borrow_mut().remove(path);
+        Ok(())
+    }
+
+    fn free(&self, _: &Path) -> io::Result<u64> {
+        Ok(if self.full.get() { 1 } else { 1 << 40 })
+    }
+}
+
+fn header(sequence: u64) -> Header {
+    Header {
+        session: "s".to_owned(),
+        sequence,
+        alias: "billing".to_owned(),
+        account: "acme".to_owned(),
+        endpoint: "https://act.example/m".to_owned(),
+        user: "u@x".to_owned(),
+        points: 1,
+        captured: jiff::Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[test]
+fn b1_acknowledged_means_durable() {
+    let spool = Spool::of(Path::new("/nowhere"));
+    let mut acknowledged_at = None;
+    for crash in 0..40 {
+        for fails_only in [false, true] {
+            let disk = Forgetful::default();
+            disk.left.set(crash);
+            disk.fails_only.set(fails_only);
+            let store = Store::new(spool.clone(), &disk, Limits::default());
+            let stored = store.append(&header(0), b"{\"first\":1}");
+            let path = spool.waiting().join("s-00000000");
+            match stored {
+                Ok(()) => {
+                    acknowledged_at.get_or_insert(crash);
+                    let bytes = disk.after_crash(&path).unwrap_or_else(|| panic!("crash before step {crash}: gone"));
+                    let (read, body) = entry::read(&bytes).unwrap_or_else(|_| panic!("crash before {crash}: torn"));
+                    assert_eq!((read, &bytes[body..]), (header(0), &b"{\"first\":1}"[..]));
+                }
+                // Not stored: nothing that could be delivered a second time may be left for programs to see.
+                Err(_) => assert!(!disk.seen.borrow().contains_key(&path), "failure at step {crash}: left behind"),
+            }
+        }
+    }
+    assert!(acknowledged_at.is_some_and(|steps| steps > 10), "the steps were counted: {acknowledged_at:?}");
+}
+
+#[test]
+fn b10_a_disk_that_is_as_good_as_full_stores_nothing() {
+    let disk = Forgetful::default();
+    disk.left.set(usize::MAX);
+    disk.full.set(true);
+    let store = Store::new(Spool::of(Path::new("/nowhere")), &disk, Limits::default());
+    assert!(matches!(store.append(&header(0), b"{}"), Err(NotStored::NoRoom)));
+    assert!(disk.seen.borrow().is_empty());
+}

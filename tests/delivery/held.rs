@@ -1,0 +1,138 @@
+//! B4 and B6: polite; what the user can fix stays, and goes once when it is fixed.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use act_claude::outcome::State;
+
+use crate::relay::{Relay, export, leave, name_of, waiting};
+use crate::support::act::{Act, accepted, credential, refused};
+use crate::support::http::Reply;
+use crate::support::sandbox::{Sandbox, Text};
+
+fn renew(sandbox: &Sandbox, token: &str) {
+    let path = sandbox.write("token", token);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Takes exports with the token `new` only.
+fn only_new(act: &Act) {
+    act.answer_by(
+        |request| {
+            if credential(request).ends_with(":new") { accepted() } else { refused(401, "Unauthorized") }
+        },
+    );
+}
+
+#[test]
+fn b6_a_renewed_token_heals_a_running_session_once() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    sandbox.configure_one(&act.endpoint());
+    only_new(&act);
+    let relay = Relay::start(&sandbox, &act.endpoint());
+    for name in ["a", "b"] {
+        assert_eq!(relay.post(&export(name)), Some(200));
+    }
+    relay.until(&sandbox, State::Held, 2);
+    let refused = act.requests().len();
+    assert!(refused <= 2, "{refused} refused requests");
+    assert_eq!(relay.post(&export("c")), Some(200));
+    renew(&sandbox, "new");
+    relay.until(&sandbox, State::Delivered, 3);
+    relay.finish();
+    let taken: Vec<_> = act.requests().iter().skip(refused).map(|request| name_of(&request.raw)).collect();
+    assert_eq!(taken, ["a", "b", "c"], "once each, in order");
+}
+
+#[test]
+fn b6_a_corrected_alias_id_heals_the_next_session() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    sandbox.configure_one(&act.endpoint());
+    act.answer_by(|request| match request.header("x-alias-id") {
+        Some("right") => accepted(),
+        other => refused(404, &format!("Agent alias {} not found", other.unwrap_or_default())),
+    });
+    let mut relay = Relay::start(&sandbox, &act.endpoint());
+    assert_eq!(relay.post(&export("a")), Some(200));
+    let outcome = relay.outcome(crate::support::DEADLINE);
+    assert_eq!(outcome.states, [(State::Held, 1)].into());
+    relay.finish();
+    assert_eq!(waiting(&sandbox).len(), 1);
+    let config = std::fs::read_to_string(sandbox.config_file()).unwrap();
+    std::fs::write(sandbox.config_file(), config.replace("id-billing", "right")).unwrap();
+    Relay::start(&sandbox, &act.endpoint()).finish();
+    assert_eq!(waiting(&sandbox), [] as [String; 0]);
+    let record = act_claude::record::read_all(&sandbox.state()).pop().unwrap();
+    assert_eq!(record.outcome.states, [(State::Delivered, 1)].into(), "its own record says so");
+}
+
+#[test]
+fn b6_twenty_sessions_against_a_401_ask_once_a_minute() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    sandbox.configure_one(&act.endpoint());
+    act.answer(refused(401, "Unauthorized"));
+    let first = Relay::start(&sandbox, &act.endpoint());
+    assert_eq!(first.post(&export("first")), Some(200));
+    first.until(&sandbox, State::Held, 1);
+    let start = Instant::now();
+    let relays: Vec<_> = (0..19).map(|_| Relay::start(&sandbox, &act.endpoint())).collect();
+    for (number, relay) in relays.iter().enumerate() {
+        for export_number in 0..3 {
+            assert_eq!(relay.post(&export(&format!("{number}-{export_number}"))), Some(200));
+        }
+    }
+    relays.iter().for_each(|relay| relay.until(&sandbox, State::Held, 3));
+    let minutes = start.elapsed().as_secs() / 60;
+    let asked = act.requests().len() as u64;
+    assert!(asked <= 1 + minutes, "{asked} requests in {minutes} minutes");
+}
+
+#[test]
+fn b6_a_source_that_gives_no_token_is_not_asked_by_everyone() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    let count = sandbox.root().join("count");
+    let script = sandbox.script("locked", &format!("#!/bin/sh\necho x >>{}\nexit 1\n", count.display()));
+    let mut account = sandbox.account(&act.endpoint());
+    account["token"] = serde_json::json!({"command": [script]});
+    sandbox.configure(&serde_json::json!({
+        "accounts": {"acme": account},
+        "aliases": {"billing": {"account": "acme", "id": "id-billing", "provider_type": "P"}},
+        "default": "billing"
+    }));
+    let runs = || std::fs::read_to_string(&count).unwrap_or_default().lines().count();
+    leave(&sandbox, "0a", &["a", "b", "c"], &act.endpoint());
+    let output = sandbox.act_claude(&["act", "flush"]).output().unwrap();
+    assert_eq!(output.code(), 77, "{}", output.out());
+    assert!(output.out().contains("billing: 3 exports held: the token command"), "{}", output.out());
+    assert_eq!((runs(), act.requests().len(), waiting(&sandbox).len()), (1, 0, 3));
+}
+
+#[test]
+fn b4_the_server_s_pause_is_kept() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    sandbox.configure_one(&act.endpoint());
+    let first = Arc::new(AtomicBool::new(true));
+    let is_first = first.clone();
+    act.answer_by(move |_| {
+        if is_first.swap(false, Ordering::SeqCst) {
+            Reply::json(429, "").header("Retry-After", "3")
+        } else {
+            accepted()
+        }
+    });
+    let relay = Relay::start(&sandbox, &act.endpoint());
+    assert_eq!(relay.post(&export("a")), Some(200));
+    act.wait_for(1);
+    let asked = Instant::now();
+    assert_eq!(relay.post(&export("b")), Some(200));
+    act.wait_for(2);
+    assert!(asked.elapsed() >= Duration::from_millis(2900), "{:?}", asked.elapsed());
+    act.wait_for(3);
+}

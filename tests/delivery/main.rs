@@ -1,0 +1,16 @@
+//! Nothing lost (promises B1–B16): the relay and its spool, driven directly or around a program in claude's place.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bounds;
+mod durable;
+mod files;
+mod held;
+mod oracle;
+mod order;
+mod owner;
+mod relay;
+mod report;
+mod soak;
+mod verdicts;

@@ -1,0 +1,228 @@
+//! A relay of its own, spoken to as the supervisor and claude do.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use act_claude::config::TokenSource;
+use act_claude::outcome::{Outcome, State};
+use act_claude::protocol::{FromRelay, Route, Start, Target, ToRelay};
+
+use crate::support;
+use crate::support::sandbox::{Sandbox, USER};
+
+/// A started relay. Dropped, it is told that claude has gone, and waited for.
+pub struct Relay {
+    pub child: Child,
+    control: Option<UnixStream>,
+    address: SocketAddr,
+    path: String,
+}
+
+static SECRETS: AtomicU64 = AtomicU64::new(1);
+
+/// A session for alias `billing` of the sandbox's `configure_one`.
+pub fn start_of(sandbox: &Sandbox, endpoint: &str) -> Start {
+    let secret = format!("{:08x}{:024x}", std::process::id(), SECRETS.fetch_add(1, Ordering::Relaxed));
+    Start {
+        secret,
+        route: Some(Route {
+            target: Target {
+                alias: "billing".to_owned(),
+                id: "id-billing".to_owned(),
+                account: "acme".to_owned(),
+                endpoint: endpoint.to_owned(),
+                user: USER.to_owned(),
+                token: TokenSource::File(sandbox.home().join("token")),
+            },
+            attributes: Vec::new(),
+            reason: "a test".to_owned(),
+        }),
+        redact: Vec::new(),
+        state: Some(sandbox.state()),
+        verify: false,
+        directory: sandbox.home(),
+        moves: false,
+        is_session: true,
+        claude: PathBuf::from("/nowhere/claude"),
+    }
+}
+
+impl Relay {
+    /// For the sandbox's `billing`.
+    pub fn start(sandbox: &Sandbox, endpoint: &str) -> Self {
+        Self::start_with(sandbox, start_of(sandbox, endpoint))
+    }
+
+    pub fn start_with(sandbox: &Sandbox, start: Start) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let (ours, theirs) = UnixStream::pair().expect("a socket");
+        let mut command = sandbox.act_claude(&["act", "relay"]);
+        command.stdin(OwnedFd::from(listener)).stdout(OwnedFd::from(theirs)).stderr(Stdio::null());
+        let child = command.spawn().expect("a relay");
+        let path = format!("/{}/v1/metrics", start.secret);
+        let mut relay = Self { child, control: Some(ours), address, path };
+        relay.say(&ToRelay::Start(Box::new(start)));
+        relay
+    }
+
+    pub fn say(&mut self, message: &ToRelay) {
+        let mut line = serde_json::to_vec(message).expect("JSON");
+        line.push(b'\n');
+        let _ = self.control.as_mut().expect("a control socket").write_all(&line);
+    }
+
+    /// Posts an export; the status, or `None` where the connection broke.
+    pub fn post(&self, body: &[u8]) -> Option<u16> {
+        post(self.address, &self.path, body)
+    }
+
+    /// Where to post, for threads.
+    pub fn place(&self) -> (SocketAddr, String) {
+        (self.address, self.path.clone())
+    }
+
+    /// What it says became of the exports, `wait` being the supervisor's patience.
+    pub fn outcome(&mut self, wait: Duration) -> Outcome {
+        let wait_ms = u64::try_from(wait.as_millis()).expect("short");
+        self.say(&ToRelay::Ended { wait_ms });
+        let control = self.control.as_ref().expect("a control socket");
+        control.set_read_timeout(Some(wait + support::DEADLINE)).expect("a timeout");
+        let mut line = String::new();
+        BufReader::new(control).read_line(&mut line).expect("an answer");
+        let FromRelay::Outcome(outcome) = serde_json::from_str(&line).expect("an outcome");
+        *outcome
+    }
+
+    /// Waits until so many exports are in this state, as the session's record tells.
+    pub fn until(&self, sandbox: &Sandbox, state: State, count: u64) {
+        let pid = self.child.id();
+        support::eventually(&format!("{count} exports {state:?}"), || {
+            let records = act_claude::record::read_all(&sandbox.state());
+            let record = records.into_iter().find(|record| record.relay_pid == pid)?;
+            (record.outcome.states.get(&state) == Some(&count)).then_some(())
+        });
+    }
+
+    /// Tells it that claude and the supervisor have gone.
+    pub fn end(&mut self) {
+        self.control = None;
+    }
+
+    /// Ends it and waits until it has left.
+    pub fn finish(mut self) {
+        self.end();
+        self.wait();
+    }
+
+    pub fn wait(&mut self) {
+        support::eventually("the relay's end", || self.child.try_wait().expect("a child"));
+    }
+
+    /// `kill -9`
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.control = None;
+        if self.child.try_wait().ok().flatten().is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Posts an export; the status, or `None` where the connection broke.
+pub fn post(address: SocketAddr, path: &str, body: &[u8]) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    send(&mut stream, path, body)
+}
+
+/// The same over a connection that is kept.
+pub fn send(stream: &mut TcpStream, path: &str, body: &[u8]) -> Option<u16> {
+    stream.set_nodelay(true).ok()?;
+    stream.set_read_timeout(Some(support::DEADLINE)).ok()?;
+    let mut request = format!(
+        "POST {path} HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    request.extend_from_slice(body);
+    stream.write_all(&request).ok()?;
+    let mut answer = Vec::new();
+    let mut buffer = [0; 1024];
+    loop {
+        let count = stream.read(&mut buffer).ok().filter(|count| *count > 0)?;
+        answer.extend_from_slice(&buffer[..count]);
+        let text = String::from_utf8_lossy(&answer);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned))
+            .map_or(0, |length| length.parse().expect("a length"));
+        if body.len() >= length {
+            return head.split_ascii_whitespace().nth(1)?.parse().ok();
+        }
+    }
+}
+
+/// An export of one point that names itself.
+pub fn export(name: &str) -> Vec<u8> {
+    format!(
+        r#"{{"resourceMetrics":[{{"resource":{{"attributes":[]}},"scopeMetrics":[{{"metrics":[{{"name":"claude_code.token.usage","unit":"tokens","sum":{{"dataPoints":[{{"asInt":"1","attributes":[{{"key":"export","value":{{"stringValue":"{name}"}}}}]}}]}}}}]}}]}}]}}"#
+    )
+    .into_bytes()
+}
+
+/// What an export calls itself.
+pub fn name_of(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let (_, rest) = text.split_once(r#""export","value":{"stringValue":""#).expect("one of ours");
+    rest.split_once('"').expect("an end").0.to_owned()
+}
+
+/// The names of the files in `spool/new`.
+pub fn waiting(sandbox: &Sandbox) -> Vec<String> {
+    files(sandbox, "new")
+}
+
+/// The names of the files in a part of the spool, sorted.
+pub fn files(sandbox: &Sandbox, part: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(sandbox.state().join("spool").join(part)).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.file_name().into_string().expect("text")).collect();
+    names.sort();
+    names
+}
+
+/// Puts exports into the spool as a session that is over would have left them; their names.
+pub fn leave(sandbox: &Sandbox, session: &str, names: &[&str], endpoint: &str) -> Vec<String> {
+    std::fs::create_dir_all(sandbox.state()).expect("a state directory");
+    let store = act_claude::spool::Store::open(&sandbox.state(), act_claude::spool::Limits::default());
+    let store = store.expect("a spool");
+    let stored = names.iter().enumerate().map(|(sequence, name)| {
+        let sequence = sequence as u64;
+        let header = act_claude::spool::Header {
+            session: session.to_owned(),
+            sequence,
+            alias: "billing".to_owned(),
+            account: "acme".to_owned(),
+            endpoint: endpoint.to_owned(),
+            user: USER.to_owned(),
+            points: 1,
+            captured: jiff::Timestamp::now(),
+        };
+        store.append(&header, &export(name)).expect("stored");
+        act_claude::spool::name(session, sequence)
+    });
+    stored.collect()
+}

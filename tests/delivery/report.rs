@@ -1,0 +1,118 @@
+//! B14 and B15: the report says what ACT has and what is on disk, and nobody waits for it.
+
+use std::os::unix::process::CommandExt;
+use std::time::{Duration, Instant};
+
+use crate::relay::{files, waiting};
+use crate::support::act::{Act, accepted, refused};
+use crate::support::fake_claude;
+use crate::support::http::Reply;
+use crate::support::sandbox::{Sandbox, Text};
+
+fn session(script: &str) -> (Sandbox, Act) {
+    let mut sandbox = Sandbox::new();
+    let act = Act::start();
+    sandbox.configure_one(&act.endpoint());
+    sandbox.set("ACT_CLAUDE_REPORT", "always");
+    fake_claude::install(&mut sandbox, script);
+    (sandbox, act)
+}
+
+#[test]
+fn b14_the_report_is_the_server_s_log_and_the_spool() {
+    let partial = "{\"partialSuccess\":{\"rejectedDataPoints\":\"1\",\"errorMessage\":\"too old\"}}";
+    for (reply, line, kept, aside) in [
+        (accepted(), "2 exports delivered (4 points)", 0, 0),
+        (Reply::json(200, partial), "2 exports delivered (4 points); ACT rejected 2 of 4 points (too old)", 0, 0),
+        (refused(503, ""), "2 exports waiting (503 Service Unavailable), kept for the next session", 2, 0),
+        (refused(401, ""), "2 exports held: ACT answered 401 Unauthorized", 2, 0),
+        (refused(400, "malformed"), "2 exports rejected: ACT answered 400 Bad Request (malformed), set aside", 0, 2),
+        (Reply::json(200, "<html>"), "2 exports not understood: ACT answered 200 with a web page, kept", 2, 0),
+    ] {
+        let (mut sandbox, act) = session("post\npost");
+        // Time enough for every verdict on a busy machine.
+        sandbox.configure(&serde_json::json!({
+            "accounts": {"acme": sandbox.account(&act.endpoint())},
+            "aliases": {"billing": {"account": "acme", "id": "id-billing", "provider_type": "P"}},
+            "default": "billing", "exit_wait_ms": 20_000
+        }));
+        sandbox.set("TZ", "UTC");
+        act.answer(reply);
+        let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
+        assert_eq!(output.code(), 0);
+        assert!(output.err().starts_with(&format!("act-claude: billing: {line}")), "{line}: {}", output.err());
+        assert_eq!((waiting(&sandbox).len(), files(&sandbox, "rejected").len()), (kept, aside), "{line}");
+        let bodies: Vec<_> = act.requests().iter().map(|request| request.raw.clone()).collect();
+        if kept == 0 {
+            assert_eq!(bodies.len(), 2, "each once: {line}");
+        }
+    }
+}
+
+#[test]
+fn b14_nothing_is_called_kept_that_is_not() {
+    let (mut sandbox, act) = session("post\npost");
+    let file = sandbox.write("file", "");
+    sandbox.set("XDG_STATE_HOME", file.join("below"));
+    let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
+    assert!(
+        output.err().contains("2 exports delivered (4 points); nothing could be kept on this machine"),
+        "{}",
+        output.err()
+    );
+    act.answer(refused(503, ""));
+    let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
+    assert!(
+        output.err().contains("2 exports lost: 503 Service Unavailable, and it could not be kept"),
+        "{}",
+        output.err()
+    );
+    assert!(!output.err().contains("kept for"), "{}", output.err());
+}
+
+#[test]
+fn b15_a_black_hole_holds_nobody_up_and_the_next_session_delivers() {
+    let (mut sandbox, act) = session("post");
+    act.answer(Reply::Hang);
+    fake_claude::install(&mut sandbox, "post\ntouch ended");
+    let mut child = sandbox.act_claude(&["-p", "hi"]).spawn().unwrap();
+    crate::support::eventually("claude's end", || sandbox.home().join("ended").exists().then_some(()));
+    let ended = Instant::now();
+    child.wait().unwrap();
+    let took = ended.elapsed();
+    // 0.3 s of waiting, and a busy machine's share.
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    assert_eq!(waiting(&sandbox).len(), 1, "it is on disk");
+    act.answer(accepted());
+    // The relay of the first session still waits for its answer; killed, it leaves the export to the next.
+    for process in crate::support::process::with_environment(&sandbox.root().display().to_string()) {
+        if process.is_relay() {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(process.pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+    let mut next = sandbox.act_claude(&["-p", "hi"]).spawn().unwrap();
+    next.wait().unwrap();
+    crate::support::eventually("an empty spool", || waiting(&sandbox).is_empty().then_some(()));
+}
+
+#[test]
+fn b15_a_container_that_ends_with_us_waits_longer() {
+    if crate::support::program("unshare").is_none() {
+        return;
+    }
+    let (sandbox, act) = session("post");
+    act.answer(Reply::After(Duration::from_secs(2), Box::new(accepted())));
+    // Process 1 of a pid namespace: when it ends, so does everything in it, the relay included.
+    let mut command = sandbox.command("unshare");
+    command
+        .args(["--fork", "--pid", "--mount-proc", "--kill-child"])
+        .arg(crate::support::act_claude())
+        .args(["-p", "hi"]);
+    command.process_group(0);
+    let output = command.output().unwrap();
+    if output.err().contains("unshare") {
+        return crate::support::skip(&format!("no pid namespaces here: {}", output.err()));
+    }
+    assert!(output.err().contains("billing: 1 export delivered (2 points)"), "{}", output.err());
+    assert_eq!((act.requests().len(), waiting(&sandbox).len()), (1, 0));
+}
