@@ -2,6 +2,7 @@
 //! once each, in one line.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -45,8 +46,9 @@ fn looked(state: &Path) -> Option<SystemTime> {
 
 /// Where nothing can be noted nothing is said: it would be said again and again.
 fn note_look(state: &Path) -> Option<()> {
-    let file = File::options().write(true).create(true).truncate(false).open(mark(state)).ok()?;
-    file.set_modified(SystemTime::now()).ok()
+    // Written, not dated by us: the time is then of the same coarse clock as the records' times.
+    let mut file = File::options().write(true).create(true).truncate(true).open(mark(state)).ok()?;
+    file.write_all(b"\n").ok()
 }
 
 fn mark(state: &Path) -> std::path::PathBuf {
