@@ -30,6 +30,11 @@ pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Trouble>)
     }
 }
 
+/// The trouble of an export that came while the configuration had a fault.
+pub fn configuration(fault: &str) -> Trouble {
+    trouble(fault, "Without the configuration nobody knows whose they are", "act-claude act which", 78)
+}
+
 /// The trouble of a session whose exports a settings key keeps from us.
 pub fn redirection(conflict: &Conflict) -> Trouble {
     let said = format!("no export arrived: {conflict}");

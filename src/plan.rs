@@ -98,25 +98,62 @@ pub enum Plan<'a> {
     },
 }
 
-/// Decides.
-pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
+/// The alias of a directory, before anyone has been asked whether it may be used.
+#[derive(Debug)]
+pub struct Choice<'a> {
+    /// The alias's name.
+    pub name: &'a str,
+    /// The alias.
+    pub alias: &'a Alias,
+    /// Its account's name.
+    pub account_name: &'a str,
+    /// Its account.
+    pub account: &'a Account,
+    /// Resource attributes: the alias's, then a repository's.
+    pub attributes: Vec<(String, String)>,
+    /// Why this alias.
+    pub reason: Reason,
+    /// What was passed over on the way.
+    pub passed_over: Vec<Line>,
+}
+
+impl Choice<'_> {
+    /// What the relay needs to know of it.
+    pub fn route(&self) -> Route {
+        Route {
+            target: Target {
+                alias: self.name.to_owned(),
+                id: self.alias.id.clone(),
+                account: self.account_name.to_owned(),
+                endpoint: self.account.endpoint.clone(),
+                user: self.account.user.clone(),
+                token: self.account.token.clone(),
+            },
+            attributes: self.attributes.clone(),
+            reason: self.reason.to_string(),
+        }
+    }
+}
+
+/// Chooses the alias; where there is none, what that means for a run.
+pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     let Situation { flags, environment, loaded, .. } = *situation;
     if flags.alias.is_some() && crate::cli::is_background(situation.args) {
         let message = "--alias can't reach a background session (--bg): its alias is that of its directory".to_owned();
-        return Plan::Refuse { code: USAGE, message };
+        return Err(Plan::Refuse { code: USAGE, message });
     }
     if let Some(fault) = loaded.faults.first() {
         let more = match loaded.faults.len() - 1 {
             0 => String::new(),
             more => format!(" (and {more} more: act-claude act which)"),
         };
-        return without(loaded, Line::configuration(format!("no telemetry: {fault}{more}")));
+        return Err(without(loaded, Line::configuration(format!("no telemetry: {fault}{more}"))));
     }
     let explicit = Explicit { flag: flags.alias.as_deref(), variable: environment.text("ACT_CLAUDE_ALIAS") };
     let resolution = match resolve::resolve(explicit, &loaded.config, situation.place) {
         Ok(resolution) => resolution,
         Err(unknown) => {
-            return Plan::Refuse { code: USAGE, message: unknown.message };
+            return Err(Plan::Refuse { code: USAGE, message: unknown.message });
         }
     };
     let passed_over = resolution.passed_over.iter().map(|word| Line::daily(word.clone())).collect::<Vec<_>>();
@@ -127,15 +164,32 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
             if let Plan::Plain { lines } = &mut plan {
                 lines.splice(0..0, passed_over);
             }
-            return plan;
+            return Err(plan);
         }
     };
     let Some((account_name, account)) = loaded.config.accounts.get_key_value(&alias.account) else {
         // `Config::dangling` has named it.
-        return without(
+        return Err(without(
             loaded,
             Line::configuration(format!("no telemetry: there is no account \"{}\"", alias.account)),
-        );
+        ));
+    };
+    let mut attributes = alias.resource_attributes();
+    for (key, value) in &resolution.attributes {
+        if !attributes.iter().any(|(own, _)| own == key) {
+            attributes.push((key.clone(), value.clone()));
+        }
+    }
+    let reason = resolution.reason;
+    Ok(Choice { name, alias, account_name, account, attributes, reason, passed_over })
+}
+
+/// Decides.
+pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
+    let Situation { flags, environment, loaded, .. } = *situation;
+    let Choice { name, alias, account_name, account, attributes, reason, passed_over } = match choose(situation) {
+        Ok(choice) => choice,
+        Err(plan) => return plan,
     };
     let delivery = if flags.direct { Delivery::Direct } else { loaded.config.delivery() };
     let objection = consent::objection(&loaded.config, delivery, &account.endpoint, environment, situation.layers);
@@ -144,12 +198,6 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     }
     if let Err(error) = crate::token::look(&account.token, environment) {
         return without(loaded, Line::configuration(format!("{name}: no telemetry: {error}")));
-    }
-    let mut attributes = alias.resource_attributes();
-    for (key, value) in &resolution.attributes {
-        if !attributes.iter().any(|(own, _)| own == key) {
-            attributes.push((key.clone(), value.clone()));
-        }
     }
     let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
     let conflicts = conflicts::find(&wanted, situation.layers);
@@ -165,9 +213,8 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         lines.push(line);
     }
     let overlay = may_overlay && conflicts.iter().any(|conflict| conflict.beatable);
-    let reason = resolution.reason;
     let telemetry = Telemetry {
-        name: name.clone(),
+        name: name.to_owned(),
         alias,
         account_name,
         account,

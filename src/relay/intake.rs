@@ -16,7 +16,7 @@ use super::courier::{Direct, Item, Message};
 use super::ledger::Ledger;
 use super::payload::{self, Content};
 use super::recorder::Recorder;
-use super::route::{Routed, Routing};
+use super::route::{NoRoute, Routed, Routing};
 use super::watched::Watched;
 use crate::outcome::{State, Trouble};
 use crate::spool::{Header, NotStored, Store};
@@ -80,6 +80,14 @@ struct Placed {
     stored: Result<(), NotStored>,
 }
 
+/// Why an export could not be placed.
+enum Refused {
+    /// That is all there is to say.
+    Answered(Accepted),
+    /// Nobody knows whose it is: it is lost.
+    Broken(Content, Trouble),
+}
+
 impl Intake {
     /// For one session.
     pub fn new(
@@ -133,7 +141,17 @@ impl Intake {
         let placed = tokio::task::spawn_blocking(move || intake.place(&body, sequence)).await;
         let placed = match placed {
             Ok(Ok(placed)) => placed,
-            Ok(Err(refused)) => return refused,
+            Ok(Err(Refused::Answered(answer))) => return answer,
+            Ok(Err(Refused::Broken(content, trouble))) => {
+                // Claude tries it again: it counts once.
+                if again.is_none() {
+                    self.next.fetch_add(1, Ordering::Relaxed);
+                    self.ledger.received(sequence, content);
+                    recent.push_back((digest, Seen::Direct(sequence, watch::channel(Some(false)).1)));
+                }
+                self.ledger.mark(sequence, State::Lost, &trouble);
+                return Accepted::Lost;
+            }
             Err(_) => return Accepted::Lost,
         };
         let Some(routed) = self.routing.known() else { return Accepted::Unrouted };
@@ -181,9 +199,13 @@ impl Intake {
     }
 
     /// Puts an export right and stores it. On a thread of its own, because it waits for the disk.
-    fn place(&self, body: &Bytes, sequence: u64) -> Result<Placed, Accepted> {
-        let content = payload::read(body).ok_or(Accepted::NoExport)?;
-        let routed = self.routing.get().ok_or(Accepted::Unrouted)?;
+    fn place(&self, body: &Bytes, sequence: u64) -> Result<Placed, Refused> {
+        let content = payload::read(body).ok_or(Refused::Answered(Accepted::NoExport))?;
+        let routed = match self.routing.get() {
+            Ok(routed) => routed,
+            Err(NoRoute::None) => return Err(Refused::Answered(Accepted::Unrouted)),
+            Err(NoRoute::Broken(trouble)) => return Err(Refused::Broken(content, trouble)),
+        };
         let body = match payload::repair(body, &routed.attributes, &self.redact) {
             Cow::Borrowed(_) => body.clone(),
             Cow::Owned(body) => Bytes::from(body),

@@ -9,11 +9,12 @@ use super::owner::Owners;
 use super::watched::Watched;
 use crate::cause;
 use crate::claude::conflicts::{self, Conflict, Wanted};
-use crate::claude::settings;
+use crate::claude::{consent, settings};
 use crate::cli::Flags;
 use crate::config::{self, Delivery};
 use crate::environment::Environment;
-use crate::plan::{self, Plan, Situation};
+use crate::outcome::Trouble;
+use crate::plan::{self, Situation};
 use crate::protocol::{Route, Target};
 use crate::resolve::Place;
 use crate::spool::Limits;
@@ -40,6 +41,15 @@ pub struct Session {
     pub state: Option<PathBuf>,
     /// `--verify`
     pub verify: bool,
+}
+
+/// Why an export goes nowhere.
+#[derive(Debug)]
+pub enum NoRoute {
+    /// There is no telemetry here, as the configuration stands.
+    None,
+    /// The configuration can't be read: nobody knows.
+    Broken(Trouble),
 }
 
 /// The route, as soon as it is known.
@@ -107,16 +117,16 @@ impl Routing {
     }
 
     /// The route, found out now if it was not known: the directory is the one of the first export, the rules are
-    /// those of today. `None`: no telemetry for this session, as the configuration stands.
-    pub fn get(&self) -> Option<&Routed> {
+    /// those of today.
+    pub fn get(&self) -> Result<&Routed, NoRoute> {
         if self.routed.get().is_none() {
-            let directory = self.directory.get().cloned().or_else(|| self.look())?;
+            let directory = self.directory.get().cloned().or_else(|| self.look()).ok_or(NoRoute::None)?;
             let directory = self.directory.get_or_init(|| directory).clone();
             let (route, _) = self.find(&directory)?;
-            let routed = self.open(Found { route, directory, redirected_by: None })?;
+            let routed = self.open(Found { route, directory, redirected_by: None }).ok_or(NoRoute::None)?;
             let _ = self.routed.set(routed);
         }
-        self.known()
+        self.known().ok_or(NoRoute::None)
     }
 
     /// The route, if it is known.
@@ -128,7 +138,7 @@ impl Routing {
     pub fn note_redirection(&self) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (None, Some(directory)) = (self.known(), seen) else { return false };
-        let Some((route, Some(conflict))) = self.find(&directory) else { return false };
+        let Ok((route, Some(conflict))) = self.find(&directory) else { return false };
         let found = Found { route, directory, redirected_by: Some(conflict.place()) };
         self.ledger.redirected(found, cause::redirection(&conflict));
         true
@@ -145,11 +155,15 @@ impl Routing {
         Some(Routed { target, attributes, limits, courier })
     }
 
-    /// What a terminal run in `directory` would do, and which settings key would keep its exports from us.
-    fn find(&self, directory: &Path) -> Option<(Route, Option<Conflict>)> {
+    /// The route for `directory`, and which settings key would keep its exports from us. Whether the token can be
+    /// had is not asked: what it is missing for is held.
+    fn find(&self, directory: &Path) -> Result<(Route, Option<Conflict>), NoRoute> {
         let mut environment = self.environment.clone();
         environment.remove("PWD");
         let loaded = config::load(&environment);
+        if let Some(fault) = loaded.faults.first() {
+            return Err(NoRoute::Broken(cause::configuration(&fault.to_string())));
+        }
         let place = Place::of(directory, &environment, &loaded.config);
         let layers = settings::read(directory, &[], &environment);
         let flags = Flags::default();
@@ -162,14 +176,12 @@ impl Routing {
             place: &place,
             layers: &layers,
         };
-        match plan::decide(&situation) {
-            Plan::Run { telemetry, .. } => {
-                let route = telemetry.route();
-                let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
-                let conflict = conflicts::find(&wanted, &layers).into_iter().find(Conflict::leads_past);
-                Some((route, conflict))
-            }
-            Plan::Plain { .. } | Plan::Refuse { .. } => None,
+        let route = plan::choose(&situation).map_err(|_| NoRoute::None)?.route();
+        if consent::own_word(&loaded.config, &environment, &layers).is_some() {
+            return Err(NoRoute::None);
         }
+        let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
+        let conflict = conflicts::find(&wanted, &layers).into_iter().find(Conflict::leads_past);
+        Ok((route, conflict))
     }
 }

@@ -9,5 +9,6 @@ mod background;
 mod editors;
 mod from_settings;
 mod household;
+mod launcher;
 mod overlay;
 mod statusline;
