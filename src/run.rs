@@ -20,7 +20,7 @@ use crate::outcome::{self, Context};
 use crate::plan::{self, Plan, Situation, Telemetry};
 use crate::report::{self, Line};
 use crate::resolve::Place;
-use crate::{CONFIGURATION, protocol, state, token};
+use crate::{CONFIGURATION, protocol, spool, state, token};
 
 /// Runs claude.
 pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> ExitCode {
@@ -270,7 +270,7 @@ impl Session<'_> {
             When::Never | When::Json => false,
         };
         let state = state::directory(environment).filter(|_| is_wanted);
-        state.and_then(|state| missed::line(&state)).map(Line::notice).into_iter().collect()
+        state.and_then(|state| missed::line(&state, spool::summary)).map(Line::notice).into_iter().collect()
     }
 
     /// The settings overlay, where one is needed and the user's own `--settings` can be read.

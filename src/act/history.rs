@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::environment::Environment;
 use crate::history::Session;
 use crate::history::show::Page;
-use crate::{page, record, state};
+use crate::{page, record, spool, state};
 
 /// Arguments of `act history`.
 #[derive(Debug, clap::Args)]
@@ -35,22 +36,28 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let records = record::ids(&state).into_iter().filter_map(|id| record::read(&state, &id));
+    let spool = spool::summary(&state);
     let sessions = records
-        .map(|record| Session::new(record, &state))
+        .map(|record| Session::new(record, &state, &spool))
         .filter(|session| !args.failed || session.has_failed())
         .take(if args.all { usize::MAX } else { args.number });
     let sessions: Vec<Session> = sessions.collect();
     if args.json {
         let sessions: Vec<_> = sessions.iter().map(Session::json).collect();
-        return crate::act::print(&format!("{}\n", json!({ "sessions": sessions })));
+        return crate::act::print(&format!("{}\n", json!({ "sessions": sessions, "spool": spool })));
     }
     let page = Page { width: page::width(), zone: TimeZone::system(), home: environment.home() };
-    let text = if sessions.is_empty() {
+    let mut text = if sessions.is_empty() {
         let which = if args.failed { "no session has failed" } else { "no session is remembered yet" };
         format!("{which} ({})\n", page.path(&record::directory(&state)))
     } else {
         page.sessions(&sessions)
     };
+    let spool = page.spool(&spool, Timestamp::now());
+    if !spool.is_empty() {
+        text.push('\n');
+        text.push_str(&spool);
+    }
     let _ = anstream::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }

@@ -7,21 +7,28 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::Session;
-use crate::record::{self, Kind};
+use crate::record::{self, Kind, Record};
+use crate::spool::Summary;
 
 /// Sessions further back than this are left to `act history`.
 const RECENT: usize = 500;
 
-/// The line for what was missed since the last look; nothing, most times. What it names counts as said.
-pub fn line(state: &Path) -> Option<String> {
+/// The line for what was missed since the last look; nothing, most times. What it names counts as said. What has left
+/// the spool since is not missed any more; that is asked only where there is something.
+pub fn line(state: &Path, spool: impl FnOnce(&Path) -> Summary) -> Option<String> {
     let since = looked(state);
     note_look(state)?;
     let ids = record::ids(state);
     let changed = |id: &&String| since.is_none_or(|since| written(state, id).is_none_or(|written| written >= since));
     let records = ids.iter().take(RECENT).filter(changed).filter_map(|id| record::read(state, id));
-    let sessions = records.filter(|record| record.kind == Kind::Launcher).map(|record| Session::new(record, state));
+    let unseen: Vec<Record> = records.filter(|record| record.kind == Kind::Launcher).collect();
+    if unseen.is_empty() {
+        return None;
+    }
+    let spool = spool(state);
+    let sessions = unseen.into_iter().map(|record| Session::new(record, state, &spool));
     let missed: Vec<Session> = sessions
-        .filter(|session| !session.live && session.needs_someone())
+        .filter(|session| !session.live && session.needs_someone() && session.has_failed())
         .filter(|session| record::mark_said(state, &session.record.id))
         .collect();
     words(&missed)
@@ -66,6 +73,12 @@ mod tests {
     use crate::outcome::State;
     use crate::state;
 
+    /// Everything is still in the spool.
+    fn look(state: &Path) -> Option<String> {
+        let sessions = record::ids(state).into_iter().map(|id| (id, 1)).collect();
+        line(state, |_| Summary { sessions, ..Summary::default() })
+    }
+
     fn write(state: &Path, session: &Session) {
         session.record.write(state).unwrap();
     }
@@ -74,9 +87,9 @@ mod tests {
     fn each_failure_is_named_once() {
         let state = tempfile::tempdir().unwrap();
         let state = state.path();
-        assert_eq!(line(state), None, "there is nothing yet");
+        assert_eq!(look(state), None, "there is nothing yet");
         state::make_private(&record::directory(state)).unwrap();
-        assert_eq!(line(state), None);
+        assert_eq!(look(state), None);
         write(state, &session("1", &[(State::Delivered, 2)]));
         write(state, &session("2", &[(State::Held, 3)]));
         let mut supervised = session("3", &[(State::Held, 1)]);
@@ -84,22 +97,31 @@ mod tests {
         write(state, &supervised);
         write(state, &session("4", &[(State::Waiting, 1)]));
         assert_eq!(
-            line(state).unwrap(),
+            look(state).unwrap(),
             "a background session in /home/dev/work/billing: billing: 3 exports held: ACT answered 401 Unauthorized. \
              The API token or its user is wrong: act-claude act setup --account acme"
         );
-        assert_eq!(line(state), None, "said before");
+        assert_eq!(look(state), None, "said before");
         // Written again, as a relay may: still said before.
         write(state, &session("2", &[(State::Held, 4)]));
         write(state, &session("5", &[(State::Lost, 1)]));
         write(state, &session("6", &[(State::Rejected, 1)]));
-        let said = line(state).unwrap();
+        let said = look(state).unwrap();
         assert!(
             said.starts_with("2 background sessions, the last in /home/dev/work/billing: billing: 1 export rejected"),
             "{said}"
         );
         assert!(said.ends_with("(all: act-claude act history --failed)"), "{said}");
-        assert_eq!(line(state), None);
+        assert_eq!(look(state), None);
+    }
+
+    #[test]
+    fn what_went_out_meanwhile_is_not_missed() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        state::make_private(&record::directory(state)).unwrap();
+        write(state, &session("1", &[(State::Held, 3)]));
+        assert_eq!(line(state, |_| Summary::default()), None);
     }
 
     #[test]
@@ -110,10 +132,10 @@ mod tests {
         let mut live = session("1", &[(State::Held, 3)]);
         live.record.end = None;
         write(state, &live);
-        assert_eq!(line(state), None);
+        assert_eq!(look(state), None);
         drop(lock);
         // Killed: nothing was written since, but it is over.
         write(state, &live);
-        assert!(line(state).is_some());
+        assert!(look(state).is_some());
     }
 }

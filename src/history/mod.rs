@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::outcome::{self, State};
 use crate::record::Record;
+use crate::spool::Summary;
 
 /// A session as it looks now.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,13 +19,16 @@ pub struct Session {
     pub record: Record,
     /// Whether its relay lives.
     pub live: bool,
+    /// How many of its exports are still in the spool.
+    pub kept: u64,
 }
 
 impl Session {
     /// With a look at whether it is live.
-    pub fn new(record: Record, state: &Path) -> Self {
+    pub fn new(record: Record, state: &Path, spool: &Summary) -> Self {
         let live = record.is_live(state);
-        Self { record, live }
+        let kept = spool.sessions.get(&record.id).copied().unwrap_or(0);
+        Self { record, live, kept }
     }
 
     /// The state that stands for it.
@@ -37,9 +41,15 @@ impl Session {
         self.record.end.is_none() && !self.live
     }
 
+    /// Whether what its relay had to leave behind has left the spool since.
+    pub fn went_out_later(&self) -> bool {
+        let left = [State::Held, State::Waiting, State::UnderWay, State::NotUnderstood];
+        !self.live && self.kept == 0 && left.contains(&self.state())
+    }
+
     /// Whether ACT lacks something of it that it should have.
     pub fn has_failed(&self) -> bool {
-        self.needs_someone() || self.state() == State::Waiting
+        !self.went_out_later() && (self.needs_someone() || self.state() == State::Waiting)
     }
 
     /// Whether that stays so until someone does something, or for good.
@@ -65,6 +75,8 @@ impl Session {
             object.insert("state".to_owned(), json!(self.state()));
             object.insert("live".to_owned(), json!(self.live));
             object.insert("killed".to_owned(), json!(self.was_killed()));
+            object.insert("kept".to_owned(), json!(self.kept));
+            object.insert("went_out_later".to_owned(), json!(self.went_out_later()));
             object.insert("failed".to_owned(), json!(self.has_failed()));
             object.insert("text".to_owned(), json!(self.words()));
         }
@@ -113,7 +125,7 @@ pub(crate) mod sample {
             trouble: None,
             redirected_by: None,
         };
-        Session { record, live: false }
+        Session { record, live: false, kept: exports }
     }
 }
 
@@ -121,6 +133,17 @@ pub(crate) mod sample {
 mod tests {
     use super::sample::session;
     use super::*;
+
+    #[test]
+    fn what_has_left_the_spool_is_no_failure_any_more() {
+        for (state, went_out) in [(State::Held, true), (State::Waiting, true), (State::Lost, false)] {
+            let mut session = session("a", &[(state, 1)]);
+            session.kept = 0;
+            assert_eq!((session.went_out_later(), session.has_failed()), (went_out, !went_out), "{state:?}");
+            session.live = true;
+            assert!(!session.went_out_later());
+        }
+    }
 
     #[test]
     fn what_counts_as_failed() {

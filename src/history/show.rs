@@ -11,6 +11,8 @@ use super::Session;
 use crate::outcome::{self, State};
 use crate::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
 use crate::record::Kind;
+use crate::spool::Summary;
+use crate::spool::summary::Waiting;
 
 /// What the text is for.
 #[derive(Debug)]
@@ -58,6 +60,37 @@ impl Page {
         text
     }
 
+    /// What waits or is held on this machine, and what was set aside.
+    pub fn spool(&self, spool: &Summary, now: Timestamp) -> String {
+        let mut text = String::new();
+        if !spool.waiting.is_empty() {
+            let _ = writeln!(text, "{BOLD}Kept on this machine{BOLD:#}");
+        }
+        for Waiting { alias, exports, oldest, state, trouble, .. } in &spool.waiting {
+            let style = if *state == State::Waiting { YELLOW } else { RED };
+            let age = outcome::duration(now.duration_since(*oldest).try_into().unwrap_or_default());
+            let count = outcome::exports(*exports);
+            let why = trouble.as_ref().map(|trouble| format!(": {}{}", trouble.said, outcome::advice(trouble)));
+            let words = format!("{count} {}, the oldest for {age}{}", state_word(*state), why.unwrap_or_default());
+            let alias = page::visible(alias);
+            let _ = write!(text, "  {BOLD}{alias}{BOLD:#}  ");
+            page::hang(&mut text, 4 + page::columns(&alias), self.width, style, &words);
+        }
+        if spool.waiting.iter().any(|waiting| waiting.live < waiting.exports) {
+            let _ = writeln!(text, "  to deliver it now: act-claude act flush");
+        }
+        for (count, what) in [
+            (spool.rejected, "set aside, because ACT will never take them"),
+            (spool.corrupt, "set aside, because they are not what had been written"),
+            (spool.newer, "written by a newer act-claude, left alone"),
+        ] {
+            if count > 0 {
+                let _ = writeln!(text, "  {} {what}", outcome::exports(count));
+            }
+        }
+        text
+    }
+
     fn beside(&self, text: &mut String, style: Style, words: &str) {
         let _ = write!(text, "{:INDENT$}", "");
         page::hang(text, INDENT, self.width, style, words);
@@ -99,18 +132,36 @@ fn standing(session: &Session) -> (Style, &'static str) {
     if session.live && !session.needs_someone() {
         return (BOLD, "running");
     }
+    if session.went_out_later() {
+        return (GREEN, "sent later");
+    }
     match session.state() {
         _ if session.record.redirected_by.is_some() => (RED, "went elsewhere"),
-        State::Delivered => (GREEN, "delivered"),
-        State::Partial => (YELLOW, "partial"),
-        State::Held => (RED, "held"),
-        State::Waiting => (YELLOW, "waiting"),
-        State::UnderWay => (YELLOW, "under way"),
-        State::Rejected => (RED, "rejected"),
-        State::NotUnderstood => (RED, "not understood"),
-        State::Lost => (RED, "lost"),
-        State::NothingSent => (DIM, "nothing sent"),
-        State::NotObserved => (DIM, "not observed"),
+        state => (style(state), state_word(state)),
+    }
+}
+
+fn style(state: State) -> Style {
+    match state {
+        State::Delivered => GREEN,
+        State::Partial | State::Waiting | State::UnderWay => YELLOW,
+        State::Held | State::Rejected | State::NotUnderstood | State::Lost => RED,
+        State::NothingSent | State::NotObserved => DIM,
+    }
+}
+
+fn state_word(state: State) -> &'static str {
+    match state {
+        State::Delivered => "delivered",
+        State::Partial => "partial",
+        State::Held => "held",
+        State::Waiting => "waiting",
+        State::UnderWay => "under way",
+        State::Rejected => "rejected",
+        State::NotUnderstood => "not understood",
+        State::Lost => "lost",
+        State::NothingSent => "nothing sent",
+        State::NotObserved => "not observed",
     }
 }
 
