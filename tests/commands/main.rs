@@ -9,5 +9,6 @@ mod doctor;
 mod setup_settings;
 mod setup_spec;
 mod setup_token;
+mod history;
 mod shell;
 mod uninstall;
