@@ -50,7 +50,7 @@ fn nothing_yet() {
 }
 
 #[test]
-fn delivered_held_and_sent_later() {
+fn delivered_held_and_released() {
     let act = Act::start();
     let sandbox = sandbox(&act);
     run(&sandbox, "work");
@@ -86,7 +86,7 @@ fn delivered_held_and_sent_later() {
     act.answer(accepted());
     assert!(sandbox.act_claude(&["act", "flush"]).output().unwrap().status.success());
     let text = history(&sandbox, &[]);
-    assert!(text.contains("  billing  sent later      2 exports"), "{text}");
+    assert_eq!(text.matches("  billing  delivered       2 exports, 4 points\n").count(), 2, "{text}");
     assert!(!text.contains("Kept on this machine"), "{text}");
     assert_eq!(json(&sandbox, &["--failed"])["sessions"], serde_json::json!([]));
 }
