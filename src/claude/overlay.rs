@@ -1,5 +1,5 @@
 //! The settings overlay: `--settings FILE` with our variables, for a session whose settings files would
-//! override them (facts 2, 6, 7 in docs/observed-claude.md).
+//! override them (T2, T5, T7 in docs/observed-claude.md).
 //!
 //! Claude prints the file in its resume hint. So it lives in the state directory, and at the end holds just what
 //! was the user's. Until then that stands beside it (`NAME.own.json`), locked by the session's supervisor; what a
