@@ -3,12 +3,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod setup_dialogue;
+mod setup_settings;
+mod setup_spec;
+mod setup_token;
+
 mod changes;
 mod check;
 mod doctor;
 mod history;
-mod setup_settings;
-mod setup_spec;
-mod setup_token;
 mod shell;
 mod uninstall;

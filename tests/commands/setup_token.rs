@@ -78,6 +78,7 @@ fn act() -> Act {
             support::act::refused(401, "Unauthorized")
         }
         _ if request.header("x-alias-id") != Some("id-billing") => support::act::refused(404, "Agent alias not found"),
+        _ if request.json()["resourceMetrics"] != json!([]) => support::act::accepted(),
         _ => support::act::refused(400, "Empty resourceMetrics in OTLP payload"),
     });
     act
@@ -189,17 +190,22 @@ fn a_file_is_its_owner_s_alone() {
 #[test]
 fn an_account_s_token_is_renewed() {
     let act = act();
-    let sandbox = Sandbox::new();
+    let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());
     let file = sandbox.home().join("token");
     std::fs::write(&file, "old").unwrap();
     let before = std::fs::read(sandbox.config_file()).unwrap();
+    // A session with the old token: what it sent is held.
+    crate::support::fake_claude::install(&mut sandbox, "post\npost\nexit 0");
+    let session = sandbox.act_claude(&["--report", "always", "-p", "hi"]).output().unwrap();
+    assert!(session.err().contains("2 exports held"), "{}", session.err());
     let renew = ["act", "setup", "--account", "acme", "--yes", "--token-stdin"];
     let output = setup(&mut sandbox.act_claude(&renew), &format!("BOOMI_TOKEN.{USER}:{TOKEN}\n"));
     assert_eq!(output.code(), 0, "{} {}", output.out(), output.err());
     assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), TOKEN);
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
     assert_eq!(std::fs::read(sandbox.config_file()).unwrap(), before, "the configuration stays");
+    assert!(output.out().contains("Delivered: 2 exports that waited for account acme"), "{}", output.out());
     assert!(output.out().contains("Endpoint, token and alias are good"), "{}", output.out());
     // A wrong one is found out.
     let output = setup(&mut sandbox.act_claude(&renew), "wrong-token");

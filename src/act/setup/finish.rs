@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use crate::check::{self, Subject};
 use crate::config::{self, TokenSource, plain};
 use crate::edit::{self, Change};
+use crate::outcome::exports;
 use crate::setup::entries::Entries;
 use crate::setup::from_settings::Removal;
 use crate::setup::token_file;
@@ -13,6 +14,7 @@ use crate::{page, shell_word};
 
 use super::Setup;
 use super::ask::{Asker, Question, Stop};
+use super::release::release;
 use super::token::{self, Choice, Place};
 
 /// Everything that was found out.
@@ -81,6 +83,7 @@ pub fn finish(setup: &Setup<'_>, asker: &mut Asker, mut gathered: Gathered) -> R
     });
     setup.say(&removals(&gathered.removals, setup));
     let (checks, code) = if setup.args.no_check { (Vec::new(), 0) } else { check(setup, &gathered.checks) };
+    let released = if setup.args.no_check || code != 0 { 0 } else { release_all(setup, &gathered.accounts) };
     setup.say(&next_steps(&gathered, setup, is_first));
     if setup.args.json {
         let result = json!({
@@ -98,6 +101,7 @@ pub fn finish(setup: &Setup<'_>, asker: &mut Asker, mut gathered: Gathered) -> R
                 "notes": removal.notes,
             })).collect::<Vec<_>>(),
             "checks": checks,
+            "released": released,
         });
         crate::act::print(&format!("{result}\n"));
     }
@@ -177,6 +181,19 @@ fn check(setup: &Setup<'_>, names: &[String]) -> (Vec<Value>, u8) {
         findings.push(finding.json());
     }
     (findings, worst)
+}
+
+/// What was held for accounts that were configured before; how many exports are delivered now.
+fn release_all(setup: &Setup<'_>, accounts: &[String]) -> u64 {
+    let mut all = 0;
+    for account in accounts {
+        let count = release(account, setup.environment);
+        if count > 0 {
+            setup.say(&format!("\nDelivered: {} that waited for account {account}\n", exports(count)));
+        }
+        all += count;
+    }
+    all
 }
 
 fn next_steps(gathered: &Gathered, setup: &Setup<'_>, is_first: bool) -> String {

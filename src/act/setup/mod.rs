@@ -6,6 +6,7 @@
 mod alias;
 mod ask;
 mod finish;
+mod release;
 mod renew;
 mod settings;
 mod token;

@@ -1,0 +1,160 @@
+//! `act setup` on a terminal: README's transcript to the letter, and what happens to those who change their mind.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::termios::LocalFlags;
+
+use crate::support::pty::Pty;
+use crate::support::sandbox::{Sandbox, TOKEN, Text, snapshot};
+use crate::support::{self, fake_claude};
+
+/// A local ACT as a process of its own.
+struct Receive(Child, u16);
+
+impl Receive {
+    fn start(sandbox: &Sandbox) -> Self {
+        let mut command = sandbox.act_claude(&["act", "receive"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let port = lines
+            .find_map(|line| line.unwrap().split("127.0.0.1:").nth(1)?.split('/').next()?.parse().ok())
+            .expect("an address");
+        // Its output goes on being read, until it ends.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self(child, port)
+    }
+}
+
+impl Drop for Receive {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A shell on a terminal wide enough for a URL.
+fn shell(sandbox: &Sandbox, directory: &str) -> Pty {
+    let mut command: Command = sandbox.command("bash");
+    command.args(["--norc", "--noprofile"]).env("PS1", "$ ").current_dir(sandbox.directory(directory));
+    let pty = Pty::start(command);
+    pty.resize(60, 120);
+    pty.wait_for("$ ");
+    pty
+}
+
+/// The first block of README's section.
+fn transcript() -> Vec<&'static str> {
+    let readme = include_str!("../../README.md");
+    let section = readme.split("\n## Set up\n").nth(1).expect("the section");
+    let block = section.split("```console\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a transcript");
+    block.lines().collect()
+}
+
+/// Three commands from a Monitoring Spec to a session reported as delivered: what README shows is what one sees.
+#[test]
+fn readme_s_three_commands() {
+    let mut sandbox = Sandbox::new();
+    fake_claude::install(&mut sandbox, "print Hello!\npost\nexit 0");
+    sandbox.path_first(support::act_claude().parent().unwrap());
+    let receive = Receive::start(&sandbox);
+    let here = |text: &str| text.replace("127.0.0.1:4318", &format!("127.0.0.1:{}", receive.1));
+    sandbox.write("work/billing/billing.yaml", here(include_str!("../specs/receive.yaml")));
+    let mut pty = shell(&sandbox, "work/billing");
+
+    let lines = transcript();
+    let commands: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    pty.send(&format!("{}\r", commands[0]));
+    for (question, answer) in [
+        ("? Name of the alias", ""),
+        ("? Where should the API token be kept", ""),
+        ("? API token", TOKEN),
+        ("? E-mail of the token's user", "you@example.com"),
+        ("? Where should billing be used", ""),
+    ] {
+        pty.wait_for(question);
+        pty.send(answer);
+        if !answer.is_empty() && answer != TOKEN {
+            pty.wait_for(answer);
+        }
+        pty.send("\r");
+    }
+    pty.wait_for("alias claude=act-claude");
+    for (command, last) in [(commands[1], "$ alias"), (commands[2], "delivered")] {
+        pty.wait_until("a prompt", |screen| screen.trim_end().ends_with('$'));
+        pty.send(&format!("{command}\r"));
+        pty.wait_for(last);
+    }
+    pty.send("exit\r");
+    let (_, screen) = pty.finish();
+    // Every line of the transcript, in this order; … stands for what is left out.
+    let home = sandbox.home().display().to_string();
+    let mut seen = screen.lines().map(str::trim_end);
+    for line in lines.iter().filter(|line| !line.trim().is_empty() && line.trim() != "…") {
+        let expected = here(line).replace("/home/you", &home);
+        assert!(seen.any(|line| line == expected), "{expected:?} is not, or not here, in:\n{screen}");
+    }
+    assert!(!String::from_utf8_lossy(&pty.raw()).contains(TOKEN), "the token is not echoed");
+}
+
+/// Ctrl-C at any question: status 130, nothing written, the terminal as before.
+#[test]
+fn changing_one_s_mind_leaves_nothing() {
+    let questions = ["? Metrics URL", "? Alias id", "? Provider type", "? Name of the alias", "? Where should the API"];
+    for stop_at in 0..questions.len() {
+        let sandbox = Sandbox::new();
+        let mut command = sandbox.act_claude(&["act", "setup"]);
+        command.current_dir(sandbox.directory("work"));
+        let before = snapshot(&sandbox.home());
+        let mut pty = Pty::start(command);
+        for (question, answer) in questions[..stop_at].iter().zip(["acme-A1B2C3", "id-1", "P", "billing"]) {
+            pty.wait_for(question);
+            pty.send(answer);
+            pty.wait_for(answer);
+            pty.send("\r");
+        }
+        pty.wait_for(questions[stop_at]);
+        pty.send("\x03");
+        let status = pty.wait();
+        assert_eq!(status.code(), Some(130), "{}", questions[stop_at]);
+        pty.wait_for("cancelled; nothing was changed");
+        let cooked = LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG;
+        assert_eq!(pty.modes().local_flags & cooked, cooked);
+        assert_eq!(snapshot(&sandbox.home()), before);
+    }
+}
+
+/// A wrong answer is asked again with the reason; a value that could be two is chosen from both; 80 columns suffice.
+#[test]
+fn what_is_asked_and_what_is_not() {
+    let sandbox = Sandbox::new();
+    let spec = format!("{}/tests/specs/two-aliases.yaml", env!("CARGO_MANIFEST_DIR"));
+    let mut command = sandbox.act_claude(&["act", "setup", "--no-check", "--token-env", "T", "--spec", &spec]);
+    command.current_dir(sandbox.directory("work"));
+    let mut pty = Pty::start(command);
+    // Neither the endpoint nor the provider type is a question.
+    let screen = pty.wait_for("? Alias id");
+    assert!(screen.contains("77777777-8a41") && screen.contains("another one"), "{screen}");
+    pty.send("\x1b[B\r");
+    pty.wait_for("? Name of the alias on this machine: (our-agents)");
+    pty.send("a b\r");
+    pty.wait_for("it holds ' '");
+    pty.send("\x7f\x7f\x7fbilling\r");
+    pty.wait_for("? E-mail");
+    pty.send("acme-A1B2C3\r");
+    let screen = pty.wait_for("an e-mail address is wanted, not the account id");
+    assert!(screen.lines().all(|line| !line.starts_with("] ")), "no help line is cut:\n{screen}");
+    pty.send(&"\x7f".repeat("acme-A1B2C3".len()));
+    pty.send("you@example.com\r");
+    pty.wait_for("? Where should billing be used");
+    pty.send("\x1b[B\r");
+    let (status, screen) = pty.finish();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    let config: serde_json::Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    assert_eq!(config["aliases"]["billing"]["id"], "77777777-8a41-4b6e-9d0c-5f1a2b3c4d5e");
+    assert_eq!(config["default"], "billing");
+    assert!(config.get("directories").is_none());
+    let which = sandbox.act_claude(&["act", "which"]).output().unwrap();
+    assert!(which.out().starts_with("directory"), "{}", which.out());
+}
