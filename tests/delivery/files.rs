@@ -130,6 +130,36 @@ fn b9_the_lock_of_a_killed_drainer_is_gone() {
 }
 
 #[test]
+fn b9_who_waited_for_a_lock_does_not_send_again() {
+    // Opened while another held it, locked when that one had sent and unlinked it: the rarest of races, made often.
+    let sandbox = Sandbox::new();
+    let names: Vec<String> = (0..400).map(|number| format!("n{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let files = leave(&sandbox, "0a", &names, "https://act.example/m");
+    let spool = Spool::of(&sandbox.state());
+    let sent = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for name in &files {
+                    loop {
+                        match Claim::take(&spool, name) {
+                            Ok(claim) => {
+                                sent.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                                claim.done();
+                            }
+                            Err(Refusal::Gone) => break,
+                            Err(refusal) => assert_eq!(refusal, Refusal::Busy),
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(sent.into_inner(), files.len());
+}
+
+#[test]
 fn b9_a_claim_looks_whether_the_file_is_still_linked() {
     let sandbox = Sandbox::new();
     let files = leave(&sandbox, "0a", &["one", "two"], "https://act.example/m");
