@@ -58,7 +58,9 @@ impl From<io::Error> for NotStored {
 }
 
 /// Others add and remove, too: what was counted is good for this long.
-const FRESH: Duration = Duration::from_secs(10);
+const FRESH: Duration = Duration::from_secs(60);
+/// And this long where it would mean that there is no room.
+const CLOSE: Duration = Duration::from_secs(1);
 
 /// The writing end of a spool.
 #[derive(Debug)]
@@ -127,7 +129,7 @@ impl<D: Disk> Store<D> {
         let Limits { bytes, files, reserve } = self.limits;
         let is_close = counted.usage.files + 1 > files || counted.usage.bytes + size > bytes;
         let age = counted.at.map(|at| at.elapsed());
-        if age.is_none_or(|age| age > FRESH || is_close && age > FRESH / 10) {
+        if age.is_none_or(|age| age > FRESH || is_close && age > CLOSE) {
             *counted = Counted { ready: true, at: Some(Instant::now()), usage: list::usage(&self.spool) };
         }
         if counted.usage.files + 1 > files {

@@ -7,6 +7,7 @@ mod bounds;
 mod durable;
 mod files;
 mod held;
+mod lifetime;
 mod oracle;
 mod order;
 mod owner;
