@@ -6,6 +6,7 @@ pub mod conflicts;
 pub mod consent;
 pub mod locate;
 pub mod overlay;
+pub mod processes;
 pub mod settings;
 pub mod variables;
 pub mod version;

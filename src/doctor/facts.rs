@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::claude::locate::{self, LocateError};
+use crate::claude::processes::{self, Process};
 use crate::claude::settings::{self, Kind, Layer};
 use crate::claude::variables::WRAPPER;
 use crate::claude::version::{self, Version};
@@ -13,6 +14,7 @@ use crate::config::{self, Loaded, TokenSource};
 use crate::environment::Environment;
 use crate::json::{Fault, Source};
 use crate::resolve::{self, Explicit, Place, Resolution, UnknownAlias};
+use crate::spool::{self, summary::Waiting};
 use crate::token::{self, TokenError};
 use crate::verdict::Failure;
 use crate::{check, state};
@@ -45,8 +47,12 @@ pub struct Facts {
     pub layers: Vec<Layer>,
     /// Every launcher that claude was told to start background sessions with.
     pub launchers: Vec<Launcher>,
+    /// Claude processes that run.
+    pub running: Vec<Running>,
     /// Why there can be no state directory.
     pub no_state: Option<String>,
+    /// Exports that are kept.
+    pub kept: Vec<Waiting>,
     /// The state directory.
     pub state: Option<PathBuf>,
 }
@@ -115,6 +121,19 @@ pub struct Launcher {
     pub is_ours: bool,
 }
 
+/// A claude that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The process.
+    pub process: Process,
+    /// The alias of the directory it works in.
+    pub alias: Option<String>,
+    /// The alias of the directory it was started in.
+    pub started_under: Option<String>,
+    /// Whether it starts background sessions by act-claude.
+    pub has_launcher: bool,
+}
+
 impl Facts {
     /// Looks at everything.
     pub fn gather(environment: &Environment) -> Self {
@@ -124,15 +143,19 @@ impl Facts {
         let explicit = Explicit { flag: None, variable: environment.text("ACT_CLAUDE_ALIAS") };
         let layers = settings::read(&directory, &[], environment);
         let state = state::directory(environment);
+        let claude = locate::locate(environment, &loaded.config);
+        let running = running(claude.as_deref().ok(), environment, &loaded, &layers);
         Self {
             resolution: resolve::resolve(explicit, &loaded.config, &place),
             exposed: loaded.files.iter().flat_map(|file| exposed(file)).collect(),
             accounts: ask_accounts(&loaded, environment),
-            claude: locate::locate(environment, &loaded.config).map(|path| client(path, environment, state.as_deref())),
+            claude: claude.map(|path| client(path, environment, state.as_deref())),
+            running,
             act_claudes: act_claudes(environment),
             documents: documents(&directory, environment),
             launchers: launchers(environment, &layers),
             no_state: state.as_deref().and_then(no_state),
+            kept: state.as_deref().map(|state| spool::summary(state).waiting).unwrap_or_default(),
             state,
             layers,
             loaded,
@@ -276,6 +299,29 @@ fn launchers(environment: &Environment, layers: &[Layer]) -> Vec<Launcher> {
         variable.into_iter().chain(key).map(move |(path, key)| look(path, by(key)))
     });
     variable.into_iter().chain(named).collect()
+}
+
+fn running(claude: Option<&Path>, environment: &Environment, loaded: &Loaded, layers: &[Layer]) -> Vec<Running> {
+    let alias_of = |directory: &Path| {
+        let mut environment = environment.clone();
+        environment.remove("PWD");
+        let place = Place::of(directory, &environment, &loaded.config);
+        resolve::resolve(Explicit::default(), &loaded.config, &place).ok()?.alias
+    };
+    let by_settings = layers.iter().any(|layer| {
+        let launcher = layer.process_wrapper.as_deref().or(layer.get(WRAPPER));
+        launcher.is_some_and(|launcher| locate::is_ourselves(Path::new(launcher)))
+    });
+    let running = processes::running(claude, environment).into_iter().map(|process| {
+        let launcher = process.environment.text(WRAPPER);
+        Running {
+            alias: alias_of(&process.directory),
+            started_under: process.environment.text("PWD").and_then(|directory| alias_of(Path::new(directory))),
+            has_launcher: by_settings || launcher.is_some_and(|path| locate::is_ourselves(Path::new(path))),
+            process,
+        }
+    });
+    running.collect()
 }
 
 /// Tries to write into the state directory; where there is none yet, looks whether there could be.

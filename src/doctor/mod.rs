@@ -8,6 +8,7 @@ mod configuration;
 mod environment;
 mod facts;
 mod launchers;
+mod sessions;
 mod settings;
 mod show;
 mod store;
@@ -62,6 +63,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
         environment::findings,
         settings::findings,
         launchers::findings,
+        sessions::findings,
         store::findings,
     ];
     kinds.iter().flat_map(|kind| kind(facts)).collect()

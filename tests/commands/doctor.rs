@@ -3,9 +3,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 
 use serde_json::{Value, json};
 
+use crate::support::act::{Act, accepted, refused};
 use crate::support::sandbox::{Sandbox, TOKEN, Text};
 use crate::support::{self, system};
 
@@ -16,6 +18,10 @@ struct Machine {
     typed: String,
     /// /etc/claude-code/managed-settings.json
     managed: Option<String>,
+    /// Claudes that run.
+    running: Vec<Child>,
+    /// ACT, where something is to be delivered.
+    act: Option<Act>,
 }
 
 const USER: &str = ".claude/settings.json";
@@ -27,6 +33,7 @@ const CLAUDE: &str = r#"#!/bin/sh
 case $1 in
   --version) echo "$(cat "$HOME/client-version") (Claude Code)" ;;
   update) echo 2.1.330 > "$HOME/client-version" ;;
+  daemon) kill "$(cat "$HOME/daemon.pid")" ;;
 esac
 "#;
 
@@ -43,7 +50,7 @@ impl Machine {
             "aliases": {"billing": {"account": "acme", "id": "id-billing", "provider_type": "CUSTOM_PROVIDER"}},
             "directories": {"~/work": "billing"}
         }));
-        let machine = Self { sandbox, typed: String::new(), managed: None };
+        let machine = Self { sandbox, typed: String::new(), managed: None, running: Vec::new(), act: None };
         machine.mode(".config/act-claude", 0o700);
         machine
     }
@@ -86,7 +93,9 @@ impl Machine {
     /// `act doctor` in ~/work, in the shell as it is now; `None`: skipped.
     fn doctor(&self, arguments: &str) -> Option<(String, i32)> {
         let mut shell = self.sandbox.command("sh");
-        shell.arg("-c").arg(format!("{}\nact-claude act doctor {arguments}", self.typed));
+        // Not as an argument: a path in it would look like a script that started us.
+        self.sandbox.write("typed", &self.typed);
+        shell.arg("-c").arg(format!(". ~/typed; act-claude act doctor {arguments}"));
         shell.current_dir(self.path("work")).env("COLUMNS", "80");
         if let Some(managed) = &self.managed {
             shell = system::with_files(&self.sandbox, &[("/etc/claude-code/managed-settings.json", managed)], &shell)?;
@@ -113,11 +122,47 @@ impl Machine {
         Some(findings)
     }
 
+    /// Starts a claude that runs until it is ended, in a directory under the home.
+    fn start(&mut self, directory: &str, arguments: &[&str], variables: &[(&str, &str)]) -> u32 {
+        let program = self.sandbox.directory("running").join("claude");
+        if !program.exists() {
+            std::fs::copy(support::example("fake_claude"), &program).unwrap();
+        }
+        let barrier = self.path("never");
+        let mut command = self.sandbox.command(&program);
+        command.args(arguments).current_dir(self.sandbox.directory(directory)).envs(variables.iter().copied());
+        let ready = self.path(&format!("ready-{}", self.running.len()));
+        command.env("FAKE_CLAUDE", format!("touch {}\nwait {}", ready.display(), barrier.display()));
+        let child = command.spawn().unwrap();
+        let pid = child.id();
+        self.running.push(child);
+        support::eventually("a running claude", || ready.exists().then_some(()));
+        pid
+    }
+
+    /// A session under act-claude, of a claude that does what `script` says.
+    fn exporting(&self, script: &str) -> Command {
+        let mut command = self.sandbox.act_claude(&["-p", "hi"]);
+        command.current_dir(self.path("work")).env("ACT_CLAUDE_BIN", support::example("fake_claude"));
+        command.env("FAKE_CLAUDE", script);
+        command
+    }
+
+    /// Runs a command that ends some of them, and waits for that.
+    fn end_by(&mut self, command: &str) {
+        let status = self.sandbox.command("sh").args(["-c", command]).status().unwrap();
+        assert!(status.success(), "{command}");
+        for mut child in self.running.drain(..) {
+            child.wait().unwrap();
+        }
+    }
+
     /// Does what a finding says: its command, or else the change to a file it describes.
     fn follow(&mut self, finding: &Value) {
         let text = |part: &str| finding[part].as_str().unwrap_or_default().to_owned();
         if let Some(command) = finding["command"].as_str() {
-            return self.type_in(command);
+            let ends = command.starts_with("kill ") || command == "claude daemon stop --any";
+            return if ends { self.end_by(command) } else { self.type_in(command) };
         }
         let (fix, place) = (text("fix"), text("where"));
         let (file, line) = match place.split(':').collect::<Vec<_>>()[..] {
@@ -133,6 +178,15 @@ impl Machine {
         }
         let key = fix.strip_prefix("remove ").unwrap_or_else(|| panic!("how? {finding}"));
         remove_key(&file, key.split([' ', ',', ';', ':']).next().unwrap());
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        for child in &mut self.running {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -369,6 +423,66 @@ const AILMENTS: &[Ailment] = &[
         cure: None,
     },
     Ailment {
+        name: "a session started without act-claude",
+        make: |machine| {
+            machine.start("work", &["-p", "hi"], &[]);
+        },
+        ids: &["session"],
+        cure: None,
+    },
+    Ailment {
+        name: "a session under another alias, by the guide's recipe",
+        make: |machine| {
+            machine.start("work/sub", &[], &RECIPE);
+        },
+        ids: &["session"],
+        cure: None,
+    },
+    Ailment {
+        name: "a daemon under another alias, by the guide's recipe",
+        make: |machine| {
+            let pid = machine.start("", &["daemon", "run"], &RECIPE);
+            machine.sandbox.write("daemon.pid", pid.to_string());
+        },
+        ids: &["daemon"],
+        cure: None,
+    },
+    Ailment {
+        name: "an old client's daemon, under the alias of the session that started it",
+        make: |machine| {
+            machine.configure(|config| {
+                config["aliases"]["other"] = json!({"account": "acme", "id": "id-other", "provider_type": "P"});
+                config["directories"]["~/other"] = json!("other");
+            });
+            let started_in = machine.sandbox.directory("other").display().to_string();
+            let endpoint = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:9/secret/v1/metrics");
+            let variables = [("ACT_CLAUDE_ORIG", "{}"), endpoint, ("PWD", started_in.as_str())];
+            let pid = machine.start("", &["daemon", "run"], &variables);
+            machine.sandbox.write("daemon.pid", pid.to_string());
+        },
+        ids: &["daemon"],
+        cure: None,
+    },
+    Ailment {
+        name: "held exports",
+        make: |machine| {
+            let act = Act::start();
+            act.answer(refused(401, "Unauthorized"));
+            machine.configure(|config| config["accounts"]["acme"]["endpoint"] = json!(act.endpoint()));
+            machine.act = Some(act);
+            assert!(machine.exporting("post").status().unwrap().success());
+        },
+        ids: &["held"],
+        // In place of a new token; then the command that is printed.
+        cure: Some(|machine| {
+            machine.act.as_ref().unwrap().answer(accepted());
+            let findings = machine.findings().unwrap();
+            assert_eq!(findings[0]["command"], "act-claude act flush");
+            let status = machine.sandbox.command("sh").args(["-c", "act-claude act flush >/dev/null 2>&1"]).status();
+            assert!(status.unwrap().success());
+        }),
+    },
+    Ailment {
         name: "a state directory of others",
         make: |machine| {
             machine.sandbox.directory(".local/state/act-claude");
@@ -453,6 +567,9 @@ fn all_together() {
         "telemetry off by a variable",
         "an older client",
         "a client that exports nothing with many attributes",
+        "held exports",
+        "a session under another alias, by the guide's recipe",
+        "a daemon under another alias, by the guide's recipe",
     ];
     let mut machine = Machine::new();
     let mut expected: Vec<&str> = Vec::new();
@@ -468,6 +585,24 @@ fn all_together() {
     found.sort_unstable();
     expected.sort_unstable();
     assert_eq!(found, expected, "{findings:#?}");
+}
+
+#[test]
+fn what_runs_as_it_should_is_not_named() {
+    let mut machine = Machine::new();
+    let endpoint = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:9/secret/v1/metrics");
+    machine.start("work", &["-p", "hi"], &[("ACT_CLAUDE_ORIG", "{}"), endpoint]);
+    machine.start("work", &[], &[("OTEL_EXPORTER_OTLP_HEADERS", "X-Alias-Id=id-billing")]);
+    // No alias was to be had there.
+    machine.start("elsewhere", &[], &[]);
+    // No session, and not for this home.
+    machine.start("work", &["mcp", "list"], &[]);
+    machine.start("work", &["-p", "hi"], &[("HOME", "/nobody")]);
+    let launcher = machine.path("bin/act-claude").display().to_string();
+    machine.start("work", &["daemon", "run"], &[("CLAUDE_CODE_PROCESS_WRAPPER", launcher.as_str())]);
+    assert_eq!(machine.doctor(""), Some(("nothing in the way\n".to_owned(), 0)));
+    machine.start("work", &["daemon", "run"], &[]);
+    assert_eq!(ids(&machine.findings().unwrap()), ["daemon"], "one that was started without act-claude");
 }
 
 #[test]

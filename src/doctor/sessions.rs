@@ -1,0 +1,82 @@
+//! Claude processes that run already, and report elsewhere than their directory says, or nowhere.
+
+use super::facts::Running;
+use super::{Facts, Finding};
+use crate::claude::processes::{Role, Under};
+
+pub fn findings(facts: &Facts) -> Vec<Finding> {
+    facts
+        .running
+        .iter()
+        .filter_map(|running| match running.process.role {
+            Role::Session => session(facts, running),
+            Role::Daemon => daemon(facts, running),
+        })
+        .collect()
+}
+
+/// The configured name of an alias id, or the id.
+fn named(facts: &Facts, id: &str) -> String {
+    let aliases = &facts.loaded.config.aliases;
+    let name = aliases.iter().find(|(_, alias)| alias.id == id).map(|(name, _)| name.clone());
+    name.unwrap_or_else(|| format!("of id {id}"))
+}
+
+fn session(facts: &Facts, running: &Running) -> Option<Finding> {
+    let wanted = running.alias.as_ref()?;
+    let pid = running.process.pid;
+    let finding = match running.process.under() {
+        Under::Relay => return None,
+        Under::Alias(id) if facts.loaded.config.aliases.get(wanted).is_some_and(|alias| alias.id == id) => return None,
+        Under::Alias(id) => {
+            let alias = named(facts, &id);
+            Finding::new("session", format!("a session (pid {pid}) runs under alias {alias}"), place(running))
+                .effect(format!("what it reports is not accounted to {wanted}, its directory's alias"))
+        }
+        Under::Nothing => {
+            Finding::new("session", format!("a session (pid {pid}) was started without act-claude"), place(running))
+                .effect(format!("it does not report under {wanted}, its directory's alias"))
+        }
+    };
+    Some(
+        finding
+            .fix("end it when its work is done, and go on with it by: act-claude --continue")
+            .command(format!("kill {pid}")),
+    )
+}
+
+fn daemon(facts: &Facts, running: &Running) -> Option<Finding> {
+    let here = facts.resolution.as_ref().ok()?.alias.as_ref()?;
+    let pid = running.process.pid;
+    let under = match running.process.under() {
+        Under::Alias(id) => Some(named(facts, &id)),
+        // It keeps the endpoint of the session that started it, so the alias of the directory it was started in.
+        Under::Relay => Some(running.started_under.clone().unwrap_or_else(|| "of another session".to_owned())),
+        Under::Nothing if running.has_launcher => return None,
+        Under::Nothing => None,
+    };
+    let finding = match under {
+        Some(alias) if alias == *here => return None,
+        Some(alias) => Finding::new(
+            "daemon",
+            format!("claude's daemon (pid {pid}) has every background session report under alias {alias}"),
+            place(running),
+        )
+        .effect(format!("background sessions started here are not accounted to {here}")),
+        None => Finding::new(
+            "daemon",
+            format!("claude's daemon (pid {pid}) was started without act-claude"),
+            place(running),
+        )
+        .effect("background sessions are not reported"),
+    };
+    Some(
+        finding
+            .fix("end it, and with it the background sessions, when their work is done; the next one starts it anew")
+            .command("claude daemon stop --any"),
+    )
+}
+
+fn place(running: &Running) -> String {
+    running.process.directory.display().to_string()
+}
