@@ -470,7 +470,7 @@ const AILMENTS: &[Ailment] = &[
             act.answer(refused(401, "Unauthorized"));
             machine.configure(|config| config["accounts"]["acme"]["endpoint"] = json!(act.endpoint()));
             machine.act = Some(act);
-            assert!(machine.exporting("post").status().unwrap().success());
+            assert!(machine.exporting("post").output().unwrap().status.success());
         },
         ids: &["held"],
         // In place of a new token; then the command that is printed.
