@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -81,21 +82,15 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         crate::report::fatal("there is no state directory: neither HOME nor XDG_STATE_HOME is set");
         return ExitCode::from(CONFIGURATION);
     };
-    let mut flush = Flush {
-        spool: Spool::of(&state),
-        owners: Owners::new(environment.clone(), None),
-        desk: Desk::new(environment.clone(), Some(&state)),
-        to,
-        discard: args.discard,
-        tallies: BTreeMap::new(),
-        stuck: BTreeMap::new(),
-        corrupt: 0,
-        newer: 0,
-    };
-    flush.run();
+    let flush = Flush::carry_out(environment, &state, to, args.discard);
     let text = if args.json { flush.json() } else { flush.words() };
     crate::act::print(&text);
     ExitCode::from(flush.code())
+}
+
+/// Delivers what can be delivered from `state`, and says what became of it.
+pub fn deliver(environment: &Environment, state: &Path) -> String {
+    Flush::carry_out(environment, state, None, false).words()
 }
 
 fn target(config: &Config, alias: &str) -> Option<Target> {
@@ -126,6 +121,22 @@ struct Flush {
 }
 
 impl Flush {
+    fn carry_out(environment: &Environment, state: &Path, to: Option<Target>, discard: bool) -> Self {
+        let mut flush = Self {
+            spool: Spool::of(state),
+            owners: Owners::new(environment.clone(), None),
+            desk: Desk::new(environment.clone(), Some(state)),
+            to,
+            discard,
+            tallies: BTreeMap::new(),
+            stuck: BTreeMap::new(),
+            corrupt: 0,
+            newer: 0,
+        };
+        flush.run();
+        flush
+    }
+
     fn run(&mut self) {
         let sessions = list::sessions(&self.spool);
         let bar = ProgressBar::with_draw_target(

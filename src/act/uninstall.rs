@@ -36,7 +36,9 @@ const NOT_NOW: u8 = 75;
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(environment);
     let state = state::directory(environment).filter(|state| state.exists());
-    if let Some(why) = state.as_deref().and_then(|state| in_the_way(args, state)) {
+    if let Some(state) = &state
+        && let Err(why) = settle(args, state, environment)
+    {
         crate::report::fatal(&why);
         return ExitCode::from(NOT_NOW);
     }
@@ -70,21 +72,30 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     if failed.is_empty() { printed } else { ExitCode::FAILURE }
 }
 
-/// Why nothing can be removed now.
-fn in_the_way(args: &Args, state: &Path) -> Option<String> {
+/// Delivers what waits, so that nothing is lost. An error says what is in the way.
+fn settle(args: &Args, state: &Path, environment: &Environment) -> Result<(), String> {
     let live = record::ids(state).iter().filter(|id| record::is_locked(state, id)).count();
     if live > 0 {
         let run = if live == 1 { "1 session still runs".to_owned() } else { format!("{live} sessions still run") };
-        return Some(format!("{run} under act-claude: end them first"));
+        return Err(format!("{run} under act-claude: end them first"));
     }
-    let waiting = fs::read_dir(Spool::of(state).waiting()).into_iter().flatten().flatten().count();
-    let have = if waiting == 1 { "1 export has".to_owned() } else { format!("{waiting} exports have") };
-    (waiting > 0 && !args.discard).then(|| {
-        format!(
-            "{have} not reached ACT: act-claude act flush delivers them, \
-             act-claude act uninstall --discard throws them away"
-        )
-    })
+    if args.discard || waiting(state) == 0 {
+        return Ok(());
+    }
+    let became = super::flush::deliver(environment, state);
+    if !args.json {
+        super::print(&became);
+    }
+    let have = match waiting(state) {
+        0 => return Ok(()),
+        1 => "1 export has".to_owned(),
+        count => format!("{count} exports have"),
+    };
+    Err(format!("{have} not reached ACT: act-claude act uninstall --discard throws them away"))
+}
+
+fn waiting(state: &Path) -> usize {
+    fs::read_dir(Spool::of(state).waiting()).into_iter().flatten().flatten().count()
 }
 
 /// The configuration's files that are act-claude's own: also token files beside it.

@@ -3,14 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod changes;
+mod check;
+mod docs;
+mod doctor;
+mod history;
+mod package;
+mod reference;
 mod setup_dialogue;
 mod setup_settings;
 mod setup_spec;
 mod setup_token;
-
-mod changes;
-mod check;
-mod doctor;
-mod history;
 mod shell;
 mod uninstall;

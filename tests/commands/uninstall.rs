@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::act::Act;
+use crate::support::act::{Act, accepted};
 use crate::support::fake_claude;
 use crate::support::http::Reply;
 use crate::support::pty::Pty;
@@ -111,8 +111,25 @@ fn exports_that_wait_are_in_the_way() {
     assert_eq!(refused.code(), 75, "{}", refused.out());
     assert!(refused.err().contains("1 export has not reached ACT"), "{}", refused.err());
     assert!(sandbox.state().is_dir() && sandbox.config_file().is_file());
+    assert!(refused.out().contains("401 Unauthorized"), "{}", refused.out());
     let output = sandbox.act_claude(&["act", "uninstall", "--yes", "--discard"]).output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.err());
+    assert!(!sandbox.state().exists());
+}
+
+#[test]
+fn what_waits_is_delivered_first() {
+    let act = Act::start();
+    act.answer(Reply::json(401, "{}"));
+    let mut sandbox = home();
+    sandbox.configure_one(&act.endpoint());
+    session(&mut sandbox);
+    let refused = act.requests().len();
+    act.answer(accepted());
+    let output = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
+    assert_eq!(output.code(), 0, "{}", output.err());
+    assert!(output.out().starts_with("billing: 1 export delivered (2 points)\n"), "{}", output.out());
+    assert_eq!(act.requests().len(), refused + 1);
     assert!(!sandbox.state().exists());
 }
 
