@@ -190,7 +190,7 @@ impl Session<'_> {
             Err(error) => return self.cannot_start(&error),
         };
         relay.watch(supervisor.command());
-        let ended = supervisor.wait();
+        let ended = supervisor.wait(&mut relay.nap);
         drop(overlay);
         let outcome = relay.outcome(&supervisor, self.exit_wait(environment));
         let context = Context {
@@ -311,7 +311,7 @@ impl Session<'_> {
     fn supervise(&self, environment: &Environment, lines: impl FnOnce() -> Vec<Line>) -> ExitCode {
         match self.image(environment).and_then(|image| Supervisor::start(&image)) {
             Ok(mut supervisor) => {
-                let ended = supervisor.wait();
+                let ended = supervisor.wait(&mut None);
                 report::write(&[lines(), self.missed(environment)].concat());
                 ended.repeat()
             }

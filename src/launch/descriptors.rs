@@ -55,29 +55,25 @@ pub fn inherited_descriptor(descriptor: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
-/// Lets exec close every descriptor from `first` on. Async-signal-safe. Where the system can't, the relay does
-/// it itself ([`close_from`]).
-pub(super) fn close_from_at_exec(first: RawFd) {
+/// Closes every descriptor from `first` on, where the system can do it in one call; where not, the relay does it itself
+/// ([`close_from`]). Async-signal-safe.
+pub(super) fn close_all_from(first: RawFd) -> bool {
     #[cfg(target_os = "linux")]
-    // SAFETY: sets a flag on descriptors.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-    }
+    // SAFETY: called where nothing above `first` is needed any more.
+    return unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } == 0;
     #[cfg(not(target_os = "linux"))]
-    let _ = first;
+    {
+        let _ = first;
+        false
+    }
 }
 
 /// Closes every descriptor from `first` on.
 pub fn close_from(first: RawFd) {
-    #[cfg(target_os = "linux")]
-    // SAFETY: called before this process has opened anything it needs above `first`.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } == 0;
-    #[cfg(not(target_os = "linux"))]
-    let closed = false;
-    if !closed {
+    if !close_all_from(first) {
         let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::OPEN_MAX).ok().flatten().unwrap_or(1024);
         for descriptor in first..RawFd::try_from(limit).unwrap_or(1024).min(65_536) {
-            // SAFETY: as above.
+            // SAFETY: called before this process has opened anything it needs above `first`.
             unsafe { libc::close(descriptor) };
         }
     }

@@ -9,9 +9,10 @@ use std::path::Path;
 
 use nix::libc;
 use nix::sys::signal::SigSet;
+use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
-use super::descriptors::{close_from_at_exec, pipe};
+use super::descriptors::{close_all_from, pipe};
 use super::inherited;
 use crate::environment::Environment;
 
@@ -134,12 +135,34 @@ impl<'a> Prepared<'a> {
 
     /// Forks and executes. An error of exec arrives here as it would from `posix_spawn`.
     pub fn spawn(self, role: Role<'_>) -> io::Result<Pid> {
+        let (child, failure) = self.fork(role)?;
+        let mut errno = [0; 4];
+        if read_fully(&failure, &mut errno) < errno.len() {
+            return Ok(child);
+        }
+        let _ = nix::sys::wait::waitpid(child, None);
+        Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno)))
+    }
+
+    /// Forks, and lets the child sleep before it executes (see [`NAP`]). What is given back becomes readable when it
+    /// wakes up.
+    pub fn spawn_napping(self, relay: Role<'_>) -> io::Result<OwnedFd> {
+        let is_orphan = matches!(relay, Role::Relay { orphan: true, .. });
+        let (child, failure) = self.fork(relay)?;
+        if is_orphan && nix::sys::wait::waitpid(child, None) != Ok(WaitStatus::Exited(child, 0)) {
+            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+        }
+        Ok(failure)
+    }
+
+    fn fork(self, role: Role<'_>) -> io::Result<(Pid, OwnedFd)> {
         let Self { pointers, failure: (reader, writer) } = self;
         let parent = nix::unistd::getpid();
         // SAFETY: this process has one thread; the child calls only async-signal-safe functions until it
         // executes the image or exits.
         match unsafe { nix::unistd::fork() }? {
             nix::unistd::ForkResult::Child => {
+                let mut failure = writer.as_raw_fd();
                 match role {
                     Role::Command { mask, sigchld_ignored } => {
                         die_with(parent);
@@ -147,44 +170,37 @@ impl<'a> Prepared<'a> {
                     }
                     Role::Relay { listener, control, watched, orphan } => {
                         if orphan {
-                            fork_again(&writer);
+                            fork_again(failure);
                         }
-                        detach(listener, control, watched);
+                        failure = detach([Some(listener), Some(control), None, watched, Some(failure)]);
+                        nap(!orphan);
                     }
                 }
                 pointers.execve();
-                give_up(&writer)
+                give_up(failure)
             }
-            nix::unistd::ForkResult::Parent { child } => {
-                drop(writer);
-                let mut errno = [0; 4];
-                let failed = read_fully(&reader, &mut errno) == 4;
-                if failed || matches!(role, Role::Relay { orphan: true, .. }) {
-                    let _ = nix::sys::wait::waitpid(child, None);
-                }
-                if failed { Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))) } else { Ok(child) }
-            }
+            nix::unistd::ForkResult::Parent { child } => Ok((child, reader)),
         }
     }
 }
 
 /// Goes on as a grandchild, which nobody has to wait for. Async-signal-safe.
-fn fork_again(writer: &OwnedFd) {
+fn fork_again(failure: RawFd) {
     // SAFETY: async-signal-safe; the first child ends at once.
     match unsafe { libc::fork() } {
         0 => {}
-        -1 => give_up(writer),
+        -1 => give_up(failure),
         // SAFETY: as above.
         _ => unsafe { libc::_exit(0) },
     }
 }
 
 /// Ends a child that can't become what it should, telling the parent why. Async-signal-safe.
-fn give_up(writer: &OwnedFd) -> ! {
+fn give_up(failure: RawFd) -> ! {
     let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
     // SAFETY: writes four bytes of a local, then ends the child without running anything else.
     unsafe {
-        libc::write(writer.as_raw_fd(), errno.to_ne_bytes().as_ptr().cast(), 4);
+        libc::write(failure, errno.to_ne_bytes().as_ptr().cast(), 4);
         libc::_exit(127)
     }
 }
@@ -223,9 +239,12 @@ fn die_with(parent: Pid) {
 #[cfg(not(target_os = "linux"))]
 fn die_with(_parent: Pid) {}
 
-/// Makes the child the relay: own session first, so that no signal meant for the terminal's job reaches it.
-fn detach(listener: RawFd, control: RawFd, watched: Option<RawFd>) {
-    // SAFETY: async-signal-safe calls on descriptors this process owns; they may themselves stand on 0–3, so
+/// Makes the child the relay: own session first, so that no signal meant for the terminal's job reaches it. The
+/// descriptors go to 0, 1, 2 (`/dev/null` in place of `None`) and 3; the last, on which a failure is told, to 4, which is
+/// given back and closes with exec. All others are let go of.
+fn detach(wanted: [Option<RawFd>; 5]) -> RawFd {
+    const FAILURE: RawFd = 4;
+    // SAFETY: async-signal-safe calls on descriptors this process owns; they may themselves stand on 0–4, so
     // they are first moved out of the way.
     unsafe {
         libc::setsid();
@@ -237,14 +256,34 @@ fn detach(listener: RawFd, control: RawFd, watched: Option<RawFd>) {
         libc::sigemptyset(&mut empty);
         libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
         let null = libc::open(c"/dev/null".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-        let wanted = [Some(listener), Some(control), Some(null), watched];
-        let moved = wanted.map(|fd| fd.map(|fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 4)));
+        let moved = wanted.map(|fd| fd.map(|fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, FAILURE + 1)));
         for (target, source) in (0..).zip(moved) {
-            if let Some(source) = source {
-                libc::dup2(source, target);
-            }
+            match source {
+                Some(source) => libc::dup2(source, target),
+                None if target == 2 => libc::dup2(null, target),
+                None => libc::close(target),
+            };
         }
-        close_from_at_exec(if watched.is_some() { 4 } else { 3 });
+        libc::fcntl(FAILURE, libc::F_SETFD, libc::FD_CLOEXEC);
+        close_all_from(FAILURE + 1);
         libc::umask(0o077);
     }
+    FAILURE
+}
+
+/// How long a forked relay waits before it becomes one, in milliseconds: claude's first steps have the machine to
+/// themselves, and what ends sooner without a connection never needed a relay.
+pub const NAP: libc::c_int = 30;
+
+/// Sleeps until there is something to do: a connection at the listener, the supervisor's end (where it counts: the
+/// launcher form's ends at once, by becoming claude), or [`NAP`]. Async-signal-safe.
+fn nap(ends_with_supervisor: bool) {
+    let control = if ends_with_supervisor { 1 } else { -1 };
+    let mut ready = [
+        libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 },
+        // No events but the hang-up: what was said already is for the relay.
+        libc::pollfd { fd: control, events: 0, revents: 0 },
+    ];
+    // SAFETY: async-signal-safe on Linux and macOS; two entries, as said.
+    unsafe { libc::poll(ready.as_mut_ptr(), 2, NAP) };
 }

@@ -3,10 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 
 use crate::claude::locate::own_file;
@@ -18,12 +19,41 @@ use super::descriptors;
 use super::process::{Image, Prepared, Role};
 use super::supervise::Supervisor;
 
-/// A started relay.
+/// A relay: forked, and soon awake.
 #[derive(Debug)]
 pub struct Relayed {
     control: UnixStream,
     /// The URL for claude.
     pub endpoint: String,
+    /// As long as it may still sleep; given up by whoever sees it awake.
+    pub nap: Option<Nap>,
+}
+
+/// A relay that has not begun to work, and the listener it will serve.
+#[derive(Debug)]
+pub struct Nap {
+    /// Readable once it is awake.
+    awake: OwnedFd,
+    listener: TcpListener,
+}
+
+impl Nap {
+    /// Whether nobody has connected so far. Asked once claude has gone, that is for good.
+    fn is_undisturbed(&self) -> bool {
+        // In this order: what arrives in between wakes the relay.
+        !is_readable(&self.listener) && !is_readable(&self.awake)
+    }
+}
+
+impl AsFd for Nap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.awake.as_fd()
+    }
+}
+
+fn is_readable(descriptor: &impl AsFd) -> bool {
+    let mut ready = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
+    poll(&mut ready, PollTimeout::ZERO) != Ok(0)
 }
 
 /// How much longer than the relay the supervisor waits, for the answer to arrive.
@@ -39,7 +69,7 @@ pub fn secret() -> io::Result<String> {
 }
 
 impl Relayed {
-    /// Binds the loopback listener and starts the relay, which serves it. Claude may be started at once:
+    /// Binds the loopback listener and forks the relay, which serves it. Claude may be started at once:
     /// connections wait in the listener until the relay accepts them. An `orphan` is no child of this process.
     pub fn start(start: Start, environment: &Environment, orphan: bool) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
@@ -56,8 +86,8 @@ impl Relayed {
             watched: watched.as_ref().map(AsRawFd::as_raw_fd),
             orphan,
         };
-        Prepared::new(&image)?.spawn(role)?;
-        let mut relayed = Self { control, endpoint };
+        let awake = Prepared::new(&image)?.spawn_napping(role)?;
+        let mut relayed = Self { control, endpoint, nap: Some(Nap { awake, listener }) };
         relayed.send(&ToRelay::Start(Box::new(start)))?;
         Ok(relayed)
     }
@@ -70,6 +100,9 @@ impl Relayed {
     /// Asks, once claude has gone, what became of its exports; waits at most `limit`, and no longer than until
     /// the next signal. `None`: the relay did not answer.
     pub fn outcome(&mut self, supervisor: &Supervisor, limit: Duration) -> Option<Outcome> {
+        if self.nap.take().is_some_and(|nap| nap.is_undisturbed()) {
+            return Some(Outcome::default());
+        }
         let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         self.send(&ToRelay::Ended { wait_ms }).ok()?;
         if !supervisor.wait_for(&self.control, limit + GRACE) {

@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 use super::child::{self, Change, Ended};
 use super::descriptors;
 use super::process::{Image, Prepared, Role};
+use super::relayed::Nap;
 use super::signals::{self, Signals};
 use super::terminal::Terminal;
 
@@ -68,14 +69,22 @@ impl Supervisor {
         self.command
     }
 
-    /// Waits until the command has ended, and puts the terminal right if it could not do so itself.
-    pub fn wait(&mut self) -> Ended {
+    /// Waits until the command has ended, and puts the terminal right if it could not do so itself. A `nap` is given up
+    /// when its relay wakes up.
+    pub fn wait(&mut self, nap: &mut Option<Nap>) -> Ended {
         let ended = loop {
             if let Some(ended) = self.reap() {
                 break ended;
             }
-            let mut ready = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            let _ = poll(&mut ready, PollTimeout::NONE);
+            let awake = {
+                let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+                ready.extend(nap.iter().map(|nap| PollFd::new(nap.as_fd(), PollFlags::POLLIN)));
+                let _ = poll(&mut ready, PollTimeout::NONE);
+                ready.get(1).is_some_and(|relay| relay.any() == Some(true))
+            };
+            if awake {
+                *nap = None;
+            }
             while let Some((signal, sender)) = self.signals.next() {
                 if signals::is_forwarded(signal, sender, self.command.as_raw(), self.leads_session) {
                     self.forward(signal);
