@@ -4,6 +4,7 @@
 mod support;
 
 mod faults;
+mod footprint;
 mod readme;
 mod required;
 mod variables;

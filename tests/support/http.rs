@@ -162,7 +162,8 @@ fn serve(stream: Box<dyn Stream>, handler: &Handler, stop: &AtomicBool) {
             }
             Reply::Close | Reply::After(..) => return,
         };
-        if stream.get_mut().write_all(&bytes).and_then(|()| stream.get_mut().flush()).is_err() {
+        let written = stream.get_mut().write_all(&bytes).and_then(|()| stream.get_mut().flush());
+        if written.is_err() || request.header("connection").is_some_and(|word| word.eq_ignore_ascii_case("close")) {
             return;
         }
     }
