@@ -13,9 +13,11 @@ pub struct Terminal {
     modes: Termios,
 }
 
-/// What a killed full-screen program leaves switched on: a hidden cursor, bracketed paste, focus and mouse
-/// reports, an enhanced keyboard. Each of these is harmless where it was off.
-const RESET: &[u8] = b"\x1b[?25h\x1b[?2004l\x1b[?1004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[<u";
+/// What a killed full-screen program leaves switched on: an enhanced keyboard, the alternate screen, a hidden
+/// cursor, bracketed paste, reports of focus, colours and mouse. Each of these is harmless where it was off; for
+/// the alternate screen that takes saving the cursor first, since leaving restores it.
+const RESET: &[u8] = b"\x1b[<u\x1b7\x1b[?1049l\x1b[?25h\x1b[?2004l\x1b[?1004l\x1b[?2031l\
+    \x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l";
 
 impl Terminal {
     /// Notes the modes, where one of the standard streams is a terminal.

@@ -9,6 +9,7 @@ mod background;
 mod editors;
 mod from_settings;
 mod household;
+mod job_control;
 mod launcher;
 mod overlay;
 mod statusline;
