@@ -7,6 +7,7 @@ mod changes;
 mod check;
 mod docs;
 mod doctor;
+mod fleet;
 mod history;
 mod package;
 mod reference;

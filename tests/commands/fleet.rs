@@ -1,0 +1,187 @@
+//! docs/fleet.md: a company's configuration in the system, and an OpenTelemetry Collector as the endpoint. Every block of
+//! commands in it is run here.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::act::{Act, metric_names, resource_attributes};
+use crate::support::sandbox::{Sandbox, Text};
+use crate::support::{self, eventually, fake_claude, network, system};
+
+const FLEET: &str = include_str!("../../docs/fleet.md");
+
+/// The first block of a section, of this kind.
+fn block(section: &str, kind: &str) -> &'static str {
+    let section = FLEET.split(&format!("\n## {section}\n")).nth(1).unwrap_or_else(|| panic!("no section {section}"));
+    let section = section.split("\n## ").next().unwrap();
+    let block = section.split(&format!("```{kind}\n")).nth(1).unwrap_or_else(|| panic!("no {kind} block"));
+    block.split("```").next().unwrap()
+}
+
+/// The system configuration of the docs, with `endpoint`; the rest is as printed.
+fn system_configuration(endpoint: &str) -> String {
+    let printed = block("The system configuration", "json");
+    let mut config: Value = serde_json::from_str(printed).expect("JSON");
+    config["accounts"]["acme"]["endpoint"] = json!(endpoint);
+    config.to_string()
+}
+
+fn in_company(sandbox: &Sandbox, endpoint: &str, directory: &str, args: &[&str]) -> Option<Command> {
+    let mut command = sandbox.act_claude(args);
+    command.current_dir(sandbox.directory(directory));
+    system::with_files(sandbox, &[("/etc/act-claude/config.json", &system_configuration(endpoint))], &command)
+}
+
+#[test]
+fn a_company_s_defaults_hold_until_a_user_says_otherwise() {
+    let act = Act::start();
+    let mut sandbox = Sandbox::new();
+    fake_claude::install(&mut sandbox, "print claude ran\npost\nexit 0");
+    sandbox.set("ACT_CLAUDE_REPORT", "always");
+    let run =
+        |sandbox: &Sandbox, args: &[&str]| Some(in_company(sandbox, &act.endpoint(), "work", args)?.output().unwrap());
+    // Without a token nothing runs: it is required. The line says where it is looked for.
+    let Some(output) = run(&sandbox, &["-p", "hi"]) else { return };
+    assert_eq!((output.code(), output.out().as_str()), (78, ""), "{}", output.err());
+    assert!(output.err().contains("ACT_TOKEN"), "{}", output.err());
+    sandbox.set("ACT_TOKEN", "t-company");
+    let output = run(&sandbox, &["-p", "hi"]).unwrap();
+    assert_eq!((output.code(), output.out().as_str()), (0, "claude ran\n"), "{}", output.err());
+    assert!(output.err().contains("company: 1 export delivered"), "{}", output.err());
+    assert_eq!(act.wait_for(1)[0].header("x-alias-id"), Some("EXT-ACCOUNT-ALIAS-ID"));
+
+    // A guard rail: no user's file lowers it, no flag goes round it.
+    sandbox.configure(&json!({"required": false}));
+    let output = run(&sandbox, &["--no-act", "-p", "hi"]).unwrap();
+    assert_eq!(output.code(), 78);
+    assert!(output.err().contains("required by /etc/act-claude/config.json"), "{}", output.err());
+    // No security boundary: who runs claude itself runs it without.
+    let claude = sandbox.command(sandbox.root().join("fake/claude")).output().unwrap();
+    assert_eq!(claude.out(), "claude ran\n");
+
+    // Entries are the user's to replace, one by one.
+    let mut account = json!({"user": "dev@acme.com", "token": {"env": "OWN_TOKEN"}});
+    account["endpoint"] = json!(act.endpoint());
+    sandbox.configure(&json!({"accounts": {"acme": account}, "directories": {"~/work": "company"}}));
+    sandbox.set("OWN_TOKEN", "t-own");
+    let output = run(&sandbox, &["-p", "hi"]).unwrap();
+    assert_eq!(output.code(), 0, "{}", output.err());
+    let requests = act.wait_for(2);
+    assert_eq!(support::act::credential(&requests[1]), "BOOMI_TOKEN.dev@acme.com:t-own");
+    // `act setup` gives a user's account to a company's alias, and writes only the user's file.
+    let setup = [
+        "act",
+        "setup",
+        "--account",
+        "acme",
+        "--user",
+        "me@acme.com",
+        "--token-env",
+        "OWN_TOKEN",
+        "--yes",
+        "--no-check",
+    ];
+    let output = run(&sandbox, &setup).unwrap();
+    assert_eq!(output.code(), 0, "{}", output.err());
+    let config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    assert_eq!(config["accounts"]["acme"]["user"], "me@acme.com");
+}
+
+/// The set-up of a dev container or CI, as printed: a script without a terminal, the token in a variable.
+#[test]
+fn containers_and_ci() {
+    let act = Act::start();
+    let mut sandbox = Sandbox::new();
+    fake_claude::install(&mut sandbox, "print claude ran\npost\nexit 0");
+    sandbox.path_first(support::act_claude().parent().unwrap());
+    for (name, value) in [("ACT_USER", "ci@acme.com"), ("ACT_TOKEN", "t-ci"), ("CI", "true")] {
+        sandbox.set(name, value);
+    }
+    for section in ["Dev containers", "CI"] {
+        let script = block(section, "sh").replace("https://agentcontroltower.boomi.com", &act.origin());
+        sandbox.directory("work/billing");
+        let before = act.requests().len();
+        let output = sandbox.command("sh").args(["-eu", "-c", &script]).output().unwrap();
+        assert_eq!(output.code(), 0, "{section}: {} {}", output.out(), output.err());
+        let exports = eventually("an export", || {
+            let requests = act.requests();
+            let exports = requests[before..].iter().filter(|request| request.json()["resourceMetrics"] != json!([]));
+            let ids: Vec<_> = exports.map(|request| request.header("x-alias-id").unwrap().to_owned()).collect();
+            (!ids.is_empty()).then_some(ids)
+        });
+        assert!(exports.iter().all(|id| id == "EXT-ACCOUNT-ALIAS-ID"), "{section}: {exports:?}");
+    }
+}
+
+/// A receiver of OTLP that is not ours.
+struct Rotel(Child);
+
+impl Rotel {
+    fn start(port: u16, upstream: &str) -> Option<Self> {
+        let agent = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/rotel/rotel/rotel-agent");
+        if !agent.is_file() {
+            support::skip("rotel is not in target/rotel: tests/run puts it there");
+            return None;
+        }
+        let listen = format!("127.0.0.1:{port}");
+        let mut command = Command::new(agent);
+        command.args(["start", "--otlp-http-endpoint", &listen, "--otlp-grpc-endpoint", "127.0.0.1:0"]);
+        command.args(["--exporter", "otlp", "--otlp-exporter-protocol", "http", "--disable-batching"]);
+        command.args(["--otlp-receiver-traces-disabled", "--otlp-receiver-logs-disabled"]);
+        command.args(["--otlp-exporter-endpoint", upstream, "--otlp-exporter-metrics-endpoint", upstream]);
+        command.args(["--otlp-exporter-compression", "none"]);
+        command.args(["--otlp-exporter-custom-headers", "Authorization=Basic Y29tcGFueQ=="]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let rotel = Self(child);
+        eventually("rotel's answer", || {
+            let mut stream = std::net::TcpStream::connect(&listen).ok()?;
+            stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).ok()?;
+            answer.starts_with("HTTP/1").then_some(())
+        });
+        Some(rotel)
+    }
+}
+
+impl Drop for Rotel {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The collector as printed in the docs: its answer counts as ACT's, what it was given it passes on.
+#[test]
+fn a_collector_as_the_endpoint() {
+    if !network::isolate() {
+        return;
+    }
+    let upstream = Act::start();
+    let Some(_rotel) = Rotel::start(4318, &upstream.endpoint()) else { return };
+    let mut sandbox = Sandbox::new();
+    fake_claude::install(&mut sandbox, "post\nexit 0");
+    sandbox.set("ACT_CLAUDE_REPORT", "always");
+    sandbox.set("COLLECTOR_TOKEN", "t-collector");
+    sandbox.write(".config/act-claude/config.json", block("An OpenTelemetry Collector as the endpoint", "json"));
+    let output = sandbox.act_claude(&["-p", "hi"]).current_dir(sandbox.directory("work")).output().unwrap();
+    assert_eq!(output.err(), "act-claude: billing: 1 export delivered (2 points)\n");
+    // What arrives behind it is what claude sent, with the alias's attributes.
+    let request = &upstream.wait_for(1)[0];
+    assert_eq!(request.header("authorization"), Some("Basic Y29tcGFueQ=="), "the collector's own credential");
+    let text = String::from_utf8_lossy(&request.body()).into_owned();
+    match serde_json::from_slice::<Value>(&request.body()) {
+        Ok(body) => {
+            assert_eq!(resource_attributes(&body)["providerType"], "CUSTOM_PROVIDER");
+            assert!(!metric_names(&body).is_empty());
+        }
+        // Protocol Buffers hold strings as they are.
+        Err(_) => {
+            for expected in ["providerType", "CUSTOM_PROVIDER", "claude_code."] {
+                assert!(text.contains(expected), "{expected}: {text}");
+            }
+        }
+    }
+}
