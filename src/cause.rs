@@ -21,7 +21,7 @@ pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Trouble>)
         Verdict::Delivered { .. } => (State::Delivered, None),
         Verdict::Partial { rejected, message } => {
             let said = if message.is_empty() { format!("{rejected} points rejected") } else { message.clone() };
-            (State::Partial, Some(trouble(said, "ACT took the other points", "", 65)))
+            (State::Partial, Some(trouble(said, "ACT does not take these points; it took the others", "", 65)))
         }
         Verdict::Held(reason) => (State::Held, Some(of(reason, whose))),
         Verdict::Waiting { reason, .. } => (State::Waiting, Some(Trouble { code: 75, ..of(reason, whose) })),
@@ -56,32 +56,29 @@ fn of(reason: &Reason, whose: &Whose<'_>) -> Trouble {
     match reason {
         Reason::AliasNotFound => trouble(
             "ACT answered: agent alias not found",
-            &format!(
-                "The id of alias {alias} is wrong, or the alias is not published \
-                 (ACT on the UK/EU platform has no such monitoring)"
-            ),
-            "compare it with the alias's Monitoring Spec (AI Agent Registry → Agents → Aliases)",
+            "Its id is wrong, or it is not published (the UK/EU platform has no such monitoring)",
+            &format!("compare \"id\" of alias {alias} with the Monitoring Spec"),
             78,
         ),
         Reason::AliasOfAnotherAccount => trouble(
             "ACT answered: alias does not belong to the specified account",
             &format!("The id of alias {alias} is another account's, or the endpoint of account {account} is"),
-            "use the alias id and the account id of the same Monitoring Spec",
+            "take both from the same Monitoring Spec",
             78,
         ),
         Reason::EmptyPayload => trouble(
             "ACT answered: empty resourceMetrics in OTLP payload",
             "Claude sent an export without metrics",
-            "update Claude Code: claude update",
+            "claude update",
             65,
         ),
         Reason::Status { status, message, redirect } => {
             of_status(*status, message.as_deref(), redirect.as_deref(), whose)
         }
         Reason::NotOtlp { status, kind } => trouble(
-            format!("ACT answered {status} with {kind}"),
-            &format!("Something else than ACT answers at {host}: a login page, or a wrong URL"),
-            &format!("check \"endpoint\" of account {account}, and the proxy"),
+            format!("{host} answered {status} with {kind}"),
+            "That is not ACT, but a wrong URL or a proxy's login page",
+            &format!("compare \"endpoint\" of account {account} with the Monitoring Spec"),
             65,
         ),
         Reason::Failure(failure) => of_failure(failure, account, &host),
@@ -124,12 +121,7 @@ fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: 
             &format!("compare \"endpoint\" of account {account} with the Monitoring Spec"),
             78,
         ),
-        407 => trouble(
-            said,
-            "A proxy asks for credentials",
-            "put them into HTTPS_PROXY: http://user:password@proxy:port",
-            78,
-        ),
+        407 => trouble(said, "A proxy asks for credentials", "export HTTPS_PROXY=http://user:password@proxy:port", 78),
         // Said in brackets behind "waiting": the status is enough.
         408 | 425 | 429 | 500.. => trouble(line, "ACT is busy or not available", "", 75),
         400 => trouble(said, "ACT does not take this export", "act-claude act doctor", 65),
@@ -149,20 +141,20 @@ fn of_failure(failure: &Failure, account: &str, host: &str) -> Trouble {
         Failure::Broken(what) => trouble(format!("the connection to {host} broke: {what}"), "", "", 75),
         Failure::Tls(what) => trouble(
             format!("TLS with {host} failed: {what}"),
-            "The certificate is not trusted: a company proxy may replace it",
+            "The certificate is not trusted, it may be a company proxy's",
             "export NODE_EXTRA_CA_CERTS=/path/to/company-ca.pem",
             75,
         ),
         Failure::Proxy(what) => trouble(
             format!("the proxy did not connect to {host}: {what}"),
-            "The proxy does not let ACT through",
-            "check HTTPS_PROXY, or add the host to NO_PROXY",
+            "The proxy is not the right one, or does not let ACT through",
+            &format!("check HTTPS_PROXY, or add {host} to NO_PROXY"),
             75,
         ),
         Failure::ProxyAuthentication => trouble(
             "the proxy answered 407 Proxy Authentication Required",
             "The proxy asks for credentials",
-            "put them into HTTPS_PROXY: http://user:password@proxy:port",
+            "export HTTPS_PROXY=http://user:password@proxy:port",
             78,
         ),
     }

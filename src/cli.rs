@@ -24,6 +24,8 @@ pub enum When {
 impl When {
     /// The spellings, in the order shown to users.
     pub const NAMES: [&'static str; 4] = ["auto", "always", "never", "json"];
+    /// The variable that holds one of them.
+    pub const VARIABLE: &'static str = "ACT_CLAUDE_REPORT";
 
     /// Reads one of [`When::NAMES`].
     pub fn parse(text: &str) -> Option<Self> {

@@ -11,6 +11,7 @@ pub mod claude;
 pub mod cli;
 pub mod complete;
 pub mod config;
+pub mod demo;
 pub mod doctor;
 pub mod edit;
 pub mod environment;

@@ -178,8 +178,10 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
 pub(crate) fn words(outcome: &Outcome) -> String {
     let accepted = outcome.count(State::Delivered) + outcome.count(State::Partial);
     let mut parts = Vec::new();
-    if accepted == outcome.exports {
+    if accepted == outcome.exports && outcome.rejected_points == 0 {
         parts.push(format!("{} delivered ({})", exports(accepted), points(outcome.points)));
+    } else if accepted == outcome.exports {
+        parts.push(format!("{} delivered", exports(accepted)));
     } else if accepted > 0 {
         parts.push(format!("{accepted} of {} delivered", exports(outcome.exports)));
     }
@@ -200,13 +202,15 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         let tail = match state {
             State::Delivered | State::Partial | State::NothingSent | State::NotObserved => continue,
             State::Lost => format!("lost: {said}"),
-            State::Rejected => format!("rejected: {said}, set aside"),
-            State::NotUnderstood => format!("not understood: {said}, kept"),
+            State::Rejected => format!("rejected and set aside: {said}"),
+            State::NotUnderstood => format!("not understood, kept: {said}"),
             State::Held => format!("held: {said}"),
             State::Waiting => format!("waiting ({said}), kept for the next session"),
-            State::UnderWay => "under way, delivered in the background".to_owned(),
+            State::UnderWay => "under way: delivery goes on in the background".to_owned(),
         };
-        let advice = trouble.filter(|_| *state != State::Waiting).map(advice).unwrap_or_default();
+        // What waits for better times needs no word about the cause, unless the user can do something.
+        let told = trouble.filter(|trouble| *state != State::Waiting || !trouble.fix.is_empty());
+        let advice = told.map(advice).unwrap_or_default();
         let subject = if parts.is_empty() { exports(*count) } else { count.to_string() };
         parts.push(format!("{subject} {tail}{advice}"));
     }
@@ -216,7 +220,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
     parts.join("; ")
 }
 
-/// ". The API token or its user is wrong: act-claude act setup --account acme"
+/// ". The API token or its user is wrong: act-claude act setup --account acme".
 pub(crate) fn advice(trouble: &Trouble) -> String {
     match (trouble.cause.trim_end_matches('.'), trouble.fix.as_str()) {
         ("", "") => String::new(),
@@ -312,7 +316,7 @@ mod tests {
             ),
             (
                 partial,
-                "billing: 2 exports delivered (9 points); ACT rejected 3 of 9 points (3 points rejected)",
+                "billing: 2 exports delivered; ACT rejected 3 of 9 points (3 points rejected)",
                 Importance::Notice,
                 65,
             ),

@@ -3,8 +3,11 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
+use anstyle::Style;
+
 use crate::cli::When;
 use crate::launch::output::{LONGEST, write_once};
+use crate::page;
 
 /// Where a line is worth writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +69,21 @@ pub fn due_in<'a>(state: Option<&'a Path>, subject: &'a Path) -> impl Fn(&str) -
 
 /// Writes `lines`, each behind the program's name.
 pub fn write(lines: &[Line]) {
-    let text: String = lines.iter().map(|line| format!("act-claude: {}\n", one_line(&line.text))).collect();
+    let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let text: String = lines.iter().map(|line| shown(line, colour)).collect();
     if !text.is_empty() {
         write_bounded(&text);
     }
+}
+
+/// In colour only the name is: red where the user must act, else pale, so that the words stay readable anywhere.
+fn shown(line: &Line, colour: bool) -> String {
+    let style = match (colour, line.importance) {
+        (false, _) => Style::new(),
+        (true, Importance::Action) => page::RED.bold(),
+        (true, Importance::Notice | Importance::Daily) => page::DIM,
+    };
+    format!("{style}act-claude:{style:#} {}\n", one_line(&line.text))
 }
 
 /// Writes the report as one JSON object on a line of its own (`--report json`).
@@ -89,16 +103,41 @@ fn one_line(text: &str) -> String {
 
 /// One write that can't hold, stop or kill us (promise A22).
 pub(crate) fn write_bounded(text: &str) {
-    let mut end = text.len().min(LONGEST);
+    write_once(std::io::stderr(), cut(text).as_bytes());
+}
+
+/// At most [`LONGEST`] bytes, still ending with a line break.
+fn cut(text: &str) -> std::borrow::Cow<'_, str> {
+    const END: &str = "…\n";
+    if text.len() <= LONGEST {
+        return text.into();
+    }
+    let mut end = LONGEST - END.len();
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    write_once(std::io::stderr(), &text.as_bytes()[..end]);
+    format!("{}{END}", &text[..end]).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_one_line_and_only_its_name_is_coloured() {
+        let line = Line::configuration("two\nlines\u{1b}[2J".to_owned());
+        assert_eq!(shown(&line, false), "act-claude: two lines [2J\n");
+        assert_eq!(shown(&line, true), "\u{1b}[1m\u{1b}[31mact-claude:\u{1b}[0m two lines [2J\n");
+        assert_eq!(shown(&Line::notice("n".to_owned()), true), "\u{1b}[2mact-claude:\u{1b}[0m n\n");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_still_ends_its_line() {
+        assert_eq!(cut("short\n"), "short\n");
+        let long = format!("{}\n", "é".repeat(LONGEST));
+        let cut = cut(&long);
+        assert!(cut.len() <= LONGEST && cut.len() > LONGEST - 8 && cut.ends_with("é…\n"), "{}", cut.len());
+    }
 
     #[test]
     fn lines_are_selected_by_importance_and_place() {

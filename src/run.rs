@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::claude::overlay::{self, Overlay};
 use crate::claude::settings::{self, Layer};
 use crate::claude::{locate, variables, wrapper};
-use crate::cli::{self, Call, Flags, When};
+use crate::cli::{self, Call, Flags, UsageError, When};
 use crate::config::{self, Delivery, Loaded, TokenSource};
 use crate::environment::Environment;
 use crate::history::missed;
@@ -75,7 +75,10 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn carry_out(&self, plan: Plan<'_>, environment: &Environment, directory: &Path) -> ExitCode {
+    fn carry_out(&self, mut plan: Plan<'_>, environment: &Environment, directory: &Path) -> ExitCode {
+        if let Plan::Plain { lines } | Plan::Run { lines, .. } = &mut plan {
+            lines.extend(self.misspelt_report(environment));
+        }
         match plan {
             Plan::Refuse { code, message } => {
                 report::fatal(&message);
@@ -203,6 +206,9 @@ impl Session<'_> {
         };
         let report = outcome::report(outcome.as_ref(), &context);
         lines.extend(self.worth_saying(report.lines.clone(), environment, directory));
+        if report.success && !self.flags.verify {
+            lines.extend(self.first_success(telemetry, environment, directory));
+        }
         lines.extend(self.missed(environment));
         if self.when(environment) == When::Json {
             report::write_json(&report.json);
@@ -247,9 +253,25 @@ impl Session<'_> {
         })
     }
 
+    /// Where to see it in ACT, once for each alias.
+    fn first_success(&self, telemetry: &Telemetry<'_>, environment: &Environment, directory: &Path) -> Vec<Line> {
+        let line = Line::notice(format!("{}: {}", telemetry.name, outcome::WHERE_IN_ACT));
+        let mut lines = self.worth_saying(vec![line], environment, directory);
+        let subject = (&telemetry.account.endpoint, &telemetry.alias.id);
+        lines.retain(|_| state::directory(environment).is_some_and(|state| state::is_first(&state, subject)));
+        lines
+    }
+
     fn when(&self, environment: &Environment) -> When {
-        let when = self.flags.report.or_else(|| When::parse(environment.text("ACT_CLAUDE_REPORT")?));
+        let when = self.flags.report.or_else(|| When::parse(environment.text(When::VARIABLE)?));
         when.or_else(|| self.loaded.config.report.as_ref().map(|report| report.value)).unwrap_or_default()
+    }
+
+    /// A value of `ACT_CLAUDE_REPORT` that is none; claude runs all the same, and the next in line decides.
+    fn misspelt_report(&self, environment: &Environment) -> Option<Line> {
+        let value = environment.text(When::VARIABLE).filter(|value| When::parse(value).is_none())?;
+        let error = UsageError::BadValue { flag: When::VARIABLE, value: value.to_owned() };
+        self.flags.report.is_none().then(|| Line::configuration(error.to_string()))
     }
 
     fn worth_saying(&self, lines: Vec<Line>, environment: &Environment, directory: &Path) -> Vec<Line> {

@@ -69,6 +69,21 @@ pub fn is_due(directory: &Path, subject: &Path, word: &str) -> bool {
     true
 }
 
+/// Whether `subject` is met for the first time on this machine. Says so to the next caller; where nothing can be
+/// remembered, it never is.
+pub fn is_first(directory: &Path, subject: impl Hash) -> bool {
+    let mut hasher = std::hash::DefaultHasher::new();
+    subject.hash(&mut hasher);
+    let met = directory.join("met");
+    prepare(directory).and_then(|()| make_private(&met)).is_ok()
+        && fs::File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(met.join(format!("{:016x}", hasher.finish())))
+            .is_ok()
+}
+
 fn forget_old(said: &Path) {
     for entry in fs::read_dir(said).into_iter().flatten().flatten() {
         let old = entry
@@ -78,5 +93,20 @@ fn forget_old(said: &Path) {
         if old {
             let _ = fs::remove_file(entry.path());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_time_is_the_first_only() {
+        let root = tempfile::tempdir().unwrap();
+        let state = root.path().join("state");
+        assert!(is_first(&state, ("billing", "id")));
+        assert!(!is_first(&state, ("billing", "id")));
+        assert!(is_first(&state, ("billing", "other")));
+        assert!(!is_first(Path::new("/proc/nowhere"), "x"));
     }
 }

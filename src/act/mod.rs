@@ -3,6 +3,7 @@
 mod aliases;
 mod check;
 mod complete;
+mod demo;
 mod doctor;
 mod flush;
 mod history;
@@ -58,6 +59,8 @@ enum Command {
     Statusline(statusline::Args),
     /// A local ACT that shows what arrives, with the documented errors, for trying things out
     Receive(receive::Args),
+    /// The whole path on this machine, without an account
+    Demo(demo::Args),
     /// What to put in the shell's rc file: the alias claude=act-claude, and completion
     ShellInit(shell_init::Args),
     /// Remove what act-claude put on this machine, and say what is left to remove by hand
@@ -93,6 +96,9 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         let watches = args.get(1).is_some_and(|word| word == crate::protocol::WATCH);
         return crate::relay::run(environment.clone(), watches);
     }
+    if args.first().is_some_and(|first| first == crate::demo::stand_in::COMMAND) {
+        return crate::demo::stand_in::run(&args[1..], environment);
+    }
     if args.first().is_some_and(|first| first == complete::COMMAND) {
         return complete::run(&args[1..], environment);
     }
@@ -117,6 +123,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         Command::Statusline(args) => statusline::run(&args, environment),
         Command::Uninstall(args) => uninstall::run(&args, environment),
         Command::Use(args) => r#use::run(&args, environment),
+        Command::Demo(args) => demo::run(&args, environment),
     }
 }
 

@@ -158,8 +158,9 @@ fn words(verdict: &Verdict, whose: &Whose<'_>) -> String {
     match cause::explain(verdict, whose).1 {
         None => "accepted".to_owned(),
         Some(trouble) => {
-            let said = trouble.said.as_str();
-            said.strip_prefix("ACT answered: ").or(said.strip_prefix("ACT answered ")).unwrap_or(said).to_owned()
+            // Who answered is known here.
+            let said = trouble.said.split_once(" answered").map_or(trouble.said.as_str(), |(_, said)| said);
+            said.trim_start_matches([':', ' ']).to_owned()
         }
     }
 }

@@ -28,6 +28,10 @@ pub fn started_by(script: &Path) -> bool {
     let mut only_the_script = true;
     let mut launches = 0;
     while let Some(ancestor) = look(pid) {
+        if is_ourselves(&ancestor.executable) && is_command(&ancestor.arguments) {
+            // `act demo` starts a launch of its own: no loop.
+            return false;
+        }
         if is_ourselves(&ancestor.executable) {
             launches += 1;
             if only_the_script || launches > DEEPEST {
@@ -43,6 +47,12 @@ pub fn started_by(script: &Path) -> bool {
         pid = ancestor.parent;
     }
     false
+}
+
+/// Whether these are the arguments of a command under `act`, which stands in nobody's place.
+fn is_command(arguments: &[u8]) -> bool {
+    let mut words = arguments.split(|&byte| byte == 0 || (cfg!(not(target_os = "linux")) && byte == b' '));
+    words.nth(1) == Some(b"act")
 }
 
 #[cfg(target_os = "linux")]

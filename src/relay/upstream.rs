@@ -38,7 +38,8 @@ pub struct Upstream {
     agent: Agent,
     endpoint: String,
     host: String,
-    through_proxy: bool,
+    /// Host and port, where there is one.
+    proxy: Option<String>,
 }
 
 impl Upstream {
@@ -54,7 +55,7 @@ impl Upstream {
             None => None,
             Some(url) => Some(ureq::Proxy::new(&url).map_err(|_| Failure::Proxy("its URL is not one".to_owned()))?),
         };
-        let through_proxy = proxy.is_some();
+        let through = proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -77,7 +78,7 @@ impl Upstream {
                 .root_certs(roots::load(environment));
             config = config.tls_config(tls.build());
         }
-        Ok(Self { agent: config.build().new_agent(), endpoint: endpoint.to_owned(), host, through_proxy })
+        Ok(Self { agent: config.build().new_agent(), endpoint: endpoint.to_owned(), host, proxy: through })
     }
 
     /// Sends one export.
@@ -110,7 +111,8 @@ impl Upstream {
 
     fn failure(&self, error: ureq::Error) -> Failure {
         match error {
-            ureq::Error::HostNotFound => Failure::UnknownHost(self.host.clone()),
+            ureq::Error::HostNotFound => self.unknown_host(),
+            ureq::Error::Timeout(ureq::Timeout::Connect) => self.at_the_proxy("did not answer", Failure::TimedOut),
             ureq::Error::Timeout(_) => Failure::TimedOut,
             ureq::Error::ConnectProxyFailed(what) if what.contains("407") => Failure::ProxyAuthentication,
             ureq::Error::ConnectProxyFailed(what) => Failure::Proxy(proxy_words(&what)),
@@ -126,18 +128,24 @@ impl Upstream {
             return Failure::Tls(tls_words(tls));
         }
         match error.kind() {
-            io::ErrorKind::ConnectionRefused if self.through_proxy => {
-                Failure::Proxy("it refused the connection".to_owned())
-            }
-            io::ErrorKind::ConnectionRefused => Failure::Refused,
+            io::ErrorKind::ConnectionRefused => self.at_the_proxy("refused the connection", Failure::Refused),
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Failure::TimedOut,
             io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown => {
                 Failure::NoRoute
             }
             io::ErrorKind::UnexpectedEof => Failure::Broken("it was closed without an answer".to_owned()),
-            _ if error.to_string().contains("lookup address") => Failure::UnknownHost(self.host.clone()),
+            _ if error.to_string().contains("lookup address") => self.unknown_host(),
             _ => Failure::Broken(crate::config::plain(error)),
         }
+    }
+
+    fn unknown_host(&self) -> Failure {
+        self.at_the_proxy("has no address", Failure::UnknownHost(self.host.clone()))
+    }
+
+    /// With a proxy it is the proxy that is looked up and connected to: what fails there is not ACT's.
+    fn at_the_proxy(&self, what: &str, without: Failure) -> Failure {
+        self.proxy.as_ref().map_or(without, |proxy| Failure::Proxy(format!("{proxy} {what}")))
     }
 }
 

@@ -5,6 +5,7 @@ mod support;
 
 mod changes;
 mod check;
+mod demo;
 mod docs;
 mod doctor;
 mod fleet;

@@ -5,13 +5,17 @@ mod support;
 
 mod bounds;
 mod durable;
+mod failures;
 mod files;
 mod held;
 mod lifetime;
 mod oracle;
 mod order;
 mod owner;
+mod parallel;
 mod relay;
 mod report;
+mod route;
 mod soak;
 mod verdicts;
+mod words;

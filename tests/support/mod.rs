@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod client;
+pub mod failures;
 pub mod fake_claude;
 pub mod http;
 pub mod messages;
@@ -16,6 +17,7 @@ pub mod pty;
 pub mod sandbox;
 pub mod system;
 pub mod tls;
+pub mod tunnel;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

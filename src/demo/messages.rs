@@ -1,0 +1,135 @@
+//! A stand-in for the Messages API on loopback: says one thing, whatever it is asked. As a proxy it refuses everything.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::CONTENT_TYPE;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+/// What it says.
+pub const REPLY: &str = "hello there";
+
+/// How many bytes of a request are read; claude's prompts take about 100 KiB.
+const LIMIT: usize = 32 << 20;
+
+/// A running stand-in; dropping it stops it.
+#[derive(Debug)]
+pub struct Messages {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Messages {
+    /// Listens on a free port, and serves on a thread of its own.
+    pub fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _guard = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let (stop, stopped) = oneshot::channel();
+        std::thread::Builder::new().name("messages".to_owned()).spawn(move || {
+            runtime.spawn(accept(listener));
+            let _ = runtime.block_on(stopped);
+        })?;
+        Ok(Self { address, stop: Some(stop) })
+    }
+
+    /// For `ANTHROPIC_BASE_URL`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
+async fn accept(listener: tokio::net::TcpListener) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(async move {
+            let answer = hyper::service::service_fn(|request| async { Ok::<_, Infallible>(serve(request).await) });
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+        });
+    }
+}
+
+async fn serve(request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    // A proxy is asked for an authority or a whole URL.
+    if head.method == Method::CONNECT || head.uri.host().is_some() {
+        return respond(StatusCode::FORBIDDEN, "text/plain", "nothing leaves this machine\n".to_owned());
+    }
+    let path = head.uri.path();
+    if head.method != Method::POST || !path.starts_with("/v1/messages") {
+        return respond(StatusCode::NOT_FOUND, "application/json", "{}".to_owned());
+    }
+    let Ok(body) = Limited::new(body, LIMIT).collect().await else {
+        return respond(StatusCode::BAD_REQUEST, "application/json", "{}".to_owned());
+    };
+    if path.contains("count_tokens") {
+        return respond(StatusCode::OK, "application/json", json!({ "input_tokens": 10 }).to_string());
+    }
+    let asked: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+    if asked["stream"] == true {
+        respond(StatusCode::OK, "text/event-stream", stream(&asked))
+    } else {
+        respond(StatusCode::OK, "application/json", whole(&asked).to_string())
+    }
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+    response
+}
+
+fn message(asked: &Value) -> Value {
+    json!({
+        "id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"], "content": [],
+        "stop_reason": null, "stop_sequence": null, "usage": { "input_tokens": 10, "output_tokens": 1 }
+    })
+}
+
+fn whole(asked: &Value) -> Value {
+    let mut message = message(asked);
+    message["content"] = json!([{ "type": "text", "text": REPLY }]);
+    message["stop_reason"] = json!("end_turn");
+    message["usage"]["output_tokens"] = json!(5);
+    message
+}
+
+fn stream(asked: &Value) -> String {
+    let events = [
+        json!({ "type": "message_start", "message": message(asked) }),
+        json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
+        json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": REPLY } }),
+        json!({ "type": "content_block_stop", "index": 0 }),
+        json!({
+            "type": "message_delta", "delta": { "stop_reason": "end_turn", "stop_sequence": null },
+            "usage": { "output_tokens": 5 }
+        }),
+        json!({ "type": "message_stop" }),
+    ];
+    events
+        .iter()
+        .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default()))
+        .collect()
+}

@@ -1,0 +1,100 @@
+//! The real clients beside every failure: their output and exit status are those of a run without act-claude.
+
+use std::time::Instant;
+
+use crate::support::act::{Act, accepted};
+use crate::support::client::{self, Lab};
+use crate::support::failures::{assert_hardly_slower, cases, configure};
+use crate::support::http::Reply;
+use crate::support::sandbox::Text;
+use crate::support::tls::Authority;
+use crate::support::tunnel::Tunnel;
+
+/// What one turn of a real client exports.
+const POINTS: usize = 7;
+
+fn every(version: &'static str, wanted: impl Fn(&str) -> bool) {
+    let Some(mut lab) = Lab::start(version, &["project"]) else { return };
+    let bare = lab.claude("project", &["-p", "hi"]).output().unwrap();
+    assert_eq!((bare.out().as_str(), bare.err().as_str(), bare.code()), ("hello there\n", "", 0));
+    for case in cases().iter().filter(|case| wanted(case.name)) {
+        let arranged = case.arrange(&mut lab.sandbox);
+        let state = lab.sandbox.root().join(format!("state {}", case.name));
+        lab.sandbox.set("XDG_STATE_HOME", state);
+        let ours = lab.act_claude("project", &["-p", "hi", "--report", "always"]).output().unwrap();
+        assert_eq!((ours.out(), ours.code()), (bare.out(), 0), "{}: {}", case.name, ours.err());
+        assert_eq!(ours.err(), case.line(&arranged, POINTS), "{}", case.name);
+    }
+}
+
+#[test]
+fn every_failure_beside_the_new_client() {
+    every(client::NEW, |_| true);
+}
+
+#[test]
+fn some_failures_beside_the_old_client() {
+    let some =
+        ["401", "404, an unknown alias", "400", "503", "partial", "unknown certificate", "proxy refusing", "hanging"];
+    every(client::OLD, |name| some.contains(&name));
+}
+
+/// HTTPS through a proxy with a company's certificate: ACT gets it, and claude's own requests go their own way.
+#[test]
+fn https_through_a_proxy() {
+    for version in client::BOTH {
+        let Some(mut lab) = Lab::start(version, &["project"]) else { return };
+        let authority = Authority::for_names(&["act.test"]);
+        let act = Act::start_tls(&authority);
+        let tunnel = Tunnel::to(act.port());
+        configure(&lab.sandbox, "https://act.test/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics", 30_000);
+        let roots = authority.write_to(&lab.sandbox.root().join("ca.pem"));
+        lab.sandbox.set("NODE_EXTRA_CA_CERTS", roots);
+        lab.sandbox.set("HTTPS_PROXY", format!("http://{}", tunnel.address()));
+        lab.sandbox.set("NO_PROXY", "127.0.0.1");
+        let ours = lab.act_claude("project", &["-p", "hi", "--report", "always"]).output().unwrap();
+        assert_eq!((ours.out().as_str(), ours.code()), ("hello there\n", 0), "{}", ours.err());
+        assert!(ours.err().starts_with("act-claude: billing: 1 export delivered (7 points)\n"), "{}", ours.err());
+        assert_eq!(act.requests().len(), 1);
+    }
+}
+
+/// With ACT hanging claude is back within half a second of a run without telemetry.
+#[test]
+fn a_hanging_act_costs_less_than_half_a_second() {
+    for version in client::BOTH {
+        let Some(lab) = Lab::start(version, &["project"]) else { return };
+        lab.act.answer(Reply::Hang);
+        lab.sandbox.configure_one(&lab.act.endpoint());
+        let time = |command: &mut std::process::Command| {
+            let start = Instant::now();
+            assert_eq!(command.output().unwrap().out(), "hello there\n");
+            start.elapsed()
+        };
+        assert_hardly_slower(
+            || time(&mut lab.claude("project", &["-p", "hi"])),
+            || time(&mut lab.act_claude("project", &["-p", "hi"])),
+        );
+    }
+}
+
+/// Commands that export nothing, and a session in one pipe with its errors: not a word when all is well.
+#[test]
+fn nothing_is_said_when_all_is_well() {
+    for version in client::BOTH {
+        let Some(lab) = Lab::start(version, &["project"]) else { return };
+        lab.act.answer(accepted());
+        configure(&lab.sandbox, &lab.act.endpoint(), 30_000);
+        for args in [&["mcp", "list"][..], &["plugin", "list"], &["--version"]] {
+            let (bare, ours) =
+                (lab.claude("project", args).output().unwrap(), lab.act_claude("project", args).output().unwrap());
+            assert_eq!((ours.out(), ours.err(), ours.code()), (bare.out(), bare.err(), bare.code()), "{args:?}");
+            let always = lab.act_claude("project", &[&["--report", "always"], args].concat()).output().unwrap();
+            assert!(!always.err().contains("no metrics"), "{args:?}: {}", always.err());
+        }
+        let line = format!("exec {} -p hi 2>&1", crate::support::act_claude().display());
+        let mut piped = lab.sandbox.command("sh");
+        piped.args(["-c", &line]).current_dir(lab.sandbox.directory("project"));
+        assert_eq!(piped.output().unwrap().out(), "hello there\n");
+    }
+}
