@@ -12,6 +12,7 @@ mod failures;
 mod from_settings;
 mod household;
 mod job_control;
+mod kept;
 mod launcher;
 mod overlay;
 mod statusline;

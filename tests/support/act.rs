@@ -35,12 +35,21 @@ impl Act {
         Self::start_with("http", Arc::new(|stream| Some(Box::new(stream))))
     }
 
+    /// The same at a port of the test's choice.
+    pub fn start_at(port: u16) -> Self {
+        Self::start_on(port, "http", Arc::new(|stream| Some(Box::new(stream))))
+    }
+
     /// HTTPS with a certificate of `tls`.
     pub fn start_tls(tls: &super::tls::Authority) -> Self {
         Self::start_with("https", tls.wrap())
     }
 
     fn start_with(scheme: &'static str, wrap: Wrap) -> Self {
+        Self::start_on(0, scheme, wrap)
+    }
+
+    fn start_on(port: u16, scheme: &'static str, wrap: Wrap) -> Self {
         let state = Arc::new(Mutex::new(State { requests: Vec::new(), reply: Arc::new(|_| accepted()) }));
         let noted = state.clone();
         let handler: Handler = Arc::new(move |request| {
@@ -51,7 +60,7 @@ impl Act {
             };
             reply(request)
         });
-        Self { server: Server::start_with(handler, wrap), scheme, state }
+        Self { server: Server::start_on(port, handler, wrap), scheme, state }
     }
 
     /// From now on every request gets this answer.

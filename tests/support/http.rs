@@ -102,7 +102,12 @@ impl Server {
 
     /// Serves what `wrap` makes of each connection.
     pub fn start_with(handler: Handler, wrap: Wrap) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::start_on(0, handler, wrap)
+    }
+
+    /// The same at a port; 0 takes a free one.
+    pub fn start_on(port: u16, handler: Handler, wrap: Wrap) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
         let address = listener.local_addr().expect("its address");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
