@@ -335,7 +335,11 @@ impl Flush {
                 let _ = writeln!(text, "{alias}: {} left with running sessions", exports(tally.relayed));
             }
             if tally.running > 0 {
-                let _ = writeln!(text, "{alias}: {} still with running sessions, which go on trying", exports(tally.running));
+                let _ = writeln!(
+                    text,
+                    "{alias}: {} still with running sessions, which go on trying",
+                    exports(tally.running)
+                );
             }
         }
         if self.newer > 0 {
