@@ -19,23 +19,27 @@ pub struct LocateError {
     pub message: String,
 }
 
-/// In every copy of this program, so that a copy is told from the real claude (promise A21). On Linux an ELF note, which
-/// linkers put into a program's first page: one read tells.
-#[used]
-#[cfg_attr(target_os = "linux", allow(unsafe_code), unsafe(link_section = ".note.act-claude"))]
-static MARK: Note = Note { name_size: 11, description_size: 20, kind: 1, name: *b"act-claude\0\0", description: *TEXT };
-
-/// The note's description, which is looked for.
-const TEXT: &[u8; 20] = b"launcher, not claude";
-
+/// What is in every copy of this program, so that a copy is told from the real claude (promise A21). On Linux an ELF
+/// note, which linkers put into a program's first page: one read tells. The program has it, not the library: another
+/// program with the library in it, such as a test, is none of its copies.
+#[derive(Debug)]
 #[repr(C, align(4))]
-struct Note {
+pub struct Mark {
     name_size: u32,
     description_size: u32,
     kind: u32,
     name: [u8; 12],
     description: [u8; 20],
 }
+
+impl Mark {
+    /// This program's.
+    pub const OURS: Self =
+        Self { name_size: 11, description_size: 20, kind: 1, name: *b"act-claude\0\0", description: *TEXT };
+}
+
+/// The note's description, which is looked for.
+const TEXT: &[u8; 20] = b"launcher, not claude";
 
 /// How far into a file the mark is looked for: a page; elsewhere, as far as a copy can be long.
 const MARKED: u64 = if cfg!(target_os = "linux") { 4096 } else { 64 * 1024 * 1024 };
