@@ -130,7 +130,8 @@ fn a6_a_member_of_the_foreground_is_told_once() {
         heard.into_iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(heard(Form::Bare), ["HUP", "TERM"]);
-    for form in WRAPPED {
+    // Often: a second HUP that meets the first one still pending can't be told from it.
+    for form in WRAPPED.repeat(6) {
         assert_eq!(heard(form), ["HUP", "TERM"], "{form:?}");
     }
 }
