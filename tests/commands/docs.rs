@@ -15,6 +15,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("act-claude act receive --port 4318", "tests/receive.rs"),
     ("act-claude act setup", "commands::setup_dialogue: it asks"),
     ("act-claude act setup --account acme", "commands::setup_token"),
+    ("act-claude act setup --account acme --user ME", "commands::fleet"),
+    ("act-claude act setup --yes --account acme --user \"$ACT_USER\" --token-env ACT_TOKEN \\", "commands::fleet"),
+    (
+        "act-claude act setup --yes --no-check --account acme --user \"$ACT_USER\" --token-env ACT_TOKEN \\",
+        "commands::fleet",
+    ),
     ("act-claude act setup --from-settings", "commands::setup_settings"),
     ("act-claude act setup --yes …", "commands::setup_spec"),
     ("act-claude act uninstall", "commands::uninstall: it asks first"),
@@ -24,11 +30,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// Shown, with another exit status than 0 in the home of this test.
-const STATUS: [(&str, &[i32]); 2] = [
+const STATUS: [(&str, &[i32]); 3] = [
     // It finds that no shell has the alias, for one.
     ("act-claude act doctor", &[0, 1]),
     // The stand-in's answers don't tell whether the alias is good.
     ("act-claude act check", &[0, 69]),
+    ("act-claude act check --all --json", &[0, 69]),
 ];
 
 /// What a text shows: in `sh` blocks, on indented lines, between back quotes.
