@@ -35,6 +35,7 @@ pub mod spool;
 pub mod state;
 pub mod token;
 pub mod verdict;
+pub mod verify;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -99,6 +99,9 @@ pub struct Report {
     pub success: bool,
 }
 
+/// `--verify`'s exit status where nothing was sent, or nobody could see.
+pub const NOTHING: u8 = 69;
+
 /// Where a success shows in ACT.
 pub const WHERE_IN_ACT: &str = "see it in ACT: AI Agent Registry → Agents → Aliases: Monitoring: Active";
 
@@ -123,7 +126,7 @@ impl Outcome {
             State::Rejected | State::NotUnderstood | State::Partial => 65,
             State::Held => self.troubles.get(&state).map_or(78, |trouble| trouble.code),
             State::Waiting | State::UnderWay => 75,
-            State::NothingSent | State::NotObserved => 69,
+            State::NothingSent | State::NotObserved => NOTHING,
             State::Delivered => 0,
         }
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use crate::cause::Whose;
 use crate::claude::conflicts::{self, Conflict, Wanted};
 use crate::claude::settings::{Kind, Layer};
 use crate::claude::{consent, overlay};
@@ -57,6 +58,11 @@ pub struct Telemetry<'a> {
 }
 
 impl Telemetry<'_> {
+    /// Whose exports they are.
+    pub fn whose(&self) -> Whose<'_> {
+        Whose { account: self.account_name, alias: &self.name, endpoint: &self.account.endpoint }
+    }
+
     /// What the relay needs to know of it.
     pub fn route(&self) -> Route {
         Route {

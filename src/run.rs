@@ -16,10 +16,11 @@ use crate::launch::child::Ended;
 use crate::launch::process::{self, Image};
 use crate::launch::relayed::{self, Relayed};
 use crate::launch::supervise::Supervisor;
-use crate::outcome::{self, Context};
+use crate::outcome::{self, Context, Report};
 use crate::plan::{self, Plan, Situation, Telemetry};
-use crate::report::{self, Line};
+use crate::report::{self, Importance, Line};
 use crate::resolve::Place;
+use crate::verify::{self, Basis, Prepared, others};
 use crate::{CONFIGURATION, protocol, spool, state, token};
 
 /// Runs claude.
@@ -97,7 +98,8 @@ impl Session<'_> {
 
     /// Claude without telemetry. With nothing to say there is nothing to stay for.
     fn plain(&self, lines: Vec<Line>, environment: &Environment) -> ExitCode {
-        if lines.is_empty() { self.exec(environment) } else { self.supervise(environment, || lines) }
+        let stays = self.flags.verify || !lines.is_empty();
+        if stays { self.supervise(environment, || lines) } else { self.exec(environment) }
     }
 
     /// Claude with the documented variables.
@@ -124,11 +126,62 @@ impl Session<'_> {
             &token.authorization(&telemetry.account.user),
             self.loaded.config.export_interval_ms(),
         );
+        if self.flags.verify {
+            with.set(variables::LOG_LEVEL, "debug");
+            return self.direct_verified(telemetry, lines, environment, &with, directory);
+        }
         if cli::call(self.args) == Call::Session {
             let line = Line::notice(format!("{}: sent directly; what ACT answered was not observed", telemetry.name));
             lines.extend(self.worth_saying(vec![line], environment, directory));
         }
         self.plain(lines, &with)
+    }
+
+    /// The same with `--verify`: only claude's log can tell.
+    fn direct_verified(
+        &self,
+        telemetry: &Telemetry<'_>,
+        mut lines: Vec<Line>,
+        environment: &Environment,
+        with: &Environment,
+        directory: &Path,
+    ) -> ExitCode {
+        let Some(log) = self.prepared(telemetry, environment, directory) else { return self.plain(lines, with) };
+        let start = Instant::now();
+        let mut supervisor = match self.image_of(&log.args, with).and_then(|image| Supervisor::start(&image)) {
+            Ok(supervisor) => supervisor,
+            Err(error) => return self.cannot_start(&error),
+        };
+        let following = log.follow();
+        let ended = supervisor.wait(&mut None);
+        let left: Vec<_> = telemetry.conflicts.iter().collect();
+        let basis = Basis { whose: telemetry.whose(), conflicts: &left };
+        let report = verify::of_log(&following.finish(), &basis, start.elapsed().as_secs_f64());
+        lines.extend(self.worth_saying(report.lines.clone(), environment, directory));
+        self.say(&report, &lines, environment);
+        match ended {
+            Ended::Code(0) => ExitCode::from(report.verify_code),
+            _ => ended.repeat(),
+        }
+    }
+
+    /// With `--verify`: names who else reports, and says which log is to be followed.
+    fn prepared(&self, telemetry: &Telemetry<'_>, environment: &Environment, directory: &Path) -> Option<Prepared> {
+        if !self.flags.verify {
+            return None;
+        }
+        let state = state::directory(environment);
+        let others = others::lines(&telemetry.name, &self.loaded.config, self.claude, environment, state.as_deref());
+        report::write(&self.worth_saying(others, environment, directory));
+        Some(Prepared::new(self.args, directory, environment))
+    }
+
+    fn say(&self, report: &Report, lines: &[Line], environment: &Environment) {
+        if self.when(environment) == When::Json {
+            report::write_json(&report.json);
+        } else {
+            report::write(lines);
+        }
     }
 
     /// Claude with the relay's loopback endpoint. If there can be no relay there is no telemetry either, never
@@ -176,12 +229,11 @@ impl Session<'_> {
                 None
             }
         };
-        let args = overlay.as_ref().map(|overlay| overlay::rewrite(self.args, overlay.path()));
+        let log = self.prepared(telemetry, environment, directory);
+        let args = log.as_ref().map_or(self.args, |log| &log.args);
+        let args = overlay.as_ref().map_or_else(|| args.to_vec(), |overlay| overlay::rewrite(args, overlay.path()));
         let start = Instant::now();
-        let mut supervisor = match self
-            .image_of(args.as_deref().unwrap_or(self.args), &with)
-            .and_then(|image| Supervisor::start(&image))
-        {
+        let mut supervisor = match self.image_of(&args, &with).and_then(|image| Supervisor::start(&image)) {
             Ok(supervisor) => supervisor,
             Err(error) if process::is_scarcity(&error) => {
                 drop(relay);
@@ -193,7 +245,9 @@ impl Session<'_> {
             Err(error) => return self.cannot_start(&error),
         };
         relay.watch(supervisor.command());
+        let following = log.map(Prepared::follow);
         let ended = supervisor.wait(&mut relay.nap);
+        let beaten = overlay.is_some();
         drop(overlay);
         let outcome = relay.outcome(&supervisor, self.exit_wait(environment));
         let context = Context {
@@ -204,17 +258,18 @@ impl Session<'_> {
             is_session: cli::call(self.args) == Call::Session,
             verify: self.flags.verify,
         };
-        let report = outcome::report(outcome.as_ref(), &context);
+        let mut report = outcome::report(outcome.as_ref(), &context);
+        if let Some(following) = following {
+            let left = telemetry.conflicts.iter().filter(|conflict| !(beaten && conflict.beatable));
+            let basis = Basis { whose: telemetry.whose(), conflicts: &left.collect::<Vec<_>>() };
+            verify::extend(&mut report, &following.finish(), &basis);
+        }
         lines.extend(self.worth_saying(report.lines.clone(), environment, directory));
         if report.success && !self.flags.verify {
             lines.extend(self.first_success(telemetry, environment, directory));
         }
         lines.extend(self.missed(environment));
-        if self.when(environment) == When::Json {
-            report::write_json(&report.json);
-        } else {
-            report::write(&lines);
-        }
+        self.say(&report, &lines, environment);
         match ended {
             Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
             _ => ended.repeat(),
@@ -274,7 +329,11 @@ impl Session<'_> {
         self.flags.report.is_none().then(|| Line::configuration(error.to_string()))
     }
 
-    fn worth_saying(&self, lines: Vec<Line>, environment: &Environment, directory: &Path) -> Vec<Line> {
+    fn worth_saying(&self, mut lines: Vec<Line>, environment: &Environment, directory: &Path) -> Vec<Line> {
+        if self.flags.verify {
+            // Asked for, so said everywhere.
+            lines.iter_mut().for_each(|line| line.importance = Importance::Action);
+        }
         let state = state::directory(environment);
         report::select(
             lines,
@@ -335,7 +394,11 @@ impl Session<'_> {
             Ok(mut supervisor) => {
                 let ended = supervisor.wait(&mut None);
                 report::write(&[lines(), self.missed(environment)].concat());
-                ended.repeat()
+                match ended {
+                    // Nothing was sent.
+                    Ended::Code(0) if self.flags.verify => ExitCode::from(outcome::NOTHING),
+                    _ => ended.repeat(),
+                }
             }
             // Better early words than no claude.
             Err(error) if process::is_scarcity(&error) => {

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod flush;
 mod history;
+mod logs;
 mod receive;
 mod setup;
 mod shell_init;
@@ -57,6 +58,8 @@ enum Command {
     Flush(flush::Args),
     /// Alias and delivery state, for Claude Code's status line
     Statusline(statusline::Args),
+    /// Claude's debug log, the lines about telemetry only, explained
+    Logs(logs::Args),
     /// A local ACT that shows what arrives, with the documented errors, for trying things out
     Receive(receive::Args),
     /// The whole path on this machine, without an account
@@ -118,6 +121,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         Command::Doctor(args) => doctor::run(&args, environment),
         Command::History(args) => history::run(&args, environment),
         Command::Flush(args) => flush::run(&args, environment),
+        Command::Logs(args) => logs::run(&args, environment),
         Command::Receive(args) => receive::run(&args),
         Command::ShellInit(args) => shell_init::run(&args),
         Command::Statusline(args) => statusline::run(&args, environment),

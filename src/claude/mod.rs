@@ -4,6 +4,7 @@
 pub mod ancestry;
 pub mod conflicts;
 pub mod consent;
+pub mod debug_log;
 pub mod locate;
 pub mod overlay;
 pub mod processes;

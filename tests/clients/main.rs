@@ -16,3 +16,4 @@ mod kept;
 mod launcher;
 mod overlay;
 mod statusline;
+mod verify;

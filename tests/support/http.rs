@@ -150,7 +150,9 @@ fn serve(stream: Box<dyn Stream>, handler: &Handler, stop: &AtomicBool) {
         }
         let bytes = match reply {
             Reply::Full { status, headers, body } => {
-                let mut head = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n", body.len());
+                let phrase = hyper::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+                let phrase = phrase.unwrap_or("Status");
+                let mut head = format!("HTTP/1.1 {status} {phrase}\r\nContent-Length: {}\r\n", body.len());
                 headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
                 [head.as_bytes(), b"\r\n", &body].concat()
             }
