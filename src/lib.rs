@@ -2,7 +2,7 @@
 //!
 //! Data flows one way: the command line ([`cli`]) and the configuration ([`config`]) give the alias of the
 //! directory ([`resolve`]); with what is known of Claude Code ([`claude`]) that gives a plan ([`plan`]), which
-//! [`run`] carries out with [`launch`]; [`report`] says how it went. The commands under [`act`] stand beside it.
+//! [`mod@run`] carries out with [`launch`]; [`report`] says how it went. The commands under [`act`] stand beside it.
 
 pub mod act;
 pub mod cause;

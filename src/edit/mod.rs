@@ -1,7 +1,7 @@
 //! Changes to the user's configuration that leave the rest of it as it was written.
 //!
 //! A change is a splice into the text ([`text`]), laid out like its surroundings ([`layout`]); the result is read
-//! back by the configuration's own reader before it replaces the file ([`file`]). Nobody has to use this: the
+//! back by the configuration's own reader before it replaces the file ([`mod@file`]). Nobody has to use this: the
 //! file is the user's, and edits by hand are as good.
 
 pub mod file;

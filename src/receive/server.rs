@@ -1,4 +1,4 @@
-//! The thin edge: listens on 127.0.0.1, reads each request within bounds, and answers what [`check`] decides.
+//! The thin edge: listens on 127.0.0.1, reads each request within bounds, and answers what [`mod@check`] decides.
 
 use std::convert::Infallible;
 use std::io::{self, Read};
