@@ -4,16 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use crate::support::act::{Act, accepted};
 use crate::support::client::{self, Lab};
 use crate::support::http::Reply;
+use crate::support::process;
 use crate::support::sandbox::Text;
 use crate::support::system;
 use crate::support::tls::Authority;
-use crate::support::{eventually, process};
 
 /// Runs one session that can't deliver; gives what it says. Claude's own output and status are as ever, and it is not held up
 /// for longer than `exit_wait_ms` allows.
@@ -26,18 +23,8 @@ fn session(lab: &Lab) -> String {
     let wrapped = start.elapsed();
     assert_eq!((ours.out(), ours.code()), (bare.out(), bare.code()), "{}", ours.err());
     assert!(wrapped < alone * 3 + Duration::from_secs(3), "{wrapped:?}, alone {alone:?}");
-    end_relays(lab);
+    process::end_relays(lab.sandbox.root());
     ours.err()
-}
-
-/// The session's relay would go on trying for a while. Told to, it leaves what it has to the next one.
-fn end_relays(lab: &Lab) {
-    let root = lab.sandbox.root().display().to_string();
-    let relays = || process::with_environment(&root).into_iter().filter(process::Process::is_relay);
-    for relay in relays() {
-        let _ = kill(Pid::from_raw(relay.pid), Signal::SIGTERM);
-    }
-    eventually("the relay's end", || relays().next().is_none().then_some(()));
 }
 
 fn flush(lab: &Lab) -> String {

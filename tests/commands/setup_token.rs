@@ -199,6 +199,8 @@ fn an_account_s_token_is_renewed() {
     crate::support::fake_claude::install(&mut sandbox, "post\npost\nexit 0");
     let session = sandbox.act_claude(&["--report", "always", "-p", "hi"]).output().unwrap();
     assert!(session.err().contains("2 exports held"), "{}", session.err());
+    // Its relay would notice the new token by itself.
+    crate::support::process::end_relays(sandbox.root());
     let renew = ["act", "setup", "--account", "acme", "--yes", "--token-stdin"];
     let output = setup(&mut sandbox.act_claude(&renew), &format!("BOOMI_TOKEN.{USER}:{TOKEN}\n"));
     assert_eq!(output.code(), 0, "{} {}", output.out(), output.err());

@@ -33,7 +33,10 @@ fn set_up_by_hand() {
     let output = shell.wait_with_output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.err());
     assert!(output.out().contains("alias      billing\n") && output.out().ends_with("hello\n"), "{}", output.out());
-    assert_eq!(output.err(), "act-claude: billing: 1 export delivered (2 points)\n");
+    // The first session of an alias is told where it shows.
+    let said = output.err();
+    assert!(said.starts_with("act-claude: billing: 1 export delivered (2 points)\n"), "{said}");
+    assert!(said.ends_with("AI Agent Registry → Agents → Aliases: Monitoring: Active\n"), "{said}");
     let request = &act.wait_for(1)[0];
     assert_eq!(request.header("x-alias-id"), Some("EXT-ACCOUNT-ALIAS-ID"));
     assert_eq!(act::credential(request), format!("BOOMI_TOKEN.you@example.com:{TOKEN}"));

@@ -40,6 +40,16 @@ pub fn with_environment(text: &str) -> Vec<Process> {
         .collect()
 }
 
+/// Ends the relays of a test's sandbox, which would go on trying for a while: what they have is left to the next session.
+pub fn end_relays(root: &std::path::Path) {
+    let root = root.display().to_string();
+    let relays = || with_environment(&root).into_iter().filter(Process::is_relay);
+    for relay in relays() {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(relay.pid), nix::sys::signal::Signal::SIGTERM);
+    }
+    super::eventually("the relays' end", || relays().next().is_none().then_some(()));
+}
+
 /// All processes that can be seen.
 pub fn all() -> Vec<Process> {
     let mut found = Vec::new();
