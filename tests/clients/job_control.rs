@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::support::client::{Lab, NEW};
 use crate::support::process::{Process, with_environment};
+use crate::support::sandbox::Text;
 use crate::support::{DEADLINE, act_claude, eventually, program};
 
 const PROMPT: &str = "@>";
@@ -260,4 +261,31 @@ fn act_claude_killed_leaves_no_claude() {
     eventually("the end of claude", || tmux.processes(is_claude).is_empty().then_some(()));
     lab.act.wait_for(1);
     eventually("the end of the relay", || tmux.processes(Process::is_relay).is_empty().then_some(()));
+}
+
+/// Claude's Bash tool runs `claude -p` through the shim: a session of its own, with its own export.
+#[test]
+fn the_bash_tool_runs_claude() {
+    let Some(lab) = lab() else { return };
+    lab.messages.call_bash("claude -p inner");
+    let shim = lab.sandbox.directory("shim");
+    let _ = symlink(act_claude(), shim.join("claude"));
+    let run = |path: String| {
+        let mut command = lab.sandbox.command("sh");
+        let line = "claude -p hi --allowedTools 'Bash(claude:*)' --output-format stream-json --verbose";
+        command.args(["-c", line]).current_dir(lab.sandbox.directory("project")).env("PATH", path);
+        let output = command.output().expect("sh");
+        let out = output.out();
+        let events = out.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let inner = events.filter_map(|event| {
+            let result = event["message"]["content"][0].as_object()?;
+            (result["type"] == "tool_result").then(|| (result["content"].clone(), result["is_error"].clone()))
+        });
+        (inner.collect::<Vec<_>>(), output.code(), output.err())
+    };
+    let path = lab.sandbox.get("PATH").expect("a PATH").to_owned();
+    let bare = run(path.clone());
+    assert_eq!(bare.0, [("hello there".into(), false.into())]);
+    assert_eq!(run(format!("{}:{path}", shim.display())), bare);
+    lab.act.wait_for(2);
 }
