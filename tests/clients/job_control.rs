@@ -63,7 +63,8 @@ impl<'a> Tmux<'a> {
     }
 
     fn screen(&self) -> String {
-        self.run(&["capture-pane", "-p"])
+        // -J: the report may be longer than a line of the screen.
+        self.run(&["capture-pane", "-p", "-J"])
     }
 
     /// A variable of tmux's about the pane.
