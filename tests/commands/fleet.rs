@@ -167,7 +167,8 @@ fn a_collector_as_the_endpoint() {
     sandbox.set("COLLECTOR_TOKEN", "t-collector");
     sandbox.write(".config/act-claude/config.json", block("An OpenTelemetry Collector as the endpoint", "json"));
     let output = sandbox.act_claude(&["-p", "hi"]).current_dir(sandbox.directory("work")).output().unwrap();
-    assert_eq!(output.err(), "act-claude: billing: 1 export delivered (2 points)\n");
+    let said = output.err();
+    assert!(said.starts_with("act-claude: billing: 1 export delivered (2 points)\n"), "{said}");
     // What arrives behind it is what claude sent, with the alias's attributes.
     let request = &upstream.wait_for(1)[0];
     assert_eq!(request.header("authorization"), Some("Basic Y29tcGFueQ=="), "the collector's own credential");
