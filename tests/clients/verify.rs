@@ -65,7 +65,7 @@ fn answers() -> Vec<(&'static str, Reply, i32, Vec<&'static str>)> {
             "login",
             Reply::with(200, "text/html", "<html>log in</html>"),
             65,
-            vec!["not understood", "login page, or a wrong URL"],
+            vec!["not understood", "a wrong URL or a proxy's login page"],
         ),
     ]
 }
