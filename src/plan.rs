@@ -66,17 +66,22 @@ impl Telemetry<'_> {
     /// What the relay needs to know of it.
     pub fn route(&self) -> Route {
         Route {
-            target: Target {
-                alias: self.name.clone(),
-                id: self.alias.id.clone(),
-                account: self.account_name.to_owned(),
-                endpoint: self.account.endpoint.clone(),
-                user: self.account.user.clone(),
-                token: self.account.token.clone(),
-            },
+            target: target(&self.name, self.alias, self.account_name, self.account),
             attributes: self.attributes.clone(),
             reason: self.reason.to_string(),
         }
+    }
+}
+
+/// Where the exports of an alias go.
+fn target(name: &str, alias: &Alias, account_name: &str, account: &Account) -> Target {
+    Target {
+        alias: name.to_owned(),
+        id: alias.id.clone(),
+        account: account_name.to_owned(),
+        endpoint: account.endpoint.clone(),
+        user: account.user.clone(),
+        token: account.token.clone(),
     }
 }
 
@@ -127,14 +132,7 @@ impl Choice<'_> {
     /// What the relay needs to know of it.
     pub fn route(&self) -> Route {
         Route {
-            target: Target {
-                alias: self.name.to_owned(),
-                id: self.alias.id.clone(),
-                account: self.account_name.to_owned(),
-                endpoint: self.account.endpoint.clone(),
-                user: self.account.user.clone(),
-                token: self.account.token.clone(),
-            },
+            target: target(self.name, self.alias, self.account_name, self.account),
             attributes: self.attributes.clone(),
             reason: self.reason.to_string(),
         }
