@@ -16,7 +16,7 @@ use crate::config::{self, Loaded, TokenSource};
 use crate::environment::Environment;
 use crate::launch::process::Image;
 use crate::launch::relayed::{self, Relayed};
-use crate::{CONFIGURATION, protocol, report, state};
+use crate::{CONFIGURATION, log, protocol, report, state};
 
 /// Processes of claude's that are no sessions. What is missing here gets an idle relay, nothing worse.
 const NO_SESSIONS: [&[&str]; 3] = [&["daemon", "run"], &["--bg-pty-host"], &["--version"]];
@@ -27,6 +27,7 @@ const SPARE: &str = "--bg-spare";
 /// Becomes claude.
 pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
     variables::restore_originals(&mut environment);
+    log::start(&environment);
     let loaded = config::load(&environment);
     let directory = std::env::current_dir().unwrap_or_default();
     let layers = settings::read(&directory, args, &environment);
@@ -48,6 +49,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
         Ok(()) if wanted => start_relay(&loaded, claude, args, &directory, &environment),
         Ok(()) => None,
     };
+    tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
     let wrapper = wrapper::own(&environment, &layers);
     let relayed = variables::Relayed {
         endpoint: relay.as_ref().map(|relay| relay.endpoint.as_str()),

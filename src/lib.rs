@@ -19,6 +19,7 @@ pub mod history;
 pub mod json;
 pub mod launch;
 mod launcher;
+pub mod log;
 pub mod nearest;
 pub mod outcome;
 pub mod page;
@@ -50,6 +51,7 @@ pub const CONFIGURATION: u8 = 78;
 
 /// The program: parse, run, exit status.
 pub fn run() -> ExitCode {
+    launch::inherited::outlive_full_files();
     let environment = Environment::capture();
     let args = std::env::args_os().skip(1).collect();
     match cli::parse(args, claude::locate::is_executable) {

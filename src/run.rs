@@ -21,11 +21,12 @@ use crate::plan::{self, Plan, Situation, Telemetry};
 use crate::report::{self, Importance, Line};
 use crate::resolve::Place;
 use crate::verify::{self, Basis, Prepared, others};
-use crate::{CONFIGURATION, protocol, spool, state, token};
+use crate::{CONFIGURATION, log, protocol, spool, state, token};
 
 /// Runs claude.
 pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> ExitCode {
     variables::restore_originals(&mut environment);
+    log::start(&environment);
     let loaded = config::load(&environment);
     let claude = match locate::locate(&environment, &loaded.config) {
         Ok(claude) => claude,
@@ -82,11 +83,18 @@ impl Session<'_> {
         }
         match plan {
             Plan::Refuse { code, message } => {
+                tracing::debug!(code, message, "claude does not run");
                 report::fatal(&message);
                 ExitCode::from(code)
             }
-            Plan::Plain { lines } => self.plain(self.worth_saying(lines, environment, directory), environment),
+            Plan::Plain { lines } => {
+                tracing::debug!(?lines, "no telemetry");
+                self.plain(self.worth_saying(lines, environment, directory), environment)
+            }
             Plan::Run { telemetry, lines } => {
+                let (claude, delivery) = (self.claude.display(), telemetry.delivery);
+                let (account, reason) = (telemetry.account_name, &telemetry.reason);
+                tracing::debug!(alias = telemetry.name, account, %reason, ?delivery, %claude, ?lines, "telemetry");
                 let lines = self.worth_saying(lines, environment, directory);
                 match telemetry.delivery {
                     Delivery::Direct => self.direct(&telemetry, lines, environment, directory),
@@ -245,11 +253,15 @@ impl Session<'_> {
             Err(error) => return self.cannot_start(&error),
         };
         relay.watch(supervisor.command());
+        tracing::debug!(pid = supervisor.command().as_raw(), overlay = overlay.is_some(), "claude runs");
         let following = log.map(Prepared::follow);
         let ended = supervisor.wait(&mut relay.nap);
         let beaten = overlay.is_some();
         drop(overlay);
-        let outcome = relay.outcome(&supervisor, self.exit_wait(environment));
+        let wait = self.exit_wait(environment);
+        tracing::debug!(?ended, ?wait, "claude has gone");
+        let outcome = relay.outcome(&supervisor, wait);
+        tracing::debug!(?outcome, "the relay's answer");
         let context = Context {
             alias: &telemetry.name,
             account: telemetry.account_name,

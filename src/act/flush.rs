@@ -219,7 +219,7 @@ impl Flush {
                     tally.trouble = trouble;
                 }
                 decided(&self.spool, claim, &posted);
-                tracing::debug!(session, "flushed");
+                tracing::debug!(session, state = ?posted.state, "flushed");
             }
             verdict => {
                 let state = *state;

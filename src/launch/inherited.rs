@@ -1,7 +1,8 @@
 //! What this process was given before Rust's runtime touched it.
 //!
 //! The runtime ignores SIGPIPE and opens `/dev/null` for closed descriptors 0–2 before `main`; claude must
-//! get neither (promises A12, A20). So both are noted by a function the loader calls earlier.
+//! get neither (promises A12, A20), nor the SIGXFSZ that we ignore. So that is noted by a function the loader calls
+//! earlier.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use nix::libc;
 
 static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+static SIGXFSZ_IGNORED: AtomicBool = AtomicBool::new(false);
 static CLOSED_DESCRIPTORS: AtomicU8 = AtomicU8::new(0);
 
 #[used]
@@ -20,9 +22,11 @@ extern "C" fn note() {
     // SAFETY: runs once, before main, on the only thread; sigaction with a null new action only reads, and
     // fcntl(F_GETFD) has no side effects.
     unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        if libc::sigaction(libc::SIGPIPE, std::ptr::null(), &mut action) == 0 {
-            SIGPIPE_IGNORED.store(action.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+        for (signal, is_ignored) in [(libc::SIGPIPE, &SIGPIPE_IGNORED), (libc::SIGXFSZ, &SIGXFSZ_IGNORED)] {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(signal, std::ptr::null(), &mut action) == 0 {
+                is_ignored.store(action.sa_sigaction == libc::SIG_IGN, Ordering::Relaxed);
+            }
         }
         let closed = (0..3).filter(|&fd| libc::fcntl(fd, libc::F_GETFD) == -1);
         CLOSED_DESCRIPTORS.store(closed.fold(0, |set, fd| set | 1 << fd), Ordering::Relaxed);
@@ -32,6 +36,17 @@ extern "C" fn note() {
 /// Whether SIGPIPE was ignored.
 pub fn sigpipe_ignored() -> bool {
     SIGPIPE_IGNORED.load(Ordering::Relaxed)
+}
+
+/// Whether SIGXFSZ was ignored.
+pub fn sigxfsz_ignored() -> bool {
+    SIGXFSZ_IGNORED.load(Ordering::Relaxed)
+}
+
+/// From here on a file that may not grow (`ulimit -f`) fails a write of ours; it would kill us otherwise.
+pub fn outlive_full_files() {
+    // SAFETY: ignoring runs no code.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 /// Which of the descriptors 0, 1, 2 were closed.

@@ -28,15 +28,13 @@ pub fn write_once(mut output: impl Write + AsFd, bytes: &[u8]) {
     let _ = output.write(&bytes[..bytes.len().min(LONGEST)]);
 }
 
-/// While it lives, TTOU is blocked (a terminal lets us write then) and XFSZ is ignored.
+/// While it lives, TTOU is blocked: a terminal lets us write then.
 pub struct Unstoppable(SigSet);
 
 impl Unstoppable {
     /// Starts it.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        // SAFETY: ignoring runs no code; nothing of ours wants to die of a full file, so it stays that way.
-        let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
         let ttou = SigSet::from_iter([Signal::SIGTTOU]);
         let mut before = SigSet::empty();
         let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&ttou), Some(&mut before));

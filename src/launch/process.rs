@@ -87,6 +87,7 @@ fn restore_inherited(mask: &SigSet, sigchld_ignored: bool) {
     // SAFETY: async-signal-safe calls on valid values.
     unsafe {
         libc::signal(libc::SIGPIPE, disposition(inherited::sigpipe_ignored()));
+        libc::signal(libc::SIGXFSZ, disposition(inherited::sigxfsz_ignored()));
         if sigchld_ignored {
             libc::signal(libc::SIGCHLD, libc::SIG_IGN);
         }

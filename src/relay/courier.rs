@@ -388,6 +388,7 @@ impl Courier {
     /// The front export is decided.
     fn settle(&mut self, state: State, trouble: Option<Trouble>) {
         if let Some(item) = self.queue.pop_front() {
+            tracing::debug!(sequence = item.sequence, ?state, "decided");
             self.ledger.settle(item.sequence, state, trouble);
         }
         self.backoff.reset();
@@ -395,12 +396,15 @@ impl Courier {
 
     /// Nothing of the session's can go until something changes.
     fn hold(&mut self, state: State, trouble: &Trouble) {
+        tracing::debug!(exports = self.queue.len(), ?state, said = trouble.said, "nothing goes for now");
         self.mark_all(state, Some(trouble));
         self.look_at = Some(Instant::now() + LOOK);
     }
 
     fn wait(&mut self, retry_after: Option<Duration>) {
-        let until = Instant::now() + self.backoff.pause(retry_after, random());
+        let pause = self.backoff.pause(retry_after, random());
+        tracing::debug!(exports = self.queue.len(), ?pause, ?retry_after, "tried again later");
+        let until = Instant::now() + pause;
         self.pause = Some(Pause { until, is_asked: retry_after.is_some_and(|pause| pause > Duration::ZERO) });
     }
 

@@ -99,6 +99,9 @@ impl Desk {
             verdict = judge(answer.as_ref(), points, SystemTime::now());
         }
         let (state, trouble) = cause::explain(&verdict, &whose(target));
+        let status = answer.as_ref().map(|answer| answer.status).ok();
+        let said = trouble.as_ref().map(|trouble| trouble.said.as_str());
+        tracing::debug!(alias = target.alias, points, bytes = body.len(), status, ?state, said, "asked ACT");
         match (&verdict, &trouble) {
             (Verdict::Held(_) | Verdict::NotUnderstood(_), Some(trouble)) => self.mark(&key, target, state, trouble),
             (Verdict::Delivered { .. } | Verdict::Partial { .. }, _) => self.marks.clear(&key),
@@ -147,6 +150,7 @@ impl Desk {
             }
             Err(error) => {
                 let trouble = cause::without_token(&error);
+                tracing::debug!(account = target.account, said = trouble.said, "no token");
                 self.mark(&key, target, State::Held, &trouble);
                 Some(Posted { verdict: None, state: State::Held, trouble: Some(trouble), answer: None })
             }

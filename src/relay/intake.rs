@@ -124,7 +124,10 @@ impl Intake {
         let mut recent = self.recent.lock().await;
         let seen = recent.iter().find(|(known, _)| *known == digest).map(|(_, seen)| seen.clone());
         let again = match seen {
-            Some(Seen::Stored) => return Accepted::Taken,
+            Some(Seen::Stored) => {
+                tracing::debug!("a repetition of what is stored");
+                return Accepted::Taken;
+            }
             // Bound first: a borrow must not live across the wait.
             Some(Seen::Direct(sequence, taken)) => {
                 let known = *taken.borrow();
@@ -156,6 +159,9 @@ impl Intake {
         };
         let Some(routed) = self.routing.known() else { return Accepted::Unrouted };
         let points = placed.content.points;
+        let (bytes, stored) = (placed.body.len(), placed.stored.as_ref().err());
+        let not_stored = stored.map(ToString::to_string);
+        tracing::debug!(sequence, points, bytes, not_stored, "an export");
         if again.is_some() {
             self.ledger.again(sequence);
             recent.retain(|(known, _)| *known != digest);

@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::launch::descriptors::{close_from, inherited_descriptor};
+use crate::log;
 use crate::protocol::{Start, ToRelay, WATCHED};
 
 /// How long the supervisor may take to say what is to be relayed.
@@ -49,6 +50,7 @@ pub fn run(mut environment: Environment, watches: bool) -> ExitCode {
         let path = start.directory.join(path);
         environment.set("ACT_CLAUDE_CONFIG", path);
     }
+    log::start(&environment);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
     match runtime {
         Ok(runtime) => {

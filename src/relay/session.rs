@@ -55,6 +55,7 @@ pub async fn run(
     let how = (start.redact, start.verify);
     let intake = Arc::new(Intake::new(routing, how, start.state, ledger.clone(), recorder.clone()));
     let path = protocol::path(&start.secret).into();
+    tracing::debug!(session = recorder.id(), is_supervised, "the relay is awake");
     let front = tokio::spawn(server::serve(listener, path, intake.clone()));
 
     let supervised = Supervised {
@@ -76,9 +77,11 @@ pub async fn run(
             _ = terminate.recv() => break,
         }
     }
+    tracing::debug!("nobody can send any more");
     drain(&intake, &ledger, &mut terminate).await;
     front.abort();
     recorder.finish();
+    tracing::debug!(outcome = ?ledger.outcome(), "the relay goes");
     Ok(())
 }
 
@@ -174,6 +177,7 @@ impl Supervised {
             }
             match serde_json::from_str(&line) {
                 Ok(ToRelay::Command { pid }) => {
+                    tracing::debug!(pid, "claude runs");
                     self.recorder.command(pid);
                     let watched = match self.watched.take() {
                         Some(descriptor) => Watched::with(pid, descriptor),
@@ -183,6 +187,7 @@ impl Supervised {
                     self.command.iter().for_each(|command| self.intake.follow(command.clone()));
                 }
                 Ok(ToRelay::Ended { wait_ms }) => {
+                    tracing::debug!(wait_ms, "claude has gone; the supervisor waits");
                     self.command = None;
                     self.answer(Duration::from_millis(wait_ms)).await;
                 }

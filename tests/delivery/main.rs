@@ -9,6 +9,7 @@ mod failures;
 mod files;
 mod held;
 mod lifetime;
+mod log;
 mod oracle;
 mod order;
 mod owner;

@@ -110,7 +110,8 @@ fn a11_ignored_and_blocked_stay_so() {
     let stage = Stage::new();
     let plain = same(&stage, |_| {});
     assert!(!bit(&plain, "SigIgn", libc::SIGHUP) && !bit(&plain, "SigIgn", libc::SIGPIPE));
-    const IGNORED: [i32; 6] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD, libc::SIGTSTP];
+    const IGNORED: [i32; 7] =
+        [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD, libc::SIGTSTP, libc::SIGXFSZ];
     let ignored = same(&stage, |command| before_exec(command, ignore(&IGNORED)));
     IGNORED.iter().for_each(|&signal| assert!(bit(&ignored, "SigIgn", signal), "{signal}"));
     const BLOCKED: [i32; 4] = [libc::SIGUSR1, libc::SIGTERM, libc::SIGCHLD, libc::SIGTTOU];
