@@ -16,4 +16,5 @@ mod kept;
 mod launcher;
 mod overlay;
 mod statusline;
+mod subcommands;
 mod verify;
