@@ -4,11 +4,12 @@
 //! exports are decided (once a second at most), and at the end. Others read it: `act history`, the status line,
 //! the next run. What others add stands beside it: `<id>.said`, once a terminal run has named its trouble, and
 //! `<id>.lock`, which the relay keeps locked as long as it lives, so that a record without an end is known to be
-//! either live or left by a relay that was killed. It holds no token and no loopback address.
+//! either live or left by a relay that was killed. The relay of a background session has the lock before it has a
+//! record, with its pid in it: so `act uninstall` finds it. A record holds no token and no loopback address.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -125,6 +126,18 @@ pub fn lock(state: &Path, id: &str) -> io::Result<Flock<File>> {
     let path = lock_path(state, id);
     let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error.into())
+}
+
+/// Says in the lock's file whose it is, for a relay that nobody has sent anything: it has no record that would.
+pub fn sign(lock: &Flock<File>) {
+    let _ = writeln!(&**lock, "{}", std::process::id());
+}
+
+/// The relays of background sessions that nobody has sent anything yet: id and pid.
+pub fn idle(state: &Path) -> Vec<(String, i32)> {
+    let ids = named(state, ".lock").into_iter().filter(|id| read(state, id).is_none() && is_locked(state, id));
+    let pid = |id: String| Some((fs::read_to_string(lock_path(state, &id)).ok()?.trim().parse().ok()?, id));
+    ids.filter_map(pid).map(|(pid, id)| (id, pid)).filter(|(_, pid)| *pid > 1).collect()
 }
 
 /// Whether session `id` has a relay.

@@ -4,13 +4,19 @@ use std::fs;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 
+use crate::claude::processes::{self, Role};
+use crate::claude::{locate, variables};
 use crate::config::{self, Loaded, TokenSource, plain};
 use crate::environment::Environment;
+use crate::record::{self, Record};
 use crate::spool::Spool;
-use crate::{record, shell_word, state};
+use crate::{shell_word, state};
 
 /// Arguments of `act uninstall`.
 #[derive(Debug, clap::Args)]
@@ -31,6 +37,8 @@ pub struct Args {
 
 /// Exit status where something is in the way for now (sysexits' EX_TEMPFAIL).
 const NOT_NOW: u8 = 75;
+/// How long a relay may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs it. Exit status 75 where sessions run or exports are left, 1 where something could not be removed.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
@@ -42,6 +50,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         crate::report::fatal(&why);
         return ExitCode::from(NOT_NOW);
     }
+    let has_state = state.is_some();
     let mut going: Vec<PathBuf> = state.into_iter().collect();
     if !args.keep_config {
         going.extend(configuration(&loaded, environment));
@@ -50,6 +59,13 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     if !going.is_empty() && !args.yes && !confirmed(&going) {
         return ExitCode::from(crate::USAGE);
     }
+    let ended = match going.first().filter(|_| has_state).map_or(Ok(Vec::new()), |state| end_idle(args, state)) {
+        Ok(ended) => ended,
+        Err(why) => {
+            crate::report::fatal(&why);
+            return ExitCode::from(NOT_NOW);
+        }
+    };
     let mut failed = Vec::new();
     for path in &going {
         let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
@@ -59,14 +75,19 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     }
     remove_empty(environment, args.keep_config);
     let print = if args.json {
-        format!("{}\n", json!({ "removed": going, "failed": failed, "left": left }))
+        format!("{}\n", json!({ "ended": ended, "removed": going, "failed": failed, "left": left }))
     } else {
         let section = |title: &str, lines: &[String]| match lines {
             [] => String::new(),
             lines => format!("{title}\n{}", lines.iter().map(|line| format!("  {line}\n")).collect::<String>()),
         };
+        let relay = |pid: &i32| format!("the relay of a claude that had sent nothing (pid {pid})");
+        let ended: Vec<String> = ended.iter().map(relay).collect();
         let going: Vec<String> = going.iter().map(|path| path.display().to_string()).collect();
-        section("removed:", &going) + &section("not removed:", &failed) + &section("left to you:", &left)
+        section("ended:", &ended)
+            + &section("removed:", &going)
+            + &section("not removed:", &failed)
+            + &section("left to you:", &left)
     };
     let printed = super::print(&print);
     if failed.is_empty() { printed } else { ExitCode::FAILURE }
@@ -74,11 +95,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 
 /// Delivers what waits, so that nothing is lost. An error says what is in the way.
 fn settle(args: &Args, state: &Path, environment: &Environment) -> Result<(), String> {
-    let live = record::ids(state).iter().filter(|id| record::is_locked(state, id)).count();
-    if live > 0 {
-        let run = if live == 1 { "1 session still runs".to_owned() } else { format!("{live} sessions still run") };
-        return Err(format!("{run} under act-claude: end them first"));
-    }
+    still_running(state)?;
     if args.discard || waiting(state) == 0 {
         return Ok(());
     }
@@ -92,6 +109,47 @@ fn settle(args: &Args, state: &Path, environment: &Environment) -> Result<(), St
         count => format!("{count} exports have"),
     };
     Err(format!("{have} not reached ACT: act-claude act uninstall --discard throws them away"))
+}
+
+/// Sessions that have sent something, or may at any time: ended by the user, not by us.
+fn still_running(state: &Path) -> Result<(), String> {
+    let live: Vec<Record> = record::read_all(state).into_iter().filter(|record| record.is_live(state)).collect();
+    let (run, them) = match live.len() {
+        0 => return Ok(()),
+        1 => ("1 session still runs".to_owned(), "it"),
+        count => (format!("{count} sessions still run"), "them"),
+    };
+    let names = live.iter().map(|record| {
+        let alias = record.alias.as_deref().unwrap_or("claude");
+        let pid = record.command_pid.unwrap_or(record.relay_pid.cast_signed());
+        format!("{alias} in {} (pid {pid})", record.directory.display())
+    });
+    let names: Vec<String> = names.collect();
+    Err(format!("{run} under act-claude: {}; end {them} first", names.join(", ")))
+}
+
+/// Ends the relays of background sessions that have sent nothing: an export that came later would bring the state
+/// directory back. Those sessions go on, unreported. An error says what came in the meantime.
+fn end_idle(args: &Args, state: &Path) -> Result<Vec<i32>, String> {
+    let mut ended = Vec::new();
+    for (id, pid) in record::idle(state) {
+        // Its lock says that the pid is still its own. What it has acknowledged is stored: nothing is lost.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        let end = Instant::now() + PATIENCE;
+        while record::is_locked(state, &id) {
+            if Instant::now() > end {
+                return Err(format!("the relay of a claude that has sent nothing (pid {pid}) does not end"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ended.push(pid);
+    }
+    still_running(state)?;
+    match waiting(state) {
+        0 => Ok(ended),
+        _ if args.discard => Ok(ended),
+        _ => Err("an export came in just now: once more".to_owned()),
+    }
 }
 
 fn waiting(state: &Path) -> usize {
@@ -146,6 +204,17 @@ fn left_by_hand(loaded: &Loaded, environment: &Environment, going: &[PathBuf]) -
     }
     if Path::new(config::SYSTEM_FILE).exists() {
         left.push(format!("{}: the system's, its owner's to remove", config::SYSTEM_FILE));
+    }
+    // A daemon keeps the name of the file it starts its agents through: without the file they die at once.
+    let claude = locate::locate(environment, &loaded.config).ok();
+    for process in processes::running(claude.as_deref(), environment) {
+        let launcher = process.environment.text(variables::WRAPPER);
+        if process.role == Role::Daemon && launcher.is_some_and(|path| locate::is_ourselves(Path::new(path))) {
+            let pid = process.pid;
+            left.push(format!(
+                "claude's daemon (pid {pid}) starts agents through act-claude: claude daemon stop --any"
+            ));
+        }
     }
     if let Ok(program) = std::env::current_exe() {
         left.push(format!("the program: {}", removal(&program)));

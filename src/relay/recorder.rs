@@ -73,17 +73,15 @@ impl Recorder {
     }
 
     /// Claude's pid is known. A supervised session shows from here on: the status line names its alias before
-    /// anything was sent.
+    /// anything was sent. Another has no record before that, only a lock.
     pub fn command(self: &Arc<Self>, pid: i32) {
         let is_supervised = {
             let mut record = lock(&self.record);
             record.command_pid = Some(pid);
             record.kind == Kind::Supervised
         };
-        if is_supervised {
-            let recorder = self.clone();
-            tokio::task::spawn_blocking(move || recorder.update());
-        }
+        let recorder = self.clone();
+        tokio::task::spawn_blocking(move || if is_supervised { recorder.update() } else { recorder.wait() });
     }
 
     /// Nothing is left to do. A launcher's session that sent nothing was none, most likely: no record.
@@ -134,6 +132,14 @@ impl Recorder {
             let _ = self.open();
             self.ledger.fill(&mut record);
             let _ = record.write(state);
+        }
+    }
+
+    /// A first export may never come.
+    fn wait(&self) {
+        let record = lock(&self.record);
+        if record.end.is_none() && self.open().is_ok() {
+            lock(&self.lock).iter().for_each(record::sign);
         }
     }
 

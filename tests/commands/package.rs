@@ -87,10 +87,14 @@ fn installs_works_and_goes() {
     let version = sandbox.command(&installed).args(["act", "--version"]).output().unwrap();
     assert!(version.out().contains(env!("CARGO_PKG_VERSION")), "{}", version.out());
     sandbox.path_first(installed.parent().unwrap());
-    if act_claude::act::commands().find_subcommand("demo").is_some() {
-        let demo = sandbox.command(&installed).args(["act", "demo"]).output().unwrap();
-        assert_eq!(demo.code(), 0, "{}{}", demo.out(), demo.err());
+    let demo = sandbox.command(&installed).args(["act", "demo"]).output().unwrap();
+    assert_eq!((demo.code(), demo.err().as_str()), (0, ""), "{}", demo.out());
+    for alias in ["billing", "shop"] {
+        let delivered = format!("act-claude: {alias}: 1 export delivered");
+        assert!(demo.out().contains(&delivered), "{alias}: {}", demo.out());
     }
+    let list = sandbox.root().join("system/var/lib/dpkg/info/act-claude.list");
+    assert!(list.is_file(), "dpkg knows the package");
     completes(&sandbox, &system.root);
     let gone = sandbox.command(&installed).args(["act", "uninstall", "--yes"]).output().unwrap();
     assert_eq!(gone.code(), 0, "{}", gone.err());
@@ -99,6 +103,7 @@ fn installs_works_and_goes() {
 
     system.dpkg(&["--purge", "act-claude"]);
     assert_eq!(system.tree(), before);
+    assert!(!list.exists(), "dpkg has forgotten the package");
 }
 
 /// The package's completions work without the shell integration.

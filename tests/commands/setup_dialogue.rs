@@ -81,20 +81,30 @@ fn readme_s_three_commands() {
         pty.send("\r");
     }
     pty.wait_for("alias claude=act-claude");
-    for (command, last) in [(commands[1], "$ alias"), (commands[2], "delivered")] {
-        pty.wait_until("a prompt", |screen| screen.trim_end().ends_with('$'));
+    let at_prompt = || pty.wait_until("a prompt", |screen| screen.trim_end().ends_with('$'));
+    for (command, last) in [(commands[1], "$ alias"), (commands[2], "see it in ACT")] {
+        at_prompt();
         pty.send(&format!("{command}\r"));
         pty.wait_for(last);
     }
+    at_prompt();
     pty.send("exit\r");
     let (_, screen) = pty.finish();
-    // Every line of the transcript, in this order; … stands for what is left out.
+    // Line by line the same; only … stands for lines that are left out.
     let home = sandbox.home().display().to_string();
-    let mut seen = screen.lines().map(str::trim_end);
-    for line in lines.iter().filter(|line| !line.trim().is_empty() && line.trim() != "…") {
+    let mut seen = screen.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    let mut left_out = false;
+    for line in lines.iter().filter(|line| !line.trim().is_empty()) {
+        if line.trim() == "…" {
+            left_out = true;
+            continue;
+        }
         let expected = here(line).replace("/home/you", &home);
-        assert!(seen.any(|line| line == expected), "{expected:?} is not, or not here, in:\n{screen}");
+        let is_it = |line: &&str| *line == expected;
+        let found = if std::mem::take(&mut left_out) { seen.find(is_it) } else { seen.next().filter(is_it) };
+        assert!(found.is_some(), "{expected:?} is not, or not here, in:\n{screen}");
     }
+    assert_eq!(seen.next(), Some("$ exit"), "nothing more is said");
     assert!(!String::from_utf8_lossy(&pty.raw()).contains(TOKEN), "the token is not echoed");
 }
 

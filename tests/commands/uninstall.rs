@@ -1,6 +1,7 @@
 //! `act uninstall`: nothing stays but what it names, nothing goes that is not act-claude's, no export is lost unasked.
 
 use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -8,8 +9,10 @@ use serde_json::Value;
 use crate::support::act::{Act, accepted};
 use crate::support::fake_claude;
 use crate::support::http::Reply;
+use crate::support::process::{Process, with_environment};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, Text};
+use crate::support::{act_claude, eventually};
 
 /// Everything below a directory, directories too.
 fn tree(directory: &Path) -> BTreeSet<PathBuf> {
@@ -41,7 +44,7 @@ fn session(sandbox: &mut Sandbox) {
     fake_claude::install(sandbox, "post");
     assert_eq!(sandbox.act_claude(&["-p", "hi"]).output().unwrap().code(), 0);
     let sessions = sandbox.state().join("sessions");
-    crate::support::eventually("the end of the relay", || {
+    eventually("the end of the relay", || {
         let mut names = tree(&sessions).into_iter();
         (!names.any(|path| path.extension().is_some_and(|extension| extension == "lock"))).then_some(())
     });
@@ -142,7 +145,7 @@ fn a_running_session_is_in_the_way() {
     fake_claude::install(&mut sandbox, &format!("post\ntouch {}\nwait {}", ready.display(), go.display()));
     let mut running = sandbox.act_claude(&["-p", "hi"]).spawn().unwrap();
     act.wait_for(1);
-    crate::support::eventually("the session's record", || {
+    eventually("the session's record", || {
         let mut names = tree(&sandbox.state().join("sessions")).into_iter();
         names.find(|path| path.extension().is_some_and(|extension| extension == "json"))
     });
@@ -152,4 +155,99 @@ fn a_running_session_is_in_the_way() {
     assert!(sandbox.state().is_dir() && sandbox.config_file().is_file());
     std::fs::write(&go, "").unwrap();
     assert_eq!(running.wait().unwrap().code(), Some(0));
+}
+
+/// A background agent that has sent nothing yet has a relay that waits: it ends, and leaves nothing behind later.
+#[test]
+fn a_relay_that_waits_for_a_first_export_goes() {
+    let act = Act::start();
+    let mut sandbox = home();
+    let before = tree(&sandbox.home());
+    sandbox.configure_one(&act.endpoint());
+    let (ready, go) = (sandbox.root().join("ready"), sandbox.root().join("go"));
+    let script = format!("touch {}\nwait {}\npost", ready.display(), go.display());
+    let claude = fake_claude::install(&mut sandbox, &script);
+    let mut command = sandbox.act_claude(&[claude.to_str().unwrap(), "--session-id", "x"]);
+    let mut agent = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let relays = || -> Vec<i32> {
+        let root = sandbox.root().display().to_string();
+        with_environment(&root).into_iter().filter(Process::is_relay).map(|relay| relay.pid).collect()
+    };
+    let relay = eventually("a relay", || (ready.exists() && relays().len() == 1).then(|| relays()[0]));
+    eventually("its lock", || {
+        tree(&sandbox.state().join("sessions"))
+            .into_iter()
+            .find(|path| path.extension().is_some_and(|own| own == "lock"))
+    });
+
+    let output = sandbox.act_claude(&["act", "uninstall", "--yes", "--keep-config"]).output().unwrap();
+    assert_eq!((output.code(), output.err()), (0, String::new()));
+    assert!(
+        output.out().starts_with(&format!("ended:\n  the relay of a claude that had sent nothing (pid {relay})\n")),
+        "{}",
+        output.out()
+    );
+    assert!(relays().is_empty());
+    assert!(agent.try_wait().unwrap().is_none(), "claude is not touched");
+    // It exports now, in vain.
+    std::fs::write(&go, "").unwrap();
+    agent.wait().unwrap();
+    assert!(!sandbox.state().exists() && act.requests().is_empty());
+    std::fs::remove_dir_all(sandbox.config_file().parent().unwrap()).unwrap();
+    std::fs::remove_file(sandbox.home().join("token")).unwrap();
+    assert_eq!(tree(&sandbox.home()), before);
+}
+
+/// One that exports while uninstall goes on is no idle one any more: nothing is removed from under it.
+#[test]
+fn an_agent_that_has_sent_something_is_in_the_way_by_name() {
+    let act = Act::start();
+    let mut sandbox = home();
+    sandbox.configure_one(&act.endpoint());
+    let go = sandbox.root().join("go");
+    let claude = fake_claude::install(&mut sandbox, &format!("post\nwait {}", go.display()));
+    let mut command = sandbox.act_claude(&[claude.to_str().unwrap(), "--session-id", "x"]);
+    let mut agent = command.current_dir(sandbox.directory("work")).spawn().unwrap();
+    act.wait_for(1);
+    eventually("the session's record", || {
+        tree(&sandbox.state().join("sessions"))
+            .into_iter()
+            .find(|path| path.extension().is_some_and(|own| own == "json"))
+    });
+    let refused = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
+    assert_eq!(refused.code(), 75, "{}", refused.out());
+    let named = format!("billing in {} (pid {})", sandbox.home().join("work").display(), agent.id());
+    assert!(refused.err().contains(&named), "{named}: {}", refused.err());
+    std::fs::write(&go, "").unwrap();
+    assert!(agent.wait().unwrap().success());
+}
+
+/// Claude's daemon starts its agents through the file it knows: gone, they die at once.
+#[test]
+fn a_daemon_that_starts_its_agents_through_act_claude_is_named() {
+    let mut sandbox = home();
+    let go = sandbox.root().join("go");
+    let daemon = |sandbox: &mut Sandbox, launcher: &str, name: &str| {
+        let ready = sandbox.root().join(name);
+        let claude = fake_claude::install(sandbox, &format!("touch {}\nwait {}", ready.display(), go.display()));
+        let mut command = sandbox.command(&claude);
+        command.arg0("claude").args(["daemon", "run"]).env("CLAUDE_CODE_PROCESS_WRAPPER", launcher);
+        let child = command.spawn().unwrap();
+        eventually("a daemon", || ready.exists().then_some(()));
+        child
+    };
+    let mut children =
+        [daemon(&mut sandbox, act_claude().to_str().unwrap(), "ours"), daemon(&mut sandbox, "/bin/true", "not-ours")];
+    let output = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
+    assert_eq!(output.code(), 0, "{}", output.err());
+    let line = format!(
+        "claude's daemon (pid {}) starts agents through act-claude: claude daemon stop --any\n",
+        children[0].id()
+    );
+    assert!(output.out().contains(&line), "{}", output.out());
+    assert_eq!(output.out().matches("claude's daemon").count(), 1, "{}", output.out());
+    std::fs::write(&go, "").unwrap();
+    for child in &mut children {
+        child.wait().unwrap();
+    }
 }
