@@ -277,7 +277,8 @@ impl Session<'_> {
             verify::extend(&mut report, &following.finish(), &basis);
         }
         lines.extend(self.worth_saying(report.lines.clone(), environment, directory));
-        if report.success && !self.flags.verify {
+        let is_kept = outcome.as_ref().is_some_and(|outcome| outcome.unkept.is_none());
+        if report.success && is_kept && !self.flags.verify {
             lines.extend(self.first_success(telemetry, environment, directory));
         }
         lines.extend(self.missed(environment));
@@ -362,7 +363,7 @@ impl Session<'_> {
             When::Auto => report::on_terminal(),
             When::Never | When::Json => false,
         };
-        let state = state::directory(environment).filter(|_| is_wanted);
+        let state = state::directory(environment).filter(|state| is_wanted && state::is_usable(state));
         state.and_then(|state| missed::line(&state, spool::summary)).map(Line::notice).into_iter().collect()
     }
 

@@ -15,8 +15,13 @@ pub fn directory(environment: &Environment) -> Option<PathBuf> {
 
 /// Makes the state directory (0700). Another user's, or one others can write to, is refused.
 pub fn prepare(directory: &Path) -> std::io::Result<()> {
-    let refuse = |why: &str| Err(std::io::Error::other(format!("{} {why}", directory.display())));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    check(directory)
+}
+
+/// Whether a state directory is the user's own: what lies in another's is neither written to nor sent.
+pub fn check(directory: &Path) -> std::io::Result<()> {
+    let refuse = |why: &str| Err(std::io::Error::other(format!("{} {why}", directory.display())));
     let metadata = fs::symlink_metadata(directory)?;
     if !metadata.is_dir() {
         return refuse("is not a directory");
@@ -28,6 +33,15 @@ pub fn prepare(directory: &Path) -> std::io::Result<()> {
         return refuse("can be written to by others");
     }
     Ok(())
+}
+
+/// Whether it is, or can become, the user's own.
+pub fn is_usable(directory: &Path) -> bool {
+    match check(directory) {
+        // Not there yet; or where none can be: whoever makes it will hear why.
+        Err(error) => error.raw_os_error().is_some(),
+        Ok(()) => true,
+    }
 }
 
 /// Makes a directory of the state directory's (0700), where it is not there.

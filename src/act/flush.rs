@@ -82,6 +82,13 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         crate::report::fatal("there is no state directory: neither HOME nor XDG_STATE_HOME is set");
         return ExitCode::from(CONFIGURATION);
     };
+    if let Err(error) = state::check(&state)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        crate::report::fatal(&config::plain(&error));
+        return ExitCode::from(CONFIGURATION);
+    }
+    crate::log::start(environment);
     let flush = Flush::carry_out(environment, &state, to, args.discard);
     let text = if args.json { flush.json() } else { flush.words() };
     crate::act::print(&text);

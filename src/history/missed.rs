@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -54,7 +55,7 @@ fn looked(state: &Path) -> Option<SystemTime> {
 /// Where nothing can be noted nothing is said: it would be said again and again.
 fn note_look(state: &Path) -> Option<()> {
     // Written, not dated by us: the time is then of the same coarse clock as the records' times.
-    let mut file = File::options().write(true).create(true).truncate(true).open(mark(state)).ok()?;
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(mark(state)).ok()?;
     file.write_all(b"\n").ok()
 }
 

@@ -90,7 +90,8 @@ pub struct Courier {
     inbox: Receiver<Message>,
     direct: VecDeque<Direct>,
     queue: VecDeque<Item>,
-    backlog: Backlog,
+    /// Where there is a spool.
+    backlog: Option<Backlog>,
     backoff: Backoff,
     /// The server has trouble: not before this time.
     pause: Option<Pause>,
@@ -132,7 +133,7 @@ impl Courier {
             session: post.session.to_owned(),
             account: post.target.account.clone(),
             alias: post.target.alias.clone(),
-            backlog: Backlog::new(post.session, &post.target.account),
+            backlog: spool.as_ref().map(|_| Backlog::new(post.session, &post.target.account)),
             nudged: spool.as_ref().and_then(Spool::nudged),
             spool,
             desk: Desk::new(environment, post.state),
@@ -244,7 +245,7 @@ impl Courier {
         }
         if is_changed || is_nudged {
             self.look_at = None;
-            self.backlog.look_again();
+            self.backlog.iter_mut().for_each(Backlog::look_again);
         }
         if is_nudged {
             self.pause = None;
@@ -258,7 +259,7 @@ impl Courier {
         }
         let own =
             self.queue.is_empty() || self.look_at.is_some() || self.pause.is_some_and(|pause| pause.until > until);
-        own && self.direct.is_empty() && (self.pause.is_some() || self.backlog.is_empty())
+        own && self.direct.is_empty() && (self.pause.is_some() || self.backlog.as_ref().is_none_or(Backlog::is_empty))
     }
 
     /// How long there will be nothing to do.
@@ -266,7 +267,7 @@ impl Courier {
         let now = Instant::now();
         let pause = self.pause.map(|pause| pause.until);
         let stuck = (!self.queue.is_empty() || self.pause.is_some()).then(|| now + LOOK);
-        let times = [pause, self.look_at, stuck, self.drain_until, Some(self.backlog.next_scan())];
+        let times = [pause, self.look_at, stuck, self.drain_until, self.backlog.as_ref().map(Backlog::next_scan)];
         let next = times.into_iter().flatten().min().unwrap_or(now + LOOK);
         next.saturating_duration_since(now).max(GAP)
     }
@@ -361,8 +362,8 @@ impl Courier {
 
     /// One export an earlier session left.
     fn deliver_backlog(&mut self) -> bool {
-        let Some(spool) = &self.spool else { return false };
-        match self.backlog.deliver_one(spool, &self.owners, &mut self.desk) {
+        let (Some(spool), Some(backlog)) = (&self.spool, &mut self.backlog) else { return false };
+        match backlog.deliver_one(spool, &self.owners, &mut self.desk) {
             None => false,
             Some(Some(Verdict::Waiting { retry_after, .. })) => {
                 self.wait(retry_after);

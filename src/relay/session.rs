@@ -21,6 +21,7 @@ use super::watched::Watched;
 use super::{carriers, server};
 use crate::environment::Environment;
 use crate::protocol::{self, FromRelay, Start, ToRelay};
+use crate::state;
 
 /// Between two looks for processes that still carry the endpoint.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -34,7 +35,7 @@ const LAST_BREATH: Duration = Duration::from_millis(50);
 
 /// Relays one session.
 pub async fn run(
-    start: Start,
+    mut start: Start,
     environment: Environment,
     listener: std::net::TcpListener,
     control: StdUnixStream,
@@ -46,6 +47,9 @@ pub async fn run(
     let (reader, writer) = UnixStream::from_std(control)?.into_split();
     let mut terminate = signal(SignalKind::terminate())?;
 
+    // Another user's state directory is good for nothing but to say so.
+    let state = start.state.clone();
+    start.state = start.state.filter(|state| state::is_usable(state));
     let ledger = Arc::new(Ledger::default());
     let is_supervised = start.route.is_some();
     let recorder = Recorder::start(&start, ledger.clone());
@@ -53,7 +57,7 @@ pub async fn run(
     let session = Session { id: recorder.id().to_owned(), state: start.state.clone(), verify: start.verify };
     let routing = Routing::new(start.route, place, session, environment, ledger.clone());
     let how = (start.redact, start.verify);
-    let intake = Arc::new(Intake::new(routing, how, start.state, ledger.clone(), recorder.clone()));
+    let intake = Arc::new(Intake::new(routing, how, state, ledger.clone(), recorder.clone()));
     let path = protocol::path(&start.secret).into();
     tracing::debug!(session = recorder.id(), is_supervised, "the relay is awake");
     let front = tokio::spawn(server::serve(listener, path, intake.clone()));

@@ -39,7 +39,7 @@ pub enum Refusal {
     Newer(u32),
     /// It was not what had been written, and has been set aside.
     Corrupt,
-    /// It can't be read now.
+    /// It can't be read, or could not be removed, now.
     Unreadable,
 }
 
@@ -74,6 +74,10 @@ impl Claim {
             .is_ok_and(|linked| (linked.dev(), linked.ino()) == (metadata.dev(), metadata.ino()));
         if !is_linked {
             return Err(Refusal::Gone);
+        }
+        // What could not be removed afterwards would be sent again by everyone.
+        if nix::unistd::access(&spool.waiting(), nix::unistd::AccessFlags::W_OK).is_err() {
+            return Err(Refusal::Unreadable);
         }
         if !metadata.is_file() || metadata.len() > LARGEST {
             return set_aside();

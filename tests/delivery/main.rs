@@ -14,6 +14,7 @@ mod oracle;
 mod order;
 mod owner;
 mod parallel;
+mod places;
 mod relay;
 mod report;
 mod route;

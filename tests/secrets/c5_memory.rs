@@ -1,34 +1,20 @@
 //! C5: another process of the same user can't read the relay's memory, environment or descriptors; claude's own it can,
 //! as without act-claude.
 
-use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::act::Act;
 use crate::support::sandbox::{Sandbox, Text};
-use crate::support::{eventually, example, fake_claude, process, skip};
-
-/// An ordinary user's id.
-const USER: u32 = 54_321;
+use crate::support::user::{self, USER};
+use crate::support::{eventually, fake_claude, process, skip};
 
 /// Whether a process of [`USER`] can read a file.
 fn can_read(path: &Path) -> bool {
     let mut command = Command::new("head");
     command.args(["-c", "1"]).arg(path).uid(USER).gid(USER).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().unwrap().success()
-}
-
-fn give_away(directory: &Path) {
-    chown(directory, Some(USER), Some(USER)).unwrap();
-    for entry in std::fs::read_dir(directory).unwrap().flatten() {
-        match entry.file_type().unwrap() {
-            kind if kind.is_dir() => give_away(&entry.path()),
-            kind if kind.is_file() => chown(entry.path(), Some(USER), Some(USER)).unwrap(),
-            _ => {}
-        }
-    }
 }
 
 #[test]
@@ -41,17 +27,7 @@ fn c5_refused_to_the_same_user() {
     sandbox.configure_one(&act.endpoint());
     let (here, go) = (sandbox.root().join("here"), sandbox.root().join("go"));
     fake_claude::install(&mut sandbox, &format!("post\ntouch {}\nwait {}", here.display(), go.display()));
-    // Copies that the user may execute, wherever the project stands.
-    let copy = |from: &Path, to: &str| {
-        let to = sandbox.root().join(to);
-        let _ = std::fs::remove_file(&to);
-        std::fs::copy(from, &to).unwrap();
-        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o755)).unwrap();
-        to
-    };
-    copy(&example("fake_claude"), "fake/claude");
-    let program = copy(&crate::support::act_claude(), "act-claude");
-    give_away(sandbox.root());
+    let program = user::give(&sandbox);
     let mut command = sandbox.command(program);
     command.args(["-p", "hi"]).uid(USER).gid(USER).stdout(Stdio::null()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();

@@ -18,6 +18,7 @@ pub mod sandbox;
 pub mod system;
 pub mod tls;
 pub mod tunnel;
+pub mod user;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
