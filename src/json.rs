@@ -210,9 +210,9 @@ impl<'a> Node<'a> {
         let mut seen = std::collections::HashSet::with_capacity(members.len());
         for (key, value) in members {
             let value = Node { source: self.source, raw: value.get() };
-            let key_node = match key {
-                Cow::Borrowed(key) => Node { source: self.source, raw: key }.widened(),
-                Cow::Owned(_) => value,
+            let key_node = Node { source: self.source, raw: key.get() };
+            let Some(key) = unquoted(key.get()) else {
+                return Err(key_node.fault(format!("the key {} holds half a character", key.get())));
             };
             if !seen.insert(key.clone()) {
                 return Err(key_node
@@ -254,19 +254,18 @@ impl<'a> Node<'a> {
             _ => self.fault(format!("{name} must be {expected}, not {shown}")),
         }
     }
-
-    /// The key with its opening quote, so that the column points at the quote as editors do.
-    fn widened(self) -> Self {
-        let start = self.raw.as_ptr() as usize - self.source.text.as_ptr() as usize;
-        Self { source: self.source, raw: &self.source.text[start - 1..start + self.raw.len()] }
-    }
 }
 
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+/// A string's text; `None` where it is half of a surrogate pair, which JSON can write and no text can hold.
+pub fn unquoted(string: &str) -> Option<Cow<'_, str>> {
+    if string.contains('\\') {
+        return serde_json::from_str(string).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(&string[1..string.len() - 1]))
+}
 
-/// A key, borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+/// An object's members in order, keys and values as they are written.
+pub struct Members<'a>(pub Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -278,8 +277,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'a>, A::Error> {
                 let mut members = Vec::new();
-                while let Some(Key(key)) = map.next_key()? {
-                    members.push((key, map.next_value()?));
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
                 }
                 Ok(Members(members))
             }
@@ -302,6 +301,9 @@ mod tests {
         let members = source.root().unwrap().members("the file").unwrap();
         assert_eq!(members[0].value.origin().to_string(), "c.json:2:8");
         assert_eq!(members[1].key_node.origin().to_string(), "c.json:2:11");
+        let escaped = Arc::new(Source { path: "c.json".into(), text: r#"{"\u0061": 1}"#.into() });
+        let member = escaped.root().unwrap().members("the file").unwrap().remove(0);
+        assert_eq!((member.key.as_ref(), member.key_node.origin().to_string()), ("a", "c.json:1:2".to_owned()));
         let inner = members[1].value.members("b").unwrap();
         assert_eq!(inner[0].value.origin().to_string(), "c.json:2:22");
         assert_eq!(
@@ -314,6 +316,13 @@ mod tests {
     fn syntax_errors_have_a_place() {
         let fault = source("{\n  \"a\": 1,\n}").root().unwrap_err();
         assert_eq!(fault.to_string(), "c.json:2:9: not valid JSON (trailing comma): remove this comma");
+    }
+
+    #[test]
+    fn half_a_character_is_no_key() {
+        let source = source(r#"{"a": 1, "\ud800": 2}"#);
+        let fault = source.root().unwrap().members("the file").unwrap_err();
+        assert_eq!(fault.to_string(), r#"c.json:1:10: the key "\ud800" holds half a character"#);
     }
 
     #[test]

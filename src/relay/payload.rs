@@ -5,11 +5,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::json::{Members, unquoted};
 use crate::record::Total;
 
 /// What an export holds.
@@ -72,11 +71,11 @@ fn redacted(text: &str, keys: &[String]) -> Option<String> {
         return splice(text, edits);
     }
     let elements = elements(text)?;
-    let is_kept = |element: &&str| match member(element, "key").and_then(|key| serde_json::from_str::<String>(key).ok())
-    {
-        Some(key) => !keys.contains(&key),
-        None => true,
+    // Any "key" counts: of repeated members ACT may take another than we would.
+    let is_redacted = |(name, value): &(Cow<'_, str>, &str)| {
+        name == "key" && serde_json::from_str(value).is_ok_and(|key: String| keys.contains(&key))
     };
+    let is_kept = |element: &&str| !self::members(element).unwrap_or_default().iter().any(is_redacted);
     if elements.iter().all(is_kept) {
         return splice(text, elements.iter().filter_map(|element| Some((*element, redacted(element, keys)?))));
     }
@@ -165,12 +164,35 @@ fn splice<'a>(text: &'a str, edits: impl Iterator<Item = (&'a str, String)>) -> 
 
 fn text(body: &[u8]) -> Option<&str> {
     let raw: &RawValue = serde_json::from_slice(body).ok()?;
-    Some(raw.get())
+    Some(raw.get()).filter(|text| is_shallow(text))
 }
 
-/// An object's members in order; `None` where the text is no object.
+/// More objects and lists within each other than any export has: they would cost a stack frame and a pass each.
+const DEEPEST: usize = 128;
+
+fn is_shallow(json: &str) -> bool {
+    let (mut depth, mut is_string) = (0_usize, false);
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => is_string = !is_string,
+            b'\\' => drop(bytes.next()),
+            b'{' | b'[' if !is_string => depth += 1,
+            b'}' | b']' if !is_string => depth -= 1,
+            _ => continue,
+        }
+        if depth > DEEPEST {
+            return false;
+        }
+    }
+    true
+}
+
+/// An object's members in order; `None` where the text is no object. A key that is no text stays as it is written.
 fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
-    serde_json::from_str::<Members<'_>>(text).ok().map(|members| members.0)
+    let Members(members) = serde_json::from_str(text).ok()?;
+    let key = |key| unquoted(key).unwrap_or(Cow::Borrowed(key));
+    Some(members.into_iter().map(|(name, value)| (key(name.get()), value.get())).collect())
 }
 
 /// An array's elements; `None` where the text is no array.
@@ -193,31 +215,6 @@ fn list<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
 fn string(text: &str, name: &str) -> String {
     member(text, name).and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default()
 }
-
-struct Members<'a>(Vec<(Cow<'a, str>, &'a str)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(Key(key)) = map.next_key()? {
-                    members.push((key, map.next_value::<&RawValue>()?.get()));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Collect)
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
@@ -303,5 +300,31 @@ mod tests {
         assert_eq!(repair(&body(email, ","), &[], &["user.email", "other"]), body("", ""));
         let both = repair(&body(email, ","), &required(), &["user.email"]);
         assert!(both.contains(r#""resource":{"attributes":[{"key":"providerType""#) && !both.contains("u@x"), "{both}");
+    }
+
+    #[test]
+    fn redaction_heeds_every_spelling_of_a_key() {
+        let body = |attributes: &str, more: &str| {
+            format!(r#"{{"resourceMetrics":[{{{more}"resource":{{"attributes":[{attributes}]}}}}]}}"#)
+        };
+        let twice = r#"{"key":"a","key":"user.email","value":{}}"#;
+        assert_eq!(repair(&body(twice, ""), &[], &["user.email"]), body("", ""));
+        // Half of a surrogate pair, as JavaScript writes it, beside what is to go.
+        let half = r#""\ud800":1,"#;
+        let email = r#"{"key":"user.email","value":{"stringValue":"\udc00"}}"#;
+        assert_eq!(repair(&body(email, half), &[], &["user.email"]), body("", half));
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_no_export() {
+        let nested = |depth: usize| {
+            let (open, close) = ("[".repeat(depth - 1), "]".repeat(depth - 1));
+            format!(r#"{{"resourceMetrics":[],"x":"[[\"[[","y":{open}{close}}}"#)
+        };
+        assert!(read(nested(DEEPEST).as_bytes()).is_some());
+        for deep in [DEEPEST + 1, 200_000] {
+            assert_eq!(read(nested(deep).as_bytes()), None);
+            assert_eq!(repair(&nested(deep), &required(), &["user.email"]), nested(deep));
+        }
     }
 }
