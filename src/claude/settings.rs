@@ -64,11 +64,11 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 pub fn read(directory: &Path, args: &[OsString], environment: &Environment) -> Vec<Layer> {
     let (managed, own): (Vec<_>, Vec<_>) =
         files(directory, environment).into_iter().partition(|(kind, _)| *kind == Kind::Managed);
-    let layer = |(kind, path)| file(kind, path);
-    let managed = managed.into_iter().filter_map(layer);
+    let from_file = |(kind, path)| file(kind, path);
+    let managed = managed.into_iter().filter_map(from_file);
     let argument = argument_text(directory, args, environment);
-    let argument = argument.and_then(|text| parse(Kind::Argument, PathBuf::from("--settings"), &text));
-    managed.chain(argument).chain(own.into_iter().filter_map(layer)).collect()
+    let argument = argument.and_then(|text| layer(Kind::Argument, PathBuf::from("--settings"), &text));
+    managed.chain(argument).chain(own.into_iter().filter_map(from_file)).collect()
 }
 
 /// Where settings files may be, strongest first.
@@ -153,7 +153,7 @@ pub fn has_argument(args: &[OsString]) -> bool {
 
 fn file(kind: Kind, path: PathBuf) -> Option<Layer> {
     let text = read_bounded(&path)?;
-    parse(kind, path, &text)
+    layer(kind, path, &text)
 }
 
 /// The text of a settings file of sensible size.
@@ -163,9 +163,10 @@ pub fn read_bounded(path: &Path) -> Option<String> {
 }
 
 /// Reads what bears on telemetry (pure). Most settings files hold none of it and are not parsed at all.
-fn parse(kind: Kind, path: PathBuf, text: &str) -> Option<Layer> {
+pub fn layer(kind: Kind, path: PathBuf, text: &str) -> Option<Layer> {
     const WORDS: [&str; 4] = ["OTEL_", "CLAUDE_CODE_", "otelHeadersHelper", "processWrapper"];
-    if !WORDS.iter().any(|word| text.contains(word)) {
+    // Escapes can spell them otherwise, and claude would read them.
+    if !WORDS.iter().any(|word| text.contains(word)) && !text.contains("\\u") {
         return None;
     }
     let value: Value = serde_json::from_str(text).ok()?;
@@ -208,9 +209,11 @@ mod tests {
 
     #[test]
     fn layers_hold_what_bears_on_telemetry() {
-        let layer = |text| parse(Kind::User, "s".into(), text);
+        let layer = |text| layer(Kind::User, "s".into(), text);
         assert_eq!(layer(r#"{"model": "x"}"#), None);
         assert_eq!(layer(r#"{"env": {"OTEL_X": "1",}}"#), None, "an invalid file counts for nothing");
+        let hidden = layer(r#"{"env": {"\u004fTEL_X": "1"}, "\u006ftelHeadersHelper": "h"}"#).unwrap();
+        assert_eq!((hidden.get("OTEL_X"), hidden.headers_helper.as_deref()), (Some("1"), Some("h")));
         let layer = layer(r#"{"env": {"OTEL_X": 5, "A": "b"}, "otelHeadersHelper": ""}"#).unwrap();
         assert_eq!(layer.get("OTEL_X"), Some("5"));
         assert_eq!(layer.headers_helper, None);
