@@ -1,5 +1,7 @@
 //! What a spool file says (pure).
 
+use std::io;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -40,10 +42,13 @@ pub enum Fault {
     Newer(u32),
 }
 
-/// What stands before the body.
-pub fn head(header: &Header, body: &[u8]) -> serde_json::Result<Vec<u8>> {
+/// What stands before the body. A header that could not be read again is an error.
+pub fn head(header: &Header, body: &[u8]) -> io::Result<Vec<u8>> {
     let mut second = serde_json::to_vec(header)?;
     second.push(b'\n');
+    if second.len() > LONGEST_HEAD {
+        return Err(io::Error::other("the names of account and alias and the endpoint are too long"));
+    }
     let digest = Sha256::new().chain_update(&second).chain_update(body).finalize();
     let mut head = format!("{MAGIC}{VERSION} {digest:x}\n").into_bytes();
     head.extend_from_slice(&second);
@@ -70,6 +75,8 @@ fn first_line(bytes: &[u8]) -> Result<(&str, &[u8]), Fault> {
     let line = std::str::from_utf8(line).ok().and_then(|line| line.strip_prefix(MAGIC)).ok_or(Fault::Corrupt)?;
     let (version, digest) = line.split_once(' ').unwrap_or((line, ""));
     match version.parse::<u32>() {
+        // Not "+1" or "01", which nobody writes: every byte is checked.
+        Ok(number) if number.to_string() != version => Err(Fault::Corrupt),
         Ok(VERSION) => Ok((digest, rest)),
         Ok(newer) if newer > VERSION => Err(Fault::Newer(newer)),
         _ => Err(Fault::Corrupt),
@@ -131,6 +138,26 @@ mod tests {
         let mut longer = bytes.clone();
         longer.push(b' ');
         assert_eq!(read(&longer), Err(Fault::Corrupt));
+    }
+
+    #[test]
+    fn b1_what_could_not_be_read_again_is_not_written() {
+        let (mut header, _) = file();
+        header.alias = String::new();
+        let rest = serde_json::to_vec(&header).unwrap().len() + 1;
+        header.alias = "a".repeat(LONGEST_HEAD - rest);
+        assert_eq!(read(&head(&header, b"").unwrap()).unwrap().0, header);
+        header.alias.push('a');
+        assert!(head(&header, b"").is_err());
+    }
+
+    #[test]
+    fn the_version_has_one_spelling() {
+        let (_, bytes) = file();
+        let text = String::from_utf8(bytes).unwrap();
+        for other in ["+1", "01"] {
+            assert_eq!(read(text.replacen("/1 ", &format!("/{other} "), 1).as_bytes()), Err(Fault::Corrupt));
+        }
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl<D: Disk> Store<D> {
     /// Stores an export. After `Ok` it is durable; after an error there is nothing of it in the spool.
     pub fn append(&self, header: &Header, body: &[u8]) -> Result<(), NotStored> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = entry::head(header, body).map_err(io::Error::from)?;
+        let head = entry::head(header, body)?;
         let size = (head.len() + body.len()) as u64;
         if !counted.ready {
             self.prepare()?;
