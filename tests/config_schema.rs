@@ -57,6 +57,7 @@ fn schema_and_reader_agree() {
         ("/accounts/acme/endpoint", json!("ftp://a/m")),
         ("/accounts/acme/endpoint", json!("https://a/m?x=1")),
         ("/accounts/acme/user", json!("a:b")),
+        ("/accounts/acme/user", json!("BOOMI_TOKEN.")),
         ("/accounts/acme/token", json!({})),
         ("/accounts/acme/token", json!({"env": "T", "file": "~/t"})),
         ("/accounts/acme/token", json!({"command": []})),

@@ -29,6 +29,9 @@ const KEYS: [&str; 15] = [
     "spool_mib",
 ];
 
+/// In the credential it stands before the user, once.
+const USER_PREFIX: &str = "BOOMI_TOKEN.";
+
 /// Reads the text of `path`. What is faulty is left out of the configuration and named.
 pub fn read(path: &Path, bytes: Vec<u8>, home: Option<&Path>) -> (Config, Vec<Fault>) {
     let text = match String::from_utf8(bytes) {
@@ -135,10 +138,14 @@ impl Reader<'_> {
         let endpoint = fields.checked("endpoint", check_endpoint)?;
         let user = fields.checked("user", |user| {
             check_word(user)?;
-            if user.contains(':') { Err("holds ':'".to_owned()) } else { Ok(()) }
+            match user.trim_start_matches(USER_PREFIX) {
+                "" => Err("names nobody".to_owned()),
+                user if user.contains(':') => Err("holds ':'".to_owned()),
+                _ => Ok(()),
+            }
         })?;
         let token = self.token(fields.required("token")?)?;
-        let user = user.strip_prefix("BOOMI_TOKEN.").unwrap_or(&user).to_owned();
+        let user = user.trim_start_matches(USER_PREFIX).to_owned();
         let account = Account { endpoint, user, token };
         self.config
             .accounts
