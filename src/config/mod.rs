@@ -15,7 +15,7 @@ use crate::json::{Fault, Origin};
 use crate::nearest::nearest;
 use crate::spool::Limits;
 
-pub use layer::attributes;
+pub use layer::{attributes, read};
 pub use values::{Account, Alias, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, is_loopback};
 pub use values::{check_endpoint, check_text, check_word};
 

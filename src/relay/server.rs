@@ -11,10 +11,12 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use subtle::ConstantTimeEq;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use super::intake::{Accepted, Intake};
+pub use super::intake::Accepted;
+use super::intake::Intake;
 
 /// The largest export, compressed and inflated, in bytes.
 pub const LARGEST: usize = 20 * 1024 * 1024;
@@ -42,22 +44,36 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>) {
         let _ = stream.set_nodelay(true);
         let (path, intake) = (path.clone(), intake.clone());
         tokio::spawn(async move {
-            let service = hyper::service::service_fn(move |request| {
-                let (path, intake) = (path.clone(), intake.clone());
-                async move { Ok::<_, Infallible>(answer(request, &path, intake).await) }
-            });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
-                .max_buf_size(64 * 1024)
-                .serve_connection(TokioIo::new(stream), service);
-            let _ = connection.await;
+            talk(stream, path, move |body| intake.clone().accept(body)).await;
             drop(permit);
         });
     }
 }
 
-async fn answer(request: Request<Incoming>, path: &str, intake: Arc<Intake>) -> Reply {
+/// Talks over one connection until its end; each export goes to `accept`.
+pub async fn talk<S, A, F>(stream: S, path: Arc<str>, accept: A)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: Fn(Bytes) -> F + Clone,
+    F: Future<Output = Accepted>,
+{
+    let service = hyper::service::service_fn(move |request| {
+        let (path, accept) = (path.clone(), accept.clone());
+        async move { Ok::<_, Infallible>(answer(request, &path, accept).await) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    let _ = connection.await;
+}
+
+async fn answer<F: Future<Output = Accepted>>(
+    request: Request<Incoming>,
+    path: &str,
+    accept: impl Fn(Bytes) -> F,
+) -> Reply {
     if !bool::from(request.uri().path().as_bytes().ct_eq(path.as_bytes())) {
         return status(StatusCode::NOT_FOUND);
     }
@@ -91,7 +107,7 @@ async fn answer(request: Request<Incoming>, path: &str, intake: Arc<Intake>) -> 
     } else {
         body
     };
-    match intake.accept(body).await {
+    match accept(body).await {
         Accepted::Taken | Accepted::Unrouted => {
             json_reply(StatusCode::OK, Bytes::from_static(b"{\"partialSuccess\":{}}"))
         }

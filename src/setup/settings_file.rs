@@ -41,7 +41,8 @@ impl SettingsFile {
         Some(text.map_err(|error| format!("{}: {error}", path.display())).and_then(|text| Self::parse(path, text)))
     }
 
-    fn parse(path: &Path, text: String) -> Result<Self, String> {
+    /// Reads the text of the file `path`.
+    pub fn parse(path: &Path, text: String) -> Result<Self, String> {
         let (source, commas) = without_trailing_commas(path, text)?;
         let root = source.root().map_err(|fault| fault.to_string())?;
         let members = root.members("the settings").map_err(|fault| fault.to_string())?;

@@ -1,0 +1,98 @@
+//! Command lines as people write them: own flags in front, claude's arguments, own flags behind.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use act_claude::cli::{FLAGS, Flags, Invocation, parse};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Own flags, with the values of those that take one.
+const OWN: [&[&str]; 6] =
+    [&["--alias", "web"], &["--alias", "a b"], &["--verify"], &["--direct"], &["--no-act"], &["--report", "json"]];
+
+fn own() -> impl Strategy<Value = Vec<&'static str>> {
+    select(&OWN[..]).prop_map(<[&str]>::to_vec)
+}
+
+/// Arguments of claude's, odd ones too.
+const KNOWN: [&str; 14] = [
+    "-p",
+    "fix it",
+    "--",
+    "--settings",
+    "x",
+    "--alias=web",
+    "--verify=1",
+    "-",
+    "",
+    "mcp",
+    "act",
+    "--bg",
+    "Alias",
+    "--version",
+];
+
+fn argument() -> impl Strategy<Value = OsString> {
+    prop_oneof![
+        4 => select(&KNOWN[..]).prop_map(OsString::from),
+        1 => select(&["--alias", "--verify", "--report", "json"][..]).prop_map(OsString::from),
+        2 => vec(any::<u8>().prop_filter("no NUL in an argument", |byte| *byte != 0), 0..6).prop_map(OsString::from_vec),
+    ]
+}
+
+/// None of ours.
+fn claudes() -> impl Strategy<Value = OsString> {
+    argument().prop_filter("claude's", |arg| arg != "--" && !FLAGS.iter().any(|flag| arg == flag.name))
+}
+
+fn run(args: Vec<OsString>) -> Option<(Flags, Vec<OsString>)> {
+    match parse(args, |_| false) {
+        Ok(Invocation::Run { flags, args }) => Some((flags, args)),
+        _ => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_line_is_read_as_the_reference_reads_it(args in vec(argument(), 0..8)) {
+        super::arguments::scanned(&args);
+    }
+
+    #[test]
+    fn a_session_s_arguments_come_out_as_they_went_in(
+        front in vec(own(), 0..3), args in vec(claudes(), 0..6), back in vec(own(), 0..3),
+    ) {
+        let args = [vec![OsString::from("-p")], args].concat();
+        let flags = |flags: &[Vec<&str>]| flags.concat().into_iter().map(OsString::from).collect::<Vec<_>>();
+        let line = [flags(&front), args.clone(), flags(&back)].concat();
+        let (read, rest) = run(line).expect("a line without faults");
+        prop_assert_eq!(rest, args);
+        // What stands in front says the same as behind, and the last one counts.
+        let (other, _) = run([flags(&front), flags(&back)].concat()).unwrap();
+        prop_assert_eq!(read, other);
+    }
+
+    #[test]
+    fn behind_a_word_or_dashes_nothing_is_ours(
+        front in vec(own(), 0..3), args in vec(argument(), 0..6), back in vec(own(), 0..3), dashes: bool,
+    ) {
+        let first = if dashes { vec!["-p", "--"] } else { vec!["mcp"] };
+        let first: Vec<OsString> = first.into_iter().map(OsString::from).collect();
+        let back = back.concat().into_iter().map(OsString::from).collect();
+        let front: Vec<OsString> = front.concat().into_iter().map(OsString::from).collect();
+        let args = [first, args, back].concat();
+        let (_, rest) = run([front, args.clone()].concat()).expect("a line without faults");
+        prop_assert_eq!(rest, args);
+    }
+
+    #[test]
+    fn what_is_left_has_nothing_of_ours(args in vec(argument(), 0..8)) {
+        if let Some((_, rest)) = run(args) && rest.first().is_none_or(|first| first != "act") {
+            prop_assert_eq!(run(rest.clone()), Some((Flags::default(), rest)));
+        }
+    }
+}

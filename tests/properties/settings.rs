@@ -1,0 +1,136 @@
+//! Settings files of Claude Code: what is read of them, and what an overlay of them keeps.
+
+use std::path::Path;
+
+use act_claude::claude::overlay::merge;
+use act_claude::claude::settings::{Kind, layer};
+use act_claude::config::{check_endpoint, check_text, check_word};
+use act_claude::setup::recipe::{self, Reading};
+use act_claude::setup::settings_file::SettingsFile;
+use serde_json::{Map, Value};
+
+const WORDS: [&str; 28] = [
+    "{\"env\":{",
+    "\"OTEL_METRICS_EXPORTER\":\"otlp\",",
+    "\"CLAUDE_CODE_ENABLE_TELEMETRY\":1,",
+    "\"CLAUDE_CODE_ENABLE_TELEMETRY\":\"0\",",
+    "\"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT\":\"https://a.boomi.com/metric-ingestion/v1/a/otlp/public/metrics\",",
+    "\"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT\":\"http://a/metric-ingestion/\",",
+    "\"OTEL_EXPORTER_OTLP_HEADERS\":\"",
+    "Authorization=Basic Qk9PTUlfVE9LRU4uZGV2QGFjbWUuY29tOnQtMQ==,",
+    "Authorization=Basic%20",
+    "X-Alias-Id=a-1",
+    "x-alias-id=<alias id>",
+    "\"OTEL_RESOURCE_ATTRIBUTES\":\"",
+    "providerType=P,operation=InvokeAgent,team=a%20b",
+    "providerType=%22%ff,",
+    "\"otelHeadersHelper\":\"h\",",
+    "\"processWrapper\":",
+    "\"\\ud800\"",
+    "\"\\u0065nv\":",
+    "\",",
+    "},}",
+    "true",
+    "12345678901234567890",
+    "0.1",
+    "null",
+    "{",
+    "}",
+    "[",
+    ",,",
+];
+
+/// The readers agree, the overlay keeps what it does not set, and a recipe's values can stand in a header.
+pub fn check(data: &[u8]) {
+    let Ok(text) = String::from_utf8(crate::spelled::spelled(data, &WORDS)) else { return };
+    let path = Path::new("/h/.claude/settings.json");
+    let value: Option<Value> = serde_json::from_str(&text).ok();
+    let layer = layer(Kind::User, path.into(), &text);
+    let file = SettingsFile::parse(path, text.clone());
+    match (&layer, &value) {
+        (Some(layer), Some(value)) => {
+            let env = value.get("env").and_then(Value::as_object);
+            assert_eq!(layer.env, env.map(variables).unwrap_or_default());
+        }
+        (Some(_), None) => panic!("read from what is no JSON: {text}"),
+        (None, Some(value)) => assert!(has_no_keys(value), "{text}"),
+        (None, None) => {}
+    }
+    match &file {
+        Ok(file) => {
+            let lines = text.split('\n').count();
+            assert!(
+                file.env
+                    .iter()
+                    .map(|variable| variable.line)
+                    .chain(file.commas.iter().copied())
+                    .all(|line| (1..=lines).contains(&line))
+            );
+            assert!(file.commas.is_empty() == value.is_some(), "{text}");
+            if let Some(value) = &value {
+                let env: Vec<_> =
+                    file.env.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect();
+                assert_eq!(env, value.get("env").and_then(Value::as_object).map(variables).unwrap_or_default());
+            }
+            recipe_is_sound(&Reading::of(|name| file.get(name)));
+        }
+        Err(fault) => assert!(fault.starts_with("/h/.claude/settings.json:"), "{fault}"),
+    }
+    merged(&text, value.as_ref());
+}
+
+/// What claude would put into its environment.
+fn variables(env: &Map<String, Value>) -> Vec<(String, String)> {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(value) => Some(value.to_string()),
+        _ => None,
+    };
+    env.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect()
+}
+
+/// Whether none of what bears on telemetry is in it.
+fn has_no_keys(value: &Value) -> bool {
+    let bears = |name: &str| name.starts_with("OTEL_") || name.starts_with("CLAUDE_CODE_");
+    let env = value.get("env").and_then(Value::as_object);
+    env.is_none_or(|env| !env.keys().any(|name| bears(name)))
+        && !["otelHeadersHelper", "processWrapper"].iter().any(|key| value.get(key).is_some_and(Value::is_string))
+}
+
+fn merged(text: &str, own: Option<&Value>) {
+    let ours = [("OTEL_A", "1"), ("B\"", "ä\n")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let Some(merged) = merge(text, &ours) else {
+        let env = own.and_then(|own| own.as_object()).map(|own| own.get("env").is_none_or(Value::is_object));
+        assert!(env != Some(true), "a settings object that could not be merged: {text}");
+        return;
+    };
+    let mut expected = own.expect("merged from what is no JSON").clone();
+    let env = expected.as_object_mut().unwrap().entry("env").or_insert_with(|| Map::new().into());
+    ours.iter().for_each(|(name, value)| env[name.as_str()] = value.as_str().into());
+    let read: Value = serde_json::from_str(&merged).expect("what was merged is JSON");
+    assert_eq!(read, expected);
+    assert_eq!(merge(&merged, &ours), Some(merged.clone()), "once is enough");
+    let layer = layer(Kind::Argument, "x".into(), &merged).expect("it bears on telemetry");
+    assert!(ours.iter().all(|(name, value)| layer.get(name) == Some(value)));
+}
+
+fn recipe_is_sound(reading: &Reading) {
+    let Reading::Recipe(recipe) = reading else { return };
+    assert!(recipe.endpoint.as_deref().is_none_or(|endpoint| check_endpoint(endpoint).is_ok()));
+    assert!(recipe.id.as_deref().is_none_or(|id| check_word(id).is_ok()));
+    assert!(recipe.provider_type.as_deref().is_none_or(|kind| check_text(kind).is_ok()));
+    assert!(recipe.attributes.iter().all(|(name, value)| check_word(name).is_ok() && check_text(value).is_ok()));
+    let what =
+        [recipe.endpoint.is_some(), recipe.id.is_some(), recipe.provider_type.is_some(), recipe.credential.is_some()];
+    assert_eq!(what.iter().filter(|there| !**there).count(), recipe.problems.len(), "what is not there is named");
+    if let Some(credential) = &recipe.credential {
+        let secret = credential.token.as_str();
+        assert!(!secret.is_empty() && !secret.chars().any(char::is_control));
+        assert!(
+            secret.len() < 8 || !recipe.problems.iter().any(|problem| problem.contains(secret)),
+            "a secret in words"
+        );
+    }
+    assert!(recipe::VARIABLES.len() == 11);
+}

@@ -1,0 +1,16 @@
+//! Inputs with a vocabulary: control characters, which no text format needs, stand for whole words. So a seed is
+//! plain text, and a blind mutation of a byte can still put a meaningful word in.
+
+/// `data` with its control characters (but tab and line breaks) replaced by words.
+pub fn spelled(data: &[u8], words: &[&str]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(data.len());
+    for &byte in data {
+        match byte {
+            b'\t' | b'\n' | b'\r' => text.push(byte),
+            0..32 => text.extend_from_slice(words[usize::from(byte) % words.len()].as_bytes()),
+            0x7f => text.push(0),
+            _ => text.push(byte),
+        }
+    }
+    text
+}
