@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::client::{Lab, NEW};
 use crate::support::process::{Process, with_environment};
@@ -11,15 +12,18 @@ use crate::support::{DEADLINE, act_claude, eventually, program};
 const PROMPT: &str = "@>";
 
 /// A shell in tmux; the server ends with it.
-struct Tmux<'a> {
+pub struct Tmux<'a> {
     lab: &'a Lab,
     socket: String,
 }
 
 impl<'a> Tmux<'a> {
     /// `claude` is the client, or behind a shim act-claude.
-    fn start(lab: &'a Lab, shell: &str, wrapped: bool) -> Self {
-        let tmux = Self { lab, socket: format!("{}/tmux-{shell}-{wrapped}", lab.sandbox.root().display()) };
+    pub fn start(lab: &'a Lab, shell: &str, wrapped: bool) -> Self {
+        // The server of one before may still be going.
+        static SERVERS: AtomicUsize = AtomicUsize::new(0);
+        let number = SERVERS.fetch_add(1, Ordering::Relaxed);
+        let tmux = Self { lab, socket: format!("{}/tmux-{number}", lab.sandbox.root().display()) };
         let fish = format!(
             "fish --no-config -i -C \"function fish_prompt; echo -n '{PROMPT} '; end; function fish_greeting; end\""
         );
@@ -46,13 +50,13 @@ impl<'a> Tmux<'a> {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> String {
+    pub fn run(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().expect("tmux");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// A line of text, then Enter, apart: what comes in one piece claude takes for a paste.
-    fn line(&self, text: &str) {
+    pub fn line(&self, text: &str) {
         self.run(&["send-keys", "-l", text]);
         self.wait_until(text, |screen| screen.lines().any(|line| line.contains(text)));
         self.run(&["send-keys", "Enter"]);
@@ -62,7 +66,7 @@ impl<'a> Tmux<'a> {
         self.run(&["send-keys", key]);
     }
 
-    fn screen(&self) -> String {
+    pub fn screen(&self) -> String {
         // -J: the report may be longer than a line of the screen.
         self.run(&["capture-pane", "-p", "-J"])
     }
@@ -72,7 +76,7 @@ impl<'a> Tmux<'a> {
         self.run(&["display-message", "-p", &format!("#{{{name}}}")]).trim().to_owned()
     }
 
-    fn wait_until(&self, what: &str, look: impl Fn(&str) -> bool) -> String {
+    pub fn wait_until(&self, what: &str, look: impl Fn(&str) -> bool) -> String {
         let end = std::time::Instant::now() + DEADLINE;
         loop {
             let screen = self.screen();
@@ -84,17 +88,22 @@ impl<'a> Tmux<'a> {
         }
     }
 
-    fn wait_for(&self, text: &str) -> String {
+    pub fn wait_for(&self, text: &str) -> String {
         self.wait_until(text, |screen| screen.contains(text))
     }
 
-    fn wait_prompt(&self) {
+    pub fn wait_prompt(&self) {
         self.wait_until("the prompt", |screen| screen.trim_end().ends_with(PROMPT));
     }
 
     /// Starts claude and has one turn with it.
     fn session(&self) {
-        self.line("claude");
+        self.session_of("claude");
+    }
+
+    /// The same with a command line of its own.
+    pub fn session_of(&self, line: &str) {
+        self.line(line);
         self.wait_for("Claude Code v");
         self.wait_for("❯");
         self.line("hi");
@@ -135,7 +144,7 @@ fn kill(pid: i32, signal: nix::sys::signal::Signal) {
 }
 
 /// Without what differs from run to run: the report, ids of sessions, pids and times.
-fn shown(screen: &str) -> String {
+pub fn shown(screen: &str) -> String {
     let lines = screen.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with("act-claude: "));
     let words = |line: &str| {
         line.split_whitespace()

@@ -18,3 +18,4 @@ mod overlay;
 mod statusline;
 mod subcommands;
 mod verify;
+mod verify_screen;

@@ -72,3 +72,40 @@ fn in_the_system_layer_only() {
         refused(&command.output().unwrap(), why);
     }
 }
+
+/// Managed settings that send exports elsewhere can't be beaten: no session, with the place and what to do.
+#[test]
+fn managed_settings_in_the_way() {
+    const FILE: &str = "/etc/claude-code/managed-settings.json";
+    let run = |sandbox: &Sandbox, env: Value, args: &[&str]| {
+        let mut command = sandbox.act_claude(args);
+        command.current_dir(sandbox.home().join("work"));
+        let files = [(FILE, &*json!({"env": env}).to_string())];
+        Some(system::with_files(sandbox, &files, &command)?.output().unwrap())
+    };
+    let (required, free) = (sandbox(json!(true)), sandbox(json!(false)));
+    for (name, value) in [
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:9/elsewhere"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc"),
+        ("OTEL_METRICS_EXPORTER", "console"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=b"),
+    ] {
+        // The header makes an endpoint the guide's recipe, not somebody's own pipeline.
+        let env = json!({name: value, "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "X-Alias-Id=x"});
+        let Some(output) = run(&required, env.clone(), &["-p", "hi"]) else { return };
+        refused(&output, &format!("env.{name} in {FILE}"));
+        for word in ["ask whoever manages", "telemetry is required by"] {
+            assert!(output.err().contains(word), "{name}: {word}: {}", output.err());
+        }
+        // What starts no session, and where it is not required: claude runs.
+        for (sandbox, args) in [(&required, &["mcp", "list"]), (&free, &["-p", "hi"])] {
+            let output = run(sandbox, env.clone(), args).unwrap();
+            assert_eq!((output.code(), output.out().as_str()), (0, "claude ran\n"), "{name} {args:?} {}", output.err());
+        }
+    }
+    // What can be beaten is no reason.
+    let user = json!({"env": {"OTEL_METRICS_EXPORTER": "console"}});
+    required.write(".claude/settings.json", user.to_string());
+    let output = run(&required, json!({}), &["-p", "hi"]).unwrap();
+    assert_eq!((output.code(), output.out().as_str()), (0, "claude ran\n"), "{}", output.err());
+}
