@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use crate::claude::consent::{self, Objection};
 use crate::claude::{locate, settings, variables, wrapper};
 use crate::cli::{self, Call};
-use crate::config::{self, Loaded, TokenSource};
+use crate::config::{self, Loaded};
 use crate::environment::Environment;
 use crate::launch::process::Image;
 use crate::launch::relayed::{self, Relayed};
@@ -51,24 +51,18 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
     };
     tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
     let wrapper = wrapper::own(&environment, &layers);
+    // Claude's own tools must not see a token; the relay has its copy. The daemon keeps it for later relays.
+    let token_variables = if relay.is_some() { loaded.config.token_variables() } else { Vec::new() };
     let relayed = variables::Relayed {
         endpoint: relay.as_ref().map(|relay| relay.endpoint.as_str()),
         attributes: &[],
         interval_ms: loaded.config.export_interval_ms(),
         wrapper: wrapper.as_deref(),
-        token_variable: None,
+        token_variables: &token_variables,
         debug: false,
     };
     if !off {
         variables::set_relayed(&mut with, &relayed);
-    }
-    if relay.is_some() {
-        // Claude's own tools must not see a token; the relay has its copy. The daemon keeps it for later relays.
-        loaded.config.accounts.values().for_each(|account| {
-            if let TokenSource::Env(name) = &account.token {
-                with.remove(name);
-            }
-        });
     }
     let error = match Image::new(claude, claude.as_os_str(), args, &with) {
         Ok(image) => image.exec(),

@@ -9,7 +9,7 @@ use crate::claude::overlay::{self, Overlay};
 use crate::claude::settings::{self, Layer};
 use crate::claude::{locate, variables, wrapper};
 use crate::cli::{self, Call, Flags, UsageError, When};
-use crate::config::{self, Delivery, Loaded, TokenSource};
+use crate::config::{self, Delivery, Loaded};
 use crate::environment::Environment;
 use crate::history::missed;
 use crate::launch::child::Ended;
@@ -222,10 +222,7 @@ impl Session<'_> {
                 attributes: &telemetry.attributes,
                 interval_ms: self.loaded.config.export_interval_ms(),
                 wrapper: wrapper.as_deref(),
-                token_variable: match &telemetry.account.token {
-                    TokenSource::Env(name) => Some(name),
-                    _ => None,
-                },
+                token_variables: &self.loaded.config.token_variables(),
                 debug: self.flags.verify,
             },
         );

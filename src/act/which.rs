@@ -151,7 +151,7 @@ fn changes(
                 attributes: &telemetry.attributes,
                 interval_ms,
                 wrapper: crate::claude::wrapper::own(environment, layers).as_deref(),
-                token_variable: None,
+                token_variables: &[],
                 debug: false,
             },
         ),

@@ -76,8 +76,8 @@ pub struct Relayed<'a> {
     pub interval_ms: u64,
     /// This program's path, where it is to start background agents.
     pub wrapper: Option<&'a OsStr>,
-    /// The variable that held the token, where it came from one.
-    pub token_variable: Option<&'a str>,
+    /// The variables that hold tokens, of whichever account: the relay has them.
+    pub token_variables: &'a [&'a str],
     /// `--verify`
     pub debug: bool,
 }
@@ -114,9 +114,7 @@ pub fn set_relayed(environment: &mut Environment, relayed: &Relayed<'_>) {
         environment.set(name, value);
     }
     environment.remove("ACT_CLAUDE_ALIAS");
-    if let Some(name) = relayed.token_variable {
-        environment.remove(name);
-    }
+    relayed.token_variables.iter().for_each(|name| environment.remove(name));
     environment.set(ORIGINALS, originals.to_json());
 }
 
@@ -277,7 +275,7 @@ mod tests {
             attributes: &attributes,
             interval_ms: 5000,
             wrapper: None,
-            token_variable: Some("TOKEN"),
+            token_variables: &["TOKEN"],
             debug: false,
         };
         set_relayed(environment, &relayed);

@@ -31,7 +31,7 @@ pub fn covering(environment: &Environment, loaded: &Loaded, layers: &[Layer]) ->
         attributes: &[],
         interval_ms: loaded.config.export_interval_ms(),
         wrapper: Some(&wrapper),
-        token_variable: None,
+        token_variables: &[],
         debug: false,
     };
     variables::set_relayed(&mut with, &relayed);

@@ -103,6 +103,15 @@ impl Config {
         self.redact.as_ref().map(|keys| keys.value.clone()).unwrap_or_default()
     }
 
+    /// The environment variables that hold tokens, of all accounts.
+    pub fn token_variables(&self) -> Vec<&str> {
+        let variables = self.accounts.values().filter_map(|account| match &account.token {
+            TokenSource::Env(name) => Some(name.as_str()),
+            TokenSource::File(_) | TokenSource::Command(_) => None,
+        });
+        variables.collect()
+    }
+
     /// How much the spool may hold.
     pub fn spool_limits(&self) -> Limits {
         let default = Limits::default();

@@ -96,16 +96,27 @@ fn the_relays_hold_no_token_and_keep_what_the_user_had() {
     assert!(!found.values().any(|value| value.contains(TOKEN) || value.contains("Basic")), "{found:?}");
 }
 
+/// Those of other accounts, too: claude's own tools have no use for any. Without a relay they are the user's business.
 #[test]
-fn the_variable_that_held_the_token_is_gone() {
+fn c1_the_variables_that_hold_tokens_are_gone() {
     let act = Act::start();
     let mut sandbox = sandbox(&act);
     let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
     config["accounts"]["acme"]["token"] = serde_json::json!({"env": "MY_TOKEN"});
+    config["accounts"]["labs"] = config["accounts"]["acme"].clone();
+    config["accounts"]["labs"]["token"] = serde_json::json!({"env": "LABS_TOKEN"});
     sandbox.configure(&config);
     sandbox.set("MY_TOKEN", TOKEN);
-    let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
-    assert_eq!(output.code(), 0, "{}", output.err());
-    let environment = std::fs::read(sandbox.root().join("environment")).unwrap();
-    assert!(!String::from_utf8_lossy(&environment).contains(TOKEN));
+    sandbox.set("LABS_TOKEN", "another-secret");
+    let seen = |command: &mut std::process::Command| {
+        let output = command.output().unwrap();
+        assert_eq!(output.code(), 0, "{}", output.err());
+        let environment = std::fs::read(sandbox.root().join("environment")).unwrap();
+        let environment = String::from_utf8_lossy(&environment).into_owned();
+        [TOKEN, "another-secret"].map(|secret| environment.contains(secret))
+    };
+    assert_eq!(seen(&mut sandbox.act_claude(&["-p", "hi"])), [false, false]);
+    let claude = sandbox.root().join("fake/claude");
+    assert_eq!(seen(&mut sandbox.act_claude(&[claude.to_str().unwrap(), "-p", "hi"])), [false, false], "launcher form");
+    assert_eq!(seen(&mut sandbox.act_claude(&["--no-act", "-p", "hi"])), [true, true]);
 }
