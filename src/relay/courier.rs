@@ -240,10 +240,9 @@ impl Courier {
         let is_nudged = nudged != self.nudged;
         self.nudged = nudged;
         let is_changed = self.owners.refresh();
-        if is_changed {
-            self.desk.forget_tokens();
-        }
         if is_changed || is_nudged {
+            // What a command gives can't be watched: asked for, it is read again, too.
+            self.desk.forget_tokens();
             self.look_at = None;
             self.backlog.iter_mut().for_each(Backlog::look_again);
         }

@@ -48,6 +48,8 @@ struct Line {
     token: TokenSource,
     upstream: Option<Upstream>,
     authorization: Option<(Zeroizing<String>, Instant)>,
+    /// Its token's file may have been put right: worth a look, which costs nobody anything.
+    look_again: bool,
 }
 
 impl Desk {
@@ -64,13 +66,19 @@ impl Desk {
 
     /// Why nothing would be asked now. Cheap where a mark says so.
     pub fn is_held(&mut self, target: &Target) -> Option<Mark> {
+        if self.may_look(target) {
+            return None;
+        }
         let key = self.key(target);
         self.marks.read(&key).filter(|mark| !mark.is_due(SystemTime::now()))
     }
 
     /// Forgets tokens: they may have been renewed.
     pub fn forget_tokens(&mut self) {
-        self.lines.values_mut().for_each(|line| line.authorization = None);
+        for line in self.lines.values_mut() {
+            line.authorization = None;
+            line.look_again = true;
+        }
     }
 
     /// Sends an export of `points` data points, unless its alias is held and ACT was asked within the minute;
@@ -133,8 +141,11 @@ impl Desk {
         if self.line(target).authorization.is_some() {
             return None;
         }
+        let may_look = self.may_look(target);
+        self.line(target).look_again = false;
         let key = self.key(target);
         if let Some(mark) = self.marks.read(&key)
+            && !may_look
             && !self.marks.take_turn(&key, now)
         {
             return Some(held(mark));
@@ -155,6 +166,12 @@ impl Desk {
                 Some(Posted { verdict: None, state: State::Held, trouble: Some(trouble), answer: None })
             }
         }
+    }
+
+    /// Whether the token is to be read whatever a mark says: that asks neither ACT nor the user.
+    fn may_look(&mut self, target: &Target) -> bool {
+        let line = self.line(target);
+        line.look_again && line.authorization.is_none() && matches!(line.token, TokenSource::File(_))
     }
 
     fn token_changed(&mut self, target: &Target) -> bool {
@@ -189,6 +206,7 @@ impl Desk {
             token: target.token.clone(),
             upstream: None,
             authorization: None,
+            look_again: false,
         };
         let line = self.lines.entry(target.account.clone()).or_insert_with(new);
         if (&line.endpoint, &line.user, &line.token) != (&target.endpoint, &target.user, &target.token) {

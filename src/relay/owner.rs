@@ -23,12 +23,25 @@ pub struct Owners {
     start: Option<Target>,
 }
 
-/// What changes when a file does: device, inode, size, time.
-type Stamp = (u64, u64, u64, i64, i64);
+/// What changes when a file does: device, inode, size, times, and who may replace it.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64, u64),
+    written: (i64, i64),
+    /// A new mode or owner, too: a token file is refused because of them.
+    changed: (i64, i64),
+    directory: Option<(u32, u32)>,
+}
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
+    let directory = path.parent().and_then(|directory| fs::metadata(directory).ok());
+    Some(Stamp {
+        file: (metadata.dev(), metadata.ino(), metadata.size()),
+        written: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        directory: directory.map(|directory| (directory.uid(), directory.mode())),
+    })
 }
 
 impl Owners {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use act_claude::outcome::State;
 
-use crate::relay::{Relay, export, leave, name_of, waiting};
+use crate::relay::{Relay, export, leave, name_of, start_of, waiting};
 use crate::support::act::{Act, accepted, credential, refused};
 use crate::support::http::Reply;
 use crate::support::sandbox::{Sandbox, Text};
@@ -135,4 +135,74 @@ fn b4_the_server_s_pause_is_kept() {
     act.wait_for(2);
     assert!(asked.elapsed() >= Duration::from_millis(2900), "{:?}", asked.elapsed());
     act.wait_for(3);
+}
+
+/// Claude has gone, but something it started still carries the endpoint, so that the relay lives: it heals as ever.
+#[test]
+fn b6_a_relay_that_outlives_its_session_heals_too() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    sandbox.configure_one(&act.endpoint());
+    only_new(&act);
+    let start = start_of(&sandbox, &act.endpoint());
+    let mut carrier = sandbox.command("sleep").arg("600").env("CARRIES", &start.secret).spawn().unwrap();
+    let mut relay = Relay::start_with(&sandbox, start);
+    assert_eq!(relay.post(&export("a")), Some(200));
+    assert_eq!(relay.outcome(crate::support::DEADLINE).states, [(State::Held, 1)].into());
+    relay.end();
+    let refused = act.requests().len();
+    renew(&sandbox, "new");
+    let mended = Instant::now();
+    relay.until(&sandbox, State::Delivered, 1);
+    // Seen, not stumbled over when ACT may be asked again.
+    assert!(mended.elapsed() < Duration::from_secs(40), "{:?}", mended.elapsed());
+    assert_eq!(act.requests().len(), refused + 1, "once");
+    carrier.kill().unwrap();
+    carrier.wait().unwrap();
+    relay.wait();
+}
+
+/// A file's token may be mended without a new token: by the mode the refusal asked for.
+#[test]
+fn b6_a_mended_mode_heals_a_running_session() {
+    for (what, spoilt, good) in [("token", 0o644, 0o600), (".", 0o777, 0o755)] {
+        let sandbox = Sandbox::new();
+        let act = Act::start();
+        sandbox.configure_one(&act.endpoint());
+        let path = sandbox.home().join(what);
+        let set = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        set(spoilt);
+        let relay = Relay::start(&sandbox, &act.endpoint());
+        assert_eq!(relay.post(&export("a")), Some(200));
+        relay.until(&sandbox, State::Held, 1);
+        set(good);
+        let mended = Instant::now();
+        relay.until(&sandbox, State::Delivered, 1);
+        assert!(mended.elapsed() < Duration::from_secs(40), "{what}: {:?}", mended.elapsed());
+        relay.finish();
+    }
+}
+
+/// What a command gives can't be watched; `act flush` says that it is worth another look.
+#[test]
+fn b6_a_flush_makes_running_sessions_read_their_tokens_again() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    let mut account = sandbox.account(&act.endpoint());
+    account["token"] = serde_json::json!({"command": ["cat", sandbox.home().join("token")]});
+    sandbox.configure(&serde_json::json!({
+        "accounts": {"acme": account},
+        "aliases": {"billing": {"account": "acme", "id": "id-billing", "provider_type": "P"}},
+        "default": "billing"
+    }));
+    only_new(&act);
+    let relay = Relay::start(&sandbox, &act.endpoint());
+    assert_eq!(relay.post(&export("a")), Some(200));
+    relay.until(&sandbox, State::Held, 1);
+    renew(&sandbox, "new");
+    let mended = Instant::now();
+    sandbox.act_claude(&["act", "flush"]).output().unwrap();
+    relay.until(&sandbox, State::Delivered, 1);
+    assert!(mended.elapsed() < Duration::from_secs(40), "{:?}", mended.elapsed());
+    relay.finish();
 }

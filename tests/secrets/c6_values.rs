@@ -26,6 +26,14 @@ const NASTY: [&str; 16] = [
     "\u{7f}",
 ];
 
+/// No value may hold what ends one anywhere; what becomes a header or a name is plain ASCII without white space.
+fn is_refused(place: &str, value: &str) -> bool {
+    let ends = |c: char| c.is_control() || c == ',' || c == '"';
+    let is_word = ["id", "user", "attribute name"].contains(&place);
+    let is_name = place == "attribute name" && value.contains(['=', ';', '%']);
+    is_name || value.contains(ends) || value.trim() != value || is_word && !value.chars().all(|c| c.is_ascii_graphic())
+}
+
 fn sandbox(act: &Act, change: impl Fn(&mut Value)) -> Sandbox {
     let mut sandbox = Sandbox::new();
     let mut config = json!({
@@ -54,6 +62,7 @@ fn c6_one_header_or_attribute_each_or_an_error() {
             let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
             assert_eq!(output.code(), 0);
             let requests = act.requests();
+            assert_eq!(requests.is_empty(), is_refused(place, value), "{place} {value:?}: {}", output.err());
             if requests.is_empty() {
                 let line = output.err();
                 assert!(line.contains("config.json:") && line.lines().count() == 1, "{place} {value:?}: {line:?}");

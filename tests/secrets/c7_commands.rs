@@ -42,12 +42,15 @@ fn c7_failures_are_held_with_their_words() {
 fn c7_neither_terminal_nor_input_nor_shell() {
     let act = Act::start();
     // It asks on the terminal if it can, else on its input; and it would expand $HOME in a shell.
-    let script = "if (: </dev/tty) 2>/dev/null; then exit 5; fi; if read -r line; then exit 6; fi; printf %s \"$1\"";
+    let script = "if (: </dev/tty) 2>/dev/null; then exit 5; fi; if read -r line; then exit 6; fi; [ /dev/stdin -ef /dev/null ] || exit 8; printf %s \"$1\"";
     let sandbox = sandbox(&act, &["sh", "-c", script, "sh", "$HOME"]);
     let (status, screen) = Pty::start(sandbox.act_claude(&["-p", "hi"])).finish();
     assert_eq!(status.code(), Some(0), "{screen}");
     let request = &act.wait_for(1)[0];
     assert_eq!(crate::support::act::credential(request), "BOOMI_TOKEN.u@example.com:$HOME");
+    // The commands run it from the user's terminal itself, where it must not ask either.
+    let (status, screen) = Pty::start(sandbox.act_claude(&["act", "check"])).finish();
+    assert!(status.code().is_some() && screen.contains("ok       token"), "{screen}");
 }
 
 #[test]
