@@ -1,4 +1,4 @@
-# Completes act-claude: its own words, and files where something else can stand.
+# Completes act-claude: its own words, and for what is claude's, claude's own completion, or files.
 
 function __act_claude_answer
     set --local words (commandline --current-process --tokenize --cut-at-cursor)
@@ -6,15 +6,39 @@ function __act_claude_answer
     command act-claude act complete -- $words (commandline --current-token --cut-at-cursor) 2>/dev/null
 end
 
+# What completes claude, asked as if claude had been typed without our words, of which $argv[1] stand in front.
+function __act_claude_theirs
+    set --local words (commandline --current-process --tokenize --cut-at-cursor)
+    # Typed as claude, nothing in front: fish asks it anyway.
+    if test "$words[1]" = claude -a "$argv[1]" -eq 0
+        return
+    end
+    set --erase words[1]
+    set --local line claude (string escape -- $words[(math $argv[1] + 1)..-1])
+    set --local token (commandline --current-token --cut-at-cursor)
+    set --global __act_claude_asks
+    complete --do-complete "$line $token"
+    set --erase --global __act_claude_asks
+end
+
 function __act_claude_words
+    # Asked by ourselves what claude has.
+    set --query --global __act_claude_asks; and return
     set --local answer (__act_claude_answer)
+    set --local rest (string match --regex --groups-only '^claude (\d+)$' -- $answer[1])
     set --erase answer[1]
     printf '%s\n' $answer
+    test -n "$rest"; and __act_claude_theirs $rest
 end
 
 function __act_claude_only
+    set --query --global __act_claude_asks; and return 1
     set --local answer (__act_claude_answer)
-    test "$answer[1]" = own
+    string match --quiet --regex '^(own|claude [1-9])' -- $answer[1]
+    or begin
+        set --local typed (commandline --current-process --tokenize --cut-at-cursor)
+        string match --quiet 'claude *' -- $answer[1]; and test "$typed[1]" = act-claude
+    end
 end
 
 complete --erase --command act-claude

@@ -57,7 +57,7 @@ const SHELLS: [Shell; 3] = [
         interactive: &["fish", "-i"],
         prompt: "set -g fish_greeting\nfunction fish_prompt; printf '[%s] ready> ' $status; end\nfunction fish_mode_prompt; end\n",
         besides: "fish_vi_key_bindings\ndirenv hook fish | source\n",
-        theirs: "complete -c claude -a --theirs\n",
+        theirs: "function _theirs; set -l words (commandline -cop); echo --theirs; echo $words[1]:(math (count $words) + 1):(count $words); end\ncomplete -c claude -f -a '(_theirs)'\n",
     },
 ];
 
@@ -121,21 +121,52 @@ fn the_alias_and_its_completion() {
         let completion = if shell.name == "zsh" { "autoload -Uz compinit; compinit -u -D\n" } else { "" };
         let rc = format!("{completion}{}{}\n", shell.prompt, shell.init);
         let pty = interactive(&sandbox, shell, &rc);
-        type_and_expect(&pty, "claude --alias w\t", "claude --alias web");
-        next(&pty);
-        type_and_expect(&pty, "claude act whi\t", "claude act which");
-        next(&pty);
-        type_and_expect(&pty, "claude act check bil\t", "claude act check billing");
-        next(&pty);
-        type_and_expect(&pty, "act-claude -p hi --no\t", "act-claude -p hi --no-act");
-        next(&pty);
-        type_and_expect(&pty, "claude --report j\t", "claude --report json");
-        next(&pty);
+        // Under either name the same.
+        for name in ["claude", "act-claude"] {
+            for (typed, completed) in [
+                ("--alias w", "--alias web"),
+                ("--alias web --ver", "--alias web --verify"),
+                ("--report j", "--report json"),
+                ("-p hi --no", "-p hi --no-act"),
+                ("ac", "act"),
+                ("act whi", "act which"),
+                ("act check bil", "act check billing"),
+            ] {
+                type_and_expect(&pty, &format!("{name} {typed}\t"), &format!("{name} {completed}"));
+                next(&pty);
+            }
+        }
         type_and_expect(&pty, "claude --no-act -p hi\r", "claude-ran");
         next(&pty);
-        // Two candidates: both are shown.
-        type_and_expect(&pty, "claude --alias \t\t", "billing");
-        pty.wait_for("web");
+        // Two candidates: both are shown, and nothing else.
+        sandbox.write("a-file", "");
+        for name in ["claude", "act-claude"] {
+            type_and_expect(&pty, &format!("{name} --alias \t\t"), "billing");
+            let screen = pty.wait_for("web");
+            assert!(!screen.contains("a-file"), "{}: {screen}", shell.name);
+            next(&pty);
+        }
+    }
+}
+
+/// Where nothing completes claude there are files, under either name.
+#[test]
+fn files_where_claude_has_no_completion() {
+    for shell in shells() {
+        let sandbox = sandbox();
+        sandbox.write("a dir/file", "");
+        let completion = if shell.name == "zsh" { "autoload -Uz compinit; compinit -u -D\n" } else { "" };
+        let pty = interactive(&sandbox, shell, &format!("{completion}{}{}\n", shell.prompt, shell.init));
+        for name in ["claude", "act-claude"] {
+            for (typed, completed) in [
+                ("a\\ d", r"a\ dir/"),
+                ("--alias web ~/a\\ d", r"--alias web ~/a\ dir/"),
+                ("--add-dir 'a d", "--add-dir 'a dir"),
+            ] {
+                type_and_expect(&pty, &format!("{name} {typed}\t"), &format!("{name} {completed}"));
+                next(&pty);
+            }
+        }
     }
 }
 
@@ -148,13 +179,17 @@ fn completion_that_was_there_stays() {
         let pty = interactive(&sandbox, shell, &rc);
         type_and_expect(&pty, "claude --the\t", "claude --theirs");
         next(&pty);
-        type_and_expect(&pty, "claude --alias web --the\t", "claude --alias web --theirs");
-        next(&pty);
-        if shell.name != "fish" {
-            // They see the line as if claude had been typed, without our words.
-            type_and_expect(&pty, "act-claude --alias web mcp cl\t", "act-claude --alias web mcp claude:3:");
+        for name in ["claude", "act-claude"] {
+            type_and_expect(&pty, &format!("{name} --the\t"), &format!("{name} --theirs"));
+            next(&pty);
+            type_and_expect(&pty, &format!("{name} --alias web --the\t"), &format!("{name} --alias web --theirs"));
             next(&pty);
         }
+        // They see the line as if claude had been typed, without our words.
+        type_and_expect(&pty, "act-claude --alias web mcp cl\t", "act-claude --alias web mcp claude:3:");
+        next(&pty);
+        type_and_expect(&pty, "act-claude mcp 'cl\t", "act-claude mcp 'claude:3:");
+        next(&pty);
         type_and_expect(&pty, "claude --verify --no\t", "claude --verify --no-act");
     }
 }
