@@ -3,7 +3,8 @@
 use base64::Engine;
 use serde_json::{Value, json};
 
-use crate::support::sandbox::{Sandbox, Text, snapshot};
+use crate::support::pty::Pty;
+use crate::support::sandbox::{Sandbox, TOKEN, Text, snapshot};
 
 const ACT: &str = "https://agentcontroltower.boomi.com/metric-ingestion/v1";
 
@@ -146,4 +147,90 @@ fn what_is_broken_or_absent_is_named() {
         assert!(output.err().contains(missing), "{missing}: {}", output.err());
     }
     assert_eq!(snapshot(&sandbox.home()), before);
+}
+
+/// On a terminal: what the settings don't say is asked with the place it is for, and the token typed is not shown.
+#[test]
+fn what_the_settings_do_not_say_is_asked() {
+    let acme = url("acme-A1B2C3");
+    let headers = |recipe: &Value| recipe["env"]["OTEL_EXPORTER_OTLP_HEADERS"].as_str().unwrap().to_owned();
+    let prepare = || {
+        let sandbox = Sandbox::new();
+        let own = recipe(&acme, "dev@acme.com", "t-acme", "id-platform", "P");
+        sandbox.write(".claude/settings.json", pretty(&own));
+        // Another host, the alias id not filled in; and one without a usable credential.
+        let labs = "https://act.labs.example/metric-ingestion/v1/labs-D4E5F6/otlp/public/metrics";
+        let labs = recipe(labs, "me@labs.com", "t-labs", "<extAccountAliasId>", "Q");
+        sandbox.write("work/labs/.claude/settings.local.json", pretty(&labs));
+        let mut web = recipe(&url("web-E5F6G7"), "dev@acme.com", "t-web", "id-web", "R");
+        web["env"]["OTEL_EXPORTER_OTLP_HEADERS"] = json!("Authorization=Basic <token>,X-Alias-Id=id-web");
+        sandbox.write("work/web/.claude/settings.json", pretty(&web));
+        let paths = ["work/labs", "work/web"].map(|name| sandbox.home().join(name).display().to_string());
+        let known: serde_json::Map<_, _> = paths.into_iter().map(|path| (path, json!({}))).collect();
+        sandbox.write(".claude.json", json!({"projects": known}).to_string());
+        (sandbox, [headers(&own), headers(&labs)])
+    };
+    let begin = |sandbox: &Sandbox| Pty::start(sandbox.act_claude(&["act", "setup", "--from-settings", "--no-check"]));
+    let trusted = "? The settings of ~/work/labs send to act.labs.example";
+
+    let (sandbox, secrets) = prepare();
+    let mut pty = begin(&sandbox);
+    pty.wait_for("? Where should the API token be kept");
+    pty.send("\r");
+    pty.wait_for(trusted);
+    pty.send("y\r");
+    pty.wait_for("? Alias id for ~/work/labs:");
+    pty.send("a b\r");
+    pty.wait_for("it holds ' '");
+    pty.send("\x7f\x7f\x7fid-labs\r");
+    pty.wait_until("the second account's token", |screen| {
+        screen.lines().filter(|line| line.contains("Where should the API token be kept")).count() == 2
+    });
+    pty.send("\r");
+    pty.wait_for("? E-mail of the token's user for ~/work/web:");
+    pty.send("dev@acme.com\r");
+    pty.wait_until("the third account's token", |screen| {
+        screen.lines().filter(|line| line.contains("Where should the API token be kept")).count() == 3
+    });
+    pty.send("\r");
+    pty.wait_for("? API token:");
+    pty.send(&format!("{TOKEN}\r"));
+    let (status, screen) = pty.finish();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    let raw = String::from_utf8_lossy(&pty.raw()).into_owned();
+    assert!(raw.contains("Now remove from"), "{raw}");
+    let encoded = secrets.iter().map(|headers| headers.split([' ', ',']).nth(1).unwrap());
+    for secret in encoded.chain([TOKEN, "t-acme", "t-labs", "t-web"]) {
+        assert!(!raw.contains(secret), "{secret} is shown");
+    }
+    let config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    assert_eq!(config["default"], "acme");
+    assert_eq!(config["directories"], json!({"~/work/labs": "labs", "~/work/web": "web"}));
+    assert_eq!(
+        (&config["aliases"]["labs"]["id"], &config["aliases"]["web"]["id"]),
+        (&json!("id-labs"), &json!("id-web"))
+    );
+    for (name, token) in [("acme", "t-acme"), ("labs", "t-labs"), ("web", TOKEN)] {
+        let path = sandbox.config_file().with_file_name(format!("{name}.token"));
+        assert_eq!(std::fs::read_to_string(path).unwrap().trim(), token);
+    }
+
+    // Not meant, or given up later: nothing is written.
+    for (answer, code) in [("n\r", 130), ("\r", 130), ("y\r", 130)] {
+        let (sandbox, _) = prepare();
+        let before = snapshot(&sandbox.home());
+        let mut pty = begin(&sandbox);
+        pty.wait_for("? Where should the API token be kept");
+        pty.send("\r");
+        pty.wait_for(trusted);
+        pty.send(answer);
+        if answer == "y\r" {
+            pty.wait_for("? Alias id for ~/work/labs:");
+            pty.send("\x03");
+        }
+        let (status, screen) = pty.finish();
+        assert_eq!(status.code(), Some(code), "{screen}");
+        assert!(screen.contains("cancelled; nothing was changed"), "{screen}");
+        assert_eq!(snapshot(&sandbox.home()), before);
+    }
 }
