@@ -68,8 +68,8 @@ fn readme_s_three_commands() {
     pty.send(&format!("{}\r", commands[0]));
     for (question, answer) in [
         ("? Name of the alias", ""),
-        ("? Where should the API token be kept", ""),
-        ("? API token", TOKEN),
+        ("? Where to keep acme's API token", ""),
+        ("? API token of acme:", TOKEN),
         ("? E-mail of the token's user", "you@example.com"),
         ("? Where should billing be used", ""),
     ] {
@@ -111,7 +111,7 @@ fn readme_s_three_commands() {
 /// Ctrl-C at any question: status 130, nothing written, the terminal as before.
 #[test]
 fn changing_one_s_mind_leaves_nothing() {
-    let questions = ["? Metrics URL", "? Alias id", "? Provider type", "? Name of the alias", "? Where should the API"];
+    let questions = ["? Metrics URL", "? Alias id", "? Provider type", "? Name of the alias", "? Where to keep acme"];
     for stop_at in 0..questions.len() {
         let sandbox = Sandbox::new();
         let mut command = sandbox.act_claude(&["act", "setup"]);
@@ -144,8 +144,8 @@ fn what_is_asked_and_what_is_not() {
     command.current_dir(sandbox.directory("work"));
     let mut pty = Pty::start(command);
     // Neither the endpoint nor the provider type is a question.
-    let screen = pty.wait_for("? Alias id");
-    assert!(screen.contains("77777777-8a41") && screen.contains("another one"), "{screen}");
+    let screen = pty.wait_for("another one");
+    assert!(screen.contains("? Alias id") && screen.contains("77777777-8a41"), "{screen}");
     pty.send("\x1b[B\r");
     pty.wait_for("? Name of the alias on this machine: (our-agents)");
     pty.send("a b\r");

@@ -27,6 +27,11 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap()
 }
 
+/// Without regard to where lines end.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn url(account: &str) -> String {
     format!("{ACT}/{account}/otlp/public/metrics")
 }
@@ -91,7 +96,7 @@ fn every_place_of_the_recipe_is_taken_over() {
         "settings.json:11: a comma too many",
         "Now remove from \"env\" in ~/work/web/.claude/settings.local.json",
     ] {
-        assert!(said.contains(expected), "{expected}: {said}");
+        assert!(words(&said).contains(&words(expected)), "{expected}: {said}");
     }
     let secret = headers.as_str().unwrap().split([' ', ',']).nth(1).unwrap();
     assert!(!said.contains("t-acme") && !said.contains(secret), "{said}");
@@ -116,7 +121,7 @@ fn a_hostile_repository_gains_nothing() {
     let args = [&RUN[..], &["file", "--directory", &evil]].concat();
     let output = sandbox.act_claude(&args).output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.err());
-    assert!(output.out().contains("would send a token of yours to evil.example"), "{}", output.out());
+    assert!(words(&output.out()).contains("would send a token of yours to evil.example"), "{}", output.out());
     let text = std::fs::read_to_string(sandbox.config_file()).unwrap();
     assert!(!text.contains("evil"), "{text}");
 
@@ -171,29 +176,27 @@ fn what_the_settings_do_not_say_is_asked() {
         (sandbox, [headers(&own), headers(&labs)])
     };
     let begin = |sandbox: &Sandbox| Pty::start(sandbox.act_claude(&["act", "setup", "--from-settings", "--no-check"]));
-    let trusted = "? The settings of ~/work/labs send to act.labs.example";
+    let trusted = "? Is that meant?";
 
     let (sandbox, secrets) = prepare();
     let mut pty = begin(&sandbox);
-    pty.wait_for("? Where should the API token be kept");
+    pty.wait_for("? Where to keep acme's API token");
     pty.send("\r");
-    pty.wait_for(trusted);
+    let screen = pty.wait_for(trusted);
+    let why = "The settings of ~/work/labs send to act.labs.example, which is not Boomi's.";
+    assert!(screen.contains(why), "{screen}");
     pty.send("y\r");
     pty.wait_for("? Alias id for ~/work/labs:");
     pty.send("a b\r");
     pty.wait_for("it holds ' '");
     pty.send("\x7f\x7f\x7fid-labs\r");
-    pty.wait_until("the second account's token", |screen| {
-        screen.lines().filter(|line| line.contains("Where should the API token be kept")).count() == 2
-    });
+    pty.wait_for("? Where to keep labs's API token");
     pty.send("\r");
     pty.wait_for("? E-mail of the token's user for ~/work/web:");
     pty.send("dev@acme.com\r");
-    pty.wait_until("the third account's token", |screen| {
-        screen.lines().filter(|line| line.contains("Where should the API token be kept")).count() == 3
-    });
+    pty.wait_for("? Where to keep web's API token");
     pty.send("\r");
-    pty.wait_for("? API token:");
+    pty.wait_for("? API token of web:");
     pty.send(&format!("{TOKEN}\r"));
     let (status, screen) = pty.finish();
     assert_eq!(status.code(), Some(0), "{screen}");
@@ -220,7 +223,7 @@ fn what_the_settings_do_not_say_is_asked() {
         let (sandbox, _) = prepare();
         let before = snapshot(&sandbox.home());
         let mut pty = begin(&sandbox);
-        pty.wait_for("? Where should the API token be kept");
+        pty.wait_for("? Where to keep acme's API token");
         pty.send("\r");
         pty.wait_for(trusted);
         pty.send(answer);

@@ -4,11 +4,15 @@
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
 use crate::support::sandbox::{Sandbox, TOKEN, Text, USER, snapshot};
 use crate::support::{self, act::Act};
+
+/// Searched for in every process of the machine: no other test's, and none of another run.
+static OWN: LazyLock<String> = LazyLock::new(|| format!("canary-of-{}-setup", std::process::id()));
 
 const ANSWERS: [&str; 11] =
     ["act", "setup", "--yes", "--name", "billing", "--id", "id-billing", "--provider-type", "P", "--user", USER];
@@ -43,7 +47,7 @@ fn with_stand_in(name: &str, script: &str) -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.script(&format!("bin/{name}"), &format!("{LOOK}{script}"));
     // The token itself must not be in the environment for this.
-    let (first, second) = TOKEN.split_at(TOKEN.len() / 2);
+    let (first, second) = OWN.split_at(OWN.len() / 2);
     sandbox.set("FIRST_HALF", first);
     sandbox.set("SECOND_HALF", second);
     sandbox.set("TMPDIR", sandbox.directory("tmp"));
@@ -62,21 +66,20 @@ fn with_stand_in(name: &str, script: &str) -> Sandbox {
 fn through_keychain(sandbox: &Sandbox, endpoint: &str) -> String {
     let mut command = sandbox.act_claude(&ANSWERS);
     command.args(["--endpoint", endpoint, "--account", "acme", "--token-stdin", "--store", "keychain"]);
-    let output = setup(&mut command, &format!("{TOKEN}\n"));
+    let output = setup(&mut command, &format!("{}\n", *OWN));
     assert_eq!(output.code(), 0, "{} {}", output.out(), output.err());
-    assert!(!output.out().contains(TOKEN) && !output.err().contains(TOKEN));
+    assert!(!output.out().contains(&*OWN) && !output.err().contains(&*OWN));
     assert!(output.out().contains("Endpoint, token and alias are good"), "{}", output.out());
     std::fs::read_to_string(sandbox.home().join("seen")).unwrap()
 }
 
 /// ACT, where only the right credential is.
-fn act() -> Act {
+fn act(token: &str) -> Act {
+    let right = format!("BOOMI_TOKEN.{USER}:{token}");
     let act = Act::start();
-    act.answer_by(|request| match request.header("authorization") {
+    act.answer_by(move |request| match request.header("authorization") {
         None => support::act::refused(401, "Unauthorized"),
-        Some(_) if support::act::credential(request) != format!("BOOMI_TOKEN.{USER}:{TOKEN}") => {
-            support::act::refused(401, "Unauthorized")
-        }
+        Some(_) if support::act::credential(request) != right => support::act::refused(401, "Unauthorized"),
         _ if request.header("x-alias-id") != Some("id-billing") => support::act::refused(404, "Agent alias not found"),
         _ if request.json()["resourceMetrics"] != json!([]) => support::act::accepted(),
         _ => support::act::refused(400, "Empty resourceMetrics in OTLP payload"),
@@ -86,7 +89,7 @@ fn act() -> Act {
 
 #[test]
 fn secret_tool_gets_it_over_standard_input() {
-    let act = act();
+    let act = act(&OWN);
     // Keeps what it is given, to give it back.
     let script = r#"case $1 in
 store) cat > "$HOME/../kept" ;;
@@ -96,7 +99,7 @@ esac
     let sandbox = with_stand_in("secret-tool", script);
     let seen = through_keychain(&sandbox, &act.endpoint());
     let kept = sandbox.root().join("kept");
-    assert_eq!(std::fs::read_to_string(&kept).unwrap(), TOKEN, "without a newline");
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), *OWN, "without a newline");
     // Only the stand-in's own store, once it is filled.
     assert!(seen.lines().all(|line| line == kept.canonicalize().unwrap().to_str().unwrap()), "{seen}");
     let arguments = std::fs::read_to_string(sandbox.home().join("arguments")).unwrap();
@@ -106,12 +109,12 @@ esac
     assert_eq!(first, [store, format!("lookup {entry}")], "stored, then read back");
     let lookup = json!(["secret-tool", "lookup", "service", "act-claude.acme", "username", USER]);
     assert_eq!(config(&sandbox)["accounts"]["acme"]["token"], json!({"command": lookup}));
-    assert!(!format!("{:?}", snapshot(&sandbox.home())).contains(TOKEN));
+    assert!(!format!("{:?}", snapshot(&sandbox.home())).contains(&*OWN));
 }
 
 #[test]
 fn security_gets_it_over_standard_input() {
-    let act = act();
+    let act = act(&OWN);
     // Reads commands as `security -i` does, and ends well whatever becomes of them.
     let script = r#"case $1 in
 -i)
@@ -128,7 +131,7 @@ exit 0
     let seen = through_keychain(&sandbox, &act.endpoint());
     let kept = sandbox.root().join("kept").canonicalize().unwrap();
     assert!(seen.lines().all(|line| line == kept.to_str().unwrap()), "{seen}");
-    let hex: String = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = OWN.bytes().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         std::fs::read_to_string(sandbox.root().join("commands")).unwrap(),
         format!("add-generic-password -U -s act-claude.acme -a {USER} -l \"act-claude: acme ({USER})\" -X {hex}\n")
@@ -160,7 +163,7 @@ fn a_keychain_that_fails_is_named() {
 
 #[test]
 fn a_file_is_its_owner_s_alone() {
-    let act = act();
+    let act = act(TOKEN);
     let sandbox = Sandbox::new();
     let answers = |more: &[&str]| {
         let mut command = sandbox.act_claude(&ANSWERS);
@@ -189,7 +192,7 @@ fn a_file_is_its_owner_s_alone() {
 /// `--account NAME` alone: a new token for an account, where the old one was kept; then ACT is asked.
 #[test]
 fn an_account_s_token_is_renewed() {
-    let act = act();
+    let act = act(TOKEN);
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());
     let file = sandbox.home().join("token");
@@ -230,7 +233,7 @@ fn the_real_secret_service() {
             return;
         }
     }
-    let act = act();
+    let act = act(TOKEN);
     let mut sandbox = Sandbox::new();
     let runtime = sandbox.directory("run");
     std::fs::set_permissions(&runtime, std::fs::Permissions::from_mode(0o700)).unwrap();

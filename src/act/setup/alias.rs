@@ -1,6 +1,6 @@
 //! One alias with its account: from a Monitoring Spec, flags, what is configured already, and questions, in this order.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::setup::names;
 use crate::setup::spec::{self, Finding, Spec};
 
 use super::Setup;
-use super::ask::{Asker, Check, Question, Stop};
+use super::ask::{Asker, Check, Offer, Question, Stop};
 use super::finish::Gathered;
 use super::token;
 
@@ -155,8 +155,9 @@ fn field(
     if candidates.len() < 2 {
         return asker.text(question, candidates.first().map(|only| only.value.as_str()), check);
     }
-    let mut options: Vec<String> = candidates.iter().map(|candidate| page::visible(&candidate.value)).collect();
-    options.push("another one".to_owned());
+    let offer = |what: String| Offer { what, note: "" };
+    let mut options: Vec<Offer> = candidates.iter().map(|candidate| offer(page::visible(&candidate.value))).collect();
+    options.push(offer("another one".to_owned()));
     let chosen = asker.choose(question, options)?;
     match candidates.get(chosen) {
         Some(candidate) => Ok(candidate.value.clone()),
@@ -271,7 +272,7 @@ fn agree_on_endpoint(
         let than = format!("account {name}'s ({})", host(&existing.endpoint).unwrap_or_default());
         return Err(other_host(endpoint, &than));
     }
-    let ask = format!("Account {name} has another metrics URL. Replace it by {endpoint}?");
+    let ask = format!("Account {name} has another metrics URL than {endpoint}. Replace it?");
     let flag = format!("--endpoint {endpoint}: account {name} has another metrics URL; or another --account NAME");
     if asker.confirm(&Question { ask: &ask, help: &existing.endpoint, flag: &flag }, false)? {
         return Ok(());
@@ -334,7 +335,7 @@ fn user(
     let given = setup.args.user.as_deref().map(read).transpose();
     let given = given.map_err(|why| Stop::Usage(vec![format!("--user: {why}")]))?;
     if let Some((user, endpoint)) = given.as_deref().and_then(|user| credential::unswapped(user, &endpoint)) {
-        setup.say("E-mail and account id stood in each other's place: put right.\n");
+        setup.tell("E-mail and account id stood in each other's place: put right.");
         return Ok((user, endpoint));
     }
     let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
@@ -349,12 +350,12 @@ fn user(
             return Err(Stop::Usage(vec![why]));
         }
         if !is_mail(user) {
-            setup.say(&format!("{user} is no e-mail address; ACT knows users by theirs.\n"));
+            setup.tell(&format!("{user} is no e-mail address; ACT knows users by theirs."));
         }
         return Ok((user.clone(), endpoint));
     }
     if let Some(user) = from_credential.filter(|user| !is_mail(user)) {
-        setup.say(&format!("The credential's user, {user}, is no e-mail address.\n"));
+        setup.tell(&format!("The credential's user, {user}, is no e-mail address."));
     }
     if let Some(user) = from_credential.filter(|user| is_mail(user)) {
         let user = read(user).map_err(|why| Stop::Usage(vec![format!("the credential's user: {why}")]))?;
@@ -396,11 +397,12 @@ fn places(setup: &Setup<'_>, asker: &mut Asker, name: &str) -> Result<(Vec<Strin
     if !directories.is_empty() || setup.args.default || !asker.can_ask() || resolved_here(setup) == Some(name) {
         return Ok((directories, setup.args.default));
     }
+    let offer = |what: &str, note: &'static str| Offer { what: what.to_owned(), note };
     let options = vec![
-        format!("in this directory and all below ({})", key(&setup.here)),
-        "wherever no directory says otherwise".to_owned(),
-        "in another directory".to_owned(),
-        "nowhere yet".to_owned(),
+        offer(&format!("in {} and all below", key(&setup.here)), "this directory"),
+        offer("wherever no directory says otherwise", ""),
+        offer("in another directory", ""),
+        offer("nowhere yet", ""),
     ];
     let ask = format!("Where should {name} be used");
     match asker.choose(&Question { ask: &ask, help: "", flag: "" }, options)? {

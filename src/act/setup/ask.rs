@@ -1,12 +1,17 @@
 //! Questions: on a terminal they are asked; elsewhere, and with `--yes`, what only an answer could tell is named
 //! with the flag that gives it, all at once, and nothing is written.
 
+use std::fmt;
 use std::fs::File;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
+use anstyle::Style;
+use inquire::list_option::ListOption;
 use inquire::validator::Validation;
 use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
 use zeroize::Zeroizing;
+
+use crate::page;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -27,12 +32,27 @@ pub struct Asker {
 
 /// A question and the flag that answers it.
 pub struct Question<'a> {
-    /// The question.
+    /// The question. Of several sentences only the last is asked; the others come before it, as lines.
     pub ask: &'a str,
     /// A line below it.
     pub help: &'a str,
     /// How to answer without being asked, with the reason it must be asked at all.
     pub flag: &'a str,
+}
+
+/// Something to choose, with a word about it that goes once it is chosen.
+pub struct Offer {
+    /// What it is.
+    pub what: String,
+    /// More about it; may be empty.
+    pub note: &'static str,
+}
+
+impl fmt::Display for Offer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, note } = self;
+        if note.is_empty() { write!(out, "{what}") } else { write!(out, "{what} ({note})") }
+    }
 }
 
 /// How to choose.
@@ -91,13 +111,14 @@ impl Asker {
     }
 
     /// One of several; the index.
-    pub fn choose(&mut self, question: &Question<'_>, options: Vec<String>) -> Result<usize, Stop> {
+    pub fn choose(&mut self, question: &Question<'_>, options: Vec<Offer>) -> Result<usize, Stop> {
         if !self.can_ask {
             self.miss(question.flag);
             return Ok(0);
         }
         let ask = format!("{}:", question.ask);
-        let mut select = Select::new(&ask, options).without_filtering();
+        let chosen = |option: ListOption<&Offer>| option.value.what.clone();
+        let mut select = Select::new(&ask, options).without_filtering().with_formatter(&chosen);
         select = select.with_help_message(if question.help.is_empty() { MOVE } else { question.help });
         select.raw_prompt().map(|option| option.index).map_err(stop)
     }
@@ -108,7 +129,16 @@ impl Asker {
             self.miss(question.flag);
             return Ok(true);
         }
-        let mut confirm = Confirm::new(question.ask).with_default(proposal);
+        let ask = match question.ask.rsplit_once(". ") {
+            Some((before, ask)) => {
+                let mut text = String::new();
+                page::hang(&mut text, 2, page::width(), Style::new(), &format!("{before}."));
+                let _ = anstream::stderr().write_all(text.as_bytes());
+                ask
+            }
+            None => question.ask,
+        };
+        let mut confirm = Confirm::new(ask).with_default(proposal);
         if !question.help.is_empty() {
             confirm = confirm.with_help_message(question.help);
         }

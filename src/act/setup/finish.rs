@@ -123,7 +123,7 @@ impl Store {
                     let why = format!("{} did not take the token: {why}", keychain.name());
                     let file = token::default_file(setup, account);
                     let flag = format!("{why}; --store file keeps it in a file");
-                    setup.say(&format!("{why}\n"));
+                    setup.tell(&why);
                     let shown = edit::directory_key(&file, setup.environment);
                     let ask = format!("Keep it in a file that only you can read ({shown})?");
                     let is_wanted = asker.confirm(&Question { ask: &ask, help: "", flag: &flag }, true)?;
@@ -150,7 +150,9 @@ fn removals(removals: &[Removal], setup: &Setup<'_>) -> String {
     let mut text = String::new();
     for removal in removals {
         let file = edit::directory_key(&removal.path, setup.environment);
-        text.push_str(&format!("\nNow remove from \"env\" in {file} (act-claude leaves it as it is):\n"));
+        let title = format!("Now remove from \"env\" in {file} (act-claude leaves it as it is):");
+        text.push('\n');
+        page::hang(&mut text, 0, page::width(), anstyle::Style::new(), &title);
         for (name, line) in &removal.variables {
             text.push_str(&format!("  line {line:<4} {name}\n"));
         }

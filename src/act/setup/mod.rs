@@ -107,6 +107,13 @@ struct Setup<'a> {
 }
 
 impl Setup<'_> {
+    /// Says a sentence on the way, in lines of whole words.
+    fn tell(&self, words: &str) {
+        let mut text = String::new();
+        page::hang(&mut text, 2, page::width(), anstyle::Style::new(), words);
+        self.say(&text);
+    }
+
     /// Says something on the way; with `--json` standard output is for the result alone.
     fn say(&self, text: &str) {
         use std::io::Write;

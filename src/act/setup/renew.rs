@@ -35,22 +35,22 @@ pub fn gather(setup: &Setup<'_>, asker: &mut Asker) -> Result<Gathered, Stop> {
     let choice = match token::from_flags(setup)? {
         Some(source) => Choice::Source(source),
         None => match token::place_of(setup, name, account).filter(|_| setup.args.store.is_none()) {
-            Some(place) => token::store(setup, asker, place)?,
+            Some(place) => token::store(setup, asker, name, place)?,
             None if setup.args.store.is_some() || setup.args.token_stdin => {
                 match token::where_to(setup, asker, name)? {
-                    Ok(place) => token::store(setup, asker, place)?,
+                    Ok(place) => token::store(setup, asker, name, place)?,
                     Err(source) => Choice::Source(source),
                 }
             }
             None => {
-                setup.say(&match &account.token {
+                setup.tell(&match &account.token {
                     TokenSource::Command(argv) => {
-                        format!("The token of account {name} comes from `{}`: renew it there.\n", argv.join(" "))
+                        format!("The token of account {name} comes from `{}`: renew it there.", argv.join(" "))
                     }
                     TokenSource::Env(variable) => {
-                        format!("The token of account {name} comes from the variable {variable}: set it anew.\n")
+                        format!("The token of account {name} comes from the variable {variable}: set it anew.")
                     }
-                    TokenSource::File(_) => String::new(),
+                    TokenSource::File(path) => format!("The token of account {name} is in {}.", path.display()),
                 });
                 Choice::Source(account.token.clone())
             }

@@ -25,7 +25,7 @@ pub fn gather(setup: &Setup<'_>, asker: &mut Asker) -> Result<Gathered, Stop> {
     }
     let found = from_settings::find(&directories, setup.environment);
     for note in &found.notes {
-        setup.say(&format!("{note}\n"));
+        setup.tell(note);
     }
     if found.entries.is_empty() {
         return Err(Stop::Usage(vec![
@@ -58,12 +58,12 @@ impl Taken<'_, '_> {
         let place = entry.directory.as_deref().map(key);
         let shown = place.clone().unwrap_or_else(|| "your own settings".to_owned());
         let Some(recipe) = entry.recipe else {
-            self.setup.say(&format!("{shown}: no telemetry\n"));
+            self.setup.tell(&format!("{shown}: no telemetry"));
             self.entries.directories.extend(place.map(|place| (place, None)));
             return Ok(());
         };
         for problem in &recipe.problems {
-            self.setup.say(&format!("{shown}: {problem}\n"));
+            self.setup.tell(&format!("{shown}: {problem}"));
         }
         let named =
             entry.directory.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
@@ -96,7 +96,7 @@ impl Taken<'_, '_> {
                 name
             }
         };
-        self.setup.say(&format!("{shown}: alias {name}\n"));
+        self.setup.tell(&format!("{shown}: alias {name}"));
         match place {
             Some(place) => self.entries.directories.push((place, Some(name))),
             None => self.entries.default = Some(name),
@@ -135,7 +135,7 @@ impl Taken<'_, '_> {
         for note in credential.iter().flat_map(|credential| &credential.notes) {
             // Every credential of the recipe is a whole header.
             if !note.contains("Authorization header") {
-                self.setup.say(&format!("{place}: {note}\n"));
+                self.setup.tell(&format!("{place}: {note}"));
             }
         }
         let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));

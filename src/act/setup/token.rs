@@ -12,7 +12,7 @@ use crate::setup::keychain::Keychain;
 use crate::setup::names;
 use crate::token;
 
-use super::ask::{Asker, Question, Stop};
+use super::ask::{Asker, Offer, Question, Stop};
 use super::{Setup, Store};
 
 /// Where a token will be kept.
@@ -69,9 +69,9 @@ pub fn choose(setup: &Setup<'_>, asker: &mut Asker, account: &str, existing: Opt
     }
     let place = existing.and_then(|existing| place_of(setup, account, existing));
     match place.filter(|_| setup.args.store.is_none()) {
-        Some(place) => store(setup, asker, place),
+        Some(place) => store(setup, asker, account, place),
         None => match where_to(setup, asker, account)? {
-            Ok(place) => store(setup, asker, place),
+            Ok(place) => store(setup, asker, account, place),
             Err(source) => Ok(Choice::Source(source)),
         },
     }
@@ -125,14 +125,15 @@ pub fn where_to(setup: &Setup<'_>, asker: &mut Asker, account: &str) -> Result<R
         (None, _) => {}
     }
     let shown = edit::directory_key(&file, setup.environment);
+    let offer = |what: &str, note: &'static str| Offer { what: what.to_owned(), note };
     let mut options = vec![
-        format!("in a file that only you can read ({shown})"),
-        "nowhere: a command prints it each time (pass, op, vault …)".to_owned(),
-        "nowhere: an environment variable holds it".to_owned(),
+        offer(&format!("in {shown}"), "only you can read it"),
+        offer("nowhere: a command prints it each time", "pass, op, vault …"),
+        offer("nowhere: an environment variable holds it", ""),
     ];
     let keychain = keychain.filter(|keychain| keychain.is_reachable(setup.environment));
     if let Some(keychain) = &keychain {
-        options.insert(0, format!("in {}", keychain.name()));
+        options.insert(0, offer(&format!("in {}", keychain.name()), ""));
     }
     let flag = if setup.args.token_stdin {
         "--store keychain or --store file: where to keep the token"
@@ -143,7 +144,8 @@ pub fn where_to(setup: &Setup<'_>, asker: &mut Asker, account: &str) -> Result<R
         asker.miss(flag);
         return Ok(Err(TokenSource::Env(String::new())));
     }
-    let question = Question { ask: "Where should the API token be kept", help: "", flag };
+    let ask = format!("Where to keep {account}'s API token");
+    let question = Question { ask: &ask, help: "", flag };
     let chosen = asker.choose(&question, options)?;
     Ok(match (chosen, keychain) {
         (0, Some(keychain)) => Ok(Place::Keychain(keychain)),
@@ -170,13 +172,14 @@ pub fn default_file(setup: &Setup<'_>, account: &str) -> PathBuf {
 }
 
 /// Reads the token, from standard input or by asking.
-pub fn store(setup: &Setup<'_>, asker: &mut Asker, place: Place) -> Result<Choice, Stop> {
+pub fn store(setup: &Setup<'_>, asker: &mut Asker, account: &str, place: Place) -> Result<Choice, Stop> {
     let text = if setup.args.token_stdin {
         from_stdin()?
     } else {
         let help = "it is not shown; a copied \"Basic …\" is understood as well";
         let flag = "--token-stdin, --token-command, --token-env or --token-file: the API token";
-        let question = Question { ask: "API token", help, flag };
+        let ask = format!("API token of {account}");
+        let question = Question { ask: &ask, help, flag };
         asker.secret(&question, |text| Credential::read(text).map(drop))?
     };
     if text.is_empty() && !setup.args.token_stdin {
@@ -187,7 +190,7 @@ pub fn store(setup: &Setup<'_>, asker: &mut Asker, place: Place) -> Result<Choic
     let credential =
         Credential::read(&text).map_err(|why| Stop::Usage(vec![format!("the token on standard input: {why}")]))?;
     for note in &credential.notes {
-        setup.say(&format!("API token: {note}\n"));
+        setup.tell(&format!("API token: {note}"));
     }
     Ok(Choice::Store(credential, place))
 }
