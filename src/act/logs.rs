@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use crate::claude::debug_log::{self, classify};
+use crate::claude::debug_log::{self, Sign, classify};
 use crate::environment::Environment;
 use crate::verify::{self, Follow};
 use crate::{config, report, state};
@@ -94,7 +94,11 @@ impl Output {
     fn show(&mut self, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
         let sign = classify(&line);
-        let explained = sign.explain();
+        // Whether a relay stood between claude and ACT is not in the log.
+        let explained = match sign {
+            Sign::FirstDelivered => Some("the first export was taken, by act-claude's relay unless sent directly; what ACT answered: act-claude act history".to_owned()),
+            _ => sign.explain(),
+        };
         if self.json {
             self.line(&json!({"line": line, "sign": sign.word(), "explained": explained}).to_string());
             return;

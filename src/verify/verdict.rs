@@ -1,5 +1,6 @@
 //! What relay, log and settings say together (pure).
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use serde_json::json;
@@ -90,17 +91,27 @@ fn finish(report: &mut Report, evidence: &Evidence, alias: &str, relayed: bool) 
         "says": evidence.signs.iter().map(|sign| json!({"sign": sign.word(), "text": explain(sign)})).collect::<Vec<_>>(),
         "about_anthropic": evidence.anthropic,
     });
-    report.lines.extend(explained.into_iter().take(QUOTED).map(|text| line(format!("{alias}: log: {text}"))));
+    // What the verdict itself says is not said again.
+    let is_new = |text: &String| !report.lines.iter().any(|line| line.text.contains(text.as_str()));
+    let new: Vec<String> = explained.into_iter().filter(is_new).take(QUOTED).collect();
+    report.lines.extend(new.into_iter().map(|text| line(format!("{alias}: log: {text}"))));
     if evidence.anthropic > 0 {
         let text = Sign::Anthropic.explain().unwrap_or_default();
         report.lines.push(line(format!("{alias}: log: {} lines {text}", evidence.anthropic)));
     }
     let text = match &evidence.path {
-        Some(path) if evidence.lines > 0 => format!("claude's log, explained: act-claude act logs {}", path.display()),
+        Some(path) if evidence.lines > 0 => format!("claude's log, explained: act-claude act logs {}", name(path)),
         Some(path) => format!("claude's log says nothing about telemetry: {}", path.display()),
         None => "there is no log: claude did not write one into a file".to_owned(),
     };
     report.lines.push(line(format!("{alias}: {text}")));
+}
+
+/// What `act logs` knows a log by: our own by their names.
+fn name(log: &Path) -> String {
+    let is_own = log.parent().is_some_and(|directory| directory.ends_with("act-claude/logs"));
+    let name = if is_own { log.file_stem().map(Path::new) } else { None };
+    name.unwrap_or(log).display().to_string()
 }
 
 /// Why claude sent nothing: what its log says, then which setting explains it.
@@ -169,6 +180,16 @@ mod tests {
         let mut evidence = Evidence { path: Some("/l.txt".into()), ..Evidence::default() };
         lines.iter().for_each(|line| evidence.take(line.as_bytes()));
         evidence
+    }
+
+    #[test]
+    fn a_log_of_our_own_has_a_short_name() {
+        for (path, shown) in [
+            ("/h/.local/state/act-claude/logs/20260101T000000Z-7.txt", "20260101T000000Z-7"),
+            ("/h/.claude/debug/3f1b.txt", "/h/.claude/debug/3f1b.txt"),
+        ] {
+            assert_eq!(name(Path::new(path)), shown);
+        }
     }
 
     #[test]

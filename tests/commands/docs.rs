@@ -31,12 +31,18 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// Shown, with another exit status than 0 in the home of this test.
-const STATUS: [(&str, &[i32]); 3] = [
+const STATUS: [(&str, &[i32]); 7] = [
     // It finds that no shell has the alias, for one.
     ("act-claude act doctor", &[0, 1]),
     // The stand-in's answers don't tell whether the alias is good.
     ("act-claude act check", &[0, 69]),
     ("act-claude act check --all --json", &[0, 69]),
+    // The stand-in for claude sends nothing,
+    ("claude --verify …", &[69]),
+    ("claude --verify -p \"say hello\"", &[69]),
+    // and has written no log.
+    ("act-claude act logs", &[1]),
+    ("act-claude act logs -f", &[1]),
 ];
 
 /// What a text shows: in `sh` blocks, on indented lines, between back quotes.
