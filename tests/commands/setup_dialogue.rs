@@ -57,6 +57,11 @@ fn readme_s_three_commands() {
     let mut sandbox = Sandbox::new();
     fake_claude::install(&mut sandbox, "print Hello!\npost\nexit 0");
     sandbox.path_first(support::act_claude().parent().unwrap());
+    // Where a token could be left behind: the shell's history, temporary files, the log.
+    let history = sandbox.home().join(".bash_history");
+    sandbox.set("HISTFILE", &history);
+    sandbox.set("TMPDIR", sandbox.directory("tmp"));
+    sandbox.set("ACT_CLAUDE_LOG", "debug");
     let receive = Receive::start(&sandbox);
     let here = |text: &str| text.replace("127.0.0.1:4318", &format!("127.0.0.1:{}", receive.1));
     sandbox.write("work/billing/billing.yaml", here(include_str!("../specs/receive.yaml")));
@@ -106,6 +111,13 @@ fn readme_s_three_commands() {
     }
     assert_eq!(seen.next(), Some("$ exit"), "nothing more is said");
     assert!(!String::from_utf8_lossy(&pty.raw()).contains(TOKEN), "the token is not echoed");
+    assert!(std::fs::read_to_string(history).unwrap().contains("act setup --spec"), "a history was written");
+    let log = sandbox.state().join("act-claude.log");
+    support::eventually("a log", || std::fs::metadata(&log).is_ok_and(|log| log.len() > 0).then_some(()));
+    let files = snapshot(sandbox.root()).into_iter();
+    let holders = files.filter(|(_, content)| memchr::memmem::find(content, TOKEN.as_bytes()).is_some());
+    let holders: Vec<_> = holders.map(|(path, _)| path).collect();
+    assert_eq!(holders, [sandbox.config_file().with_file_name("acme.token")]);
 }
 
 /// Ctrl-C at any question: status 130, nothing written, the terminal as before.

@@ -119,6 +119,7 @@ fn hostile_documents_are_refused_with_the_reason() {
         ("twice.json", "stands twice"),
         ("swagger.json", "no OpenAPI 3 document"),
         ("many-servers.yaml", "more than 50 metrics URLs"),
+        ("ref-bomb.yaml", "lead on to far more than a Monitoring Spec holds"),
         ("header-break.yaml", "--id"),
     ] {
         let sandbox = Sandbox::new();

@@ -115,12 +115,18 @@ fn shown(name: &str, spec: &Spec) -> String {
             page::hang(&mut text, INDENT, page::width(), DIM, &format!("{}{guess}", candidate.place));
         }
     }
-    for note in &spec.notes {
+    for note in spec.notes.iter().take(NOTES) {
         let _ = write!(text, "  {:<14} ", "passed over");
         page::hang(&mut text, INDENT, page::width(), DIM, note);
     }
+    if spec.notes.len() > NOTES {
+        let _ = writeln!(text, "  {:<14} {DIM}{} more{DIM:#}", "", spec.notes.len() - NOTES);
+    }
     text
 }
+
+/// So many of the values that were passed over are shown.
+const NOTES: usize = 10;
 
 /// Columns before a value.
 const INDENT: usize = 17;

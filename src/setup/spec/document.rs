@@ -37,6 +37,10 @@ fn yaml(text: &str) -> Result<Unique, String> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default().trim();
+        // The library's word for its limits is none for people.
+        let is_budget = first.starts_with("budget breached");
+        let first =
+            if is_budget { "all that it repeats counted, it is far larger than a Monitoring Spec" } else { first };
         format!("it is not usable YAML ({first})")
     })
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::config::check_endpoint;
 
 use super::tree::{Tree, without_placeholders};
-use super::{Candidate, Finding, is_placeholder};
+use super::{Candidate, Finding, MOST, is_placeholder};
 
 /// Where the documented metrics URL starts and ends around the account id.
 const START: &str = "/metric-ingestion/v1/";
@@ -14,9 +14,6 @@ const END: &str = "/otlp/public/metrics";
 const COMPLETED: &str = "its path is the documented one, not this document's";
 const ANOTHER_PATH: &str = "its path is not the documented one";
 const PROSE: &str = "it stands in prose";
-
-/// More possible URLs than this are no choice.
-const MOST: usize = 50;
 
 /// Finds the metrics URL's possible values. Plain http to another machine is a reason to refuse the document.
 pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String> {
@@ -33,6 +30,10 @@ pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String>
             if path.kind < Kind::Documented {
                 found.extend(completed(&server));
             }
+        }
+        found = Finding::of(found).candidates;
+        if found.len() > MOST {
+            return Err(too_many());
         }
     }
     if paths.is_empty() {
@@ -66,6 +67,10 @@ pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String>
             Ok(Finding::of(found))
         }
     }
+}
+
+fn too_many() -> String {
+    format!("it allows more than {MOST} metrics URLs")
 }
 
 /// How much a path looks like the one for metrics.
@@ -120,7 +125,11 @@ fn servers(tree: &Tree<'_>, path: &Path<'_>, notes: &mut Vec<String>) -> Result<
 
 fn servers_of(tree: &Tree<'_>, owner: &Value, place: &str, notes: &mut Vec<String>) -> Result<Vec<Candidate>, String> {
     let mut found = Vec::new();
-    for (index, server) in owner.get("servers").and_then(Value::as_array).into_iter().flatten().enumerate() {
+    let servers = owner.get("servers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if servers.len() > MOST {
+        return Err(too_many());
+    }
+    for (index, server) in servers.iter().enumerate() {
         let Some(url) = server.get("url").and_then(Value::as_str) else { continue };
         let place = format!("{place}servers[{index}]");
         let variable = |name: &str| {
@@ -169,7 +178,7 @@ fn expand(
             notes.push(format!("{place}: {{{name}}} has no value"));
         }
         if done.len() * values.len() > MOST {
-            return Err(format!("it allows more than {MOST} metrics URLs"));
+            return Err(too_many());
         }
         done = done
             .iter()

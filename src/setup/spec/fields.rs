@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::config::{check_text, check_word};
 
 use super::tree::{Tree, without_placeholders};
-use super::{Candidate, Finding};
+use super::{Candidate, Finding, MOST};
 
 /// A field to look for.
 pub struct Field {
@@ -70,7 +70,11 @@ pub fn find(tree: &Tree<'_>, field: &Field, notes: &mut Vec<String>) -> Result<F
     if field.is_kind && found.iter().any(|candidate| !in_enum(candidate)) {
         found.retain(|candidate| !in_enum(candidate));
     }
-    Ok(Finding::of(found))
+    let finding = Finding::of(found);
+    match finding.candidates.len() {
+        count if count > MOST => Err(format!("it names {count} values for {}", field.spoken[0])),
+        _ => Ok(finding),
+    }
 }
 
 fn in_enum(candidate: &Candidate) -> bool {
@@ -99,7 +103,7 @@ fn search<'a>(tree: &Tree<'a>, field: &Field, place: &str, node: &'a Value) -> R
             }
         }
         Value::String(text) => match embedded(text) {
-            Some(value) => found.extend(within(field, place, &value)?),
+            Some(value) => found.extend(within(tree, field, place, &value)?),
             None => found.extend(prose(field, place, text)),
         },
         _ => {}
@@ -112,8 +116,8 @@ fn embedded(text: &str) -> Option<Value> {
     text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
-fn within(field: &Field, place: &str, value: &Value) -> Result<Vec<Candidate>, String> {
-    let tree = Tree { root: value };
+fn within(tree: &Tree<'_>, field: &Field, place: &str, value: &Value) -> Result<Vec<Candidate>, String> {
+    let tree = tree.inner(value);
     let mut found = Ok(Vec::new());
     tree.visit(&mut |inner, node| {
         if let Ok(list) = &mut found {

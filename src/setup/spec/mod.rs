@@ -9,10 +9,15 @@ mod endpoint;
 mod fields;
 mod tree;
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 pub use document::LARGEST;
 use tree::Tree;
+
+/// More possible values than this are no choice.
+const MOST: usize = 50;
 
 /// One possible value of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,13 +50,9 @@ impl Finding {
         if candidates.iter().any(|candidate| candidate.guess.is_none()) {
             candidates.retain(|candidate| candidate.guess.is_none());
         }
-        let mut distinct: Vec<Candidate> = Vec::new();
-        for candidate in candidates {
-            if !distinct.iter().any(|other| other.value == candidate.value) {
-                distinct.push(candidate);
-            }
-        }
-        Self { candidates: distinct }
+        let mut seen = HashSet::new();
+        candidates.retain(|candidate| seen.insert(candidate.value.clone()));
+        Self { candidates }
     }
 }
 

@@ -66,6 +66,11 @@ fn what_was_found_has_a_place() {
     assert_eq!(spec.id.certain().unwrap().place, "components.schemas.AliasId.const");
     let notes = read(&bytes("placeholders.yaml")).unwrap().notes;
     assert!(notes.iter().any(|note| note.contains("\"your-account-id\"")), "{notes:?}");
+    let notes = read(&bytes("numbers.yaml")).unwrap().notes;
+    assert!(
+        notes.iter().any(|note| note.contains("x-agent.extAccountAliasId: it is written as a number")),
+        "{notes:?}"
+    );
     let notes = read(&bytes("hostile/header-break.yaml")).unwrap();
     assert!(notes.id.candidates.is_empty() && notes.provider_type.candidates.is_empty(), "{notes:?}");
     assert!(notes.notes.iter().any(|note| note.contains("holds ','")), "{notes:?}");
@@ -82,9 +87,12 @@ fn hostile_documents_are_refused_with_the_reason() {
         ("twice.json", "\"extAccountAliasId\" stands twice in one object"),
         ("swagger.json", "no OpenAPI 3 document"),
         ("many-servers.yaml", "more than 50 metrics URLs"),
+        ("ref-bomb.yaml", "lead on to far more than a Monitoring Spec holds"),
     ] {
+        let begun = std::time::Instant::now();
         let error = read(&bytes(&format!("hostile/{name}"))).unwrap_err();
         assert!(error.contains(reason), "{name}: {error}");
+        assert!(begun.elapsed().as_secs() < 20, "{name} took {:?}", begun.elapsed());
     }
     let deep = |open: &str, close: &str| format!("openapi: 3.0.0\nx: {}{}", open.repeat(5000), close.repeat(5000));
     let json = format!("{{\"openapi\": \"3.0.0\", \"x\": {}{}}}", "[".repeat(5000), "]".repeat(5000));
@@ -101,6 +109,23 @@ fn hostile_documents_are_refused_with_the_reason() {
         let begun = std::time::Instant::now();
         let error = read(text.as_bytes()).expect_err(what);
         assert!(error.starts_with("it is "), "{what}: {error}");
+        assert!(begun.elapsed().as_secs() < 20, "{what} took {:?}", begun.elapsed());
+    }
+    // Much of everything that could be multiplied.
+    let head = "openapi: 3.0.0\nservers: [{url: 'https://act.example/metric-ingestion/v1/a-1'}]\n";
+    let chain: String = (0..8_000).map(|index| format!("    S{index}: {{$ref: '#/c/S{}'}}\n", index + 1)).collect();
+    let paths: String = (0..8_000).map(|index| format!("  /metrics/{index}: {{}}\n")).collect();
+    let ids: String = (0..8_000).map(|index| format!("  - {{extAccountAliasId: a-{index}}}\n")).collect();
+    let todo: String = (0..8_000).map(|index| format!("  - {{extAccountAliasId: <{index}>}}\n")).collect();
+    for (what, text) in [
+        ("chain", format!("{head}c:\n{chain}")),
+        ("paths", format!("{head}paths:\n{paths}")),
+        ("ids", format!("{head}c:\n{ids}")),
+        ("placeholders", format!("{head}c:\n{todo}")),
+    ] {
+        let begun = std::time::Instant::now();
+        let result = read(text.as_bytes());
+        assert_eq!(result.is_ok(), what == "placeholders", "{what}: {result:?}");
         assert!(begun.elapsed().as_secs() < 20, "{what} took {:?}", begun.elapsed());
     }
     assert!(read(b"\xff\xfe").unwrap_err().contains("not UTF-8"));

@@ -1,6 +1,8 @@
 //! Looking around in a document: places, references, and the values a schema names.
 
+use std::cell::Cell;
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -9,7 +11,16 @@ use super::{Candidate, is_placeholder};
 /// A document whose references can be followed.
 pub struct Tree<'a> {
     pub root: &'a Value,
+    /// How many more steps its references may lead.
+    steps: Rc<Cell<usize>>,
 }
+
+/// References may lead this many steps in all: two in each of thirty schemas, each to the next, would be a thousand
+/// million. A Monitoring Spec needs some dozens.
+const STEPS: usize = 50_000;
+
+/// More placeholders are of no interest.
+const NOTED: usize = 100;
 
 /// Guesses, and why they are no more.
 pub const NUMBER: &str = "it is written as a number there";
@@ -17,7 +28,7 @@ pub const NUMBER: &str = "it is written as a number there";
 impl<'a> Tree<'a> {
     /// Refuses a document with references that lead in a circle.
     pub fn new(root: &'a Value) -> Result<Self, String> {
-        let tree = Self { root };
+        let tree = Self { root, steps: Rc::new(Cell::new(STEPS)) };
         let mut result = Ok(());
         tree.visit(&mut |_, node| {
             if result.is_ok()
@@ -27,6 +38,11 @@ impl<'a> Tree<'a> {
             }
         });
         result.map(|()| tree)
+    }
+
+    /// A document inside this one.
+    pub fn inner<'b>(&self, root: &'b Value) -> Tree<'b> {
+        Tree { root, steps: self.steps.clone() }
     }
 
     /// Calls `look` for every value with its place.
@@ -57,6 +73,7 @@ impl<'a> Tree<'a> {
         let mut seen = HashSet::new();
         let mut next = reference;
         loop {
+            self.step()?;
             if !seen.insert(next) {
                 return Err(format!("its $ref {next} leads back to itself"));
             }
@@ -68,6 +85,12 @@ impl<'a> Tree<'a> {
                 None => return Ok(Some(target)),
             }
         }
+    }
+
+    fn step(&self) -> Result<(), String> {
+        let left = self.steps.get().checked_sub(1);
+        self.steps.set(left.ok_or("its $ref lead on to far more than a Monitoring Spec holds")?);
+        Ok(())
     }
 
     /// The value itself, or what its `$ref` leads to.
@@ -114,6 +137,7 @@ impl Values<'_> {
                 return Err(format!("its $ref {reference} leads back to itself"));
             }
             let Some(target) = self.tree.follow(reference)? else { return Ok(()) };
+            self.tree.step()?;
             self.within.push(reference.to_owned());
             self.of(&dotted(reference), target)?;
             self.within.pop();
@@ -147,6 +171,7 @@ impl Values<'_> {
             Value::String(text) => (text.trim().to_owned(), None),
             // What was 007 or 1e3 in the text is something else by now.
             Value::Number(number) if number.is_u64() => (number.to_string(), Some(NUMBER)),
+            Value::Number(_) => (String::new(), Some(NUMBER)),
             _ => return,
         };
         self.found.push(Candidate { value, place: place.to_owned(), guess });
@@ -157,8 +182,11 @@ impl Values<'_> {
 pub fn without_placeholders(candidates: Vec<Candidate>, notes: &mut Vec<String>) -> Vec<Candidate> {
     let (real, standing_in): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|candidate| !is_placeholder(&candidate.value));
-    for Candidate { value, place, .. } in standing_in {
-        let note = format!("{place} holds no value: {value:?}");
+    for Candidate { value, place, guess } in standing_in.into_iter().take(NOTED) {
+        let note = match guess {
+            Some(NUMBER) if value.is_empty() => format!("{place}: {NUMBER}; put quotes around it"),
+            _ => format!("{place} holds no value: {value:?}"),
+        };
         if !notes.contains(&note) {
             notes.push(note);
         }
