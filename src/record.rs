@@ -124,8 +124,16 @@ pub fn lock(state: &Path, id: &str) -> io::Result<Flock<File>> {
     state::prepare(state)?;
     state::make_private(&directory(state))?;
     let path = lock_path(state, id);
-    let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error.into())
+    let mut file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    // Whoever just looks whether it is locked holds it for a moment.
+    for _ in 0..20 {
+        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((file, nix::errno::Errno::EWOULDBLOCK)) => file,
+            result => return result.map_err(|(_, error)| error.into()),
+        };
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Err(io::ErrorKind::WouldBlock.into())
 }
 
 /// Says in the lock's file whose it is, for a relay that nobody has sent anything: it has no record that would.
@@ -311,6 +319,10 @@ mod tests {
         assert!(super::lock(state.path(), "a").is_err());
         assert_eq!(of_command(state.path(), &[1, 7]), Some(record("a")));
         drop(lock);
+        // A program that another test is about to start holds the lock until it is started.
+        while is_locked(state.path(), "a") {
+            std::thread::yield_now();
+        }
         assert!(!record("a").is_live(state.path()));
     }
 

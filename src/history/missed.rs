@@ -5,12 +5,15 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::Session;
 use crate::record::{self, Kind, Record};
 use crate::spool::Summary;
 
+/// A record is dated when it is written, and found when it has its name: on a busy machine that is later. Twice looked at
+/// is not twice said.
+const LATE: Duration = Duration::from_secs(60);
 /// Sessions further back than this are left to `act history`.
 const RECENT: usize = 500;
 
@@ -20,7 +23,8 @@ pub fn line(state: &Path, spool: impl FnOnce(&Path) -> Summary) -> Option<String
     let since = looked(state);
     note_look(state)?;
     let ids = record::ids(state);
-    let changed = |id: &&String| since.is_none_or(|since| written(state, id).is_none_or(|written| written >= since));
+    let is_new = |written: SystemTime| since.is_none_or(|since| written + LATE >= since);
+    let changed = |id: &&String| written(state, id).is_none_or(is_new);
     let records = ids.iter().take(RECENT).filter(changed).filter_map(|id| record::read(state, id));
     let unseen: Vec<Record> = records.filter(|record| record.kind == Kind::Launcher).collect();
     if unseen.is_empty() {
@@ -116,6 +120,21 @@ mod tests {
         assert_eq!(look(state), None);
     }
 
+    /// Written before the last look, and in its place only after it.
+    #[test]
+    fn what_came_late_is_not_overlooked() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        state::make_private(&record::directory(state)).unwrap();
+        assert_eq!(look(state), None);
+        for (id, age, is_named) in [("1", 5, true), ("2", 600, false)] {
+            write(state, &session(id, &[(State::Held, 3)]));
+            let file = File::options().write(true).open(record::directory(state).join(format!("{id}.json"))).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+            assert_eq!(look(state).is_some(), is_named, "{id}");
+        }
+    }
+
     #[test]
     fn what_went_out_meanwhile_is_not_missed() {
         let state = tempfile::tempdir().unwrap();
@@ -135,6 +154,10 @@ mod tests {
         write(state, &live);
         assert_eq!(look(state), None);
         drop(lock);
+        // A program that another test is about to start holds the lock until it is started.
+        while record::is_locked(state, "1") {
+            std::thread::yield_now();
+        }
         // Killed: nothing was written since, but it is over.
         write(state, &live);
         assert!(look(state).is_some());

@@ -116,3 +116,41 @@ fn b15_a_container_that_ends_with_us_waits_longer() {
     assert!(output.err().contains("billing: 1 export delivered (2 points)"), "{}", output.err());
     assert_eq!((act.requests().len(), waiting(&sandbox).len()), (1, 0));
 }
+
+/// The same where act-claude is not process 1, but told by CI that nothing survives; and where nobody told it: then it is
+/// counted as under way, which it was, is on disk, and goes with the next session.
+#[test]
+fn b15_a_container_that_ends_behind_us_delivers_or_counts() {
+    if crate::support::program("unshare").is_none() {
+        return;
+    }
+    for (is_ci, line, kept) in [
+        (true, "billing: 1 export delivered (2 points)", 0),
+        (false, "billing: 1 export under way: delivery goes on in the background", 1),
+    ] {
+        let (sandbox, act) = session("post");
+        act.answer(Reply::After(Duration::from_secs(2), Box::new(accepted())));
+        let mut command = sandbox.command("unshare");
+        command.args(["--fork", "--pid", "--mount-proc", "--kill-child", "sh", "-c", "\"$0\" -p hi; exit $?"]);
+        command.arg(crate::support::act_claude()).process_group(0);
+        if is_ci {
+            command.env("CI", "1");
+        }
+        let output = command.output().unwrap();
+        if output.err().contains("unshare") {
+            return crate::support::skip(&format!("no pid namespaces here: {}", output.err()));
+        }
+        assert_eq!(output.code(), 0, "{}", output.err());
+        assert!(output.err().contains(line), "{}", output.err());
+        assert_eq!(waiting(&sandbox).len(), kept, "{line}");
+        act.answer(accepted());
+        assert_eq!(sandbox.act_claude(&["-p", "hi"]).output().unwrap().code(), 0);
+        crate::support::eventually("an empty spool", || waiting(&sandbox).is_empty().then_some(()));
+        crate::support::process::end_relays(sandbox.root());
+        // Both sessions' exports: nothing has gone silently.
+        let mut bodies: Vec<_> = act.requests().iter().map(|request| request.raw.clone()).collect();
+        bodies.sort();
+        bodies.dedup();
+        assert_eq!(bodies.len(), 2, "{line}");
+    }
+}

@@ -167,3 +167,40 @@ fn a15_right_target() {
         assert!(crate::support::probe::is_gone(probe));
     }
 }
+
+/// Once claude has been reaped its pid may be another's: nothing is sent there any more. In a namespace of its own the pid
+/// is given again on purpose, while act-claude still waits for the relay's word.
+#[test]
+fn a15_a_pid_that_is_used_again() {
+    if crate::support::program("unshare").is_none() || !nix::unistd::geteuid().is_root() {
+        return crate::support::skip("choosing a pid needs root and a pid namespace");
+    }
+    let stage = Stage::new();
+    stage.act.answer(crate::support::http::Reply::Hang);
+    let shell = r#"
+        "$0" -p hi & top=$!
+        until pid=$(sed -n 's/.*"ready":\([0-9]*\).*/\1/p' "$PROBE_LOG" 2>/dev/null) && [ "$pid" ]; do :; done
+        while [ -e /proc/$pid ]; do :; done
+        until [ "$again" = "$pid" ]; do
+            [ "$again" ] && kill -9 $again
+            echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid || exit 77
+            sleep 600 & again=$!
+        done
+        [ -e /proc/$top/exe ] || echo too late
+        kill -TERM $top
+        wait $top
+        echo status $?
+        grep -q sleep /proc/$pid/cmdline && echo alive
+    "#;
+    let act_claude = crate::support::act_claude();
+    let args = ["--fork", "--pid", "--mount-proc", "--kill-child", "sh", "-c", shell, act_claude.to_str().unwrap()];
+    let (mut command, _log) =
+        stage.prepare_through(std::path::Path::new("unshare"), &args, Form::Relay, "post\nready\nexit 15");
+    // So that it waits for what is under way.
+    command.env("CI", "1");
+    let output = command.output().unwrap();
+    if output.status.code() == Some(77) {
+        return crate::support::skip("pids can't be chosen here");
+    }
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "status 15\nalive\n");
+}

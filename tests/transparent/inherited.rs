@@ -12,7 +12,7 @@ use crate::support::probe::{Form, Run, Stage, WRAPPED, ended};
 use crate::support::pty::Pty;
 
 /// Adds what runs between fork and exec.
-fn before_exec(command: &mut Command, step: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) {
+pub fn before_exec(command: &mut Command, step: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) {
     // SAFETY: the steps below make async-signal-safe calls only.
     unsafe { command.pre_exec(step) };
 }
@@ -27,7 +27,7 @@ fn ignore(signals: &'static [i32]) -> impl FnMut() -> std::io::Result<()> + Send
     }
 }
 
-fn block(signals: &'static [i32]) -> impl FnMut() -> std::io::Result<()> + Send + Sync + 'static {
+pub fn block(signals: &'static [i32]) -> impl FnMut() -> std::io::Result<()> + Send + Sync + 'static {
     move || {
         // SAFETY: works on a local.
         unsafe {

@@ -1,11 +1,13 @@
 //! A21: act-claude is never taken for claude, and a session inside a session is no loop.
 
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
 use crate::support::act_claude;
 use crate::support::probe::{Form, Stage};
 use crate::support::sandbox::Text;
+use crate::support::user;
 
 const SYSTEM: &str = "/usr/bin:/bin";
 
@@ -96,4 +98,29 @@ fn a21_a_session_inside_a_session() {
     assert_eq!(run(path(&[&shim, &real])), bare);
     // The inner session's export went through a relay of its own.
     stage.act.wait_for(1);
+}
+
+/// A program that may be executed but not read is known by its inode alone.
+#[test]
+fn a21_the_shim_of_a_program_that_can_t_be_read() {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::skip("a program that may not be read needs root");
+    }
+    let mut sandbox = crate::support::sandbox::Sandbox::new();
+    crate::support::fake_claude::install(&mut sandbox, "exit 25");
+    let shim = sandbox.directory("shim");
+    let program = user::give(&sandbox);
+    std::os::unix::fs::chown(&program, Some(0), Some(0)).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
+    symlink(&program, shim.join("claude")).unwrap();
+    sandbox.path_first(&shim);
+    // Should it take itself for claude, it must not take the machine along.
+    let mut command = sandbox.command("timeout");
+    command.args(["-k", "1", "20"]).arg(&program).args(["-p", "hi"]).uid(user::USER).gid(user::USER);
+    // SAFETY: setrlimit is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| Ok(nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NPROC, 40, 40)?));
+    }
+    let output = command.output().unwrap();
+    assert_eq!(output.code(), 25, "{}", output.err());
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::inherited::{before_exec, block};
 use crate::support::eventually;
-use crate::support::probe::{Form, Stage, ended};
+use crate::support::probe::{Form, Run, Stage, ended};
 use crate::support::process::with_environment;
 
 /// Spreads `count` rounds over a few threads.
@@ -59,6 +60,23 @@ fn a14_term_at_any_time() {
         std::thread::sleep(Duration::from_micros(pause % 20_000));
         run.signal(Signal::SIGTERM);
         assert_eq!(ended(run.wait()), "signal 15");
+    });
+    nothing_left(&stage);
+}
+
+/// Where the kernel does not clear up behind an act-claude that died at the wrong moment (it sends claude a TERM, which is
+/// blocked here), only what reaches claude ends it.
+#[test]
+fn a14_int_at_any_time_with_term_blocked() {
+    let stage = Stage::new();
+    let random = |number: u64| number.wrapping_mul(6_364_136_223_846_793_005) >> 33;
+    rounds(1000, 2, |number| {
+        let (mut command, log) = stage.prepare(Form::Line, "until /never");
+        before_exec(&mut command, block(&[nix::libc::SIGTERM]));
+        let mut run = Run::start(command, log);
+        std::thread::sleep(Duration::from_micros(random(number as u64) % 20_000));
+        run.signal(Signal::SIGINT);
+        assert_eq!(ended(run.wait()), "signal 2");
     });
     nothing_left(&stage);
 }
