@@ -164,7 +164,8 @@ fn a_keychain_that_fails_is_named() {
 #[test]
 fn a_file_is_its_owner_s_alone() {
     let act = act(TOKEN);
-    let sandbox = Sandbox::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TMPDIR", sandbox.directory("tmp"));
     let answers = |more: &[&str]| {
         let mut command = sandbox.act_claude(&ANSWERS);
         command.args(["--endpoint", &act.endpoint(), "--account", "acme", "--token-stdin"]).args(more);
