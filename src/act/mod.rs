@@ -29,6 +29,7 @@ use crate::environment::Environment;
 #[command(
     name = "act-claude act",
     bin_name = "act-claude act",
+    display_name = "act-claude", // in front of the version
     version = env!("ACT_CLAUDE_VERSION"),
     about = "Claude Code under Agent Control Tower: what act-claude itself can do",
     after_help = starting_claude()

@@ -85,7 +85,8 @@ fn installs_works_and_goes() {
     let installed = system.root.join("usr/bin/act-claude");
     let home = crate::support::sandbox::snapshot(&sandbox.home());
     let version = sandbox.command(&installed).args(["act", "--version"]).output().unwrap();
-    assert!(version.out().contains(env!("CARGO_PKG_VERSION")), "{}", version.out());
+    let expected = concat!("act-claude ", env!("CARGO_PKG_VERSION"));
+    assert!(version.out().starts_with(expected), "{}", version.out());
     sandbox.path_first(installed.parent().unwrap());
     let demo = sandbox.command(&installed).args(["act", "demo"]).output().unwrap();
     assert_eq!((demo.code(), demo.err().as_str()), (0, ""), "{}", demo.out());

@@ -93,7 +93,7 @@ fn variables() {
 fn the_version_is_a_number_and_in_a_release_the_commit() {
     let sandbox = Sandbox::new();
     let version = sandbox.act_claude(&["act", "--version"]).output().unwrap();
-    let expected = concat!("act-claude act ", env!("CARGO_PKG_VERSION"));
+    let expected = concat!("act-claude ", env!("CARGO_PKG_VERSION"));
     assert!(version.out().trim_end().starts_with(expected), "{}", version.out());
 }
 
