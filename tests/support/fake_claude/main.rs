@@ -34,6 +34,10 @@ fn main() {
             "touch" => std::fs::write(rest, "").expect("written"),
             "wait" => {
                 while !Path::new(rest).exists() {
+                    // The test has failed, and its sandbox is gone.
+                    if Path::new(rest).parent().is_some_and(|place| !place.exists()) {
+                        std::process::exit(1);
+                    }
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }
