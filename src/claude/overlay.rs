@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nix::fcntl::{Flock, FlockArg};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use crate::cli::{self, Call};
+use crate::json::{Members, unquoted};
 use crate::state;
 
 use super::settings;
@@ -36,15 +37,35 @@ pub fn is_allowed(args: &[OsString]) -> bool {
         && !args.iter().any(|arg| arg == "remote-control" || arg == "rc")
 }
 
-/// `own`, a settings object as text, with `variables` in its `env`; `None` where it is no such object, which
-/// claude itself will refuse.
+/// `own`, a settings object as text, with `variables` in its `env`, all else as it is written; `None` where it is no
+/// such object, which claude itself will refuse.
 pub fn merge(own: &str, variables: &[(String, String)]) -> Option<String> {
-    let mut settings: Map<String, Value> = serde_json::from_str(own).ok()?;
-    let env = settings.entry("env").or_insert_with(|| Value::Object(Map::new())).as_object_mut()?;
-    for (name, value) in variables {
-        env.insert(name.clone(), Value::String(value.clone()));
-    }
-    serde_json::to_string_pretty(&settings).ok()
+    let Members(mut settings) = serde_json::from_str(own).ok()?;
+    let is_env = |name: &RawValue| unquoted(name.get()).is_some_and(|name| name == "env");
+    // Of repeated ones claude takes the last.
+    let env = settings.iter().rev().find(|(name, _)| is_env(name)).map(|(_, env)| env.get());
+    let Members(mut env) = serde_json::from_str(env.unwrap_or("{}")).ok()?;
+    settings.retain(|(name, _)| !is_env(name));
+    env.retain(|(name, _)| unquoted(name.get()).is_none_or(|name| variables.iter().all(|(ours, _)| *ours != name)));
+    let ours = variables.iter().map(|(name, value)| member(&quoted(name), &quoted(value)));
+    let env = object(as_written(&env).chain(ours));
+    Some(object(as_written(&settings).chain([member("\"env\"", &env)])))
+}
+
+fn as_written(members: &[(&RawValue, &RawValue)]) -> impl Iterator<Item = String> {
+    members.iter().map(|(name, value)| member(name.get(), value.get()))
+}
+
+fn member(name: &str, value: &str) -> String {
+    format!("{name}:{value}")
+}
+
+fn object(members: impl Iterator<Item = String>) -> String {
+    format!("{{{}}}", members.collect::<Vec<_>>().join(",\n"))
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// `args` with `path` as the `--settings` that counts: the last one is rewritten in place, else it goes in front.
@@ -191,10 +212,19 @@ mod tests {
     fn the_users_own_settings_stay() {
         let variables = [("A".to_owned(), "new".to_owned()), ("C".to_owned(), "1".to_owned())];
         let merged = merge(r#"{"model":"x","env":{"A":"old","B":2},"otelHeadersHelper":"h"}"#, &variables).unwrap();
-        let merged: Value = serde_json::from_str(&merged).unwrap();
-        let expected: Value =
+        let merged: serde_json::Value = serde_json::from_str(&merged).unwrap();
+        let expected: serde_json::Value =
             serde_json::from_str(r#"{"model":"x","env":{"A":"new","B":2,"C":"1"},"otelHeadersHelper":"h"}"#).unwrap();
         assert_eq!(merged, expected);
+        // Numbers no 64 bits hold, halves of characters, repeated members: what is not ours goes on as it is written.
+        let odd =
+            r#"{"n":123456789012567834567890123,"\ud800":"\udc00","env":{"Z":1},"env":{"\u0041":"old","B":1e400}}"#;
+        let kept = r#"{"n":123456789012567834567890123,
+"\ud800":"\udc00",
+"env":{"B":1e400,
+"A":"new",
+"C":"1"}}"#;
+        assert_eq!(merge(odd, &variables).as_deref(), Some(kept));
         for broken in ["", "[]", r#"{"a":1,}"#, r#"{"env":[]}"#] {
             assert_eq!(merge(broken, &variables), None, "{broken}");
         }

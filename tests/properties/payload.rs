@@ -78,7 +78,10 @@ fn one(body: &[u8], required: &[(String, String)], redact: &[String]) {
     }
     if redact.is_empty() && !text.contains("null") {
         let mut bytes = result.iter();
-        assert!(body.iter().all(|byte| bytes.any(|other| other == byte)), "repair only adds: {text}\n{written}");
+        assert!(
+            body.trim_ascii().iter().all(|byte| bytes.any(|other| other == byte)),
+            "repair only adds: {text}\n{written}"
+        );
     }
     let again = payload::repair(&result, required, redact);
     assert!(redact.iter().any(|key| required.iter().any(|(name, _)| name == key)) || again == result, "once is enough");

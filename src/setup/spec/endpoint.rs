@@ -52,6 +52,11 @@ pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String>
             }
         });
     }
+    let is_template = |url: &str| url.contains(['<', '>', '{', '}', '$', '…']);
+    let (templates, mut found): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| is_template(&found.value));
+    notes.extend(
+        templates.into_iter().map(|Candidate { value, place, .. }| format!("{place} holds no value: {value:?}")),
+    );
     let mut refused = Vec::new();
     found.retain(|candidate| match check_endpoint(&candidate.value) {
         Ok(()) => true,
