@@ -3,13 +3,13 @@
 //! Observed order, strongest first: managed, `--settings`, local, project, user, the environment
 //! (docs/observed-claude.md). An invalid file counts for nothing, as it does for claude.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use crate::environment::Environment;
+use crate::json::{Members, unquoted};
 
 /// Where settings come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,25 +169,39 @@ pub fn layer(kind: Kind, path: PathBuf, text: &str) -> Option<Layer> {
     if !WORDS.iter().any(|word| text.contains(word)) && !text.contains("\\u") {
         return None;
     }
-    let value: Value = serde_json::from_str(text).ok()?;
-    let word = |key: &str| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
-    let env = value.get("env").and_then(Value::as_object).into_iter().flatten();
+    // Not as a `Value`, which refuses numbers, strings and depths that are nothing to claude. Of repeated members the
+    // last counts.
+    let members = members(text)?;
+    let member = |name: &str| members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
+    let word = |name| member(name).filter(|value| value.starts_with('"')).map(text_of).filter(|text| !text.is_empty());
+    let env = member("env").and_then(self::members).unwrap_or_default();
     Some(Layer {
         kind,
         path,
-        env: env
-            .filter_map(|(name, value)| {
-                let text = match value {
-                    Value::String(text) => text.clone(),
-                    Value::Number(_) | Value::Bool(_) => value.to_string(),
-                    _ => return None,
-                };
-                Some((name.clone(), text))
-            })
-            .collect(),
+        env: env.into_iter().filter_map(|(name, value)| Some((name, variable(value)?))).collect(),
         headers_helper: word("otelHeadersHelper"),
         process_wrapper: word("processWrapper"),
     })
+}
+
+fn members(object: &str) -> Option<Vec<(String, &str)>> {
+    let Members(members) = serde_json::from_str(object).ok()?;
+    Some(members.into_iter().map(|(name, value)| (text_of(name.get()), value.get())).collect())
+}
+
+/// A string's text; one with half of a surrogate pair stays as it is written.
+fn text_of(string: &str) -> String {
+    unquoted(string).unwrap_or(Cow::Borrowed(string)).into_owned()
+}
+
+/// What claude puts into the environment for a value of `env`, as JSON; `None` for what it puts nothing in for.
+pub fn variable(value: &str) -> Option<String> {
+    match value.as_bytes().first()? {
+        b'"' => Some(text_of(value)),
+        b't' | b'f' => Some(value.to_owned()),
+        b'{' | b'[' | b'n' => None,
+        _ => Some(value.parse::<f64>().map_or_else(|_| value.to_owned(), |number| number.to_string())),
+    }
 }
 
 #[cfg(test)]
@@ -209,9 +223,15 @@ mod tests {
 
     #[test]
     fn layers_hold_what_bears_on_telemetry() {
-        let layer = |text| layer(Kind::User, "s".into(), text);
+        let layer = |text: &str| layer(Kind::User, "s".into(), text);
         assert_eq!(layer(r#"{"model": "x"}"#), None);
         assert_eq!(layer(r#"{"env": {"OTEL_X": "1",}}"#), None, "an invalid file counts for nothing");
+        // What claude takes and a stricter reader would not.
+        let nested = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        for odd in ["1e400", r#""\ud800""#, nested.as_str()] {
+            let text = format!(r#"{{"x": {odd}, "env": {{"A": {odd}}}, "env": {{"B": {odd}, "OTEL_X": 1.0}}}}"#);
+            assert_eq!(layer(&text).unwrap().get("OTEL_X"), Some("1"), "{odd}");
+        }
         let hidden = layer(r#"{"env": {"\u004fTEL_X": "1"}, "\u006ftelHeadersHelper": "h"}"#).unwrap();
         assert_eq!((hidden.get("OTEL_X"), hidden.headers_helper.as_deref()), (Some("1"), Some("h")));
         let layer = layer(r#"{"env": {"OTEL_X": 5, "A": "b"}, "otelHeadersHelper": ""}"#).unwrap();

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::json::{Node, Source};
+use crate::claude::settings;
+use crate::json::Source;
 
 /// A variable of a file's `env`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl SettingsFile {
         if let Some(member) = members.iter().find(|member| member.key == "env") {
             for member in member.value.members("env").map_err(|fault| fault.to_string())? {
                 let line = member.key_node.origin().line_and_column().map_or(0, |(line, _)| line);
-                env.extend(text_of(&member.value).map(|value| Variable {
+                env.extend(settings::variable(member.value.raw()).map(|value| Variable {
                     name: member.key.clone().into_owned(),
                     value,
                     line,
@@ -63,15 +64,6 @@ impl SettingsFile {
     /// A variable's value.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.env.iter().find(|variable| variable.name == name).map(|variable| variable.value.as_str())
-    }
-}
-
-/// A value as the text claude puts into its environment.
-fn text_of(node: &Node<'_>) -> Option<String> {
-    match serde_json::from_str(node.raw()).ok()? {
-        serde_json::Value::String(text) => Some(text),
-        value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => Some(value.to_string()),
-        _ => None,
     }
 }
 
