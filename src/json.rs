@@ -264,6 +264,17 @@ pub fn unquoted(string: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(&string[1..string.len() - 1]))
 }
 
+/// A string's text; half of a surrogate pair stays as it is written.
+pub fn text_of(string: &str) -> Cow<'_, str> {
+    unquoted(string).unwrap_or(Cow::Borrowed(string))
+}
+
+/// An object's members in order, repeated ones included, by the text of their names; `None` where it is no object.
+pub fn members(object: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
+    let Members(members) = serde_json::from_str(object).ok()?;
+    Some(members.into_iter().map(|(name, value)| (text_of(name.get()), value.get())).collect())
+}
+
 /// An object's members in order, keys and values as they are written.
 pub struct Members<'a>(pub Vec<(&'a RawValue, &'a RawValue)>);
 

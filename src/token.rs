@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use zeroize::Zeroizing;
 
-use crate::config::{TokenSource, plain};
+use crate::config::{TokenSource, USER_PREFIX, plain};
 use crate::environment::Environment;
 use crate::shell_word;
 
@@ -66,8 +66,8 @@ impl Token {
 
     /// The value of the `Authorization` header: Basic, `BOOMI_TOKEN.<user>:<token>`, the prefix never doubled.
     pub fn authorization(&self, user: &str) -> Zeroizing<String> {
-        let user = user.strip_prefix("BOOMI_TOKEN.").unwrap_or(user);
-        let prefix = format!("BOOMI_TOKEN.{user}:");
+        let user = user.strip_prefix(USER_PREFIX).unwrap_or(user);
+        let prefix = format!("{USER_PREFIX}{user}:");
         let secret = self.0.strip_prefix(&prefix).unwrap_or(&self.0);
         let plain = Zeroizing::new(format!("{prefix}{secret}"));
         let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(plain.as_bytes()));

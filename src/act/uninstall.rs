@@ -50,8 +50,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         crate::report::fatal(&why);
         return ExitCode::from(NOT_NOW);
     }
-    let has_state = state.is_some();
-    let mut going: Vec<PathBuf> = state.into_iter().collect();
+    let mut going: Vec<PathBuf> = state.iter().cloned().collect();
     if !args.keep_config {
         going.extend(configuration(&loaded, environment));
     }
@@ -59,7 +58,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     if !going.is_empty() && !args.yes && !confirmed(&going) {
         return ExitCode::from(crate::USAGE);
     }
-    let ended = match going.first().filter(|_| has_state).map_or(Ok(Vec::new()), |state| end_idle(args, state)) {
+    let ended = match state.map_or(Ok(Vec::new()), |state| end_idle(args, &state)) {
         Ok(ended) => ended,
         Err(why) => {
             crate::report::fatal(&why);

@@ -3,13 +3,12 @@
 //! Observed order, strongest first: managed, `--settings`, local, project, user, the environment
 //! (docs/observed-claude.md). An invalid file counts for nothing, as it does for claude.
 
-use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
-use crate::json::{Members, unquoted};
+use crate::json;
 
 /// Where settings come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,33 +170,25 @@ pub fn layer(kind: Kind, path: PathBuf, text: &str) -> Option<Layer> {
     }
     // Not as a `Value`, which refuses numbers, strings and depths that are nothing to claude. Of repeated members the
     // last counts.
-    let members = members(text)?;
+    let members = json::members(text)?;
     let member = |name: &str| members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
-    let word = |name| member(name).filter(|value| value.starts_with('"')).map(text_of).filter(|text| !text.is_empty());
-    let env = member("env").and_then(self::members).unwrap_or_default();
+    let text =
+        |name| member(name).filter(|value| value.starts_with('"')).map(|value| json::text_of(value).into_owned());
+    let word = |name| text(name).filter(|text| !text.is_empty());
+    let env = member("env").and_then(json::members).unwrap_or_default();
     Some(Layer {
         kind,
         path,
-        env: env.into_iter().filter_map(|(name, value)| Some((name, variable(value)?))).collect(),
+        env: env.into_iter().filter_map(|(name, value)| Some((name.into_owned(), variable(value)?))).collect(),
         headers_helper: word("otelHeadersHelper"),
         process_wrapper: word("processWrapper"),
     })
 }
 
-fn members(object: &str) -> Option<Vec<(String, &str)>> {
-    let Members(members) = serde_json::from_str(object).ok()?;
-    Some(members.into_iter().map(|(name, value)| (text_of(name.get()), value.get())).collect())
-}
-
-/// A string's text; one with half of a surrogate pair stays as it is written.
-fn text_of(string: &str) -> String {
-    unquoted(string).unwrap_or(Cow::Borrowed(string)).into_owned()
-}
-
 /// What claude puts into the environment for a value of `env`, as JSON; `None` for what it puts nothing in for.
 pub fn variable(value: &str) -> Option<String> {
     match value.as_bytes().first()? {
-        b'"' => Some(text_of(value)),
+        b'"' => Some(json::text_of(value).into_owned()),
         b't' | b'f' => Some(value.to_owned()),
         b'{' | b'[' | b'n' => None,
         _ => Some(value.parse::<f64>().map_or_else(|_| value.to_owned(), |number| number.to_string())),

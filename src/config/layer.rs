@@ -8,7 +8,7 @@ use crate::cli::When;
 use crate::json::{Fault, Member, Node, Origin, Source};
 use crate::nearest::nearest;
 
-use super::values::{check_endpoint, check_text, check_word};
+use super::values::{USER_PREFIX, check_endpoint, check_text, check_word};
 use super::{Account, Alias, Config, Delivery, Located, Rule, TokenSource};
 
 const KEYS: [&str; 15] = [
@@ -28,9 +28,6 @@ const KEYS: [&str; 15] = [
     "spool_files",
     "spool_mib",
 ];
-
-/// In the credential it stands before the user, once.
-const USER_PREFIX: &str = "BOOMI_TOKEN.";
 
 /// Reads the text of `path`. What is faulty is left out of the configuration and named.
 pub fn read(path: &Path, bytes: Vec<u8>, home: Option<&Path>) -> (Config, Vec<Fault>) {

@@ -16,7 +16,7 @@ use crate::nearest::nearest;
 use crate::spool::Limits;
 
 pub use layer::{attributes, read};
-pub use values::{Account, Alias, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, is_loopback};
+pub use values::{Account, Alias, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
 pub use values::{check_endpoint, check_text, check_word};
 
 /// A value and where it stands.

@@ -19,12 +19,15 @@ pub enum Delivery {
     Direct,
 }
 
+/// In front of the user, in the credential ACT gets; once.
+pub const USER_PREFIX: &str = "BOOMI_TOKEN.";
+
 /// An ACT account as one user may write to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The metrics URL.
     pub endpoint: String,
-    /// The user's e-mail, without the `BOOMI_TOKEN.` prefix.
+    /// The user's e-mail, without [`USER_PREFIX`].
     pub user: String,
     /// Where the platform API token comes from.
     pub token: TokenSource,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use crate::json::{Members, unquoted};
+use crate::json::members;
 use crate::record::Total;
 
 /// What an export holds.
@@ -75,7 +75,7 @@ fn redacted(text: &str, keys: &[String]) -> Option<String> {
     let is_redacted = |(name, value): &(Cow<'_, str>, &str)| {
         name == "key" && serde_json::from_str(value).is_ok_and(|key: String| keys.contains(&key))
     };
-    let is_kept = |element: &&str| !self::members(element).unwrap_or_default().iter().any(is_redacted);
+    let is_kept = |element: &&str| !crate::json::members(element).unwrap_or_default().iter().any(is_redacted);
     if elements.iter().all(is_kept) {
         return splice(text, elements.iter().filter_map(|element| Some((*element, redacted(element, keys)?))));
     }
@@ -186,13 +186,6 @@ fn is_shallow(json: &str) -> bool {
         }
     }
     true
-}
-
-/// An object's members in order; `None` where the text is no object. A key that is no text stays as it is written.
-fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
-    let Members(members) = serde_json::from_str(text).ok()?;
-    let key = |key| unquoted(key).unwrap_or(Cow::Borrowed(key));
-    Some(members.into_iter().map(|(name, value)| (key(name.get()), value.get())).collect())
 }
 
 /// An array's elements; `None` where the text is no array.

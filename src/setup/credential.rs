@@ -6,8 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use zeroize::Zeroizing;
 
-/// In front of the user, in the credential ACT gets.
-pub const PREFIX: &str = "BOOMI_TOKEN.";
+use crate::config::USER_PREFIX as PREFIX;
 
 /// The longest credential, in bytes.
 const LONGEST: usize = 8 * 1024;

@@ -29,6 +29,12 @@ fn tree(directory: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
+/// A file of a session's: its record (`json`) or its lock.
+fn of_sessions(sandbox: &Sandbox, extension: &str) -> Option<PathBuf> {
+    let files = tree(&sandbox.state().join("sessions"));
+    files.into_iter().find(|path| path.extension().is_some_and(|own| own == extension))
+}
+
 /// A home before act-claude: what the user has, mentions of act-claude in it included.
 fn home() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -43,11 +49,7 @@ fn home() -> Sandbox {
 fn session(sandbox: &mut Sandbox) {
     fake_claude::install(sandbox, "post");
     assert_eq!(sandbox.act_claude(&["-p", "hi"]).output().unwrap().code(), 0);
-    let sessions = sandbox.state().join("sessions");
-    eventually("the end of the relay", || {
-        let mut names = tree(&sessions).into_iter();
-        (!names.any(|path| path.extension().is_some_and(|extension| extension == "lock"))).then_some(())
-    });
+    eventually("the end of the relay", || of_sessions(sandbox, "lock").is_none().then_some(()));
 }
 
 #[test]
@@ -145,10 +147,7 @@ fn a_running_session_is_in_the_way() {
     fake_claude::install(&mut sandbox, &format!("post\ntouch {}\nwait {}", ready.display(), go.display()));
     let mut running = sandbox.act_claude(&["-p", "hi"]).spawn().unwrap();
     act.wait_for(1);
-    eventually("the session's record", || {
-        let mut names = tree(&sandbox.state().join("sessions")).into_iter();
-        names.find(|path| path.extension().is_some_and(|extension| extension == "json"))
-    });
+    eventually("the session's record", || of_sessions(&sandbox, "json"));
     let refused = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
     assert_eq!(refused.code(), 75, "{}", refused.out());
     assert!(refused.err().contains("1 session still runs under act-claude"), "{}", refused.err());
@@ -174,11 +173,7 @@ fn a_relay_that_waits_for_a_first_export_goes() {
         with_environment(&root).into_iter().filter(Process::is_relay).map(|relay| relay.pid).collect()
     };
     let relay = eventually("a relay", || (ready.exists() && relays().len() == 1).then(|| relays()[0]));
-    eventually("its lock", || {
-        tree(&sandbox.state().join("sessions"))
-            .into_iter()
-            .find(|path| path.extension().is_some_and(|own| own == "lock"))
-    });
+    eventually("its lock", || of_sessions(&sandbox, "lock"));
 
     let output = sandbox.act_claude(&["act", "uninstall", "--yes", "--keep-config"]).output().unwrap();
     assert_eq!((output.code(), output.err()), (0, String::new()));
@@ -209,11 +204,7 @@ fn an_agent_that_has_sent_something_is_in_the_way_by_name() {
     let mut command = sandbox.act_claude(&[claude.to_str().unwrap(), "--session-id", "x"]);
     let mut agent = command.current_dir(sandbox.directory("work")).spawn().unwrap();
     act.wait_for(1);
-    eventually("the session's record", || {
-        tree(&sandbox.state().join("sessions"))
-            .into_iter()
-            .find(|path| path.extension().is_some_and(|own| own == "json"))
-    });
+    eventually("the session's record", || of_sessions(&sandbox, "json"));
     let refused = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
     assert_eq!(refused.code(), 75, "{}", refused.out());
     let named = format!("billing in {} (pid {})", sandbox.home().join("work").display(), agent.id());

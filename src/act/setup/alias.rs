@@ -161,9 +161,8 @@ fn field(
     if candidates.len() < 2 {
         return asker.text(question, candidates.first().map(|only| only.value.as_str()), check);
     }
-    let offer = |what: String| Offer { what, note: "" };
-    let mut options: Vec<Offer> = candidates.iter().map(|candidate| offer(page::visible(&candidate.value))).collect();
-    options.push(offer("another one".to_owned()));
+    let values = candidates.iter().map(|candidate| Offer::plain(page::visible(&candidate.value)));
+    let options = values.chain([Offer::plain("another one")]).collect();
     let chosen = asker.choose(question, options)?;
     match candidates.get(chosen) {
         Some(candidate) => Ok(candidate.value.clone()),
@@ -403,12 +402,11 @@ fn places(setup: &Setup<'_>, asker: &mut Asker, name: &str) -> Result<(Vec<Strin
     if !directories.is_empty() || setup.args.default || !asker.can_ask() || resolved_here(setup) == Some(name) {
         return Ok((directories, setup.args.default));
     }
-    let offer = |what: &str, note: &'static str| Offer { what: what.to_owned(), note };
     let options = vec![
-        offer(&format!("in {} and all below", key(&setup.here)), "this directory"),
-        offer("wherever no directory says otherwise", ""),
-        offer("in another directory", ""),
-        offer("nowhere yet", ""),
+        Offer::noted(format!("in {} and all below", key(&setup.here)), "this directory"),
+        Offer::plain("wherever no directory says otherwise"),
+        Offer::plain("in another directory"),
+        Offer::plain("nowhere yet"),
     ];
     let ask = format!("Where should {name} be used");
     match asker.choose(&Question { ask: &ask, help: "", flag: "" }, options)? {

@@ -43,9 +43,21 @@ pub struct Question<'a> {
 /// Something to choose, with a word about it that goes once it is chosen.
 pub struct Offer {
     /// What it is.
-    pub what: String,
+    what: String,
     /// More about it; may be empty.
-    pub note: &'static str,
+    note: &'static str,
+}
+
+impl Offer {
+    /// One with a word about it.
+    pub fn noted(what: impl Into<String>, note: &'static str) -> Self {
+        Self { what: what.into(), note }
+    }
+
+    /// One that speaks for itself.
+    pub fn plain(what: impl Into<String>) -> Self {
+        Self::noted(what, "")
+    }
 }
 
 impl fmt::Display for Offer {

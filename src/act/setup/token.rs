@@ -125,15 +125,14 @@ pub fn where_to(setup: &Setup<'_>, asker: &mut Asker, account: &str) -> Result<R
         (None, _) => {}
     }
     let shown = edit::directory_key(&file, setup.environment);
-    let offer = |what: &str, note: &'static str| Offer { what: what.to_owned(), note };
     let mut options = vec![
-        offer(&format!("in {shown}"), "only you can read it"),
-        offer("nowhere: a command prints it each time", "pass, op, vault …"),
-        offer("nowhere: an environment variable holds it", ""),
+        Offer::noted(format!("in {shown}"), "only you can read it"),
+        Offer::noted("nowhere: a command prints it each time", "pass, op, vault …"),
+        Offer::plain("nowhere: an environment variable holds it"),
     ];
     let keychain = keychain.filter(|keychain| keychain.is_reachable(setup.environment));
     if let Some(keychain) = &keychain {
-        options.insert(0, offer(&format!("in {}", keychain.name()), ""));
+        options.insert(0, Offer::plain(format!("in {}", keychain.name())));
     }
     let flag = if setup.args.token_stdin {
         "--store keychain or --store file: where to keep the token"
