@@ -166,7 +166,7 @@ impl Flush {
                 bar.inc(1);
             }
         }
-        self.running(running.into_iter().map(|(_, names)| names), &bar);
+        self.running(running, &bar);
         bar.finish_and_clear();
     }
 
@@ -258,27 +258,41 @@ impl Flush {
         }
     }
 
-    /// The relays of running sessions have been asked to try now; what leaves soon is counted.
-    fn running(&mut self, sessions: impl Iterator<Item = Vec<String>>, bar: &ProgressBar) {
-        let mut left: Vec<(String, Header)> = sessions
-            .flatten()
-            .filter_map(|name| {
-                let header = list::peek(&self.spool, &name).ok()?;
-                Some((name, header))
-            })
-            .collect();
+    /// The relays of running sessions have been asked to try now; what leaves soon is counted. What a relay leaves that
+    /// ends meanwhile, the session just over, is ours.
+    fn running(&mut self, sessions: Vec<(String, Vec<String>)>, bar: &ProgressBar) {
+        struct Left {
+            session: String,
+            name: String,
+            header: Header,
+        }
+        let mut left = Vec::new();
+        for (session, names) in sessions {
+            for name in names {
+                if let Ok(header) = list::peek(&self.spool, &name) {
+                    left.push(Left { session: session.clone(), name, header });
+                }
+            }
+        }
         let deadline = Instant::now() + RUNNING;
         while !left.is_empty() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(50));
-            let (stay, gone) = left.into_iter().partition(|(name, _)| self.spool.waiting().join(name).exists());
-            left = stay;
-            for (_, header) in gone as Vec<(String, Header)> {
+            for export in std::mem::take(&mut left) {
+                // In this order: a relay that has ended takes nothing any more.
+                let is_over = !record::is_locked(self.spool.state(), &export.session);
+                if !self.spool.waiting().join(&export.name).exists() {
+                    self.tally(&export.header).relayed += 1;
+                } else if is_over {
+                    self.one(&export.session, &export.name);
+                } else {
+                    left.push(export);
+                    continue;
+                }
                 bar.inc(1);
-                self.tally(&header).relayed += 1;
             }
         }
-        for (_, header) in left {
-            self.tally(&header).running += 1;
+        for export in left {
+            self.tally(&export.header).running += 1;
         }
     }
 

@@ -84,6 +84,29 @@ fn flush_asks_running_sessions_to_try_now() {
     assert!(output.err().contains("did you mean \"billing\"?"), "{}", output.err());
 }
 
+/// A session that ends while it is asked: what it leaves is nobody else's.
+#[test]
+fn flush_takes_what_a_relay_leaves_that_ends_meanwhile() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    sandbox.configure_one(&act.endpoint());
+    act.answer(crate::support::http::Reply::json(503, "").header("Retry-After", "600"));
+    let mut relay = Relay::start(&sandbox, &act.endpoint());
+    assert_eq!(relay.post(&export("a")), Some(200));
+    relay.until(&sandbox, act_claude::outcome::State::Waiting, 1);
+    act.answer(accepted());
+    // Alive, and deaf.
+    kill(pid(&relay), Signal::SIGSTOP).unwrap();
+    let mut command = sandbox.act_claude(&["act", "flush"]);
+    let flush = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let spool = act_claude::spool::Spool::of(&sandbox.state());
+    crate::support::eventually("its being asked", || spool.nudged());
+    relay.kill();
+    let output = flush.wait_with_output().unwrap();
+    assert_eq!((output.code(), output.out().as_str()), (0, "billing: 1 export delivered (1 point)\n"));
+    assert_eq!((act.requests().len(), waiting(&sandbox).len()), (2, 0), "once");
+}
+
 #[test]
 fn ten_thousand_waiting_exports_of_others_cost_a_session_nothing() {
     let sandbox = Sandbox::new();
