@@ -52,9 +52,10 @@ pub fn check(data: &[u8]) {
     let file = SettingsFile::parse(path, text.clone());
     match (&layer, &value) {
         (Some(layer), Some(value)) => {
-            let env = value.get("env").and_then(Value::as_object).map(variables).unwrap_or_default();
-            assert!(env.iter().all(|(name, value)| value.is_none() || layer.get(name) == value.as_deref()), "{text}");
-            assert!(layer.env.iter().all(|(name, _)| env.iter().any(|(other, _)| other == name)), "{text}");
+            let none = Map::new();
+            let env = value.get("env").and_then(Value::as_object).unwrap_or(&none);
+            assert!(env.iter().all(|(name, value)| is_spelled(value, layer.get(name))), "{text}");
+            assert!(layer.env.iter().all(|(name, _)| env.contains_key(name)), "{text}");
         }
         (None, Some(value)) => assert!(has_no_keys(value), "{text}"),
         (Some(_), None) => assert!(is_json, "read from what is no JSON: {text}"),
@@ -79,15 +80,18 @@ pub fn check(data: &[u8]) {
     merged(&text, value.as_ref(), is_json);
 }
 
-/// What claude would put into its environment.
-fn variables(env: &Map<String, Value>) -> Vec<(String, Option<String>)> {
-    let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.as_f64().unwrap().to_string()),
-        Value::Bool(value) => Some(value.to_string()),
-        _ => None,
-    };
-    env.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+/// Whether claude would put this into its environment for the value.
+fn is_spelled(value: &Value, text: Option<&str>) -> bool {
+    match value {
+        Value::String(value) => text == Some(value),
+        Value::Bool(value) => text == Some(if *value { "true" } else { "false" }),
+        // This reader's last digit may be off; claude's is not.
+        Value::Number(number) => {
+            let (near, exact) = (number.as_f64().unwrap(), text.and_then(|text| text.parse::<f64>().ok()));
+            exact.is_some_and(|exact| (exact - near).abs() <= exact.abs() * 1e-15)
+        }
+        _ => text.is_none(),
+    }
 }
 
 /// Whether none of what bears on telemetry is in it.
