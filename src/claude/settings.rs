@@ -3,6 +3,7 @@
 //! Observed order, strongest first: managed, `--settings`, local, project, user, the environment
 //! (docs/observed-claude.md). An invalid file counts for nothing, as it does for claude.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -175,7 +176,12 @@ pub fn layer(kind: Kind, path: PathBuf, text: &str) -> Option<Layer> {
     let text =
         |name| member(name).filter(|value| value.starts_with('"')).map(|value| json::text_of(value).into_owned());
     let word = |name| text(name).filter(|text| !text.is_empty());
-    let env = member("env").and_then(json::members).unwrap_or_default();
+    let mut env = member("env").and_then(json::members).unwrap_or_default();
+    // The last one, even if it is a null that takes the name back.
+    let mut seen = HashSet::new();
+    env.reverse();
+    env.retain(|(name, _)| seen.insert(name.clone()));
+    env.reverse();
     Some(Layer {
         kind,
         path,
@@ -217,6 +223,8 @@ mod tests {
         let layer = |text: &str| layer(Kind::User, "s".into(), text);
         assert_eq!(layer(r#"{"model": "x"}"#), None);
         assert_eq!(layer(r#"{"env": {"OTEL_X": "1",}}"#), None, "an invalid file counts for nothing");
+        let repeated = layer(r#"{"env": {"OTEL_X": "1", "OTEL_X": null, "B": "1", "B": "2"}}"#).unwrap();
+        assert_eq!((repeated.get("OTEL_X"), repeated.get("B")), (None, Some("2")), "the last one counts");
         // What claude takes and a stricter reader would not.
         let nested = format!("{}{}", "[".repeat(500), "]".repeat(500));
         for odd in ["1e400", r#""\ud800""#, nested.as_str()] {
