@@ -62,6 +62,48 @@ fn no_processes_left() {
     }
 }
 
+/// Lets no system call `number` through, as a sandbox does: it fails with EPERM.
+#[cfg(target_os = "linux")]
+fn forbid(command: &mut Command, number: i64) {
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let is_equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    let step = |code: u32, jt, jf, k| libc::sock_filter { code: u16::try_from(code).expect("a code"), jt, jf, k };
+    // The number is the first field of what the filter sees.
+    let mut filter = [
+        step(load, 0, 0, 0),
+        step(is_equal, 0, 1, u32::try_from(number).expect("a system call")),
+        step(libc::BPF_RET, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned()),
+        step(libc::BPF_RET, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    // SAFETY: prctl is async-signal-safe; the program points to the filter, which the closure owns.
+    unsafe {
+        command.pre_exec(move || {
+            let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+            let filtered = libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0;
+            if filtered { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        });
+    }
+}
+
+/// In a sandbox that lets nobody listen.
+#[test]
+#[cfg(target_os = "linux")]
+fn listener_refused() {
+    let stage = Stage::new();
+    for call in [libc::SYS_bind, libc::SYS_listen, libc::SYS_socket] {
+        let (mut command, log) = stage.prepare(Form::Relay, "given\nsay hello\nexit 51");
+        command.stderr(Stdio::piped());
+        forbid(&mut command, call);
+        let output = command.output().expect("started");
+        assert_eq!((output.out().as_str(), output.code()), ("hello\n", 51), "{call}: {}", output.err());
+        let given = log.wait_for("given")["environment"].to_string();
+        assert!(!given.contains("OTEL_"), "{call}: {given}");
+        assert_eq!(output.err().lines().count(), 1, "{call}: {}", output.err());
+        assert!(output.err().contains("no telemetry: the relay cannot start"), "{call}: {}", output.err());
+    }
+}
+
 /// However few descriptors there are, claude starts.
 #[test]
 fn few_descriptors() {
