@@ -7,15 +7,15 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
 
+use crate::ExitCode;
 use crate::claude::consent::{self, Objection};
 use crate::claude::{locate, settings, variables, wrapper};
 use crate::cli::{self, Call};
 use crate::config::{self, Loaded};
 use crate::environment::Environment;
 use crate::launch::process::Image;
-use crate::launch::relayed::{self, Relayed};
+use crate::launch::relayed;
 use crate::{CONFIGURATION, log, protocol, report, state};
 
 /// Processes of claude's that are no sessions. What is missing here gets an idle relay, nothing worse.
@@ -54,7 +54,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
     // Claude's own tools must not see a token; the relay has its copy. The daemon keeps it for later relays.
     let token_variables = if relay.is_some() { loaded.config.token_variables() } else { Vec::new() };
     let relayed = variables::Relayed {
-        endpoint: relay.as_ref().map(|relay| relay.endpoint.as_str()),
+        endpoint: relay.as_deref(),
         attributes: &[],
         interval_ms: loaded.config.export_interval_ms(),
         wrapper: wrapper.as_deref(),
@@ -84,13 +84,14 @@ fn may_run(loaded: &Loaded, off: bool, objection: Option<Objection>) -> Result<(
     Err(format!("{why} (telemetry is required by {origin})"))
 }
 
+/// The endpoint of a relay that finds out by itself what it is for.
 fn start_relay(
     loaded: &Loaded,
     claude: &Path,
     args: &[OsString],
     directory: &Path,
     environment: &Environment,
-) -> Option<Relayed> {
+) -> Option<String> {
     let start = protocol::Start {
         secret: relayed::secret().ok()?,
         route: None,
@@ -102,7 +103,5 @@ fn start_relay(
         is_session: cli::call(args) == Call::Session,
         claude: claude.to_path_buf(),
     };
-    let mut relay = Relayed::start(start, environment, true).ok()?;
-    relay.watch(nix::unistd::getpid());
-    Some(relay)
+    relayed::orphan(start, environment).ok()
 }

@@ -2,9 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use crate::ExitCode;
 use crate::claude::overlay::{self, Overlay};
 use crate::claude::settings::{self, Layer};
 use crate::claude::{locate, variables, wrapper};
@@ -161,7 +161,7 @@ impl Session<'_> {
             Err(error) => return self.cannot_start(&error),
         };
         let following = log.follow();
-        let ended = supervisor.wait(&mut None);
+        let ended = supervisor.wait(&mut ());
         let left: Vec<_> = telemetry.conflicts.iter().collect();
         let basis = Basis { whose: telemetry.whose(), conflicts: &left };
         let report = verify::of_log(&following.finish(), &basis, start.elapsed().as_secs_f64());
@@ -201,16 +201,17 @@ impl Session<'_> {
         environment: &Environment,
         directory: &Path,
     ) -> ExitCode {
-        let started = relayed::secret().and_then(|secret| {
-            Relayed::start(self.relay_start(telemetry, secret, environment, directory), environment, false)
+        let cannot_start = |error: &std::io::Error| {
+            let why = config::plain(error);
+            Line::configuration(format!("{}: no telemetry: the relay cannot start ({why})", telemetry.name))
+        };
+        let prepared = relayed::secret().and_then(|secret| {
+            Relayed::prepare(self.relay_start(telemetry, secret, environment, directory), environment)
         });
-        let mut relay = match started {
+        let mut relay = match prepared {
             Ok(relay) => relay,
             Err(error) => {
-                let why = config::plain(&error);
-                let line =
-                    Line::configuration(format!("{}: no telemetry: the relay cannot start ({why})", telemetry.name));
-                return self.carry_out(plan::without(self.loaded, line), environment, directory);
+                return self.carry_out(plan::without(self.loaded, cannot_start(&error)), environment, directory);
             }
         };
         let mut with = environment.clone();
@@ -252,13 +253,17 @@ impl Session<'_> {
         relay.watch(supervisor.command());
         tracing::debug!(pid = supervisor.command().as_raw(), overlay = overlay.is_some(), "claude runs");
         let following = log.map(Prepared::follow);
-        let ended = supervisor.wait(&mut relay.nap);
+        let ended = supervisor.wait(&mut relay);
         let beaten = overlay.is_some();
         drop(overlay);
         let wait = self.exit_wait(environment);
         tracing::debug!(?ended, ?wait, "claude has gone");
-        let outcome = relay.outcome(&supervisor, wait);
-        tracing::debug!(?outcome, "the relay's answer");
+        let answer = relay.outcome(&supervisor, wait);
+        tracing::debug!(?answer, "the relay's answer");
+        let (outcome, failed) = match answer {
+            Ok(outcome) => (outcome, None),
+            Err(error) => (None, Some(cannot_start(&error))),
+        };
         let context = Context {
             alias: &telemetry.name,
             account: telemetry.account_name,
@@ -268,6 +273,9 @@ impl Session<'_> {
             verify: self.flags.verify,
         };
         let mut report = outcome::report(outcome.as_ref(), &context);
+        if let Some(line) = failed {
+            report.lines = vec![line];
+        }
         if let Some(following) = following {
             let left = telemetry.conflicts.iter().filter(|conflict| !(beaten && conflict.beatable));
             let basis = Basis { whose: telemetry.whose(), conflicts: &left.collect::<Vec<_>>() };
@@ -402,7 +410,7 @@ impl Session<'_> {
     fn supervise(&self, environment: &Environment, lines: impl FnOnce() -> Vec<Line>) -> ExitCode {
         match self.image(environment).and_then(|image| Supervisor::start(&image)) {
             Ok(mut supervisor) => {
-                let ended = supervisor.wait(&mut None);
+                let ended = supervisor.wait(&mut ());
                 report::write(&[lines(), self.missed(environment)].concat());
                 match ended {
                     // Nothing was sent.

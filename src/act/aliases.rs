@@ -1,10 +1,10 @@
 //! `act aliases`: the configured aliases, and which directories use them; adds and removes them.
 
 use std::fmt::Write;
-use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use crate::ExitCode;
 use crate::config::{self, Config};
 use crate::edit::{self, Change};
 use crate::environment::Environment;

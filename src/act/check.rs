@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::process::ExitCode;
 
 use serde_json::json;
 
+use crate::ExitCode;
 use crate::check::{self, Finding, Subject};
 use crate::claude::variables;
 use crate::config::{self, Account, Loaded};

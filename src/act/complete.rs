@@ -1,8 +1,8 @@
 //! `act complete`, hidden: asked by the scripts in shell/ at each TAB.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
+use crate::ExitCode;
 use crate::complete::{self, Names};
 use crate::config;
 use crate::environment::Environment;

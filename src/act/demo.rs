@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::mpsc::{Receiver as Events, channel};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use anstyle::Style;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use crate::ExitCode;
 use crate::claude::locate;
 use crate::config::Config;
 use crate::demo::children::{self, Interrupt};

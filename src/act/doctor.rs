@@ -1,8 +1,8 @@
 //! `act doctor`: everything that would get in the way, each with its fix.
 
 use std::io::Write;
-use std::process::ExitCode;
 
+use crate::ExitCode;
 use crate::claude::variables;
 use crate::doctor::{self, Facts};
 use crate::environment::Environment;

@@ -1,12 +1,12 @@
 //! `act history`: what recent sessions delivered; what is waiting or held.
 
 use std::io::Write;
-use std::process::ExitCode;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
+use crate::ExitCode;
 use crate::environment::Environment;
 use crate::history::Session;
 use crate::history::show::Page;

@@ -2,11 +2,11 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
+use crate::ExitCode;
 use crate::claude::debug_log::{self, Sign, classify};
 use crate::environment::Environment;
 use crate::verify::{self, Follow};

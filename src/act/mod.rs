@@ -17,10 +17,10 @@ mod r#use;
 mod which;
 
 use std::ffi::{OsStr, OsString};
-use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::ExitCode;
 use crate::cli::FLAGS;
 use crate::environment::Environment;
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::process::ExitCode;
 use std::sync::mpsc;
 
 use jiff::tz::TimeZone;
@@ -11,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::Value;
 
+use crate::ExitCode;
 use crate::receive::show::Page;
 use crate::receive::totals::Totals;
 use crate::receive::{Event, Expected, Fail, Options, Receiver};

@@ -1,8 +1,8 @@
 //! `act shell-init`: what the shell's rc file evaluates.
 
-use std::process::ExitCode;
-
 use clap::ValueEnum;
+
+use crate::ExitCode;
 
 /// Arguments of `act shell-init`.
 #[derive(Debug, clap::Args)]

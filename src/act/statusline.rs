@@ -6,10 +6,11 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use crate::ExitCode;
 use crate::claude::ancestry;
 use crate::environment::Environment;
 use crate::outcome::{Outcome, State};

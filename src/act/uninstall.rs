@@ -3,13 +3,13 @@
 use std::fs;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
+use crate::ExitCode;
 use crate::claude::processes::{self, Role};
 use crate::claude::{locate, variables};
 use crate::config::{self, Loaded, TokenSource, plain};

@@ -1,10 +1,10 @@
 //! `act use`: this directory, or this repository, uses an alias.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use crate::ExitCode;
 use crate::claude::variables;
 use crate::config::{self, Config, plain};
 use crate::edit::{self, Change, Edited, Refused, file};

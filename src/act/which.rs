@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use crate::ExitCode;
 use crate::claude::{locate, settings, variables};
 use crate::cli::Flags;
 use crate::config::{self, Delivery};

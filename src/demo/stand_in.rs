@@ -2,12 +2,12 @@
 //! variables tell it to. A hidden command of this program.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use super::messages::REPLY;
+use crate::ExitCode;
 use crate::environment::Environment;
 
 /// The hidden command.

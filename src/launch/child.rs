@@ -1,11 +1,11 @@
 //! How a child changes state, as types; and doing the same as it did.
 #![allow(unsafe_code)]
 
-use std::process::ExitCode;
-
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::unistd::Pid;
+
+use crate::ExitCode;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,4 +109,19 @@ pub fn stop_self(signal: i32) {
     let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
     // SAFETY: `action` is what was installed a moment ago.
     let _ = unsafe { nix::sys::signal::sigaction(signal, &action) };
+}
+
+/// Whether no process and no thread has been started since `child`, so that it can't have left anyone behind. Only ever
+/// wrong by saying no.
+#[cfg(target_os = "linux")]
+pub fn is_newest(child: Pid) -> bool {
+    // The last field is the last pid given in our pid namespace.
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_ascii_whitespace().next_back() == Some(child.to_string().as_str())
+}
+
+/// Elsewhere nothing says so.
+#[cfg(not(target_os = "linux"))]
+pub fn is_newest(_child: Pid) -> bool {
+    false
 }

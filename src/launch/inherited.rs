@@ -1,4 +1,4 @@
-//! What this process was given before Rust's runtime touched it.
+//! What this process was given, before it was touched.
 //!
 //! The runtime ignores SIGPIPE and opens `/dev/null` for closed descriptors 0–2 before `main`; claude must
 //! get neither (promises A12, A20), nor the SIGXFSZ that we ignore. So that is noted by a function the loader calls
@@ -30,6 +30,19 @@ extern "C" fn note() {
         }
         let closed = (0..3).filter(|&fd| libc::fcntl(fd, libc::F_GETFD) == -1);
         CLOSED_DESCRIPTORS.store(closed.fold(0, |set, fd| set | 1 << fd), Ordering::Relaxed);
+    }
+}
+
+/// What Rust's runtime would have done: SIGPIPE ignored, so that a reader who leaves is an error like any other, and
+/// `/dev/null` in place of closed descriptors 0–2, so that no file of ours takes their numbers.
+pub fn settle() {
+    // SAFETY: called first thing in main, on the only thread.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        for _ in closed_descriptors() {
+            // Takes the lowest free number.
+            libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use super::descriptors::{close_all_from, pipe};
-use super::inherited;
+use super::{inherited, signals};
 use crate::environment::Environment;
 
 /// What to execute.
@@ -109,16 +109,18 @@ pub enum Role<'a> {
         sigchld_ignored: bool,
     },
     /// The relay: a session of its own, `stdin` and `stdout` its two sockets, stderr `/dev/null`.
-    Relay {
-        /// Becomes descriptor 0.
-        listener: RawFd,
-        /// Becomes descriptor 1.
-        control: RawFd,
-        /// Becomes descriptor [`WATCHED`](crate::protocol::WATCHED).
-        watched: Option<RawFd>,
-        /// Not our child: what this process becomes must not find one it knows nothing of.
-        orphan: bool,
-    },
+    Relay(RelayEnds),
+}
+
+/// The descriptors a relay is given.
+#[derive(Debug, Clone, Copy)]
+pub struct RelayEnds {
+    /// Becomes descriptor 0.
+    pub listener: RawFd,
+    /// Becomes descriptor 1.
+    pub control: RawFd,
+    /// Becomes descriptor [`WATCHED`](crate::protocol::WATCHED).
+    pub watched: Option<RawFd>,
 }
 
 /// An image made ready, so that little is left to do between a decision and its fork.
@@ -134,53 +136,93 @@ impl<'a> Prepared<'a> {
         Ok(Self { pointers: Pointers::of(image), failure: pipe()? })
     }
 
-    /// Forks and executes. An error of exec arrives here as it would from `posix_spawn`.
+    /// Starts the image. An error of exec arrives here as it would from `posix_spawn`.
     pub fn spawn(self, role: Role<'_>) -> io::Result<Pid> {
-        let (child, failure) = self.fork(role)?;
+        let Self { pointers, failure: (reader, writer) } = self;
+        let parent = nix::unistd::getpid();
+        let child = Child { pointers: &pointers, role, parent, failure: writer.as_raw_fd() }.start()?;
+        drop(writer);
         let mut errno = [0; 4];
-        if read_fully(&failure, &mut errno) < errno.len() {
+        if read_fully(&reader, &mut errno) < errno.len() {
             return Ok(child);
         }
         let _ = nix::sys::wait::waitpid(child, None);
         Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno)))
     }
 
-    /// Forks, and lets the child sleep before it executes (see [`NAP`]). What is given back becomes readable when it
-    /// wakes up.
-    pub fn spawn_napping(self, relay: Role<'_>) -> io::Result<OwnedFd> {
-        let is_orphan = matches!(relay, Role::Relay { orphan: true, .. });
-        let (child, failure) = self.fork(relay)?;
-        if is_orphan && nix::sys::wait::waitpid(child, None) != Ok(WaitStatus::Exited(child, 0)) {
-            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
-        }
-        Ok(failure)
-    }
-
-    fn fork(self, role: Role<'_>) -> io::Result<(Pid, OwnedFd)> {
-        let Self { pointers, failure: (reader, writer) } = self;
-        let parent = nix::unistd::getpid();
-        // SAFETY: this process has one thread; the child calls only async-signal-safe functions until it
-        // executes the image or exits.
+    /// Starts the image as nobody's child, after a nap (see [`NAP`]): what this process becomes must not find a child it
+    /// knows nothing of, and should not have to wait for it.
+    pub fn spawn_orphan(self, ends: RelayEnds) -> io::Result<()> {
+        let Self { pointers, failure: (_reader, writer) } = self;
+        let failure = writer.as_raw_fd();
+        // SAFETY: the child calls only async-signal-safe functions until it executes the image or ends.
         match unsafe { nix::unistd::fork() }? {
             nix::unistd::ForkResult::Child => {
-                let mut failure = writer.as_raw_fd();
-                match role {
-                    Role::Command { mask, sigchld_ignored } => {
-                        die_with(parent);
-                        restore_inherited(mask, sigchld_ignored);
-                    }
-                    Role::Relay { listener, control, watched, orphan } => {
-                        if orphan {
-                            fork_again(failure);
-                        }
-                        failure = detach([Some(listener), Some(control), None, watched, Some(failure)]);
-                        nap(!orphan);
-                    }
-                }
+                fork_again(failure);
+                let failure = detach(ends, failure);
+                nap();
                 pointers.execve();
                 give_up(failure)
             }
-            nix::unistd::ForkResult::Parent { child } => Ok((child, reader)),
+            nix::unistd::ForkResult::Parent { child } => match nix::sys::wait::waitpid(child, None) {
+                Ok(WaitStatus::Exited(_, 0)) => Ok(()),
+                _ => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
+            },
+        }
+    }
+}
+
+/// What a new process has to do; all it needs was made before.
+struct Child<'a> {
+    pointers: &'a Pointers<'a>,
+    role: Role<'a>,
+    parent: Pid,
+    failure: RawFd,
+}
+
+impl Child<'_> {
+    /// In the new process. Async-signal-safe; keeps to locals and errno.
+    fn run(&self) -> ! {
+        let mut failure = self.failure;
+        match self.role {
+            Role::Command { mask, sigchld_ignored } => {
+                die_with(self.parent);
+                restore_inherited(mask, sigchld_ignored);
+            }
+            Role::Relay(ends) => failure = detach(ends, failure),
+        }
+        self.pointers.execve();
+        give_up(failure)
+    }
+
+    /// Starts it in a new process and comes back once that has executed or ended. It borrows this process's memory, as
+    /// with `posix_spawn`: copying page tables would take longer than all else here.
+    #[cfg(target_os = "linux")]
+    fn start(&self) -> io::Result<Pid> {
+        extern "C" fn enter(child: *mut libc::c_void) -> libc::c_int {
+            // SAFETY: the pointer given to clone below; it is alive, for the parent waits.
+            unsafe { (*child.cast::<Child<'_>>()).run() }
+        }
+        /// Bytes. Untouched pages of it cost nothing.
+        const STACK: usize = 64 * 1024;
+        let mut stack = vec![std::mem::MaybeUninit::<u128>::uninit(); STACK / size_of::<u128>()];
+        // SAFETY: the child has a stack of its own (which grows down from its 16-byte aligned end), its own descriptors,
+        // dispositions and mask, and has executed or ended before this call returns; what it calls is
+        // async-signal-safe.
+        let pid = unsafe {
+            let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+            libc::clone(enter, stack.as_mut_ptr_range().end.cast(), flags, std::ptr::from_ref(self).cast_mut().cast())
+        };
+        if pid == -1 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
+    }
+
+    /// Elsewhere with a copy of this process's memory; the pipe tells when it has executed.
+    #[cfg(not(target_os = "linux"))]
+    fn start(&self) -> io::Result<Pid> {
+        // SAFETY: the child calls only async-signal-safe functions until it executes the image or ends.
+        match unsafe { nix::unistd::fork() }? {
+            nix::unistd::ForkResult::Child => self.run(),
+            nix::unistd::ForkResult::Parent { child } => Ok(child),
         }
     }
 }
@@ -231,7 +273,8 @@ fn die_with(parent: Pid) {
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
         if libc::getppid() != parent.as_raw() {
-            libc::raise(libc::SIGTERM);
+            // Not raise: it would look for the parent's thread.
+            libc::kill(libc::getpid(), libc::SIGTERM);
         }
     }
 }
@@ -241,18 +284,22 @@ fn die_with(parent: Pid) {
 fn die_with(_parent: Pid) {}
 
 /// Makes the child the relay: own session first, so that no signal meant for the terminal's job reaches it. The
-/// descriptors go to 0, 1, 2 (`/dev/null` in place of `None`) and 3; the last, on which a failure is told, to 4, which is
-/// given back and closes with exec. All others are let go of.
-fn detach(wanted: [Option<RawFd>; 5]) -> RawFd {
+/// descriptors go to 0, 1, 2 (`/dev/null`) and 3; `failure`, on which a failure is told, to 4, which is given back and
+/// closes with exec. All others are let go of.
+fn detach(ends: RelayEnds, failure: RawFd) -> RawFd {
     const FAILURE: RawFd = 4;
+    let wanted = [Some(ends.listener), Some(ends.control), None, ends.watched, Some(failure)];
     // SAFETY: async-signal-safe calls on descriptors this process owns; they may themselves stand on 0–4, so
     // they are first moved out of the way.
     unsafe {
         libc::setsid();
+        // Handlers are the supervisor's, and its memory may be this one.
+        for (signal, ..) in signals::RULES {
+            libc::signal(signal as libc::c_int, libc::SIG_DFL);
+        }
         for signal in [libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGTSTP, libc::SIGPIPE] {
             libc::signal(signal, libc::SIG_IGN);
         }
-        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         let mut empty: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut empty);
         libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
@@ -272,19 +319,13 @@ fn detach(wanted: [Option<RawFd>; 5]) -> RawFd {
     FAILURE
 }
 
-/// How long a forked relay waits before it becomes one, in milliseconds: claude's first steps have the machine to
-/// themselves, and what ends sooner without a connection never needed a relay.
-pub const NAP: libc::c_int = 30;
+/// How long a relay waits before it starts, in milliseconds: claude's first steps have the machine to themselves, and what
+/// ends sooner without a connection never needed a relay.
+pub const NAP: u16 = 30;
 
-/// Sleeps until there is something to do: a connection at the listener, the supervisor's end (where it counts: the
-/// launcher form's ends at once, by becoming claude), or [`NAP`]. Async-signal-safe.
-fn nap(ends_with_supervisor: bool) {
-    let control = if ends_with_supervisor { 1 } else { -1 };
-    let mut ready = [
-        libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 },
-        // No events but the hang-up: what was said already is for the relay.
-        libc::pollfd { fd: control, events: 0, revents: 0 },
-    ];
-    // SAFETY: async-signal-safe on Linux and macOS; two entries, as said.
-    unsafe { libc::poll(ready.as_mut_ptr(), 2, NAP) };
+/// Sleeps until there is a connection at the listener, which is descriptor 0, or [`NAP`] is over. Async-signal-safe.
+fn nap() {
+    let mut ready = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
+    // SAFETY: async-signal-safe on Linux and macOS; one entry, as said.
+    unsafe { libc::poll(&mut ready, 1, NAP.into()) };
 }

@@ -3,11 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::Pid;
 
 use crate::claude::locate::own_file;
@@ -15,45 +16,75 @@ use crate::environment::Environment;
 use crate::outcome::Outcome;
 use crate::protocol::{self, FromRelay, RELAY_COMMAND, Start, ToRelay, WATCH};
 
-use super::descriptors;
-use super::process::{Image, Prepared, Role};
-use super::supervise::Supervisor;
+use super::process::{Image, NAP, Prepared, RelayEnds, Role};
+use super::supervise::{Deferred, Supervisor};
+use super::{child, descriptors, signals};
 
-/// A relay: forked, and soon awake.
+/// A relay, started or soon to be.
 #[derive(Debug)]
 pub struct Relayed {
     control: UnixStream,
     /// The URL for claude.
     pub endpoint: String,
-    /// As long as it may still sleep; given up by whoever sees it awake.
-    pub nap: Option<Nap>,
+    state: State,
 }
 
-/// A relay that has not begun to work, and the listener it will serve.
 #[derive(Debug)]
-pub struct Nap {
-    /// Readable once it is awake.
-    awake: OwnedFd,
+enum State {
+    Waiting(Waiting),
+    Started,
+    Failed(io::Error),
+}
+
+/// A relay that has not been started, and the listener it will serve: connections wait there.
+#[derive(Debug)]
+struct Waiting {
     listener: TcpListener,
+    control: UnixStream,
+    image: Image,
+    due: Instant,
 }
 
-impl Nap {
-    /// Whether nobody has connected so far. Asked once claude has gone, that is for good.
-    fn is_undisturbed(&self) -> bool {
-        // In this order: what arrives in between wakes the relay.
-        !is_readable(&self.listener) && !is_readable(&self.awake)
+impl Waiting {
+    /// Whether nobody has connected so far, nor can any more once `command` has gone.
+    fn is_needless(&self, command: Pid) -> bool {
+        if !child::is_newest(command) {
+            return false;
+        }
+        let mut ready = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+        poll(&mut ready, PollTimeout::ZERO) == Ok(0)
+    }
+
+    fn start(&self) -> io::Result<()> {
+        let ends = RelayEnds { listener: self.listener.as_raw_fd(), control: self.control.as_raw_fd(), watched: None };
+        let prepared = Prepared::new(&self.image)?;
+        // Our handlers must not run in the relay before it has its own.
+        let mut mask = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals::handled()), Some(&mut mask))?;
+        let started = prepared.spawn(Role::Relay(ends));
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
+        started.map(drop)
     }
 }
 
-impl AsFd for Nap {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.awake.as_fd()
+/// Claude's first steps have the machine to themselves; a relay that nobody needed is never started.
+impl Deferred for Relayed {
+    fn due(&self) -> Option<(BorrowedFd<'_>, Instant)> {
+        match &self.state {
+            State::Waiting(waiting) => Some((waiting.listener.as_fd(), waiting.due)),
+            State::Started | State::Failed(_) => None,
+        }
     }
-}
 
-fn is_readable(descriptor: &impl AsFd) -> bool {
-    let mut ready = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
-    poll(&mut ready, PollTimeout::ZERO) != Ok(0)
+    /// Where it can't be started the listener goes: claude's exports are refused at once, instead of waited for.
+    fn start(&mut self) {
+        if let State::Waiting(waiting) = &self.state {
+            self.state = match waiting.start() {
+                Ok(()) => State::Started,
+                Err(error) => State::Failed(error),
+            };
+        }
+    }
 }
 
 /// How much longer than the relay the supervisor waits, for the answer to arrive.
@@ -68,46 +99,81 @@ pub fn secret() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-impl Relayed {
-    /// Binds the loopback listener and forks the relay, which serves it. Claude may be started at once:
-    /// connections wait in the listener until the relay accepts them. An `orphan` is no child of this process.
-    pub fn start(start: Start, environment: &Environment, orphan: bool) -> io::Result<Self> {
+/// What a relay is made of.
+struct Parts {
+    listener: TcpListener,
+    endpoint: String,
+    ours: UnixStream,
+    theirs: UnixStream,
+    image: Image,
+}
+
+impl Parts {
+    /// Binds the loopback listener. Claude may be started at once: connections wait until the relay accepts them.
+    fn new(start: Start, environment: &Environment, words: &[&str]) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
-        let (control, theirs) = UnixStream::pair()?;
-        control.set_write_timeout(Some(PATIENCE))?;
-        let watched = if orphan { descriptors::own_descriptor()? } else { None };
-        let words: &[&str] = if watched.is_some() { &["act", RELAY_COMMAND, WATCH] } else { &["act", RELAY_COMMAND] };
-        let args: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_write_timeout(Some(PATIENCE))?;
+        let args: Vec<OsString> = ["act", RELAY_COMMAND].iter().chain(words).map(OsString::from).collect();
         let image = Image::new(&own_file(), OsStr::new("act-claude"), &args, environment)?;
-        let role = Role::Relay {
-            listener: listener.as_raw_fd(),
-            control: theirs.as_raw_fd(),
-            watched: watched.as_ref().map(AsRawFd::as_raw_fd),
-            orphan,
-        };
-        let awake = Prepared::new(&image)?.spawn_napping(role)?;
-        let mut relayed = Self { control, endpoint, nap: Some(Nap { awake, listener }) };
-        relayed.send(&ToRelay::Start(Box::new(start)))?;
-        Ok(relayed)
+        send(&ours, &ToRelay::Start(Box::new(start)))?;
+        Ok(Self { listener, endpoint, ours, theirs, image })
+    }
+}
+
+/// Starts a relay that nobody asks and that watches what this process becomes. Returns the URL for claude.
+pub fn orphan(start: Start, environment: &Environment) -> io::Result<String> {
+    let watched = descriptors::own_descriptor()?;
+    let parts = Parts::new(start, environment, if watched.is_some() { &[WATCH] } else { &[] })?;
+    send(&parts.ours, &ToRelay::Command { pid: nix::unistd::getpid().as_raw() })?;
+    let ends = RelayEnds {
+        listener: parts.listener.as_raw_fd(),
+        control: parts.theirs.as_raw_fd(),
+        watched: watched.as_ref().map(AsRawFd::as_raw_fd),
+    };
+    Prepared::new(&parts.image)?.spawn_orphan(ends)?;
+    Ok(parts.endpoint)
+}
+
+fn send(mut control: &UnixStream, message: &ToRelay) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    control.write_all(&line)
+}
+
+impl Relayed {
+    /// Makes everything ready for a relay; the supervisor starts it when it is due.
+    pub fn prepare(start: Start, environment: &Environment) -> io::Result<Self> {
+        let Parts { listener, endpoint, ours, theirs, image } = Parts::new(start, environment, &[])?;
+        let due = Instant::now() + Duration::from_millis(NAP.into());
+        Ok(Self { control: ours, endpoint, state: State::Waiting(Waiting { listener, control: theirs, image, due }) })
     }
 
     /// Tells the relay whose exports it relays.
-    pub fn watch(&mut self, command: Pid) {
-        let _ = self.send(&ToRelay::Command { pid: command.as_raw() });
+    pub fn watch(&self, command: Pid) {
+        let _ = send(&self.control, &ToRelay::Command { pid: command.as_raw() });
     }
 
     /// Asks, once claude has gone, what became of its exports; waits at most `limit`, and no longer than until
-    /// the next signal. `None`: the relay did not answer.
-    pub fn outcome(&mut self, supervisor: &Supervisor, limit: Duration) -> Option<Outcome> {
-        if self.nap.take().is_some_and(|nap| nap.is_undisturbed()) {
-            return Some(Outcome::default());
+    /// the next signal. `None`: the relay did not answer. An error: it could not be started.
+    pub fn outcome(&mut self, supervisor: &Supervisor, limit: Duration) -> io::Result<Option<Outcome>> {
+        if matches!(&self.state, State::Waiting(waiting) if waiting.is_needless(supervisor.command())) {
+            return Ok(Some(Outcome::default()));
         }
+        self.start();
+        match std::mem::replace(&mut self.state, State::Started) {
+            State::Failed(error) => Err(error),
+            State::Waiting(_) | State::Started => Ok(self.ask(supervisor, limit)),
+        }
+    }
+
+    fn ask(&self, supervisor: &Supervisor, limit: Duration) -> Option<Outcome> {
         let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        self.send(&ToRelay::Ended { wait_ms }).ok()?;
+        send(&self.control, &ToRelay::Ended { wait_ms }).ok()?;
         if !supervisor.wait_for(&self.control, limit + GRACE) {
             // Interrupted: what is known now will do.
-            self.send(&ToRelay::Ended { wait_ms: 0 }).ok()?;
+            send(&self.control, &ToRelay::Ended { wait_ms: 0 }).ok()?;
             if !supervisor.wait_for(&self.control, GRACE) {
                 return None;
             }
@@ -123,11 +189,5 @@ impl Relayed {
             line.clear();
         }
         None
-    }
-
-    fn send(&mut self, message: &ToRelay) -> io::Result<()> {
-        let mut line = serde_json::to_vec(message)?;
-        line.push(b'\n');
-        self.control.write_all(&line)
     }
 }

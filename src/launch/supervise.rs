@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::Pid;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::child::{self, Change, Ended};
 use super::descriptors;
 use super::process::{Image, Prepared, Role};
-use super::relayed::Nap;
 use super::signals::{self, Signals};
 use super::terminal::Terminal;
 
@@ -33,6 +32,23 @@ enum State {
     Stopped,
     /// It was stopped and goes on: no, it had the same one.
     Continued,
+}
+
+/// What is to be started once the command had a head start.
+pub trait Deferred {
+    /// Until it is started: the descriptor whose being readable makes it due, and the time that does.
+    fn due(&self) -> Option<(BorrowedFd<'_>, Instant)>;
+    /// Starts it.
+    fn start(&mut self);
+}
+
+/// Nothing.
+impl Deferred for () {
+    fn due(&self) -> Option<(BorrowedFd<'_>, Instant)> {
+        None
+    }
+
+    fn start(&mut self) {}
 }
 
 /// How long a continued process group takes to reach every member.
@@ -69,21 +85,25 @@ impl Supervisor {
         self.command
     }
 
-    /// Waits until the command has ended, and puts the terminal right if it could not do so itself. A `nap` is given up
-    /// when its relay wakes up.
-    pub fn wait(&mut self, nap: &mut Option<Nap>) -> Ended {
+    /// Waits until the command has ended, and puts the terminal right if it could not do so itself. Starts what is
+    /// `deferred` when it is due.
+    pub fn wait(&mut self, deferred: &mut impl Deferred) -> Ended {
         let ended = loop {
             if let Some(ended) = self.reap() {
                 break ended;
             }
-            let awake = {
-                let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-                ready.extend(nap.iter().map(|nap| PollFd::new(nap.as_fd(), PollFlags::POLLIN)));
-                let _ = poll(&mut ready, PollTimeout::NONE);
-                ready.get(1).is_some_and(|relay| relay.any() == Some(true))
-            };
-            if awake {
-                *nap = None;
+            let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            let mut timeout = PollTimeout::NONE;
+            if let Some((descriptor, due)) = deferred.due() {
+                ready.push(PollFd::new(descriptor, PollFlags::POLLIN));
+                // Rounded up: not awake in vain.
+                let left = due.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
+                timeout = PollTimeout::try_from(left.as_millis()).unwrap_or(PollTimeout::MAX);
+            }
+            let polled = poll(&mut ready, timeout);
+            let is_due = polled == Ok(0) || ready.get(1).is_some_and(|deferred| deferred.any() == Some(true));
+            if is_due {
+                deferred.start();
             }
             while let Some((signal, sender)) = self.signals.next() {
                 if signals::is_forwarded(signal, sender, self.command.as_raw(), self.leads_session) {

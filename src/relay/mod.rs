@@ -26,9 +26,9 @@ mod watched;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::ExitCode;
 use crate::environment::Environment;
 use crate::launch::descriptors::{close_from, inherited_descriptor};
 use crate::log;

@@ -57,7 +57,7 @@ fn no_processes_left() {
         assert!(!given.contains("OTEL_"), "{given}");
         assert_eq!(output.err().lines().count(), 1, "{}", output.err());
         if form == Form::Relay {
-            assert!(output.err().contains("no telemetry: the relay cannot start"), "{}", output.err());
+            assert!(output.err().contains("no telemetry: claude cannot be watched"), "{}", output.err());
         }
     }
 }

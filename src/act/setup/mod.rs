@@ -12,8 +12,8 @@ mod settings;
 mod token;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use crate::ExitCode;
 use crate::claude::variables;
 use crate::config::{self, Loaded};
 use crate::environment::Environment;
