@@ -5,6 +5,7 @@ use nix::unistd::Pid;
 
 use crate::relay::{Relay, export, waiting};
 use crate::support::act::{Act, accepted, refused};
+use crate::support::fake_claude;
 use crate::support::sandbox::{Sandbox, Text};
 
 fn pid(relay: &Relay) -> Pid {
@@ -126,4 +127,23 @@ fn ten_thousand_waiting_exports_of_others_cost_a_session_nothing() {
     assert_eq!(outcome.states.get(&act_claude::outcome::State::Delivered), Some(&1));
     println!("first export beside 9,901 others: acknowledged after {first:?}");
     relay.kill();
+}
+
+/// Something that claude started reports after claude has gone, however soon that was.
+#[test]
+fn what_a_short_lived_claude_leaves_behind_still_reports() {
+    let mut sandbox = Sandbox::new();
+    let act = Act::start();
+    sandbox.configure_one(&act.endpoint());
+    let go = sandbox.root().join("go");
+    fake_claude::install(&mut sandbox, &format!("wait {}\npost", go.display()));
+    let program = crate::support::example("fake_claude");
+    let script = format!("#!/bin/sh\n'{}' >/dev/null 2>&1 </dev/null &\nexit 7\n", program.display());
+    let claude = sandbox.script("short/claude", &script);
+    sandbox.path_first(claude.parent().unwrap());
+    let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
+    assert_eq!(output.code(), 7, "{}", output.err());
+    assert!(act.requests().is_empty());
+    std::fs::write(go, "").unwrap();
+    act.wait_for(1);
 }
