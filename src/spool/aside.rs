@@ -76,3 +76,90 @@ fn prune_pile(directory: &Path, now: SystemTime) -> u64 {
     }
     pruned
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn spool() -> (tempfile::TempDir, Spool) {
+        let state = tempfile::tempdir().unwrap();
+        let spool = Spool::of(state.path());
+        for directory in [spool.waiting(), spool.rejected(), spool.corrupt()] {
+            fs::create_dir_all(directory).unwrap();
+        }
+        (state, spool)
+    }
+
+    /// A whole second, which every file system keeps.
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    /// A file, a hole of `size` bytes.
+    fn file(path: &Path, size: u64, modified: SystemTime) {
+        let file = fs::File::create(path).unwrap();
+        file.set_len(size).unwrap();
+        file.set_modified(modified).unwrap();
+    }
+
+    fn left(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn b7_what_act_never_takes_and_what_is_torn_leave_the_queue() {
+        let (_state, spool) = spool();
+        for name in ["a-00000001", "a-00000002"] {
+            fs::write(spool.waiting().join(name), "").unwrap();
+        }
+        rejected(&spool, "a-00000001");
+        corrupt(&spool, "a-00000002");
+        assert_eq!(left(&spool.rejected()), ["a-00000001"]);
+        assert_eq!(left(&spool.corrupt()), ["a-00000002"]);
+        assert_eq!(left(&spool.waiting()), [""; 0]);
+    }
+
+    #[test]
+    fn b7_kept_for_ninety_days_and_counted_when_it_goes() {
+        let (_state, spool) = spool();
+        prune(&spool, now());
+        assert!(!spool.root().join("pruned.json").exists(), "nothing to say");
+        for (round, sum) in [(1, (2, 1)), (2, (4, 2)), (3, (6, 3))] {
+            for name in ["old", "older"] {
+                file(&spool.rejected().join(name), 1, now() - DAY * 90 - Duration::from_secs(1));
+            }
+            file(&spool.rejected().join("young"), 1, now() - DAY * 90);
+            // Whatever was put there: a directory, too.
+            fs::create_dir(spool.corrupt().join("directory")).unwrap();
+            let directory = fs::File::open(spool.corrupt().join("directory")).unwrap();
+            directory.set_modified(now() - DAY * 91).unwrap();
+            file(&spool.corrupt().join("future"), 1, now() + DAY);
+            prune(&spool, now());
+            assert_eq!(left(&spool.rejected()), ["young"], "round {round}");
+            assert_eq!(left(&spool.corrupt()), ["future"], "round {round}");
+            assert_eq!(pruned(&spool), Pruned { rejected: sum.0, corrupt: sum.1 }, "round {round}");
+        }
+    }
+
+    #[test]
+    fn b7_a_thousand_files_and_sixteen_mebibytes_the_newest() {
+        let (_state, spool) = spool();
+        for number in 0..1_001 {
+            file(&spool.rejected().join(format!("{number:04}")), 1, now() - Duration::from_secs(number));
+        }
+        prune(&spool, now());
+        let names = left(&spool.rejected());
+        assert_eq!((names.len(), names.last().unwrap().as_str()), (1_000, "0999"));
+        for (name, size, age) in [("new", 10 << 20, 1), ("fits", 6 << 20, 2), ("over", 1, 3)] {
+            file(&spool.corrupt().join(name), size, now() - Duration::from_secs(age));
+        }
+        prune(&spool, now());
+        assert_eq!(left(&spool.corrupt()), ["fits", "new"]);
+        assert_eq!(pruned(&spool), Pruned { rejected: 1, corrupt: 1 });
+    }
+}

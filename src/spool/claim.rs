@@ -2,7 +2,7 @@
 //! (promises B7 to B9).
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
@@ -55,13 +55,7 @@ impl Claim {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let file = match File::options().read(true).custom_flags(flags.bits()).open(&path) {
             Ok(file) => file,
-            Err(error) => {
-                return match error.raw_os_error().map(Errno::from_raw) {
-                    Some(Errno::ENOENT) => Err(Refusal::Gone),
-                    Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EINTR) => Err(Refusal::Unreadable),
-                    _ => set_aside(),
-                };
-            }
+            Err(error) => return of_error(&error).map_or_else(set_aside, Err),
         };
         let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => file,
@@ -113,5 +107,90 @@ impl Claim {
 
     fn path(&self) -> PathBuf {
         self.spool.waiting().join(&self.name)
+    }
+}
+
+/// What it means that a file can't be opened; `None`: it is nothing that was written here.
+fn of_error(error: &io::Error) -> Option<Refusal> {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT) => Some(Refusal::Gone),
+        // A shortage of ours says nothing about the file.
+        Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EINTR) => Some(Refusal::Unreadable),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::{Limits, Store};
+
+    fn header(sequence: u64) -> Header {
+        entry::sample("s", sequence)
+    }
+
+    /// Exports 1 to `count` of session s.
+    fn stored(count: u64) -> (tempfile::TempDir, Spool) {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path(), Limits::default()).unwrap();
+        store.prepare().unwrap();
+        for sequence in 1..=count {
+            store.append(&header(sequence), b"{\"body\":1}").unwrap();
+        }
+        (state, store.spool().clone())
+    }
+
+    fn refusal(spool: &Spool, name: &str) -> Refusal {
+        Claim::take(spool, name).expect_err(name)
+    }
+
+    #[test]
+    fn b9_one_at_a_time_decides_and_then_it_has_left() {
+        let (_state, spool) = stored(2);
+        let claim = Claim::take(&spool, "s-00000001").unwrap();
+        assert_eq!((&claim.header, claim.body()), (&header(1), &b"{\"body\":1}"[..]));
+        assert_eq!(refusal(&spool, "s-00000001"), Refusal::Busy);
+        claim.done();
+        assert_eq!(refusal(&spool, "s-00000001"), Refusal::Gone);
+        Claim::take(&spool, "s-00000002").unwrap().reject();
+        assert_eq!(refusal(&spool, "s-00000002"), Refusal::Gone);
+        assert!(spool.rejected().join("s-00000002").exists());
+        assert_eq!(fs::read_dir(spool.corrupt()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn b8_what_was_not_written_here_is_set_aside_and_never_sent() {
+        let (_state, spool) = stored(1);
+        let path = |name: &str| spool.waiting().join(name);
+        // A good file under another's name; a link to one; a directory; more than anything that was ever written.
+        fs::copy(path("s-00000001"), path("s-00000002")).unwrap();
+        std::os::unix::fs::symlink(path("s-00000001"), path("s-00000003")).unwrap();
+        fs::create_dir(path("s-00000004")).unwrap();
+        File::create(path("s-00000005")).unwrap().set_len(LARGEST + 1).unwrap();
+        // Last: without O_NONBLOCK this one waits for a writer.
+        nix::unistd::mkfifo(&path("s-00000006"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for number in 2..=6 {
+            let name = super::super::name("s", number);
+            assert_eq!(refusal(&spool, &name), Refusal::Corrupt, "{name}");
+            assert!(fs::symlink_metadata(spool.corrupt().join(&name)).is_ok(), "{name}");
+        }
+        assert!(Claim::take(&spool, "s-00000001").is_ok());
+    }
+
+    #[test]
+    fn b8_a_newer_format_is_left_alone() {
+        let (_state, spool) = stored(0);
+        fs::write(spool.waiting().join("s-00000001"), "act-claude-export/9 x\n").unwrap();
+        assert_eq!(refusal(&spool, "s-00000001"), Refusal::Newer(9));
+        assert!(spool.waiting().join("s-00000001").exists());
+    }
+
+    #[test]
+    fn b8_a_shortage_is_no_reason_to_set_anything_aside() {
+        for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EINTR] {
+            assert_eq!(of_error(&errno.into()), Some(Refusal::Unreadable), "{errno}");
+        }
+        assert_eq!(of_error(&Errno::ENOENT.into()), Some(Refusal::Gone));
+        assert_eq!(of_error(&Errno::ELOOP.into()), None);
     }
 }

@@ -73,3 +73,43 @@ impl Disk for System {
         Ok(status.blocks_available() as u64 * status.fragment_size() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_real_one_says_what_the_system_says() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        System.make_directory(&path("d")).unwrap();
+        System.make_directory(&path("d")).expect("there already");
+        assert!(path("d").is_dir());
+        assert!(System.make_directory(&path("none/d")).is_err());
+        let mut file = System.create(&path("d/f")).unwrap();
+        assert!(System.create(&path("d/f")).is_err(), "never another's file");
+        System.write(&mut file, b"whole").unwrap();
+        System.sync(&file).unwrap();
+        System.rename(&path("d/f"), &path("d/g")).unwrap();
+        System.sync_directory(&path("d")).unwrap();
+        assert_eq!(fs::read(path("d/g")).unwrap(), b"whole");
+        System.remove(&path("d/g")).unwrap();
+        assert_eq!(fs::read_dir(path("d")).unwrap().count(), 0);
+        // What cannot be synced is not durable, and that is said.
+        let (reader, _writer) = nix::unistd::pipe().unwrap();
+        assert!(System.sync(&reader.into()).is_err());
+        assert!(System.sync_directory(&path("none")).is_err());
+        assert!(System.rename(&path("d/f"), &path("d/g")).is_err());
+        assert!(System.remove(&path("d/g")).is_err());
+    }
+
+    #[test]
+    fn free_is_counted_in_bytes() {
+        let root = tempfile::tempdir().unwrap();
+        let blocks = nix::sys::statvfs::statvfs(root.path()).unwrap().blocks_available();
+        let free = System.free(root.path()).unwrap();
+        // Others write meanwhile. No block is smaller than 512 bytes.
+        assert!(u128::from(free / 256) > u128::from(blocks), "{free} bytes in {blocks} blocks");
+        assert!(System.free(&root.path().join("none")).is_err());
+    }
+}

@@ -94,21 +94,27 @@ fn split_line(bytes: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     Ok((&bytes[..end], &bytes[end + 1..]))
 }
 
+/// The header of some export, for tests.
+#[cfg(test)]
+pub(super) fn sample(session: &str, sequence: u64) -> Header {
+    Header {
+        session: session.to_owned(),
+        sequence,
+        alias: "billing".to_owned(),
+        account: "acme".to_owned(),
+        endpoint: "https://act.example/m".to_owned(),
+        user: "u@x".to_owned(),
+        points: 3,
+        captured: Timestamp::UNIX_EPOCH,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn file() -> (Header, Vec<u8>) {
-        let header = Header {
-            session: "s".to_owned(),
-            sequence: 7,
-            alias: "billing".to_owned(),
-            account: "acme".to_owned(),
-            endpoint: "https://act.example/m".to_owned(),
-            user: "u@x".to_owned(),
-            points: 3,
-            captured: Timestamp::UNIX_EPOCH,
-        };
+        let header = sample("s", 7);
         let mut bytes = head(&header, b"{\"body\":\n1}").unwrap();
         bytes.extend_from_slice(b"{\"body\":\n1}");
         (header, bytes)
@@ -149,6 +155,14 @@ mod tests {
         assert_eq!(read(&head(&header, b"").unwrap()).unwrap().0, header);
         header.alias.push('a');
         assert!(head(&header, b"").is_err());
+    }
+
+    #[test]
+    fn b1_long_names_and_urls_are_written() {
+        let (mut header, _) = file();
+        header.endpoint = format!("https://act.example/{}", "m".repeat(12_000));
+        let head = head(&header, b"{}").unwrap();
+        assert_eq!(peek(&head), Ok(header));
     }
 
     #[test]

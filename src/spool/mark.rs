@@ -146,7 +146,7 @@ fn replace(path: &Path, mark: &Mark) {
     }
 }
 
-/// All marks of a state directory that are not long out of date.
+/// All marks of a state directory, the one that was asked about last at the end.
 pub fn read_all(state: &Path) -> Vec<Mark> {
     let entries = fs::read_dir(directory(state)).into_iter().flatten().flatten();
     let mut marks: Vec<Mark> = entries.filter_map(|entry| read(&entry.path())).collect();
@@ -224,7 +224,44 @@ mod tests {
         assert_eq!(marks.read(&key), None);
         marks.set(&key, mark(7));
         assert_eq!(marks.read(&key), Some(mark(7)));
+        let other = Key::new("a", "b", &["d"]);
+        marks.set(&other, mark(8));
+        marks.set(&other, mark(9));
+        assert_eq!((marks.read(&key), marks.read(&other)), (Some(mark(7)), Some(mark(9))));
+        marks.clear_one(&key);
+        assert_eq!((marks.read(&key), marks.read(&other)), (None, Some(mark(9))));
         marks.clear(&key);
-        assert_eq!(marks.read(&key), None);
+        assert_eq!(marks.read(&other), None);
+    }
+
+    #[test]
+    fn the_mark_asked_about_last_speaks_for_its_alias() {
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(read_all(state.path()), []);
+        let mut marks = Marks::of(Some(state.path()));
+        let [first, second, third] = ["x", "y", "z"].map(|token| Key::new("acme", "billing", &[token]));
+        for (key, asked) in [(&first, 3), (&second, 1), (&third, 2)] {
+            marks.set(key, mark(asked));
+        }
+        assert_eq!(read_all(state.path()), [1, 2, 3].map(mark));
+        marks.clear_one(&third);
+        assert_eq!(read_all(state.path()), [1, 3].map(mark));
+    }
+
+    #[test]
+    fn marks_go_after_a_month() {
+        let state = tempfile::tempdir().unwrap();
+        let mut marks = Marks::of(Some(state.path()));
+        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let month = Duration::from_secs(30 * 24 * 60 * 60);
+        let ages = [("old", month + Duration::from_secs(1)), ("kept", month), ("new", Duration::ZERO)];
+        for (name, age) in ages {
+            let key = Key::new("acme", name, &[]);
+            marks.set(&key, mark(7));
+            File::open(path(&directory(state.path()), &key)).unwrap().set_modified(now - age).unwrap();
+        }
+        prune(state.path(), now);
+        let left = ages.map(|(name, _)| marks.read(&Key::new("acme", name, &[])).is_some());
+        assert_eq!(left, [false, true, true]);
     }
 }

@@ -112,3 +112,36 @@ pub fn name(session: &str, sequence: u64) -> String {
 pub fn session_of(name: &str) -> &str {
     name.rsplit_once('-').map_or(name, |(session, _)| session)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_is_what_other_versions_expect() {
+        let spool = Spool::of(Path::new("/s"));
+        assert_eq!(spool.state(), Path::new("/s"));
+        for (path, expected) in [
+            (spool.root(), "/s/spool"),
+            (spool.tmp(), "/s/spool/tmp"),
+            (spool.waiting(), "/s/spool/new"),
+            (spool.rejected(), "/s/spool/rejected"),
+            (spool.corrupt(), "/s/spool/corrupt"),
+        ] {
+            assert_eq!(path, Path::new(expected));
+        }
+        assert_eq!((name("a-b", 7).as_str(), session_of("a-b-00000007")), ("a-b-00000007", "a-b"));
+        assert_eq!(session_of("stray"), "stray");
+    }
+
+    #[test]
+    fn a_nudge_is_seen_by_all() {
+        let state = tempfile::tempdir().unwrap();
+        let spool = Spool::of(state.path());
+        assert_eq!(spool.nudged(), None);
+        assert!(spool.nudge().is_err(), "nothing to nudge without a spool");
+        std::fs::create_dir(spool.root()).unwrap();
+        spool.nudge().unwrap();
+        assert!(Spool::of(state.path()).nudged().is_some());
+    }
+}

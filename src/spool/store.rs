@@ -27,6 +27,19 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Whether a file of this size may come to what is there.
+    fn check(&self, usage: list::Usage, size: u64) -> Result<(), NotStored> {
+        if usage.files + 1 > self.files {
+            return Err(NotStored::TooMany(self.files));
+        }
+        if usage.bytes + size > self.bytes {
+            return Err(NotStored::TooLarge(self.bytes));
+        }
+        Ok(())
+    }
+}
+
 /// Why an export was not stored.
 #[derive(Debug)]
 pub enum NotStored {
@@ -61,6 +74,11 @@ impl From<io::Error> for NotStored {
 const FRESH: Duration = Duration::from_secs(60);
 /// And this long where it would mean that there is no room.
 const CLOSE: Duration = Duration::from_secs(1);
+
+/// Whether what was counted this long ago is to be counted again.
+fn is_stale(age: Duration, is_full: bool) -> bool {
+    age > if is_full { CLOSE } else { FRESH }
+}
 
 /// The writing end of a spool.
 #[derive(Debug)]
@@ -126,19 +144,12 @@ impl<D: Disk> Store<D> {
     }
 
     fn check_room(&self, counted: &mut Counted, size: u64) -> Result<(), NotStored> {
-        let Limits { bytes, files, reserve } = self.limits;
-        let is_close = counted.usage.files + 1 > files || counted.usage.bytes + size > bytes;
-        let age = counted.at.map(|at| at.elapsed());
-        if age.is_none_or(|age| age > FRESH || is_close && age > CLOSE) {
+        let is_full = self.limits.check(counted.usage, size).is_err();
+        if counted.at.is_none_or(|at| is_stale(at.elapsed(), is_full)) {
             *counted = Counted { ready: true, at: Some(Instant::now()), usage: list::usage(&self.spool) };
         }
-        if counted.usage.files + 1 > files {
-            return Err(NotStored::TooMany(files));
-        }
-        if counted.usage.bytes + size > bytes {
-            return Err(NotStored::TooLarge(bytes));
-        }
-        if self.disk.free(&self.spool.root()).is_ok_and(|free| free < reserve.saturating_add(size)) {
+        self.limits.check(counted.usage, size)?;
+        if self.disk.free(&self.spool.root()).is_ok_and(|free| free < self.limits.reserve.saturating_add(size)) {
             return Err(NotStored::NoRoom);
         }
         Ok(())
@@ -168,5 +179,93 @@ impl Store {
     pub fn open(state: &std::path::Path, limits: Limits) -> io::Result<Self> {
         state::prepare(state)?;
         Ok(Self::new(Spool::of(state), System, limits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn header(sequence: u64) -> Header {
+        entry::sample("s", sequence)
+    }
+
+    /// What export 1 with the body `{}` takes.
+    fn size() -> u64 {
+        entry::head(&header(1), b"{}").unwrap().len() as u64 + 2
+    }
+
+    fn store(limits: Limits) -> (tempfile::TempDir, Store) {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path(), limits).unwrap();
+        (state, store)
+    }
+
+    fn refused(store: &Store, sequence: u64) -> String {
+        store.append(&header(sequence), b"{}").expect_err("no room").to_string()
+    }
+
+    #[test]
+    fn b10_as_many_files_as_there_may_be_and_no_more() {
+        let (_state, store) = store(Limits { files: 2, ..Limits::default() });
+        store.append(&header(1), b"{}").unwrap();
+        store.append(&header(2), b"{}").unwrap();
+        assert_eq!(refused(&store, 3), "2 exports are waiting already");
+        assert_eq!(list::usage(store.spool()), list::Usage { files: 2, bytes: 2 * size() });
+        // Another process made room: seen once the count is a second old.
+        fs::remove_file(store.spool().waiting().join("s-00000001")).unwrap();
+        let counted = |age: u64| {
+            store.counted.lock().unwrap().at = Instant::now().checked_sub(Duration::from_secs(age));
+        };
+        counted(2);
+        store.append(&header(3), b"{}").unwrap();
+        assert_eq!(refused(&store, 4), "2 exports are waiting already");
+    }
+
+    #[test]
+    fn b10_as_many_bytes_as_there_may_be_and_no_more() {
+        let (_state, exact) = store(Limits { bytes: 2 * size(), ..Limits::default() });
+        exact.append(&header(1), b"{}").unwrap();
+        exact.append(&header(2), b"{}").unwrap();
+        assert_eq!(refused(&exact, 3), "0 MiB are waiting already");
+        let (_state, less) = store(Limits { bytes: 2 * size() - 1, ..Limits::default() });
+        less.append(&header(1), b"{}").unwrap();
+        assert!(matches!(less.append(&header(2), b"{}"), Err(NotStored::TooLarge(_))));
+    }
+
+    #[test]
+    fn b10_what_is_counted_is_counted_again_in_time() {
+        for (seconds, is_full, expected) in [
+            (0, false, false),
+            (60, false, false),
+            (61, false, true),
+            (0, true, false),
+            (1, true, false),
+            (2, true, true),
+        ] {
+            assert_eq!(is_stale(Duration::from_secs(seconds), is_full), expected, "{seconds} {is_full}");
+        }
+    }
+
+    #[test]
+    fn directories_that_somebody_removed_are_made_again() {
+        let (_state, store) = store(Limits::default());
+        store.append(&header(1), b"{}").unwrap();
+        fs::remove_dir_all(store.spool().root()).unwrap();
+        store.append(&header(2), b"{}").unwrap();
+        assert!(store.spool().waiting().join("s-00000002").exists());
+    }
+
+    #[test]
+    fn why_nothing_was_stored_is_said() {
+        for (why, words) in [
+            (NotStored::TooMany(10_000), "10000 exports are waiting already"),
+            (NotStored::TooLarge(64 << 20), "64 MiB are waiting already"),
+            (NotStored::NoRoom, "the disk is full"),
+            (io::Error::from(nix::errno::Errno::EROFS).into(), "Read-only file system"),
+        ] {
+            assert_eq!(why.to_string(), words);
+        }
     }
 }
