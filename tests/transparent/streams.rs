@@ -171,6 +171,38 @@ fn a22_terminal_without_a_reader() {
     }
 }
 
+/// Writes to a terminal nobody reads until it takes no more, or so many bytes; gives how many.
+fn fill(terminal: &OwnedFd, most: usize) -> usize {
+    use nix::fcntl::{F_GETFL, F_SETFL, OFlag, fcntl};
+    let before = OFlag::from_bits_truncate(fcntl(terminal, F_GETFL).unwrap());
+    fcntl(terminal, F_SETFL(before | OFlag::O_NONBLOCK)).unwrap();
+    let written = (0..most).take_while(|_| nix::unistd::write(terminal, b".") == Ok(1)).count();
+    fcntl(terminal, F_SETFL(before)).unwrap();
+    written
+}
+
+/// Room for a part of the report: ready, and a write of all of it would wait for ever.
+#[test]
+fn a22_terminal_with_room_for_a_part() {
+    let open = || {
+        let pair = nix::pty::openpty(None, None).unwrap();
+        for end in [&pair.master, &pair.slave] {
+            nix::fcntl::fcntl(end, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).unwrap();
+        }
+        pair
+    };
+    let room = fill(&open().slave, usize::MAX);
+    let stage = Stage::new();
+    let pair = open();
+    fill(&pair.slave, room - 20);
+    // No relay, whose end would interrupt the write.
+    let (mut command, log) = stage.prepare(Form::Line, "ready\nexit 9");
+    command.stderr(Stdio::from(pair.slave));
+    let (status, took) = after_claude(Run::start(command, log));
+    assert_eq!(status, "exit 9");
+    assert!(took < SOON, "{took:?}");
+}
+
 #[test]
 fn a22_background_with_tostop() {
     let Some(bash) = program("bash") else { return };

@@ -274,9 +274,10 @@ impl Heard {
         unsafe { sigaction(signal, &action) }.expect("a handler");
     }
 
-    /// Notes what is heard until `enough`; at most a minute, so that a lost probe does not stay.
+    /// Notes what is heard until `enough`; at most for longer than a test waits, so that a lost probe is seen and does
+    /// not stay.
     fn until(&mut self, enough: impl Fn(&[Signal]) -> bool) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_secs(150);
         while !enough(&self.signals) && Instant::now() < end {
             let Some(reader) = &self.reader else {
                 std::thread::sleep(Duration::from_millis(2));
