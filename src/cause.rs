@@ -159,3 +159,63 @@ fn of_failure(failure: &Failure, account: &str, host: &str) -> Trouble {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOSE: Whose<'_> = Whose { account: "acme", alias: "billing", endpoint: "https://act.example/m" };
+
+    fn status(status: u16, message: Option<&str>, redirect: Option<&str>) -> Reason {
+        Reason::Status { status, message: message.map(str::to_owned), redirect: redirect.map(str::to_owned) }
+    }
+
+    #[test]
+    fn each_status_has_its_cause_and_its_fix() {
+        let setup = "act-claude act setup --account acme";
+        let compare = "compare \"endpoint\" of account acme with the Monitoring Spec";
+        for (status_code, said, cause, fix, code) in [
+            (401, "ACT answered 401 Unauthorized", "The API token or its user is wrong", setup, 77),
+            (403, "ACT answered 403 Forbidden", "The API token lacks the right to write metrics", setup, 77),
+            (404, "ACT answered 404 Not Found", "There is no metrics endpoint at this URL", compare, 78),
+            (302, "ACT answered 302 Found", "The endpoint's URL is wrong, or a proxy", compare, 78),
+            (407, "ACT answered 407 Proxy Authentication Required", "A proxy asks for credentials", "export HTTPS", 78),
+            (408, "408 Request Timeout", "ACT is busy or not available", "", 75),
+            (425, "425 Too Early", "ACT is busy or not available", "", 75),
+            (429, "429 Too Many Requests", "ACT is busy or not available", "", 75),
+            (503, "503 Service Unavailable", "ACT is busy or not available", "", 75),
+            (599, "599", "ACT is busy or not available", "", 75),
+            (400, "ACT answered 400 Bad Request", "ACT does not take this export", "act-claude act doctor", 65),
+            (413, "ACT answered 413 Payload Too Large", "ACT does not take this export", "", 65),
+        ] {
+            let trouble = of(&status(status_code, None, None), &WHOSE);
+            assert_eq!((trouble.said.as_str(), trouble.code), (said, code));
+            assert!(trouble.cause.starts_with(cause), "{status_code}: {}", trouble.cause);
+            assert!(trouble.fix.starts_with(fix) && trouble.fix.is_empty() == fix.is_empty(), "{}", trouble.fix);
+        }
+    }
+
+    #[test]
+    fn the_server_s_words_are_said_where_they_say_more() {
+        let said = |message, redirect, code| of(&status(code, Some(message), redirect), &WHOSE).said;
+        assert_eq!(said("token expired", None, 401), "ACT answered 401 Unauthorized (token expired)");
+        assert_eq!(said("unauthorized", None, 401), "ACT answered 401 Unauthorized");
+        assert_eq!(said("Found", Some("login.example"), 302), "ACT answered 302 Found and points to login.example");
+    }
+
+    #[test]
+    fn the_verdict_decides_the_exit_status() {
+        let code = |verdict: &Verdict| {
+            let (state, trouble) = explain(verdict, &WHOSE);
+            (state, trouble.map(|trouble| trouble.code))
+        };
+        // A reason whose own status is another each time.
+        let wait = Verdict::Waiting { reason: Reason::Failure(Failure::ProxyAuthentication), retry_after: None };
+        assert_eq!(code(&wait), (State::Waiting, Some(75)));
+        assert_eq!(code(&Verdict::Rejected(status(404, None, None))), (State::Rejected, Some(65)));
+        assert_eq!(code(&Verdict::NotUnderstood(status(101, None, None))), (State::NotUnderstood, Some(65)));
+        assert_eq!(code(&Verdict::NotUnderstood(status(404, None, None))), (State::NotUnderstood, Some(65)));
+        assert_eq!(code(&Verdict::Held(Reason::AliasNotFound)), (State::Held, Some(78)));
+        assert_eq!(code(&Verdict::Delivered { warning: None }), (State::Delivered, None));
+    }
+}

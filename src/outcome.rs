@@ -343,5 +343,45 @@ mod tests {
         assert_eq!(report(Some(&nothing), &context(9)).lines, []);
         let subcommand = Context { is_session: false, ..context(500) };
         assert_eq!(report(Some(&nothing), &subcommand).lines, []);
+        assert_eq!(report(Some(&nothing), &context(10)).lines, [], "two intervals exactly");
+        assert_eq!(report(Some(&nothing), &context(11)).lines.len(), 1);
+        let verify = Context { verify: true, ..context(1) };
+        assert_eq!(report(Some(&nothing), &verify).lines.len(), 1);
+    }
+
+    #[test]
+    fn a_state_with_no_exports_in_it_is_none() {
+        let delivered = outcome(2, 9, &[(State::Lost, 0), (State::Delivered, 2)]);
+        assert_eq!(delivered.state(), State::Delivered);
+        assert_eq!(words(&delivered), "2 exports delivered (9 points)");
+        assert!(report(Some(&delivered), &context(5)).success);
+        assert_eq!(outcome(1, 1, &[]).state(), State::UnderWay);
+        let held = report(Some(&outcome(1, 1, &[(State::Held, 1)])), &context(5));
+        assert!(!held.success);
+    }
+
+    #[test]
+    fn what_waits_names_its_cause_where_the_user_can_do_something() {
+        let mut waiting = outcome(1, 1, &[(State::Waiting, 1)]);
+        assert_eq!(words(&waiting), "1 export waiting (503 Service Unavailable), kept for the next session");
+        let trouble = waiting.troubles.get_mut(&State::Waiting).unwrap();
+        trouble.fix = "check HTTPS_PROXY".to_owned();
+        let expected = "1 export waiting (503 Service Unavailable), kept for the next session. ACT is not available: check HTTPS_PROXY";
+        assert_eq!(words(&waiting), expected);
+    }
+
+    #[test]
+    fn times_are_short() {
+        for (seconds, expected) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m00s"),
+            (192, "3m12s"),
+            (3_599, "59m59s"),
+            (3_600, "1h00m"),
+            (7_500, "2h05m"),
+        ] {
+            assert_eq!(duration(Duration::from_secs(seconds)), expected);
+        }
     }
 }

@@ -279,6 +279,57 @@ mod tests {
         assert_eq!(name(&judge(Err(&Failure::ProxyAuthentication), 1, SystemTime::now())).0, "held");
     }
 
+    /// The words and the redirect's host of an answer.
+    fn said(status: u16, body: &str, location: Option<&str>) -> (Option<String>, Option<String>) {
+        let location = location.map(str::to_owned);
+        let answer = Answer { status, location, body: body.as_bytes().to_vec(), ..Answer::default() };
+        match judge(Ok(&answer), 1, SystemTime::now()) {
+            Verdict::Held(Reason::Status { message, redirect, .. })
+            | Verdict::Rejected(Reason::Status { message, redirect, .. }) => (message, redirect),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_server_s_own_words_are_found() {
+        for (body, expected) in [
+            ("{\"message\":\"expired\"}", Some("expired")),
+            ("{\"error\":\"invalid_token\",\"error_description\":\"expired\"}", Some("expired")),
+            ("{\"error\":{\"message\":\"expired\",\"code\":7}}", Some("expired")),
+            ("{\"error\":{\"code\":7},\"title\":\"expired\"}", Some("expired")),
+            ("{\"message\":7,\"detail\":\"expired\"}", Some("expired")),
+            ("\"expired\"", Some("expired")),
+            ("  expired\r\n\u{1b}[31mnow ", Some("expired [31mnow")),
+            (" <html>expired</html>", None),
+            ("{\"status\":401}", None),
+            ("[\"expired\"]", None),
+            ("{\"message\":\" \"}", None),
+            ("", None),
+        ] {
+            assert_eq!(said(401, body, None).0.as_deref(), expected, "{body}");
+        }
+        assert_eq!(said(401, &"a".repeat(500), None).0.map(|text| text.len()), Some(160));
+    }
+
+    #[test]
+    fn a_redirect_s_host_is_found() {
+        for (location, expected) in [
+            (Some("https://login.example/sso?next=x"), Some("login.example")),
+            (Some("/elsewhere"), None),
+            (Some("https://a b"), None),
+            (None, None),
+        ] {
+            assert_eq!(said(302, "", location).1.as_deref(), expected, "{location:?}");
+        }
+    }
+
+    #[test]
+    fn half_of_the_documented_words_is_not_enough() {
+        for body in ["Agent alias a-1 is busy", "Page not found"] {
+            assert_eq!(name(&verdict(400, body)).0, "rejected", "{body}");
+        }
+    }
+
     #[test]
     fn b5_partial_success() {
         for (partial, expected) in [
@@ -289,6 +340,8 @@ mod tests {
             ("{\"rejectedDataPoints\":\"0\",\"errorMessage\":\"soon\"}", ("warning", 0)),
             ("{\"rejectedDataPoints\":\"-4\"}", ("delivered", 0)),
             ("{\"rejectedDataPoints\":\"many\"}", ("not understood", 0)),
+            ("{\"rejectedDataPoints\":18446744073709551615}", ("partial", 10)),
+            ("{\"rejectedDataPoints\":-4}", ("delivered", 0)),
             ("{\"rejectedDataPoints\":1.5}", ("not understood", 0)),
             ("{\"errorMessage\":7}", ("not understood", 0)),
             ("\"yes\"", ("not understood", 0)),

@@ -111,3 +111,42 @@ impl fmt::Display for Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn each_reason_has_its_sentence() {
+        let origin = || Origin::file(Path::new("/c.json"));
+        let rule = |null, via| Reason::Rule { written: "~/w".to_owned(), origin: origin(), null, via };
+        for (reason, expected) in [
+            (Reason::Flag, "--alias on the command line"),
+            (Reason::Variable, "the environment variable ACT_CLAUDE_ALIAS"),
+            (rule(false, Via::Directory), "the rule \"~/w\" in /c.json"),
+            (rule(true, Via::Directory), "the rule \"~/w\": null in /c.json"),
+            (
+                rule(false, Via::Pwd("/w/x".into())),
+                "the rule \"~/w\" in /c.json, which covers this directory as $PWD spells it (/w/x)",
+            ),
+            (
+                rule(false, Via::Worktree("/w/main".into())),
+                "the rule \"~/w\" in /c.json, which covers /w/main, the main checkout of this git worktree",
+            ),
+            (
+                Reason::Repository { origin: origin(), account_from: Some(Box::new(rule(false, Via::Directory))) },
+                "the repository's own /c.json (within the account given by the rule \"~/w\" in /c.json)",
+            ),
+            (Reason::Repository { origin: origin(), account_from: None }, "the repository's own /c.json"),
+            (
+                Reason::Default { origin: origin(), null: true },
+                "\"default\": null in /c.json; no rule covers this directory",
+            ),
+            (Reason::NoRule, "no rule covers this directory, and there is no default"),
+            (Reason::NothingConfigured, "no alias is configured"),
+        ] {
+            assert_eq!(reason.to_string(), expected);
+        }
+    }
+}

@@ -227,6 +227,39 @@ fn a_strangers_file_is_passed_over() {
 }
 
 #[test]
+fn a_repository_s_file_is_read_up_to_64_kib() {
+    let world = World::new();
+    let wish = r#"{"alias": "web"}"#;
+    world.file("exact/.act-claude.json", &format!("{wish}{}", " ".repeat(64 * 1024 - wish.len())));
+    world.file("more/.act-claude.json", &format!("{wish}{}", " ".repeat(64 * 1024 - wish.len() + 1)));
+    let default = r#""default": "billing""#;
+    assert_eq!(answer(&world.resolve(default, "exact")), (Some("web"), "repository", 0));
+    let more = world.resolve(default, "more");
+    assert_eq!(answer(&more), (Some("billing"), "default", 1));
+    assert!(more.passed_over[0].contains("larger than 64 KiB"), "{:?}", more.passed_over);
+}
+
+#[test]
+fn nothing_configured_is_told_from_no_rule() {
+    let world = World::new();
+    world.directory("x");
+    let mut config = world.config("");
+    assert_eq!(answer(&world.resolve_from(&config, "x", None)), (None, "no-rule", 0));
+    config.aliases.clear();
+    assert_eq!(answer(&world.resolve_from(&config, "x", None)), (None, "nothing-configured", 0));
+}
+
+#[test]
+fn a_worktree_of_a_bare_repository_follows_the_repository() {
+    let world = World::new();
+    world.git("seed", &["init", "-q"]).git("seed", &["commit", "-q", "--allow-empty", "-m", "x"]);
+    world.git("", &["clone", "-q", "--bare", "seed", "w/bare.git"]);
+    world.git("w/bare.git", &["worktree", "add", "-q", &world.path("trees/three").display().to_string()]);
+    let rules = r#""directories": { "~/w/bare.git": "billing" }"#;
+    assert_eq!(answer(&world.resolve(rules, "trees/three")), (Some("billing"), "worktree", 0));
+}
+
+#[test]
 fn a_linked_worktree_follows_its_main_checkout() {
     let world = World::new();
     world.git("w/repo", &["init", "-q"]).file("w/repo/.act-claude.json", r#"{"alias": "web"}"#);
