@@ -66,18 +66,30 @@ fn a21_two_copies() {
 fn a21_a_loop_through_a_script() {
     let stage = Stage::new();
     let start = act_claude().display().to_string();
-    for body in [format!("exec {start} \"$@\""), format!("{start} \"$@\"\nexit $?")] {
-        let script = stage.sandbox.script("script/claude", &format!("#!/bin/sh\n{body}\n"));
+    let runs = stage.sandbox.root().join("runs");
+    // Whatever happens it is no more than that.
+    let note = format!("echo >>{0}; [ $(wc -l <{0}) -lt 40 ] || exit 98", runs.display());
+    // Directly; or with another program in between, where sessions nest, though never so deep.
+    for (body, most) in [
+        (format!("exec {start} \"$@\""), 2),
+        (format!("{start} \"$@\"\nexit $?"), 2),
+        (format!("/bin/sh -c '{start} \"$@\"; exit $?' sh \"$@\"\nexit $?"), 20),
+    ] {
+        let script = stage.sandbox.script("script/claude", &format!("#!/bin/sh\n{note}\n{body}\n"));
         let directory = script.parent().expect("its directory").to_path_buf();
         let (mut command, _log) = stage.prepare_through(&script, &["-p", "x"], Form::Relay, "exit 0");
         command.env("PATH", path(&[&directory])).stderr(std::process::Stdio::piped());
         let output = command.output().expect("started");
-        assert_eq!(output.code(), 126, "{}", output.err());
+        assert_eq!(output.code(), 126, "{body}: {}", output.err());
         assert!(output.err().contains("which would start it again"), "{}", output.err());
+        let times = std::fs::read_to_string(&runs).unwrap().len();
+        assert!(times <= most, "{body}: ran {times} times");
+        std::fs::remove_file(&runs).unwrap();
         // With the real claude behind it, or named, the script is a launcher like any other.
         let (mut command, _log) = stage.prepare_through(&script, &["-p", "x"], Form::Relay, "exit 23");
         command.env("PATH", path(&[&directory])).env("ACT_CLAUDE_BIN", &stage.claude);
         assert_eq!(command.output().expect("started").code(), 23);
+        std::fs::remove_file(&runs).unwrap();
     }
 }
 
@@ -96,8 +108,12 @@ fn a21_a_session_inside_a_session() {
     let bare = run(path(&[&real]));
     assert_eq!(bare, (24, vec![0.into(), 5.into()]));
     assert_eq!(run(path(&[&shim, &real])), bare);
-    // The inner session's export went through a relay of its own.
-    stage.act.wait_for(1);
+    // A claude that is a script, such as one from npm, is no loop either.
+    let program = crate::support::example("probe").display().to_string();
+    let script = stage.sandbox.script("scripted/claude", &format!("#!/bin/sh\nexec {program} \"$@\"\n"));
+    assert_eq!(run(path(&[&shim, &script.parent().expect("its directory").to_path_buf()])), bare);
+    // The inner sessions' exports went through relays of their own.
+    stage.act.wait_for(2);
 }
 
 /// A program that may be executed but not read is known by its inode alone.
