@@ -204,6 +204,23 @@ mod tests {
     }
 
     #[test]
+    fn each_failure_has_its_words() {
+        for (failure, said, code) in [
+            (Failure::UnknownHost("h".to_owned()), "h has no address", 75),
+            (Failure::Refused, "act.example refused the connection", 75),
+            (Failure::TimedOut, "no answer from act.example", 75),
+            (Failure::NoRoute, "no route to act.example", 75),
+            (Failure::Broken("x".to_owned()), "the connection to act.example broke: x", 75),
+            (Failure::Tls("x".to_owned()), "TLS with act.example failed: x", 75),
+            (Failure::Proxy("x".to_owned()), "the proxy did not connect to act.example: x", 75),
+            (Failure::ProxyAuthentication, "the proxy answered 407 Proxy Authentication Required", 78),
+        ] {
+            let trouble = of(&Reason::Failure(failure), &WHOSE);
+            assert_eq!((trouble.said.as_str(), trouble.code), (said, code));
+        }
+    }
+
+    #[test]
     fn the_verdict_decides_the_exit_status() {
         let code = |verdict: &Verdict| {
             let (state, trouble) = explain(verdict, &WHOSE);

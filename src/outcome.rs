@@ -356,8 +356,10 @@ mod tests {
         assert_eq!(words(&delivered), "2 exports delivered (9 points)");
         assert!(report(Some(&delivered), &context(5)).success);
         assert_eq!(outcome(1, 1, &[]).state(), State::UnderWay);
-        let held = report(Some(&outcome(1, 1, &[(State::Held, 1)])), &context(5));
-        assert!(!held.success);
+        let verify = Context { verify: true, ..context(5) };
+        assert!(report(Some(&delivered), &verify).lines[1].text.ends_with(WHERE_IN_ACT));
+        let held = report(Some(&outcome(1, 1, &[(State::Held, 1)])), &verify);
+        assert_eq!((held.success, held.lines.len()), (false, 1));
     }
 
     #[test]

@@ -270,6 +270,9 @@ fn a_linked_worktree_follows_its_main_checkout() {
     assert_eq!(answer(&world.resolve(rules, "trees/one/sub")), (Some("web"), "repository", 0));
     std::fs::remove_file(world.path("w/repo/.act-claude.json")).unwrap();
     assert_eq!(answer(&world.resolve(rules, "trees/one/sub")), (Some("billing"), "worktree", 0));
+    let covered = format!("which covers {}, the main checkout", world.path("w/repo").display());
+    let reason = world.resolve(rules, "trees/one/sub").reason.to_string();
+    assert!(reason.contains(&covered), "{reason}");
     // Inside a rule the rule counts.
     let both = r#""directories": { "~/w": "billing", "~/trees": "labs" }"#;
     assert_eq!(answer(&world.resolve(both, "trees/one/sub")), (Some("labs"), "directory", 0));

@@ -84,6 +84,10 @@ fn b5_a_partial_success_is_counted_and_never_resent() {
         assert_eq!((state, new, outcome.rejected_points), (State::Partial, 0, 1), "{rejected}");
         assert_eq!(outcome.troubles[&State::Partial].said, "too old");
     }
+    // A long answer is read.
+    let long = "x".repeat(60_000);
+    let (state, ..) = after(json(200, &format!("{{\"partialSuccess\":{{\"errorMessage\":\"{long}\"}}}}")));
+    assert_eq!(state, State::Delivered);
     // What can't be understood is no success: kept.
     let large = format!("{{\"partialSuccess\":{{\"errorMessage\":\"{}\"}}}}", "x".repeat(100_000));
     for body in ["{\"partialSuccess\":7}", "{\"partialSuccess\":{\"rejectedDataPoints\":\"x\"}}", "[]", &large] {
