@@ -283,6 +283,21 @@ mod tests {
         assert_eq!(run(&["echo", "$HOME"]).unwrap(), "$HOME");
     }
 
+    /// That it compiles is the test.
+    #[test]
+    fn c5_a_token_is_overwritten_and_never_printed() {
+        fn overwritten(_: &impl zeroize::ZeroizeOnDrop) {}
+        overwritten(&Token::new("abc", "t").unwrap().0);
+        overwritten(&Token::new("abc", "t").unwrap().authorization("u"));
+        // Which of the two is meant could not be told, were there a `Debug`.
+        trait Printed<How> {
+            fn check() {}
+        }
+        impl<T: ?Sized> Printed<()> for T {}
+        impl<T: ?Sized + fmt::Debug> Printed<u8> for T {}
+        <Token as Printed<_>>::check();
+    }
+
     #[test]
     fn c4_token_files() {
         let directory = tempfile::tempdir().unwrap();

@@ -90,8 +90,12 @@ fn b5_a_partial_success_is_counted_and_never_resent() {
     assert_eq!(state, State::Delivered);
     // What can't be understood is no success: kept.
     let large = format!("{{\"partialSuccess\":{{\"errorMessage\":\"{}\"}}}}", "x".repeat(100_000));
-    for body in ["{\"partialSuccess\":7}", "{\"partialSuccess\":{\"rejectedDataPoints\":\"x\"}}", "[]", &large] {
+    let padded = format!("{{}}{}", " ".repeat(100_000));
+    for body in ["{\"partialSuccess\":7}", "{\"partialSuccess\":{\"rejectedDataPoints\":\"x\"}}", "[]", &large, &padded]
+    {
         let (state, new, ..) = after(json(200, body));
         assert_eq!((state, new), (State::NotUnderstood, 1), "{:.60}", body);
     }
+    let cut = after(Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}".to_vec()));
+    assert_eq!((cut.0, cut.1), (State::NotUnderstood, 1), "cut short");
 }

@@ -64,12 +64,21 @@ impl Session {
             .unwrap_or_else(|| panic!("{answer:?}"))
     }
 
+    fn relay(&self) -> process::Process {
+        let root = self.sandbox.root().display().to_string();
+        eventually("the relay", || process::with_environment(&root).into_iter().find(process::Process::is_relay))
+    }
+
     /// How many descriptors its relay has open.
     fn descriptors(&self) -> usize {
-        let root = self.sandbox.root().display().to_string();
-        let relay =
-            eventually("the relay", || process::with_environment(&root).into_iter().find(process::Process::is_relay));
-        std::fs::read_dir(relay.file("fd")).expect("its descriptors").count()
+        std::fs::read_dir(self.relay().file("fd")).expect("its descriptors").count()
+    }
+
+    /// The most memory its relay ever had, in MiB.
+    fn most_memory(&self) -> usize {
+        let status = std::fs::read_to_string(self.relay().file("status")).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+        line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") / 1024
     }
 
     /// Lets claude go on; all must be as ever.
@@ -113,6 +122,22 @@ fn c2_wrong_path_method_kind_and_size() {
     ] {
         assert_eq!(session.status(method, path, headers, body), expected, "{method} {path} {headers:?}");
     }
+    session.end();
+}
+
+/// What inflates to 400 MiB is not inflated further than it may be large.
+#[test]
+fn c2_a_bomb_takes_no_memory() {
+    let session = Session::start();
+    let bomb = {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&vec![b' '; 4 << 20]).unwrap();
+        encoder.finish().unwrap().repeat(100)
+    };
+    let gzip = format!("{JSON}Content-Encoding: gzip\r\n");
+    assert_eq!(session.status("POST", &session.path, &gzip, &bomb), 413);
+    let most = session.most_memory();
+    assert!(most < 200, "{most} MiB");
     session.end();
 }
 
