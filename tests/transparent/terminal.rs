@@ -24,6 +24,24 @@ fn a17_modes_come_back_after_death() {
     }
 }
 
+/// With one of the three standard streams on the terminal, whichever.
+#[test]
+fn a17_with_redirected_streams() {
+    let Some(bash) = crate::support::program("bash") else { return };
+    let stage = Stage::new();
+    for streams in ["</dev/null >/dev/null", "</dev/null 2>/dev/null", ">/dev/null 2>/dev/null"] {
+        let shell = format!("exec \"$CLAUDE\" {streams}");
+        let script = "raw\nready\nuntil /never";
+        let (command, log) = stage.prepare_through(&bash, &["--norc", "-c", &shell], Form::Direct, script);
+        let mut terminal = Pty::start(command);
+        let probe = log.wait_ready();
+        assert_eq!(flags(&terminal), LocalFlags::empty());
+        nix::sys::signal::kill(probe, nix::sys::signal::Signal::SIGKILL).unwrap();
+        assert_eq!(ended(terminal.wait()), "signal 9");
+        assert!(flags(&terminal).contains(LocalFlags::ECHO), "{streams}");
+    }
+}
+
 #[test]
 fn a17_modes_set_on_purpose_stay() {
     let stage = Stage::new();
