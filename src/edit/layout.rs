@@ -95,7 +95,8 @@ fn string(text: &str) -> String {
 /// White space that puts a line's first character below the one at `at`.
 pub fn indent(text: &str, at: usize) -> String {
     let before = &text[line_start(text, at)..at];
-    before.chars().map(|c| if c.is_whitespace() { c } else { ' ' }).collect()
+    // What Unicode calls white space besides is none in JSON.
+    before.chars().map(|c| if c == '\t' { c } else { ' ' }).collect()
 }
 
 /// Whether only white space stands before `at` on its line.

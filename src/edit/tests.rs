@@ -204,3 +204,16 @@ fn directories_are_written_with_a_tilde() {
     assert_eq!(key("/home/u"), "~");
     assert_eq!(key("/home/user2"), "/home/user2");
 }
+
+/// A no-break space within a name is none between members.
+#[test]
+fn a_new_line_begins_with_white_space_of_json_only() {
+    for space in ['\u{a0}', '\u{85}', '\u{3000}'] {
+        let long = format!("{space}{}", "x".repeat(100));
+        let before = format!("{{\"{long}\": 1,\t\"directories\": {{\"~/a\": \"b\"}}}}");
+        let after = edited(&before, &[Change::set(["directories", "~/c"], "b")]);
+        let expected: Value = json!({long: 1, "directories": {"~/a": "b", "~/c": "b"}});
+        assert!(after.contains('\n'), "{after}");
+        assert_eq!(serde_json::from_str::<Value>(&after).ok(), Some(expected), "{after}");
+    }
+}
