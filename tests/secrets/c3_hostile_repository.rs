@@ -68,7 +68,11 @@ fn attack(version: &'static str, directory: &str) {
         }
     });
     lab.sandbox.write(&format!("{directory}/.claude/settings.json"), settings.to_string());
-    let wishes = [r#"{"alias": "labs"}"#, r#"{"alias": "billing", "endpoint": "http://evil.example"}"#];
+    let wishes = [
+        r#"{"alias": "labs"}"#,
+        r#"{"alias": "billing", "endpoint": "http://evil.example"}"#,
+        r#"{"alias": "billing", "attributes": {"providerType": "EVIL", "operation": "Evil"}}"#,
+    ];
     for (number, wish) in wishes.iter().enumerate() {
         lab.sandbox.write(&format!("{directory}/.act-claude.json"), wish);
         let output = lab.act_claude(directory, &["-p", "hi"]).output().unwrap();

@@ -14,7 +14,7 @@ fn mode(path: &Path, mode: u32) {
 /// Makes the sandbox's token file what a case needs; gives what the line must hold.
 type Spoil = fn(&Path) -> [String; 2];
 
-const CASES: [(&str, Spoil); 6] = [
+const CASES: [(&str, Spoil); 7] = [
     ("readable by all", |file| {
         mode(file, 0o644);
         ["can be read by others (mode 0644)".to_owned(), format!("chmod 600 {}", file.display())]
@@ -39,6 +39,14 @@ const CASES: [(&str, Spoil); 6] = [
         mode(directory, 0o770);
         [
             "stands in a directory that others can write to (mode 0770)".to_owned(),
+            format!("chmod go-w {}", directory.display()),
+        ]
+    }),
+    ("in a directory anyone can write to", |file| {
+        let directory = file.parent().unwrap();
+        mode(directory, 0o702);
+        [
+            "stands in a directory that others can write to (mode 0702)".to_owned(),
             format!("chmod go-w {}", directory.display()),
         ]
     }),
@@ -72,27 +80,46 @@ fn c4_refused_with_the_fix_and_left_as_they_are() {
     }
 }
 
+/// As /tmp is: nobody can put another file in its place.
+#[test]
+fn c4_a_directory_where_files_stay_their_owners_will_do() {
+    let act = Act::start();
+    let mut sandbox = Sandbox::new();
+    sandbox.configure_one(&act.endpoint());
+    fake_claude::install(&mut sandbox, "post\nexit 0");
+    mode(sandbox.home().join("token").parent().unwrap(), 0o1777);
+    let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
+    assert_eq!((output.err().as_str(), output.code()), ("", 0));
+    act.wait_for(1);
+}
+
+/// Whoever writes it, the relay or the one that stands before claude: records, logs, overlays, what waits.
 #[test]
 fn c4_what_is_written_is_the_users_alone() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());
+    sandbox.set("ACT_CLAUDE_LOG", "debug");
+    sandbox.write(".claude/settings.json", r#"{"env": {"OTEL_METRICS_EXPORTER": "console"}}"#);
     act.answer(crate::support::http::Reply::json(503, "{}"));
     fake_claude::install(&mut sandbox, "post\nexit 0");
     let mut command = sandbox.command("sh");
     // Under the most careless of masks.
-    command.args(["-c", "umask 0; exec \"$0\" -p hi"]).arg(crate::support::act_claude());
-    assert_eq!(command.output().unwrap().code(), 0);
+    command.args(["-c", "umask 0; exec \"$0\" --verify -p hi"]).arg(crate::support::act_claude());
+    assert_eq!(command.output().unwrap().code(), 75);
     let mut open = vec![sandbox.state()];
-    let mut seen = 0;
+    let mut seen = Vec::new();
     while let Some(path) = open.pop() {
         let metadata = std::fs::symlink_metadata(&path).unwrap();
         let expected = if metadata.is_dir() { 0o700 } else { 0o600 };
         assert_eq!(metadata.mode() & 0o777, expected, "{}", path.display());
-        seen += 1;
         if metadata.is_dir() {
             open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            seen.push(path.strip_prefix(sandbox.state()).unwrap().to_owned());
         }
     }
-    assert!(seen > 2, "the export that waits is kept below {}", sandbox.state().display());
+    for place in ["spool/new", "sessions", "overlay", "logs", "act-claude.log"] {
+        assert!(seen.iter().any(|path| path.starts_with(place)), "{place}: {seen:?}");
+    }
 }

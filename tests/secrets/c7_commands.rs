@@ -38,6 +38,18 @@ fn c7_failures_are_held_with_their_words() {
     }
 }
 
+/// What it says beyond a token's length is let go by: there is no room for all of it.
+#[test]
+fn c7_endless_output_takes_no_memory() {
+    let act = Act::start();
+    let sandbox = sandbox(&act, &["sh", "-c", "head -c 600000000 /dev/zero"]);
+    let mut command = sandbox.command("sh");
+    command.args(["-c", "ulimit -v 400000; exec \"$0\" act check --json"]).arg(crate::support::act_claude());
+    let output = command.output().unwrap();
+    assert!(output.out().contains("gave something that is no API token"), "{}{}", output.out(), output.err());
+    assert_eq!(output.code(), 77);
+}
+
 #[test]
 fn c7_neither_terminal_nor_input_nor_shell() {
     let act = Act::start();
@@ -63,4 +75,7 @@ fn c7_a_hanging_command_does_not_hold_claude() {
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     assert_eq!((output.out().as_str(), output.code()), ("hi\n", 0));
     assert!(output.err().contains("1 export under way"), "{}", output.err());
+    // Who waits for it is told.
+    let output = sandbox.act_claude(&["act", "check", "--json"]).output().unwrap();
+    assert!(output.out().contains("took longer than 30 s"), "{}", output.out());
 }
