@@ -10,6 +10,24 @@ fn main() {
     let commit = if env("PROFILE") == "release" { commit() } else { None };
     let version = commit.map_or(version.clone(), |commit| format!("{version} ({commit})"));
     println!("cargo::rustc-env=ACT_CLAUDE_VERSION={version}");
+    link_unwinder_statically();
+}
+
+/// On glibc systems the standard library's unwinder is a shared library of its own, which costs every launch some 0.1 ms. So
+/// the linker finds, under its name, a script that names the static one, where the compiler has it.
+fn link_unwinder_statically() {
+    let is_native = env("HOST") == env("TARGET");
+    if env("CARGO_CFG_TARGET_OS") != "linux" || env("CARGO_CFG_TARGET_ENV") != "gnu" || !is_native {
+        return;
+    }
+    let Ok(output) = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output() else { return };
+    let archive = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    // Where there is none, the compiler gives the name back.
+    if Path::new(&archive).is_absolute() {
+        let script = Path::new(&env("OUT_DIR")).join("libgcc_s.so");
+        std::fs::write(script, format!("INPUT({archive})\n")).expect("a file in OUT_DIR");
+        println!("cargo::rustc-link-search=native={}", env("OUT_DIR"));
+    }
 }
 
 /// The commit and its date, marked where tracked files differ from it.

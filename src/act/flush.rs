@@ -5,10 +5,10 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::ExitCode;
+use crate::act::progress::Progress;
 use crate::config::{self, Config};
 use crate::environment::Environment;
 use crate::outcome::{State, Trouble, exports, points};
@@ -146,13 +146,7 @@ impl Flush {
 
     fn run(&mut self) {
         let sessions = list::sessions(&self.spool);
-        let bar = ProgressBar::with_draw_target(
-            Some(sessions.values().map(|names| names.len() as u64).sum()),
-            ProgressDrawTarget::stderr(),
-        );
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} exports, {eta} left") {
-            bar.set_style(style);
-        }
+        let mut progress = Progress::new(sessions.values().map(Vec::len).sum());
         let (running, over): (Vec<_>, Vec<_>) =
             sessions.into_iter().partition(|(session, _)| record::is_locked(self.spool.state(), session));
         if !running.is_empty() {
@@ -163,11 +157,10 @@ impl Flush {
                 if self.one(&session, &name) {
                     std::thread::sleep(GAP);
                 }
-                bar.inc(1);
+                progress.step();
             }
         }
-        self.running(running, &bar);
-        bar.finish_and_clear();
+        self.running(running, &mut progress);
     }
 
     /// One export of a session that is over; true where ACT was asked.
@@ -260,7 +253,7 @@ impl Flush {
 
     /// The relays of running sessions have been asked to try now; what leaves soon is counted. What a relay leaves that
     /// ends meanwhile, the session just over, is ours.
-    fn running(&mut self, sessions: Vec<(String, Vec<String>)>, bar: &ProgressBar) {
+    fn running(&mut self, sessions: Vec<(String, Vec<String>)>, progress: &mut Progress) {
         struct Left {
             session: String,
             name: String,
@@ -288,7 +281,7 @@ impl Flush {
                     left.push(export);
                     continue;
                 }
-                bar.inc(1);
+                progress.step();
             }
         }
         for export in left {

@@ -8,6 +8,7 @@ mod doctor;
 mod flush;
 mod history;
 mod logs;
+mod progress;
 mod receive;
 mod setup;
 mod shell_init;

@@ -1,6 +1,8 @@
 //! The real clients beside every failure: their output and exit status are those of a run without act-claude.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use crate::support::act::{Act, accepted};
 use crate::support::client::{self, Lab};
@@ -59,6 +61,12 @@ fn https_through_a_proxy() {
     }
 }
 
+fn time(command: &mut std::process::Command) -> Duration {
+    let start = Instant::now();
+    assert_eq!(command.output().unwrap().out(), "hello there\n");
+    start.elapsed()
+}
+
 /// With ACT hanging claude is back within half a second of a run without telemetry.
 #[test]
 fn a_hanging_act_costs_less_than_half_a_second() {
@@ -66,15 +74,44 @@ fn a_hanging_act_costs_less_than_half_a_second() {
         let Some(lab) = Lab::start(version, &["project"]) else { return };
         lab.act.answer(Reply::Hang);
         lab.sandbox.configure_one(&lab.act.endpoint());
-        let time = |command: &mut std::process::Command| {
-            let start = Instant::now();
-            assert_eq!(command.output().unwrap().out(), "hello there\n");
-            start.elapsed()
-        };
         assert_hardly_slower(
             || time(&mut lab.claude("project", &["-p", "hi"])),
             || time(&mut lab.act_claude("project", &["-p", "hi"])),
         );
+    }
+}
+
+/// The vendor's recipe in the user's settings makes claude itself wait for a hanging ACT. The best times are
+/// printed for `tests/bench clients`.
+#[test]
+fn a_hanging_act_costs_the_vendor_recipe_more() {
+    for version in client::BOTH {
+        let Some(lab) = Lab::start(version, &["project"]) else { return };
+        lab.act.answer(Reply::Hang);
+        lab.sandbox.configure_one(&lab.act.endpoint());
+        let settings = lab.sandbox.home().join(".claude/settings.json");
+        let recipe = json!({"env": {
+            "CLAUDE_CODE_ENABLE_TELEMETRY": "1", "OTEL_METRICS_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": lab.act.endpoint(),
+            "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic eDp5,X-Alias-Id=id-billing,Origin=https://claude.ai",
+            "OTEL_METRIC_EXPORT_INTERVAL": "5000"
+        }});
+        let mut best = [Duration::MAX; 3];
+        // Another program's turn on the processor is none of ours.
+        for _ in 0..6 {
+            let _ = std::fs::remove_file(&settings);
+            best[0] = best[0].min(time(&mut lab.claude("project", &["-p", "hi"])));
+            best[1] = best[1].min(time(&mut lab.act_claude("project", &["-p", "hi"])));
+            std::fs::create_dir_all(settings.parent().unwrap()).unwrap();
+            std::fs::write(&settings, recipe.to_string()).unwrap();
+            best[2] = best[2].min(time(&mut lab.claude("project", &["-p", "hi"])));
+            if best[1] + Duration::from_millis(1500) < best[2] {
+                break;
+            }
+        }
+        let [bare, ours, recipe] = best.map(|time| time.as_millis());
+        println!("{}", json!({"client": version, "bare": bare, "act-claude": ours, "recipe": recipe}));
+        assert!(ours + 1500 < recipe, "{ours} ms, {recipe} ms with the recipe");
     }
 }
 

@@ -8,6 +8,7 @@ use nix::sys::stat::Mode;
 
 use crate::relay::{self, Relay, export, leave, name_of, waiting};
 use crate::support::act::{Act, refused};
+use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, Text};
 
 fn delivered(act: &Act) -> Vec<String> {
@@ -189,4 +190,27 @@ fn b13_clock_jumps_hold_nothing_up() {
     relay.finish();
     assert_eq!(waiting(&sandbox), [] as [String; 0]);
     assert_eq!(act.requests().len(), 2);
+}
+
+#[test]
+fn flush_on_a_terminal_shows_how_far_it_is() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    sandbox.configure_one(&act.endpoint());
+    leave(&sandbox, "0a", &["a", "b", "c"], &act.endpoint());
+    let go = sandbox.root().join("go");
+    let gate = go.clone();
+    // The third waits until its count has been seen.
+    act.answer_by(move |request| {
+        if name_of(&request.raw) == "c" {
+            crate::support::eventually("the gate", || gate.exists().then_some(()));
+        }
+        crate::support::act::accepted()
+    });
+    let mut terminal = Pty::start(sandbox.act_claude(&["act", "flush"]));
+    terminal.wait_for("1/3 exports, ");
+    std::fs::write(go, "").unwrap();
+    assert!(terminal.wait().success());
+    let screen = terminal.screen();
+    assert_eq!(screen.trim_end(), "billing: 3 exports delivered (3 points)");
 }
