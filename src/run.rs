@@ -258,7 +258,7 @@ impl Session<'_> {
         drop(overlay);
         let wait = self.exit_wait(environment);
         tracing::debug!(?ended, ?wait, "claude has gone");
-        let answer = relay.outcome(&supervisor, wait);
+        let answer = relay.outcome(&mut supervisor, wait);
         tracing::debug!(?answer, "the relay's answer");
         let (outcome, failed) = match answer {
             Ok(outcome) => (outcome, None),

@@ -2,6 +2,7 @@
 //! The observations behind it are in docs/observed-claude.md.
 
 pub mod ancestry;
+pub mod carriers;
 pub mod conflicts;
 pub mod consent;
 pub mod debug_log;

@@ -110,18 +110,3 @@ pub fn stop_self(signal: i32) {
     // SAFETY: `action` is what was installed a moment ago.
     let _ = unsafe { nix::sys::signal::sigaction(signal, &action) };
 }
-
-/// Whether no process and no thread has been started since `child`, so that it can't have left anyone behind. Only ever
-/// wrong by saying no.
-#[cfg(target_os = "linux")]
-pub fn is_newest(child: Pid) -> bool {
-    // The last field is the last pid given in our pid namespace.
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    load.split_ascii_whitespace().next_back() == Some(child.to_string().as_str())
-}
-
-/// Elsewhere nothing says so.
-#[cfg(not(target_os = "linux"))]
-pub fn is_newest(_child: Pid) -> bool {
-    false
-}

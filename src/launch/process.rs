@@ -110,6 +110,8 @@ pub enum Role<'a> {
     },
     /// The relay: a session of its own, `stdin` and `stdout` its two sockets, stderr `/dev/null`.
     Relay(RelayEnds),
+    /// The same as nobody's child, after a nap.
+    Orphan(RelayEnds),
 }
 
 /// The descriptors a relay is given.
@@ -154,20 +156,12 @@ impl<'a> Prepared<'a> {
     /// knows nothing of, and should not have to wait for it.
     pub fn spawn_orphan(self, ends: RelayEnds) -> io::Result<()> {
         let Self { pointers, failure: (_reader, writer) } = self;
-        let failure = writer.as_raw_fd();
-        // SAFETY: the child calls only async-signal-safe functions until it executes the image or ends.
-        match unsafe { nix::unistd::fork() }? {
-            nix::unistd::ForkResult::Child => {
-                fork_again(failure);
-                let failure = detach(ends, failure);
-                nap();
-                pointers.execve();
-                give_up(failure)
-            }
-            nix::unistd::ForkResult::Parent { child } => match nix::sys::wait::waitpid(child, None) {
-                Ok(WaitStatus::Exited(_, 0)) => Ok(()),
-                _ => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
-            },
+        let parent = nix::unistd::getpid();
+        let role = Role::Orphan(ends);
+        let child = Child { pointers: &pointers, role, parent, failure: writer.as_raw_fd() }.start()?;
+        match nix::sys::wait::waitpid(child, None) {
+            Ok(WaitStatus::Exited(_, 0)) => Ok(()),
+            _ => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
         }
     }
 }
@@ -190,6 +184,11 @@ impl Child<'_> {
                 restore_inherited(mask, sigchld_ignored);
             }
             Role::Relay(ends) => failure = detach(ends, failure),
+            Role::Orphan(ends) => {
+                fork_again(failure);
+                failure = detach(ends, failure);
+                nap();
+            }
         }
         self.pointers.execve();
         give_up(failure)
@@ -230,12 +229,26 @@ impl Child<'_> {
 /// Goes on as a grandchild, which nobody has to wait for. Async-signal-safe.
 fn fork_again(failure: RawFd) {
     // SAFETY: async-signal-safe; the first child ends at once.
-    match unsafe { libc::fork() } {
+    match unsafe { plain_fork() } {
         0 => {}
         -1 => give_up(failure),
         // SAFETY: as above.
         _ => unsafe { libc::_exit(0) },
     }
+}
+
+/// Just the system call: the C library's would lock what it shares with the parent, whose memory this is.
+#[cfg(target_os = "linux")]
+unsafe fn plain_fork() -> libc::c_long {
+    // SAFETY: no flags, no stack: a copy of this process.
+    unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) }
+}
+
+/// Elsewhere the memory is a copy.
+#[cfg(not(target_os = "linux"))]
+unsafe fn plain_fork() -> libc::c_long {
+    // SAFETY: as the caller's.
+    unsafe { libc::fork() }.into()
 }
 
 /// Ends a child that can't become what it should, telling the parent why. Async-signal-safe.

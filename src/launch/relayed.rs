@@ -11,14 +11,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::Pid;
 
-use crate::claude::locate::own_file;
+use crate::claude::{carriers, locate::own_file};
 use crate::environment::Environment;
 use crate::outcome::Outcome;
 use crate::protocol::{self, FromRelay, RELAY_COMMAND, Start, ToRelay, WATCH};
 
-use super::process::{Image, NAP, Prepared, RelayEnds, Role};
+use super::process::{Image, Prepared, RelayEnds, Role};
 use super::supervise::{Deferred, Supervisor};
-use super::{child, descriptors, signals};
+use super::{descriptors, signals};
 
 /// A relay, started or soon to be.
 #[derive(Debug)]
@@ -42,13 +42,12 @@ struct Waiting {
     listener: TcpListener,
     control: UnixStream,
     image: Image,
-    due: Instant,
 }
 
 impl Waiting {
-    /// Whether nobody has connected so far, nor can any more once `command` has gone.
-    fn is_needless(&self, command: Pid) -> bool {
-        if !child::is_newest(command) {
+    /// Whether nobody has connected to `endpoint` so far, nor can any more once `command` has gone.
+    fn is_needless(&self, command: Pid, endpoint: &str) -> bool {
+        if carriers::any_since(command.as_raw().cast_unsigned(), endpoint) {
             return false;
         }
         let mut ready = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
@@ -69,9 +68,9 @@ impl Waiting {
 
 /// Claude's first steps have the machine to themselves; a relay that nobody needed is never started.
 impl Deferred for Relayed {
-    fn due(&self) -> Option<(BorrowedFd<'_>, Instant)> {
+    fn needed(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
-            State::Waiting(waiting) => Some((waiting.listener.as_fd(), waiting.due)),
+            State::Waiting(waiting) => Some(waiting.listener.as_fd()),
             State::Started | State::Failed(_) => None,
         }
     }
@@ -146,8 +145,7 @@ impl Relayed {
     /// Makes everything ready for a relay; the supervisor starts it when it is due.
     pub fn prepare(start: Start, environment: &Environment) -> io::Result<Self> {
         let Parts { listener, endpoint, ours, theirs, image } = Parts::new(start, environment, &[])?;
-        let due = Instant::now() + Duration::from_millis(NAP.into());
-        Ok(Self { control: ours, endpoint, state: State::Waiting(Waiting { listener, control: theirs, image, due }) })
+        Ok(Self { control: ours, endpoint, state: State::Waiting(Waiting { listener, control: theirs, image }) })
     }
 
     /// Tells the relay whose exports it relays.
@@ -157,10 +155,11 @@ impl Relayed {
 
     /// Asks, once claude has gone, what became of its exports; waits at most `limit`, and no longer than until
     /// the next signal. `None`: the relay did not answer. An error: it could not be started.
-    pub fn outcome(&mut self, supervisor: &Supervisor, limit: Duration) -> io::Result<Option<Outcome>> {
-        if matches!(&self.state, State::Waiting(waiting) if waiting.is_needless(supervisor.command())) {
+    pub fn outcome(&mut self, supervisor: &mut Supervisor, limit: Duration) -> io::Result<Option<Outcome>> {
+        if matches!(&self.state, State::Waiting(waiting) if waiting.is_needless(supervisor.command(), &self.endpoint)) {
             return Ok(Some(Outcome::default()));
         }
+        supervisor.let_go();
         self.start();
         match std::mem::replace(&mut self.state, State::Started) {
             State::Failed(error) => Err(error),

@@ -155,15 +155,20 @@ impl Signals {
     }
 
     /// Installs the handlers of [`RULES`], but none where the signal was inherited as ignored (promise A11);
-    /// SIGCHLD always, since children can't be waited for otherwise (promise A13).
+    /// SIGCHLD always, since children can't be waited for otherwise (promise A13). Call it with all of them blocked.
     pub fn install(&self) {
         WRITER.store(self.writer.as_raw_fd(), Ordering::Relaxed);
         let flags = SaFlags::SA_SIGINFO | SaFlags::SA_RESTART;
         let action = SigAction::new(SigHandler::SigAction(record), flags, SigSet::all());
         for (signal, ..) in RULES {
-            if signal == Signal::SIGCHLD || !is_ignored(signal) {
-                // SAFETY: `record` is async-signal-safe. It fails for invalid signals only.
-                let _ = unsafe { nix::sys::signal::sigaction(signal, &action) };
+            // SAFETY: `record` is async-signal-safe; what was there before may be put back. It fails for invalid signals only.
+            unsafe {
+                if let Ok(before) = nix::sys::signal::sigaction(signal, &action)
+                    && matches!(before.handler(), SigHandler::SigIgn)
+                    && signal != Signal::SIGCHLD
+                {
+                    let _ = nix::sys::signal::sigaction(signal, &before);
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::child::{self, Change, Ended};
 use super::descriptors;
-use super::process::{Image, Prepared, Role};
+use super::process::{Image, NAP, Prepared, Role};
 use super::signals::{self, Signals};
 use super::terminal::Terminal;
 
@@ -21,6 +21,8 @@ pub struct Supervisor {
     state: State,
     leads_session: bool,
     terminal: Option<Terminal>,
+    /// When what can wait is done; `None` once it is.
+    due: Option<Instant>,
 }
 
 /// Whether a CONT that reaches us still has to reach the command.
@@ -36,15 +38,15 @@ enum State {
 
 /// What is to be started once the command had a head start.
 pub trait Deferred {
-    /// Until it is started: the descriptor whose being readable makes it due, and the time that does.
-    fn due(&self) -> Option<(BorrowedFd<'_>, Instant)>;
+    /// Until it is started: the descriptor whose being readable makes it due at once.
+    fn needed(&self) -> Option<BorrowedFd<'_>>;
     /// Starts it.
     fn start(&mut self);
 }
 
 /// Nothing.
 impl Deferred for () {
-    fn due(&self) -> Option<(BorrowedFd<'_>, Instant)> {
+    fn needed(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
@@ -75,9 +77,9 @@ impl Supervisor {
         }
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
         let command = spawned?;
-        descriptors::release_inherited();
         let leads_session = nix::unistd::getsid(None) == Ok(nix::unistd::getpid());
-        Ok(Self { signals, command, state: State::Running, leads_session, terminal })
+        let due = Some(Instant::now() + Duration::from_millis(NAP.into()));
+        Ok(Self { signals, command, state: State::Running, leads_session, terminal, due })
     }
 
     /// The command's pid.
@@ -85,24 +87,24 @@ impl Supervisor {
         self.command
     }
 
-    /// Waits until the command has ended, and puts the terminal right if it could not do so itself. Starts what is
-    /// `deferred` when it is due.
+    /// Waits until the command has ended, and puts the terminal right if it could not do so itself. Does what can wait,
+    /// and starts what is `deferred`, once the command had a head start.
     pub fn wait(&mut self, deferred: &mut impl Deferred) -> Ended {
         let ended = loop {
             if let Some(ended) = self.reap() {
                 break ended;
             }
             let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            let mut timeout = PollTimeout::NONE;
-            if let Some((descriptor, due)) = deferred.due() {
-                ready.push(PollFd::new(descriptor, PollFlags::POLLIN));
+            ready.extend(deferred.needed().map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)));
+            let timeout = self.due.map_or(PollTimeout::NONE, |due| {
                 // Rounded up: not awake in vain.
                 let left = due.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
-                timeout = PollTimeout::try_from(left.as_millis()).unwrap_or(PollTimeout::MAX);
-            }
+                PollTimeout::try_from(left.as_millis()).unwrap_or(PollTimeout::MAX)
+            });
             let polled = poll(&mut ready, timeout);
-            let is_due = polled == Ok(0) || ready.get(1).is_some_and(|deferred| deferred.any() == Some(true));
-            if is_due {
+            let is_needed = ready.get(1).is_some_and(|deferred| deferred.any() == Some(true));
+            if is_needed || polled == Ok(0) {
+                self.let_go();
                 deferred.start();
             }
             while let Some((signal, sender)) = self.signals.next() {
@@ -115,6 +117,13 @@ impl Supervisor {
             terminal.restore();
         }
         ended
+    }
+
+    /// Lets go of what was inherited. It has no effect on the command, whose first steps come before it.
+    pub fn let_go(&mut self) {
+        if self.due.take().is_some() {
+            descriptors::release_inherited();
+        }
     }
 
     /// Takes note of every change of a child. The command is signalled only while it has not been reaped, so

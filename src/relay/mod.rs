@@ -8,7 +8,6 @@
 
 pub(crate) mod backlog;
 mod backoff;
-mod carriers;
 mod courier;
 pub(crate) mod desk;
 mod intake;
