@@ -22,29 +22,32 @@ use super::{descriptors, signals};
 
 /// A relay, started or soon to be.
 #[derive(Debug)]
-pub struct Relayed {
+pub struct Relayed<'a> {
     control: UnixStream,
     /// The URL for claude.
     pub endpoint: String,
-    state: State,
+    state: State<'a>,
 }
 
 #[derive(Debug)]
-enum State {
-    Waiting(Waiting),
+enum State<'a> {
+    Waiting(Waiting<'a>),
     Started,
     Failed(io::Error),
 }
 
-/// A relay that has not been started, and the listener it will serve: connections wait there.
+/// What a relay will be made of: a listener it will serve, where connections wait until then, and its end of the socket
+/// to the supervisor.
 #[derive(Debug)]
-struct Waiting {
+struct Waiting<'a> {
     listener: TcpListener,
     control: UnixStream,
-    image: Image,
+    start: Box<Start>,
+    command: Option<Pid>,
+    environment: &'a Environment,
 }
 
-impl Waiting {
+impl Waiting<'_> {
     /// Whether nobody has connected to `endpoint` so far, nor can any more once `command` has gone.
     fn is_needless(&self, command: Pid, endpoint: &str) -> bool {
         if carriers::any_since(command.as_raw().cast_unsigned(), endpoint) {
@@ -54,9 +57,14 @@ impl Waiting {
         poll(&mut ready, PollTimeout::ZERO) == Ok(0)
     }
 
-    fn start(&self) -> io::Result<()> {
+    fn start(&self, control: &UnixStream) -> io::Result<()> {
+        send(control, &ToRelay::Start(self.start.clone()))?;
+        if let Some(command) = self.command {
+            send(control, &ToRelay::Command { pid: command.as_raw() })?;
+        }
+        let image = image(self.environment, &[])?;
+        let prepared = Prepared::new(&image)?;
         let ends = RelayEnds { listener: self.listener.as_raw_fd(), control: self.control.as_raw_fd(), watched: None };
-        let prepared = Prepared::new(&self.image)?;
         // Our handlers must not run in the relay before it has its own.
         let mut mask = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals::handled()), Some(&mut mask))?;
@@ -67,7 +75,7 @@ impl Waiting {
 }
 
 /// Claude's first steps have the machine to themselves; a relay that nobody needed is never started.
-impl Deferred for Relayed {
+impl Deferred for Relayed<'_> {
     fn needed(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
             State::Waiting(waiting) => Some(waiting.listener.as_fd()),
@@ -78,7 +86,7 @@ impl Deferred for Relayed {
     /// Where it can't be started the listener goes: claude's exports are refused at once, instead of waited for.
     fn start(&mut self) {
         if let State::Waiting(waiting) = &self.state {
-            self.state = match waiting.start() {
+            self.state = match waiting.start(&self.control) {
                 Ok(()) => State::Started,
                 Err(error) => State::Failed(error),
             };
@@ -98,41 +106,40 @@ pub fn secret() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// What a relay is made of.
-struct Parts {
-    listener: TcpListener,
-    endpoint: String,
-    ours: UnixStream,
-    theirs: UnixStream,
-    image: Image,
+/// A loopback listener, and the URL of what `start` describes. Claude may be started at once.
+fn listen(start: &Start) -> io::Result<(TcpListener, String)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
+    Ok((listener, endpoint))
 }
 
-impl Parts {
-    /// Binds the loopback listener. Claude may be started at once: connections wait until the relay accepts them.
-    fn new(start: Start, environment: &Environment, words: &[&str]) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_write_timeout(Some(PATIENCE))?;
-        let args: Vec<OsString> = ["act", RELAY_COMMAND].iter().chain(words).map(OsString::from).collect();
-        let image = Image::new(&own_file(), OsStr::new("act-claude"), &args, environment)?;
-        send(&ours, &ToRelay::Start(Box::new(start)))?;
-        Ok(Self { listener, endpoint, ours, theirs, image })
-    }
+/// The supervisor's end and the relay's.
+fn controls() -> io::Result<(UnixStream, UnixStream)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_write_timeout(Some(PATIENCE))?;
+    Ok((ours, theirs))
+}
+
+fn image(environment: &Environment, words: &[&str]) -> io::Result<Image> {
+    let args: Vec<OsString> = ["act", RELAY_COMMAND].iter().chain(words).map(OsString::from).collect();
+    Image::new(&own_file(), OsStr::new("act-claude"), &args, environment)
 }
 
 /// Starts a relay that nobody asks and that watches what this process becomes. Returns the URL for claude.
 pub fn orphan(start: Start, environment: &Environment) -> io::Result<String> {
     let watched = descriptors::own_descriptor()?;
-    let parts = Parts::new(start, environment, if watched.is_some() { &[WATCH] } else { &[] })?;
-    send(&parts.ours, &ToRelay::Command { pid: nix::unistd::getpid().as_raw() })?;
+    let (listener, endpoint) = listen(&start)?;
+    let (ours, theirs) = controls()?;
+    let image = image(environment, if watched.is_some() { &[WATCH] } else { &[] })?;
+    send(&ours, &ToRelay::Start(Box::new(start)))?;
+    send(&ours, &ToRelay::Command { pid: nix::unistd::getpid().as_raw() })?;
     let ends = RelayEnds {
-        listener: parts.listener.as_raw_fd(),
-        control: parts.theirs.as_raw_fd(),
+        listener: listener.as_raw_fd(),
+        control: theirs.as_raw_fd(),
         watched: watched.as_ref().map(AsRawFd::as_raw_fd),
     };
-    Prepared::new(&parts.image)?.spawn_orphan(ends)?;
-    Ok(parts.endpoint)
+    Prepared::new(&image)?.spawn_orphan(ends)?;
+    Ok(endpoint)
 }
 
 fn send(mut control: &UnixStream, message: &ToRelay) -> io::Result<()> {
@@ -141,16 +148,20 @@ fn send(mut control: &UnixStream, message: &ToRelay) -> io::Result<()> {
     control.write_all(&line)
 }
 
-impl Relayed {
-    /// Makes everything ready for a relay; the supervisor starts it when it is due.
-    pub fn prepare(start: Start, environment: &Environment) -> io::Result<Self> {
-        let Parts { listener, endpoint, ours, theirs, image } = Parts::new(start, environment, &[])?;
-        Ok(Self { control: ours, endpoint, state: State::Waiting(Waiting { listener, control: theirs, image }) })
+impl<'a> Relayed<'a> {
+    /// What claude needs of a relay; the supervisor starts it when it is due.
+    pub fn prepare(start: Start, environment: &'a Environment) -> io::Result<Self> {
+        let (listener, endpoint) = listen(&start)?;
+        let (ours, theirs) = controls()?;
+        let waiting = Waiting { listener, control: theirs, start: Box::new(start), command: None, environment };
+        Ok(Self { control: ours, endpoint, state: State::Waiting(waiting) })
     }
 
-    /// Tells the relay whose exports it relays.
-    pub fn watch(&self, command: Pid) {
-        let _ = send(&self.control, &ToRelay::Command { pid: command.as_raw() });
+    /// Notes for the relay whose exports it relays.
+    pub fn watch(&mut self, command: Pid) {
+        if let State::Waiting(waiting) = &mut self.state {
+            waiting.command = Some(command);
+        }
     }
 
     /// Asks, once claude has gone, what became of its exports; waits at most `limit`, and no longer than until
