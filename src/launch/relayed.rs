@@ -47,14 +47,16 @@ struct Waiting<'a> {
     environment: &'a Environment,
 }
 
+/// Whether somebody has connected and waits to be accepted. Where that can't be known: yes.
+fn has_connection(listener: &TcpListener) -> bool {
+    let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    poll(&mut ready, PollTimeout::ZERO) != Ok(0)
+}
+
 impl Waiting<'_> {
     /// Whether nobody has connected to `endpoint` so far, nor can any more once `command` has gone.
     fn is_needless(&self, command: Pid, endpoint: &str) -> bool {
-        if carriers::any_since(command.as_raw().cast_unsigned(), endpoint) {
-            return false;
-        }
-        let mut ready = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
-        poll(&mut ready, PollTimeout::ZERO) == Ok(0)
+        !carriers::any_since(command.as_raw().cast_unsigned(), endpoint) && !has_connection(&self.listener)
     }
 
     fn start(&self, control: &UnixStream) -> io::Result<()> {
@@ -199,5 +201,28 @@ impl<'a> Relayed<'a> {
             line.clear();
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_waits_is_seen() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        assert!(!has_connection(&listener));
+        // Gone again: what it sent waits there all the same.
+        drop(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        assert!(has_connection(&listener));
+    }
+
+    #[test]
+    fn no_secret_is_another_s() {
+        let (one, other) = (secret().unwrap(), secret().unwrap());
+        assert_ne!(one, other);
+        assert!(
+            [&one, &other].iter().all(|secret| secret.len() == 32 && secret.bytes().all(|b| b.is_ascii_hexdigit()))
+        );
     }
 }

@@ -90,11 +90,14 @@ fn a9_continue() {
             run.log.wait_heard(round);
             wait_state(run.pid(), "SR");
         }
+        // To one that runs, and was continued by act-claude before.
+        run.signal(Signal::SIGCONT);
+        run.log.wait_heard(5);
         run.signal(Signal::SIGTERM);
         assert_eq!(ended(run.wait()), "exit 9", "{form:?}");
         let from = run.log.heard();
         let conts = from.iter().filter(|line| line.starts_with("CONT")).count();
-        assert_eq!(conts, 4, "{form:?}: each once: {from:?}");
+        assert_eq!(conts, 5, "{form:?}: each once: {from:?}");
     }
 }
 
