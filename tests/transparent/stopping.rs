@@ -88,7 +88,8 @@ fn a9_continue() {
                 _ => killpg(run.pid(), Signal::SIGCONT).unwrap(),
             }
             run.log.wait_heard(round);
-            wait_state(run.pid(), "SR");
+            // It has dealt with it: one that is stopped before that passes a CONT on too often rather than not at all.
+            wait_state(run.pid(), "S");
         }
         // To one that runs, and was continued by act-claude before.
         run.signal(Signal::SIGCONT);
