@@ -342,3 +342,19 @@ fn nap() {
     // SAFETY: async-signal-safe on Linux and macOS; one entry, as said.
     unsafe { libc::poll(&mut ready, 1, NAP.into()) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_is_told_from_a_command_that_can_t_run() {
+        let is_scarcity = |errno| is_scarcity(&io::Error::from_raw_os_error(errno));
+        for errno in [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE] {
+            assert!(is_scarcity(errno), "{errno}");
+        }
+        for errno in [libc::ENOENT, libc::EACCES, libc::ENOEXEC, libc::E2BIG, libc::ETXTBSY] {
+            assert!(!is_scarcity(errno), "{errno}");
+        }
+    }
+}
