@@ -224,6 +224,37 @@ mod tests {
     }
 
     #[test]
+    fn what_stood_there_before_is_no_evidence() {
+        let home = tempfile::tempdir().unwrap();
+        let log = home.path().join("mine.txt");
+        fs::write(&log, "[3P telemetry] First metrics export: SUCCESS\n").unwrap();
+        let prepared =
+            Prepared::new(&args(&["--debug-file", "mine.txt", "-p", "x"]), home.path(), &environment(home.path()));
+        let mut file = File::options().append(true).open(&log).unwrap();
+        // Without a line break: claude was killed.
+        std::io::Write::write_all(&mut file, b"[3P telemetry] First metrics export: FAILED (Bad Request)").unwrap();
+        let evidence = prepared.follow().finish();
+        assert_eq!((evidence.lines, evidence.failure()), (1, Some("Bad Request")));
+    }
+
+    #[test]
+    fn the_newest_logs_stay_as_far_as_there_is_room() {
+        let state = tempfile::tempdir().unwrap();
+        fs::create_dir(logs(state.path())).unwrap();
+        for (name, length) in [("0.txt", 1), ("1.txt", MOST_BYTES)] {
+            File::create(logs(state.path()).join(name)).unwrap().set_len(length).unwrap();
+        }
+        let left = || lengths(&logs(state.path())).count();
+        prune(&logs(state.path()), SystemTime::now());
+        assert_eq!((left(), logs(state.path()).join("1.txt").exists()), (1, true));
+        // Each new log is an occasion.
+        File::create(logs(state.path()).join("0.txt")).unwrap();
+        File::options().append(true).open(logs(state.path()).join("1.txt")).unwrap().set_len(MOST_BYTES + 1).unwrap();
+        own_log(state.path()).unwrap();
+        assert_eq!(left(), 1);
+    }
+
+    #[test]
     fn old_logs_go() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("a.txt"), "x").unwrap();
