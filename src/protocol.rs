@@ -1,6 +1,7 @@
 //! What supervisor and relay say to each other over their socket: one JSON object a line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,10 @@ pub const RELAY_COMMAND: &str = "relay";
 pub const WATCH: &str = "watch";
 /// The pidfd of the process that becomes claude, opened before it does: a pid might by then be another's.
 pub const WATCHED: i32 = 3;
+
+/// How long a relay waits before it starts, or works, if nobody connects: claude's first steps have the machine to
+/// themselves, and what ends sooner without a connection never needed a relay.
+pub const HEAD_START: Duration = Duration::from_millis(30);
 
 /// From the supervisor.
 #[derive(Debug, Serialize, Deserialize)]

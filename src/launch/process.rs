@@ -9,7 +9,6 @@ use std::path::Path;
 
 use nix::libc;
 use nix::sys::signal::SigSet;
-use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use super::descriptors::{close_all_from, pipe};
@@ -110,7 +109,7 @@ pub enum Role<'a> {
     },
     /// The relay: a session of its own, `stdin` and `stdout` its two sockets, stderr `/dev/null`.
     Relay(RelayEnds),
-    /// The same as nobody's child, after a nap.
+    /// The same as nobody's child: what this process becomes must not find one it knows nothing of.
     Orphan(RelayEnds),
 }
 
@@ -128,6 +127,8 @@ pub struct RelayEnds {
 /// An image made ready, so that little is left to do between a decision and its fork.
 pub struct Prepared<'a> {
     pointers: Pointers<'a>,
+    /// For a child, and for a child of that.
+    stacks: [Stack; 2],
     /// Carries the error of a failed exec; an exec that succeeds closes it.
     failure: (OwnedFd, OwnedFd),
 }
@@ -135,38 +136,35 @@ pub struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     /// Does what can be done before fork.
     pub fn new(image: &'a Image) -> io::Result<Self> {
-        Ok(Self { pointers: Pointers::of(image), failure: pipe()? })
+        Ok(Self { pointers: Pointers::of(image), stacks: [stack(), stack()], failure: pipe()? })
     }
 
-    /// Starts the image. An error of exec arrives here as it would from `posix_spawn`.
-    pub fn spawn(self, role: Role<'_>) -> io::Result<Pid> {
-        let Self { pointers, failure: (reader, writer) } = self;
+    /// Starts the image. An error of exec arrives here as it would from `posix_spawn`. Gives the child's pid; of an orphan
+    /// that is of no use.
+    pub fn spawn(mut self, role: Role<'_>) -> io::Result<Pid> {
+        let (reader, writer) = self.failure;
         let parent = nix::unistd::getpid();
-        let child = Child { pointers: &pointers, role, parent, failure: writer.as_raw_fd() }.start()?;
+        let failure = writer.as_raw_fd();
+        let child = Child { pointers: &self.pointers, role, parent, failure }.start(&mut self.stacks)?;
         drop(writer);
         let mut errno = [0; 4];
-        if read_fully(&reader, &mut errno) < errno.len() {
-            return Ok(child);
+        let failed = read_fully(&reader, &mut errno) == errno.len();
+        if failed || matches!(role, Role::Orphan(_)) {
+            let _ = nix::sys::wait::waitpid(child, None);
         }
-        let _ = nix::sys::wait::waitpid(child, None);
-        Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno)))
-    }
-
-    /// Starts the image as nobody's child, after a nap (see [`NAP`]): what this process becomes must not find a child it
-    /// knows nothing of, and should not have to wait for it.
-    pub fn spawn_orphan(self, ends: RelayEnds) -> io::Result<()> {
-        let Self { pointers, failure: (_reader, writer) } = self;
-        let parent = nix::unistd::getpid();
-        let role = Role::Orphan(ends);
-        let child = Child { pointers: &pointers, role, parent, failure: writer.as_raw_fd() }.start()?;
-        match nix::sys::wait::waitpid(child, None) {
-            Ok(WaitStatus::Exited(_, 0)) => Ok(()),
-            _ => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
-        }
+        if failed { Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))) } else { Ok(child) }
     }
 }
 
+/// 64 KiB, 16-byte aligned. Untouched pages of it cost nothing.
+type Stack = Vec<std::mem::MaybeUninit<u128>>;
+
+fn stack() -> Stack {
+    vec![std::mem::MaybeUninit::uninit(); 64 * 1024 / size_of::<u128>()]
+}
+
 /// What a new process has to do; all it needs was made before.
+#[derive(Clone, Copy)]
 struct Child<'a> {
     pointers: &'a Pointers<'a>,
     role: Role<'a>,
@@ -175,8 +173,8 @@ struct Child<'a> {
 }
 
 impl Child<'_> {
-    /// In the new process. Async-signal-safe; keeps to locals and errno.
-    fn run(&self) -> ! {
+    /// In the new process. Async-signal-safe; keeps to locals, errno and the stacks.
+    fn run(self, stacks: &mut [Stack]) -> ! {
         let mut failure = self.failure;
         match self.role {
             Role::Command { mask, sigchld_ignored } => {
@@ -184,11 +182,11 @@ impl Child<'_> {
                 restore_inherited(mask, sigchld_ignored);
             }
             Role::Relay(ends) => failure = detach(ends, failure),
-            Role::Orphan(ends) => {
-                fork_again(failure);
-                failure = detach(ends, failure);
-                nap();
-            }
+            Role::Orphan(ends) => match (Self { role: Role::Relay(ends), ..self }).start(stacks) {
+                // SAFETY: ends this process without running anything else; its child is nobody's now.
+                Ok(_) => unsafe { libc::_exit(0) },
+                Err(_) => give_up(failure),
+            },
         }
         self.pointers.execve();
         give_up(failure)
@@ -197,58 +195,33 @@ impl Child<'_> {
     /// Starts it in a new process and comes back once that has executed or ended. It borrows this process's memory, as
     /// with `posix_spawn`: copying page tables would take longer than all else here.
     #[cfg(target_os = "linux")]
-    fn start(&self) -> io::Result<Pid> {
-        extern "C" fn enter(child: *mut libc::c_void) -> libc::c_int {
-            // SAFETY: the pointer given to clone below; it is alive, for the parent waits.
-            unsafe { (*child.cast::<Child<'_>>()).run() }
+    fn start(self, stacks: &mut [Stack]) -> io::Result<Pid> {
+        extern "C" fn enter(arguments: *mut libc::c_void) -> libc::c_int {
+            // SAFETY: the pointer given to clone below; all behind it is alive, for the parent waits.
+            let (child, stacks) = unsafe { &mut *arguments.cast::<(Child<'_>, &mut [Stack])>() };
+            child.run(stacks)
         }
-        /// Bytes. Untouched pages of it cost nothing.
-        const STACK: usize = 64 * 1024;
-        let mut stack = vec![std::mem::MaybeUninit::<u128>::uninit(); STACK / size_of::<u128>()];
+        let Some((stack, stacks)) = stacks.split_first_mut() else { return Err(io::ErrorKind::OutOfMemory.into()) };
+        let mut arguments = (self, stacks);
         // SAFETY: the child has a stack of its own (which grows down from its 16-byte aligned end), its own descriptors,
         // dispositions and mask, and has executed or ended before this call returns; what it calls is
         // async-signal-safe.
         let pid = unsafe {
             let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-            libc::clone(enter, stack.as_mut_ptr_range().end.cast(), flags, std::ptr::from_ref(self).cast_mut().cast())
+            libc::clone(enter, stack.as_mut_ptr_range().end.cast(), flags, (&raw mut arguments).cast())
         };
         if pid == -1 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
     }
 
     /// Elsewhere with a copy of this process's memory; the pipe tells when it has executed.
     #[cfg(not(target_os = "linux"))]
-    fn start(&self) -> io::Result<Pid> {
+    fn start(self, stacks: &mut [Stack]) -> io::Result<Pid> {
         // SAFETY: the child calls only async-signal-safe functions until it executes the image or ends.
         match unsafe { nix::unistd::fork() }? {
-            nix::unistd::ForkResult::Child => self.run(),
+            nix::unistd::ForkResult::Child => self.run(stacks),
             nix::unistd::ForkResult::Parent { child } => Ok(child),
         }
     }
-}
-
-/// Goes on as a grandchild, which nobody has to wait for. Async-signal-safe.
-fn fork_again(failure: RawFd) {
-    // SAFETY: async-signal-safe; the first child ends at once.
-    match unsafe { plain_fork() } {
-        0 => {}
-        -1 => give_up(failure),
-        // SAFETY: as above.
-        _ => unsafe { libc::_exit(0) },
-    }
-}
-
-/// Just the system call: the C library's would lock what it shares with the parent, whose memory this is.
-#[cfg(target_os = "linux")]
-unsafe fn plain_fork() -> libc::c_long {
-    // SAFETY: no flags, no stack: a copy of this process.
-    unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) }
-}
-
-/// Elsewhere the memory is a copy.
-#[cfg(not(target_os = "linux"))]
-unsafe fn plain_fork() -> libc::c_long {
-    // SAFETY: as the caller's.
-    unsafe { libc::fork() }.into()
 }
 
 /// Ends a child that can't become what it should, telling the parent why. Async-signal-safe.
@@ -330,17 +303,6 @@ fn detach(ends: RelayEnds, failure: RawFd) -> RawFd {
         libc::umask(0o077);
     }
     FAILURE
-}
-
-/// How long a relay waits before it starts, in milliseconds: claude's first steps have the machine to themselves, and what
-/// ends sooner without a connection never needed a relay.
-pub const NAP: u16 = 30;
-
-/// Sleeps until there is a connection at the listener, which is descriptor 0, or [`NAP`] is over. Async-signal-safe.
-fn nap() {
-    let mut ready = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
-    // SAFETY: async-signal-safe on Linux and macOS; one entry, as said.
-    unsafe { libc::poll(&mut ready, 1, NAP.into()) };
 }
 
 #[cfg(test)]

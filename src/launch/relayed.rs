@@ -140,7 +140,7 @@ pub fn orphan(start: Start, environment: &Environment) -> io::Result<String> {
         control: theirs.as_raw_fd(),
         watched: watched.as_ref().map(AsRawFd::as_raw_fd),
     };
-    Prepared::new(&image)?.spawn_orphan(ends)?;
+    Prepared::new(&image)?.spawn(Role::Orphan(ends))?;
     Ok(endpoint)
 }
 

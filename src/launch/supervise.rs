@@ -10,9 +10,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::child::{self, Change, Ended};
 use super::descriptors;
-use super::process::{Image, NAP, Prepared, Role};
+use super::process::{Image, Prepared, Role};
 use super::signals::{self, Signals};
 use super::terminal::Terminal;
+use crate::protocol::HEAD_START;
 
 /// A running command.
 pub struct Supervisor {
@@ -78,7 +79,7 @@ impl Supervisor {
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
         let command = spawned?;
         let leads_session = nix::unistd::getsid(None) == Ok(nix::unistd::getpid());
-        let due = Some(Instant::now() + Duration::from_millis(NAP.into()));
+        let due = Some(Instant::now() + HEAD_START);
         Ok(Self { signals, command, state: State::Running, leads_session, terminal, due })
     }
 
