@@ -1,0 +1,81 @@
+//! Direct delivery: claude has the documented variables, the token among them, and sends by itself.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::Session;
+use crate::ExitCode;
+use crate::claude::variables;
+use crate::cli::{self, Call};
+use crate::environment::Environment;
+use crate::launch::child::Ended;
+use crate::launch::supervise::Supervisor;
+use crate::plan::{self, Telemetry};
+use crate::report::Line;
+use crate::token;
+use crate::verify::{self, Basis};
+
+impl Session<'_> {
+    /// Claude with the documented variables.
+    pub(super) fn direct(
+        &self,
+        telemetry: &Telemetry<'_>,
+        mut lines: Vec<Line>,
+        environment: &Environment,
+        directory: &Path,
+    ) -> ExitCode {
+        let token = match token::fetch(&telemetry.account.token, environment) {
+            Ok(token) => token,
+            Err(error) => {
+                let line = Line::configuration(format!("{}: no telemetry: {error}", telemetry.name));
+                return self.carry_out(plan::without(self.loaded, line), environment, directory);
+            }
+        };
+        let mut with = environment.clone();
+        variables::set_direct(
+            &mut with,
+            telemetry.account,
+            telemetry.alias,
+            &telemetry.attributes,
+            &token.authorization(&telemetry.account.user),
+            self.loaded.config.export_interval_ms(),
+        );
+        if self.flags.verify {
+            with.set(variables::LOG_LEVEL, "debug");
+            return self.direct_verified(telemetry, lines, environment, &with, directory);
+        }
+        if cli::call(self.args) == Call::Session {
+            let line = Line::notice(format!("{}: sent directly; what ACT answered was not observed", telemetry.name));
+            lines.extend(self.worth_saying(vec![line], environment, directory));
+        }
+        self.plain(lines, &with)
+    }
+
+    /// The same with `--verify`: only claude's log can tell.
+    fn direct_verified(
+        &self,
+        telemetry: &Telemetry<'_>,
+        mut lines: Vec<Line>,
+        environment: &Environment,
+        with: &Environment,
+        directory: &Path,
+    ) -> ExitCode {
+        let Some(log) = self.prepared(telemetry, environment, directory) else { return self.plain(lines, with) };
+        let start = Instant::now();
+        let mut supervisor = match self.image_of(&log.args, with).and_then(|image| Supervisor::start(&image)) {
+            Ok(supervisor) => supervisor,
+            Err(error) => return self.cannot_start(&error),
+        };
+        let following = log.follow();
+        let ended = supervisor.wait(&mut ());
+        let left: Vec<_> = telemetry.conflicts.iter().collect();
+        let basis = Basis { whose: telemetry.whose(), conflicts: &left };
+        let report = verify::of_log(&following.finish(), &basis, start.elapsed().as_secs_f64());
+        lines.extend(self.worth_saying(report.lines.clone(), environment, directory));
+        self.say(&report, &lines, environment);
+        match ended {
+            Ended::Code(0) => ExitCode::from(report.verify_code),
+            _ => ended.repeat(),
+        }
+    }
+}

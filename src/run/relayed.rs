@@ -1,0 +1,184 @@
+//! Delivery through the relay: claude has a loopback endpoint and no token.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::Session;
+use crate::claude::overlay::{self, Overlay};
+use crate::claude::{settings, variables, wrapper};
+use crate::cli::{self, Call};
+use crate::environment::Environment;
+use crate::launch::child::Ended;
+use crate::launch::process;
+use crate::launch::relayed::{self, Relayed};
+use crate::launch::supervise::Supervisor;
+use crate::outcome::{self, Context};
+use crate::plan::{self, Telemetry};
+use crate::report::Line;
+use crate::verify::{self, Basis, Prepared};
+use crate::{ExitCode, config, protocol, state};
+
+impl Session<'_> {
+    /// Claude with the relay's loopback endpoint. If there can be no relay there is no telemetry either, never
+    /// a fall-back that would put the token into claude's environment.
+    pub(super) fn relayed(
+        &self,
+        telemetry: &Telemetry<'_>,
+        mut lines: Vec<Line>,
+        environment: &Environment,
+        directory: &Path,
+    ) -> ExitCode {
+        let cannot_start = |error: &std::io::Error| {
+            let why = config::plain(error);
+            Line::configuration(format!("{}: no telemetry: the relay cannot start ({why})", telemetry.name))
+        };
+        let prepared = relayed::secret().and_then(|secret| {
+            Relayed::prepare(self.relay_start(telemetry, secret, environment, directory), environment)
+        });
+        let mut relay = match prepared {
+            Ok(relay) => relay,
+            Err(error) => {
+                return self.carry_out(plan::without(self.loaded, cannot_start(&error)), environment, directory);
+            }
+        };
+        let mut with = environment.clone();
+        let wrapper = wrapper::own(environment, &self.layers);
+        variables::set_relayed(
+            &mut with,
+            &variables::Relayed {
+                endpoint: Some(&relay.endpoint),
+                attributes: &telemetry.attributes,
+                interval_ms: self.loaded.config.export_interval_ms(),
+                wrapper: wrapper.as_deref(),
+                token_variables: &self.loaded.config.token_variables(),
+                debug: self.flags.verify,
+            },
+        );
+        let overlay = match self.overlay(telemetry, &with, environment, directory) {
+            Ok(overlay) => overlay,
+            Err(error) => {
+                let why = config::plain(&error);
+                lines.push(Line::notice(format!("{}: the settings overlay can't be written ({why})", telemetry.name)));
+                None
+            }
+        };
+        let log = self.prepared(telemetry, environment, directory);
+        let args = log.as_ref().map_or(self.args, |log| &log.args);
+        let args = overlay.as_ref().map_or_else(|| args.to_vec(), |overlay| overlay::rewrite(args, overlay.path()));
+        let start = Instant::now();
+        let mut supervisor = match self.image_of(&args, &with).and_then(|image| Supervisor::start(&image)) {
+            Ok(supervisor) => supervisor,
+            Err(error) if process::is_scarcity(&error) => {
+                drop(relay);
+                let why = config::plain(&error);
+                let line =
+                    Line::configuration(format!("{}: no telemetry: claude cannot be watched ({why})", telemetry.name));
+                return self.carry_out(plan::without(self.loaded, line), environment, directory);
+            }
+            Err(error) => return self.cannot_start(&error),
+        };
+        relay.watch(supervisor.command());
+        tracing::debug!(pid = supervisor.command().as_raw(), overlay = overlay.is_some(), "claude runs");
+        let following = log.map(Prepared::follow);
+        let ended = supervisor.wait(&mut relay);
+        let beaten = overlay.is_some();
+        drop(overlay);
+        let wait = self.exit_wait(environment);
+        tracing::debug!(?ended, ?wait, "claude has gone");
+        let answer = relay.outcome(&mut supervisor, wait);
+        tracing::debug!(?answer, "the relay's answer");
+        let (outcome, failed) = match answer {
+            Ok(outcome) => (outcome, None),
+            Err(error) => (None, Some(cannot_start(&error))),
+        };
+        let context = Context {
+            alias: &telemetry.name,
+            account: telemetry.account_name,
+            lasted: start.elapsed(),
+            interval: Duration::from_millis(self.loaded.config.export_interval_ms()),
+            is_session: cli::call(self.args) == Call::Session,
+            verify: self.flags.verify,
+        };
+        let mut report = outcome::report(outcome.as_ref(), &context);
+        if let Some(line) = failed {
+            report.lines = vec![line];
+        }
+        if let Some(following) = following {
+            let left = telemetry.conflicts.iter().filter(|conflict| !(beaten && conflict.beatable));
+            let basis = Basis { whose: telemetry.whose(), conflicts: &left.collect::<Vec<_>>() };
+            verify::extend(&mut report, &following.finish(), &basis);
+        }
+        lines.extend(self.worth_saying(report.lines.clone(), environment, directory));
+        let is_kept = outcome.as_ref().is_some_and(|outcome| outcome.unkept.is_none());
+        if report.success && is_kept && !self.flags.verify {
+            lines.extend(self.first_success(telemetry, environment, directory));
+        }
+        lines.extend(self.missed(environment));
+        self.say(&report, &lines, environment);
+        match ended {
+            Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
+            _ => ended.repeat(),
+        }
+    }
+
+    fn relay_start(
+        &self,
+        telemetry: &Telemetry<'_>,
+        secret: String,
+        environment: &Environment,
+        directory: &Path,
+    ) -> protocol::Start {
+        protocol::Start {
+            secret,
+            route: Some(telemetry.route()),
+            redact: self.loaded.config.redact(),
+            state: state::directory(environment),
+            verify: self.flags.verify,
+            directory: directory.to_path_buf(),
+            moves: false,
+            is_session: cli::call(self.args) == Call::Session,
+            claude: self.claude.to_path_buf(),
+        }
+    }
+
+    /// How long to wait for what is under way once claude has gone.
+    fn exit_wait(&self, environment: &Environment) -> Duration {
+        let nothing_survives = environment.text("CI").is_some() || nix::unistd::getpid().as_raw() == 1;
+        let configured = self.loaded.config.exit_wait_ms.as_ref().map(|wait| wait.value);
+        Duration::from_millis(match (self.flags.verify, configured) {
+            (true, _) => 30_000,
+            (false, Some(wait)) => wait,
+            (false, None) if nothing_survives => 5_000,
+            (false, None) => 300,
+        })
+    }
+
+    /// Where to see it in ACT, once for each alias.
+    fn first_success(&self, telemetry: &Telemetry<'_>, environment: &Environment, directory: &Path) -> Vec<Line> {
+        let line = Line::notice(format!("{}: {}", telemetry.name, outcome::WHERE_IN_ACT));
+        let mut lines = self.worth_saying(vec![line], environment, directory);
+        let subject = (&telemetry.account.endpoint, &telemetry.alias.id);
+        lines.retain(|_| state::directory(environment).is_some_and(|state| state::is_first(&state, subject)));
+        lines
+    }
+
+    /// The settings overlay, where one is needed and the user's own `--settings` can be read.
+    fn overlay(
+        &self,
+        telemetry: &Telemetry<'_>,
+        with: &Environment,
+        environment: &Environment,
+        directory: &Path,
+    ) -> std::io::Result<Option<Overlay>> {
+        let Some(state) = state::directory(environment).filter(|_| telemetry.overlay) else { return Ok(None) };
+        let own = match settings::argument_text(directory, self.args, environment) {
+            Some(own) => own,
+            None if settings::has_argument(self.args) => return Ok(None),
+            None => "{}".to_owned(),
+        };
+        let variables = variables::of_overlay(with, &self.layers, &telemetry.attributes, &telemetry.conflicts);
+        let Some(merged) = overlay::merge(&own, &variables) else { return Ok(None) };
+        let name = relayed::secret()?;
+        Overlay::write(&state, &name[..16], &merged, &own).map(Some)
+    }
+}
