@@ -3,12 +3,15 @@
 //! Everything is found out and asked first; then the token is stored, the configuration written, and ACT asked. An
 //! end before that leaves everything as it was.
 
+mod account;
 mod alias;
 mod ask;
 mod finish;
+mod places;
 mod release;
 mod renew;
 mod settings;
+mod spec;
 mod token;
 
 use std::path::PathBuf;
