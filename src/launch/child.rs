@@ -77,12 +77,22 @@ pub fn next_change() -> Option<(Pid, Change)> {
     Some((Pid::from_raw(pid), change))
 }
 
-/// Whether a stopped child has gone on (or ended): the kernel's word, without taking it from `next_change`.
+/// Whether a stopped child has gone on (or ended).
 pub fn is_running(child: Pid) -> bool {
+    peek(child, libc::WCONTINUED | libc::WEXITED)
+}
+
+/// Whether a child has ended, waited for or not yet.
+pub fn has_ended(child: Pid) -> bool {
+    peek(child, libc::WEXITED)
+}
+
+/// Whether a change of one of these kinds is there: the kernel's word, without taking it from `next_change`.
+fn peek(child: Pid, kinds: libc::c_int) -> bool {
     // SAFETY: an all-zero siginfo is valid, waitid fills it; WNOWAIT leaves the state to be waited for.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
-        let flags = libc::WCONTINUED | libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let flags = kinds | libc::WNOHANG | libc::WNOWAIT;
         libc::waitid(libc::P_PID, child.as_raw() as libc::id_t, &mut info, flags) == 0 && info.si_signo != 0
     }
 }

@@ -1,5 +1,6 @@
 //! Waits for the command as if nobody stood between it and its parent.
 
+use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub struct Supervisor {
     terminal: Option<Terminal>,
     /// When what can wait is done; `None` once it is.
     due: Option<Instant>,
+    /// A signal came too late for the command: it is for us.
+    told: Cell<bool>,
 }
 
 /// Whether a CONT that reaches us still has to reach the command.
@@ -54,6 +57,11 @@ impl Deferred for () {
     fn start(&mut self) {}
 }
 
+/// Whether nobody who sent `signal` would have us wait any longer.
+fn ends_a_wait(signal: Signal) -> bool {
+    !matches!(signal, Signal::SIGCHLD | Signal::SIGWINCH | Signal::SIGCONT)
+}
+
 /// How long a continued process group takes to reach every member.
 const GROUP_DELIVERY: Duration = Duration::from_millis(50);
 
@@ -80,7 +88,7 @@ impl Supervisor {
         let command = spawned?;
         let leads_session = nix::unistd::getsid(None) == Ok(nix::unistd::getpid());
         let due = Some(Instant::now() + HEAD_START);
-        Ok(Self { signals, command, state: State::Running, leads_session, terminal, due })
+        Ok(Self { signals, command, state: State::Running, leads_session, terminal, due, told: Cell::new(false) })
     }
 
     /// The command's pid.
@@ -109,7 +117,12 @@ impl Supervisor {
                 deferred.start();
             }
             while let Some((signal, sender)) = self.signals.next() {
-                if signals::is_forwarded(signal, sender, self.command.as_raw(), self.leads_session) {
+                if !signals::is_forwarded(signal, sender, self.command.as_raw(), self.leads_session) {
+                    continue;
+                }
+                if child::has_ended(self.command) {
+                    self.told.set(self.told.get() || ends_a_wait(signal));
+                } else {
                     self.forward(signal);
                 }
             }
@@ -175,6 +188,9 @@ impl Supervisor {
 
     /// Waits until `other` is readable, `limit` is over, or a signal arrives. Returns whether it is readable.
     pub fn wait_for(&self, other: impl AsFd, limit: Duration) -> bool {
+        if self.told.take() {
+            return false;
+        }
         let deadline = Instant::now() + limit;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -191,7 +207,7 @@ impl Supervisor {
                 return true;
             }
             while let Some((signal, _)) = self.signals.next() {
-                if !matches!(signal, Signal::SIGCHLD | Signal::SIGWINCH | Signal::SIGCONT) {
+                if ends_a_wait(signal) {
                     return false;
                 }
             }

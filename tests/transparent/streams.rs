@@ -50,6 +50,30 @@ fn a19_pipes_end_with_claude() {
     assert_eq!(ended(run.wait()), "exit 0");
 }
 
+/// Claude has ended, but act-claude has not seen it yet: the signal is for act-claude's wait.
+#[test]
+fn a19_a_signal_too_late_for_claude_ends_the_wait() {
+    let stage = Stage::new();
+    stage.act.answer(Reply::Hang);
+    let config = std::fs::read_to_string(stage.sandbox.home().join("Relay.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["exit_wait_ms"] = 60_000.into();
+    stage.sandbox.write("Relay.json", config.to_string());
+    let go = stage.sandbox.root().join("go");
+    let (mut command, log) = stage.prepare(Form::Relay, &format!("post\nready\nuntil {}\nexit 4", go.display()));
+    command.env_remove("CI").stderr(Stdio::null());
+    let run = Run::start(command, log);
+    let probe = run.log.wait_ready();
+    run.signal(nix::sys::signal::Signal::SIGSTOP);
+    std::fs::write(go, "").unwrap();
+    eventually("the end of the probe", || is_gone(probe).then_some(()));
+    run.signal(nix::sys::signal::Signal::SIGTERM);
+    run.signal(nix::sys::signal::Signal::SIGCONT);
+    let (status, took) = after_claude(run);
+    assert_eq!(status, "exit 4");
+    assert!(took < SOON, "{took:?}");
+}
+
 /// Runs to the end and says how long act-claude took after claude had gone.
 fn after_claude(mut run: Run) -> (String, Duration) {
     let probe = run.log.wait_ready();
