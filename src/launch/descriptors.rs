@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::libc;
 
-/// A close-on-exec pipe. Its ends are above the standard descriptors: Rust's runtime has filled those.
+/// A close-on-exec pipe. Its ends are above the standard descriptors: those are open from the start of `main` on.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     #[cfg(target_os = "linux")]
     let ends = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;

@@ -1,8 +1,8 @@
 //! What this process was given, before it was touched.
 //!
-//! The runtime ignores SIGPIPE and opens `/dev/null` for closed descriptors 0–2 before `main`; claude must
-//! get neither (promises A12, A20), nor the SIGXFSZ that we ignore. So that is noted by a function the loader calls
-//! earlier.
+//! We ignore SIGPIPE and open `/dev/null` for closed descriptors 0–2 first thing in `main`, or Rust's runtime does so before
+//! it; claude must get neither (promises A12, A20), nor the SIGXFSZ that we ignore. So that is noted by a function the
+//! loader calls earlier.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -53,24 +53,43 @@ fn has_connection(listener: &TcpListener) -> bool {
     poll(&mut ready, PollTimeout::ZERO) != Ok(0)
 }
 
-impl Waiting<'_> {
+impl<'a> Waiting<'a> {
+    /// Makes what claude and the relay will need; claude may be started at once. With the supervisor's end of the socket,
+    /// and the URL for claude.
+    fn new(start: Start, environment: &'a Environment) -> io::Result<(Self, UnixStream, String)> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_write_timeout(Some(PATIENCE))?;
+        let waiting = Self { listener, control: theirs, start: Box::new(start), command: None, environment };
+        Ok((waiting, ours, endpoint))
+    }
+
     /// Whether nobody has connected to `endpoint` so far, nor can any more once `command` has gone.
     fn is_needless(&self, command: Pid, endpoint: &str) -> bool {
         !carriers::any_since(command.as_raw().cast_unsigned(), endpoint) && !has_connection(&self.listener)
     }
 
-    fn start(&self, control: &UnixStream) -> io::Result<()> {
-        send(control, &ToRelay::Start(self.start.clone()))?;
+    /// Starts the relay in the role that is made of its descriptors; it gets a descriptor to watch, if there is one.
+    fn start(
+        self,
+        control: &UnixStream,
+        watched: Option<RawFd>,
+        role: fn(RelayEnds) -> Role<'static>,
+    ) -> io::Result<()> {
+        send(control, &ToRelay::Start(self.start))?;
         if let Some(command) = self.command {
             send(control, &ToRelay::Command { pid: command.as_raw() })?;
         }
-        let image = image(self.environment, &[])?;
+        let args: Vec<OsString> =
+            ["act", RELAY_COMMAND].into_iter().chain(watched.map(|_| WATCH)).map(OsString::from).collect();
+        let image = Image::new(&own_file(), OsStr::new("act-claude"), &args, self.environment)?;
         let prepared = Prepared::new(&image)?;
-        let ends = RelayEnds { listener: self.listener.as_raw_fd(), control: self.control.as_raw_fd(), watched: None };
+        let ends = RelayEnds { listener: self.listener.as_raw_fd(), control: self.control.as_raw_fd(), watched };
         // Our handlers must not run in the relay before it has its own.
         let mut mask = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals::handled()), Some(&mut mask))?;
-        let started = prepared.spawn(Role::Relay(ends));
+        let started = prepared.spawn(role(ends));
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
         started.map(drop)
     }
@@ -87,12 +106,13 @@ impl Deferred for Relayed<'_> {
 
     /// Where it can't be started the listener goes: claude's exports are refused at once, instead of waited for.
     fn start(&mut self) {
-        if let State::Waiting(waiting) = &self.state {
-            self.state = match waiting.start(&self.control) {
+        self.state = match std::mem::replace(&mut self.state, State::Started) {
+            State::Waiting(waiting) => match waiting.start(&self.control, None, Role::Relay) {
                 Ok(()) => State::Started,
                 Err(error) => State::Failed(error),
-            };
-        }
+            },
+            state => state,
+        };
     }
 }
 
@@ -108,39 +128,12 @@ pub fn secret() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A loopback listener, and the URL of what `start` describes. Claude may be started at once.
-fn listen(start: &Start) -> io::Result<(TcpListener, String)> {
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
-    Ok((listener, endpoint))
-}
-
-/// The supervisor's end and the relay's.
-fn controls() -> io::Result<(UnixStream, UnixStream)> {
-    let (ours, theirs) = UnixStream::pair()?;
-    ours.set_write_timeout(Some(PATIENCE))?;
-    Ok((ours, theirs))
-}
-
-fn image(environment: &Environment, words: &[&str]) -> io::Result<Image> {
-    let args: Vec<OsString> = ["act", RELAY_COMMAND].iter().chain(words).map(OsString::from).collect();
-    Image::new(&own_file(), OsStr::new("act-claude"), &args, environment)
-}
-
 /// Starts a relay that nobody asks and that watches what this process becomes. Returns the URL for claude.
 pub fn orphan(start: Start, environment: &Environment) -> io::Result<String> {
     let watched = descriptors::own_descriptor()?;
-    let (listener, endpoint) = listen(&start)?;
-    let (ours, theirs) = controls()?;
-    let image = image(environment, if watched.is_some() { &[WATCH] } else { &[] })?;
-    send(&ours, &ToRelay::Start(Box::new(start)))?;
-    send(&ours, &ToRelay::Command { pid: nix::unistd::getpid().as_raw() })?;
-    let ends = RelayEnds {
-        listener: listener.as_raw_fd(),
-        control: theirs.as_raw_fd(),
-        watched: watched.as_ref().map(AsRawFd::as_raw_fd),
-    };
-    Prepared::new(&image)?.spawn(Role::Orphan(ends))?;
+    let (mut waiting, ours, endpoint) = Waiting::new(start, environment)?;
+    waiting.command = Some(nix::unistd::getpid());
+    waiting.start(&ours, watched.as_ref().map(AsRawFd::as_raw_fd), Role::Orphan)?;
     Ok(endpoint)
 }
 
@@ -153,10 +146,8 @@ fn send(mut control: &UnixStream, message: &ToRelay) -> io::Result<()> {
 impl<'a> Relayed<'a> {
     /// What claude needs of a relay; the supervisor starts it when it is due.
     pub fn prepare(start: Start, environment: &'a Environment) -> io::Result<Self> {
-        let (listener, endpoint) = listen(&start)?;
-        let (ours, theirs) = controls()?;
-        let waiting = Waiting { listener, control: theirs, start: Box::new(start), command: None, environment };
-        Ok(Self { control: ours, endpoint, state: State::Waiting(waiting) })
+        let (waiting, control, endpoint) = Waiting::new(start, environment)?;
+        Ok(Self { control, endpoint, state: State::Waiting(waiting) })
     }
 
     /// Notes for the relay whose exports it relays.
@@ -180,7 +171,7 @@ impl<'a> Relayed<'a> {
         }
     }
 
-    fn ask(&self, supervisor: &Supervisor, limit: Duration) -> Option<Outcome> {
+    fn ask(&self, supervisor: &mut Supervisor, limit: Duration) -> Option<Outcome> {
         let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         send(&self.control, &ToRelay::Ended { wait_ms }).ok()?;
         if !supervisor.wait_for(&self.control, limit + GRACE) {

@@ -1,13 +1,12 @@
 //! Waits for the command as if nobody stood between it and its parent.
 
-use std::cell::Cell;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, BorrowedFd};
 
 use super::child::{self, Change, Ended};
 use super::descriptors;
@@ -26,7 +25,7 @@ pub struct Supervisor {
     /// When what can wait is done; `None` once it is.
     due: Option<Instant>,
     /// A signal came too late for the command: it is for us.
-    told: Cell<bool>,
+    told: bool,
 }
 
 /// Whether a CONT that reaches us still has to reach the command.
@@ -88,7 +87,7 @@ impl Supervisor {
         let command = spawned?;
         let leads_session = nix::unistd::getsid(None) == Ok(nix::unistd::getpid());
         let due = Some(Instant::now() + HEAD_START);
-        Ok(Self { signals, command, state: State::Running, leads_session, terminal, due, told: Cell::new(false) })
+        Ok(Self { signals, command, state: State::Running, leads_session, terminal, due, told: false })
     }
 
     /// The command's pid.
@@ -121,7 +120,7 @@ impl Supervisor {
                     continue;
                 }
                 if child::has_ended(self.command) {
-                    self.told.set(self.told.get() || ends_a_wait(signal));
+                    self.told |= ends_a_wait(signal);
                 } else {
                     self.forward(signal);
                 }
@@ -187,8 +186,8 @@ impl Supervisor {
     }
 
     /// Waits until `other` is readable, `limit` is over, or a signal arrives. Returns whether it is readable.
-    pub fn wait_for(&self, other: impl AsFd, limit: Duration) -> bool {
-        if self.told.take() {
+    pub fn wait_for(&mut self, other: impl AsFd, limit: Duration) -> bool {
+        if std::mem::take(&mut self.told) {
             return false;
         }
         let deadline = Instant::now() + limit;
