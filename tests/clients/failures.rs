@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::overlay;
 use crate::support::act::{Act, accepted};
 use crate::support::client::{self, Lab};
 use crate::support::failures::{assert_hardly_slower, cases, configure};
@@ -61,6 +62,14 @@ fn https_through_a_proxy() {
     }
 }
 
+/// A client, and an ACT that does not answer.
+fn hanging(version: &'static str) -> Option<Lab> {
+    let lab = Lab::start(version, &["project"])?;
+    lab.act.answer(Reply::Hang);
+    lab.sandbox.configure_one(&lab.act.endpoint());
+    Some(lab)
+}
+
 fn time(command: &mut std::process::Command) -> Duration {
     let start = Instant::now();
     assert_eq!(command.output().unwrap().out(), "hello there\n");
@@ -71,9 +80,7 @@ fn time(command: &mut std::process::Command) -> Duration {
 #[test]
 fn a_hanging_act_costs_less_than_half_a_second() {
     for version in client::BOTH {
-        let Some(lab) = Lab::start(version, &["project"]) else { return };
-        lab.act.answer(Reply::Hang);
-        lab.sandbox.configure_one(&lab.act.endpoint());
+        let Some(lab) = hanging(version) else { return };
         assert_hardly_slower(
             || time(&mut lab.claude("project", &["-p", "hi"])),
             || time(&mut lab.act_claude("project", &["-p", "hi"])),
@@ -86,24 +93,15 @@ fn a_hanging_act_costs_less_than_half_a_second() {
 #[test]
 fn a_hanging_act_costs_the_vendor_recipe_more() {
     for version in client::BOTH {
-        let Some(lab) = Lab::start(version, &["project"]) else { return };
-        lab.act.answer(Reply::Hang);
-        lab.sandbox.configure_one(&lab.act.endpoint());
+        let Some(lab) = hanging(version) else { return };
         let settings = lab.sandbox.home().join(".claude/settings.json");
-        let recipe = json!({"env": {
-            "CLAUDE_CODE_ENABLE_TELEMETRY": "1", "OTEL_METRICS_EXPORTER": "otlp",
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": lab.act.endpoint(),
-            "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic eDp5,X-Alias-Id=id-billing,Origin=https://claude.ai",
-            "OTEL_METRIC_EXPORT_INTERVAL": "5000"
-        }});
         let mut best = [Duration::MAX; 3];
         // Another program's turn on the processor is none of ours.
         for _ in 0..6 {
             let _ = std::fs::remove_file(&settings);
             best[0] = best[0].min(time(&mut lab.claude("project", &["-p", "hi"])));
             best[1] = best[1].min(time(&mut lab.act_claude("project", &["-p", "hi"])));
-            std::fs::create_dir_all(settings.parent().unwrap()).unwrap();
-            std::fs::write(&settings, recipe.to_string()).unwrap();
+            lab.sandbox.write(".claude/settings.json", overlay::recipe(&lab).to_string());
             best[2] = best[2].min(time(&mut lab.claude("project", &["-p", "hi"])));
             if best[1] + Duration::from_millis(1500) < best[2] {
                 break;

@@ -13,10 +13,8 @@ use crate::support::probe::{Form, Run, Stage, WRAPPED, ended, is_gone};
 use crate::support::pty::Pty;
 use crate::support::{eventually, program};
 
-/// While ACT hangs and act-claude waits for it, the reader of claude's output, the writer of its input and a
-/// reader of descriptor 3 see the end as soon as claude has ended.
-#[test]
-fn a19_pipes_end_with_claude() {
+/// ACT hangs, and act-claude would wait a minute for it.
+fn patient() -> Stage {
     let mut stage = Stage::new();
     stage.act.answer(Reply::Hang);
     let config = std::fs::read_to_string(stage.sandbox.home().join("Relay.json")).unwrap();
@@ -24,6 +22,14 @@ fn a19_pipes_end_with_claude() {
     config["exit_wait_ms"] = 60_000.into();
     stage.sandbox.write("Relay.json", config.to_string());
     stage.sandbox.unset("CI");
+    stage
+}
+
+/// While ACT hangs and act-claude waits for it, the reader of claude's output, the writer of its input and a
+/// reader of descriptor 3 see the end as soon as claude has ended.
+#[test]
+fn a19_pipes_end_with_claude() {
+    let stage = patient();
     let (mut command, log) = stage.prepare(Form::Relay, "post\nsay out\nexit 0");
     let (mut third, theirs) = std::io::pipe().unwrap();
     let theirs = OwnedFd::from(theirs);
@@ -53,15 +59,10 @@ fn a19_pipes_end_with_claude() {
 /// Claude has ended, but act-claude has not seen it yet: the signal is for act-claude's wait.
 #[test]
 fn a19_a_signal_too_late_for_claude_ends_the_wait() {
-    let stage = Stage::new();
-    stage.act.answer(Reply::Hang);
-    let config = std::fs::read_to_string(stage.sandbox.home().join("Relay.json")).unwrap();
-    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
-    config["exit_wait_ms"] = 60_000.into();
-    stage.sandbox.write("Relay.json", config.to_string());
+    let stage = patient();
     let go = stage.sandbox.root().join("go");
     let (mut command, log) = stage.prepare(Form::Relay, &format!("post\nready\nuntil {}\nexit 4", go.display()));
-    command.env_remove("CI").stderr(Stdio::null());
+    command.stderr(Stdio::null());
     let run = Run::start(command, log);
     let probe = run.log.wait_ready();
     run.signal(nix::sys::signal::Signal::SIGSTOP);
