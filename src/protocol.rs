@@ -15,7 +15,7 @@ pub const WATCH: &str = "watch";
 /// The pidfd of the process that becomes claude, opened before it does: a pid might by then be another's.
 pub const WATCHED: i32 = 3;
 
-/// How long a relay waits before it starts, or works, if nobody connects: claude's first steps have the machine to
+/// How long a relay waits before it starts, if nobody connects: claude's first steps have the machine to
 /// themselves, and what ends sooner without a connection never needed a relay.
 pub const HEAD_START: Duration = Duration::from_millis(30);
 

@@ -6,7 +6,7 @@
 mod layer;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -133,8 +133,10 @@ impl Config {
         for (name, alias) in below.aliases {
             self.aliases.entry(name).or_insert(alias);
         }
-        let own: std::collections::HashSet<PathBuf> = self.directories.iter().map(|rule| rule.path.clone()).collect();
-        self.directories.extend(below.directories.into_iter().filter(|rule| !own.contains(&rule.path)));
+        if !below.directories.is_empty() {
+            let own: HashSet<PathBuf> = self.directories.iter().map(|rule| rule.path.clone()).collect();
+            self.directories.extend(below.directories.into_iter().filter(|rule| !own.contains(&rule.path)));
+        }
         Config {
             default: self.default.or(below.default),
             claude: self.claude.or(below.claude),

@@ -9,11 +9,13 @@ use std::path::Path;
 
 use nix::libc;
 use nix::sys::signal::SigSet;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::descriptors::{close_all_from, pipe};
 use super::{inherited, signals};
 use crate::environment::Environment;
+use crate::protocol::HEAD_START;
 
 /// What to execute.
 #[derive(Debug)]
@@ -109,7 +111,8 @@ pub enum Role<'a> {
     },
     /// The relay: a session of its own, `stdin` and `stdout` its two sockets, stderr `/dev/null`.
     Relay(RelayEnds),
-    /// The same as nobody's child: what this process becomes must not find one it knows nothing of.
+    /// The same as nobody's child, after a nap: what this process becomes must not find one it knows nothing of, nor wait
+    /// for it.
     Orphan(RelayEnds),
 }
 
@@ -127,8 +130,7 @@ pub struct RelayEnds {
 /// An image made ready, so that little is left to do between a decision and its fork.
 pub struct Prepared<'a> {
     pointers: Pointers<'a>,
-    /// For a child, and for a child of that.
-    stacks: [Stack; 2],
+    stack: Stack,
     /// Carries the error of a failed exec; an exec that succeeds closes it.
     failure: (OwnedFd, OwnedFd),
 }
@@ -136,23 +138,29 @@ pub struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     /// Does what can be done before fork.
     pub fn new(image: &'a Image) -> io::Result<Self> {
-        Ok(Self { pointers: Pointers::of(image), stacks: [stack(), stack()], failure: pipe()? })
+        Ok(Self { pointers: Pointers::of(image), stack: stack(), failure: pipe()? })
     }
 
-    /// Starts the image. An error of exec arrives here as it would from `posix_spawn`. Gives the child's pid; of an orphan
-    /// that is of no use.
+    /// Starts the image. An error of exec arrives here as it would from `posix_spawn`, but an orphan's comes too late. Gives the
+    /// child's pid; of an orphan that is of no use.
     pub fn spawn(mut self, role: Role<'_>) -> io::Result<Pid> {
         let (reader, writer) = self.failure;
         let parent = nix::unistd::getpid();
-        let failure = writer.as_raw_fd();
-        let child = Child { pointers: &self.pointers, role, parent, failure }.start(&mut self.stacks)?;
+        let child =
+            Child { pointers: &self.pointers, role, parent, failure: writer.as_raw_fd() }.start(&mut self.stack)?;
         drop(writer);
-        let mut errno = [0; 4];
-        let failed = read_fully(&reader, &mut errno) == errno.len();
-        if failed || matches!(role, Role::Orphan(_)) {
-            let _ = nix::sys::wait::waitpid(child, None);
+        let is_orphan = matches!(role, Role::Orphan(_));
+        if is_orphan && waitpid(child, None) == Ok(WaitStatus::Exited(child, 0)) {
+            return Ok(child);
         }
-        if failed { Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))) } else { Ok(child) }
+        let mut errno = [0; 4];
+        if read_fully(&reader, &mut errno) < errno.len() {
+            return Ok(child);
+        }
+        if !is_orphan {
+            let _ = waitpid(child, None);
+        }
+        Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno)))
     }
 }
 
@@ -173,8 +181,8 @@ struct Child<'a> {
 }
 
 impl Child<'_> {
-    /// In the new process. Async-signal-safe; keeps to locals, errno and the stacks.
-    fn run(self, stacks: &mut [Stack]) -> ! {
+    /// In the new process. Async-signal-safe; keeps to locals and errno.
+    fn run(self) -> ! {
         let mut failure = self.failure;
         match self.role {
             Role::Command { mask, sigchld_ignored } => {
@@ -182,11 +190,11 @@ impl Child<'_> {
                 restore_inherited(mask, sigchld_ignored);
             }
             Role::Relay(ends) => failure = detach(ends, failure),
-            Role::Orphan(ends) => match (Self { role: Role::Relay(ends), ..self }).start(stacks) {
-                // SAFETY: ends this process without running anything else; its child is nobody's now.
-                Ok(_) => unsafe { libc::_exit(0) },
-                Err(_) => give_up(failure),
-            },
+            Role::Orphan(ends) => {
+                fork_again(failure);
+                failure = detach(ends, failure);
+                nap();
+            }
         }
         self.pointers.execve();
         give_up(failure)
@@ -195,33 +203,64 @@ impl Child<'_> {
     /// Starts it in a new process and comes back once that has executed or ended. It borrows this process's memory, as
     /// with `posix_spawn`: copying page tables would take longer than all else here.
     #[cfg(target_os = "linux")]
-    fn start(self, stacks: &mut [Stack]) -> io::Result<Pid> {
-        extern "C" fn enter(arguments: *mut libc::c_void) -> libc::c_int {
-            // SAFETY: the pointer given to clone below; all behind it is alive, for the parent waits.
-            let (child, stacks) = unsafe { &mut *arguments.cast::<(Child<'_>, &mut [Stack])>() };
-            child.run(stacks)
+    fn start(mut self, stack: &mut Stack) -> io::Result<Pid> {
+        extern "C" fn enter(child: *mut libc::c_void) -> libc::c_int {
+            // SAFETY: the pointer given to clone below; it is alive, for the parent waits.
+            unsafe { *child.cast::<Child<'_>>() }.run()
         }
-        let Some((stack, stacks)) = stacks.split_first_mut() else { return Err(io::ErrorKind::OutOfMemory.into()) };
-        let mut arguments = (self, stacks);
         // SAFETY: the child has a stack of its own (which grows down from its 16-byte aligned end), its own descriptors,
         // dispositions and mask, and has executed or ended before this call returns; what it calls is
         // async-signal-safe.
         let pid = unsafe {
             let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-            libc::clone(enter, stack.as_mut_ptr_range().end.cast(), flags, (&raw mut arguments).cast())
+            libc::clone(enter, stack.as_mut_ptr_range().end.cast(), flags, (&raw mut self).cast())
         };
         if pid == -1 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
     }
 
     /// Elsewhere with a copy of this process's memory; the pipe tells when it has executed.
     #[cfg(not(target_os = "linux"))]
-    fn start(self, stacks: &mut [Stack]) -> io::Result<Pid> {
+    fn start(self, _stack: &mut Stack) -> io::Result<Pid> {
         // SAFETY: the child calls only async-signal-safe functions until it executes the image or ends.
         match unsafe { nix::unistd::fork() }? {
-            nix::unistd::ForkResult::Child => self.run(stacks),
+            nix::unistd::ForkResult::Child => self.run(),
             nix::unistd::ForkResult::Parent { child } => Ok(child),
         }
     }
+}
+
+/// Goes on as a grandchild with memory of its own, which nobody has to wait for. Async-signal-safe.
+fn fork_again(failure: RawFd) {
+    // SAFETY: async-signal-safe; the first child ends at once.
+    match unsafe { plain_fork() } {
+        0 => {}
+        -1 => give_up(failure),
+        // SAFETY: as above.
+        _ => unsafe { libc::_exit(0) },
+    }
+}
+
+/// Just the system call: the C library's function would lock what it shares with the parent, whose memory this is.
+#[cfg(target_os = "linux")]
+unsafe fn plain_fork() -> libc::c_long {
+    // SAFETY: no flags, no stack: a copy of this process.
+    unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) }
+}
+
+/// Elsewhere the memory is a copy.
+#[cfg(not(target_os = "linux"))]
+unsafe fn plain_fork() -> libc::c_long {
+    // SAFETY: as the caller's.
+    unsafe { libc::fork() }.into()
+}
+
+/// Sleeps until there is a connection at the listener, which is descriptor 0, or claude had its head start.
+/// Async-signal-safe.
+fn nap() {
+    const MILLISECONDS: libc::c_int = HEAD_START.as_millis() as libc::c_int;
+    let mut ready = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
+    // SAFETY: async-signal-safe on Linux and macOS; one entry, as said.
+    unsafe { libc::poll(&mut ready, 1, MILLISECONDS) };
 }
 
 /// Ends a child that can't become what it should, telling the parent why. Async-signal-safe.

@@ -24,17 +24,14 @@ pub mod upstream;
 mod watched;
 
 use std::io::{BufRead, BufReader};
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
-
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::ExitCode;
 use crate::environment::Environment;
 use crate::launch::descriptors::{close_from, inherited_descriptor};
 use crate::log;
-use crate::protocol::{HEAD_START, Start, ToRelay, WATCHED};
+use crate::protocol::{Start, ToRelay, WATCHED};
 
 /// How long the supervisor may take to say what is to be relayed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,11 +44,6 @@ pub fn run(mut environment: Environment, watches: bool) -> ExitCode {
     let listener = std::net::TcpListener::from(inherited_descriptor(0));
     let control = UnixStream::from(inherited_descriptor(1));
     let Some(start) = read_start(&control) else { return ExitCode::FAILURE };
-    // Nobody has waited with starting us.
-    if start.route.is_none() {
-        let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-        let _ = poll(&mut ready, PollTimeout::try_from(HEAD_START).unwrap_or(PollTimeout::ZERO));
-    }
     // Relative to where the user is, and we are not.
     if let Some(path) = environment.get("ACT_CLAUDE_CONFIG").filter(|path| !path.is_empty()) {
         let path = start.directory.join(path);
