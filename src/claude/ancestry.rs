@@ -13,6 +13,9 @@ struct Ancestor {
 
 /// More launches of act-claude than this on top of each other are no nesting of sessions any more.
 const DEEPEST: usize = 16;
+/// Nor are this many with nothing but the script in between. Fewer may be: a claude that is a script itself starts `claude
+/// mcp serve` without a shell.
+const SAME: usize = 3;
 
 /// The processes above this one, the nearest first.
 pub fn pids() -> Vec<i32> {
@@ -20,8 +23,8 @@ pub fn pids() -> Vec<i32> {
     std::iter::successors(Some(nix::unistd::getppid().as_raw()), |pid| parent(*pid)).collect()
 }
 
-/// Whether act-claude started `script`, and that started us, with nothing else in between. A session nested
-/// in claude's own Bash tool has claude and a shell in between.
+/// Whether act-claude starts `script`, and that starts us, again and again. A session nested in claude's own Bash tool has
+/// claude and a shell in between.
 pub fn started_by(script: &Path) -> bool {
     let name = script.as_os_str().as_encoded_bytes();
     let mut pid = nix::unistd::getppid().as_raw();
@@ -34,7 +37,7 @@ pub fn started_by(script: &Path) -> bool {
         }
         if is_ourselves(&ancestor.executable) {
             launches += 1;
-            if only_the_script || launches > DEEPEST {
+            if launches >= if only_the_script { SAME } else { DEEPEST + 1 } {
                 return true;
             }
         } else {

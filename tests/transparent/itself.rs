@@ -71,8 +71,8 @@ fn a21_a_loop_through_a_script() {
     let note = format!("echo >>{0}; [ $(wc -l <{0}) -lt 40 ] || exit 98", runs.display());
     // Directly; or with another program in between, where sessions nest, though never so deep.
     for (body, most) in [
-        (format!("exec {start} \"$@\""), 2),
-        (format!("{start} \"$@\"\nexit $?"), 2),
+        (format!("exec {start} \"$@\""), 4),
+        (format!("{start} \"$@\"\nexit $?"), 4),
         (format!("/bin/sh -c '{start} \"$@\"; exit $?' sh \"$@\"\nexit $?"), 20),
     ] {
         let script = stage.sandbox.script("script/claude", &format!("#!/bin/sh\n{note}\n{body}\n"));
@@ -114,6 +114,24 @@ fn a21_a_session_inside_a_session() {
     assert_eq!(run(path(&[&shim, &script.parent().expect("its directory").to_path_buf()])), bare);
     // The inner sessions' exports went through relays of their own.
     stage.act.wait_for(2);
+}
+
+/// As a claude from npm does it for an MCP server that is `claude mcp serve`: no shell in between, nothing but the script.
+#[test]
+fn a21_a_script_that_starts_a_session_itself() {
+    let stage = Stage::new();
+    let shim = shim(&stage);
+    let body =
+        "#!/bin/sh\ncase $1 in outer) claude middle ;; middle) claude inner ;; *) exit 26 ;; esac\nexit $(($? + 1))\n";
+    let script = stage.sandbox.script("scripted/claude", body);
+    let scripted = script.parent().expect("its directory").to_path_buf();
+    let run = |path: String| {
+        let sh = PathBuf::from("/bin/sh");
+        let (mut command, _log) = stage.prepare_through(&sh, &["-c", "claude outer"], Form::Relay, "exit 0");
+        command.env("PATH", path).output().expect("sh").code()
+    };
+    assert_eq!(run(path(&[&scripted])), 28);
+    assert_eq!(run(path(&[&shim, &scripted])), 28);
 }
 
 /// A program that may be executed but not read is known by its inode alone.
