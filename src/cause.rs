@@ -1,6 +1,6 @@
 //! The one table of causes and fixes (pure).
 
-use crate::claude::conflicts::Conflict;
+use crate::claude::conflict::Conflict;
 use crate::outcome::{State, Trouble};
 use crate::verdict::{Failure, Reason, Verdict};
 

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::cause::Whose;
-use crate::claude::conflicts::{self, Conflict, Wanted};
+use crate::claude::conflict::Conflict;
+use crate::claude::conflicts::{self, Wanted};
 use crate::claude::settings::{Kind, Layer};
 use crate::claude::{consent, overlay};
 use crate::cli::Flags;

@@ -3,6 +3,7 @@
 
 pub mod ancestry;
 pub mod carriers;
+pub mod conflict;
 pub mod conflicts;
 pub mod consent;
 pub mod debug_log;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Account, Alias};
 use crate::environment::Environment;
 
-use super::conflicts::Conflict;
+use super::conflict::Conflict;
 use super::settings::{Kind, Layer};
 
 /// Holds what the user had in the variables the relay mode sets.

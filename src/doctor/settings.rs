@@ -2,7 +2,8 @@
 //! tokens that lie about.
 
 use super::{Facts, Finding};
-use crate::claude::conflicts::{self, Conflict, Effect, Reach, Wanted};
+use crate::claude::conflict::{Conflict, Effect, Reach};
+use crate::claude::conflicts::{self, Wanted};
 use crate::claude::consent::{self, Objection};
 use crate::claude::settings::{Kind, Layer};
 use crate::claude::version::Version;

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, oneshot, watch};
 
-use super::courier::{Direct, Item, Message};
 use super::ledger::Ledger;
+use super::message::{Direct, Item, Message};
 use super::payload::{self, Content};
 use super::recorder::Recorder;
 use super::route::{NoRoute, Routed, Routing};

@@ -12,6 +12,7 @@ mod courier;
 pub(crate) mod desk;
 mod intake;
 mod ledger;
+mod message;
 pub(crate) mod owner;
 pub mod payload;
 pub(crate) mod proxy;

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::courier::{Courier, Handle, Post};
+use super::courier::{Courier, Post};
 use super::ledger::{Found, Ledger};
+use super::message::Handle;
 use super::owner::Owners;
 use super::watched::Watched;
 use crate::cause;
-use crate::claude::conflicts::{self, Conflict, Wanted};
+use crate::claude::conflict::Conflict;
+use crate::claude::conflicts::{self, Wanted};
 use crate::claude::{consent, settings};
 use crate::cli::Flags;
 use crate::config::{self, Delivery};

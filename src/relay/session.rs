@@ -12,9 +12,9 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::courier::Message;
 use super::intake::Intake;
 use super::ledger::Ledger;
+use super::message::Message;
 use super::recorder::Recorder;
 use super::route::{Routing, Session};
 use super::server;

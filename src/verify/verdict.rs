@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Evidence;
 use crate::cause::{self, Whose};
-use crate::claude::conflicts::{Conflict, Effect};
+use crate::claude::conflict::{Conflict, Effect};
 use crate::claude::debug_log::Sign;
 use crate::outcome::{Report, State, Trouble};
 use crate::report::{Importance, Line};

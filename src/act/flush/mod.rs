@@ -1,17 +1,16 @@
 //! `act flush`: delivers what is waiting or held, now, and says what stays and why.
 
+mod tally;
+
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-use serde::Serialize;
 
 use crate::ExitCode;
 use crate::act::progress::Progress;
 use crate::config::{self, Config};
 use crate::environment::Environment;
-use crate::outcome::{State, Trouble, exports, points};
+use crate::outcome::{State, Trouble};
 use crate::protocol::Target;
 use crate::relay::backlog::decided;
 use crate::relay::desk::{Desk, Posted};
@@ -19,6 +18,8 @@ use crate::relay::owner::Owners;
 use crate::spool::{Claim, Header, Refusal, Spool, list};
 use crate::verdict::Verdict;
 use crate::{CONFIGURATION, USAGE, record, state};
+
+use tally::Tallies;
 
 /// Arguments of `act flush`.
 #[derive(Debug, clap::Args)]
@@ -40,23 +41,6 @@ pub struct Args {
 const GAP: Duration = Duration::from_millis(5);
 /// How long running sessions get to deliver theirs.
 const RUNNING: Duration = Duration::from_secs(5);
-
-/// What became of an alias's exports.
-#[derive(Debug, Default, Serialize)]
-struct Tally {
-    delivered: u64,
-    points: u64,
-    rejected_points: u64,
-    rejected: u64,
-    discarded: u64,
-    /// What stays, by state.
-    stays: BTreeMap<State, u64>,
-    /// Of running sessions, whose relays took care of them meanwhile.
-    relayed: u64,
-    /// Of running sessions, still there.
-    running: u64,
-    trouble: Option<Trouble>,
-}
 
 /// Runs it.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
@@ -90,9 +74,9 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     }
     crate::log::start(environment);
     let flush = Flush::carry_out(environment, &state, to, args.discard);
-    let text = if args.json { flush.json() } else { flush.words() };
+    let text = if args.json { flush.tallies.json() } else { flush.words() };
     crate::act::print(&text);
-    ExitCode::from(flush.code())
+    ExitCode::from(flush.tallies.code())
 }
 
 /// Delivers what can be delivered from `state`, and says what became of it.
@@ -119,12 +103,9 @@ struct Flush {
     desk: Desk,
     to: Option<Target>,
     discard: bool,
-    /// By account and alias.
-    tallies: BTreeMap<(String, String), Tally>,
+    tallies: Tallies,
     /// Why nothing more is tried: for an alias, or with an empty alias for an account.
     stuck: BTreeMap<(String, String), (State, Trouble)>,
-    corrupt: u64,
-    newer: u64,
 }
 
 impl Flush {
@@ -135,10 +116,8 @@ impl Flush {
             desk: Desk::new(environment.clone(), Some(state)),
             to,
             discard,
-            tallies: BTreeMap::new(),
+            tallies: Tallies::default(),
             stuck: BTreeMap::new(),
-            corrupt: 0,
-            newer: 0,
         };
         flush.run();
         flush
@@ -169,17 +148,17 @@ impl Flush {
             Ok(claim) => claim,
             Err(Refusal::Gone) => return false,
             Err(Refusal::Corrupt) => {
-                self.corrupt += 1;
+                self.tallies.corrupt += 1;
                 return false;
             }
             Err(Refusal::Newer(_)) => {
-                self.newer += 1;
+                self.tallies.newer += 1;
                 return false;
             }
             // A relay is at it.
             Err(Refusal::Busy | Refusal::Unreadable) => {
                 if let Ok(header) = list::peek(&self.spool, name) {
-                    self.tally(&header).running += 1;
+                    self.tallies.of(&header).running += 1;
                 }
                 return false;
             }
@@ -204,7 +183,7 @@ impl Flush {
         let trouble = trouble.clone();
         match verdict {
             Some(Verdict::Delivered { .. } | Verdict::Partial { .. } | Verdict::Rejected(_)) => {
-                let tally = self.tally(&header);
+                let tally = self.tallies.of(&header);
                 match verdict {
                     Some(Verdict::Rejected(_)) => tally.rejected += 1,
                     _ => {
@@ -242,7 +221,7 @@ impl Flush {
             let state = self.spool.state();
             record::decided_later(state, &header.session, header.points, State::Lost, Some(&given_up), 0);
         }
-        let tally = self.tally(&header);
+        let tally = self.tallies.of(&header);
         if discard {
             tally.discarded += 1;
         } else {
@@ -274,7 +253,7 @@ impl Flush {
                 // In this order: a relay that has ended takes nothing any more.
                 let is_over = !record::is_locked(self.spool.state(), &export.session);
                 if !self.spool.waiting().join(&export.name).exists() {
-                    self.tally(&export.header).relayed += 1;
+                    self.tallies.of(&export.header).relayed += 1;
                 } else if is_over {
                     self.one(&export.session, &export.name);
                 } else {
@@ -285,94 +264,11 @@ impl Flush {
             }
         }
         for export in left {
-            self.tally(&export.header).running += 1;
+            self.tallies.of(&export.header).running += 1;
         }
-    }
-
-    fn tally(&mut self, header: &Header) -> &mut Tally {
-        self.tallies.entry((header.account.clone(), header.alias.clone())).or_default()
-    }
-
-    fn code(&self) -> u8 {
-        let worst = |tally: &Tally| match tally.stays.keys().next() {
-            Some(State::Waiting) => 75,
-            Some(_) => tally.trouble.as_ref().map_or(78, |trouble| trouble.code),
-            None if tally.running > 0 => 75,
-            None => 0,
-        };
-        self.tallies.values().map(worst).max().unwrap_or(0)
-    }
-
-    fn json(&self) -> String {
-        let aliases: Vec<_> = self
-            .tallies
-            .iter()
-            .map(|((account, alias), tally)| {
-                let mut entry = serde_json::json!({ "alias": alias, "account": account });
-                if let (Some(entry), Ok(serde_json::Value::Object(tally))) =
-                    (entry.as_object_mut(), serde_json::to_value(tally))
-                {
-                    entry.extend(tally);
-                }
-                entry
-            })
-            .collect();
-        format!("{}\n", serde_json::json!({ "aliases": aliases, "corrupt": self.corrupt, "newer": self.newer }))
     }
 
     fn words(&self) -> String {
-        let mut text = String::new();
-        for ((_, alias), tally) in &self.tallies {
-            if tally.delivered > 0 {
-                let _ = write!(text, "{alias}: {} delivered ({})", exports(tally.delivered), points(tally.points));
-                if tally.rejected_points > 0 {
-                    let _ = write!(text, "; ACT rejected {}", points(tally.rejected_points));
-                }
-                text.push('\n');
-            }
-            if tally.rejected > 0 {
-                let _ = writeln!(text, "{alias}: {} rejected by ACT, set aside", exports(tally.rejected));
-            }
-            if tally.discarded > 0 {
-                let _ = writeln!(text, "{alias}: {} given up", exports(tally.discarded));
-            }
-            for (state, count) in &tally.stays {
-                let what = match state {
-                    State::Waiting => "waiting",
-                    State::NotUnderstood => "not understood",
-                    _ => "held",
-                };
-                let why = tally.trouble.as_ref().map(words_of).unwrap_or_default();
-                let _ = writeln!(text, "{alias}: {} {what}: {why}", exports(*count));
-            }
-            if tally.relayed > 0 {
-                let _ = writeln!(text, "{alias}: {} left with running sessions", exports(tally.relayed));
-            }
-            if tally.running > 0 {
-                let _ = writeln!(
-                    text,
-                    "{alias}: {} still with running sessions, which go on trying",
-                    exports(tally.running)
-                );
-            }
-        }
-        if self.newer > 0 {
-            let _ = writeln!(text, "{} written by a newer act-claude, left alone", exports(self.newer));
-        }
-        if self.corrupt > 0 {
-            let place = self.spool.corrupt();
-            let _ = writeln!(text, "{} damaged, set aside in {}", exports(self.corrupt), place.display());
-        }
-        if text.is_empty() {
-            text.push_str("nothing is waiting\n");
-        }
-        text
+        self.tallies.words(&self.spool.corrupt())
     }
-}
-
-/// What happened, what it means, and what to do.
-fn words_of(trouble: &Trouble) -> String {
-    let rest = [trouble.cause.trim_end_matches('.'), trouble.fix.as_str()];
-    let rest = rest.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
-    if rest.is_empty() { trouble.said.clone() } else { format!("{}. {rest}", trouble.said) }
 }

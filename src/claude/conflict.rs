@@ -1,0 +1,130 @@
+//! A setting that would get in the way: what it does, to whom, and what to do about it (pure).
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::settings::Kind;
+
+/// Which clients heed a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// All.
+    Every,
+    /// Those that let a repository's settings set it (before 2.1.282).
+    Older,
+    /// Those that guard managed telemetry against other layers (observed with 2.1.330, not with 2.1.197).
+    Current,
+}
+
+/// What a key does to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Claude collects no metrics.
+    Off,
+    /// Metrics go to other exporters only.
+    Exporter,
+    /// Exports go to another URL.
+    Endpoint,
+    /// Exports are encoded as ACT does not take them.
+    Protocol,
+    /// Counters are sent as running totals, which ACT would add up.
+    Temporality,
+    /// Claude's exporter does not start, or exports so seldom that a killed session loses much.
+    Interval,
+    /// Exports carry other attributes than the alias's.
+    Attributes {
+        /// Which ones.
+        names: Vec<String>,
+    },
+    /// Exports carry another credential (direct delivery).
+    Credential,
+    /// Claude drops our endpoint, because a managed layer claims the signal.
+    DropsEndpoint,
+    /// Claude drops our protocol, because a managed layer claims it, and uses the managed one.
+    DropsProtocol,
+    /// Claude exports only while this command succeeds; the headers it prints are ignored by the relay.
+    Helper,
+    /// Background sessions are started by another launcher, so not under an alias.
+    Launcher,
+    /// The exporter's debug lines are missing from the log.
+    LogLevel,
+}
+
+/// A key that would get in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// Its layer.
+    pub kind: Kind,
+    /// The file, or `--settings`.
+    pub path: PathBuf,
+    /// The key: `env.OTEL_METRICS_EXPORTER`, `otelHeadersHelper`.
+    pub key: String,
+    /// Its value, masked where it may hold a credential.
+    pub value: String,
+    /// What it does.
+    pub effect: Effect,
+    /// Which clients it does it in.
+    pub reach: Reach,
+    /// Whether an overlay (`--settings`) beats it.
+    pub beatable: bool,
+}
+
+impl Conflict {
+    /// Whether metrics would not reach ACT under the alias as they should; otherwise it is worth a note.
+    pub fn breaks(&self) -> bool {
+        !matches!(self.effect, Effect::Helper | Effect::Launcher | Effect::LogLevel)
+    }
+
+    /// Whether it keeps exports from a relay of ours altogether.
+    pub fn leads_past(&self) -> bool {
+        use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Off, Protocol};
+        let leads = matches!(self.effect, Off | Exporter | Endpoint | Protocol | DropsEndpoint | DropsProtocol);
+        leads && self.reach != Reach::Older
+    }
+
+    /// Whether it breaks in every client or in the ones of today: enough not to start under `required`.
+    pub fn is_certain(&self) -> bool {
+        self.breaks() && self.reach != Reach::Older
+    }
+
+    /// "env.OTEL_METRICS_EXPORTER in /home/x/.claude/settings.json"
+    pub fn place(&self) -> String {
+        format!("{} in {}", self.key, self.path.display())
+    }
+
+    /// What to do about it.
+    pub fn fix(&self) -> String {
+        match self.kind {
+            Kind::Managed => format!("ask whoever manages {} to remove {}", self.path.display(), self.key),
+            Kind::Argument => format!("leave {} out of what you give to --settings", self.key),
+            Kind::Local | Kind::Project | Kind::User => format!("remove {} from {}", self.key, self.path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Conflict {
+    /// What it does, as the rest of a sentence about the key.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = &self.value;
+        match self.reach {
+            Reach::Every => {}
+            Reach::Older => out.write_str("in Claude Code before 2.1.282: ")?,
+            Reach::Current => out.write_str("in current Claude Code: ")?,
+        }
+        match &self.effect {
+            Effect::Off => write!(out, "claude collects no metrics ({value:?})"),
+            Effect::Exporter => write!(out, "metrics go to {value:?} only"),
+            Effect::Endpoint => write!(out, "exports go to {value}"),
+            Effect::Protocol => write!(out, "exports are sent as {value}, which ACT does not take"),
+            Effect::Temporality => write!(out, "counters are sent as running totals ({value}), not as changes"),
+            Effect::Interval => write!(out, "claude can't export every {value} ms"),
+            Effect::Attributes { names } => write!(out, "exports carry another {}", names.join(", ")),
+            Effect::Credential => out.write_str("exports carry another credential or alias id"),
+            Effect::DropsEndpoint => out.write_str("claude drops act-claude's endpoint"),
+            Effect::DropsProtocol => write!(out, "exports are sent as {value}, which ACT does not take"),
+            Effect::Helper => write!(out, "claude exports only while {value:?} succeeds"),
+            Effect::Launcher => write!(out, "background sessions are started by {value}, without act-claude"),
+            Effect::LogLevel => write!(out, "the log lacks the exporter's own lines (level {value})"),
+        }
+    }
+}
