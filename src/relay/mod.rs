@@ -6,6 +6,7 @@
 //! or a claude that forked away do not end it: it goes when nobody is left who could send it anything and what
 //! it has is delivered or stored.
 
+mod addresses;
 pub(crate) mod backlog;
 mod backoff;
 mod courier;

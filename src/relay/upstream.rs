@@ -8,6 +8,7 @@ use base64::Engine;
 use ureq::Agent;
 use ureq::http::{HeaderValue, Response};
 use ureq::tls::{TlsConfig, TlsProvider};
+use ureq::unversioned::transport::DefaultConnector;
 
 use zeroize::Zeroizing;
 
@@ -15,6 +16,7 @@ use crate::config::is_loopback;
 use crate::environment::Environment;
 use crate::verdict::{Answer, Failure, LONGEST_BODY};
 
+use super::addresses::Addresses;
 use super::{proxy, roots};
 
 /// How long a connection may take, and a whole exchange.
@@ -38,6 +40,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Upstream {
     agent: Agent,
+    addresses: Addresses,
     endpoint: String,
     host: String,
     /// Host and port, where there is one.
@@ -80,7 +83,9 @@ impl Upstream {
                 .root_certs(roots::load(environment));
             config = config.tls_config(tls.build());
         }
-        Ok(Self { agent: config.build().new_agent(), endpoint: endpoint.to_owned(), host, proxy: through })
+        let addresses = Addresses::default();
+        let agent = Agent::with_parts(config.build(), DefaultConnector::default(), addresses.clone());
+        Ok(Self { agent, addresses, endpoint: endpoint.to_owned(), host, proxy: through })
     }
 
     /// Sends one export.
@@ -112,6 +117,7 @@ impl Upstream {
     }
 
     fn failure(&self, error: ureq::Error) -> Failure {
+        self.addresses.forget();
         match error {
             ureq::Error::HostNotFound => self.unknown_host(),
             ureq::Error::Timeout(ureq::Timeout::Connect) => self.at_the_proxy("did not answer", Failure::TimedOut),
