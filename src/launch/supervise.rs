@@ -213,3 +213,19 @@ impl Supervisor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_to_end_ends_a_wait_and_who_only_tells_something_does_not() {
+        let ending: Vec<_> = signals::handled().iter().filter(|signal| ends_a_wait(*signal)).collect();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+            assert!(ending.contains(&signal), "{signal}");
+        }
+        for signal in [Signal::SIGCHLD, Signal::SIGWINCH, Signal::SIGCONT] {
+            assert!(!ending.contains(&signal), "{signal}");
+        }
+    }
+}
