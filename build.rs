@@ -1,5 +1,5 @@
-//! Puts the commit into the version of a release build, and what a launch runs into one place of it. Debug builds are not rebuilt
-//! for each commit; without git, or outside a checkout of this project, the version stands alone.
+//! Puts the commit into the version of a release build, and sees to how the program is linked. Debug builds are not rebuilt for
+//! each commit; without git, or outside a checkout of this project, the version stands alone.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,12 +7,17 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let version = env("CARGO_PKG_VERSION");
-    let commit = if env("PROFILE") == "release" { commit() } else { None };
+    let is_release = env("PROFILE") == "release";
+    let commit = if is_release { commit() } else { None };
     let version = commit.map_or(version.clone(), |commit| format!("{version} ({commit})"));
     println!("cargo::rustc-env=ACT_CLAUDE_VERSION={version}");
-    link_unwinder_statically();
-    if env("PROFILE") == "release" {
-        keep_launch_together();
+    if env("CARGO_CFG_TARGET_OS") == "linux" && env("HOST") == env("TARGET") {
+        if env("CARGO_CFG_TARGET_ENV") == "gnu" {
+            link_unwinder_statically();
+        }
+        if is_release {
+            keep_launch_together();
+        }
     }
 }
 
@@ -23,8 +28,7 @@ fn keep_launch_together() {
     let order = Path::new(&env("CARGO_MANIFEST_DIR")).join("src/launch/order.ld");
     println!("cargo::rerun-if-changed={}", order.display());
     println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
-    let has_own_linker = !env("RUSTC_LINKER").is_empty() || env("CARGO_ENCODED_RUSTFLAGS").contains("link");
-    if env("CARGO_CFG_TARGET_OS") != "linux" || env("HOST") != env("TARGET") || has_own_linker {
+    if !env("RUSTC_LINKER").is_empty() || env("CARGO_ENCODED_RUSTFLAGS").contains("link") {
         return;
     }
     let script = format!("-Wl,-T,{}", order.display());
@@ -39,10 +43,6 @@ fn keep_launch_together() {
 /// On glibc systems the standard library's unwinder is a shared library of its own, which costs every launch some 0.1 ms. So
 /// the linker finds, under its name, a script that names the static one, where the compiler has it.
 fn link_unwinder_statically() {
-    let is_native = env("HOST") == env("TARGET");
-    if env("CARGO_CFG_TARGET_OS") != "linux" || env("CARGO_CFG_TARGET_ENV") != "gnu" || !is_native {
-        return;
-    }
     let Ok(output) = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output() else { return };
     let archive = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     // Where there is none, the compiler gives the name back.

@@ -13,9 +13,9 @@ struct Ancestor {
 
 /// More launches of act-claude than this on top of each other are no nesting of sessions any more.
 const DEEPEST: usize = 16;
-/// Nor are this many with nothing but the script in between. Fewer may be: a claude that is a script itself starts `claude
-/// mcp serve` without a shell.
-const SAME: usize = 3;
+/// Nor are more than this with nothing but the script in between: a claude that is a script itself starts `claude mcp serve`
+/// without a shell.
+const DEEPEST_ALONE: usize = 2;
 
 /// The processes above this one, the nearest first.
 pub fn pids() -> Vec<i32> {
@@ -25,19 +25,19 @@ pub fn pids() -> Vec<i32> {
 
 /// Whether act-claude starts `script`, and that starts us, again and again. A session nested in claude's own Bash tool has
 /// claude and a shell in between.
-pub fn started_by(script: &Path) -> bool {
+pub fn loops_through(script: &Path) -> bool {
     let name = script.as_os_str().as_encoded_bytes();
     let mut pid = nix::unistd::getppid().as_raw();
     let mut only_the_script = true;
     let mut launches = 0;
     while let Some(ancestor) = look(pid) {
-        if is_ourselves(&ancestor.executable) && is_command(&ancestor.arguments) {
-            // `act demo` starts a launch of its own: no loop.
-            return false;
-        }
         if is_ourselves(&ancestor.executable) {
+            if is_command(&ancestor.arguments) {
+                // `act demo` starts a launch of its own: no loop.
+                return false;
+            }
             launches += 1;
-            if launches >= if only_the_script { SAME } else { DEEPEST + 1 } {
+            if launches > if only_the_script { DEEPEST_ALONE } else { DEEPEST } {
                 return true;
             }
         } else {

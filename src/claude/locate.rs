@@ -147,7 +147,7 @@ pub(super) fn contains(text: &[u8], part: &[u8]) -> bool {
 fn refuse_loop(path: PathBuf) -> Result<PathBuf, LocateError> {
     let mut start = [0; 2];
     let script = File::open(&path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"#!";
-    if script && ancestry::started_by(&path) {
+    if script && ancestry::loops_through(&path) {
         let message = format!(
             "{} starts act-claude, which would start it again: set ACT_CLAUDE_BIN=/path/to/claude to the real claude",
             path.display()

@@ -300,10 +300,7 @@ fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, 
     let expanded = match text.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
             let home = home.ok_or_else(|| node.fault(format!("\"{text}\" needs HOME, which is not set")))?;
-            let mut expanded = PathBuf::with_capacity(home.as_os_str().len() + rest.len() + 1);
-            expanded.push(home);
-            expanded.push(rest.trim_start_matches('/'));
-            expanded
+            home.join(rest.trim_start_matches('/'))
         }
         Some(_) => {
             return Err(node.fault(format!("\"{text}\": only ~ and ~/… are expanded")).fix("write the full path"));
@@ -312,11 +309,6 @@ fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, 
     };
     if !expanded.is_absolute() || text.contains('\0') {
         return Err(node.fault(format!("\"{text}\" is not an absolute path")).fix("start it with / or ~/"));
-    }
-    let bytes = expanded.as_os_str().as_encoded_bytes();
-    let is_plain = !bytes.ends_with(b"/") && !bytes.windows(2).any(|pair| pair == b"//" || pair == b"/.");
-    if is_plain {
-        return Ok(expanded);
     }
     if expanded.components().any(|component| component == Component::ParentDir) {
         return Err(node.fault(format!("\"{text}\" holds ..")).fix("write the full path"));

@@ -149,6 +149,7 @@ impl<'a> Prepared<'a> {
         let child =
             Child { pointers: &self.pointers, role, parent, failure: writer.as_raw_fd() }.start(&mut self.stack)?;
         drop(writer);
+        // An orphan keeps the pipe open through its nap: the status of the child that made it tells whether it is there.
         let is_orphan = matches!(role, Role::Orphan(_));
         if is_orphan && waitpid(child, None) == Ok(WaitStatus::Exited(child, 0)) {
             return Ok(child);

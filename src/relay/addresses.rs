@@ -1,7 +1,7 @@
 //! Where ACT's name leads: asked once, and again when the answer is old or led nowhere. The HTTP client would ask before each
 //! export, on a thread of its own, although its connection is open.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::Error;
@@ -28,15 +28,17 @@ struct Known {
 impl Addresses {
     /// They led nowhere: asked again next time.
     pub fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.last() = None;
     }
 
     fn known(&self, place: &str) -> Option<ResolvedSocketAddrs> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known
-            .as_ref()
-            .filter(|known| known.place == place && known.since.elapsed() < FRESH)
-            .map(|known| known.addresses.clone())
+        let last = self.last();
+        let known = last.as_ref().filter(|known| known.place == place && known.since.elapsed() < FRESH)?;
+        Some(known.addresses.clone())
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -48,7 +50,7 @@ impl Resolver for Addresses {
         }
         let addresses = DefaultResolver::default().resolve(uri, config, timeout)?;
         let known = Known { place, addresses: addresses.clone(), since: Instant::now() };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        *self.last() = Some(known);
         Ok(addresses)
     }
 }
@@ -64,7 +66,7 @@ mod tests {
 
     /// Changes what is known, so that it can be told from a new answer.
     fn change(addresses: &Addresses, age: Duration) {
-        let mut known = addresses.0.lock().unwrap();
+        let mut known = addresses.last();
         let known = known.as_mut().unwrap();
         known.addresses[0] = "192.0.2.1:9".parse().unwrap();
         known.since = Instant::now().checked_sub(age).unwrap();
