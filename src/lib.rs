@@ -39,7 +39,7 @@ pub fn run() -> ExitCode {
     match flags::parse(args, claude::locate::is_executable) {
         Ok(Invocation::Act(args)) => commands::run(&args, &environment),
         Ok(Invocation::Launcher { claude, args }) => run::launcher::run(&claude, &args, environment),
-        Ok(Invocation::Run { flags, args }) => run::run(&flags, &args, environment),
+        Ok(Invocation::Run { flags, args }) => run::run(&flags, &args, environment, commands::answer),
         Err(error) => {
             run::report::fatal(&error.to_string());
             ExitCode::from(USAGE)

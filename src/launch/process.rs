@@ -124,7 +124,7 @@ pub struct RelayEnds {
     pub listener: RawFd,
     /// Becomes descriptor 1.
     pub control: RawFd,
-    /// Becomes descriptor [`WATCHED`](crate::relay::protocol::WATCHED).
+    /// Becomes descriptor 3.
     pub watched: Option<RawFd>,
 }
 

@@ -29,15 +29,20 @@ use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::{CONFIGURATION, ExitCode};
 
-/// Runs claude.
-pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> ExitCode {
+/// Runs claude. Where there is none, `answer` may answer `--help` and `--version` in its place.
+pub fn run(
+    flags: &Flags,
+    args: &[OsString],
+    mut environment: Environment,
+    answer: impl Fn(&OsStr) -> bool,
+) -> ExitCode {
     variables::restore_originals(&mut environment);
     log::start(&environment);
     let loaded = config::load(&environment);
     let claude = match locate::locate(&environment, &loaded.config) {
         Ok(claude) => claude,
         Err(error) => {
-            if arguments::call(args) == Call::Trivial && crate::commands::answer(&args[0]) {
+            if arguments::call(args) == Call::Trivial && answer(&args[0]) {
                 return ExitCode::SUCCESS;
             }
             report::fatal(&error.message);
