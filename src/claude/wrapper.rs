@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::claude::ourselves::is_ourselves;
 use crate::config::Loaded;
 use crate::system::environment::Environment;
+use crate::system::inherited;
 
 use super::consent;
 use super::settings::Layer;
@@ -40,7 +41,7 @@ pub fn covering(environment: &Environment, loaded: &Loaded, layers: &[Layer]) ->
 
 /// This program as it was found on PATH, not resolved: an upgrade removes what a link points to today.
 fn own_path(environment: &Environment) -> Option<PathBuf> {
-    let name = PathBuf::from(std::env::args_os().next()?);
+    let name = PathBuf::from(inherited::program_name()?);
     let candidates: Vec<PathBuf> = if name.components().count() > 1 {
         vec![std::env::current_dir().ok()?.join(&name)]
     } else {
