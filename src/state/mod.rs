@@ -3,6 +3,7 @@
 pub mod directory;
 pub mod log;
 pub mod outcome;
+pub mod prune;
 pub mod record;
 pub mod session;
 pub mod spool;

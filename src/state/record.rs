@@ -8,6 +8,7 @@
 //! record, with its pid in it: so `act uninstall` finds it. A record holds no token and no loopback address.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state;
 use crate::state::outcome::{Outcome, State, Trouble};
+use crate::state::prune::{self, Bounds};
 
 /// The format written; a record of another is passed over.
 pub const VERSION: u32 = 1;
@@ -246,25 +248,13 @@ pub fn decided_later(state: &Path, id: &str, points: u64, to: State, trouble: Op
 
 /// Removes what is older than [`KEPT`] or beyond [`MOST`], and says how many records that were. Live sessions stay.
 pub fn prune(state: &Path, now: SystemTime) -> u64 {
-    let old = |path: &Path| {
-        let written = fs::metadata(path).and_then(|metadata| metadata.modified());
-        written.is_ok_and(|written| now.duration_since(written).is_ok_and(|age| age > KEPT))
-    };
-    let mut pruned = 0;
-    for (index, id) in ids(state).iter().enumerate() {
-        let path = directory(state).join(format!("{id}.json"));
-        if (index >= MOST || old(&path)) && !is_locked(state, id) && fs::remove_file(path).is_ok() {
-            pruned += 1;
-        }
-    }
+    let is_ended = |path: &PathBuf| path.file_stem().and_then(OsStr::to_str).is_none_or(|id| !is_locked(state, id));
+    let directory = directory(state);
+    let records = ids(state).into_iter().map(|id| directory.join(format!("{id}.json")));
+    let bounds = Bounds { age: KEPT, files: MOST, bytes: u64::MAX };
+    let pruned = prune::prune(records.filter(is_ended), bounds, now);
     // What stands beside a record, or stood beside one that is gone.
-    for entry in fs::read_dir(directory(state)).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let id = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        if old(&path) && !is_locked(state, id) {
-            let _ = fs::remove_file(&path);
-        }
-    }
+    prune::prune(prune::entries(&directory).filter(is_ended), Bounds::of_age(KEPT), now);
     pruned
 }
 
