@@ -48,6 +48,7 @@ pub enum Reading {
 }
 
 /// The recipe's content; what is missing or unusable is left out and named.
+#[derive(Clone)]
 pub struct Recipe {
     /// The metrics URL.
     pub endpoint: Option<String>,
