@@ -199,3 +199,6 @@ fn end(args: &Args, stop: Stop) -> ExitCode {
         Stop::Ask(request) => end(args, Stop::usage(request.ask)),
     }
 }
+
+#[cfg(test)]
+mod tests;
