@@ -68,7 +68,8 @@ fn each_answer_leads_to_the_next_question() {
 
 #[test]
 fn flags_stand_for_answers() {
-    let line = "--endpoint acme-A1B2C3 --id i --provider-type P --name n --token-env T --user d@acme.com --directory /w";
+    let line =
+        "--endpoint acme-A1B2C3 --id i --provider-type P --name n --token-env T --user d@acme.com --directory /w";
     assert_eq!(decided(line, false, &[]).unwrap(), "acme d@acme.com n [(\"/w\", Some(\"n\"))] i");
     let missing = decided("--yes", false, &[]).unwrap_err();
     for flag in ["--endpoint", "--id", "--provider-type", "--name", "--token-stdin", "--user"] {
