@@ -30,7 +30,7 @@ const MOST: usize = 1000;
 const OWN: &str = "own.json";
 
 /// Whether claude's arguments may get one more: only where they start a session in this terminal. Behind a
-/// bare word `--settings` is refused, and in front of one it may turn a subcommand into a prompt (fact 7a).
+/// bare word `--settings` is refused, and in front of one it may turn a subcommand into a prompt (T6 in docs/observed-claude.md).
 pub fn is_allowed(args: &[OsString]) -> bool {
     cli::call(args) == Call::Session
         && !cli::is_background(args)
