@@ -38,6 +38,13 @@ pub enum Effect {
     },
     /// Exports carry another credential (direct delivery).
     Credential,
+    /// Claude's telemetry does not start, or no export can be sent.
+    Stops {
+        /// Why.
+        why: String,
+    },
+    /// Everything is exported twice, which ACT would add up.
+    Twice,
     /// Claude drops our endpoint, because a managed layer claims the signal.
     DropsEndpoint,
     /// Claude drops our protocol, because a managed layer claims it, and uses the managed one.
@@ -87,6 +94,13 @@ impl Conflict {
         self.breaks() && self.reach != Reach::Older
     }
 
+    /// Whether it may be why nothing arrives: it keeps exports from us, or lets claude send none.
+    pub fn silences(&self) -> bool {
+        self.leads_past()
+            || (matches!(self.effect, Effect::Stops { .. } | Effect::Interval) && self.reach != Reach::Older)
+            || self.effect == Effect::Helper
+    }
+
     /// "env.OTEL_METRICS_EXPORTER in /home/x/.claude/settings.json"
     pub fn place(&self) -> String {
         format!("{} in {}", self.key, self.path.display())
@@ -94,7 +108,12 @@ impl Conflict {
 
     /// What to do about it.
     pub fn fix(&self) -> String {
+        if self.effect == Effect::Helper && self.kind != Kind::Managed {
+            let (value, key, path) = (&self.value, &self.key, self.path.display());
+            return format!("make {value:?} print a JSON object of headers, or remove {key} from {path}");
+        }
         match self.kind {
+            Kind::Environment => format!("correct {key}, or: unset {key}", key = self.key),
             Kind::Managed => format!("ask whoever manages {} to remove {}", self.path.display(), self.key),
             Kind::Argument => format!("leave {} out of what you give to --settings", self.key),
             Kind::Local | Kind::Project | Kind::User => format!("remove {} from {}", self.key, self.path.display()),
@@ -119,6 +138,8 @@ impl fmt::Display for Conflict {
             Effect::Temporality => write!(out, "counters are sent as running totals ({value}), not as changes"),
             Effect::Interval => write!(out, "claude can't export every {value} ms"),
             Effect::Attributes { names } => write!(out, "exports carry another {}", names.join(", ")),
+            Effect::Stops { why } => out.write_str(why),
+            Effect::Twice => write!(out, "every export is sent twice ({value:?})"),
             Effect::Credential => out.write_str("exports carry another credential or alias id"),
             Effect::DropsEndpoint => out.write_str("claude drops act-claude's endpoint"),
             Effect::DropsProtocol => write!(out, "exports are sent as {value}, which ACT does not take"),

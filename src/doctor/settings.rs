@@ -5,7 +5,9 @@ use super::{Facts, Finding};
 use crate::claude::conflict::{Conflict, Effect, Reach};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::consent::{self, Objection};
+use crate::claude::exporters;
 use crate::claude::settings::{Kind, Layer};
+use crate::claude::variables::EXPORTER;
 use crate::claude::version::Version;
 use crate::config::Delivery;
 
@@ -114,7 +116,7 @@ fn overriding(facts: &Facts) -> Vec<Finding> {
 fn finding(facts: &Facts, conflict: &Conflict, delivery: Delivery) -> Finding {
     let is_own_word = matches!(conflict.kind, Kind::User | Kind::Managed);
     let is_off =
-        conflict.effect == Effect::Off || (conflict.effect == Effect::Exporter && conflict.value.trim() == "none");
+        conflict.effect == Effect::Off || (conflict.key.ends_with(EXPORTER) && exporters::is_none(&conflict.value));
     let effect = if is_off && is_own_word {
         "act-claude takes it for your word: no session is reported"
     } else if conflict.beatable && delivery == Delivery::Relay {
