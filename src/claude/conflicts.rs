@@ -4,7 +4,7 @@
 //! The observations behind every row are in docs/observed-claude.md.
 
 use crate::config::Delivery;
-use crate::environment::Environment;
+use crate::system::environment::Environment;
 
 use super::conflict::{Conflict, Effect, Reach};
 use super::exporters;
@@ -250,7 +250,8 @@ mod tests {
     fn what_each_key_does() {
         use Effect::*;
         let provider = || Attributes { names: vec!["providerType".into()] };
-        let unknown = |name| Stops { why: format!("claude does not know the exporter {name:?} and exports nothing at all") };
+        let unknown =
+            |name| Stops { why: format!("claude does not know the exporter {name:?} and exports nothing at all") };
         for (name, value, effect) in [
             (ENABLE, "0", Some(Off)),
             (ENABLE, "", Some(Off)),

@@ -2,6 +2,7 @@
 //! The observations behind it are in docs/observed-claude.md.
 
 pub mod ancestry;
+pub mod arguments;
 pub mod carriers;
 pub mod conflict;
 pub mod conflicts;
@@ -10,6 +11,7 @@ pub mod debug_log;
 pub mod exporters;
 pub mod locate;
 pub mod other_signals;
+pub mod ourselves;
 pub mod overlay;
 pub mod processes;
 pub mod settings;

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use crate::environment::Environment;
+use crate::system::environment::Environment;
 
 use super::conflict::{Conflict, Effect, Reach};
 use super::exporters;
@@ -34,7 +34,8 @@ const PROTOCOLS: [&str; 3] = ["http/json", "http/protobuf", "grpc"];
 /// the user's own signal.
 pub fn find(environment: &Environment, layers: &[Layer]) -> Vec<Conflict> {
     let said = Said { layers, environment: of_environment(environment) };
-    let traces_on = TRACES_ON.iter().any(|name| said.of(name).any(|(_, value)| super::conflicts::is_truthy(value.trim())));
+    let traces_on =
+        TRACES_ON.iter().any(|name| said.of(name).any(|(_, value)| super::conflicts::is_truthy(value.trim())));
     let signals = [Some(LOGS), traces_on.then_some(TRACES)];
     let signals = signals.iter().flatten();
     let conflicts = signals.filter_map(|signal| said.unknown_exporter(signal).or_else(|| said.protocol(signal)));
@@ -93,7 +94,8 @@ impl Said<'_> {
         if !exporters::has_otlp(exporter) {
             return None;
         }
-        let stated = |name| self.of(name).last().filter(|(_, value)| !value.trim().is_empty()).map(|found| (name, found));
+        let stated =
+            |name| self.of(name).last().filter(|(_, value)| !value.trim().is_empty()).map(|found| (name, found));
         let (name, (layer, value)) = stated(signal.protocol).or_else(|| stated(GENERIC_PROTOCOL))?;
         if PROTOCOLS.contains(&value.trim()) {
             return None;
@@ -114,9 +116,9 @@ impl Said<'_> {
 fn can_be_sent(list: &str) -> bool {
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let is_of_value = |c: char| c == '\t' || (' '..='\u{ff}').contains(&c) && c != '\u{7f}';
-    list.split(',').filter_map(|item| item.split_once('=')).all(|(name, value)| {
-        name.trim().bytes().all(is_of_name) && value.trim().chars().all(is_of_value)
-    })
+    list.split(',')
+        .filter_map(|item| item.split_once('='))
+        .all(|(name, value)| name.trim().bytes().all(is_of_name) && value.trim().chars().all(is_of_value))
 }
 
 fn conflict(layer: &Layer, name: &str, value: &str, why: String) -> Conflict {

@@ -29,7 +29,8 @@ fn outcome(lab: &Lab, mut command: Command) -> (usize, String) {
     // The answer is waited for, so that what arrives has arrived.
     let output = command.env("CI", "1").output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.err());
-    let said = output.err().lines().filter(|line| line.starts_with("act-claude: ")).map(str::to_owned).collect::<Vec<_>>();
+    let said =
+        output.err().lines().filter(|line| line.starts_with("act-claude: ")).map(str::to_owned).collect::<Vec<_>>();
     (lab.act.requests().len() - before, said.join("\n"))
 }
 
@@ -62,8 +63,18 @@ fn b14_what_stays_is_said_with_its_place() {
         let logs = json!({"env": {"OTEL_LOGS_EXPORTER": "OTLP"}}).to_string();
         for (file, settings, variables, cause) in [
             (Some(MANAGED), &managed, &[][..], stops("", "exports nothing at all (env.OTEL_METRICS_EXPORTER in /etc")),
-            (Some(".claude/settings.json"), &logs, &[], stops("logs ", "exports nothing at all (env.OTEL_LOGS_EXPORTER in")),
-            (None, &logs, &[("OTEL_LOGS_EXPORTER", "OTLP")], stops("logs ", "exports nothing at all (OTEL_LOGS_EXPORTER in")),
+            (
+                Some(".claude/settings.json"),
+                &logs,
+                &[],
+                stops("logs ", "exports nothing at all (env.OTEL_LOGS_EXPORTER in"),
+            ),
+            (
+                None,
+                &logs,
+                &[("OTEL_LOGS_EXPORTER", "OTLP")],
+                stops("logs ", "exports nothing at all (OTEL_LOGS_EXPORTER in"),
+            ),
         ] {
             let Some(lab) = lab(version) else { return };
             let command = || {
@@ -129,11 +140,13 @@ fn b14_a_failing_headers_helper_is_said() {
     for version in client::BOTH {
         let Some(lab) = lab(version) else { return };
         for (body, exports) in [("echo '{\"X-Own\": \"1\"}'", 1), ("exit 3", 0), ("sleep 60", 0)] {
-            let helper = lab.sandbox.script(&format!("helper-{exports}-{}", body.len()), &format!("#!/bin/sh\n{body}\n"));
+            let helper =
+                lab.sandbox.script(&format!("helper-{exports}-{}", body.len()), &format!("#!/bin/sh\n{body}\n"));
             lab.sandbox.write(".claude/settings.json", json!({"otelHeadersHelper": helper}).to_string());
             let (arrived, said) = run(&lab, &["-p", "hi"], &logs);
             assert_eq!(arrived, exports, "{version} {body}: {said}");
-            let cause = format!("claude exports only while {:?} succeeds (otelHeadersHelper in ", helper.display().to_string());
+            let cause =
+                format!("claude exports only while {:?} succeeds (otelHeadersHelper in ", helper.display().to_string());
             assert_eq!(said.contains(&cause), exports == 0, "{version} {body}: {cause} in {said}");
         }
         // A managed one can't be switched off. The newer client drops our endpoint besides.
