@@ -4,6 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::settings::Kind;
+use super::version::Version;
+
+/// The first client that keeps a repository's settings from deciding about telemetry.
+pub const GUARDS: Version = Version::new(2, 1, 282);
 
 /// Which clients heed a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +86,11 @@ impl Conflict {
         !matches!(self.effect, Effect::Helper | Effect::Launcher | Effect::LogLevel)
     }
 
+    /// Whether claude's telemetry does not start for it.
+    pub fn stops(&self) -> bool {
+        matches!(self.effect, Effect::Stops { .. })
+    }
+
     /// Whether it keeps exports from a relay of ours altogether.
     pub fn leads_past(&self) -> bool {
         use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Off, Protocol};
@@ -94,11 +103,23 @@ impl Conflict {
         self.breaks() && self.reach != Reach::Older
     }
 
-    /// Whether it may be why nothing arrives: it keeps exports from us, or lets claude send none.
+    /// Whether it may be why nothing arrives: it leads exports past us, or claude can't send any.
     pub fn silences(&self) -> bool {
-        self.leads_past()
-            || (matches!(self.effect, Effect::Stops { .. } | Effect::Interval) && self.reach != Reach::Older)
-            || self.effect == Effect::Helper
+        use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Helper, Interval, Off, Protocol, Stops};
+        match &self.effect {
+            Off | Exporter | Endpoint | Protocol | DropsEndpoint | DropsProtocol | Stops { .. } | Helper => true,
+            Interval => self.value.trim() == "0",
+            _ => false,
+        }
+    }
+
+    /// Whether a client of this version heeds it; where the version is not known, it may.
+    pub fn concerns(&self, client: Option<Version>) -> bool {
+        match (self.reach, client) {
+            (Reach::Older, Some(version)) => version < GUARDS,
+            (Reach::Current, Some(version)) => version >= GUARDS,
+            _ => true,
+        }
     }
 
     /// "env.OTEL_METRICS_EXPORTER in /home/x/.claude/settings.json"

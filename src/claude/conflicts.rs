@@ -60,7 +60,7 @@ const CLAIMS: [&str; 7] = [
 ];
 
 /// An interval within these does no harm: it is the user's choice.
-const SANE_INTERVAL_MS: std::ops::RangeInclusive<u64> = 1_000..=60_000;
+pub const SANE_INTERVAL_MS: std::ops::RangeInclusive<u64> = 1_000..=60_000;
 
 struct Keys<'a> {
     wanted: &'a Wanted<'a>,

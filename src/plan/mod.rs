@@ -208,9 +208,12 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         return without(loaded, Line::configuration(format!("{name}: no telemetry: {error}")));
     }
     let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
-    let conflicts = conflicts::find(&wanted, situation.layers);
+    let conflicts = conflicts::of_session(&wanted, environment, situation.layers);
     let may_overlay = overlay::is_allowed(situation.args);
-    let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !(conflict.beatable && may_overlay));
+    // What only stops exports is known to the relay: it is said where none arrived.
+    let shows_later = |conflict: &Conflict| delivery == Delivery::Relay && conflict.stops();
+    let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !shows_later(conflict));
+    let stays = stays.filter(|conflict| !(conflict.beatable && may_overlay));
     let mut lines = passed_over;
     if let Some(line) = unbeaten(name, &stays.collect::<Vec<_>>()) {
         let is_session = crate::claude::arguments::call(situation.args) == crate::claude::arguments::Call::Session;

@@ -75,7 +75,7 @@ fn b14_a_known_cause_is_said_in_a_pipe_once_a_day() {
     }
     let json: Value = serde_json::from_str(piped(&sandbox, &["-p", "hi", "--report", "json"]).trim()).expect("JSON");
     assert_eq!((&json["state"], &json["fix"]), (&json!("nothing_sent"), &json!(fix)));
-    assert_eq!(json["cause"], json!(CAUSE));
+    assert_eq!(json["said"], json!(CAUSE));
 }
 
 /// What ends otherwise may have had no telemetry yet: a usage error, a help text, a first screen that was left, a signal.

@@ -2,17 +2,13 @@
 //! tokens that lie about.
 
 use super::{Facts, Finding};
-use crate::claude::conflict::{Conflict, Effect, Reach};
+use crate::claude::conflict::{Conflict, Effect, GUARDS};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::consent::{self, Objection};
 use crate::claude::exporters;
 use crate::claude::settings::{Kind, Layer};
 use crate::claude::variables::EXPORTER;
-use crate::claude::version::Version;
 use crate::config::Delivery;
-
-/// The first client that keeps a repository's settings from deciding about telemetry.
-const GUARDS: Version = Version::new(2, 1, 282);
 
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = unreadable(facts);
@@ -101,14 +97,9 @@ fn overriding(facts: &Facts) -> Vec<Finding> {
         Effect::Endpoint => pipeline.as_ref().is_none_or(|by| *by != conflict.place()),
         _ => true,
     };
-    let heeded = |conflict: &Conflict| match (conflict.reach, facts.version()) {
-        (Reach::Older, Some(version)) => version < GUARDS,
-        (Reach::Current, Some(version)) => version >= GUARDS,
-        _ => true,
-    };
-    let conflicts = conflicts::find(&wanted, &facts.layers).into_iter();
+    let conflicts = conflicts::of_session(&wanted, &facts.environment, &facts.layers).into_iter();
     conflicts
-        .filter(|conflict| is_new(conflict) && heeded(conflict))
+        .filter(|conflict| is_new(conflict) && conflict.concerns(facts.version()))
         .map(|conflict| finding(facts, &conflict, config.delivery()))
         .collect()
 }
