@@ -1,4 +1,4 @@
-//! What claude makes of a list of exporters, as in `OTEL_METRICS_EXPORTER` (pure; T19 in docs/observed-claude.md).
+//! What claude makes of a list of exporters, as in `OTEL_METRICS_EXPORTER` (pure; T11a in docs/observed-claude.md).
 //!
 //! Names are separated by commas, blanks around them are dropped, and they are exact: with one name that claude does
 //! not know, its telemetry does not start, for no signal at all.

@@ -1,4 +1,4 @@
-//! What is said of claude's other signals, logs and traces, as far as metrics depend on it (pure; T20 to T22 in
+//! What is said of claude's other signals, logs and traces, as far as metrics depend on it (pure; T11b and T11c in
 //! docs/observed-claude.md).
 //!
 //! One telemetry serves all signals: where one of them cannot start, metrics are not exported either. And headers that
@@ -17,12 +17,21 @@ struct Signal {
     word: &'static str,
     exporter: &'static str,
     protocol: &'static str,
+    endpoint: &'static str,
 }
 
-const LOGS: Signal =
-    Signal { word: "logs", exporter: "OTEL_LOGS_EXPORTER", protocol: "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL" };
-const TRACES: Signal =
-    Signal { word: "traces", exporter: "OTEL_TRACES_EXPORTER", protocol: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" };
+const LOGS: Signal = Signal {
+    word: "logs",
+    exporter: "OTEL_LOGS_EXPORTER",
+    protocol: "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
+    endpoint: "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+};
+const TRACES: Signal = Signal {
+    word: "traces",
+    exporter: "OTEL_TRACES_EXPORTER",
+    protocol: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+};
 /// Traces are exported where one of these is on.
 const TRACES_ON: [&str; 2] = ["CLAUDE_CODE_ENHANCED_TELEMETRY_BETA", "ENABLE_ENHANCED_TELEMETRY_BETA"];
 
@@ -50,8 +59,8 @@ pub fn use_otlp(environment: &Environment, layers: &[Layer]) -> bool {
 
 /// The environment as the weakest layer.
 fn of_environment(environment: &Environment) -> Layer {
-    let names = [LOGS, TRACES].into_iter().flat_map(|signal| [signal.exporter, signal.protocol]);
-    let names = names.chain(TRACES_ON).chain(HEADERS).chain([GENERIC_PROTOCOL]);
+    let names = [LOGS, TRACES].into_iter().flat_map(|signal| [signal.exporter, signal.protocol, signal.endpoint]);
+    let names = names.chain(TRACES_ON).chain(HEADERS).chain([GENERIC_PROTOCOL, GENERIC_ENDPOINT]);
     let text = |name: &'static str| Some((name.to_owned(), environment.get(name)?.to_str()?.to_owned()));
     Layer {
         kind: Kind::Environment,
@@ -63,6 +72,7 @@ fn of_environment(environment: &Environment) -> Layer {
 }
 
 const GENERIC_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+const GENERIC_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 struct Said<'a> {
     layers: &'a [Layer],
@@ -90,13 +100,16 @@ impl Said<'_> {
 
     /// A protocol that claude does not know for a signal that is exported by OTLP.
     fn protocol(&self, signal: &Signal) -> Option<Conflict> {
-        let (_, exporter) = self.of(signal.exporter).last()?;
-        if !exporters::has_otlp(exporter) {
-            return None;
-        }
+        let (layer, exporter) = self.of(signal.exporter).last().filter(|(_, list)| exporters::has_otlp(list))?;
         let stated =
             |name| self.of(name).last().filter(|(_, value)| !value.trim().is_empty()).map(|found| (name, found));
-        let (name, (layer, value)) = stated(signal.protocol).or_else(|| stated(GENERIC_PROTOCOL))?;
+        let Some((name, (layer, value))) = stated(signal.protocol).or_else(|| stated(GENERIC_PROTOCOL)) else {
+            // With an endpoint the newer client finds a protocol by itself.
+            let has_endpoint = stated(signal.endpoint).or_else(|| stated(GENERIC_ENDPOINT)).is_some();
+            let why =
+                format!("claude has neither protocol nor endpoint for {} and exports nothing at all", signal.word);
+            return (!has_endpoint).then(|| conflict(layer, signal.exporter, exporter, why));
+        };
         if PROTOCOLS.contains(&value.trim()) {
             return None;
         }
@@ -153,7 +166,9 @@ mod tests {
         let logs = "OTEL_LOGS_EXPORTER in the environment".to_owned();
         let traces = "OTEL_TRACES_EXPORTER in the environment".to_owned();
         for (environment, expected) in [
-            (&[("OTEL_LOGS_EXPORTER", "otlp")][..], vec![]),
+            (&[("OTEL_LOGS_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")][..], vec![]),
+            (&[("OTEL_LOGS_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h")], vec![]),
+            (&[("OTEL_LOGS_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_PROTOCOL", " ")], vec![&logs]),
             (&[("OTEL_LOGS_EXPORTER", "OTLP")], vec![&logs]),
             (&[("OTEL_LOGS_EXPORTER", "otlp,None")], vec![&logs]),
             (&[("OTEL_LOGS_EXPORTER", " console , none ")], vec![]),
@@ -194,7 +209,7 @@ mod tests {
     #[test]
     fn the_strongest_layer_that_every_client_heeds_decides() {
         let wrong = [("OTEL_LOGS_EXPORTER", "x")];
-        let right = [("OTEL_LOGS_EXPORTER", "otlp")];
+        let right = [("OTEL_LOGS_EXPORTER", "console")];
         let place = "env.OTEL_LOGS_EXPORTER in s.json".to_owned();
         assert_eq!(found(&wrong, &[layer(Kind::User, &right)]), []);
         assert_eq!(found(&right, &[layer(Kind::User, &wrong)]), [(place.clone(), Reach::Every)]);

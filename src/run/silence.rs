@@ -1,7 +1,7 @@
 //! When a session in which nothing arrived is one that should have exported, and why nothing arrived (pure).
 //!
 //! Claude exports at every interval and when it ends of itself. It does not where it refuses its arguments, prints a
-//! help text, is left at its first screens (trust, login: status 1), or gets a signal in its first moments (T24 in
+//! help text, is left at its first screens (trust, login: status 1), or gets a signal in its first moments (T1a in
 //! docs/observed-claude.md). So "nothing sent" is claimed of a `-p` run that ended with status 0, and of a session longer
 //! than two intervals.
 

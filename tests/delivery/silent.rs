@@ -175,3 +175,19 @@ fn b14_one_export_is_enough() {
     act.wait_for(1);
     assert!(history(&sandbox).iter().all(|session| session["state"] != json!("nothing_sent")));
 }
+
+/// A name that claude does not know is left out, and named once a day at a terminal; another spelling of OTLP needs no word.
+#[test]
+fn a_misspelt_exporter_is_left_out_and_named() {
+    for (list, given, named) in [("otpl,console", "otlp,console", true), ("OTLP", "otlp", false)] {
+        let (mut sandbox, _act) = sandbox("", &[("OTEL_METRICS_EXPORTER", list)]);
+        let seen = sandbox.root().join("environment");
+        sandbox.set("FAKE_CLAUDE", format!("environment {}\npost\nexit 0", seen.display()));
+        let text = on_terminal(sandbox.act_claude(&["-p", "hi"]));
+        let words = "OTEL_METRICS_EXPORTER names \"otpl\", an exporter that claude does not know: left out";
+        assert_eq!(text.contains(words), named, "{list}: {text}");
+        assert!(!on_terminal(sandbox.act_claude(&["-p", "hi"])).contains(words), "{list}: the second time");
+        let variables = std::fs::read_to_string(seen).unwrap();
+        assert!(variables.split('\0').any(|line| line == format!("OTEL_METRICS_EXPORTER={given}")), "{list}");
+    }
+}
