@@ -27,27 +27,32 @@ const BOUNDS: prune::Bounds =
 const OWN: &str = "own.json";
 
 /// Whether claude's arguments may get one more: only where they start a session in this terminal. Behind a
-/// bare word `--settings` is refused, and in front of one it may turn a subcommand into a prompt (fact 7a).
+/// bare word `--settings` is refused, and in front of one it may turn a subcommand into a prompt (T6 in docs/observed-claude.md).
 pub fn is_allowed(args: &[OsString]) -> bool {
     arguments::call(args) == Call::Session
         && !arguments::is_background(args)
         && !args.iter().any(|arg| arg == "remote-control" || arg == "rc")
 }
 
-/// `own`, a settings object as text, with `variables` in its `env`, all else as it is written; `None` where it is no
-/// such object, which claude itself will refuse.
-pub fn merge(own: &str, variables: &[(String, String)]) -> Option<String> {
+/// `own`, a settings object as text, with `variables` in its `env`, all else as it is written, and on request with the
+/// headers helper off (T9 in docs/observed-claude.md: an empty one); `None` where it is no such object, which claude
+/// itself will refuse.
+pub fn merge(own: &str, variables: &[(String, String)], helper_off: bool) -> Option<String> {
     let Members(mut settings) = serde_json::from_str(own).ok()?;
-    let is_env = |name: &RawValue| unquoted(name.get()).is_some_and(|name| name == "env");
+    let is = |name: &RawValue, word| unquoted(name.get()).is_some_and(|name| name == word);
+    let is_env = |name: &RawValue| is(name, "env");
     // Of repeated ones claude takes the last.
     let env = settings.iter().rev().find(|(name, _)| is_env(name)).map(|(_, env)| env.get());
     let Members(mut env) = serde_json::from_str(env.unwrap_or("{}")).ok()?;
-    settings.retain(|(name, _)| !is_env(name));
+    settings.retain(|(name, _)| !is_env(name) && !(helper_off && is(name, HELPER)));
     env.retain(|(name, _)| unquoted(name.get()).is_none_or(|name| variables.iter().all(|(ours, _)| *ours != name)));
     let ours = variables.iter().map(|(name, value)| member(&quoted(name), &quoted(value)));
     let env = object(as_written(&env).chain(ours));
-    Some(object(as_written(&settings).chain([member("\"env\"", &env)])))
+    let helper = helper_off.then(|| member(&quoted(HELPER), "\"\""));
+    Some(object(as_written(&settings).chain(helper).chain([member("\"env\"", &env)])))
 }
+
+const HELPER: &str = "otelHeadersHelper";
 
 fn as_written(members: &[(&RawValue, &RawValue)]) -> impl Iterator<Item = String> {
     members.iter().map(|(name, value)| member(name.get(), value.get()))
@@ -196,7 +201,8 @@ mod tests {
     #[test]
     fn the_users_own_settings_stay() {
         let variables = [("A".to_owned(), "new".to_owned()), ("C".to_owned(), "1".to_owned())];
-        let merged = merge(r#"{"model":"x","env":{"A":"old","B":2},"otelHeadersHelper":"h"}"#, &variables).unwrap();
+        let merged =
+            merge(r#"{"model":"x","env":{"A":"old","B":2},"otelHeadersHelper":"h"}"#, &variables, false).unwrap();
         let merged: serde_json::Value = serde_json::from_str(&merged).unwrap();
         let expected: serde_json::Value =
             serde_json::from_str(r#"{"model":"x","env":{"A":"new","B":2,"C":"1"},"otelHeadersHelper":"h"}"#).unwrap();
@@ -209,9 +215,11 @@ mod tests {
 "env":{"B":1e400,
 "A":"new",
 "C":"1"}}"#;
-        assert_eq!(merge(odd, &variables).as_deref(), Some(kept));
+        assert_eq!(merge(odd, &variables, false).as_deref(), Some(kept));
+        let off = merge(r#"{"otelHeadersHelper":"h","otelHeadersHelper":"i","a":1}"#, &[], true);
+        assert_eq!(off.as_deref(), Some("{\"a\":1,\n\"otelHeadersHelper\":\"\",\n\"env\":{}}"));
         for broken in ["", "[]", r#"{"a":1,}"#, r#"{"env":[]}"#] {
-            assert_eq!(merge(broken, &variables), None, "{broken}");
+            assert_eq!(merge(broken, &variables, true), None, "{broken}");
         }
     }
 

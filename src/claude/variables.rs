@@ -11,6 +11,7 @@ use crate::config::{Account, Alias};
 use crate::system::environment::Environment;
 
 use super::conflict::Conflict;
+use super::exporters;
 use super::settings::{Kind, Layer};
 
 /// Holds what the user had in the variables the relay mode sets.
@@ -85,7 +86,7 @@ pub struct Relayed<'a> {
 
 /// Gives `environment` the variables of relay mode, and notes what was there before.
 pub fn set_relayed(environment: &mut Environment, relayed: &Relayed<'_>) {
-    let exporter = exporters(text(environment, EXPORTER));
+    let exporter = exporters::with_otlp(text(environment, EXPORTER));
     let attributes = attribute_list(text(environment, ATTRIBUTES), relayed.attributes);
     let interval = relayed.interval_ms.to_string();
     let mut set: Vec<(&str, &OsStr)> = Vec::new();
@@ -131,7 +132,7 @@ pub fn of_overlay(
         let layers = layers.iter().filter(|layer| match layer.kind {
             Kind::Managed => false,
             Kind::Project | Kind::Local => of_repository,
-            Kind::Argument | Kind::User => true,
+            Kind::Argument | Kind::User | Kind::Environment => true,
         });
         layers.filter_map(|layer| layer.get(name)).next().unwrap_or_else(|| text(environment, name)).to_owned()
     };
@@ -141,7 +142,7 @@ pub fn of_overlay(
     wanted
         .map(|name| {
             let value = match name {
-                EXPORTER => exporters(&stated(EXPORTER, false)),
+                EXPORTER => exporters::with_otlp(&stated(EXPORTER, false)),
                 ATTRIBUTES => attribute_list(&stated(ATTRIBUTES, true), attributes),
                 _ => text(environment, name).to_owned(),
             };
@@ -226,12 +227,6 @@ fn fingerprint(value: &OsStr) -> u64 {
 
 fn text<'a>(environment: &'a Environment, name: &str) -> &'a str {
     environment.get(name).and_then(OsStr::to_str).unwrap_or("")
-}
-
-/// `otlp`, and what else the user had.
-fn exporters(own: &str) -> String {
-    let others = own.split(',').map(str::trim).filter(|name| !["", "otlp", "none"].contains(name));
-    std::iter::once("otlp").chain(others).collect::<Vec<_>>().join(",")
 }
 
 /// The user's own attributes, then ours; on the same name ours count.

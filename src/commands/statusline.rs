@@ -164,6 +164,7 @@ mod tests {
             totals: Default::default(),
             trouble: None,
             redirected_by: None,
+            owed: false,
         }
     }
 }

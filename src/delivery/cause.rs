@@ -2,7 +2,7 @@
 
 use crate::claude::conflict::Conflict;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::{NOTHING, State, Trouble};
 
 /// Whose export it is, for the fix.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,11 @@ pub fn configuration(fault: &str) -> Trouble {
 pub fn redirection(conflict: &Conflict) -> Trouble {
     let said = format!("no export arrived: {conflict}");
     trouble(said, "A setting counts more than act-claude's variables here", &conflict.fix(), 78)
+}
+
+/// The trouble of a session that sent nothing, because of a setting. Its words go behind "claude sent no metrics".
+pub fn silence(conflict: &Conflict) -> Trouble {
+    trouble(format!("{conflict} ({})", conflict.place()), "", &conflict.fix(), NOTHING)
 }
 
 /// The trouble of a token that can't be had: the export is held.

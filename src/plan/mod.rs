@@ -9,7 +9,8 @@ use std::path::Path;
 use crate::claude::conflict::Conflict;
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::settings::{Kind, Layer};
-use crate::claude::{consent, overlay};
+use crate::claude::variables::EXPORTER;
+use crate::claude::{consent, exporters, overlay};
 use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
 use crate::config::{Account, Alias, Delivery, Loaded};
 use crate::delivery::cause::Whose;
@@ -208,9 +209,12 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         return without(loaded, Line::configuration(format!("{name}: no telemetry: {error}")));
     }
     let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
-    let conflicts = conflicts::find(&wanted, situation.layers);
+    let conflicts = conflicts::of_session(&wanted, environment, situation.layers);
     let may_overlay = overlay::is_allowed(situation.args);
-    let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !(conflict.beatable && may_overlay));
+    // What only stops exports is known to the relay: it is said where none arrived.
+    let shows_later = |conflict: &Conflict| delivery == Delivery::Relay && conflict.stops();
+    let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !shows_later(conflict));
+    let stays = stays.filter(|conflict| !(conflict.beatable && may_overlay));
     let mut lines = passed_over;
     if let Some(line) = unbeaten(name, &stays.collect::<Vec<_>>()) {
         let is_session = crate::claude::arguments::call(situation.args) == crate::claude::arguments::Call::Session;
@@ -220,6 +224,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         }
         lines.push(line);
     }
+    lines.extend(left_out(name, environment).into_iter().filter(|_| delivery == Delivery::Relay));
     let overlay = may_overlay && conflicts.iter().any(|conflict| conflict.beatable);
     let telemetry = Telemetry {
         name: name.to_owned(),
@@ -247,6 +252,15 @@ fn unbeaten(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
         Kind::Managed => Line::notice(text("managed settings can't be overridden")),
         _ => Line::daily(text("this can't be overridden here")),
     })
+}
+
+/// Names an exporter of the environment that claude gets no more: with it, it would export nothing.
+fn left_out(name: &str, environment: &Environment) -> Option<Line> {
+    let own = environment.text(EXPORTER)?;
+    let unknown = *exporters::left_out(own).first()?;
+    Some(Line::daily(format!(
+        "{name}: {EXPORTER} names {unknown:?}, an exporter that claude does not know: left out; correct it where it is set"
+    )))
 }
 
 /// No telemetry: one line, or under `required` no claude.

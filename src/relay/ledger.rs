@@ -45,6 +45,10 @@ struct Book {
     rejected_points: u64,
     warning: Option<String>,
     unkept: Option<String>,
+    /// Claude must have exported something.
+    owed: bool,
+    /// Why it did not.
+    silence: Option<Trouble>,
     courier_left: bool,
 }
 
@@ -92,10 +96,15 @@ impl Ledger {
         });
     }
 
+    /// Claude must have exported something; why nothing arrives, as far as that is known.
+    pub fn owed(&self, cause: Option<Trouble>) {
+        self.update(|book| (book.owed, book.silence) = (true, cause));
+    }
+
     /// Whether there is anything a record could tell.
     pub fn is_worth_a_record(&self) -> bool {
         let book = self.lock();
-        book.exports > 0 || book.found.as_ref().is_some_and(|found| found.redirected_by.is_some())
+        book.exports > 0 || book.owed || book.found.as_ref().is_some_and(|found| found.redirected_by.is_some())
     }
 
     /// Claude handed over export `sequence`.
@@ -198,7 +207,8 @@ impl Ledger {
         }
         record.outcome = book.outcome();
         record.totals = book.totals.clone();
-        record.trouble = book.latest.clone();
+        record.owed = book.owed && book.exports == 0;
+        record.trouble = if record.owed { book.silence.clone() } else { book.latest.clone() };
     }
 
     /// Tells of every change.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::target::Route;
-use crate::state::outcome::Outcome;
+use crate::state::outcome::{Outcome, Trouble};
 
 /// The hidden command that makes this program the relay.
 pub const RELAY_COMMAND: &str = "relay";
@@ -29,7 +29,17 @@ pub enum ToRelay {
     Ended {
         /// Milliseconds.
         wait_ms: u64,
+        /// Where claude must have exported something.
+        #[serde(default)]
+        owed: Option<Owed>,
     },
+}
+
+/// Claude must have exported something: where nothing arrived, the record says so.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Owed {
+    /// Why nothing arrived, as far as that is known.
+    pub cause: Option<Trouble>,
 }
 
 /// From the relay.

@@ -53,6 +53,7 @@ impl Recorder {
             totals: BTreeMap::new(),
             trouble: None,
             redirected_by: None,
+            owed: false,
         };
         let recorder = Arc::new(Self {
             state: start.state.clone().filter(|_| id.is_some()),

@@ -7,7 +7,7 @@ use super::courier::{Courier, Post};
 use super::ledger::{Found, Ledger};
 use super::message::Handle;
 use super::watched::Watched;
-use crate::claude::conflict::Conflict;
+use crate::claude::conflict::{Conflict, Effect, Reach};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::{consent, settings};
 use crate::config::resolve::Place;
@@ -141,8 +141,13 @@ impl Routing {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (None, Some(directory)) = (self.known(), seen) else { return false };
         let Ok((route, Some(conflict))) = self.find(&directory) else { return false };
-        let found = Found { route, directory, redirected_by: Some(conflict.place()) };
-        self.ledger.redirected(found, cause::redirection(&conflict));
+        if conflict.leads_past() {
+            let found = Found { route, directory, redirected_by: Some(conflict.place()) };
+            self.ledger.redirected(found, cause::redirection(&conflict));
+        } else {
+            self.ledger.found(Found { route, directory, redirected_by: None });
+            self.ledger.owed(Some(cause::silence(&conflict)));
+        }
         true
     }
 
@@ -183,7 +188,9 @@ impl Routing {
             return Err(NoRoute::None);
         }
         let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
-        let conflict = conflicts::find(&wanted, &layers).into_iter().find(Conflict::leads_past);
+        let conflicts = conflicts::of_session(&wanted, &environment, &layers);
+        let counts = |conflict: &Conflict| conflict.silences() && conflict.reach != Reach::Older;
+        let conflict = conflicts.into_iter().filter(counts).min_by_key(|conflict| conflict.effect == Effect::Helper);
         Ok((route, conflict))
     }
 }

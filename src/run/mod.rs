@@ -6,6 +6,7 @@ mod missed;
 pub mod relay;
 mod relayed;
 pub mod report;
+pub mod silence;
 pub mod summary;
 pub mod verify;
 mod words;

@@ -87,6 +87,9 @@ pub struct Record {
     /// Launcher form: the settings key that led claude's exports past the relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_by: Option<String>,
+    /// Claude must have exported something, and nothing arrived. Why, as far as that is known, is the trouble.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub owed: bool,
 }
 
 impl Record {
@@ -281,6 +284,7 @@ mod tests {
             totals: [("t".to_owned(), Total { value: 0.5, unit: "USD".to_owned() })].into(),
             trouble: None,
             redirected_by: None,
+            owed: false,
         }
     }
 

@@ -18,6 +18,7 @@ mod places;
 mod relay;
 mod report;
 mod route;
+mod silent;
 mod soak;
 mod verdicts;
 mod words;
