@@ -41,10 +41,23 @@ pub enum Kind {
 /// A metric's sum over a session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Total {
-    /// The sum of all points.
+    /// The sum of all points: a finite number, the largest or smallest one where the sum is beyond it. Not a number only
+    /// where a record says `null`: a sum that an earlier version could not write.
+    #[serde(deserialize_with = "number_or_null")]
     pub value: f64,
     /// As claude names it: `tokens`, `USD`; may be empty.
     pub unit: String,
+}
+
+impl Total {
+    /// Adds a finite value.
+    pub fn add(&mut self, value: f64) {
+        self.value = (self.value + value).clamp(f64::MIN, f64::MAX);
+    }
+}
+
+fn number_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// What is remembered of a session.

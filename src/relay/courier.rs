@@ -2,7 +2,6 @@
 //! of the same account left. A thread of its own, because it waits.
 
 use std::collections::VecDeque;
-use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use super::desk::{Desk, Posted};
 use super::ledger::Ledger;
 use super::message::{Direct, Handle, Item, Message};
 use super::owner::Owners;
+use super::worker::Thread;
 use crate::environment::Environment;
 use crate::outcome::{State, Trouble};
 use crate::protocol::Target;
@@ -73,8 +73,8 @@ pub struct Post<'a> {
 }
 
 impl Courier {
-    /// Starts the thread. Token and connection are fetched at once, while claude starts.
-    pub fn start(post: Post<'_>, owners: Owners, environment: Environment, ledger: Arc<Ledger>) -> io::Result<Handle> {
+    /// Starts the thread, now or when there is one to be had. Token and connection are fetched at once, while claude starts.
+    pub fn start(post: Post<'_>, owners: Owners, environment: Environment, ledger: Arc<Ledger>) -> Handle {
         let (sender, inbox) = channel();
         let spool = post.state.map(Spool::of);
         let courier = Self {
@@ -97,8 +97,9 @@ impl Courier {
             drain_until: None,
             ask_now: post.verify,
         };
-        std::thread::Builder::new().name("courier".to_owned()).stack_size(512 * 1024).spawn(move || courier.run())?;
-        Ok(Handle(sender))
+        let handle = Handle::new(sender, Thread::new("courier", move || courier.run()));
+        let _ = handle.start();
+        handle
     }
 
     fn run(mut self) {

@@ -9,6 +9,8 @@
 mod addresses;
 pub(crate) mod backlog;
 mod backoff;
+mod body;
+mod connections;
 mod courier;
 pub(crate) mod desk;
 mod intake;
@@ -16,6 +18,7 @@ mod ledger;
 mod message;
 pub(crate) mod owner;
 pub mod payload;
+mod peer;
 pub(crate) mod proxy;
 mod recorder;
 mod roots;
@@ -24,6 +27,7 @@ pub mod server;
 mod session;
 pub mod upstream;
 mod watched;
+mod worker;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
@@ -52,7 +56,7 @@ pub fn run(mut environment: Environment, watches: bool) -> ExitCode {
         environment.set("ACT_CLAUDE_CONFIG", path);
     }
     log::start(&environment);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
     match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(session::run(start, environment, listener, control, watched));

@@ -10,10 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use super::Spool;
-use super::entry::{self, Fault, Header};
-
-/// No file is larger: an export's limit, and its head.
-const LARGEST: u64 = 24 << 20;
+use super::entry::{self, Fault, Header, LARGEST_FILE as LARGEST};
 
 /// A claimed export.
 #[derive(Debug)]
