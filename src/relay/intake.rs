@@ -20,10 +20,10 @@ use super::payload::{self, Content, NoResult};
 use super::recorder::Recorder;
 use super::route::{NoRoute, Routed, Routing};
 use super::watched::Watched;
-use crate::cause;
-use crate::outcome::{State, Trouble};
-use crate::spool::{Header, LONGEST_BODY, NotStored, Store};
-use crate::verdict::Answer;
+use crate::delivery::cause;
+use crate::delivery::verdict::Answer;
+use crate::state::outcome::{State, Trouble};
+use crate::state::spool::{Header, LONGEST_BODY, NotStored, Store};
 
 /// What a poster is told.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use hyper::body::Bytes;
 use tokio::sync::oneshot;
 
 use super::worker::Thread;
-use crate::verdict::Answer;
+use crate::delivery::verdict::Answer;
 
 /// One stored export to deliver.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ pub struct Watched {
 impl Watched {
     /// Starts watching; `None` where it has gone already.
     pub fn new(pid: i32) -> Option<Self> {
-        Self::with(pid, crate::launch::descriptors::pidfd(pid).ok()?)
+        Self::with(pid, crate::system::descriptors::pidfd(pid).ok()?)
     }
 
     /// The same, with a descriptor of it that was opened before.
@@ -34,7 +34,10 @@ impl Watched {
 
     /// Until it has ended. No thread waits: there may be none left.
     pub async fn gone(&self) {
-        if let Ok(descriptor) = AsyncFd::register_with_interest(self.descriptor.clone(), Interest::READABLE) {
+        #[allow(unsafe_code)]
+        // SAFETY: the descriptor is shared, never replaced, and open as long as the clone in here.
+        let descriptor = unsafe { AsyncFd::register_with_interest(self.descriptor.clone(), Interest::READABLE) };
+        if let Ok(descriptor) = descriptor {
             let _ = descriptor.readable().await;
         }
         while !wait(&self.descriptor, PollTimeout::ZERO) {

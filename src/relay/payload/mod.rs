@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 pub use edit::NoResult;
 use scan::{elements, list, member, members, string};
 
-use crate::record::Total;
+use crate::state::record::Total;
 
 /// What an export holds.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::json;
+use crate::text::json;
 
 /// The elements of a list, in order; `None` where the text is no list.
 pub fn elements(text: &str) -> Option<Elements<'_>> {
