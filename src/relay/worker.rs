@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_thread_does_its_work_once() {
         let (sender, done) = channel();
-        let thread = Thread::new("test", move || drop(sender.send(())));
+        let thread = Thread::new("test", move || sender.send(()).expect("heard"));
         assert!(thread.is_waiting());
         for _ in 0..3 {
             thread.start().unwrap();
