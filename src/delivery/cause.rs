@@ -42,7 +42,7 @@ pub fn shortage(error: &std::io::Error) -> Trouble {
 
 /// The trouble of an export that is larger than what can be kept.
 pub fn too_large(most: usize, is_grown: bool) -> Trouble {
-    let said = format!("an export is larger than {} MiB", most >> 20);
+    let said = format!("an export is larger than {} MiB", most.div_ceil(1 << 20));
     let cause = if is_grown { "With the resource attributes that it lacked it is too large to be kept" } else { "" };
     trouble(said, cause, "", 74)
 }

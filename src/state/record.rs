@@ -322,6 +322,23 @@ mod tests {
         assert_eq!(record("a").state(), State::Held);
     }
 
+    /// An earlier version wrote `null` for a sum beyond all numbers, and could not read it again.
+    #[test]
+    fn a_total_that_is_no_number_hides_no_session() {
+        let state = tempfile::tempdir().unwrap();
+        state::make_private(&directory(state.path())).unwrap();
+        let mut value = serde_json::to_value(record("a")).unwrap();
+        value["totals"]["t"]["value"] = serde_json::Value::Null;
+        fs::write(directory(state.path()).join("a.json"), value.to_string()).unwrap();
+        let read = read(state.path(), "a").expect("a record");
+        assert!(read.totals["t"].value.is_nan(), "not known");
+        read.write(state.path()).unwrap();
+        assert_eq!(read_all(state.path()).len(), 1, "and it is read again when it has been written again");
+        let mut total = Total::default();
+        [f64::MAX, f64::MAX, f64::MIN, 1.0].iter().for_each(|value| total.add(*value));
+        assert_eq!(total.value, 1.0);
+    }
+
     #[test]
     fn live_as_long_as_locked() {
         let state = tempfile::tempdir().unwrap();

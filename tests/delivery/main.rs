@@ -19,5 +19,6 @@ mod relay;
 mod report;
 mod route;
 mod soak;
+mod threads;
 mod verdicts;
 mod words;

@@ -174,6 +174,24 @@ mod tests {
         assert!(Claim::take(&spool, "s-00000001").is_ok());
     }
 
+    /// One limit for writing and reading: what was acknowledged can be sent.
+    #[test]
+    fn b10_the_largest_that_is_written_is_read_and_nothing_larger_is_written() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path(), Limits::default()).unwrap();
+        let mut header = header(1);
+        let rest = serde_json::to_vec(&header).unwrap().len() - header.alias.len() + 1;
+        // With the longest head, too.
+        header.alias = "a".repeat(entry::LONGEST_HEAD - rest);
+        let body = vec![b'x'; crate::state::spool::LONGEST_BODY];
+        store.append(&header, &body).unwrap();
+        let claim = Claim::take(store.spool(), "s-00000001").expect("whole");
+        assert!(claim.header == header && claim.body() == body);
+        let error = store.append(&super::tests::header(2), &[&body[..], b"x"].concat()).unwrap_err();
+        assert_eq!(error.to_string(), "an export is larger than 24 MiB");
+        assert!(!store.spool().waiting().join("s-00000002").exists());
+    }
+
     #[test]
     fn b8_a_newer_format_is_left_alone() {
         let (_state, spool) = stored(0);
