@@ -4,6 +4,7 @@
 //! later, but done.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -36,19 +37,12 @@ impl Worker {
 
     fn hand_over(&self, job: Job) {
         let here = match self.jobs() {
-            Ok(mut jobs) => match jobs.as_ref().map(|thread| thread.send(job)) {
-                Some(Err(refused)) => {
-                    // It has ended with a job that panicked: the next one gets a new thread.
-                    *jobs = None;
-                    Some(refused.0)
-                }
-                _ => None,
-            },
+            Ok(jobs) => jobs.as_ref().and_then(|thread| thread.send(job).err()).map(|refused| refused.0),
             Err(_) => Some(job),
         };
         if let Some(job) = here {
             tracing::debug!(worker = self.name, "no thread for it: done at once");
-            job();
+            done(job);
         }
     }
 
@@ -57,12 +51,17 @@ impl Worker {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         if jobs.is_none() {
             let (sender, inbox) = channel::<Job>();
-            let work = move || inbox.into_iter().for_each(|job| job());
+            let work = move || inbox.into_iter().for_each(done);
             std::thread::Builder::new().name(self.name.to_owned()).spawn(work)?;
             *jobs = Some(sender);
         }
         Ok(jobs)
     }
+}
+
+/// Does a job; a panic ends the job, not who does it.
+fn done(job: Job) {
+    let _ = catch_unwind(AssertUnwindSafe(job));
 }
 
 /// A thread that is needed, and started as soon as the system gives one.

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state;
 use crate::state::outcome::{Outcome, State, Trouble};
+pub use crate::state::total::Total;
 
 /// The format written; a record of another is passed over.
 pub const VERSION: u32 = 1;
@@ -36,28 +37,6 @@ pub enum Kind {
     Supervised,
     /// In the launcher form: nobody could be told.
     Launcher,
-}
-
-/// A metric's sum over a session.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Total {
-    /// The sum of all points: a finite number, the largest or smallest one where the sum is beyond it. Not a number only
-    /// where a record says `null`: a sum that an earlier version could not write.
-    #[serde(deserialize_with = "number_or_null")]
-    pub value: f64,
-    /// As claude names it: `tokens`, `USD`; may be empty.
-    pub unit: String,
-}
-
-impl Total {
-    /// Adds a finite value.
-    pub fn add(&mut self, value: f64) {
-        self.value = (self.value + value).clamp(f64::MIN, f64::MAX);
-    }
-}
-
-fn number_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// What is remembered of a session.
@@ -334,9 +313,6 @@ mod tests {
         assert!(read.totals["t"].value.is_nan(), "not known");
         read.write(state.path()).unwrap();
         assert_eq!(read_all(state.path()).len(), 1, "and it is read again when it has been written again");
-        let mut total = Total::default();
-        [f64::MAX, f64::MAX, f64::MIN, 1.0].iter().for_each(|value| total.add(*value));
-        assert_eq!(total.value, 1.0);
     }
 
     #[test]

@@ -57,6 +57,7 @@ fn b1_without_any_thread_all_is_kept_and_said() {
     // The next one delivers them, where they belong.
     let output = sandbox.act_claude(&["act", "flush"]).output().expect("started");
     assert_eq!(output.code(), 0, "{}{}", output.out(), output.err());
-    let aliases: Vec<_> = act.requests().iter().map(|request| request.header("x-alias-id").map(str::to_owned)).collect();
+    let aliases: Vec<_> =
+        act.requests().iter().map(|request| request.header("x-alias-id").map(str::to_owned)).collect();
     assert_eq!(aliases, vec![Some("id-beta".to_owned()); EXPORTS]);
 }

@@ -85,7 +85,10 @@ fn one(body: &[u8], required: &[(String, String)], redact: &[String]) {
         );
     }
     let again = repair(&result);
-    assert!(redact.iter().any(|key| required.iter().any(|(name, _)| name == key)) || again == *result, "once is enough");
+    assert!(
+        redact.iter().any(|key| required.iter().any(|(name, _)| name == key)) || again == *result,
+        "once is enough"
+    );
 }
 
 /// JSON in which numbers and strings stay as they are written, members in order, repeated ones too.

@@ -260,7 +260,8 @@ impl Crowd {
                             }
                         }
                     }
-                    std::thread::sleep(Duration::from_millis(20));
+                    // Four times a second all that were closed are opened again.
+                    std::thread::sleep(Duration::from_millis(250));
                 }
             })
         };

@@ -250,7 +250,9 @@ mod tests {
     fn totals_are_finite_and_few() {
         let points = |value: &str, count: usize| vec![format!("{{\"asDouble\":{value}}}"); count].join(",");
         let body = |points: &str| {
-            format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","sum":{{"dataPoints":[{points}]}}}}]}}]}}]}}"#)
+            format!(
+                r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","sum":{{"dataPoints":[{points}]}}}}]}}]}}]}}"#
+            )
         };
         let total = |points: &str| read(body(points).as_bytes()).unwrap().totals["m"].value;
         assert_eq!(total(&points("1e308", 2)), f64::MAX);

@@ -43,7 +43,8 @@ fn redact<'a>(value: &'a str, keys: &[String], edited: &mut Edited<'a>) -> Resul
 
 /// Any "key" counts: of repeated members ACT may take another than we would.
 fn is_attribute_of(element: &str, keys: &[String]) -> bool {
-    members(element).into_iter().flatten().any(|(name, value)| {
-        name == "key" && serde_json::from_str(value).is_ok_and(|key: String| keys.contains(&key))
-    })
+    members(element)
+        .into_iter()
+        .flatten()
+        .any(|(name, value)| name == "key" && serde_json::from_str(value).is_ok_and(|key: String| keys.contains(&key)))
 }
