@@ -7,5 +7,6 @@ pub mod prune;
 pub mod record;
 pub mod session;
 pub mod spool;
+pub mod total;
 
 pub use directory::{check, directory, is_due, is_first, is_usable, make_private, prepare, write_private};

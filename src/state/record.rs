@@ -23,6 +23,8 @@ use crate::state;
 use crate::state::outcome::{Outcome, State, Trouble};
 use crate::state::prune::{self, Bounds};
 
+pub use crate::state::total::Total;
+
 /// The format written; a record of another is passed over.
 pub const VERSION: u32 = 1;
 /// Records are kept this long.
@@ -38,15 +40,6 @@ pub enum Kind {
     Supervised,
     /// In the launcher form: nobody could be told.
     Launcher,
-}
-
-/// A metric's sum over a session.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Total {
-    /// The sum of all points.
-    pub value: f64,
-    /// As claude names it: `tokens`, `USD`; may be empty.
-    pub unit: String,
 }
 
 /// What is remembered of a session.
@@ -301,6 +294,20 @@ mod tests {
         assert_eq!(read_all(state.path()), ["c", "b", "a"].map(record));
         assert_eq!(latest(state.path()), Some(record("c")));
         assert_eq!(record("a").state(), State::Held);
+    }
+
+    /// An earlier version wrote `null` for a sum beyond all numbers, and could not read it again.
+    #[test]
+    fn a_total_that_is_no_number_hides_no_session() {
+        let state = tempfile::tempdir().unwrap();
+        state::make_private(&directory(state.path())).unwrap();
+        let mut value = serde_json::to_value(record("a")).unwrap();
+        value["totals"]["t"]["value"] = serde_json::Value::Null;
+        fs::write(directory(state.path()).join("a.json"), value.to_string()).unwrap();
+        let read = read(state.path(), "a").expect("a record");
+        assert!(read.totals["t"].value.is_nan(), "not known");
+        read.write(state.path()).unwrap();
+        assert_eq!(read_all(state.path()).len(), 1, "and it is read again when it has been written again");
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn check_all(subjects: &[Subject<'_>], environment: &Environment) -> Vec<Finding
     let accounts: BTreeMap<&str, &Account> =
         subjects.iter().map(|subject| (subject.account_name, subject.account)).collect();
     let accounts: Vec<(&str, &Account)> = accounts.into_iter().collect();
-    let tokens = side_by_side(&accounts, |(name, account)| (*name, token::fetch(&account.token, environment)));
+    let tokens = side_by_side(&accounts, |(name, account)| (*name, token::fetch_shown(&account.token, environment)));
     let tokens: BTreeMap<&str, _> = tokens.into_iter().collect();
     side_by_side(subjects, |subject| check::run_with(subject, &tokens[subject.account_name], environment))
 }
