@@ -1,7 +1,6 @@
 //! `act check`: asks ACT, without a session and without data, whether endpoint, token and alias are good.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use serde_json::json;
 
@@ -46,13 +45,13 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
     };
     let findings = check_all(&subjects, &environment);
-    let text = if args.json {
-        format!("{}\n", json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }))
+    if args.json {
+        super::print_json(&json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }));
     } else {
         let width = page::width();
-        findings.iter().map(|finding| finding.text(width)).collect::<Vec<_>>().join("\n")
-    };
-    let _ = anstream::stdout().write_all(text.as_bytes());
+        let text = findings.iter().map(|finding| finding.text(width)).collect::<Vec<_>>().join("\n");
+        let _ = page::write(&mut anstream::stdout(), &text);
+    }
     let worst = WORST_FIRST.into_iter().find(|code| findings.iter().any(|finding| finding.code == *code));
     ExitCode::from(worst.unwrap_or(0))
 }

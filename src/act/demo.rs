@@ -16,6 +16,7 @@ use crate::demo::session::{PROMPT, Session};
 use crate::demo::stage::{self, Place, Stage};
 use crate::demo::words;
 use crate::environment::Environment;
+use crate::text::printable;
 use crate::page::{BOLD, DIM};
 use crate::receive::show::Page;
 use crate::receive::{Event, Export, Fail, Options, Receiver};
@@ -156,11 +157,11 @@ impl Show {
             return Ok(());
         }
         let mut stdout = anstream::stdout();
-        stdout.write_all(text.as_bytes())?;
+        crate::page::write(&mut stdout, text)?;
         stdout.flush()
     }
 
     fn json(&self, value: &Value) -> io::Result<()> {
-        writeln!(io::stdout(), "{value}")
+        writeln!(io::stdout(), "{}", printable::json(&value.to_string()))
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::ExitCode;
 use crate::claude::debug_log::{self, Sign, classify};
 use crate::environment::Environment;
+use crate::text::printable;
 use crate::verify::{self, Follow};
 use crate::{config, report, state};
 
@@ -44,7 +45,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     };
     let mut output = Output { out: std::io::stdout().lock(), json: args.json, gone: false };
     if !args.json && std::io::stdout().is_terminal() {
-        output.line(&path.display().to_string());
+        output.line(&printable::line(&path.display().to_string()));
     }
     let mut follow = Follow::new(&path, 0, debug_log::kept());
     loop {
@@ -100,12 +101,12 @@ impl Output {
             _ => sign.explain(),
         };
         if self.json {
-            self.line(&json!({"line": line, "sign": sign.word(), "explained": explained}).to_string());
+            let line = json!({"line": line, "sign": sign.word(), "explained": explained}).to_string();
+            self.line(&printable::json(&line));
             return;
         }
         // A line may hold anything, and this may be a terminal.
-        let plain: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        self.line(&plain);
+        self.line(&printable::line(&line));
         if let Some(explained) = explained {
             self.line(&format!("    → {explained}"));
         }

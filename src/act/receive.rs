@@ -11,6 +11,7 @@ use nix::sys::signal::{SigSet, Signal};
 use serde_json::Value;
 
 use crate::ExitCode;
+use crate::text::printable;
 use crate::receive::show::Page;
 use crate::receive::totals::Totals;
 use crate::receive::{Event, Expected, Fail, Options, Receiver};
@@ -102,7 +103,7 @@ fn serve(args: &Args) -> io::Result<()> {
                 match &event {
                     Event::Export(export) if args.json => {
                         let line = crate::receive::json::export(export);
-                        write(anstream::stdout(), &format!("{line}\n"))?;
+                        write(anstream::stdout(), &format!("{}\n", printable::json(&line.to_string())))?;
                     }
                     _ => note(args, &format!("{}\n", page.event(&event)))?,
                 }
@@ -125,7 +126,7 @@ fn note(args: &Args, text: &str) -> io::Result<()> {
 }
 
 fn write(mut stream: impl Write, text: &str) -> io::Result<()> {
-    stream.write_all(text.as_bytes())?;
+    crate::page::write(&mut stream, text)?;
     stream.flush()
 }
 

@@ -12,6 +12,7 @@ use crate::config::{self, Delivery};
 use crate::environment::Environment;
 use crate::plan::{self, Plan, Situation, Telemetry};
 use crate::resolve::{self, Explicit, Place};
+use crate::text::paths;
 
 /// Arguments of `act which`.
 #[derive(Debug, clap::Args)]
@@ -70,7 +71,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let explicit = Explicit { flag: flags.alias.as_deref(), variable: environment.text("ACT_CLAUDE_ALIAS") };
     let resolution = resolve::resolve(explicit, &loaded.config, &place).ok();
 
-    let mut facts: Vec<(&str, Value)> = vec![("directory", json!(directory))];
+    let mut facts: Vec<(&str, Value)> = vec![("directory", json!(paths::to_text(&directory)))];
     let mut notes: Vec<String> = Vec::new();
     let code = match &plan {
         Plan::Run { telemetry, .. } => {
@@ -109,7 +110,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
     }
     match locate::locate(&environment, &loaded.config) {
-        Ok(claude) => facts.push(("claude", json!(claude))),
+        Ok(claude) => facts.push(("claude", json!(paths::to_text(&claude)))),
         Err(error) => notes.push(error.message),
     }
     let variables = match (&plan, args.env) {
@@ -118,12 +119,11 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
         _ => Vec::new(),
     };
-    let text = if args.json {
-        as_json(&facts, &notes, args.env.then_some(&variables))
+    if args.json {
+        super::print_json(&as_json(&facts, &notes, args.env.then_some(&variables)));
     } else {
-        as_text(&facts, &notes, &variables)
-    };
-    crate::act::print(&text);
+        super::print(&as_text(&facts, &notes, &variables));
+    }
     ExitCode::from(code)
 }
 
@@ -162,7 +162,7 @@ fn changes(
     changed.map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect()
 }
 
-fn as_json(facts: &[(&str, Value)], notes: &[String], variables: Option<&Vec<(String, String)>>) -> String {
+fn as_json(facts: &[(&str, Value)], notes: &[String], variables: Option<&Vec<(String, String)>>) -> Value {
     let mut object: serde_json::Map<String, Value> =
         facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     object.insert("notes".to_owned(), json!(notes));
@@ -171,7 +171,7 @@ fn as_json(facts: &[(&str, Value)], notes: &[String], variables: Option<&Vec<(St
             variables.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         object.insert("env".to_owned(), Value::Object(variables));
     }
-    format!("{}\n", Value::Object(object))
+    Value::Object(object)
 }
 
 fn as_text(facts: &[(&str, Value)], notes: &[String], variables: &[(String, String)]) -> String {

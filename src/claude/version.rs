@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::state;
+use crate::text::paths;
 
 /// A native claude has 245 MB and more. What is smaller is a script, and a script may do anything when run.
 const NATIVE: u64 = 50 * 1024 * 1024;
@@ -44,9 +45,9 @@ pub fn learn(claude: &Path, state: &Path) -> Option<String> {
     let output = command.output().ok()?;
     let version = first_version(&String::from_utf8(output.stdout).ok()?)?;
     let mut cache = read(state);
-    cache.retain(|path, _| path.exists());
+    cache.retain(|path, _| paths::from_text(path).exists());
     let noted = Noted { size: metadata.len(), modified: metadata.mtime(), version: version.clone() };
-    cache.insert(path, noted);
+    cache.insert(paths::to_text(&path).into_owned(), noted);
     let _ = state::write_private(&file(state), &serde_json::to_vec(&cache).ok()?);
     Some(version)
 }
@@ -109,7 +110,7 @@ fn by_package(path: &Path) -> Option<String> {
 
 fn noted(path: &Path, state: &Path) -> Option<String> {
     let metadata = fs::metadata(path).ok()?;
-    let noted = read(state).remove(path)?;
+    let noted = read(state).remove(&*paths::to_text(path))?;
     (noted.size == metadata.len() && noted.modified == metadata.mtime()).then_some(noted.version)
 }
 
@@ -117,7 +118,8 @@ fn file(state: &Path) -> PathBuf {
     state.join("clients.json")
 }
 
-fn read(state: &Path) -> BTreeMap<PathBuf, Noted> {
+/// By path, as it is written in JSON.
+fn read(state: &Path) -> BTreeMap<String, Noted> {
     fs::read(file(state)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::cli::When;
 use crate::json::{Fault, Member, Node, Origin, Source};
 use crate::nearest::nearest;
+use crate::text::paths;
 
 use super::values::{USER_PREFIX, check_endpoint, check_text, check_word};
 use super::{Account, Alias, Config, Delivery, Located, Rule, TokenSource};
@@ -298,6 +299,12 @@ fn node_or_null(node: Node<'_>, name: &str) -> Result<Option<String>, Fault> {
 /// it would not mean what it says.
 fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, Fault> {
     let expanded = match text.strip_prefix('~') {
+        None if text.starts_with("file:") => {
+            if text.strip_prefix("file://").is_some_and(|path| !path.starts_with('/')) {
+                return Err(node.fault(format!("\"{text}\": a file URL names no host")).fix("start it with file:///"));
+            }
+            paths::from_text(text)
+        }
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
             let home = home.ok_or_else(|| node.fault(format!("\"{text}\" needs HOME, which is not set")))?;
             home.join(rest.trim_start_matches('/'))
@@ -307,7 +314,7 @@ fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, 
         }
         None => PathBuf::from(text),
     };
-    if !expanded.is_absolute() || text.contains('\0') {
+    if !expanded.is_absolute() || expanded.as_os_str().as_encoded_bytes().contains(&0) {
         return Err(node.fault(format!("\"{text}\" is not an absolute path")).fix("start it with / or ~/"));
     }
     if expanded.components().any(|component| component == Component::ParentDir) {

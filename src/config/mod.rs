@@ -207,7 +207,7 @@ pub const SYSTEM_FILE: &str = if cfg!(target_os = "macos") {
 /// Reads both layers.
 pub fn load(environment: &Environment) -> Loaded {
     let home = environment.home();
-    let explicit = environment.text("ACT_CLAUDE_CONFIG").is_some();
+    let explicit = environment.get("ACT_CLAUDE_CONFIG").is_some_and(|path| !path.is_empty());
     let mut loaded = Loaded::default();
     let mut read = |path: &Path, must_exist: bool| -> Config {
         match std::fs::read(path) {

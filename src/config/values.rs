@@ -40,7 +40,7 @@ pub enum TokenSource {
     /// The trimmed standard output of a command.
     Command(Vec<String>),
     /// A file of the user's own, mode 0600.
-    File(PathBuf),
+    File(#[serde(with = "crate::text::paths")] PathBuf),
     /// An environment variable.
     Env(String),
 }

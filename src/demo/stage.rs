@@ -9,6 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{random_hex, uuid};
+use crate::text::paths;
 use crate::environment::Environment;
 use crate::receive::{self, Expected};
 
@@ -111,13 +112,13 @@ impl Stage {
         let directory = self.home.join(".config/act-claude");
         fs::create_dir_all(&directory)?;
         // One export at the end, however long a busy machine takes.
-        let mut config = json!({ "claude": claude, "exit_wait_ms": exit_wait_ms, "export_interval_ms": 60_000 });
+        let mut config = json!({ "claude": paths::to_text(claude), "exit_wait_ms": exit_wait_ms, "export_interval_ms": 60_000 });
         for place in places {
             let token = directory.join(format!("{}.token", place.account));
             let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&token)?;
             io::Write::write_all(&mut file, place.token.as_bytes())?;
             config["accounts"][place.account] = json!({
-                "endpoint": endpoint(&place.account_id), "user": place.user, "token": { "file": token }
+                "endpoint": endpoint(&place.account_id), "user": place.user, "token": { "file": paths::to_text(&token) }
             });
             config["aliases"][place.alias] =
                 json!({ "account": place.account, "id": place.id, "provider_type": PROVIDER_TYPE });

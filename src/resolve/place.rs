@@ -3,8 +3,10 @@
 //! Directories are compared by device and inode, so that symbolic links, bind mounts and file systems that
 //! ignore case need no rules of their own.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -139,7 +141,7 @@ fn main_checkout(levels: &[Level]) -> Option<PathBuf> {
             return None;
         }
         let Some(git_directory) = read_line(&dot_git)
-            .and_then(|line| Some(level.path.join(line.strip_prefix("gitdir:")?.trim())))
+            .and_then(|line| Some(level.path.join(path_of(line.strip_prefix(b"gitdir:")?))))
             .and_then(|path| path.canonicalize().ok())
         else {
             continue;
@@ -148,11 +150,11 @@ fn main_checkout(levels: &[Level]) -> Option<PathBuf> {
         let Some(common) = read_line(&git_directory.join("commondir")) else {
             continue;
         };
-        let back = git_directory.join(read_line(&git_directory.join("gitdir"))?.trim());
+        let back = git_directory.join(path_of(&read_line(&git_directory.join("gitdir"))?));
         if identity(&back)? != (metadata.dev(), metadata.ino()) {
             return None;
         }
-        let common = git_directory.join(common.trim()).canonicalize().ok()?;
+        let common = git_directory.join(path_of(&common)).canonicalize().ok()?;
         return match common.file_name() {
             Some(name) if name == ".git" => common.parent().map(Path::to_path_buf),
             _ => Some(common),
@@ -161,12 +163,17 @@ fn main_checkout(levels: &[Level]) -> Option<PathBuf> {
     None
 }
 
-fn read_line(path: &Path) -> Option<String> {
-    let mut text = String::new();
+/// The path that a line of git's holds.
+fn path_of(line: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(line.trim_ascii()))
+}
+
+fn read_line(path: &Path) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
     let file = open_regular(path).ok()?;
     if !file.metadata().ok()?.is_file() {
         return None;
     }
-    file.take(8192).read_to_string(&mut text).ok()?;
-    Some(text.lines().next()?.to_owned())
+    file.take(8192).read_to_end(&mut text).ok()?;
+    text.split(|&byte| byte == b'\n').next().map(<[u8]>::to_vec)
 }

@@ -3,9 +3,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bytes;
+mod candidates;
 mod faults;
 mod footprint;
 mod readme;
+mod printed;
+mod reach;
 mod required;
 mod variables;
 mod which;

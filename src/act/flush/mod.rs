@@ -74,8 +74,11 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     }
     crate::log::start(environment);
     let flush = Flush::carry_out(environment, &state, to, args.discard);
-    let text = if args.json { flush.tallies.json() } else { flush.words() };
-    crate::act::print(&text);
+    if args.json {
+        crate::act::print_json(&flush.tallies.json());
+    } else {
+        crate::act::print(&flush.words());
+    }
     ExitCode::from(flush.tallies.code())
 }
 

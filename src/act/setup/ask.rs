@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use anstyle::Style;
 use inquire::list_option::ListOption;
@@ -11,7 +11,7 @@ use inquire::validator::Validation;
 use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
 use zeroize::Zeroizing;
 
-use crate::page;
+use crate::page::{self, visible};
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -63,6 +63,7 @@ impl Offer {
 impl fmt::Display for Offer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, note } = self;
+        let (what, note) = (visible(what), visible(note));
         if note.is_empty() { write!(out, "{what}") } else { write!(out, "{what} ({note})") }
     }
 }
@@ -106,11 +107,11 @@ impl Asker {
             self.miss(question.flag);
             return Ok(String::new());
         }
-        let ask = format!("{}:", question.ask);
+        let ask = format!("{}:", visible(question.ask));
         let mut text = Text::new(&ask).with_validator(move |text: &str| {
             Ok(match check(text.trim()) {
                 Ok(()) => Validation::Valid,
-                Err(why) => Validation::Invalid(why.into()),
+                Err(why) => Validation::Invalid(visible(&why).into()),
             })
         });
         if !question.help.is_empty() {
@@ -128,8 +129,8 @@ impl Asker {
             self.miss(question.flag);
             return Ok(0);
         }
-        let ask = format!("{}:", question.ask);
-        let chosen = |option: ListOption<&Offer>| option.value.what.clone();
+        let ask = format!("{}:", visible(question.ask));
+        let chosen = |option: ListOption<&Offer>| visible(&option.value.what);
         let mut select = Select::new(&ask, options).without_filtering().with_formatter(&chosen);
         select = select.with_help_message(if question.help.is_empty() { MOVE } else { question.help });
         select.raw_prompt().map(|option| option.index).map_err(stop)
@@ -145,12 +146,13 @@ impl Asker {
             Some((before, ask)) => {
                 let mut text = String::new();
                 page::hang(&mut text, 2, page::width(), Style::new(), &format!("{before}."));
-                let _ = anstream::stderr().write_all(text.as_bytes());
+                let _ = page::write(&mut anstream::stderr(), &text);
                 ask
             }
             None => question.ask,
         };
-        let mut confirm = Confirm::new(ask).with_default(proposal);
+        let ask = visible(ask);
+        let mut confirm = Confirm::new(&ask).with_default(proposal);
         if !question.help.is_empty() {
             confirm = confirm.with_help_message(question.help);
         }
@@ -163,7 +165,7 @@ impl Asker {
             self.miss(question.flag);
             return Ok(Zeroizing::default());
         }
-        let ask = format!("{}:", question.ask);
+        let ask = format!("{}:", visible(question.ask));
         let mut password = Password::new(&ask)
             .without_confirmation()
             .with_display_mode(PasswordDisplayMode::Hidden)

@@ -10,6 +10,7 @@ use crate::outcome::exports;
 use crate::setup::entries::Entries;
 use crate::setup::from_settings::Removal;
 use crate::setup::token_file;
+use crate::text::paths;
 use crate::{page, shell_word};
 
 use super::Setup;
@@ -87,23 +88,23 @@ pub fn finish(setup: &Setup<'_>, asker: &mut Asker, mut gathered: Gathered) -> R
     setup.say(&next_steps(&gathered, setup, is_first));
     if setup.args.json {
         let result = json!({
-            "config": edited.path,
+            "config": paths::to_text(&edited.path),
             "changed": edited.changed,
-            "backup": edited.backup,
+            "backup": edited.backup.as_deref().map(paths::to_text),
             "accounts": gathered.entries.accounts.iter().map(|account| &account.name).collect::<Vec<_>>(),
             "aliases": gathered.entries.aliases.iter().map(|alias| &alias.name).collect::<Vec<_>>(),
             "directories": gathered.entries.directories.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "default": gathered.entries.default,
             "found": gathered.found,
             "remove": gathered.removals.iter().map(|removal| json!({
-                "file": removal.path,
+                "file": paths::to_text(&removal.path),
                 "variables": removal.variables.iter().map(|(name, line)| json!({"name": name, "line": line})).collect::<Vec<_>>(),
                 "notes": removal.notes,
             })).collect::<Vec<_>>(),
             "checks": checks,
             "released": released,
         });
-        crate::act::print(&format!("{result}\n"));
+        crate::act::print_json(&result);
     }
     Ok(code)
 }
