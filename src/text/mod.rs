@@ -1,4 +1,6 @@
 //! The ground: text for programs and for people.
 
-pub mod paths;
-pub mod printable;
+pub mod json;
+pub mod nearest;
+pub mod page;
+pub mod shell;
