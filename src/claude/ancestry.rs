@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::claude::ourselves::is_ourselves;
+use crate::claude::ourselves::{identity, is_ourselves};
 
 /// A process on the way up.
 struct Ancestor {
@@ -23,10 +23,11 @@ pub fn pids() -> Vec<i32> {
     std::iter::successors(Some(nix::unistd::getppid().as_raw()), |pid| parent(*pid)).collect()
 }
 
-/// Whether act-claude starts `script`, and that starts us, again and again. A session nested in claude's own Bash tool has
+/// Whether act-claude starts `script`, or a program in its place, and that starts us, again and again. A session nested in claude's own Bash tool has
 /// claude and a shell in between.
 pub fn loops_through(script: &Path) -> bool {
     let name = script.as_os_str().as_encoded_bytes();
+    let file = identity(script);
     let mut pid = nix::unistd::getppid().as_raw();
     let mut only_the_script = true;
     let mut launches = 0;
@@ -42,7 +43,7 @@ pub fn loops_through(script: &Path) -> bool {
             }
         } else {
             let runs_script = ancestor.arguments.windows(name.len()).any(|window| window == name);
-            only_the_script &= runs_script;
+            only_the_script &= runs_script || file.is_some() && identity(&ancestor.executable) == file;
         }
         if ancestor.parent <= 1 {
             return false;

@@ -59,9 +59,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
     };
     match edit::commit(environment, &changes) {
-        Ok(edited) if args.json => {
-            super::print_json(&edited.json())
-        }
+        Ok(edited) if args.json => super::print_json(&edited.json()),
         Ok(edited) => {
             let said = match (&args.add, edited.changed) {
                 (_, false) => "nothing to change",
@@ -204,6 +202,5 @@ fn list(args: &Args, environment: &Environment) -> ExitCode {
         }
         super::print(&text)
     };
-    let printed = crate::commands::print(&text);
     if loaded.faults.is_empty() { printed } else { ExitCode::from(crate::system::exit::CONFIGURATION) }
 }

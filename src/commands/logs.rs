@@ -13,6 +13,7 @@ use crate::state;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
+use crate::text::printable;
 
 /// Arguments of `act logs`.
 #[derive(Debug, clap::Args)]

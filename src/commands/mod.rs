@@ -24,6 +24,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::plan::flags::FLAGS;
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
+use crate::text::{page, printable};
 
 /// `act-claude act`.
 #[derive(Debug, Parser)]
@@ -111,7 +112,12 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     let cli = match Cli::try_parse_from(line) {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            let text = error.render().ansi().to_string();
+            let _ = if error.use_stderr() {
+                page::write(&mut anstream::stderr(), &text)
+            } else {
+                page::write(&mut anstream::stdout(), &text)
+            };
             return ExitCode::from(if error.use_stderr() { crate::system::exit::USAGE } else { 0 });
         }
     };

@@ -16,7 +16,7 @@ use crate::state::record::{self, Record};
 use crate::state::{self};
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
-use crate::text::page::{GREEN, YELLOW};
+use crate::text::page::{GREEN, YELLOW, visible};
 
 /// Arguments of `act statusline`.
 #[derive(Debug, clap::Args)]

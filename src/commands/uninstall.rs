@@ -19,6 +19,7 @@ use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
 use crate::text::shell::shell_word;
+use crate::text::{paths, printable};
 
 /// Arguments of `act uninstall`.
 #[derive(Debug, clap::Args)]

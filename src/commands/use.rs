@@ -11,6 +11,7 @@ use crate::config::{self, Config};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+use crate::text::paths;
 
 /// Arguments of `act use`.
 #[derive(Debug, clap::Args)]

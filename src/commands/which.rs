@@ -13,6 +13,7 @@ use crate::plan::{self, Plan, Situation, Telemetry};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
+use crate::text::paths;
 
 /// Arguments of `act which`.
 #[derive(Debug, clap::Args)]
@@ -122,9 +123,8 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     if args.json {
         super::print_json(&as_json(&facts, &notes, args.env.then_some(&variables)));
     } else {
-        as_text(&facts, &notes, &variables)
-    };
-    crate::commands::print(&text);
+        super::print(&as_text(&facts, &notes, &variables));
+    }
     ExitCode::from(code)
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::when::When;
 use crate::text::json::{Fault, Member, Node, Origin, Source};
 use crate::text::nearest::nearest;
+use crate::text::paths;
 
 use super::values::{USER_PREFIX, check_endpoint, check_text, check_word};
 use super::{Account, Alias, Config, Delivery, Located, Rule, TokenSource};

@@ -15,6 +15,7 @@ use base64::Engine;
 use zeroize::Zeroizing;
 
 use crate::config::{TokenSource, USER_PREFIX};
+use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::text::shell::shell_word;
@@ -177,7 +178,7 @@ fn command(argv: &[String], environment: &Environment, limit: Duration) -> Resul
     };
     let mut command = Command::new(program);
     command.args(&argv[1..]).env_clear().envs(environment.iter()).current_dir("/");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(no_input_or_output()).stdout(Stdio::piped()).stderr(Stdio::piped());
     in_own_session(&mut command);
     let mut child = command.spawn().map_err(|error| fail(format!("cannot be started ({})", plain(&error))))?;
     let deadline = Instant::now() + limit;

@@ -9,8 +9,9 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::claude::arguments::{self, Call};
+use crate::claude::chain::{Chain, Start};
 use crate::claude::consent::{self, Objection};
-use crate::claude::{ourselves, settings, variables, wrapper};
+use crate::claude::{locate, ourselves, settings, variables, wrapper};
 use crate::config::{self, Loaded};
 use crate::launch::process::Image;
 use crate::relay::protocol;
@@ -30,6 +31,12 @@ const SPARE: &str = "--bg-spare";
 pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
     variables::restore_originals(&mut environment);
     log::start(&environment);
+    let chain = Chain::here(&environment);
+    if locate::leads_back(claude, &chain) || chain.is_endless() {
+        let again = "which would start it again: name the real claude";
+        report::fatal(&format!("{} starts act-claude, {again}", claude.display()));
+        return ExitCode::from(126);
+    }
     let loaded = config::load(&environment);
     let directory = std::env::current_dir().unwrap_or_default();
     let layers = settings::read(&directory, args, &environment);
@@ -66,6 +73,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
     if !off {
         variables::set_relayed(&mut with, &relayed);
     }
+    let with = chain.handed_on(&with, claude, Start::Exec(nix::unistd::getpid().as_raw()));
     let error = match Image::new(claude, claude.as_os_str(), args, &with) {
         Ok(image) => image.exec(),
         Err(error) => error,

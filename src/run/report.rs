@@ -9,6 +9,7 @@ use crate::config::when::When;
 use crate::plan::line::{Importance, Line};
 use crate::system::output::{LONGEST, write_once};
 use crate::text::page;
+use crate::text::printable;
 
 /// Which of `lines` to write. `is_due` is asked for daily ones only.
 pub fn select(lines: Vec<Line>, when: When, on_terminal: bool, is_due: impl Fn(&str) -> bool) -> Vec<Line> {

@@ -101,7 +101,10 @@ mod tests {
             ("plain, ä, 日本, 👩, עברית", "plain, ä, 日本, 👩, עברית"),
             ("\u{1b}]0;x\u{7}\u{1b}[31mred", r"\u{1b}]0;x\u{7}\u{1b}[31mred"),
             ("\u{9b}31m\u{7f}", r"\u{9b}31m\u{7f}"),
-            ("user\u{202e}gpj.exe\u{2066}\u{200b}\u{feff}\u{e0041}", r"user\u{202e}gpj.exe\u{2066}\u{200b}\u{feff}\u{e0041}"),
+            (
+                "user\u{202e}gpj.exe\u{2066}\u{200b}\u{feff}\u{e0041}",
+                r"user\u{202e}gpj.exe\u{2066}\u{200b}\u{feff}\u{e0041}",
+            ),
             ("two\nlines\tand", r"two\nlines\tand"),
         ] {
             assert_eq!(visible(text), shown);

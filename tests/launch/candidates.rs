@@ -84,7 +84,8 @@ fn only_regular_executable_files_are_candidates() {
         let mut launcher = sandbox.act_claude(&[]);
         assert_eq!(status(launcher.arg(early.join("claude"))), 7, "{kind}, as the first argument");
         let path = early.join("claude");
-        if path.is_dir() && !path.is_symlink() { std::fs::remove_dir(path) } else { std::fs::remove_file(path) }.unwrap();
+        if path.is_dir() && !path.is_symlink() { std::fs::remove_dir(path) } else { std::fs::remove_file(path) }
+            .unwrap();
     }
 }
 

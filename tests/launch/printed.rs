@@ -18,7 +18,8 @@ const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{1b}[31mred\u{9b}2J\u{202e}\u{2066}\u{20
 
 /// What must not come out, of what is read as text; and of bytes, C1 codes that are no UTF-8.
 fn assert_clean(name: &str, bytes: &[u8]) {
-    let text = String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| panic!("{name}: not UTF-8: {}", bytes.escape_ascii()));
+    let text =
+        String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| panic!("{name}: not UTF-8: {}", bytes.escape_ascii()));
     let bad = |c: char| {
         (c.is_control() && c != '\n')
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
@@ -162,7 +163,13 @@ fn words_of_a_server() {
         Reply::json(200, &format!("<html>{HOSTILE}")),
     ] {
         act.answer(reply);
-        for args in [&["-p", "hi"][..], &["act", "history"], &["act", "history", "--json"], &["act", "flush"], &["act", "check"]] {
+        for args in [
+            &["-p", "hi"][..],
+            &["act", "history"],
+            &["act", "history", "--json"],
+            &["act", "flush"],
+            &["act", "check"],
+        ] {
             clean(&format!("{args:?}"), &run(args));
         }
     }

@@ -104,7 +104,11 @@ fn a_broken_alias_and_whoever_uses_it() {
     for (name, broken, why) in [
         ("a member too many", json!({"account": "acme", "id": "i", "provider_type": "P", "x": 1}), "unknown key \"x\""),
         ("no id", json!({"account": "acme", "provider_type": "P"}), "alias \"web\" lacks \"id\""),
-        ("an account that is not there", json!({"account": "acne", "id": "i", "provider_type": "P"}), "no account \"acne\""),
+        (
+            "an account that is not there",
+            json!({"account": "acne", "id": "i", "provider_type": "P"}),
+            "no account \"acne\"",
+        ),
         ("no object", json!(null), "alias \"web\" must be an object"),
     ] {
         let world = world(|config| {

@@ -70,7 +70,8 @@ fn a19_pipes_end_without_dev_null() {
     for launcher in [false, true] {
         let (inner, log) = stage.prepare(Form::Relay, "post\nsay out\nexit 4");
         let mut command = std::process::Command::new("unshare");
-        let script = "mount -t tmpfs none /dev && mknod -m 666 /dev/urandom c 1 9 && ln -s /proc/self/fd /dev/fd && exec \"$@\"";
+        let script =
+            "mount -t tmpfs none /dev && mknod -m 666 /dev/urandom c 1 9 && ln -s /proc/self/fd /dev/fd && exec \"$@\"";
         command.args(["-m", "sh", "-c", script, "sh"]).arg(inner.get_program());
         command.args(launcher.then_some(&stage.claude)).env_clear();
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));

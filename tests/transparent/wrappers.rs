@@ -68,7 +68,8 @@ impl Wrapped {
         let line = format!("{program} -p x");
         let (mut command, log) = self.stage.prepare_through(&sh, &["-c", &line], Form::Relay, "given\nexit 21");
         let output = limited(command.env("PATH", path).stderr(Stdio::piped())).output().unwrap();
-        let given = log.notes().iter().find_map(|note| note["given"]["arguments"].as_array().cloned()).unwrap_or_default();
+        let given =
+            log.notes().iter().find_map(|note| note["given"]["arguments"].as_array().cloned()).unwrap_or_default();
         let given = given.iter().map(|argument| argument.as_str().unwrap().to_owned()).collect();
         let runs = std::fs::read_to_string(self.runs()).unwrap_or_default().lines().count();
         (output.status.code().unwrap_or(-1), given, runs, output.err())
@@ -78,9 +79,7 @@ impl Wrapped {
 /// Whatever happens, it must not take the machine along.
 fn limited(command: &mut Command) -> &mut Command {
     // SAFETY: setrlimit is async-signal-safe.
-    unsafe {
-        std::os::unix::process::CommandExt::pre_exec(command, || Ok(setrlimit(Resource::RLIMIT_CPU, 60, 60)?))
-    }
+    unsafe { std::os::unix::process::CommandExt::pre_exec(command, || Ok(setrlimit(Resource::RLIMIT_CPU, 60, 60)?)) }
 }
 
 #[test]

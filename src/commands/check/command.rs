@@ -46,7 +46,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     };
     let findings = check_all(&subjects, &environment);
     if args.json {
-        super::print_json(&json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }));
+        crate::commands::print_json(&json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }));
     } else {
         let width = page::width();
         let text = findings.iter().map(|finding| finding.text(width)).collect::<Vec<_>>().join("\n");

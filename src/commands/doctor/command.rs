@@ -1,7 +1,5 @@
 //! `act doctor`: everything that would get in the way, each with its fix.
 
-use std::io::Write;
-
 use crate::claude::variables;
 use crate::commands::doctor::{self, Facts};
 use crate::system::environment::Environment;
@@ -22,7 +20,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     variables::restore_originals(&mut environment);
     let findings = doctor::diagnose(&Facts::gather(&environment));
     if args.json {
-        super::print_json(&doctor::json(&findings));
+        crate::commands::print_json(&doctor::json(&findings));
     } else {
         let _ = page::write(&mut anstream::stdout(), &doctor::text(&findings, page::width()));
     }

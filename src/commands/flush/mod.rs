@@ -75,8 +75,11 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     }
     crate::state::log::start(environment);
     let flush = Flush::carry_out(environment, &state, to, args.discard);
-    let text = if args.json { flush.tallies.json() } else { flush.words() };
-    crate::commands::print(&text);
+    if args.json {
+        crate::commands::print_json(&flush.tallies.json());
+    } else {
+        crate::commands::print(&flush.words());
+    }
     ExitCode::from(flush.tallies.code())
 }
 

@@ -1,6 +1,5 @@
 //! `act history`: what recent sessions delivered; what is waiting or held.
 
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -44,7 +43,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let sessions: Vec<Session> = sessions.collect();
     if args.json {
         let sessions: Vec<_> = sessions.iter().map(Session::json).collect();
-        return crate::commands::print(&format!("{}\n", json!({ "sessions": sessions, "spool": spool })));
+        return crate::commands::print_json(&json!({ "sessions": sessions, "spool": spool }));
     }
     let page = Page { width: page::width(), zone: TimeZone::system(), home: environment.home() };
     let mut text = if sessions.is_empty() {

@@ -11,7 +11,7 @@ use inquire::validator::Validation;
 use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
 use zeroize::Zeroizing;
 
-use crate::text::page;
+use crate::text::page::{self, visible};
 
 /// Why there is no answer.
 #[derive(Debug)]

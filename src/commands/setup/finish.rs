@@ -12,6 +12,7 @@ use crate::config::{self, TokenSource};
 use crate::state::outcome::exports;
 use crate::system::error::plain;
 use crate::text::page;
+use crate::text::paths;
 use crate::text::shell::shell_word;
 
 use super::Setup;
@@ -105,7 +106,7 @@ pub fn finish(setup: &Setup<'_>, asker: &mut Asker, mut gathered: Gathered) -> R
             "checks": checks,
             "released": released,
         });
-        crate::commands::print(&format!("{result}\n"));
+        crate::commands::print_json(&result);
     }
     Ok(code)
 }

@@ -18,6 +18,7 @@ use crate::config;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::text::json::Fault;
+use crate::text::paths;
 
 pub use text::Change;
 
