@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::claude::{locate, settings, variables};
-use crate::config::resolve::{self, Explicit, Place};
+use crate::config::resolve::{self, Explicit, Place, Resolution};
 use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
 use crate::plan::{self, Plan, Situation, Telemetry};
@@ -102,12 +102,17 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             *code
         }
     };
-    if loaded.faults.len() > 1 {
-        notes.extend(loaded.faults.iter().skip(1).map(ToString::to_string));
+    let named = |notes: &[String], fault: &str| notes.iter().any(|note| note.contains(fault));
+    for fault in loaded.faults.iter().map(ToString::to_string) {
+        if !named(&notes, &fault) {
+            notes.push(fault);
+        }
     }
-    for word in resolution.iter().flat_map(|resolution| &resolution.passed_over) {
-        if !notes.contains(word) {
-            notes.push(word.clone());
+    let said =
+        |resolution: &'_ Resolution| [&resolution.passed_over[..], &resolution.hints, &resolution.notes].concat();
+    for word in resolution.as_ref().map(said).unwrap_or_default() {
+        if !notes.contains(&word) {
+            notes.push(word);
         }
     }
     match locate::locate(&environment, &loaded.config) {

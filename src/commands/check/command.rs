@@ -63,8 +63,9 @@ fn subjects<'a>(
     environment: &Environment,
 ) -> Result<Vec<Subject<'a>>, (u8, Vec<String>)> {
     let config = &loaded.config;
-    if !loaded.faults.is_empty() {
-        return Err((CONFIGURATION, loaded.faults.iter().map(ToString::to_string).collect()));
+    let faults = || loaded.faults.iter().map(ToString::to_string).collect();
+    if loaded.general_fault().is_some() || (args.all && !loaded.faults.is_empty()) {
+        return Err((CONFIGURATION, faults()));
     }
     if config.aliases.is_empty() {
         return Err((CONFIGURATION, vec!["no alias is configured: act-claude act setup".to_owned()]));
@@ -75,6 +76,9 @@ fn subjects<'a>(
     }
     let name = match &args.name {
         Some(name) if config.aliases.contains_key(name) => name.clone(),
+        Some(name) if config.broken.aliases.contains_key(name) => {
+            return Err((CONFIGURATION, vec![config.broken.aliases[name].to_string()]));
+        }
         Some(name) => {
             return Err((USAGE, vec![format!("there is no alias \"{name}\"; {}", config.suggest_alias(name))]));
         }

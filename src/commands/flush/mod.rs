@@ -49,7 +49,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     for fault in &loaded.faults {
         crate::run::report::fatal(&fault.to_string());
     }
-    if !loaded.faults.is_empty() {
+    if loaded.general_fault().is_some() {
         return ExitCode::from(CONFIGURATION);
     }
     let to = match &args.to {
