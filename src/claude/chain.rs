@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::system::environment::Environment;
 
 use super::ourselves::{Identity, identity};
+use super::version;
 
 /// Holds the chain, for what is started in claude's place.
 pub const VARIABLE: &str = "ACT_CLAUDE_CHAIN";
@@ -43,6 +44,8 @@ pub struct Chain {
     since: u64,
     /// Files that turned out to be wrappers.
     tried: Vec<Identity>,
+    /// All files that were started in claude's place, wrappers or not.
+    started: Vec<Identity>,
 }
 
 impl Chain {
@@ -55,10 +58,10 @@ impl Chain {
 
     /// What leads to the process with `pids`, its own and its parent's.
     fn read(value: &str, (own, parent): (i32, i32), now: u64) -> Self {
-        let mut chain = Self { launches: 0, since: now, tried: Vec::new() };
-        let Some((launches, since, start, tried)) = parse(value) else { return chain };
+        let mut chain = Self { since: now, ..Self::default() };
+        let Some(Written { launches, since, start, tried, started }) = parse(value) else { return chain };
         if (since..since.saturating_add(WINDOW)).contains(&now) {
-            (chain.launches, chain.since) = (launches, since);
+            (chain.launches, chain.since, chain.started) = (launches, since, started);
         }
         let is_in_claude_s_place = match start {
             Start::Exec(pid) => pid == own,
@@ -71,28 +74,40 @@ impl Chain {
         chain
     }
 
-    /// `environment` for a program that is started now.
+    /// `environment` for a program that is started now. Claude itself does not get the chain: with it a new one begins.
     pub fn handed_on(&self, environment: &Environment, program: &Path, start: Start) -> Environment {
         let mut with = environment.clone();
-        with.set(VARIABLE, self.with(program, start));
+        match version::is_native(program) {
+            true => with.remove(VARIABLE),
+            false => with.set(VARIABLE, self.with(program, start)),
+        }
         with
     }
 
     /// The value for a program that is started now.
     fn with(&self, program: &Path, start: Start) -> String {
-        let tried = self.tried.iter().copied().chain(identity(program));
-        let tried: Vec<String> = tried.map(|(device, inode)| format!("{device}.{inode}")).collect();
-        let tried = tried[tried.len().saturating_sub(REMEMBERED)..].join(",");
+        let program = identity(program);
+        let written = |files: &[Identity]| {
+            let files = files.iter().copied().filter(|file| Some(*file) != program).chain(program);
+            let files: Vec<String> = files.map(|(device, inode)| format!("{device}.{inode}")).collect();
+            files[files.len().saturating_sub(REMEMBERED)..].join(",")
+        };
         let start = match start {
             Start::Exec(pid) => format!("exec.{pid}"),
             Start::Child(pid) => format!("child.{pid}"),
         };
-        format!("{} {} {start} {tried}", self.launches.saturating_add(1), self.since)
+        let launches = self.launches.saturating_add(1);
+        format!("{launches} {} {start} {} {}", self.since, written(&self.tried), written(&self.started))
     }
 
     /// Whether `program` was started in claude's place, and led here.
     pub fn has_tried(&self, program: &Path) -> bool {
         identity(program).is_some_and(|identity| self.tried.contains(&identity))
+    }
+
+    /// Whether it was started in claude's place at all.
+    pub fn has_started(&self, file: Identity) -> bool {
+        self.started.contains(&file)
     }
 
     /// Whether so many launches stand on top of each other that what may be a wrapper is one.
@@ -106,7 +121,16 @@ impl Chain {
     }
 }
 
-fn parse(value: &str) -> Option<(u32, u64, Start, Vec<Identity>)> {
+/// What stands in the variable.
+struct Written {
+    launches: u32,
+    since: u64,
+    start: Start,
+    tried: Vec<Identity>,
+    started: Vec<Identity>,
+}
+
+fn parse(value: &str) -> Option<Written> {
     let mut words = value.split(' ');
     let launches = words.next()?.parse().ok()?;
     let since = words.next()?.parse().ok()?;
@@ -121,7 +145,8 @@ fn parse(value: &str) -> Option<(u32, u64, Start, Vec<Identity>)> {
         let (device, inode) = text.split_once('.')?;
         Some((device.parse().ok()?, inode.parse().ok()?))
     };
-    Some((launches, since, start, words.next().unwrap_or_default().split(',').filter_map(identity).collect()))
+    let mut files = || words.next().unwrap_or_default().split(',').filter_map(identity).collect();
+    Some(Written { launches, since, start, tried: files(), started: files() })
 }
 
 fn now() -> u64 {
@@ -174,11 +199,7 @@ mod tests {
     #[test]
     fn what_is_no_chain_says_nothing() {
         for value in ["", "x", "99", "99 1000", "99 1000 exec.7x", "-1 1000 exec.7 1.1", "99 1000 fork.7 1.1"] {
-            assert_eq!(
-                Chain::read(value, (7, 6), 1000),
-                Chain { launches: 0, since: 1000, tried: Vec::new() },
-                "{value}"
-            );
+            assert_eq!(Chain::read(value, (7, 6), 1000), Chain { since: 1000, ..Chain::default() }, "{value}");
         }
     }
 }

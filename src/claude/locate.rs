@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::system::environment::Environment;
 
 use super::chain::Chain;
-use super::ourselves::is_ourselves;
+use super::ourselves::{identity, is_ourselves};
 use super::{ancestry, version};
 
 /// Why there is no claude to run, with the exit status a shell would give (promise A3).
@@ -130,7 +130,8 @@ pub fn is_executable(path: &Path) -> bool {
 /// Claude itself may lead here, too, as often as it likes.
 pub fn leads_back(path: &Path, chain: &Chain) -> bool {
     if version::is_native(path) {
-        return chain.is_runaway() && chain.has_tried(path);
+        return false;
     }
-    chain.is_runaway() || chain.has_tried(path) || ancestry::loops_through(path)
+    let is_runaway = chain.is_runaway() && identity(path).is_some_and(|file| chain.has_started(file));
+    is_runaway || chain.has_tried(path) || ancestry::loops_through(path, chain)
 }

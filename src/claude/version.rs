@@ -22,9 +22,12 @@ use crate::text::paths;
 /// A native claude has 245 MB and more. What is smaller is a script, and a script may do anything when run.
 const NATIVE: u64 = 50 * 1024 * 1024;
 
-/// Whether it is large enough to be a native claude, and no script or small program, which may start anything.
+/// No program that merely starts others is as large as this.
+const CLAUDE_ITSELF: u64 = 150 * 1024 * 1024;
+
+/// Whether it is large enough to be a native claude, and no script or smaller program, which may start anything.
 pub fn is_native(claude: &Path) -> bool {
-    fs::metadata(claude).is_ok_and(|metadata| metadata.len() >= NATIVE)
+    fs::metadata(claude).is_ok_and(|metadata| metadata.len() >= CLAUDE_ITSELF)
 }
 
 /// What was noted of an executable. Another size or time means it was replaced.

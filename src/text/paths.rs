@@ -85,7 +85,7 @@ mod tests {
         ] {
             assert_eq!(to_text(&path(bytes)), text);
             let again = from_text(text);
-            assert_eq!(again, path(bytes).components().collect::<PathBuf>(), "{text}");
+            assert_eq!(again.strip_prefix(".").unwrap_or(&again), path(bytes), "{text}");
         }
     }
 }

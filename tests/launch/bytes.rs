@@ -80,13 +80,17 @@ fn whatever_is_called_so_sessions_are_reported() {
     let act = Act::start();
     type Change = fn(&mut Command, &Sandbox);
     let changes: [(&str, Change); 9] = [
-        ("working directory", |command, sandbox| drop(command.current_dir(odd(&sandbox.home())))),
+        ("working directory", |command, sandbox| {
+            command.current_dir(odd(&sandbox.home()));
+        }),
         ("PWD", |command, sandbox| {
             let link = sandbox.home().join(OsStr::from_bytes(b"li\xffnk"));
             let _ = std::os::unix::fs::symlink(odd(&sandbox.home()), &link);
             command.current_dir(&link).env("PWD", &link);
         }),
-        ("XDG_STATE_HOME", |command, sandbox| drop(command.env("XDG_STATE_HOME", odd(sandbox.root())))),
+        ("XDG_STATE_HOME", |command, sandbox| {
+            command.env("XDG_STATE_HOME", odd(sandbox.root()));
+        }),
         ("XDG_CONFIG_HOME", |command, sandbox| {
             let directory = odd(sandbox.root()).join("act-claude");
             std::fs::create_dir_all(&directory).unwrap();
@@ -109,7 +113,9 @@ fn whatever_is_called_so_sessions_are_reported() {
             let path = std::env::join_paths([&*directory, Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
             command.env("PATH", path);
         }),
-        ("TMPDIR", |command, sandbox| drop(command.env("TMPDIR", odd(sandbox.root())))),
+        ("TMPDIR", |command, sandbox| {
+            command.env("TMPDIR", odd(sandbox.root()));
+        }),
         ("HOME", |command, sandbox| {
             let home = odd(sandbox.root());
             let copied = Command::new("cp").arg("-a").arg(sandbox.home().join(".")).arg(&home).status().unwrap();

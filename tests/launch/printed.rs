@@ -76,7 +76,8 @@ fn names_of_directories() {
         clean(&format!("{args:?}"), &run(args));
     }
     // Readable all the same.
-    assert!(run(&["act", "which"]).out().contains(r"\u{1b}]0;x\u{7}\u{1b}[31mred\u{9b}2J\u{202e}"));
+    let above = sandbox.act_claude(&["act", "which"]).current_dir(directory.parent().unwrap()).output().unwrap();
+    assert!(above.out().contains(r"\u{1b}]0;x\u{7}\u{1b}[31mred\u{9b}2J\u{202e}"), "{}", above.out());
     for args in [
         &["act", "use", "--none"][..],
         &["act", "use", "billing", "--repo"],
@@ -180,6 +181,7 @@ fn words_of_a_server() {
 fn colours_are_ours_alone() {
     let act = Act::start();
     let (sandbox, directory) = world(&act);
+    std::fs::write(directory.join(".act-claude.json"), json!({"alias": HOSTILE}).to_string()).unwrap();
     let mut command = sandbox.act_claude(&["act", "doctor"]);
     command.current_dir(&directory);
     let (_, screen) = crate::support::pty::Pty::start(command).finish();

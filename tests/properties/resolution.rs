@@ -130,6 +130,7 @@ impl World {
             levels: levels(1, &self.files),
             logical: self.spelled.then(|| spelled(DEPTH).into()),
             worktree: self.main.as_ref().map(|files| Worktree { main: "/main".into(), levels: levels(2, files) }),
+            lost_worktree: None,
             rules: self.rules.iter().map(|(names, _)| identity(names)).collect(),
         }
     }
