@@ -184,7 +184,9 @@ fn colours_are_ours_alone() {
     std::fs::write(directory.join(".act-claude.json"), json!({"alias": HOSTILE}).to_string()).unwrap();
     let mut command = sandbox.act_claude(&["act", "doctor"]);
     command.current_dir(&directory);
-    let (_, screen) = crate::support::pty::Pty::start(command).finish();
+    let mut terminal = crate::support::pty::Pty::start(command);
+    terminal.finish();
+    let screen = String::from_utf8(terminal.raw()).unwrap();
     assert!(screen.contains('\u{1b}'), "no colours: {screen}");
     let styles = screen.replace("\r\n", "\n");
     let mut parts = styles.split('\u{1b}');

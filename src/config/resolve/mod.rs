@@ -11,6 +11,7 @@ mod place;
 mod reason;
 mod repository;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -248,12 +249,9 @@ impl<'a> Walk<'a> {
     /// file a broken one counts, then `null`, then the first.
     fn rule_at(&self, identity: Identity) -> Option<&'a Located<Rule>> {
         let first = self.spellings(identity).next()?;
-        let off = |rule: &&Located<Rule>| match (&rule.fault, &rule.alias) {
-            (Some(_), _) => 0,
-            (None, None) => 1,
-            (None, Some(_)) => 2,
-        };
-        self.spellings(identity).filter(|rule| rule.origin.path() == first.origin.path()).min_by_key(off)
+        self.spellings(identity)
+            .filter(|rule| rule.origin.path() == first.origin.path())
+            .min_by_key(|rule| precedence(rule))
     }
 
     /// The closest rule for the directory as `$PWD` spells it.
@@ -262,10 +260,19 @@ impl<'a> Walk<'a> {
         let rules = self.config.directories.iter().filter(|rule| logical.starts_with(&rule.path));
         // The first of the longest: `max_by_key` would take the last.
         let closest = rules.reduce(|best, rule| {
-            let depth = |rule: &Located<Rule>| (rule.path.components().count(), rule.fault.is_some());
+            let depth = |rule: &Located<Rule>| (rule.path.components().count(), Reverse(precedence(rule)));
             if depth(rule) > depth(best) { rule } else { best }
         })?;
         Some((closest, Via::Pwd(logical.to_path_buf())))
+    }
+}
+
+/// Of several spellings of one directory the one with the lowest counts: a broken one, then `null`.
+fn precedence(rule: &Rule) -> u8 {
+    match (&rule.fault, &rule.alias) {
+        (Some(_), _) => 0,
+        (None, None) => 1,
+        (None, Some(_)) => 2,
     }
 }
 
