@@ -22,7 +22,7 @@ pub fn own(environment: &Environment, layers: &[Layer]) -> Option<OsString> {
 /// For a session without telemetry of its own, in a directory without an alias: its environment, with us for the
 /// background agents it may start in other directories. `None` where there is nothing for them either.
 pub fn covering(environment: &Environment, loaded: &Loaded, layers: &[Layer]) -> Option<Environment> {
-    let can_have_telemetry = loaded.faults.is_empty()
+    let can_have_telemetry = loaded.general_fault().is_none()
         && !loaded.config.aliases.is_empty()
         && consent::own_word(&loaded.config, environment, layers).is_none();
     let wrapper = can_have_telemetry.then(|| own(environment, layers)).flatten()?;

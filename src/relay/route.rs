@@ -10,7 +10,7 @@ use super::watched::Watched;
 use crate::claude::conflict::{Conflict, Effect, Reach};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::{consent, settings};
-use crate::config::resolve::Place;
+use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
 use crate::config::{self, Delivery};
 use crate::delivery::cause;
 use crate::delivery::owner::Owners;
@@ -20,6 +20,7 @@ use crate::plan::{self, Situation};
 use crate::state::outcome::Trouble;
 use crate::state::spool::Limits;
 use crate::system::environment::Environment;
+use crate::text::json::Fault;
 
 /// A route with its courier.
 #[derive(Debug)]
@@ -181,10 +182,17 @@ impl Routing {
         let mut environment = self.environment.clone();
         environment.remove("PWD");
         let loaded = config::load(&environment);
-        if let Some(fault) = loaded.faults.first() {
-            return Err(NoRoute::Broken(cause::configuration(&fault.to_string())));
+        let broken = |fault: &Fault| NoRoute::Broken(cause::configuration(&fault.to_string()));
+        if let Some(fault) = loaded.general_fault() {
+            return Err(broken(fault));
         }
         let place = Place::of(directory, &environment, &loaded.config);
+        let explicit = Explicit { flag: None, variable: environment.text("ACT_CLAUDE_ALIAS") };
+        if let Ok(Resolution { reason: Reason::Broken { fault }, .. }) =
+            resolve::resolve(explicit, &loaded.config, &place)
+        {
+            return Err(broken(&fault));
+        }
         let layers = settings::read(directory, &[], &environment);
         let flags = Flags::default();
         let situation = Situation {

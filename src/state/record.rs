@@ -56,6 +56,7 @@ pub struct Record {
     /// When it had nothing left to do. Without one it is live or was killed: [`Record::is_live`].
     pub end: Option<Timestamp>,
     /// Where claude worked when the session's alias was decided.
+    #[serde(with = "crate::text::paths")]
     pub directory: PathBuf,
     /// The alias's name; none where the session had none.
     pub alias: Option<String>,
@@ -64,6 +65,7 @@ pub struct Record {
     /// The account's name.
     pub account: Option<String>,
     /// Claude's executable.
+    #[serde(with = "crate::text::paths")]
     pub claude: PathBuf,
     /// Its version, where that could be found out without running it.
     pub client_version: Option<String>,

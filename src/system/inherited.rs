@@ -6,6 +6,7 @@
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -53,10 +54,7 @@ pub fn settle() {
     // SAFETY: called in main before there is a second thread.
     unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
-        for _ in closed_descriptors() {
-            // Takes the lowest free number.
-            libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
-        }
+        closed_descriptors().for_each(super::descriptors::put_nothing);
     }
 }
 
@@ -80,6 +78,26 @@ pub fn outlive_full_files() {
 pub fn closed_descriptors() -> impl Iterator<Item = i32> {
     let set = CLOSED_DESCRIPTORS.load(Ordering::Relaxed);
     (0..3).filter(move |fd| set & 1 << fd != 0)
+}
+
+/// The path by which this program was executed, as the kernel notes it for the process; absolute.
+#[cfg(target_os = "linux")]
+pub fn executed_path() -> Option<PathBuf> {
+    // SAFETY: a C string at the top of the stack, or zero; it lives as long as the process.
+    let path = unsafe {
+        let path = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
+        if path.is_null() {
+            return None;
+        }
+        std::ffi::CStr::from_ptr(path)
+    };
+    std::path::absolute(OsStr::from_bytes(path.to_bytes())).ok()
+}
+
+/// Elsewhere the loader tells it.
+#[cfg(not(target_os = "linux"))]
+pub fn executed_path() -> Option<PathBuf> {
+    std::env::current_exe().ok()
 }
 
 /// The entries of the environment, as they are, odd ones included.

@@ -1,7 +1,7 @@
 //! Questions on a terminal.
 
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use anstyle::Style;
 use inquire::list_option::ListOption;
@@ -10,7 +10,7 @@ use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text
 use zeroize::Zeroizing;
 
 use super::dialogue::{Answer, Check, Kind, Offer, Request, Stop, Validator};
-use crate::text::page;
+use crate::text::page::{self, visible};
 
 /// How to choose.
 const MOVE: &str = "↑ and ↓ move, Enter chooses";
@@ -24,6 +24,7 @@ pub fn can_ask(yes: bool) -> bool {
 /// Asks.
 pub fn ask(request: &Request) -> Result<Answer, Stop> {
     let Request { ask, help, kind } = request;
+    let ask = &visible(ask);
     match kind {
         Kind::Text(proposal, check) => text(ask, help, proposal.as_deref(), check).map(Answer::Text),
         Kind::Choice(options) => choose(ask, help, options.clone()).map(Answer::Choice),
@@ -38,7 +39,7 @@ fn text(ask: &str, help: &str, proposal: Option<&str>, check: &Validator) -> Res
     let mut text = Text::new(ask).with_validator(move |text: &str| {
         Ok(match check(text.trim()) {
             Ok(()) => Validation::Valid,
-            Err(why) => Validation::Invalid(why.into()),
+            Err(why) => Validation::Invalid(visible(&why).into()),
         })
     });
     if !help.is_empty() {
@@ -51,7 +52,7 @@ fn text(ask: &str, help: &str, proposal: Option<&str>, check: &Validator) -> Res
 }
 
 fn choose(ask: &str, help: &str, options: Vec<Offer>) -> Result<usize, InquireError> {
-    let chosen = |option: ListOption<&Offer>| option.value.what.clone();
+    let chosen = |option: ListOption<&Offer>| visible(&option.value.what);
     let mut select = Select::new(ask, options).without_filtering().with_formatter(&chosen);
     select = select.with_help_message(if help.is_empty() { MOVE } else { help });
     select.raw_prompt().map(|option| option.index)
@@ -63,12 +64,13 @@ pub fn confirm(ask: &str, help: &str, proposal: bool) -> Result<bool, InquireErr
         Some((before, ask)) => {
             let mut text = String::new();
             page::hang(&mut text, 2, page::width(), Style::new(), &format!("{before}."));
-            let _ = anstream::stderr().write_all(text.as_bytes());
+            let _ = page::write(&mut anstream::stderr(), &text);
             ask
         }
         None => ask,
     };
-    let mut confirm = Confirm::new(ask).with_default(proposal);
+    let ask = visible(ask);
+    let mut confirm = Confirm::new(&ask).with_default(proposal);
     if !help.is_empty() {
         confirm = confirm.with_help_message(help);
     }
@@ -82,7 +84,7 @@ fn secret(ask: &str, help: &str, check: Check) -> Result<Zeroizing<String>, Inqu
         .with_validator(move |text: &str| {
             Ok(match check(text) {
                 Ok(()) => Validation::Valid,
-                Err(why) => Validation::Invalid(why.into()),
+                Err(why) => Validation::Invalid(visible(&why).into()),
             })
         });
     if !help.is_empty() {

@@ -8,6 +8,7 @@ use crate::config::edit::{self, Change};
 use crate::state::outcome::exports;
 use crate::system::error::plain;
 use crate::text::page;
+use crate::text::paths;
 use crate::text::shell::shell_word;
 
 use super::ask;
@@ -50,23 +51,23 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
     facts.args.say(&next_steps(&decision, facts, is_first));
     if facts.args.json {
         let result = json!({
-            "config": edited.path,
+            "config": paths::to_text(&edited.path),
             "changed": edited.changed,
-            "backup": edited.backup,
+            "backup": edited.backup.as_deref().map(paths::to_text),
             "accounts": decision.entries.accounts.iter().map(|account| &account.name).collect::<Vec<_>>(),
             "aliases": decision.entries.aliases.iter().map(|alias| &alias.name).collect::<Vec<_>>(),
             "directories": decision.entries.directories.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "default": decision.entries.default,
             "found": decision.found,
             "remove": decision.removals.iter().map(|removal| json!({
-                "file": removal.path,
+                "file": paths::to_text(&removal.path),
                 "variables": removal.variables.iter().map(|(name, line)| json!({"name": name, "line": line})).collect::<Vec<_>>(),
                 "notes": removal.notes,
             })).collect::<Vec<_>>(),
             "checks": checks,
             "released": released,
         });
-        crate::commands::print(&format!("{result}\n"));
+        crate::commands::print_json(&result);
     }
     Ok(code)
 }

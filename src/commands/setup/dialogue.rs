@@ -9,6 +9,8 @@ use std::rc::Rc;
 
 use zeroize::Zeroizing;
 
+use crate::text::page::visible;
+
 /// Why there is no decision.
 #[derive(Debug)]
 pub enum Stop {
@@ -70,6 +72,7 @@ impl Offer {
 impl fmt::Display for Offer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, note } = self;
+        let (what, note) = (visible(what), visible(note));
         if note.is_empty() { write!(out, "{what}") } else { write!(out, "{what} ({note})") }
     }
 }

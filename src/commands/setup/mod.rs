@@ -118,11 +118,10 @@ impl Args {
 
     /// Says something on the way; with `--json` standard output is for the result alone.
     fn say(&self, text: &str) {
-        use std::io::Write;
         let _ = if self.json {
-            anstream::stderr().write_all(text.as_bytes())
+            page::write(&mut anstream::stderr(), text)
         } else {
-            anstream::stdout().write_all(text.as_bytes())
+            page::write(&mut anstream::stdout(), text)
         };
     }
 }
@@ -193,7 +192,7 @@ fn end(args: &Args, stop: Stop) -> ExitCode {
                 text.push_str("  ");
                 page::hang(&mut text, 4, page::width(), anstyle::Style::new(), reason);
             }
-            let _ = std::io::Write::write_all(&mut anstream::stderr(), text.as_bytes());
+            let _ = page::write(&mut anstream::stderr(), &text);
             ExitCode::from(USAGE)
         }
         Stop::Ask(request) => end(args, Stop::usage(request.ask)),

@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zeroize::Zeroizing;
 
 use super::{LONGEST, Token, TokenError, find_program};
+use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 
@@ -36,7 +37,7 @@ pub(super) fn run(
     };
     let mut command = Command::new(program);
     command.args(&argv[1..]).env_clear().envs(environment.iter()).current_dir("/");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(terminal.unwrap_or_else(Stdio::null));
+    command.stdin(no_input_or_output()).stdout(Stdio::piped()).stderr(terminal.unwrap_or_else(no_input_or_output));
     in_own_session(&mut command);
     let mut child = command.spawn().map_err(|error| fail(format!("cannot be started ({})", plain(&error))))?;
     let output = match child.stdout.take().ok_or(Errno::EBADF).and_then(Output::of) {
