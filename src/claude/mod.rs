@@ -8,6 +8,8 @@ pub mod conflict;
 pub mod conflicts;
 pub mod consent;
 pub mod debug_log;
+pub mod enclosing;
+pub mod lineage;
 pub mod locate;
 pub mod ourselves;
 pub mod overlay;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::claude::arguments::{self, Call};
 use crate::claude::consent::{self, Objection};
-use crate::claude::{ourselves, settings, variables, wrapper};
+use crate::claude::{enclosing, ourselves, settings, variables, wrapper};
 use crate::config::{self, Loaded};
 use crate::launch::process::Image;
 use crate::relay::protocol;
@@ -28,31 +28,40 @@ const SPARE: &str = "--bg-spare";
 
 /// Becomes claude.
 pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
-    variables::restore_originals(&mut environment);
-    log::start(&environment);
-    let loaded = config::load(&environment);
+    let trusted = enclosing::settle(&mut environment);
+    log::start(&trusted);
+    let loaded = config::load(&trusted);
     let directory = std::env::current_dir().unwrap_or_default();
-    let layers = settings::read(&directory, args, &environment);
-    let mut with = environment.clone();
-    let off = environment.get("ACT_CLAUDE").is_some_and(|value| value == "off");
+    let layers = settings::read(&directory, args, &trusted);
+    let off = trusted.get("ACT_CLAUDE").is_some_and(|value| value == "off");
     let session = !NO_SESSIONS
         .iter()
         .any(|words| args.len() >= words.len() && words.iter().zip(args).all(|(word, arg)| arg == word));
-    let objection = consent::own_word(&loaded.config, &environment, &layers);
+    let doubt = trusted.doubt().everything.as_deref();
+    let objection = consent::own_word(&loaded.config, &trusted, &layers);
     // With faults in it the configuration may yet be put right: the relay reads it when the first export arrives.
     let has_aliases = !loaded.config.aliases.is_empty() || !loaded.faults.is_empty();
     // A link to ourselves in claude's place (the shim): it starts a relay of its own.
-    let wanted = session && !off && objection.is_none() && has_aliases && !ourselves::is_ourselves(claude);
-    let relay = match may_run(&loaded, off, objection) {
+    let wanted =
+        session && !off && doubt.is_none() && objection.is_none() && has_aliases && !ourselves::is_ourselves(claude);
+    let relay = match may_run(&loaded, off, doubt, objection) {
         Err(message) => {
             report::fatal(&message);
             return ExitCode::from(CONFIGURATION);
         }
-        Ok(()) if wanted => start_relay(&loaded, claude, args, &directory, &environment),
+        Ok(()) if wanted => start_relay(&loaded, claude, args, &directory, &trusted),
         Ok(()) => None,
     };
     tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
-    let wrapper = wrapper::own(&environment, &layers);
+    // A daemon serves all directories, for as long as it runs. Where its environment is one that a repository may have
+    // changed, its agents go unreported; the next `--bg` that comes with a wrapper replaces it.
+    let lasts = args.first().is_some_and(|word| word == "daemon");
+    let is_doubtful = doubt.is_some() || (lasts && enclosing::differs(&environment, &trusted));
+    let wrapper = wrapper::own(&environment, &trusted, &layers).filter(|_| !is_doubtful);
+    let mut with = environment;
+    if is_doubtful && with.get(variables::WRAPPER).is_some_and(|path| ourselves::is_ourselves(Path::new(path))) {
+        with.remove(variables::WRAPPER);
+    }
     // Claude's own tools must not see a token; the relay has its copy. The daemon keeps it for later relays.
     let token_variables = if relay.is_some() { loaded.config.token_variables() } else { Vec::new() };
     let relayed = variables::Relayed {
@@ -63,7 +72,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
         token_variables: &token_variables,
         debug: false,
     };
-    if !off {
+    if !off && doubt.is_none() {
         variables::set_relayed(&mut with, &relayed);
     }
     let error = match Image::new(claude, claude.as_os_str(), args, &with) {
@@ -75,9 +84,10 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
 }
 
 /// Under `required` nothing runs that could not report.
-fn may_run(loaded: &Loaded, off: bool, objection: Option<Objection>) -> Result<(), String> {
+fn may_run(loaded: &Loaded, off: bool, doubt: Option<&str>, objection: Option<Objection>) -> Result<(), String> {
     let Some(origin) = loaded.config.required_by() else { return Ok(()) };
     let why = match (loaded.faults.first(), objection) {
+        _ if doubt.is_some() => doubt.unwrap_or_default().to_owned(),
         (Some(fault), _) => fault.to_string(),
         (None, Some(objection)) => objection.line(),
         (None, None) if off => "ACT_CLAUDE is off".to_owned(),

@@ -14,6 +14,7 @@ mod repository;
 use std::collections::BTreeMap;
 
 use crate::config::{Config, Located, Rule};
+use crate::system::environment::Environment;
 
 pub use place::{Identity, Level, Place, Worktree};
 pub use reason::{Reason, Via};
@@ -47,6 +48,18 @@ pub struct Explicit<'a> {
     pub flag: Option<&'a str>,
     /// `ACT_CLAUDE_ALIAS`
     pub variable: Option<&'a str>,
+    /// The same inside a claude, where a repository's settings may have set it: as much as the repository's own file may
+    /// wish for.
+    pub wish: Option<&'a str>,
+}
+
+impl<'a> Explicit<'a> {
+    /// What flag and environment choose.
+    pub fn of(flag: Option<&'a str>, environment: &'a Environment) -> Self {
+        let named = environment.text("ACT_CLAUDE_ALIAS");
+        let (wish, variable) = if environment.doubt().alias { (named, None) } else { (None, named) };
+        Self { flag, variable, wish }
+    }
 }
 
 /// Resolves the alias of `place`.
@@ -61,14 +74,21 @@ pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Place) -> Result
             let message = format!("{how}: there is no alias \"{name}\"; {}", config.suggest_alias(name));
             return Err(UnknownAlias { message });
         }
-        return Ok(Resolution {
-            alias: Some(name.to_owned()),
-            attributes: BTreeMap::new(),
-            reason,
-            passed_over: Vec::new(),
-        });
+        return Ok(answer(name, reason));
     }
-    Ok(Walk { config, place, attributes: None, passed_over: Vec::new() }.run())
+    let mut walk = Walk { config, place, attributes: None, passed_over: Vec::new() };
+    if let Some(name) = explicit.wish {
+        match walk.check(name, &walk.own_answer(&place.levels)) {
+            Ok(()) => return Ok(answer(name, Reason::Variable)),
+            Err(why) => walk.passed_over.push(format!("ACT_CLAUDE_ALIAS inside of claude: passed over: {why}")),
+        }
+    }
+    Ok(walk.run())
+}
+
+/// An explicit choice.
+fn answer(name: &str, reason: Reason) -> Resolution {
+    Resolution { alias: Some(name.to_owned()), attributes: BTreeMap::new(), reason, passed_over: Vec::new() }
 }
 
 struct Walk<'a> {
