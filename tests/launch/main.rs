@@ -5,6 +5,7 @@ mod support;
 
 mod faults;
 mod footprint;
+mod inside;
 mod readme;
 mod required;
 mod variables;
