@@ -152,14 +152,15 @@ pub fn of_overlay(
 }
 
 /// Puts back what [`ORIGINALS`] holds, where the variable is as it was set, or gone: claude's Bash tool
-/// removes some. What was changed since counts as the user's.
+/// removes some. What was changed since counts as the user's. Other variables than ours are none of its business,
+/// whatever it says.
 pub fn restore_originals(environment: &mut Environment) {
     let Some(text) = environment.text(ORIGINALS) else {
         return;
     };
     let originals = serde_json::from_str::<Originals>(text).unwrap_or_default();
     environment.remove(ORIGINALS);
-    for (name, original) in originals.0 {
+    for (name, original) in originals.0.into_iter().filter(|(name, _)| SET.contains(&name.as_str())) {
         let current = environment.get(&name);
         if current.is_none() || current.map(fingerprint) == Some(original.set) {
             let was = original.was.map(Bytes::into_os_string);
@@ -168,7 +169,10 @@ pub fn restore_originals(environment: &mut Environment) {
     }
 }
 
-/// Names of the variables that relay mode may set.
+/// The variables that relay mode may set.
+const SET: [&str; 9] = [ENABLE, EXPORTER, PROTOCOL, ENDPOINT, TEMPORALITY, INTERVAL, ATTRIBUTES, LOG_LEVEL, WRAPPER];
+
+/// What the user had, by name.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Originals(BTreeMap<String, Original>);
 
@@ -288,5 +292,14 @@ mod tests {
         assert_eq!(inside.get("OTEL_METRICS_EXPORTER").unwrap(), "console,otlp");
         assert_eq!(inside.get("OTEL_METRIC_EXPORT_INTERVAL").unwrap(), "777");
         assert_eq!(inside.get(ENDPOINT), None);
+    }
+
+    #[test]
+    fn originals_bring_back_our_own_variables_only() {
+        let forged =
+            r#"{"HTTPS_PROXY": {"was": "http://evil", "set": 0}, "OTEL_METRICS_EXPORTER": {"was": "x", "set": 0}}"#;
+        let mut inside = environment(&[(ORIGINALS, forged)]);
+        restore_originals(&mut inside);
+        assert_eq!(inside, environment(&[(EXPORTER, "x")]));
     }
 }

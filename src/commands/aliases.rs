@@ -38,6 +38,13 @@ pub struct Args {
     json: bool,
 }
 
+impl Args {
+    /// Whether it changes the configuration.
+    pub fn changes(&self) -> bool {
+        self.add.is_some() || self.remove.is_some()
+    }
+}
+
 fn attribute(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))

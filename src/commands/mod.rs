@@ -21,6 +21,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::claude::enclosing;
 use crate::plan::flags::FLAGS;
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
@@ -73,6 +74,18 @@ enum Command {
     Uninstall(uninstall::Args),
 }
 
+impl Command {
+    /// Whether it changes the configuration or what is kept, or asks ACT.
+    fn needs_trust(&self) -> bool {
+        match self {
+            Self::Setup(_) | Self::Use(_) | Self::Check(_) | Self::Flush(_) | Self::Uninstall(_) => true,
+            Self::Aliases(args) => args.changes(),
+            Self::Which(_) | Self::Doctor(_) | Self::History(_) | Self::Statusline(_) | Self::Logs(_) => false,
+            Self::Receive(_) | Self::Demo(_) | Self::ShellInit(_) => false,
+        }
+    }
+}
+
 /// How claude is started, for below the commands.
 fn starting_claude() -> String {
     let flags: String = FLAGS
@@ -121,6 +134,12 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { crate::system::exit::USAGE } else { 0 });
         }
     };
+    // Inside a claude its settings may have put anything into our environment.
+    let environment = &enclosing::settle(&mut environment.clone());
+    if let Some(why) = environment.doubt().everything.as_ref().filter(|_| cli.command.needs_trust()) {
+        crate::run::report::fatal(why);
+        return ExitCode::from(crate::system::exit::USAGE);
+    }
     match cli.command {
         Command::Setup(args) => setup::run(&args, environment),
         Command::Which(args) => which::run(&args, environment),

@@ -84,8 +84,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 fn say(args: &Args, subject: &str, edited: &Edited, directory: &Path, environment: &Environment) -> ExitCode {
     let config = config::load(environment).config;
     let place = Place::of(directory, environment, &config);
-    let variable = environment.text("ACT_CLAUDE_ALIAS");
-    let resolution = resolve::resolve(Explicit { flag: None, variable }, &config, &place).ok();
+    let resolution = resolve::resolve(Explicit::of(None, environment), &config, &place).ok();
     let alias = resolution.as_ref().and_then(|resolution| resolution.alias.clone());
     let because = resolution.as_ref().map(|resolution| resolution.reason.to_string()).unwrap_or_default();
     let passed_over: Vec<String> = resolution.map(|resolution| resolution.passed_over).unwrap_or_default();

@@ -40,7 +40,6 @@ const MASK: &str = "********";
 /// Runs it. Exit status 0 with an alias, 1 without telemetry here, 64 or 78 as a launch would give.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let mut environment = environment.clone();
-    variables::restore_originals(&mut environment);
     let directory = match &args.directory {
         Some(directory) => directory.canonicalize(),
         None => std::env::current_dir(),
@@ -69,7 +68,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         place: &place,
         layers: &layers,
     });
-    let explicit = Explicit { flag: flags.alias.as_deref(), variable: environment.text("ACT_CLAUDE_ALIAS") };
+    let explicit = Explicit::of(flags.alias.as_deref(), &environment);
     let resolution = resolve::resolve(explicit, &loaded.config, &place).ok();
 
     let mut facts: Vec<(&str, Value)> = vec![("directory", json!(paths::to_text(&directory)))];
@@ -156,7 +155,7 @@ fn changes(
                 endpoint: Some(&format!("http://127.0.0.1:PORT/{MASK}/v1/metrics")),
                 attributes: &telemetry.attributes,
                 interval_ms,
-                wrapper: crate::claude::wrapper::own(environment, layers).as_deref(),
+                wrapper: crate::claude::wrapper::own(environment, environment, layers).as_deref(),
                 token_variables: &[],
                 debug: false,
             },

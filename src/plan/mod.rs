@@ -152,10 +152,13 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
         let message = "--alias can't reach a background session (--bg): its alias is that of its directory".to_owned();
         return Err(Plan::Refuse { code: USAGE, message });
     }
+    if let Some(why) = &environment.doubt().everything {
+        return Err(without(loaded, Line::configuration(format!("no telemetry: {why}"))));
+    }
     if let Some(fault) = loaded.general_fault() {
         return Err(without(loaded, faulty(loaded, fault)));
     }
-    let explicit = Explicit { flag: flags.alias.as_deref(), variable: environment.text("ACT_CLAUDE_ALIAS") };
+    let explicit = Explicit::of(flags.alias.as_deref(), environment);
     let resolution = match resolve::resolve(explicit, &loaded.config, situation.place) {
         Ok(resolution) => resolution,
         Err(unknown) => {

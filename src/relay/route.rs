@@ -187,7 +187,7 @@ impl Routing {
             return Err(broken(fault));
         }
         let place = Place::of(directory, &environment, &loaded.config);
-        let explicit = Explicit { flag: None, variable: environment.text("ACT_CLAUDE_ALIAS") };
+        let explicit = Explicit::of(None, &environment);
         if let Ok(Resolution { reason: Reason::Broken { fault }, .. }) =
             resolve::resolve(explicit, &loaded.config, &place)
         {

@@ -7,6 +7,7 @@ mod bytes;
 mod candidates;
 mod faults;
 mod footprint;
+mod inside;
 mod printed;
 mod reach;
 mod readme;

@@ -85,7 +85,7 @@ fn subjects<'a>(
         None => {
             let directory = std::env::current_dir().unwrap_or_default();
             let place = Place::of(&directory, environment, config);
-            let explicit = Explicit { flag: None, variable: environment.text("ACT_CLAUDE_ALIAS") };
+            let explicit = Explicit::of(None, environment);
             let resolution = resolve::resolve(explicit, config, &place).map_err(|no| (USAGE, vec![no.message]))?;
             resolution.alias.ok_or_else(|| {
                 let message =

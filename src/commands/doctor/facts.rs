@@ -147,7 +147,7 @@ impl Facts {
         let directory = std::env::current_dir().unwrap_or_default();
         let loaded = config::load(environment);
         let place = Place::of(&directory, environment, &loaded.config);
-        let explicit = Explicit { flag: None, variable: environment.text("ACT_CLAUDE_ALIAS") };
+        let explicit = Explicit::of(None, environment);
         let layers = settings::read(&directory, &[], environment);
         let state = state::directory(environment);
         let claude = locate::locate(environment, &loaded.config);

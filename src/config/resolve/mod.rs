@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::config::{Config, Located, Rule};
+use crate::system::environment::Environment;
 use crate::text::json::Origin;
 
 pub use place::{Identity, Level, Place, Worktree};
@@ -68,6 +69,18 @@ pub struct Explicit<'a> {
     pub flag: Option<&'a str>,
     /// `ACT_CLAUDE_ALIAS`
     pub variable: Option<&'a str>,
+    /// The same inside a claude, where a repository's settings may have set it: as much as the repository's own file may
+    /// wish for.
+    pub wish: Option<&'a str>,
+}
+
+impl<'a> Explicit<'a> {
+    /// What flag and environment choose.
+    pub fn of(flag: Option<&'a str>, environment: &'a Environment) -> Self {
+        let named = environment.text("ACT_CLAUDE_ALIAS");
+        let (wish, variable) = if environment.doubt().alias { (named, None) } else { (None, named) };
+        Self { flag, variable, wish }
+    }
 }
 
 /// Resolves the alias of `place`.
@@ -91,7 +104,14 @@ pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Place) -> Result
         return Ok(Resolution::plain(None, Reason::Broken { fault: fault.clone().into() }));
     }
     let said = Resolution::plain(None, Reason::NoRule);
-    Ok(Walk { config, place, attributes: None, said }.run())
+    let mut walk = Walk { config, place, attributes: None, said };
+    if let Some(name) = explicit.wish {
+        match walk.wished(name) {
+            Ok(()) => return Ok(Resolution::plain(Some(name.to_owned()), Reason::Variable)),
+            Err(why) => walk.said.passed_over.push(format!("ACT_CLAUDE_ALIAS inside of claude: passed over: {why}")),
+        }
+    }
+    Ok(walk.run())
 }
 
 struct Walk<'a> {
@@ -195,6 +215,18 @@ impl<'a> Walk<'a> {
                 self.said.passed_over.push(format!("{place}: passed over: {why}"));
                 None
             }
+        }
+    }
+
+    /// Whether a variable that a repository may have set chooses what the repository's own file might choose here.
+    fn wished(&self, name: &str) -> Result<(), String> {
+        if let Some(fault) = self.config.broken.aliases.get(name) {
+            return Err(fault.to_string());
+        }
+        let own = self.own_answer(&self.place.levels);
+        match &own {
+            Some((None, Reason::Broken { fault })) => Err(fault.to_string()),
+            _ => self.check(name, &own),
         }
     }
 
