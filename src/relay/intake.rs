@@ -113,7 +113,7 @@ enum Refused {
     /// That is all there is to say.
     Answered(Accepted),
     /// It is lost, for now; what its poster is told, and why.
-    Lost(Accepted, Content, Trouble),
+    Lost(Accepted, Content, Box<Trouble>),
 }
 
 impl Intake {
@@ -180,7 +180,7 @@ impl Intake {
         };
         let sequence = again.unwrap_or_else(|| self.next.load(Ordering::Relaxed));
         let intake = self.clone();
-        let panicked = || Refused::Lost(Accepted::Lost, Content::default(), cause::panicked());
+        let panicked = || Refused::Lost(Accepted::Lost, Content::default(), cause::panicked().into());
         let placed = self.recorder.worker().run(move || intake.place(&body, sequence)).await;
         let placed = match placed.unwrap_or_else(|| Err(panicked())) {
             Ok(placed) => placed,
@@ -197,43 +197,28 @@ impl Intake {
             }
         };
         let Some(routed) = self.routing.known() else { return Accepted::Unrouted };
-        let points = placed.content.points;
-        let (bytes, stored) = (placed.body.len(), placed.stored.as_ref().err());
-        let not_stored = stored.map(ToString::to_string);
-        tracing::debug!(sequence, points, bytes, not_stored, "an export");
+        let Placed { content, body, stored } = placed;
+        let (points, not_stored) = (content.points, stored.as_ref().err().map(ToString::to_string));
+        tracing::debug!(sequence, points, bytes = body.len(), not_stored, "an export");
         if again.is_some() {
             self.ledger.again(sequence);
             recent.retain(|(known, _)| *known != digest);
         } else {
             self.next.fetch_add(1, Ordering::Relaxed);
-            self.ledger.received(sequence, placed.content);
+            self.ledger.received(sequence, content);
         }
         let (reply, answered) = oneshot::channel();
         let reply = self.verify.then_some(reply);
-        let (seen, message) = match placed.stored {
-            Ok(()) => (Seen::Stored, Message::Stored(Item { sequence, reply })),
-            Err(why) => {
-                let why = why.to_string();
+        let (seen, message) = match not_stored {
+            None => (Seen::Stored, Message::Stored(Item { sequence, reply })),
+            Some(why) => {
                 self.ledger.unkept(why.clone());
                 let (taken, known) = watch::channel(None);
-                let direct = Direct { sequence, points, body: placed.body, why, taken, reply };
-                (Seen::Direct(sequence, known), Message::Direct(direct))
+                (Seen::Direct(sequence, known), Message::Direct(Direct { sequence, points, body, why, taken, reply }))
             }
         };
         remember(&mut recent, digest, seen.clone());
-        if let Err(error) = routed.courier.start() {
-            // It is told later if a thread can be had after all.
-            let state = if matches!(seen, Seen::Stored) { State::Waiting } else { State::Lost };
-            self.ledger.mark(sequence, state, &cause::no_courier(&error));
-            self.clone().start_courier();
-        }
-        if !routed.courier.send(message) {
-            // Too late for this relay: what is stored waits for the next session.
-            let state = if matches!(seen, Seen::Stored) { State::Waiting } else { State::Lost };
-            let said = "it came when the relay had to leave".to_owned();
-            let trouble = Trouble { said, cause: String::new(), fix: String::new(), code: 75 };
-            self.ledger.mark(sequence, state, &trouble);
-        }
+        self.hand_over(routed, sequence, message);
         drop(recent);
         if self.verify
             && let Ok(Ok(Answer { status, body, .. })) = tokio::time::timeout(VERIFY_WAIT, answered).await
@@ -262,23 +247,38 @@ impl Intake {
         });
     }
 
+    /// Hands an export to the courier.
+    fn hand_over(self: &Arc<Self>, routed: &Routed, sequence: u64, message: Message) {
+        // Nobody delivers it now: what is stored waits, here or for the next session.
+        let state = if matches!(message, Message::Stored(_)) { State::Waiting } else { State::Lost };
+        if let Err(error) = routed.courier.start() {
+            self.ledger.mark(sequence, state, &cause::no_courier(&error));
+            self.clone().start_courier();
+        }
+        if !routed.courier.send(message) {
+            let said = "it came when the relay had to leave".to_owned();
+            let trouble = Trouble { said, cause: String::new(), fix: String::new(), code: 75 };
+            self.ledger.mark(sequence, state, &trouble);
+        }
+    }
+
     /// Puts an export right and stores it. On a thread of its own, because it waits for the disk.
     fn place(&self, body: &Bytes, sequence: u64) -> Result<Placed, Refused> {
         let content = payload::read(body).ok_or(Refused::Answered(Accepted::NoExport))?;
         let routed = match self.routing.get() {
             Ok(routed) => routed,
             Err(NoRoute::None) => return Err(Refused::Answered(Accepted::Unrouted)),
-            Err(NoRoute::Broken(trouble)) => return Err(Refused::Lost(Accepted::Lost, content, trouble)),
+            Err(NoRoute::Broken(trouble)) => return Err(Refused::Lost(Accepted::Lost, content, trouble.into())),
         };
         let body = match payload::repair(body, &routed.attributes, &self.redact, LONGEST_BODY) {
             Ok(Cow::Borrowed(_)) => body.clone(),
             Ok(Cow::Owned(body)) => Bytes::from(body),
             Err(NoResult::TooLarge) => {
-                return Err(Refused::Lost(Accepted::TooLarge, content, cause::too_large(LONGEST_BODY, true)));
+                return Err(Refused::Lost(Accepted::TooLarge, content, cause::too_large(LONGEST_BODY, true).into()));
             }
             Err(NoResult::NoMemory) => {
                 let trouble = cause::shortage(&io::ErrorKind::OutOfMemory.into());
-                return Err(Refused::Lost(Accepted::Lost, content, trouble));
+                return Err(Refused::Lost(Accepted::Lost, content, trouble.into()));
             }
         };
         let stored = self.store(routed, content.points, &body, sequence);

@@ -43,7 +43,7 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>) {
     let connections = Connections::new(room());
     let budget = Arc::new(Budget::default());
     let mut peers = Peers::default();
-    let own = nix::unistd::geteuid().as_raw();
+    let (own, here) = (nix::unistd::geteuid().as_raw(), listener.local_addr().ok());
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -56,7 +56,7 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>) {
                 continue;
             }
         };
-        let user = stream.local_addr().ok().and_then(|here| peers.user(peer, here));
+        let user = here.and_then(|here| peers.user(peer, here));
         if let Some(user) = user.filter(|user| peer::is_stranger(*user, own, || intake.routing().command_user())) {
             tracing::debug!(user, "a connection of another user is refused");
             continue;

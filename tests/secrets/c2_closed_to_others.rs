@@ -260,8 +260,8 @@ impl Crowd {
                             }
                         }
                     }
-                    // Four times a second all that were closed are opened again.
-                    std::thread::sleep(Duration::from_millis(250));
+                    // Once a second all that were closed are opened again.
+                    std::thread::sleep(Duration::from_secs(1));
                 }
             })
         };
@@ -311,8 +311,8 @@ fn crowded(count: usize, user: Option<u32>) {
             took[10], took[19], quiet[10], quiet[19]
         );
         // A tenth of a second, and a busy machine's share; whoever waits for a place waits for seconds.
-        assert!(took[10] < Duration::from_millis(100) + quiet[10] * 3, "{says:?}: {took:?}; before {quiet:?}");
-        assert!(took[19] < Duration::from_secs(2), "{says:?}: {took:?}");
+        assert!(took[10] < Duration::from_millis(100) + quiet[10] * 10, "{says:?}: {took:?}; before {quiet:?}");
+        assert!(took[19] < Duration::from_secs(3), "{says:?}: {took:?}");
     }
     session.end_with("81 exports delivered (2 points)");
 }
