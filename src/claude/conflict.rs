@@ -131,7 +131,7 @@ impl Conflict {
     pub fn fix(&self) -> String {
         if self.effect == Effect::Helper && self.kind != Kind::Managed {
             let (value, key, path) = (&self.value, &self.key, self.path.display());
-            return format!("make {value:?} print a JSON object of headers, or remove {key} from {path}");
+            return format!("remove {key} from {path}, or let {value:?} print a JSON object of headers");
         }
         match self.kind {
             Kind::Environment => format!("correct {key}, or: unset {key}", key = self.key),
