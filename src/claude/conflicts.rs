@@ -3,6 +3,8 @@
 //! Asked by a launch, which beats what it may with an overlay and names the rest, and by `act doctor`.
 //! The observations behind every row are in docs/observed-claude.md.
 
+use percent_encoding::percent_decode_str;
+
 use crate::config::Delivery;
 use crate::system::environment::Environment;
 
@@ -135,7 +137,7 @@ impl Keys<'_> {
         let displaced = self.wanted.attributes.iter().filter(|(name, value)| {
             let theirs = list.split(',').filter_map(|item| item.split_once('='));
             match theirs.rev().find(|(key, _)| key.trim() == name) {
-                Some((_, theirs)) => decode(theirs.trim()) != value.as_bytes(),
+                Some((_, theirs)) => percent_decode_str(theirs.trim()).ne(value.bytes()),
                 None => direct,
             }
         });
@@ -209,20 +211,6 @@ pub fn is_guarded(name: &str) -> bool {
 
 pub(super) fn is_truthy(value: &str) -> bool {
     ["1", "true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str())
-}
-
-/// Undoes percent-encoding.
-fn decode(value: &str) -> Vec<u8> {
-    let bytes = value.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let code = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        let code = code.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        decoded.push(code.unwrap_or(bytes[at]));
-        at += if code.is_some() { 3 } else { 1 };
-    }
-    decoded
 }
 
 #[cfg(test)]

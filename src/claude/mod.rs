@@ -4,6 +4,7 @@
 pub mod ancestry;
 pub mod arguments;
 pub mod carriers;
+pub mod chain;
 pub mod conflict;
 pub mod conflicts;
 pub mod consent;

@@ -17,13 +17,12 @@ use nix::fcntl::{Flock, FlockArg};
 use serde_json::value::RawValue;
 
 use crate::claude::arguments::{self, Call};
-use crate::state;
+use crate::state::{self, prune};
 use crate::text::json::{Members, unquoted};
 
-/// How long an ended session can be resumed with its hint.
-const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-/// And how many such files are kept, the newest.
-const MOST: usize = 1000;
+/// How long an ended session can be resumed with its hint, and how many of them.
+const BOUNDS: prune::Bounds =
+    prune::Bounds { age: Duration::from_secs(90 * 24 * 60 * 60), files: 1000, bytes: u64::MAX };
 /// The user's own settings beside an overlay in use.
 const OWN: &str = "own.json";
 
@@ -111,7 +110,7 @@ impl Overlay {
         let directory = directory(state);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         settle(&directory);
-        prune(&directory, SystemTime::now());
+        prune::prune(ended(&directory), BOUNDS, SystemTime::now());
         let path = directory.join(format!("{name}.json"));
         let beside = path.with_extension(OWN);
         let create = |path: &Path| File::options().write(true).create_new(true).mode(0o600).open(path);
@@ -138,7 +137,7 @@ impl Drop for Overlay {
 
 /// Does for overlays whose supervisor was killed what it could not do.
 fn settle(directory: &Path) {
-    for path in files(directory) {
+    for path in prune::entries(directory) {
         let Some(name) = path.file_name().and_then(OsStr::to_str).and_then(|name| name.strip_suffix(OWN)) else {
             continue;
         };
@@ -149,23 +148,11 @@ fn settle(directory: &Path) {
     }
 }
 
-fn prune(directory: &Path, now: SystemTime) {
-    let written = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let mut ended: Vec<_> = files(directory)
+/// What ended sessions left: neither the user's own settings beside an overlay, nor an overlay in use.
+fn ended(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    prune::entries(directory)
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .filter(|path| !path.to_string_lossy().ends_with(OWN) && !path.with_extension(OWN).exists())
-        .filter_map(|path| Some((written(&path)?, path)))
-        .collect();
-    ended.sort_unstable_by(|one, other| other.cmp(one));
-    for (index, (written, path)) in ended.into_iter().enumerate() {
-        if index >= MOST || now.duration_since(written).is_ok_and(|age| age > KEPT) {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-fn files(directory: &Path) -> impl Iterator<Item = PathBuf> {
-    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 #[cfg(test)]
@@ -250,7 +237,7 @@ mod tests {
         drop(overlay);
         assert_eq!(fs::read_to_string(&path).unwrap(), "{ }");
         assert_eq!(own_beside(state, &path), None);
-        assert_eq!(files(&directory(state)).count(), 2);
+        assert_eq!(prune::entries(&directory(state)).count(), 2);
     }
 
     #[test]
@@ -272,10 +259,10 @@ mod tests {
         let used = Overlay::write(state.path(), "used", "m", "o").unwrap();
         drop(Overlay::write(state.path(), "ended", "m", "o").unwrap());
         let directory = directory(state.path());
-        prune(&directory, SystemTime::now());
-        assert_eq!(files(&directory).count(), 3);
-        prune(&directory, SystemTime::now() + KEPT * 2);
-        assert_eq!(files(&directory).count(), 2);
+        prune::prune(ended(&directory), BOUNDS, SystemTime::now());
+        assert_eq!(prune::entries(&directory).count(), 3);
+        prune::prune(ended(&directory), BOUNDS, SystemTime::now() + BOUNDS.age * 2);
+        assert_eq!(prune::entries(&directory).count(), 2);
         assert!(used.path().exists());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Account, Alias};
@@ -235,25 +236,12 @@ fn attribute_list(own: &str, ours: &[(String, String)]) -> String {
         ours.iter().any(|(ours, _)| ours == name)
     };
     let own = own.split(',').filter(|item| !item.trim().is_empty() && !is_ours(item)).map(str::to_owned);
-    let ours = ours.iter().map(|(name, value)| format!("{name}={}", encode(value)));
+    let ours = ours.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ENCODED)));
     own.chain(ours).collect::<Vec<_>>().join(",")
 }
 
-/// Percent-encodes what would end a value; claude decodes it (observed on both clients).
-fn encode(value: &str) -> String {
-    let mut encoded = String::with_capacity(value.len());
-    for c in value.chars() {
-        match c {
-            '!'..='~' if !matches!(c, '%' | ',' | ';' | '=' | '"' | '\\') => encoded.push(c),
-            _ => {
-                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                    encoded.push_str(&format!("%{byte:02X}"));
-                }
-            }
-        }
-    }
-    encoded
-}
+/// What is percent-encoded in a value, because it would end it; claude decodes it (observed on both clients).
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'=').add(b'\\');
 
 #[cfg(test)]
 mod tests {

@@ -19,6 +19,7 @@ use crate::plan::flags::Flags;
 use crate::plan::line::{Importance, Line};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, USAGE};
+use crate::text::json::Fault;
 
 /// All that is known before claude starts.
 #[derive(Debug)]
@@ -151,12 +152,8 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
         let message = "--alias can't reach a background session (--bg): its alias is that of its directory".to_owned();
         return Err(Plan::Refuse { code: USAGE, message });
     }
-    if let Some(fault) = loaded.faults.first() {
-        let more = match loaded.faults.len() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more: act-claude act which)"),
-        };
-        return Err(without(loaded, Line::configuration(format!("no telemetry: {fault}{more}"))));
+    if let Some(fault) = loaded.general_fault() {
+        return Err(without(loaded, faulty(loaded, fault)));
     }
     let explicit = Explicit { flag: flags.alias.as_deref(), variable: environment.text("ACT_CLAUDE_ALIAS") };
     let resolution = match resolve::resolve(explicit, &loaded.config, situation.place) {
@@ -165,7 +162,11 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
             return Err(Plan::Refuse { code: USAGE, message: unknown.message });
         }
     };
-    let passed_over = resolution.passed_over.iter().map(|word| Line::daily(word.clone())).collect::<Vec<_>>();
+    if let Reason::Broken { fault } = &resolution.reason {
+        return Err(without(loaded, faulty(loaded, fault)));
+    }
+    let said = resolution.passed_over.iter().chain(&resolution.hints);
+    let passed_over = said.map(|word| Line::daily(word.clone())).collect::<Vec<_>>();
     let (name, alias) = match resolution.alias.as_ref().and_then(|name| loaded.config.aliases.get_key_value(name)) {
         Some(found) => found,
         None => {
@@ -191,6 +192,15 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     }
     let reason = resolution.reason;
     Ok(Choice { name, alias, account_name, account, attributes, reason, passed_over })
+}
+
+/// No telemetry because of `fault`.
+fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
+    let more = match loaded.faults.iter().filter(|other| *other != fault).count() {
+        0 => String::new(),
+        more => format!(" (and {more} more: act-claude act which)"),
+    };
+    Line::configuration(format!("no telemetry: {fault}{more}"))
 }
 
 /// Decides.

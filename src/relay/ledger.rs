@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use tokio::sync::watch;
 
-use super::payload::Content;
+use super::payload::{self, Content};
 use crate::delivery::target::Route;
 use crate::state::outcome::{Outcome, State, Trouble};
 use crate::state::record::{Record, Total};
@@ -113,11 +113,18 @@ impl Ledger {
             book.exports += 1;
             book.points += content.points;
             for (name, total) in content.totals {
-                let sum = book.totals.entry(name).or_default();
-                sum.value += total.value;
-                sum.unit = total.unit;
+                payload::add_total(&mut book.totals, name, &total);
             }
             book.open.insert(sequence, State::UnderWay);
+        });
+    }
+
+    /// Claude handed over an export that could not even be read.
+    pub fn lost(&self, trouble: Trouble) {
+        self.update(|book| {
+            book.exports += 1;
+            *book.settled.entry(State::Lost).or_default() += 1;
+            book.trouble(State::Lost, trouble);
         });
     }
 

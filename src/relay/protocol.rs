@@ -61,16 +61,19 @@ pub struct Start {
     /// Attribute keys never sent.
     pub redact: Vec<String>,
     /// The state directory, where there is one.
+    #[serde(default, with = "crate::text::paths::optional")]
     pub state: Option<PathBuf>,
     /// `--verify`: claude is to see ACT's answers.
     pub verify: bool,
     /// The working directory claude starts in.
+    #[serde(with = "crate::text::paths")]
     pub directory: PathBuf,
     /// A warm spare: it moves to its session's directory later.
     pub moves: bool,
     /// Whether claude's arguments ask for a session: one whose exports are missed.
     pub is_session: bool,
     /// Claude's executable, for the record.
+    #[serde(with = "crate::text::paths")]
     pub claude: PathBuf,
 }
 

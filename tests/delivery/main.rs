@@ -20,5 +20,6 @@ mod report;
 mod route;
 mod silent;
 mod soak;
+mod threads;
 mod verdicts;
 mod words;
