@@ -14,7 +14,7 @@ fn root() -> &'static Path {
 #[test]
 fn every_path_exists() {
     let path = Regex::new(r"`((?:src|docs|tests|shell|target)/[A-Za-z0-9_./-]*)`|\]\(([A-Za-z0-9_./-]+)\)").unwrap();
-    for document in ["CONTRIBUTING.md", "SECURITY.md", "docs/promises.md"] {
+    for document in ["CONTRIBUTING.md", "SECURITY.md", "docs/promises.md", "docs/architecture.md"] {
         let text = fs::read_to_string(root().join(document)).unwrap();
         for found in path.captures_iter(&text) {
             let place = match (found.get(1), found.get(2)) {
