@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::settings::Kind;
+use super::settings::{Kind, Unread};
 
 /// Which clients heed a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub enum Effect {
     Launcher,
     /// The exporter's debug lines are missing from the log.
     LogLevel,
+    /// What the whole layer does is not known.
+    Unread(Unread),
 }
 
 /// A key that would get in the way.
@@ -77,8 +79,9 @@ impl Conflict {
 
     /// Whether it keeps exports from a relay of ours altogether.
     pub fn leads_past(&self) -> bool {
-        use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Off, Protocol};
-        let leads = matches!(self.effect, Off | Exporter | Endpoint | Protocol | DropsEndpoint | DropsProtocol);
+        use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Off, Protocol, Unread};
+        let leads =
+            matches!(self.effect, Off | Exporter | Endpoint | Protocol | DropsEndpoint | DropsProtocol | Unread(_));
         leads && self.reach != Reach::Older
     }
 
@@ -87,13 +90,24 @@ impl Conflict {
         self.breaks() && self.reach != Reach::Older
     }
 
-    /// "env.OTEL_METRICS_EXPORTER in /home/x/.claude/settings.json"
+    /// Whether the layer exists and is not understood.
+    pub fn is_unread(&self) -> bool {
+        matches!(self.effect, Effect::Unread(_))
+    }
+
+    /// "env.OTEL_METRICS_EXPORTER in /home/x/.claude/settings.json"; the file alone where it is not understood.
     pub fn place(&self) -> String {
-        format!("{} in {}", self.key, self.path.display())
+        match &self.effect {
+            Effect::Unread(_) => self.path.display().to_string(),
+            _ => format!("{} in {}", self.key, self.path.display()),
+        }
     }
 
     /// What to do about it.
     pub fn fix(&self) -> String {
+        if let Effect::Unread(unread) = &self.effect {
+            return unread.fix();
+        }
         match self.kind {
             Kind::Managed => format!("ask whoever manages {} to remove {}", self.path.display(), self.key),
             Kind::Argument => format!("leave {} out of what you give to --settings", self.key),
@@ -124,6 +138,7 @@ impl fmt::Display for Conflict {
             Effect::DropsProtocol => write!(out, "exports are sent as {value}, which ACT does not take"),
             Effect::Helper => write!(out, "claude exports only while {value:?} succeeds"),
             Effect::Launcher => write!(out, "background sessions are started by {value}, without act-claude"),
+            Effect::Unread(unread) => write!(out, "it {}, so what it says of telemetry is not known", unread.reason),
             Effect::LogLevel => write!(out, "the log lacks the exporter's own lines (level {value})"),
         }
     }

@@ -6,7 +6,7 @@
 use crate::config::Delivery;
 
 use super::conflict::{Conflict, Effect, Reach};
-use super::settings::{Kind, Layer};
+use super::settings::{Kind, Layer, Unread};
 use super::variables::{ATTRIBUTES, ENABLE, ENDPOINT, EXPORTER, INTERVAL, LOG_LEVEL, PROTOCOL, TEMPORALITY, WRAPPER};
 
 /// What a launch would set, as far as a settings file can contradict it.
@@ -24,6 +24,9 @@ pub struct Wanted<'a> {
 pub fn find(wanted: &Wanted<'_>, layers: &[Layer]) -> Vec<Conflict> {
     let of_layer = |layer| {
         let keys = Keys { wanted, layer };
+        if let Some(unread) = layer.unread() {
+            return vec![keys.whole(unread)];
+        }
         keys.variables().chain(keys.claims()).chain(keys.other_keys()).collect::<Vec<_>>()
     };
     layers.iter().flat_map(of_layer).collect()
@@ -53,6 +56,13 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
+    /// A layer that is not understood may say anything. An overlay beats it, unless the user's own `--settings` is that
+    /// layer: then there is no place for one.
+    fn whole(&self, unread: &Unread) -> Conflict {
+        let conflict = self.conflict("", "", Effect::Unread(unread.clone()), Reach::Every);
+        Conflict { beatable: conflict.beatable && self.layer.kind != Kind::Argument, key: String::new(), ..conflict }
+    }
+
     /// Variables we set that this layer sets, too.
     fn variables(&self) -> impl Iterator<Item = Conflict> {
         let names = [
@@ -80,10 +90,11 @@ impl Keys<'_> {
         match name {
             ENABLE => differs(is_truthy(value), Effect::Off),
             EXPORTER => differs(value.split(',').any(|exporter| exporter.trim() == "otlp"), Effect::Exporter),
-            ENDPOINT => differs(value.is_empty(), Effect::Endpoint),
+            // Observed: an empty value, too, beats the environment's, and exports go to 127.0.0.1:4318.
+            ENDPOINT => Some(Effect::Endpoint),
             PROTOCOL => differs(value.is_empty() || value == "http/json", Effect::Protocol),
             GENERIC_PROTOCOL if direct => differs(value.is_empty() || value == "http/json", Effect::Protocol),
-            GENERIC_HEADERS if direct => differs(value.is_empty(), Effect::Credential),
+            GENERIC_HEADERS if direct => Some(Effect::Credential),
             TEMPORALITY => differs(value.eq_ignore_ascii_case("delta"), Effect::Temporality),
             INTERVAL => {
                 let is_sane = value.parse().is_ok_and(|interval| SANE_INTERVAL_MS.contains(&interval));
@@ -201,13 +212,7 @@ mod tests {
     use super::*;
 
     fn layer(kind: Kind, name: &str, value: &str) -> Layer {
-        Layer {
-            kind,
-            path: "s.json".into(),
-            env: vec![(name.to_owned(), value.to_owned())],
-            headers_helper: None,
-            process_wrapper: None,
-        }
+        Layer { env: vec![(name.to_owned(), value.to_owned())], ..Layer::new(kind, "s.json".into()) }
     }
 
     fn found(delivery: Delivery, layer: Layer) -> Vec<(Effect, Reach, bool)> {
@@ -228,6 +233,7 @@ mod tests {
             (EXPORTER, "console", Some(Exporter)),
             (EXPORTER, "console, otlp", None),
             (ENDPOINT, "https://x", Some(Endpoint)),
+            (ENDPOINT, "", Some(Endpoint)),
             (PROTOCOL, "grpc", Some(Protocol)),
             (PROTOCOL, "http/json", None),
             (GENERIC_PROTOCOL, "grpc", None),
@@ -275,6 +281,29 @@ mod tests {
         assert_eq!(found(Delivery::Relay, layer(Kind::Managed, GENERIC_PROTOCOL, "http/json")), []);
         let helper = Layer { headers_helper: Some("h".into()), ..layer(Kind::Managed, "X", "") };
         assert_eq!(found(Delivery::Relay, helper), [(Effect::DropsEndpoint, Reach::Current, false)]);
+    }
+
+    #[test]
+    fn what_is_not_understood_may_do_anything() {
+        use crate::claude::settings::Reason;
+        let unread = Unread { path: "/s.json".into(), reason: Reason::Refused("Permission denied".into()) };
+        for (kind, beatable) in [
+            (Kind::Managed, false),
+            (Kind::Argument, false),
+            (Kind::Local, true),
+            (Kind::Project, true),
+            (Kind::User, true),
+        ] {
+            let conflicts = found(Delivery::Relay, Layer::of_unread(kind, unread.clone()));
+            assert_eq!(conflicts, [(Effect::Unread(unread.clone()), Reach::Every, beatable)], "{kind:?}");
+        }
+        let wanted = Wanted { delivery: Delivery::Relay, attributes: &[], debug: false };
+        let conflict = find(&wanted, &[Layer::of_unread(Kind::User, unread)]).remove(0);
+        assert!(conflict.breaks() && conflict.leads_past() && conflict.is_certain());
+        assert_eq!(conflict.place(), "/s.json");
+        assert_eq!(conflict.fix(), "make /s.json readable for you, or remove it");
+        let words = "it can't be read (Permission denied), so what it says of telemetry is not known";
+        assert_eq!(conflict.to_string(), words);
     }
 
     #[test]

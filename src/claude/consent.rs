@@ -6,7 +6,7 @@
 use crate::config::{Config, Delivery};
 use crate::system::environment::Environment;
 
-use super::settings::{Kind, Layer};
+use super::settings::{Kind, Layer, Unread};
 
 /// Why there is no telemetry although an alias was found; or what the user should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Objection {
         /// What redirects it.
         by: String,
     },
+    /// `direct` might hand the token to someone else: nobody knows what this layer says.
+    Unread(Unread),
 }
 
 impl Objection {
@@ -38,6 +40,11 @@ impl Objection {
             Self::OtherPipeline { by, endpoint } => format!(
                 "no telemetry to ACT: your metrics go to {endpoint} ({by}); \
                  to replace that, set \"replace_endpoint\": true in act-claude's configuration"
+            ),
+            Self::Unread(unread) => format!(
+                "no telemetry: {unread}, and with direct delivery it could send your ACT token elsewhere: {}, or use the \
+                 relay (without --direct)",
+                unread.fix()
             ),
             Self::WouldLeak { by } => format!(
                 "no telemetry: with direct delivery {by} would receive your ACT token: remove that, or use the relay (without --direct)"
@@ -123,6 +130,9 @@ impl Stated<'_> {
                 .map(|value| (value.to_string_lossy().into_owned(), format!("{name} in the environment")));
             settings.chain(variable).filter(|(value, _)| !value.trim().is_empty()).collect::<Vec<_>>()
         };
+        if let Some(unread) = self.layers.iter().find_map(Layer::unread) {
+            return Some(Objection::Unread(unread.clone()));
+        }
         for name in ["OTEL_LOGS_EXPORTER", "OTEL_TRACES_EXPORTER"] {
             if let Some((_, by)) = everywhere(name).into_iter().find(|(value, _)| lists(value, "otlp")) {
                 return Some(Objection::WouldLeak { by });
