@@ -92,8 +92,9 @@ impl Keys<'_> {
             EXPORTER => differs(value.split(',').any(|exporter| exporter.trim() == "otlp"), Effect::Exporter),
             // Observed: an empty value, too, beats the environment's, and exports go to 127.0.0.1:4318.
             ENDPOINT => Some(Effect::Endpoint),
-            PROTOCOL => differs(value.is_empty() || value == "http/json", Effect::Protocol),
-            GENERIC_PROTOCOL if direct => differs(value.is_empty() || value == "http/json", Effect::Protocol),
+            // An empty one, too, is no "http/json": observed with 2.1.197, which then exports nothing.
+            PROTOCOL => differs(value == "http/json", Effect::Protocol),
+            GENERIC_PROTOCOL if direct => differs(value == "http/json", Effect::Protocol),
             GENERIC_HEADERS if direct => Some(Effect::Credential),
             TEMPORALITY => differs(value.eq_ignore_ascii_case("delta"), Effect::Temporality),
             INTERVAL => {
@@ -235,6 +236,7 @@ mod tests {
             (ENDPOINT, "https://x", Some(Endpoint)),
             (ENDPOINT, "", Some(Endpoint)),
             (PROTOCOL, "grpc", Some(Protocol)),
+            (PROTOCOL, "", Some(Protocol)),
             (PROTOCOL, "http/json", None),
             (GENERIC_PROTOCOL, "grpc", None),
             (GENERIC_HEADERS, "Authorization=Basic x", None),

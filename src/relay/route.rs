@@ -183,7 +183,10 @@ impl Routing {
             return Err(NoRoute::None);
         }
         let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
-        let conflict = conflicts::find(&wanted, &layers).into_iter().find(Conflict::leads_past);
+        // What is known to lead past us before what may.
+        let mut conflicts = conflicts::find(&wanted, &layers);
+        conflicts.sort_by_key(Conflict::is_unread);
+        let conflict = conflicts.into_iter().find(Conflict::leads_past);
         Ok((route, conflict))
     }
 }

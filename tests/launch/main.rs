@@ -7,6 +7,7 @@ mod faults;
 mod footprint;
 mod readme;
 mod required;
+mod unread;
 mod variables;
 mod which;
 mod whose;

@@ -36,6 +36,10 @@ pub fn of(directory: &Path, args: &[OsString], environment: &Environment) -> Arg
     let Some(value) = argument_value(args) else { return Argument::Absent };
     // Bytes that are no UTF-8 are to claude what they are in a file.
     let text = value.to_string_lossy();
+    if text.is_empty() {
+        // Observed: as if there were none, but the argument is there.
+        return Argument::Given { text: String::new(), bytes: Vec::new() };
+    }
     if let Some(json) = inline(&text) {
         if json::members(json).is_none() {
             return Argument::Absent;

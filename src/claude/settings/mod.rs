@@ -178,7 +178,8 @@ pub fn layer(kind: Kind, path: PathBuf, text: &str) -> Option<Layer> {
     // last counts.
     let members = json::members(text)?;
     let member = |name: &str| members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
-    if kind == Kind::Managed && member(POLICY_HELPER).is_some_and(|value| value.starts_with('{')) {
+    let has_program = members.iter().any(|(key, value)| key.starts_with(POLICY_HELPER) && value.starts_with('{'));
+    if kind == Kind::Managed && has_program {
         return Some(Layer::of_unread(kind, Unread { path, reason: Reason::Program }));
     }
     let text =
@@ -198,7 +199,7 @@ pub fn layer(kind: Kind, path: PathBuf, text: &str) -> Option<Layer> {
     })
 }
 
-/// The managed key that lets a program say what the managed settings are.
+/// The managed key, alone or with an `s` behind it, that lets a program say what the managed settings are.
 const POLICY_HELPER: &str = "policyHelper";
 
 #[cfg(test)]
@@ -220,6 +221,10 @@ mod tests {
         }
         let hidden = layer(r#"{"env": {"\u004fTEL_X": "1"}, "\u006ftelHeadersHelper": "h"}"#).unwrap();
         assert_eq!((hidden.get("OTEL_X"), hidden.headers_helper.as_deref()), (Some("1"), Some("h")));
+        let program = r#"{"policyHelper": {"path": "/x"}, "env": {}}"#;
+        assert_eq!(layer(program).unwrap().unread(), None, "only managed settings can");
+        let managed = super::layer(Kind::Managed, "m".into(), program).unwrap();
+        assert_eq!(managed.unread().unwrap().to_string(), "m takes the managed settings from a program (policyHelper)");
         let layer = layer(r#"{"env": {"OTEL_X": 5, "A": "b"}, "otelHeadersHelper": ""}"#).unwrap();
         assert_eq!(layer.get("OTEL_X"), Some("5"));
         assert_eq!(layer.headers_helper, None);
