@@ -11,6 +11,7 @@ mod printed;
 mod reach;
 mod readme;
 mod required;
+mod unread;
 mod variables;
 mod which;
 mod whose;
