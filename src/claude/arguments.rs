@@ -61,12 +61,18 @@ pub enum Position {
 /// Finds the `--settings` that counts.
 pub fn argument_position(args: &[OsString]) -> Option<Position> {
     let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
-    (0..end).rev().find_map(|index| {
+    let (mut last, mut index) = (None, 0);
+    while index < end {
         if args[index].as_bytes().starts_with(JOINED) {
-            return Some(Position::Joined(index));
+            last = Some(Position::Joined(index));
+        } else if args[index] == "--settings" && index + 1 < end {
+            // Whatever it is, it is the value.
+            index += 1;
+            last = Some(Position::Separate(index));
         }
-        (args[index] == "--settings" && index + 1 < end).then_some(Position::Separate(index + 1))
-    })
+        index += 1;
+    }
+    last
 }
 
 const JOINED: &[u8] = b"--settings=";
@@ -99,6 +105,7 @@ mod tests {
         assert_eq!(value(&["--settings=b", "--settings", "a"]).as_deref(), Some("a"));
         assert_eq!(value(&["-p", "--", "--settings", "a"]), None);
         assert_eq!(value(&["--settings"]), None);
+        assert_eq!(value(&["--settings", "--settings", "x"]).as_deref(), Some("--settings"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::settings::Kind;
+use super::settings::{Kind, Unread};
 use super::version::Version;
 
 /// The first client that keeps a repository's settings from deciding about telemetry.
@@ -59,6 +59,8 @@ pub enum Effect {
     Launcher,
     /// The exporter's debug lines are missing from the log.
     LogLevel,
+    /// What the whole layer does is not known.
+    Unread(Unread),
 }
 
 /// A key that would get in the way.
@@ -93,8 +95,9 @@ impl Conflict {
 
     /// Whether it keeps exports from a relay of ours altogether.
     pub fn leads_past(&self) -> bool {
-        use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Off, Protocol};
-        let leads = matches!(self.effect, Off | Exporter | Endpoint | Protocol | DropsEndpoint | DropsProtocol);
+        use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Off, Protocol, Unread};
+        let leads =
+            matches!(self.effect, Off | Exporter | Endpoint | Protocol | DropsEndpoint | DropsProtocol | Unread(_));
         leads && self.reach != Reach::Older
     }
 
@@ -105,9 +108,19 @@ impl Conflict {
 
     /// Whether it may be why nothing arrives: it leads exports past us, or claude can't send any.
     pub fn silences(&self) -> bool {
-        use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Helper, Interval, Off, Protocol, Stops};
+        use Effect::{
+            DropsEndpoint, DropsProtocol, Endpoint, Exporter, Helper, Interval, Off, Protocol, Stops, Unread,
+        };
         match &self.effect {
-            Off | Exporter | Endpoint | Protocol | DropsEndpoint | DropsProtocol | Stops { .. } | Helper => true,
+            Off
+            | Exporter
+            | Endpoint
+            | Protocol
+            | DropsEndpoint
+            | DropsProtocol
+            | Stops { .. }
+            | Unread(_)
+            | Helper => true,
             Interval => self.value.trim() == "0",
             _ => false,
         }
@@ -122,16 +135,36 @@ impl Conflict {
         }
     }
 
-    /// "env.OTEL_METRICS_EXPORTER in /home/x/.claude/settings.json"
+    /// How sure it is that it keeps this client from exporting to us: what may before what need not comes last.
+    pub fn doubt(&self) -> u8 {
+        match self.effect {
+            Effect::Helper => 2,
+            Effect::Unread(_) => 1,
+            _ => 0,
+        }
+    }
+
+    /// Whether the layer exists and is not understood.
+    pub fn is_unread(&self) -> bool {
+        matches!(self.effect, Effect::Unread(_))
+    }
+
+    /// "env.OTEL_METRICS_EXPORTER in /home/x/.claude/settings.json"; the file alone where it is not understood.
     pub fn place(&self) -> String {
-        format!("{} in {}", self.key, self.path.display())
+        match &self.effect {
+            Effect::Unread(_) => self.path.display().to_string(),
+            _ => format!("{} in {}", self.key, self.path.display()),
+        }
     }
 
     /// What to do about it.
     pub fn fix(&self) -> String {
+        if let Effect::Unread(unread) = &self.effect {
+            return unread.fix();
+        }
         if self.effect == Effect::Helper && self.kind != Kind::Managed {
             let (value, key, path) = (&self.value, &self.key, self.path.display());
-            return format!("make {value:?} print a JSON object of headers, or remove {key} from {path}");
+            return format!("remove {key} from {path}, or let {value:?} print a JSON object of headers");
         }
         match self.kind {
             Kind::Environment => format!("correct {key}, or: unset {key}", key = self.key),
@@ -166,6 +199,7 @@ impl fmt::Display for Conflict {
             Effect::DropsProtocol => write!(out, "exports are sent as {value}, which ACT does not take"),
             Effect::Helper => write!(out, "claude exports only while {value:?} succeeds"),
             Effect::Launcher => write!(out, "background sessions are started by {value}, without act-claude"),
+            Effect::Unread(unread) => write!(out, "it {}, so what it says of telemetry is not known", unread.reason),
             Effect::LogLevel => write!(out, "the log lacks the exporter's own lines (level {value})"),
         }
     }

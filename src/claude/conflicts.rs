@@ -11,7 +11,7 @@ use crate::system::environment::Environment;
 use super::conflict::{Conflict, Effect, Reach};
 use super::exporters;
 use super::other_signals;
-use super::settings::{Kind, Layer};
+use super::settings::{Kind, Layer, Unread};
 use super::variables::{ATTRIBUTES, ENABLE, ENDPOINT, EXPORTER, INTERVAL, LOG_LEVEL, PROTOCOL, TEMPORALITY, WRAPPER};
 
 /// What a launch would set, as far as a settings file can contradict it.
@@ -29,6 +29,9 @@ pub struct Wanted<'a> {
 pub fn find(wanted: &Wanted<'_>, layers: &[Layer]) -> Vec<Conflict> {
     let of_layer = |layer| {
         let keys = Keys { wanted, layer };
+        if let Some(unread) = layer.unread() {
+            return vec![keys.whole(unread)];
+        }
         keys.variables().chain(keys.claims()).chain(keys.other_keys()).collect::<Vec<_>>()
     };
     layers.iter().flat_map(of_layer).collect()
@@ -70,6 +73,13 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
+    /// A layer that is not understood may say anything. An overlay beats it, unless the user's own `--settings` is that
+    /// layer: then there is no place for one.
+    fn whole(&self, unread: &Unread) -> Conflict {
+        let conflict = self.conflict("", "", Effect::Unread(unread.clone()), Reach::Every);
+        Conflict { beatable: conflict.beatable && self.layer.kind != Kind::Argument, key: String::new(), ..conflict }
+    }
+
     /// Variables we set that this layer sets, too.
     fn variables(&self) -> impl Iterator<Item = Conflict> {
         let names = [
@@ -97,10 +107,12 @@ impl Keys<'_> {
         match name {
             ENABLE => differs(is_truthy(value), Effect::Off),
             EXPORTER => self.exporters(value),
-            ENDPOINT => differs(value.is_empty(), Effect::Endpoint),
-            PROTOCOL => differs(value.is_empty() || value == "http/json", Effect::Protocol),
-            GENERIC_PROTOCOL if direct => differs(value.is_empty() || value == "http/json", Effect::Protocol),
-            GENERIC_HEADERS if direct => differs(value.is_empty(), Effect::Credential),
+            // Observed: an empty value, too, beats the environment's, and exports go to 127.0.0.1:4318.
+            ENDPOINT => Some(Effect::Endpoint),
+            // An empty one, too, is no "http/json": observed with 2.1.197, which then exports nothing.
+            PROTOCOL => differs(value == "http/json", Effect::Protocol),
+            GENERIC_PROTOCOL if direct => differs(value == "http/json", Effect::Protocol),
+            GENERIC_HEADERS if direct => Some(Effect::Credential),
             TEMPORALITY => differs(value.eq_ignore_ascii_case("delta"), Effect::Temporality),
             INTERVAL => {
                 let is_sane = value.parse().is_ok_and(|interval| SANE_INTERVAL_MS.contains(&interval));
@@ -218,13 +230,7 @@ mod tests {
     use super::*;
 
     fn layer(kind: Kind, name: &str, value: &str) -> Layer {
-        Layer {
-            kind,
-            path: "s.json".into(),
-            env: vec![(name.to_owned(), value.to_owned())],
-            headers_helper: None,
-            process_wrapper: None,
-        }
+        Layer { env: vec![(name.to_owned(), value.to_owned())], ..Layer::new(kind, "s.json".into()) }
     }
 
     fn found(delivery: Delivery, layer: Layer) -> Vec<(Effect, Reach, bool)> {
@@ -250,7 +256,9 @@ mod tests {
             (EXPORTER, "otlp,OTLP", Some(unknown("OTLP"))),
             (EXPORTER, "otpl", Some(unknown("otpl"))),
             (ENDPOINT, "https://x", Some(Endpoint)),
+            (ENDPOINT, "", Some(Endpoint)),
             (PROTOCOL, "grpc", Some(Protocol)),
+            (PROTOCOL, "", Some(Protocol)),
             (PROTOCOL, "http/json", None),
             (GENERIC_PROTOCOL, "grpc", None),
             (GENERIC_HEADERS, "Authorization=Basic x", None),
@@ -298,6 +306,29 @@ mod tests {
         let helper = Layer { headers_helper: Some("h".into()), ..layer(Kind::Managed, "X", "") };
         let expected = [(Effect::DropsEndpoint, Reach::Current, false), (Effect::Helper, Reach::Older, false)];
         assert_eq!(found(Delivery::Relay, helper), expected);
+    }
+
+    #[test]
+    fn what_is_not_understood_may_do_anything() {
+        use crate::claude::settings::Reason;
+        let unread = Unread { path: "/s.json".into(), reason: Reason::Refused("Permission denied".into()) };
+        for (kind, beatable) in [
+            (Kind::Managed, false),
+            (Kind::Argument, false),
+            (Kind::Local, true),
+            (Kind::Project, true),
+            (Kind::User, true),
+        ] {
+            let conflicts = found(Delivery::Relay, Layer::of_unread(kind, unread.clone()));
+            assert_eq!(conflicts, [(Effect::Unread(unread.clone()), Reach::Every, beatable)], "{kind:?}");
+        }
+        let wanted = Wanted { delivery: Delivery::Relay, attributes: &[], debug: false };
+        let conflict = find(&wanted, &[Layer::of_unread(Kind::User, unread)]).remove(0);
+        assert!(conflict.breaks() && conflict.leads_past() && conflict.is_certain());
+        assert_eq!(conflict.place(), "/s.json");
+        assert_eq!(conflict.fix(), "make /s.json readable for you, or remove it");
+        let words = "it can't be read (Permission denied), so what it says of telemetry is not known";
+        assert_eq!(conflict.to_string(), words);
     }
 
     #[test]

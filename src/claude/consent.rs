@@ -7,7 +7,7 @@ use crate::config::{Config, Delivery};
 use crate::system::environment::Environment;
 
 use super::exporters;
-use super::settings::{Kind, Layer};
+use super::settings::{Kind, Layer, Unread};
 
 /// Why there is no telemetry although an alias was found; or what the user should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,13 @@ pub enum Objection {
         /// What redirects it.
         by: String,
     },
+    /// `direct` would trust who poses as ACT: a repository says whom to trust.
+    WouldTrust {
+        /// What says so.
+        by: String,
+    },
+    /// `direct` might hand the token to someone else: nobody knows what this layer says.
+    Unread(Unread),
 }
 
 impl Objection {
@@ -39,6 +46,15 @@ impl Objection {
             Self::OtherPipeline { by, endpoint } => format!(
                 "no telemetry to ACT: your metrics go to {endpoint} ({by}); \
                  to replace that, set \"replace_endpoint\": true in act-claude's configuration"
+            ),
+            Self::WouldTrust { by } => format!(
+                "no telemetry: with direct delivery {by} could let another server pose as ACT and receive your token: remove \
+                 that, or use the relay (without --direct)"
+            ),
+            Self::Unread(unread) => format!(
+                "no telemetry: {unread}, and with direct delivery it could send your ACT token elsewhere: {}, or use the \
+                 relay (without --direct)",
+                unread.fix()
             ),
             Self::WouldLeak { by } => format!(
                 "no telemetry: with direct delivery {by} would receive your ACT token: remove that, or use the relay (without --direct)"
@@ -124,10 +140,23 @@ impl Stated<'_> {
                 .map(|value| (value.to_string_lossy().into_owned(), format!("{name} in the environment")));
             settings.chain(variable).filter(|(value, _)| !value.trim().is_empty()).collect::<Vec<_>>()
         };
+        if let Some(unread) = self.layers.iter().find_map(Layer::unread) {
+            return Some(Objection::Unread(unread.clone()));
+        }
         for name in ["OTEL_LOGS_EXPORTER", "OTEL_TRACES_EXPORTER"] {
             if let Some((_, by)) = everywhere(name).into_iter().find(|(value, _)| exporters::has_otlp(value)) {
                 return Some(Objection::WouldLeak { by });
             }
+        }
+        // Observed: claude's own tracing sends the generic header along.
+        let tracing = everywhere("BETA_TRACING_ENDPOINT").into_iter().next();
+        if let Some((_, by)) = tracing {
+            return Some(Objection::WouldLeak { by });
+        }
+        let repository = self.layers.iter().filter(|layer| matches!(layer.kind, Kind::Project | Kind::Local));
+        let trusted = |layer: &Layer| TRUST.iter().find(|name| layer.get(name).is_some()).map(|name| layer.key(name));
+        if let Some(by) = repository.filter_map(trusted).next() {
+            return Some(Objection::WouldTrust { by });
         }
         // What the environment says of the metrics endpoint is replaced; what settings say is not.
         let redirected = self.layers.iter().find_map(|layer| {
@@ -139,6 +168,63 @@ impl Stated<'_> {
     }
 }
 
+/// Variables that say which servers are trusted.
+const TRUST: [&str; 6] = [
+    "NODE_EXTRA_CA_CERTS",
+    "NODE_TLS_REJECT_UNAUTHORIZED",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+];
+
 fn same_endpoint(one: &str, other: &str) -> bool {
     one.trim().trim_end_matches('/') == other.trim().trim_end_matches('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claude::settings::Reason;
+
+    fn objection_to(layer: Layer) -> Option<Objection> {
+        let environment = Environment::default();
+        objection(&Config::default(), Delivery::Direct, "https://act.example/m", &environment, &[layer])
+    }
+
+    fn layer(kind: Kind, name: &str, value: &str) -> Layer {
+        Layer { env: vec![(name.to_owned(), value.to_owned())], ..Layer::new(kind, "s.json".into()) }
+    }
+
+    #[test]
+    fn direct_delivery_hands_the_token_to_nobody_else() {
+        let leak = |name: &str| Some(Objection::WouldLeak { by: format!("env.{name} in s.json") });
+        for (name, value) in [
+            ("OTEL_LOGS_EXPORTER", "console,otlp"),
+            ("OTEL_TRACES_EXPORTER", "otlp"),
+            ("BETA_TRACING_ENDPOINT", "http://x"),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://x"),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", ""),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "null"),
+        ] {
+            assert_eq!(objection_to(layer(Kind::Project, name, value)), leak(name), "{name}={value}");
+        }
+        assert_eq!(
+            objection_to(layer(Kind::Project, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://act.example/m")),
+            None
+        );
+        for name in TRUST {
+            let by = format!("env.{name} in s.json");
+            assert_eq!(objection_to(layer(Kind::Local, name, "x")), Some(Objection::WouldTrust { by }), "{name}");
+            assert_eq!(objection_to(layer(Kind::User, name, "x")), None, "{name}: the user's own choice");
+        }
+        for kind in [Kind::Managed, Kind::Argument, Kind::Local, Kind::Project, Kind::User] {
+            let unread = Unread { path: "/s.json".into(), reason: Reason::TooLarge { limit: 1 << 24 } };
+            let found = objection_to(Layer::of_unread(kind, unread.clone())).unwrap();
+            assert_eq!(found, Objection::Unread(unread));
+            let line = "no telemetry: /s.json is larger than 16 MiB, and with direct delivery it could send your ACT token \
+                        elsewhere: make /s.json smaller, or use the relay (without --direct)";
+            assert_eq!(found.line(), line);
+        }
+    }
 }

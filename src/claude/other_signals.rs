@@ -51,10 +51,12 @@ pub fn find(environment: &Environment, layers: &[Layer]) -> Vec<Conflict> {
     conflicts.chain(HEADERS.into_iter().filter_map(|name| said.headers(name))).collect()
 }
 
-/// Whether another signal is exported by OTLP: then `otelHeadersHelper` serves it, too.
+/// Whether another signal is exported by OTLP, or may be: then `otelHeadersHelper` serves it, too.
 pub fn use_otlp(environment: &Environment, layers: &[Layer]) -> bool {
     let said = Said { layers, environment: of_environment(environment) };
-    [LOGS, TRACES].iter().any(|signal| said.of(signal.exporter).any(|(_, value)| exporters::has_otlp(value)))
+    let is_unknown = layers.iter().any(|layer| layer.unread().is_some());
+    is_unknown
+        || [LOGS, TRACES].iter().any(|signal| said.of(signal.exporter).any(|(_, value)| exporters::has_otlp(value)))
 }
 
 /// The environment as the weakest layer.
@@ -62,13 +64,7 @@ fn of_environment(environment: &Environment) -> Layer {
     let names = [LOGS, TRACES].into_iter().flat_map(|signal| [signal.exporter, signal.protocol, signal.endpoint]);
     let names = names.chain(TRACES_ON).chain(HEADERS).chain([GENERIC_PROTOCOL, GENERIC_ENDPOINT]);
     let text = |name: &'static str| Some((name.to_owned(), environment.get(name)?.to_str()?.to_owned()));
-    Layer {
-        kind: Kind::Environment,
-        path: PathBuf::from("the environment"),
-        env: names.filter_map(text).collect(),
-        headers_helper: None,
-        process_wrapper: None,
-    }
+    Layer { env: names.filter_map(text).collect(), ..Layer::new(Kind::Environment, PathBuf::from("the environment")) }
 }
 
 const GENERIC_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
@@ -153,7 +149,7 @@ mod tests {
 
     fn layer(kind: Kind, pairs: &[(&str, &str)]) -> Layer {
         let env = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Layer { kind, path: "s.json".into(), env, headers_helper: None, process_wrapper: None }
+        Layer { env, ..Layer::new(kind, "s.json".into()) }
     }
 
     fn found(environment: &[(&str, &str)], layers: &[Layer]) -> Vec<(String, Reach)> {

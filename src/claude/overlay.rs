@@ -34,22 +34,56 @@ pub fn is_allowed(args: &[OsString]) -> bool {
         && !args.iter().any(|arg| arg == "remote-control" || arg == "rc")
 }
 
-/// `own`, a settings object as text, with `variables` in its `env`, all else as it is written, and on request with the
-/// headers helper off (T9 in docs/observed-claude.md: an empty one); `None` where it is no such object, which claude
-/// itself will refuse.
-pub fn merge(own: &str, variables: &[(String, String)], helper_off: bool) -> Option<String> {
-    let Members(mut settings) = serde_json::from_str(own).ok()?;
-    let is = |name: &RawValue, word| unquoted(name.get()).is_some_and(|name| name == word);
-    let is_env = |name: &RawValue| is(name, "env");
-    // Of repeated ones claude takes the last.
-    let env = settings.iter().rev().find(|(name, _)| is_env(name)).map(|(_, env)| env.get());
-    let Members(mut env) = serde_json::from_str(env.unwrap_or("{}")).ok()?;
-    settings.retain(|(name, _)| !is_env(name) && !(helper_off && is(name, HELPER)));
-    env.retain(|(name, _)| unquoted(name.get()).is_none_or(|name| variables.iter().all(|(ours, _)| *ours != name)));
-    let ours = variables.iter().map(|(name, value)| member(&quoted(name), &quoted(value)));
-    let env = object(as_written(&env).chain(ours));
+/// `own`, settings as text, with `variables` in its `env`, all else as it is written, and on request with the headers
+/// helper off (T9 in docs/observed-claude.md: an empty one). Where claude ignores `own` as a whole, ours alone.
+pub fn merge(own: &str, variables: &[(String, String)], helper_off: bool) -> String {
     let helper = helper_off.then(|| member(&quoted(HELPER), "\"\""));
-    Some(object(as_written(&settings).chain(helper).chain([member("\"env\"", &env)])))
+    let Some((mut settings, mut env)) = parts(own) else {
+        return object(helper.into_iter().chain([member("\"env\"", &object(written(variables)))]));
+    };
+    settings.retain(|(name, _)| !(helper_off && is_named(name, HELPER)));
+    env.retain(|(name, _)| unquoted(name.get()).is_none_or(|name| variables.iter().all(|(ours, _)| *ours != name)));
+    let env = object(as_written(&env).chain(written(variables)));
+    object(as_written(&settings).chain(helper).chain([member("\"env\"", &env)]))
+}
+
+type Written<'a> = Vec<(&'a RawValue, &'a RawValue)>;
+
+/// The members of a settings object but for `env`, and those of its `env`; `None` where claude ignores the whole.
+fn parts(own: &str) -> Option<(Written<'_>, Written<'_>)> {
+    let Members(mut settings) = serde_json::from_str(own).ok()?;
+    let refused = |key: &str, firsts: &str| value_of(&settings, key).is_some_and(|value| !firsts.contains(&value[..1]));
+    if REQUIRED.iter().any(|(key, firsts)| refused(key, firsts)) {
+        return None;
+    }
+    let Members(env) = serde_json::from_str(value_of(&settings, "env").unwrap_or("{}")).ok()?;
+    settings.retain(|(name, _)| !is_named(name, "env"));
+    Some((settings, env))
+}
+
+/// Of repeated members claude takes the last.
+fn value_of<'a>(members: &Written<'a>, key: &str) -> Option<&'a str> {
+    members.iter().rev().find(|(name, _)| is_named(name, key)).map(|(_, value)| value.get())
+}
+
+fn is_named(name: &RawValue, key: &str) -> bool {
+    unquoted(name.get()).is_some_and(|name| name == key)
+}
+
+/// Keys with what their values must begin with: with another value there both clients ignore all of the settings
+/// (docs/observed-claude.md, "Settings files"), so ours among them would be lost, too.
+const REQUIRED: [(&str, &str); 7] = [
+    ("$schema", "\""),
+    ("cleanupPeriodDays", "0123456789"),
+    ("model", "\""),
+    ("otelHeadersHelper", "\""),
+    ("permissions", "{"),
+    ("sandbox", "{"),
+    ("statusLine", "{"),
+];
+
+fn written(variables: &[(String, String)]) -> impl Iterator<Item = String> {
+    variables.iter().map(|(name, value)| member(&quoted(name), &quoted(value)))
 }
 
 const HELPER: &str = "otelHeadersHelper";
@@ -104,8 +138,8 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// Writes `merged` for claude to read, and `own` beside it.
-    pub fn write(state: &Path, name: &str, merged: &str, own: &str) -> io::Result<Self> {
+    /// Writes `merged` for claude to read, and `own`, the user's as it was given, beside it.
+    pub fn write(state: &Path, name: &str, merged: &str, own: &[u8]) -> io::Result<Self> {
         state::prepare(state)?;
         let directory = directory(state);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
@@ -117,7 +151,7 @@ impl Overlay {
         let lock = Flock::lock(create(&beside)?, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
         let overlay = Self { path, own: beside, _lock: lock };
         let mut file: &File = &overlay._lock;
-        file.write_all(own.as_bytes())?;
+        file.write_all(own)?;
         create(&overlay.path)?.write_all(merged.as_bytes())?;
         Ok(overlay)
     }
@@ -201,8 +235,7 @@ mod tests {
     #[test]
     fn the_users_own_settings_stay() {
         let variables = [("A".to_owned(), "new".to_owned()), ("C".to_owned(), "1".to_owned())];
-        let merged =
-            merge(r#"{"model":"x","env":{"A":"old","B":2},"otelHeadersHelper":"h"}"#, &variables, false).unwrap();
+        let merged = merge(r#"{"model":"x","env":{"A":"old","B":2},"otelHeadersHelper":"h"}"#, &variables, false);
         let merged: serde_json::Value = serde_json::from_str(&merged).unwrap();
         let expected: serde_json::Value =
             serde_json::from_str(r#"{"model":"x","env":{"A":"new","B":2,"C":"1"},"otelHeadersHelper":"h"}"#).unwrap();
@@ -215,11 +248,13 @@ mod tests {
 "env":{"B":1e400,
 "A":"new",
 "C":"1"}}"#;
-        assert_eq!(merge(odd, &variables, false).as_deref(), Some(kept));
+        assert_eq!(merge(odd, &variables, false), kept);
         let off = merge(r#"{"otelHeadersHelper":"h","otelHeadersHelper":"i","a":1}"#, &[], true);
-        assert_eq!(off.as_deref(), Some("{\"a\":1,\n\"otelHeadersHelper\":\"\",\n\"env\":{}}"));
-        for broken in ["", "[]", r#"{"a":1,}"#, r#"{"env":[]}"#] {
-            assert_eq!(merge(broken, &variables, true), None, "{broken}");
+        assert_eq!(off, "{\"a\":1,\n\"otelHeadersHelper\":\"\",\n\"env\":{}}");
+        assert_eq!(merge("", &[], true), "{\"otelHeadersHelper\":\"\",\n\"env\":{}}");
+        // What claude ignores as a whole would take ours with it.
+        for ignored in ["", "[]", r#"{"a":1,}"#, r#"{"env":[]}"#, r#"{"env":null}"#, r#"{"permissions":5}"#] {
+            assert_eq!(merge(ignored, &variables, false), "{\"env\":{\"A\":\"new\",\n\"C\":\"1\"}}", "{ignored}");
         }
     }
 
@@ -227,12 +262,12 @@ mod tests {
     fn at_the_end_it_is_just_the_users() {
         let state = tempfile::tempdir().unwrap();
         let state = state.path();
-        let overlay = Overlay::write(state, "a", r#"{"env":{"X":"1"}}"#, "{ }").unwrap();
+        let overlay = Overlay::write(state, "a", r#"{"env":{"X":"1"}}"#, b"{ }").unwrap();
         let path = overlay.path().to_path_buf();
         assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"env":{"X":"1"}}"#);
         assert_eq!(own_beside(state, &path), Some(directory(state).join("a.own.json")));
         // Another session's start leaves it alone.
-        drop(Overlay::write(state, "b", "m", "o").unwrap());
+        drop(Overlay::write(state, "b", "m", b"o").unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), r#"{"env":{"X":"1"}}"#);
         drop(overlay);
         assert_eq!(fs::read_to_string(&path).unwrap(), "{ }");
@@ -243,21 +278,21 @@ mod tests {
     #[test]
     fn what_a_killed_session_left_is_settled_by_the_next() {
         let state = tempfile::tempdir().unwrap();
-        let overlay = Overlay::write(state.path(), "a", "merged", "own").unwrap();
+        let overlay = Overlay::write(state.path(), "a", "merged", b"own").unwrap();
         let path = overlay.path().to_path_buf();
         drop(overlay);
         // As a killed supervisor leaves it: two files, no lock.
         fs::write(&path, "merged").unwrap();
         fs::write(path.with_extension(OWN), "own").unwrap();
-        drop(Overlay::write(state.path(), "b", "m", "o").unwrap());
+        drop(Overlay::write(state.path(), "b", "m", b"o").unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "own");
     }
 
     #[test]
     fn old_ones_go() {
         let state = tempfile::tempdir().unwrap();
-        let used = Overlay::write(state.path(), "used", "m", "o").unwrap();
-        drop(Overlay::write(state.path(), "ended", "m", "o").unwrap());
+        let used = Overlay::write(state.path(), "used", "m", b"o").unwrap();
+        drop(Overlay::write(state.path(), "ended", "m", b"o").unwrap());
         let directory = directory(state.path());
         prune::prune(ended(&directory), BOUNDS, SystemTime::now());
         assert_eq!(prune::entries(&directory).count(), 3);

@@ -60,13 +60,22 @@ pub fn no_courier(error: &std::io::Error) -> Trouble {
 
 /// The trouble of a session whose exports a settings key keeps from us.
 pub fn redirection(conflict: &Conflict) -> Trouble {
-    let said = format!("no export arrived: {conflict}");
-    trouble(said, "A setting counts more than act-claude's variables here", &conflict.fix(), 78)
+    let said = match conflict.is_unread() {
+        true => format!("no export arrived; {}: {conflict}", conflict.place()),
+        false => format!("no export arrived: {conflict}"),
+    };
+    let cause = match conflict.is_unread() {
+        true => "What act-claude can't read there may count more than its variables",
+        false => "A setting counts more than act-claude's variables here",
+    };
+    trouble(said, cause, &conflict.fix(), 78)
 }
 
 /// The trouble of a session that sent nothing, because of a setting. Its words go behind "claude sent no metrics".
 pub fn silence(conflict: &Conflict) -> Trouble {
-    trouble(format!("{conflict} ({})", conflict.place()), "", &conflict.fix(), NOTHING)
+    let place = conflict.place();
+    let said = if conflict.is_unread() { format!("{place}: {conflict}") } else { format!("{conflict} ({place})") };
+    trouble(said, "", &conflict.fix(), NOTHING)
 }
 
 /// The trouble of a token that can't be had: the export is held.

@@ -223,7 +223,9 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     }
     let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
     let conflicts = conflicts::of_session(&wanted, environment, situation.layers);
-    let may_overlay = overlay::is_allowed(situation.args);
+    // Settings of the user's own that are not understood can't be kept in an overlay.
+    let has_place = !situation.layers.iter().any(|layer| layer.kind == Kind::Argument && layer.unread().is_some());
+    let may_overlay = has_place && overlay::is_allowed(situation.args);
     // What only stops exports is known to the relay: it is said where none arrived.
     let shows_later = |conflict: &Conflict| delivery == Delivery::Relay && conflict.stops();
     let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !shows_later(conflict));
@@ -231,7 +233,10 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     let mut lines = passed_over;
     if let Some(line) = unbeaten(name, &stays.collect::<Vec<_>>()) {
         let is_session = crate::claude::arguments::call(situation.args) == crate::claude::arguments::Call::Session;
-        let unbeatable = conflicts.iter().any(|conflict| conflict.kind == Kind::Managed && conflict.is_certain());
+        let is_beaten = |conflict: &Conflict| conflict.beatable && may_overlay;
+        let unbeatable = conflicts.iter().any(|conflict| {
+            conflict.is_certain() && (conflict.kind == Kind::Managed || (conflict.is_unread() && !is_beaten(conflict)))
+        });
         if unbeatable && is_session && loaded.config.required_by().is_some() {
             return without(loaded, line);
         }
@@ -255,7 +260,8 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
 
 /// Names what no overlay beats: managed settings, and all where claude's arguments must stay as they are.
 fn unbeaten(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
-    let first = conflicts.iter().find(|conflict| conflict.kind == Kind::Managed).or(conflicts.first())?;
+    let managed = conflicts.iter().find(|conflict| conflict.kind == Kind::Managed);
+    let first = managed.or(conflicts.iter().find(|conflict| conflict.is_unread())).or(conflicts.first())?;
     let more = match conflicts.len() - 1 {
         0 => String::new(),
         more => format!(" (and {more} more: act-claude act doctor)"),

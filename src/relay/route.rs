@@ -7,7 +7,7 @@ use super::courier::{Courier, Post};
 use super::ledger::{Found, Ledger};
 use super::message::Handle;
 use super::watched::Watched;
-use crate::claude::conflict::{Conflict, Effect, Reach};
+use crate::claude::conflict::{Conflict, Reach};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::{consent, settings};
 use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
@@ -209,9 +209,10 @@ impl Routing {
             return Err(NoRoute::None);
         }
         let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
+        // What is known to lead past us before what may.
         let conflicts = conflicts::of_session(&wanted, &environment, &layers);
         let counts = |conflict: &Conflict| conflict.silences() && conflict.reach != Reach::Older;
-        let conflict = conflicts.into_iter().filter(counts).min_by_key(|conflict| conflict.effect == Effect::Helper);
+        let conflict = conflicts.into_iter().filter(counts).min_by_key(Conflict::doubt);
         Ok((route, conflict))
     }
 }

@@ -7,8 +7,9 @@ use super::Session;
 use crate::claude::arguments::{self, Call};
 use crate::claude::conflict::{Conflict, Effect};
 use crate::claude::overlay::{self, Overlay};
+use crate::claude::settings::argument::{self, Argument};
 use crate::claude::version::{self, Version};
-use crate::claude::{settings, variables, wrapper};
+use crate::claude::{variables, wrapper};
 use crate::launch::child::Ended;
 use crate::launch::process;
 use crate::launch::supervise::Supervisor;
@@ -187,15 +188,20 @@ impl Session<'_> {
         directory: &Path,
     ) -> std::io::Result<Option<Overlay>> {
         let Some(state) = state::directory(self.trusted).filter(|_| telemetry.overlay) else { return Ok(None) };
-        let own = match settings::argument_text(directory, self.args, self.trusted) {
-            Some(own) => own,
-            None if arguments::has_argument(self.args) => return Ok(None),
-            None => "{}".to_owned(),
+        let (text, own) = match argument::of(directory, self.args, self.trusted) {
+            Argument::Given { text, bytes } => (text, bytes),
+            // Claude says itself that there is no such file; what is not understood must stay as it is.
+            Argument::Absent if arguments::has_argument(self.args) => return Ok(None),
+            Argument::Unread(_) => return Ok(None),
+            Argument::Absent => ("{}".to_owned(), b"{}".to_vec()),
         };
         let variables = variables::of_overlay(with, &self.layers, &telemetry.attributes, &telemetry.conflicts);
         let helper_off =
             telemetry.conflicts.iter().any(|conflict| conflict.effect == Effect::Helper && conflict.beatable);
-        let Some(merged) = overlay::merge(&own, &variables, helper_off) else { return Ok(None) };
+        let merged = overlay::merge(&text, &variables, helper_off);
+        if merged.len() as u64 > argument::LARGEST {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
         let name = relay::secret()?;
         Overlay::write(&state, &name[..16], &merged, &own).map(Some)
     }

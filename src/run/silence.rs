@@ -43,10 +43,8 @@ impl Silence {
     /// Whether `line` is about the setting that is the cause.
     pub fn names(&self, line: &Line, conflicts: &[&Conflict]) -> bool {
         let Some(cause) = &self.cause else { return false };
-        conflicts
-            .iter()
-            .map(|conflict| conflict.place())
-            .any(|place| cause.said.ends_with(&format!("({place})")) && line.text.contains(&place))
+        let mut places = conflicts.iter().map(|conflict| conflict.place());
+        places.any(|place| cause.said.contains(&place) && line.text.contains(&place))
     }
 }
 
@@ -87,8 +85,7 @@ pub fn interval(ours: Duration, layers: &[Layer], left: &[&Conflict]) -> Duratio
 /// exporting to the relay. The words go behind "claude sent no metrics".
 pub fn cause<'a>(conflicts: impl IntoIterator<Item = &'a Conflict>, client: Option<Version>) -> Option<Trouble> {
     let candidates = conflicts.into_iter().filter(|conflict| conflict.silences() && conflict.concerns(client));
-    // A helper may work; everything else stops exports for certain.
-    candidates.min_by_key(|conflict| conflict.effect == Effect::Helper).map(cause::silence)
+    candidates.min_by_key(|conflict| conflict.doubt()).map(cause::silence)
 }
 
 #[cfg(test)]
@@ -153,12 +150,10 @@ mod tests {
 
     #[test]
     fn settings_decide_the_interval_where_they_may() {
-        let layer = |kind, value: &str| Layer {
-            kind,
-            path: "s.json".into(),
-            env: vec![(INTERVAL.to_owned(), value.to_owned())],
-            headers_helper: None,
-            process_wrapper: None,
+        let layer = |kind, value: &str| {
+            let mut layer = Layer::new(kind, "s.json".into());
+            layer.env.push((INTERVAL.to_owned(), value.to_owned()));
+            layer
         };
         let ours = Duration::from_secs(5);
         let left = conflict(Effect::Interval, Reach::Every);

@@ -394,6 +394,29 @@ const AILMENTS: &[Ailment] = &[
         cure: None,
     },
     Ailment {
+        name: "user settings that claude reads in spite of their encoding",
+        make: |machine| {
+            drop(machine.sandbox.write(USER, "\u{feff}{\"env\": {\"OTEL_METRICS_EXPORTER\": \"console\"}}"))
+        },
+        ids: &["settings"],
+        cure: Some(|machine| drop(machine.sandbox.write(USER, "{}"))),
+    },
+    Ailment {
+        name: "user settings that current claude finds too large",
+        make: |machine| drop(machine.sandbox.write(USER, format!("{{\"note\": \"{}\"}}", "x".repeat(2 << 20)))),
+        ids: &["settings-json"],
+        cure: Some(|machine| drop(machine.sandbox.write(USER, "{}"))),
+    },
+    Ailment {
+        name: "a pipe in place of the user's settings",
+        make: |machine| {
+            machine.sandbox.directory(".claude");
+            nix::unistd::mkfifo(&machine.path(USER), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        },
+        ids: &["settings-unread"],
+        cure: Some(|machine| std::fs::remove_file(machine.path(USER)).unwrap()),
+    },
+    Ailment {
         name: "headers helper",
         make: |machine| machine.change(USER, |settings| settings["otelHeadersHelper"] = json!("/bin/echo {}")),
         ids: &["settings"],
@@ -564,6 +587,9 @@ fn all_together() {
         "telemetry off in user settings",
         "invalid JSON in user settings",
         "invalid JSON in project settings",
+        "user settings that claude reads in spite of their encoding",
+        "user settings that current claude finds too large",
+        "a pipe in place of the user's settings",
         "telemetry off by a variable",
         "an older client",
         "a client that exports nothing with many attributes",

@@ -12,6 +12,7 @@ mod printed;
 mod reach;
 mod readme;
 mod required;
+mod unread;
 mod variables;
 mod which;
 mod whose;

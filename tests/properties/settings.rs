@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use act_claude::claude::overlay::merge;
-use act_claude::claude::settings::{Kind, layer};
+use act_claude::claude::settings::{Kind, decode, layer};
 use act_claude::commands::setup::sources::recipe;
 use act_claude::commands::setup::sources::recipe::Reading;
 use act_claude::commands::setup::sources::settings_file::SettingsFile;
@@ -11,7 +11,7 @@ use act_claude::config::{check_endpoint, check_text, check_word};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-const WORDS: [&str; 28] = [
+const WORDS: [&str; 30] = [
     "{\"env\":{",
     "\"OTEL_METRICS_EXPORTER\":\"otlp\",",
     "\"CLAUDE_CODE_ENABLE_TELEMETRY\":1,",
@@ -40,11 +40,14 @@ const WORDS: [&str; 28] = [
     "}",
     "[",
     ",,",
+    "\"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT\":[null,\"http://a\",{}],",
+    "\"permissions\":5,",
 ];
 
 /// The readers agree, the overlay keeps what it does not set, and a recipe's values can stand in a header.
 pub fn check(data: &[u8]) {
-    let Ok(text) = String::from_utf8(crate::spelled::spelled(data, &WORDS)) else { return };
+    let text = decode(crate::spelled::spelled(data, &WORDS));
+    encoded(&text);
     let path = Path::new("/h/.claude/settings.json");
     let is_json = serde_json::from_str::<IgnoredAny>(&text).is_ok();
     // Numbers, strings and depths that claude takes are beyond this one.
@@ -81,18 +84,42 @@ pub fn check(data: &[u8]) {
     merged(&text, value.as_ref(), is_json);
 }
 
+/// However a file is encoded, claude reads the same.
+fn encoded(text: &str) {
+    if text.starts_with('\u{feff}') {
+        return;
+    }
+    let marked = format!("\u{feff}{text}");
+    assert_eq!(decode(text.as_bytes().to_vec()), text);
+    assert_eq!(decode(marked.as_bytes().to_vec()), text);
+    assert_eq!(decode(marked.encode_utf16().flat_map(u16::to_le_bytes).collect()), text);
+}
+
 /// Whether claude would put this into its environment for the value.
 fn is_spelled(value: &Value, text: Option<&str>) -> bool {
     match value {
-        Value::String(value) => text == Some(value),
-        Value::Bool(value) => text == Some(if *value { "true" } else { "false" }),
         // This reader's last digit may be off; claude's is not.
         Value::Number(number) => {
             let (near, exact) = (number.as_f64().unwrap(), text.and_then(|text| text.parse::<f64>().ok()));
             exact.is_some_and(|exact| (exact - near).abs() <= exact.abs() * 1e-15)
         }
-        _ => text.is_none(),
+        _ => as_javascript(value).is_none_or(|expected| text == Some(&expected)),
     }
+}
+
+/// `String(value)`; `None` where a number is in it.
+fn as_javascript(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(_) => return None,
+        Value::String(text) => text.clone(),
+        Value::Object(_) => "[object Object]".to_owned(),
+        Value::Array(items) => {
+            let item = |item: &Value| if item.is_null() { Some(String::new()) } else { as_javascript(item) };
+            items.iter().map(item).collect::<Option<Vec<_>>>()?.join(",")
+        }
+    })
 }
 
 /// Whether none of what bears on telemetry is in it.
@@ -105,22 +132,37 @@ fn has_no_keys(value: &Value) -> bool {
 
 fn merged(text: &str, own: Option<&Value>, is_json: bool) {
     let ours = [("OTEL_A", "1"), ("B\"", "ä\n")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let Some(merged) = merge(text, &ours, false) else {
-        let env = own.and_then(|own| own.as_object()).map(|own| own.get("env").is_none_or(Value::is_object));
-        assert!(env != Some(true), "a settings object that could not be merged: {text}");
-        return;
-    };
-    assert!(is_json, "merged from what is no JSON: {text}");
-    if let Some(own) = own {
-        let mut expected = own.clone();
-        let env = expected.as_object_mut().unwrap().entry("env").or_insert_with(|| Map::new().into());
-        ours.iter().for_each(|(name, value)| env[name.as_str()] = value.as_str().into());
-        let read: Value = serde_json::from_str(&merged).expect("what was merged is JSON");
-        assert_eq!(read, expected);
+    let (merged, alone) = (merge(text, &ours, false), merge("", &ours, false));
+    let is_object = own.and_then(Value::as_object).map(|own| own.get("env").is_none_or(Value::is_object));
+    let may_be_ignored = own.is_some_and(|own| {
+        ["$schema", "cleanupPeriodDays", "model", "otelHeadersHelper", "permissions", "sandbox", "statusLine"]
+            .iter()
+            .any(|key| own.get(key).is_some())
+    });
+    if merged == alone {
+        assert!(
+            is_object != Some(true) || may_be_ignored || own == Some(&Value::Object(Map::new())) || has_just_ours(own)
+        );
+    } else {
+        assert!(is_json, "merged from what is no JSON: {text}");
+        if let Some(own) = own {
+            let mut expected = own.clone();
+            let env = expected.as_object_mut().unwrap().entry("env").or_insert_with(|| Map::new().into());
+            ours.iter().for_each(|(name, value)| env[name.as_str()] = value.as_str().into());
+            let read: Value = serde_json::from_str(&merged).expect("what was merged is JSON");
+            assert_eq!(read, expected);
+        }
     }
-    assert_eq!(merge(&merged, &ours, false), Some(merged.clone()), "once is enough");
+    assert_eq!(merge(&merged, &ours, false), merged, "once is enough");
     let layer = layer(Kind::Argument, "x".into(), &merged).expect("it bears on telemetry");
     assert!(ours.iter().all(|(name, value)| layer.get(name) == Some(value)));
+}
+
+/// Settings with nothing in them but an `env` that holds nothing else than what is set.
+fn has_just_ours(own: Option<&Value>) -> bool {
+    let own = own.and_then(Value::as_object);
+    let env = own.filter(|own| own.len() == 1).and_then(|own| own.get("env")).and_then(Value::as_object);
+    env.is_some_and(|env| env.keys().all(|name| ["OTEL_A", "B\""].contains(&name.as_str())))
 }
 
 fn recipe_is_sound(reading: &Reading) {

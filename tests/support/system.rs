@@ -5,7 +5,7 @@ use std::process::Command;
 use super::sandbox::Sandbox;
 
 /// `command`, seeing `files` (absolute paths below /etc, with their content). `None`: skipped, with a word.
-pub fn with_files(sandbox: &Sandbox, files: &[(&str, &str)], command: &Command) -> Option<Command> {
+pub fn with_files(sandbox: &Sandbox, files: &[(&str, impl AsRef<[u8]>)], command: &Command) -> Option<Command> {
     let may = Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|output| output.status.success());
     if !may {
         super::skip("no mount namespace: run the tests as root");

@@ -113,6 +113,8 @@ pub struct Document {
     pub kind: Kind,
     /// Its text.
     pub source: Arc<Source>,
+    /// Bytes on disk.
+    pub size: u64,
 }
 
 /// A launcher.
@@ -191,6 +193,11 @@ impl Document {
     pub fn fault(&self) -> Option<Fault> {
         let is_empty = self.source.text.trim().is_empty();
         self.source.root().err().filter(|_| !is_empty)
+    }
+
+    /// Whether current claude ignores it for its size.
+    pub fn is_too_large(&self) -> bool {
+        self.size > settings::argument::LARGEST
     }
 
     /// Where `env.NAME`, or another key, stands.
@@ -288,8 +295,9 @@ fn documents(directory: &Path, environment: &Environment) -> Vec<Document> {
     let files = settings::files(directory, environment).into_iter();
     files
         .filter_map(|(kind, path)| {
-            let text = settings::read_bounded(&path)?;
-            Some(Document { kind, source: Arc::new(Source { path, text }) })
+            let text = settings::text(&path)?.ok()?;
+            let size = std::fs::metadata(&path).map(|metadata| metadata.len()).unwrap_or_default();
+            Some(Document { kind, source: Arc::new(Source { path, text }), size })
         })
         .collect()
 }

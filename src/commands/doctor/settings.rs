@@ -1,34 +1,69 @@
 //! Claude's settings files: what claude can't read, what overrides act-claude, what a current client ignores, and
 //! tokens that lie about.
 
+use super::facts::Document;
 use super::{Facts, Finding};
 use crate::claude::conflict::{Conflict, Effect, GUARDS};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::consent::{self, Objection};
 use crate::claude::exporters;
-use crate::claude::settings::{Kind, Layer};
+use crate::claude::settings::{self, Kind, Layer};
 use crate::claude::variables::EXPORTER;
 use crate::config::Delivery;
 
 pub fn findings(facts: &Facts) -> Vec<Finding> {
-    let mut findings = unreadable(facts);
+    let mut findings = ignored_files(facts);
+    findings.extend(unread(facts));
     findings.extend(tokens(facts));
     findings.extend(ignored(facts));
     findings.extend(overriding(facts));
     findings
 }
 
-fn unreadable(facts: &Facts) -> Vec<Finding> {
-    let finding = |document: &super::facts::Document| {
-        let fault = document.fault()?;
-        let fix = if fault.fix.is_empty() { "correct it there" } else { &fault.fix };
-        Some(
-            Finding::new("settings-json", fault.what.clone(), fault.origin.to_string())
-                .effect("claude ignores the whole file, mostly without a word")
-                .fix(fix),
-        )
+/// Files that claude can't read, as a whole.
+fn ignored_files(facts: &Facts) -> Vec<Finding> {
+    let finding = |document: &Document| {
+        let (what, place, fix) = match document.fault() {
+            Some(fault) => (fault.what, fault.origin.to_string(), fault.fix),
+            None if document.is_too_large() => {
+                let what = format!("it is larger than {} MiB", settings::argument::LARGEST / (1024 * 1024));
+                (what, document.source.path.display().to_string(), "make it smaller".to_owned())
+            }
+            None => return None,
+        };
+        let effect = match (document.kind, document.fault()) {
+            (Kind::Managed, _) => "current claude does not start; older claude ignores the whole file",
+            (_, Some(_)) => "claude ignores the whole file, mostly without a word",
+            (_, None) => "current claude ignores the whole file, mostly without a word; old claude reads it",
+        };
+        let fix = if fix.is_empty() { "correct it there" } else { &fix };
+        Some(Finding::new("settings-json", what, place).effect(effect).fix(fix))
     };
     facts.documents.iter().filter_map(finding).collect()
+}
+
+/// Layers that are there and that act-claude does not understand: what claude makes of them is not known.
+fn unread(facts: &Facts) -> Vec<Finding> {
+    let direct = facts.loaded.config.delivery() == Delivery::Direct;
+    let finding = |layer: &Layer| {
+        let unread = layer.unread()?;
+        let effect = match layer.kind {
+            _ if direct => {
+                "no telemetry with direct delivery: claude may read it, and it could send the token elsewhere"
+            }
+            Kind::Managed => {
+                "claude may read it, and what it says of telemetry can't be overridden: sessions may not be reported, and \
+                 under \"required\" none starts"
+            }
+            _ => {
+                "act-claude overrides what it may say of telemetry for a session in a terminal; background sessions and \
+                 editors may go by it"
+            }
+        };
+        let place = unread.path.display().to_string();
+        Some(Finding::new("settings-unread", format!("it {}", unread.reason), place).effect(effect).fix(unread.fix()))
+    };
+    facts.layers.iter().filter_map(finding).collect()
 }
 
 /// A credential in a settings file: anyone who reads the file, or clones the repository, has it.
@@ -92,8 +127,8 @@ fn overriding(facts: &Facts) -> Vec<Finding> {
         _ => None,
     };
     let is_new = |conflict: &Conflict| match conflict.effect {
-        // Said elsewhere: with the launchers, as the user's own pipeline.
-        Effect::Launcher => false,
+        // Said elsewhere: with the launchers, by itself, as the user's own pipeline.
+        Effect::Launcher | Effect::Unread(_) => false,
         Effect::Endpoint => pipeline.as_ref().is_none_or(|by| *by != conflict.place()),
         _ => true,
     };

@@ -52,7 +52,7 @@ pub fn directories(here: &Path, environment: &Environment) -> Vec<PathBuf> {
         None => environment.home().map(|home| home.join(".claude.json")),
     };
     let text = state.filter(|path| std::fs::metadata(path).is_ok_and(|metadata| metadata.len() <= LARGEST));
-    let text = text.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+    let text = text.and_then(|path| std::fs::read(path).ok()).map(settings::decode).unwrap_or_default();
     let known: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let known = known.get("projects").and_then(serde_json::Value::as_object).into_iter().flatten();
     let known = known.map(|(path, _)| PathBuf::from(path)).filter(|path| path.is_absolute());

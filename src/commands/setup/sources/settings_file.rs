@@ -28,18 +28,13 @@ pub struct SettingsFile {
     pub commas: Vec<usize>,
 }
 
-/// A file larger than this is not read.
-const LARGEST: u64 = 4 * 1024 * 1024;
-
 impl SettingsFile {
     /// Reads a file; `None` where there is none. The guide's sample has a comma too many: it is read all the same.
     pub fn read(path: &Path) -> Option<Result<Self, String>> {
-        let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file())?;
-        if metadata.len() > LARGEST {
-            return Some(Err(format!("{}: larger than 4 MiB", path.display())));
-        }
-        let text = std::fs::read_to_string(path);
-        Some(text.map_err(|error| format!("{}: {error}", path.display())).and_then(|text| Self::parse(path, text)))
+        Some(match settings::text(path)? {
+            Ok(text) => Self::parse(path, text),
+            Err(reason) => Err(format!("{} {reason}", path.display())),
+        })
     }
 
     /// Reads the text of the file `path`.
@@ -51,11 +46,8 @@ impl SettingsFile {
         if let Some(member) = members.iter().find(|member| member.key == "env") {
             for member in member.value.members("env").map_err(|fault| fault.to_string())? {
                 let line = member.key_node.origin().line_and_column().map_or(0, |(line, _)| line);
-                env.extend(settings::variable(member.value.raw()).map(|value| Variable {
-                    name: member.key.clone().into_owned(),
-                    value,
-                    line,
-                }));
+                let value = settings::variable(member.value.raw());
+                env.push(Variable { name: member.key.clone().into_owned(), value, line });
             }
         }
         Ok(Self { path: path.to_path_buf(), env, commas })

@@ -1,0 +1,81 @@
+//! Reads a settings file, without following it into anything that blocks.
+
+use std::fs::{self, File, Metadata};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::system::error::plain;
+
+use super::unread::Reason;
+
+/// More of a file is not read. Observed: current clients read 2 MiB, old ones any size.
+pub const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// What a file holds; `None` where there is none, nor anything that any client would read (a directory).
+pub fn bytes(path: &Path) -> Option<Result<Vec<u8>, Reason>> {
+    let refused = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => None,
+        _ => Some(Err(Reason::Refused(plain(&error)))),
+    };
+    // Looked at before it is opened: opening a pipe already takes part in it.
+    match fs::metadata(path).map(|metadata| unreadable(&metadata)) {
+        Ok(None) => {}
+        Ok(Some(Kind::Directory)) => return None,
+        Ok(Some(Kind::Special(kind))) => return Some(Err(Reason::Special(kind))),
+        Err(error) => return refused(error),
+    }
+    let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY).open(path);
+    let mut content = Vec::new();
+    match file.and_then(|file| file.take(LARGEST + 1).read_to_end(&mut content)) {
+        Ok(_) if content.len() as u64 > LARGEST => Some(Err(Reason::TooLarge { limit: LARGEST })),
+        Ok(_) => Some(Ok(content)),
+        Err(error) => refused(error),
+    }
+}
+
+enum Kind {
+    Directory,
+    Special(&'static str),
+}
+
+fn unreadable(metadata: &Metadata) -> Option<Kind> {
+    let kind = metadata.file_type();
+    Some(match () {
+        () if kind.is_file() => return None,
+        () if kind.is_dir() => Kind::Directory,
+        () if kind.is_fifo() => Kind::Special("a pipe"),
+        () if kind.is_socket() => Kind::Special("a socket"),
+        () => Kind::Special("a device"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_never_absent() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("file"), b"{}\xff").unwrap();
+        fs::create_dir(path("directory")).unwrap();
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for (name, target) in [("link", "file"), ("dangling", "nothing"), ("loop", "loop"), ("null", "/dev/null")] {
+            std::os::unix::fs::symlink(target, path(name)).unwrap();
+        }
+        for (name, content) in [("at-most", LARGEST), ("too-large", LARGEST + 1)] {
+            File::create(path(name)).unwrap().set_len(content).unwrap();
+        }
+        assert_eq!(bytes(&path("file")), Some(Ok(b"{}\xff".to_vec())));
+        assert_eq!(bytes(&path("link")), bytes(&path("file")));
+        for name in ["nothing", "dangling", "directory", "file/below"] {
+            assert_eq!(bytes(&path(name)), None, "{name}");
+        }
+        assert_eq!(bytes(&path("pipe")), Some(Err(Reason::Special("a pipe"))));
+        assert_eq!(bytes(&path("null")), Some(Err(Reason::Special("a device"))));
+        assert!(matches!(bytes(&path("loop")), Some(Err(Reason::Refused(_)))));
+        assert_eq!(bytes(&path("at-most")).unwrap().unwrap().len() as u64, LARGEST);
+        assert_eq!(bytes(&path("too-large")), Some(Err(Reason::TooLarge { limit: LARGEST })));
+    }
+}

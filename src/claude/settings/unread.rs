@@ -1,0 +1,62 @@
+//! A settings layer that exists and is not understood. Claude may read it, so it is not absent: what it says of telemetry
+//! is not known.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why a layer is not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// It can't be opened or read, with the system's word.
+    Refused(String),
+    /// It is no regular file: what is read from it is gone for claude.
+    Special(&'static str),
+    /// It is larger than what is read on the way to a session.
+    TooLarge {
+        /// Bytes that are read.
+        limit: u64,
+    },
+    /// A managed file names a program that makes the managed settings.
+    Program,
+}
+
+/// A layer that is not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Unread {
+    /// What to do about it.
+    pub fn fix(&self) -> String {
+        let path = self.path.display();
+        match &self.reason {
+            Reason::Refused(_) => format!("make {path} readable for you, or remove it"),
+            Reason::Special(_) => format!("put the settings into a regular file instead of {path}"),
+            Reason::TooLarge { .. } => format!("make {path} smaller"),
+            Reason::Program => format!("ask whoever manages {path} whether its program sets telemetry variables"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    /// As the rest of a sentence about the file.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) => write!(out, "can't be read ({why})"),
+            Self::Special(kind) => write!(out, "is {kind}, which can be read only once"),
+            Self::TooLarge { limit } => write!(out, "is larger than {} MiB", limit / (1024 * 1024)),
+            Self::Program => out.write_str("takes the managed settings from a program (policyHelper)"),
+        }
+    }
+}
+
+impl fmt::Display for Unread {
+    /// "/home/x/.claude/settings.json can't be read (Permission denied)"
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.path.display(), self.reason)
+    }
+}
