@@ -148,10 +148,12 @@ pub fn idle(state: &Path) -> Vec<(String, i32)> {
     ids.filter_map(pid).map(|(pid, id)| (id, pid)).filter(|(_, pid)| *pid > 1).collect()
 }
 
-/// Whether session `id` has a relay.
+/// Whether session `id` has a relay. Where that can't be found out it is taken to have one: its exports are left to it.
 pub fn is_locked(state: &Path, id: &str) -> bool {
-    let Ok(file) = File::open(lock_path(state, id)) else { return false };
-    matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, nix::errno::Errno::EWOULDBLOCK)))
+    match File::open(lock_path(state, id)) {
+        Ok(file) => Flock::lock(file, FlockArg::LockSharedNonblock).is_err(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound && error.raw_os_error() != Some(nix::libc::ENAMETOOLONG),
+    }
 }
 
 /// Takes the lock's file away, for a relay that leaves.

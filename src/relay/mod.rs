@@ -9,11 +9,13 @@
 mod addresses;
 pub(crate) mod backlog;
 mod backoff;
+pub(crate) mod blame;
 mod courier;
 pub(crate) mod desk;
 mod intake;
 mod ledger;
 mod message;
+mod own;
 pub(crate) mod owner;
 pub mod payload;
 pub(crate) mod proxy;

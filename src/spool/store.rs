@@ -10,6 +10,9 @@ use super::entry::{self, Header};
 use super::{Spool, list};
 use crate::state;
 
+/// No larger file is stored: an export's limit, and what is put into it and before it here.
+pub const LARGEST: u64 = 24 << 20;
+
 /// How much `new` may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -47,6 +50,8 @@ pub enum NotStored {
     TooMany(u64),
     /// As many bytes as there may be.
     TooLarge(u64),
+    /// The export itself, in bytes.
+    Oversized(u64),
     /// The disk is as good as full.
     NoRoom,
     /// The system said no.
@@ -58,6 +63,7 @@ impl fmt::Display for NotStored {
         match self {
             Self::TooMany(files) => write!(out, "{files} exports are waiting already"),
             Self::TooLarge(bytes) => write!(out, "{} MiB are waiting already", bytes >> 20),
+            Self::Oversized(bytes) => write!(out, "it has {} MiB, more than {}", bytes >> 20, LARGEST >> 20),
             Self::NoRoom => out.write_str("the disk is full"),
             Self::Failed(error) => out.write_str(&crate::config::plain(error)),
         }
@@ -112,6 +118,9 @@ impl<D: Disk> Store<D> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let head = entry::head(header, body)?;
         let size = (head.len() + body.len()) as u64;
+        if size > LARGEST {
+            return Err(NotStored::Oversized(size));
+        }
         if !counted.ready {
             self.prepare()?;
             counted.ready = true;
@@ -132,10 +141,16 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Makes the directories, durable themselves.
+    /// Makes the directories, durable themselves; the state directory, too, where somebody removed it.
     pub fn prepare(&self) -> io::Result<()> {
         let root = self.spool.root();
-        self.disk.make_directory(&root)?;
+        match self.disk.make_directory(&root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.disk.make_state(self.spool.state())?;
+                self.disk.make_directory(&root)?;
+            }
+            made => made?,
+        }
         for directory in [self.spool.tmp(), self.spool.waiting(), self.spool.rejected(), self.spool.corrupt()] {
             self.disk.make_directory(&directory)?;
         }
@@ -146,7 +161,11 @@ impl<D: Disk> Store<D> {
     fn check_room(&self, counted: &mut Counted, size: u64) -> Result<(), NotStored> {
         let is_full = self.limits.check(counted.usage, size).is_err();
         if counted.at.is_none_or(|at| is_stale(at.elapsed(), is_full)) {
-            *counted = Counted { ready: true, at: Some(Instant::now()), usage: list::usage(&self.spool) };
+            // Where it can't be counted, what was counted before still holds.
+            match list::usage(&self.spool) {
+                Ok(usage) => *counted = Counted { ready: true, at: Some(Instant::now()), usage },
+                Err(error) => tracing::debug!(%error, "the spool can't be counted"),
+            }
         }
         self.limits.check(counted.usage, size)?;
         if self.disk.free(&self.spool.root()).is_ok_and(|free| free < self.limits.reserve.saturating_add(size)) {
@@ -212,7 +231,7 @@ mod tests {
         store.append(&header(1), b"{}").unwrap();
         store.append(&header(2), b"{}").unwrap();
         assert_eq!(refused(&store, 3), "2 exports are waiting already");
-        assert_eq!(list::usage(store.spool()), list::Usage { files: 2, bytes: 2 * size() });
+        assert_eq!(list::usage(store.spool()).unwrap(), list::Usage { files: 2, bytes: 2 * size() });
         // Another process made room: seen once the count is a second old.
         fs::remove_file(store.spool().waiting().join("s-00000001")).unwrap();
         let counted = |age: u64| {
@@ -255,6 +274,32 @@ mod tests {
         fs::remove_dir_all(store.spool().root()).unwrap();
         store.append(&header(2), b"{}").unwrap();
         assert!(store.spool().waiting().join("s-00000002").exists());
+    }
+
+    #[test]
+    fn a_state_directory_that_somebody_removed_is_made_again_for_its_user_alone() {
+        use std::os::unix::fs::MetadataExt;
+        let root = tempfile::tempdir().unwrap();
+        let state = root.path().join("share/act-claude");
+        let store = Store::open(&state, Limits::default()).unwrap();
+        store.append(&header(1), b"{}").unwrap();
+        fs::remove_dir_all(root.path().join("share")).unwrap();
+        store.append(&header(2), b"{}").unwrap();
+        for directory in [store.spool().state().to_owned(), store.spool().root(), store.spool().waiting()] {
+            assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o777, 0o700, "{}", directory.display());
+        }
+        assert_eq!(list::sessions(store.spool()).unwrap()["s"], ["s-00000002"]);
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_stored() {
+        let (_state, store) = store(Limits { bytes: u64::MAX, reserve: 0, ..Limits::default() });
+        let body = |size: u64| vec![b' '; usize::try_from(size).unwrap()];
+        let head = size() - 2;
+        store.append(&header(1), &body(LARGEST - head)).unwrap();
+        let refused = store.append(&header(2), &body(LARGEST - head + 1)).expect_err("too large");
+        assert_eq!(refused.to_string(), "it has 24 MiB, more than 24");
+        assert!(super::super::Claim::take(store.spool(), "s-00000001").is_ok());
     }
 
     #[test]

@@ -19,5 +19,6 @@ mod relay;
 mod report;
 mod route;
 mod soak;
+mod tmp_experiment;
 mod verdicts;
 mod words;
