@@ -8,9 +8,9 @@ use std::sync::Mutex;
 use tokio::sync::watch;
 
 use super::payload::Content;
-use crate::outcome::{Deferred, Outcome, State, Trouble};
-use crate::protocol::Route;
-use crate::record::{Record, Total};
+use crate::delivery::target::Route;
+use crate::state::outcome::{Deferred, Outcome, State, Trouble};
+use crate::state::record::{Record, Total};
 
 /// Where a session's exports go, and how that came about.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,36 +6,28 @@
 //! or a claude that forked away do not end it: it goes when nobody is left who could send it anything and what
 //! it has is delivered or stored.
 
-mod addresses;
-pub(crate) mod backlog;
-mod backoff;
-pub(crate) mod blame;
 mod courier;
-pub(crate) mod desk;
 mod intake;
 mod ledger;
 mod message;
 mod own;
-pub(crate) mod owner;
 pub mod payload;
-pub(crate) mod proxy;
+pub mod protocol;
 mod recorder;
-mod roots;
 mod route;
 pub mod server;
 mod session;
-pub mod upstream;
 mod watched;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::ExitCode;
-use crate::environment::Environment;
-use crate::launch::descriptors::{close_from, inherited_descriptor};
-use crate::log;
-use crate::protocol::{Start, ToRelay, WATCHED};
+use crate::relay::protocol::{Start, ToRelay, WATCHED};
+use crate::state::log;
+use crate::system::descriptors::{close_from, inherited_descriptor};
+use crate::system::environment::Environment;
+use crate::system::exit::ExitCode;
 
 /// How long the supervisor may take to say what is to be relayed.
 const PATIENCE: Duration = Duration::from_secs(10);

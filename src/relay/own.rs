@@ -5,13 +5,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::blame::{Failed, TRIES};
 use super::courier::{Courier, LOOK, Probe, Whose, gone};
-use super::desk::Posted;
 use super::message::Item;
-use crate::outcome::{State, Trouble};
-use crate::spool::{self, Claim, Refusal};
-use crate::verdict::{Answer, Verdict};
+use crate::delivery::blame::{Failed, TRIES};
+use crate::delivery::sender::Posted;
+use crate::delivery::verdict::{Answer, Verdict};
+use crate::state::outcome::{State, Trouble};
+use crate::state::spool::{self, Claim, Refusal};
 
 /// An export that stepped aside.
 #[derive(Debug)]
@@ -209,7 +209,7 @@ impl Courier {
             Some(Verdict::Held(_) | Verdict::NotUnderstood(_)) | None => return Sent::Held(posted.state, trouble()),
         };
         if let Err(error) = left {
-            self.ledger.spool_trouble(&crate::config::plain(&error));
+            self.ledger.spool_trouble(&crate::system::error::plain(&error));
         }
         self.deferrals.forget(&name);
         Sent::Decided(posted.state, posted.trouble.clone())

@@ -1,0 +1,168 @@
+//! `act flush`: delivers what is waiting or held, now, and says what stays and why.
+
+mod line;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::commands::progress::Progress;
+use crate::config::{self, Config};
+use crate::delivery::owner::Owners;
+use crate::delivery::sender::Desk;
+use crate::delivery::target::Target;
+use crate::state::outcome::{State, Trouble};
+use crate::state::spool::deferral::Deferrals;
+use crate::state::spool::{Spool, list};
+use crate::state::{self, record};
+use crate::system::environment::Environment;
+use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+
+use line::Line;
+use tally::Tallies;
+
+/// Arguments of `act flush`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit status: 0 nothing stays, 75 something waits, has stepped aside or can't be read now, 77 or 78 something is held until \
+you put it right.")]
+pub struct Args {
+    /// Deliver under this alias what can't go where it was captured for any more
+    #[arg(long, value_name = "ALIAS")]
+    to: Option<String>,
+    /// Give up what is held or has stepped aside, and still can't be delivered; it is deleted, and counted as lost
+    #[arg(long)]
+    discard: bool,
+    /// This export only, by the name that flush and history give it; with --discard also one that just waits
+    #[arg(long, value_name = "EXPORT")]
+    only: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let loaded = config::load(environment);
+    for fault in &loaded.faults {
+        crate::run::report::fatal(&fault.to_string());
+    }
+    if !loaded.faults.is_empty() {
+        return ExitCode::from(CONFIGURATION);
+    }
+    let to = match &args.to {
+        Some(alias) => match target(&loaded.config, alias) {
+            Some(target) => Some(target),
+            None => {
+                let known = loaded.config.suggest_alias(alias);
+                crate::run::report::fatal(&format!("there is no alias \"{alias}\"; {known}"));
+                return ExitCode::from(USAGE);
+            }
+        },
+        None => None,
+    };
+    let Some(state) = state::directory(environment) else {
+        crate::run::report::fatal("there is no state directory: neither HOME nor XDG_STATE_HOME is set");
+        return ExitCode::from(CONFIGURATION);
+    };
+    if let Err(error) = state::check(&state)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        crate::run::report::fatal(&crate::system::error::plain(&error));
+        return ExitCode::from(CONFIGURATION);
+    }
+    crate::state::log::start(environment);
+    let choice = Choice { to, discard: args.discard, only: args.only.clone() };
+    let flush = Flush::carry_out(environment, &state, choice);
+    let text = if args.json { flush.tallies.json() } else { flush.words() };
+    crate::commands::print(&text);
+    ExitCode::from(flush.tallies.code())
+}
+
+/// Delivers what can be delivered from `state`, and says what became of it.
+pub fn deliver(environment: &Environment, state: &Path) -> String {
+    Flush::carry_out(environment, state, Choice::default()).words()
+}
+
+fn target(config: &Config, alias: &str) -> Option<Target> {
+    let (name, alias) = config.aliases.get_key_value(alias)?;
+    let account = config.accounts.get(&alias.account)?;
+    Some(Target {
+        alias: name.clone(),
+        id: alias.id.clone(),
+        account: alias.account.clone(),
+        endpoint: account.endpoint.clone(),
+        user: account.user.clone(),
+        token: account.token.clone(),
+    })
+}
+
+struct Flush {
+    spool: Spool,
+    owners: Owners,
+    desk: Desk,
+    deferrals: Deferrals,
+    choice: Choice,
+    tallies: Tallies,
+    /// Why nothing more is tried: for an alias, or with an empty alias for an account.
+    stuck: BTreeMap<(String, String), (State, Trouble)>,
+}
+
+/// What the user wants.
+#[derive(Debug, Default)]
+struct Choice {
+    to: Option<Target>,
+    discard: bool,
+    /// These exports only; all, where there is none.
+    only: Vec<String>,
+}
+
+impl Flush {
+    fn carry_out(environment: &Environment, state: &Path, choice: Choice) -> Self {
+        let spool = Spool::of(state);
+        let mut flush = Self {
+            deferrals: Deferrals::of(Some(&spool)),
+            spool,
+            owners: Owners::new(environment.clone(), None),
+            desk: Desk::new(environment.clone(), Some(state)),
+            choice,
+            tallies: Tallies::default(),
+            stuck: BTreeMap::new(),
+        };
+        flush.run();
+        flush
+    }
+
+    fn run(&mut self) {
+        let sessions = match list::sessions(&self.spool) {
+            Ok(sessions) => sessions,
+            Err(error) => {
+                self.tallies.unlisted = Some(crate::system::error::plain(&error));
+                return;
+            }
+        };
+        let only = &self.choice.only;
+        let wanted = |name: &String| only.is_empty() || only.contains(name);
+        let lines = sessions
+            .into_iter()
+            .map(|(session, names)| Line { session, names: names.into_iter().filter(wanted).collect() });
+        let lines: Vec<Line> = lines.filter(|line| !line.names.is_empty()).collect();
+        for name in only {
+            if !lines.iter().any(|line| line.names.contains(name)) {
+                self.tallies.unknown.push(name.clone());
+            }
+        }
+        let mut progress = Progress::new(lines.iter().map(|line| line.names.len()).sum());
+        let (running, over): (Vec<_>, Vec<_>) =
+            lines.into_iter().partition(|line| record::is_locked(self.spool.state(), &line.session));
+        if !running.is_empty() {
+            let _ = self.spool.nudge();
+        }
+        let busy = self.deliver(over.into(), &mut progress);
+        self.wait_for(running.into_iter().chain(busy).collect(), &mut progress);
+    }
+
+    fn words(&self) -> String {
+        self.tallies.words(&self.spool.corrupt())
+    }
+}
