@@ -19,6 +19,5 @@ mod relay;
 mod report;
 mod route;
 mod soak;
-mod tmp_experiment;
 mod verdicts;
 mod words;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anstyle::Style;
 use jiff::Timestamp;
@@ -25,6 +26,8 @@ pub struct Page {
     pub home: Option<PathBuf>,
 }
 
+/// Exports that stepped aside: no more of them are shown.
+const SHOWN: usize = 5;
 /// Columns before what stands beside the time: "  18:02  ".
 const INDENT: usize = 9;
 
@@ -76,12 +79,26 @@ impl Page {
             let _ = write!(text, "  {BOLD}{alias}{BOLD:#}  ");
             page::hang(&mut text, 4 + page::columns(&alias), self.width, style, &words);
         }
+        for aside in spool.waiting.iter().flat_map(|waiting| &waiting.deferred).take(SHOWN) {
+            let tried = format!("{} stepped aside, tried {} times: {}", aside.export, aside.tries, aside.trouble.said);
+            let next = outcome::duration(Duration::from_secs(aside.next_in));
+            text.push_str("    ");
+            let words = format!(
+                "{tried}. ACT takes others; tried again in {next}. To give it up: act-claude act flush --discard --only {}",
+                aside.export
+            );
+            page::hang(&mut text, 4, self.width, YELLOW, &words);
+        }
+        if let Some(why) = &spool.unlisted {
+            let _ = writeln!(text, "  {RED}what is kept on this machine can't be listed: {why}{RED:#}");
+        }
         if spool.waiting.iter().any(|waiting| waiting.live < waiting.exports) {
             let _ = writeln!(text, "  to deliver it now: act-claude act flush");
         }
         for (count, what) in [
             (spool.rejected, "set aside, because ACT will never take them"),
             (spool.corrupt, "set aside, because they are not what had been written"),
+            (spool.unreadable, "kept, but can't be read now"),
             (spool.newer, "written by a newer act-claude, left alone"),
         ] {
             if count > 0 {
