@@ -203,7 +203,7 @@ impl Tally {
             let why = self.trouble.as_ref().map(words_of).unwrap_or_default();
             let _ = writeln!(text, "{alias}: {} {what}: {why}", exports(*count));
         }
-        if let Some(name) = &self.alone {
+        if let Some(name) = self.alone.as_ref().filter(|_| self.stays.contains_key(&State::Waiting)) {
             let _ = writeln!(text, "  to give it up: act-claude act flush --discard --only {name}");
         }
         for Aside { export, tries, said } in self.deferred.iter().take(SHOWN) {

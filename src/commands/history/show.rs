@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anstyle::Style;
 use jiff::Timestamp;
@@ -12,7 +11,7 @@ use crate::state::outcome::{self, State};
 use crate::state::record::Kind;
 use crate::state::session::Session;
 use crate::state::spool::Summary;
-use crate::state::spool::summary::Waiting;
+use crate::state::spool::summary::{Failing, Waiting};
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
 
 /// What the text is for.
@@ -79,15 +78,8 @@ impl Page {
             let _ = write!(text, "  {BOLD}{alias}{BOLD:#}  ");
             page::hang(&mut text, 4 + page::columns(&alias), self.width, style, &words);
         }
-        for aside in spool.waiting.iter().flat_map(|waiting| &waiting.deferred).take(SHOWN) {
-            let tried = format!("{} stepped aside, tried {} times: {}", aside.export, aside.tries, aside.trouble.said);
-            let next = outcome::duration(Duration::from_secs(aside.next_in));
-            text.push_str("    ");
-            let words = format!(
-                "{tried}. ACT takes others; tried again in {next}. To give it up: act-claude act flush --discard --only {}",
-                aside.export
-            );
-            page::hang(&mut text, 4, self.width, YELLOW, &words);
+        for waiting in &spool.waiting {
+            self.failing(&mut text, waiting);
         }
         if let Some(why) = &spool.unlisted {
             let _ = writeln!(text, "  {RED}what is kept on this machine can't be listed: {why}{RED:#}");
@@ -106,6 +98,22 @@ impl Page {
             }
         }
         text
+    }
+
+    /// The exports that fail by themselves, by name.
+    fn failing(&self, text: &mut String, waiting: &Waiting) {
+        // One that is alone may be no worse than ACT is.
+        let alone = waiting.failing.iter().filter(|_| waiting.exports == 1).map(|failing| (failing, "fails"));
+        let deferred = waiting.deferred.iter().map(|failing| (failing, "stepped aside, for ACT takes others"));
+        for (failing, what) in deferred.chain(alone).take(SHOWN) {
+            let Failing { export, tries, trouble, .. } = failing;
+            let words = format!(
+                "{export} {what}: {}, tried {tries} times. To give it up: act-claude act flush --discard --only {export}",
+                trouble.said
+            );
+            text.push_str("    ");
+            page::hang(text, 4, self.width, YELLOW, &words);
+        }
     }
 
     fn beside(&self, text: &mut String, style: Style, words: &str) {

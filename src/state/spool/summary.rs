@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::aside::{self, Pruned};
-use super::deferral::{self, Deferral};
+use super::deferral;
 use super::entry::Fault;
 use super::list::{self, Usage};
 use super::mark::{self, Mark};
@@ -54,7 +54,10 @@ pub struct Waiting {
     pub live: u64,
     /// Of these, those that fail by themselves while ACT takes others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub deferred: Vec<Aside>,
+    pub deferred: Vec<Failing>,
+    /// Of these, those that failed, and stand in line: it is not known whether ACT would take others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failing: Vec<Failing>,
     /// When the oldest was captured.
     pub oldest: Timestamp,
     /// Waiting, held or not understood.
@@ -63,9 +66,9 @@ pub struct Waiting {
     pub trouble: Option<Trouble>,
 }
 
-/// An export that stepped aside.
+/// An export that failed for a reason that may be its own.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Aside {
+pub struct Failing {
     /// Its name in the spool.
     pub export: String,
     /// How often it was tried.
@@ -103,7 +106,10 @@ pub fn summary(state: &Path) -> Summary {
                     entry.points += header.points;
                     entry.live += live;
                     entry.oldest = entry.oldest.min(header.captured);
-                    entry.deferred.extend(aside(&spool, name));
+                    if let Some((is_aside, failing)) = failing(&spool, name) {
+                        let list = if is_aside { &mut entry.deferred } else { &mut entry.failing };
+                        list.push(failing);
+                    }
                 }
                 Err(Fault::Newer(_)) => summary.newer += 1,
                 Err(Fault::Corrupt) => summary.corrupt += 1,
@@ -129,16 +135,17 @@ fn begin(header: &Header, marks: &[Mark]) -> Waiting {
         points: 0,
         live: 0,
         deferred: Vec::new(),
+        failing: Vec::new(),
         oldest: header.captured,
         state: mark.map_or(State::Waiting, |mark| mark.state),
         trouble: mark.map(|mark| mark.trouble.clone()),
     }
 }
 
-fn aside(spool: &Spool, name: String) -> Option<Aside> {
-    let note = deferral::look(spool, &name).filter(Deferral::is_aside)?;
-    let next_in = note.due_in(SystemTime::now()).as_secs();
-    Some(Aside { export: name, tries: note.tries, next_in, trouble: note.trouble })
+fn failing(spool: &Spool, name: String) -> Option<(bool, Failing)> {
+    let note = deferral::look(spool, &name)?;
+    let (is_aside, next_in) = (note.is_aside(), note.due_in(SystemTime::now()).as_secs());
+    Some((is_aside, Failing { export: name, tries: note.tries, next_in, trouble: note.trouble }))
 }
 
 fn files(directory: &Path) -> u64 {
@@ -210,6 +217,7 @@ mod tests {
             points,
             live,
             deferred: Vec::new(),
+            failing: Vec::new(),
             oldest: Timestamp::from_second(oldest).unwrap(),
             state: State::Waiting,
             trouble: None,
