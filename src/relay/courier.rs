@@ -58,6 +58,7 @@ pub struct Courier {
     /// The spool's directory as it was when the session's files were last seen in it.
     pub(super) seen: Option<(u64, u64, i64, i64)>,
     drain_until: Option<Instant>,
+    is_stopped: bool,
     /// `--verify`: the first question is asked whatever is known.
     pub(super) ask_now: bool,
 }
@@ -109,6 +110,7 @@ impl Courier {
             look_at: None,
             looked_at: Instant::now(),
             drain_until: None,
+            is_stopped: false,
             ask_now: post.verify,
         };
         std::thread::Builder::new().name("courier".to_owned()).stack_size(512 * 1024).spawn(move || courier.run())?;
@@ -119,7 +121,7 @@ impl Courier {
         if let Ok(target) = self.owners.target(&self.account, &self.alias) {
             self.desk.prepare(&target);
         }
-        loop {
+        while !self.is_stopped {
             match self.inbox.try_recv() {
                 Ok(message) => {
                     if self.take(message).is_break() {
@@ -307,6 +309,7 @@ impl Courier {
 
     /// One export fails by itself, it seems. One request tells whether another passes: then it is not ACT's trouble.
     pub(super) fn does_another_pass(&mut self, whose: Whose) -> Probe {
+        self.collect();
         let is_free = self.look_at.is_none();
         match whose {
             Whose::Own => {
@@ -327,6 +330,13 @@ impl Courier {
             },
         }
         Probe::Passed
+    }
+
+    /// What came in while an attempt took its time.
+    fn collect(&mut self) {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.is_stopped |= self.take(message).is_break();
+        }
     }
 
     fn with_backlog<T: Default>(&mut self, act: impl FnOnce(&mut Backlog, &mut Means<'_>) -> T) -> T {

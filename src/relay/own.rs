@@ -77,7 +77,10 @@ impl Courier {
         if failed.is_in_doubt() {
             match self.does_another_pass(Whose::Own) {
                 Probe::Passed => return self.step_aside(failed),
-                Probe::Failed(asked) => retry_after = retry_after.max(asked),
+                Probe::Failed(asked) => {
+                    retry_after = retry_after.max(asked);
+                    self.mark_all(State::Waiting, &failed.trouble);
+                }
             }
         } else if failed.is_unreadable() && failed.tries >= TRIES {
             return self.step_aside(failed);

@@ -11,7 +11,7 @@ use super::{Spool, list};
 use crate::state;
 
 /// No larger file is stored: an export's limit, and what is put into it and before it here.
-pub const LARGEST: u64 = 24 << 20;
+pub const LARGEST: u64 = if cfg!(test) { 1 << 20 } else { 24 << 20 };
 
 /// How much `new` may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl fmt::Display for NotStored {
         match self {
             Self::TooMany(files) => write!(out, "{files} exports are waiting already"),
             Self::TooLarge(bytes) => write!(out, "{} MiB are waiting already", bytes >> 20),
-            Self::Oversized(bytes) => write!(out, "it has {} MiB, more than {}", bytes >> 20, LARGEST >> 20),
+            Self::Oversized(bytes) => write!(out, "it has {bytes} bytes, more than {} MiB", LARGEST >> 20),
             Self::NoRoom => out.write_str("the disk is full"),
             Self::Failed(error) => out.write_str(&crate::system::error::plain(error)),
         }
@@ -298,7 +298,7 @@ mod tests {
         let head = size() - 2;
         store.append(&header(1), &body(LARGEST - head)).unwrap();
         let refused = store.append(&header(2), &body(LARGEST - head + 1)).expect_err("too large");
-        assert_eq!(refused.to_string(), "it has 24 MiB, more than 24");
+        assert_eq!(refused.to_string(), format!("it has {} bytes, more than 1 MiB", LARGEST + 1));
         assert!(super::super::Claim::take(store.spool(), "s-00000001").is_ok());
     }
 
