@@ -105,10 +105,18 @@ fn troubles(outcome: &Outcome) -> Vec<String> {
             State::NotUnderstood => Some(format!("{count} not understood")),
             State::Partial => Some(format!("{} points rejected", outcome.rejected_points)),
             State::Held => Some(format!("{count} held")),
-            State::Waiting => Some(format!("{count} waiting")),
+            State::Waiting => waiting(*count, outcome.deferred()),
             State::UnderWay | State::NothingSent | State::NotObserved | State::Delivered => None,
         })
         .collect()
+}
+
+/// "2 waiting, 1 stepped aside"
+fn waiting(count: u64, deferred: u64) -> Option<String> {
+    let parts = [(count - deferred, "waiting"), (deferred, "stepped aside")];
+    let parts: Vec<_> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 fn json(record: Option<&Record>) -> serde_json::Value {
@@ -139,6 +147,17 @@ mod tests {
             let outcome = Outcome { states: states.iter().copied().collect(), rejected_points, ..Outcome::default() };
             let record = record(Some("billing"), outcome);
             assert_eq!(text(&record, false), expected);
+        }
+        let trouble =
+            crate::state::outcome::Trouble { said: "500".into(), cause: String::new(), fix: String::new(), code: 75 };
+        for (waiting, deferred, expected) in [
+            (3, 1, "billing ! 2 waiting, 1 stepped aside"),
+            (1, 1, "billing ! 1 stepped aside"),
+            (1, 2, "billing ! 1 stepped aside"),
+        ] {
+            let deferred = Some(crate::state::outcome::Deferred { exports: deferred, trouble: trouble.clone() });
+            let outcome = Outcome { states: [(State::Waiting, waiting)].into(), deferred, ..Outcome::default() };
+            assert_eq!(text(&record(Some("billing"), outcome), false), expected);
         }
         assert_eq!(text(&record(None, Outcome::default()), false), "");
         let delivered = Outcome { states: [(State::Delivered, 1)].into(), ..Outcome::default() };

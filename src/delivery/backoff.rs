@@ -1,9 +1,11 @@
-//! When to try again (pure; promise B4): full jitter between nothing and 1 s, 2 s, … 60 s, or what the server
+//! When to try again (pure; promise B4): full jitter between half a second and 1 s, 2 s, … 60 s, or what the server
 //! asked for, if that is longer.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
+/// No pause is shorter: an export whose answer was lost on the way is not sent again in the same moment.
+const SHORTEST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Counts failures in a row.
@@ -17,7 +19,7 @@ impl Backoff {
     pub fn pause(&mut self, retry_after: Option<Duration>, random: f64) -> Duration {
         let ceiling = FIRST.saturating_mul(1 << self.failures.min(6)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
-        ceiling.mul_f64(random.clamp(0.0, 1.0)).max(retry_after.unwrap_or_default())
+        ceiling.mul_f64(random.clamp(0.0, 1.0)).max(SHORTEST).max(retry_after.unwrap_or_default())
     }
 
     /// After a success the next failure is the first again.
@@ -46,6 +48,7 @@ mod tests {
         assert_eq!(backoff.pause(Some(Duration::from_secs(1)), 0.5).as_secs(), 30);
         backoff.reset();
         assert_eq!(backoff.pause(None, 1.0).as_secs(), 1);
+        assert_eq!(backoff.pause(None, 0.0).as_millis(), 500, "never at once");
     }
 
     #[test]

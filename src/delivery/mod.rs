@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod backlog;
 pub mod backoff;
+pub mod blame;
 pub mod cause;
 pub mod owner;
 pub mod proxy;

@@ -1,5 +1,6 @@
 //! Delivery: one export at a time, the session's own in order, with patience; beside them what earlier sessions
-//! of the same account left. A thread of its own, because it waits.
+//! of the same account left. A thread of its own, because it waits. How the session's own are sent, and which of them
+//! step aside: `own`.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -10,51 +11,62 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::ledger::Ledger;
 use super::message::{Direct, Handle, Item, Message};
+use super::own::Deferred;
 use super::worker::Thread;
-use crate::delivery::backlog::Backlog;
+use crate::delivery::backlog::{self, Backlog, Means, Step};
 use crate::delivery::backoff::{Backoff, random};
 use crate::delivery::owner::Owners;
 use crate::delivery::sender::{Desk, Posted};
 use crate::delivery::target::Target;
 use crate::delivery::verdict::Verdict;
 use crate::state::outcome::{State, Trouble};
-use crate::state::spool::{self, Claim, Refusal, Spool};
+use crate::state::spool::Spool;
+use crate::state::spool::deferral::Deferrals;
 use crate::system::environment::Environment;
 
 /// Between two exports that earlier sessions left, so that many do not arrive as a flood.
 const GAP: Duration = Duration::from_millis(5);
 /// While something is held or waits: between two looks whether something has changed.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+/// When nobody can send any more, what waits for better times is tried again so soon after it failed.
+const LAST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The deliverer of one session's exports.
 pub struct Courier {
-    session: String,
-    account: String,
-    alias: String,
-    spool: Option<Spool>,
-    owners: Owners,
-    desk: Desk,
-    ledger: Arc<Ledger>,
+    pub(super) session: String,
+    pub(super) account: String,
+    pub(super) alias: String,
+    pub(super) spool: Option<Spool>,
+    pub(super) owners: Owners,
+    pub(super) desk: Desk,
+    pub(super) ledger: Arc<Ledger>,
     inbox: Receiver<Message>,
     direct: VecDeque<Direct>,
-    queue: VecDeque<Item>,
+    pub(super) queue: VecDeque<Item>,
+    /// The session's own exports that stepped aside.
+    pub(super) deferred: Vec<Deferred>,
+    pub(super) deferrals: Deferrals,
     /// Where there is a spool.
     backlog: Option<Backlog>,
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
     /// The server has trouble: not before this time.
-    pause: Option<Pause>,
+    pub(super) pause: Option<Pause>,
     /// The session's own exports are held: looked at again then.
-    look_at: Option<Instant>,
+    pub(super) look_at: Option<Instant>,
     looked_at: Instant,
     nudged: Option<SystemTime>,
+    /// The spool's directory as it was when the session's files were last seen in it.
+    pub(super) seen: Option<(u64, u64, i64, i64)>,
     drain_until: Option<Instant>,
+    is_stopped: bool,
     /// `--verify`: the first question is asked whatever is known.
-    ask_now: bool,
+    pub(super) ask_now: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Pause {
-    until: Instant,
+pub(super) struct Pause {
+    begun: Instant,
+    pub(super) until: Instant,
     /// The server named the time.
     is_asked: bool,
 }
@@ -83,6 +95,9 @@ impl Courier {
             alias: post.target.alias.clone(),
             backlog: spool.as_ref().map(|_| Backlog::new(post.session, &post.target.account)),
             nudged: spool.as_ref().and_then(Spool::nudged),
+            deferrals: Deferrals::of(spool.as_ref()),
+            deferred: Vec::new(),
+            seen: None,
             spool,
             desk: Desk::new(environment, post.state),
             owners,
@@ -95,6 +110,7 @@ impl Courier {
             look_at: None,
             looked_at: Instant::now(),
             drain_until: None,
+            is_stopped: false,
             ask_now: post.verify,
         };
         let handle = Handle::new(sender, Thread::new("courier", move || courier.run()));
@@ -106,7 +122,7 @@ impl Courier {
         if let Ok(target) = self.owners.target(&self.account, &self.alias) {
             self.desk.prepare(&target);
         }
-        loop {
+        while !self.is_stopped {
             match self.inbox.try_recv() {
                 Ok(message) => {
                     if self.take(message).is_break() {
@@ -145,16 +161,24 @@ impl Courier {
                 {
                     self.ledger.mark(item.sequence, state, &trouble);
                 }
-                self.queue.push_back(item);
+                self.enqueue(item);
             }
             Message::Direct(direct) => self.direct.push_back(direct),
             Message::Drain(until) => {
                 self.drain_until = Some(until);
-                self.pause = self.pause.filter(|pause| pause.is_asked);
+                self.hurry();
             }
             Message::Stop => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
+    }
+
+    /// Little time is left: a long pause is cut short, but what has just failed is not sent again at once.
+    fn hurry(&mut self) {
+        if let Some(pause) = self.pause.as_mut().filter(|pause| !pause.is_asked) {
+            pause.until = pause.until.min(pause.begun + LAST_PAUSE);
+        }
+        self.look_for_removed();
     }
 
     fn front_trouble(&self) -> Option<(State, Trouble)> {
@@ -176,7 +200,10 @@ impl Courier {
             self.deliver_next();
             return Some(Duration::ZERO);
         }
-        self.deliver_backlog().then_some(GAP)
+        if self.deliver_backlog() {
+            return Some(GAP);
+        }
+        self.retry_deferred().then_some(Duration::ZERO)
     }
 
     /// Whether the user changed something, or asks for it.
@@ -185,6 +212,7 @@ impl Courier {
             return;
         }
         self.looked_at = Instant::now();
+        self.look_for_removed();
         let nudged = self.spool.as_ref().and_then(Spool::nudged);
         let is_nudged = nudged != self.nudged;
         self.nudged = nudged;
@@ -197,6 +225,7 @@ impl Courier {
         }
         if is_nudged {
             self.pause = None;
+            self.deferred.iter_mut().for_each(|deferred| deferred.due = Instant::now());
         }
     }
 
@@ -207,7 +236,11 @@ impl Courier {
         }
         let own =
             self.queue.is_empty() || self.look_at.is_some() || self.pause.is_some_and(|pause| pause.until > until);
-        own && self.direct.is_empty() && (self.pause.is_some() || self.backlog.as_ref().is_none_or(Backlog::is_empty))
+        // What has just stepped aside is tried once more before it is left to others.
+        let deferred = self.deferred.iter().all(|deferred| deferred.is_retried || deferred.due > until);
+        own && deferred
+            && self.direct.is_empty()
+            && (self.pause.is_some() || self.backlog.as_ref().is_none_or(Backlog::is_empty))
     }
 
     /// How long there will be nothing to do.
@@ -215,67 +248,11 @@ impl Courier {
         let now = Instant::now();
         let pause = self.pause.map(|pause| pause.until);
         let stuck = (!self.queue.is_empty() || self.pause.is_some()).then(|| now + LOOK);
-        let times = [pause, self.look_at, stuck, self.drain_until, self.backlog.as_ref().map(Backlog::next_scan)];
+        let deferred = self.deferred.iter().map(|deferred| deferred.due).min();
+        let backlog = self.backlog.as_ref().map(Backlog::next);
+        let times = [pause, self.look_at, stuck, deferred, self.drain_until, backlog];
         let next = times.into_iter().flatten().min().unwrap_or(now + LOOK);
         next.saturating_duration_since(now).max(GAP)
-    }
-
-    /// The session's oldest export that is not decided.
-    fn deliver_next(&mut self) {
-        let (Some(spool), Some(item)) = (&self.spool, self.queue.front()) else { return };
-        let target = match self.owners.target(&self.account, &self.alias) {
-            Ok(target) => target,
-            Err(trouble) => return self.hold(State::Held, &trouble),
-        };
-        if !self.ask_now
-            && let Some(mark) = self.desk.is_held(&target)
-        {
-            return self.hold(mark.state, &mark.trouble);
-        }
-        if self.look_at.take().is_some() {
-            // The mark has gone or is due: the token may be another.
-            self.desk.forget_tokens();
-        }
-        let claim = match Claim::take(spool, &spool::name(&self.session, item.sequence)) {
-            Ok(claim) => claim,
-            Err(Refusal::Gone) => return self.settle(State::Lost, Some(gone("its file was removed from the spool"))),
-            Err(Refusal::Corrupt) => {
-                return self.settle(State::Lost, Some(gone("its file was damaged; it is in spool/corrupt")));
-            }
-            Err(Refusal::Busy | Refusal::Newer(_) | Refusal::Unreadable) => {
-                self.look_at = Some(Instant::now() + LOOK);
-                return;
-            }
-        };
-        if let Err(trouble) = self.owners.of(&claim.header) {
-            return self.hold(State::Held, &trouble);
-        }
-        let ask_now = std::mem::take(&mut self.ask_now);
-        let Posted { verdict, state, trouble, answer } =
-            self.desk.post(&target, claim.header.points, claim.body(), ask_now);
-        if let (Some(answer), Some(item)) = (answer, self.queue.front_mut())
-            && let Some(reply) = item.reply.take()
-        {
-            let _ = reply.send(answer);
-        }
-        match verdict {
-            Some(Verdict::Delivered { .. } | Verdict::Partial { .. }) => {
-                claim.done();
-                self.note(verdict.as_ref());
-                self.settle(state, trouble);
-            }
-            Some(Verdict::Rejected(_)) => {
-                claim.reject();
-                self.settle(state, trouble);
-            }
-            Some(Verdict::Waiting { retry_after, .. }) => {
-                self.mark_all(state, trouble.as_ref());
-                self.wait(retry_after);
-            }
-            Some(Verdict::Held(_) | Verdict::NotUnderstood(_)) | None => {
-                self.hold(state, &trouble.unwrap_or_else(|| gone("it is held")));
-            }
-        }
     }
 
     /// What is in memory only is tried at once: out of order is better than lost.
@@ -310,23 +287,73 @@ impl Courier {
 
     /// One export an earlier session left.
     fn deliver_backlog(&mut self) -> bool {
-        let (Some(spool), Some(backlog)) = (&self.spool, &mut self.backlog) else { return false };
-        match backlog.deliver_one(spool, &self.owners, &mut self.desk) {
-            None => false,
-            Some(Some(Verdict::Waiting { retry_after, .. })) => {
-                self.wait(retry_after);
-                true
-            }
-            Some(verdict) => {
-                if matches!(verdict, Some(Verdict::Delivered { .. } | Verdict::Partial { .. })) {
-                    self.backoff.reset();
+        match self.with_backlog(Backlog::deliver_one) {
+            Step::Nothing => return false,
+            Step::Held => {}
+            Step::Decided(decided) => self.passed(decided),
+            Step::Failed(failed) => {
+                let mut retry_after = failed.retry_after;
+                if failed.is_in_doubt() {
+                    match self.does_another_pass(Whose::Left) {
+                        Probe::Passed => {
+                            self.with_backlog(|backlog, means| backlog.step_aside(&failed, means.deferrals));
+                            return true;
+                        }
+                        Probe::Failed(asked) => retry_after = retry_after.max(asked),
+                    }
                 }
-                true
+                self.wait(retry_after);
             }
+        }
+        true
+    }
+
+    /// One export fails by itself, it seems. One request tells whether another passes: then it is not ACT's trouble.
+    pub(super) fn does_another_pass(&mut self, whose: Whose) -> Probe {
+        self.collect();
+        let is_free = self.look_at.is_none();
+        match whose {
+            Whose::Own => {
+                if let Some(probe) = self.probe_own() {
+                    return probe;
+                }
+                match self.with_backlog(Backlog::deliver_one) {
+                    Step::Decided(decided) => self.passed(decided),
+                    Step::Failed(failed) => return Probe::Failed(failed.retry_after),
+                    Step::Nothing | Step::Held => return Probe::Failed(None),
+                }
+            }
+            Whose::Left if is_free && !self.queue.is_empty() => return self.probe_front(),
+            Whose::Left => match self.with_backlog(Backlog::probe) {
+                Step::Decided(decided) => self.passed(decided),
+                Step::Failed(failed) => return Probe::Failed(failed.retry_after),
+                Step::Nothing | Step::Held => return Probe::Failed(None),
+            },
+        }
+        Probe::Passed
+    }
+
+    /// What came in while an attempt took its time.
+    fn collect(&mut self) {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.is_stopped |= self.take(message).is_break();
         }
     }
 
-    fn note(&self, verdict: Option<&Verdict>) {
+    fn with_backlog<T: Default>(&mut self, act: impl FnOnce(&mut Backlog, &mut Means<'_>) -> T) -> T {
+        let (Some(spool), Some(backlog)) = (&self.spool, &mut self.backlog) else { return T::default() };
+        let (owners, desk, deferrals) = (&self.owners, &mut self.desk, &mut self.deferrals);
+        act(backlog, &mut Means { spool, owners, desk, deferrals })
+    }
+
+    fn passed(&mut self, decided: backlog::Decided) {
+        if let Some(why) = decided.stays {
+            self.ledger.spool_trouble(&why);
+        }
+        self.backoff.reset();
+    }
+
+    pub(super) fn note(&self, verdict: Option<&Verdict>) {
         match verdict {
             Some(Verdict::Delivered { warning: Some(warning) }) => self.ledger.warned(warning.clone()),
             Some(Verdict::Partial { rejected, .. }) => self.ledger.refused_points(*rejected),
@@ -334,37 +361,33 @@ impl Courier {
         }
     }
 
-    /// The front export is decided.
-    fn settle(&mut self, state: State, trouble: Option<Trouble>) {
-        if let Some(item) = self.queue.pop_front() {
-            tracing::debug!(sequence = item.sequence, ?state, "decided");
-            self.ledger.settle(item.sequence, state, trouble);
-        }
-        self.backoff.reset();
-    }
-
-    /// Nothing of the session's can go until something changes.
-    fn hold(&mut self, state: State, trouble: &Trouble) {
-        tracing::debug!(exports = self.queue.len(), ?state, said = trouble.said, "nothing goes for now");
-        self.mark_all(state, Some(trouble));
-        self.look_at = Some(Instant::now() + LOOK);
-    }
-
-    fn wait(&mut self, retry_after: Option<Duration>) {
+    pub(super) fn wait(&mut self, retry_after: Option<Duration>) {
         let pause = self.backoff.pause(retry_after, random());
         tracing::debug!(exports = self.queue.len(), ?pause, ?retry_after, "tried again later");
-        let until = Instant::now() + pause;
-        self.pause = Some(Pause { until, is_asked: retry_after.is_some_and(|pause| pause > Duration::ZERO) });
-    }
-
-    fn mark_all(&self, state: State, trouble: Option<&Trouble>) {
-        let Some(trouble) = trouble else { return };
-        for item in &self.queue {
-            self.ledger.mark(item.sequence, state, trouble);
-        }
+        let begun = Instant::now();
+        let is_asked = retry_after.is_some_and(|pause| pause > Duration::ZERO);
+        self.pause = Some(Pause { begun, until: begun + pause, is_asked });
     }
 }
 
-fn gone(said: &str) -> Trouble {
+/// Whose export is in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The session's own.
+    Own,
+    /// One an earlier session left.
+    Left,
+}
+
+/// What came of sending another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// ACT took it, or decided about it.
+    Passed,
+    /// It failed, too, or there is none; with the pause the server asked for.
+    Failed(Option<Duration>),
+}
+
+pub(super) fn gone(said: &str) -> Trouble {
     Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 74 }
 }

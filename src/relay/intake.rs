@@ -292,11 +292,11 @@ impl Intake {
                 let missing = || std::io::Error::other("there is no state directory: neither HOME nor XDG_STATE_HOME");
                 let state = self.state.as_ref().ok_or_else(missing)?;
                 let store = Store::open(state, routed.limits)?;
-                // Its files belong to this relay from the first on.
-                self.recorder.open()?;
                 self.store.get_or_init(|| Arc::new(store))
             }
         };
+        // Its files belong to this relay from the first on, also where somebody removed the state directory meanwhile.
+        self.recorder.open()?;
         let header = Header {
             session: self.recorder.id().to_owned(),
             sequence,

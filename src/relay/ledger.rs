@@ -1,7 +1,7 @@
 //! What is known of a session's exports, as it becomes known. Memory does not grow with the session: an
 //! export that is decided becomes a number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::payload::{self, Content};
 use crate::delivery::target::Route;
-use crate::state::outcome::{Outcome, State, Trouble};
+use crate::state::outcome::{Deferred, Outcome, State, Trouble};
 use crate::state::record::{Record, Total};
 
 /// Where a session's exports go, and how that came about.
@@ -40,6 +40,9 @@ struct Book {
     settled: BTreeMap<State, u64>,
     /// By sequence number: what is stored and may yet change.
     open: BTreeMap<u64, State>,
+    /// Those of the open ones that stepped aside.
+    deferred: BTreeSet<u64>,
+    deferred_trouble: Option<Trouble>,
     troubles: BTreeMap<State, Trouble>,
     latest: Option<Trouble>,
     rejected_points: u64,
@@ -49,6 +52,7 @@ struct Book {
     owed: bool,
     /// Why it did not.
     silence: Option<Trouble>,
+    spool_trouble: Option<String>,
     courier_left: bool,
 }
 
@@ -72,6 +76,12 @@ impl Book {
             rejected_points: self.rejected_points,
             warning: self.warning.clone(),
             unkept: self.unkept.clone(),
+            deferred: self
+                .deferred_trouble
+                .clone()
+                .filter(|_| !self.deferred.is_empty())
+                .map(|trouble| Deferred { exports: self.deferred.len() as u64, trouble }),
+            spool_trouble: self.spool_trouble.clone(),
         }
     }
 }
@@ -133,11 +143,29 @@ impl Ledger {
         let mut book = self.lock();
         let Some(open) = book.open.get_mut(&sequence) else { return };
         let is_news = std::mem::replace(open, state) != state || book.troubles.get(&state) != Some(trouble);
-        if is_news {
+        if is_news | book.deferred.remove(&sequence) {
             book.trouble(state, trouble.clone());
             drop(book);
             self.changed.send_replace(());
         }
+    }
+
+    /// An open export fails by itself while others pass: it waits behind them.
+    pub fn step_aside(&self, sequence: u64, trouble: &Trouble) {
+        self.update(|book| {
+            if book.open.insert(sequence, State::Waiting).is_some() {
+                book.deferred.insert(sequence);
+                book.deferred_trouble = Some(trouble.clone());
+                book.trouble(State::Waiting, trouble.clone());
+            } else {
+                book.open.remove(&sequence);
+            }
+        });
+    }
+
+    /// What ACT has can't be taken out of the spool, or what it never takes can't be set aside, and why.
+    pub fn spool_trouble(&self, why: &str) {
+        self.update(|book| book.spool_trouble = Some(why.to_owned()));
     }
 
     /// Nothing can be stored, and why; the session goes on without.
@@ -155,6 +183,7 @@ impl Ledger {
     /// An export is decided.
     pub fn settle(&self, sequence: u64, state: State, trouble: Option<Trouble>) {
         self.update(|book| {
+            book.deferred.remove(&sequence);
             if book.open.remove(&sequence).is_some() {
                 *book.settled.entry(state).or_default() += 1;
             }

@@ -12,6 +12,7 @@ mod courier;
 mod intake;
 mod ledger;
 mod message;
+mod own;
 pub mod payload;
 mod peer;
 pub mod protocol;

@@ -16,7 +16,7 @@ use crate::claude::version;
 use crate::relay::protocol::Start;
 use crate::state::outcome::Outcome;
 use crate::state::record::{self, Kind, Record};
-use crate::state::spool::{Spool, aside, list, mark};
+use crate::state::spool::{Spool, aside, deferral, list, mark};
 
 /// Between two updates.
 const RHYTHM: Duration = Duration::from_secs(1);
@@ -117,6 +117,7 @@ impl Recorder {
         let spool = Spool::of(state);
         aside::prune(&spool, now);
         mark::prune(state, now);
+        deferral::prune(&spool);
         list::clean_tmp(&spool);
     }
 
@@ -157,10 +158,12 @@ impl Recorder {
         }
     }
 
-    /// The session is live from here on, and what it stores is this relay's.
+    /// The session is live from here on, and what it stores is this relay's; again, where somebody removed the lock's
+    /// file, with the state directory perhaps: nobody else would see the lock.
     pub fn open(&self) -> io::Result<()> {
         let mut held = lock(&self.lock);
-        if let (None, Some(state)) = (&*held, &self.state) {
+        let Some(state) = &self.state else { return Ok(()) };
+        if held.as_ref().is_none_or(|lock| !record::is_lock_of(state, &self.id, lock)) {
             *held = Some(record::lock(state, &self.id)?);
         }
         Ok(())

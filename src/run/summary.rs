@@ -83,6 +83,8 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
         "fix": trouble.map(|trouble| &trouble.fix),
         "warning": known.warning,
         "unkept": known.unkept,
+        "deferred": known.deferred,
+        "spool_trouble": known.spool_trouble,
         "seconds": context.lasted.as_secs_f64(),
         "text": text,
     });

@@ -64,6 +64,21 @@ pub struct Outcome {
     /// Why exports could not be kept on this machine until ACT had them.
     #[serde(default)]
     pub unkept: Option<String>,
+    /// Those of the waiting ones that fail by themselves while ACT takes others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferred: Option<Deferred>,
+    /// Why an export that is decided is still in the spool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spool_trouble: Option<String>,
+}
+
+/// Exports that fail by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deferred {
+    /// How many.
+    pub exports: u64,
+    /// Why the last of them failed.
+    pub trouble: Trouble,
 }
 
 /// `--verify`'s exit status where nothing was sent, or nobody could see.
@@ -82,6 +97,12 @@ impl Outcome {
         }
         let worst = self.states.iter().find(|(_, count)| **count > 0).map(|(state, _)| *state);
         worst.unwrap_or(State::UnderWay)
+    }
+
+    /// How many exports fail by themselves while ACT takes others; they count as waiting, too.
+    pub fn deferred(&self) -> u64 {
+        let deferred = self.deferred.as_ref().map_or(0, |deferred| deferred.exports);
+        deferred.min(self.count(State::Waiting))
     }
 
     /// `--verify`'s exit status for a state.
@@ -120,6 +141,10 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         parts.push(format!("ACT warns: {warning}"));
     }
     for (state, count) in outcome.states.iter().filter(|(_, count)| **count > 0) {
+        let count = if *state == State::Waiting { *count - outcome.deferred() } else { *count };
+        if count == 0 {
+            continue;
+        }
         let trouble = outcome.troubles.get(state);
         let said = trouble.map(|trouble| trouble.said.as_str()).unwrap_or_default();
         let tail = match state {
@@ -134,11 +159,15 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         // What waits for better times needs no word about the cause, unless the user can do something.
         let told = trouble.filter(|trouble| *state != State::Waiting || !trouble.fix.is_empty());
         let advice = told.map(advice).unwrap_or_default();
-        let subject = if parts.is_empty() { exports(*count) } else { count.to_string() };
+        let subject = if parts.is_empty() { exports(count) } else { count.to_string() };
         parts.push(format!("{subject} {tail}{advice}"));
     }
+    parts.extend(deferred_words(outcome, parts.is_empty()));
     if let Some(why) = &outcome.unkept {
         parts.push(format!("nothing could be kept on this machine: {why}"));
+    }
+    if let Some(why) = &outcome.spool_trouble {
+        parts.push(format!("what is done with can't be removed from the spool: {why}"));
     }
     parts.join("; ")
 }
@@ -148,6 +177,15 @@ pub(crate) fn nothing_sent(lasted: Option<Duration>, cause: Option<&Trouble>) ->
     let time = lasted.map(|lasted| format!(" in {}", duration(lasted))).unwrap_or_default();
     let parts = cause.iter().flat_map(|cause| [&cause.said, &cause.fix]).filter(|part| !part.is_empty());
     parts.fold(format!("claude sent no metrics{time}"), |words, part| format!("{words}: {part}"))
+}
+
+/// "1 stepped aside (500 Internal Server Error): ACT takes others; it is kept: act-claude act flush"
+fn deferred_words(outcome: &Outcome, is_first: bool) -> Option<String> {
+    let (count, deferred) = (outcome.deferred(), outcome.deferred.as_ref()?);
+    let subject = if is_first { exports(count) } else { count.to_string() };
+    let kept = if count == 1 { "it is kept" } else { "they are kept" };
+    let said = &deferred.trouble.said;
+    (count > 0).then(|| format!("{subject} stepped aside ({said}): ACT takes others; {kept}: act-claude act flush"))
 }
 
 /// ". The API token or its user is wrong: act-claude act setup --account acme".

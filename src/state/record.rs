@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +20,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use crate::state;
-use crate::state::outcome::{Outcome, State, Trouble};
+use crate::state::outcome::{Deferred, Outcome, State, Trouble};
 use crate::state::prune::{self, Bounds};
 
 pub use crate::state::total::Total;
@@ -136,6 +136,15 @@ pub fn lock(state: &Path, id: &str) -> io::Result<Flock<File>> {
     Err(io::ErrorKind::WouldBlock.into())
 }
 
+/// Whether this lock is the one others look at: its file still has its name. Where that can't be found out, it has.
+pub fn is_lock_of(state: &Path, id: &str, lock: &File) -> bool {
+    let (Ok(own), named) = (lock.metadata(), fs::metadata(lock_path(state, id))) else { return true };
+    match named {
+        Ok(named) => (named.dev(), named.ino()) == (own.dev(), own.ino()),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
 /// Says in the lock's file whose it is, for a relay that nobody has sent anything: it has no record that would.
 pub fn sign(lock: &Flock<File>) {
     let _ = writeln!(&**lock, "{}", std::process::id());
@@ -148,10 +157,12 @@ pub fn idle(state: &Path) -> Vec<(String, i32)> {
     ids.filter_map(pid).map(|(pid, id)| (id, pid)).filter(|(_, pid)| *pid > 1).collect()
 }
 
-/// Whether session `id` has a relay.
+/// Whether session `id` has a relay. Where that can't be found out it is taken to have one: its exports are left to it.
 pub fn is_locked(state: &Path, id: &str) -> bool {
-    let Ok(file) = File::open(lock_path(state, id)) else { return false };
-    matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, nix::errno::Errno::EWOULDBLOCK)))
+    match File::open(lock_path(state, id)) {
+        Ok(file) => Flock::lock(file, FlockArg::LockSharedNonblock).is_err(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound && error.raw_os_error() != Some(nix::libc::ENAMETOOLONG),
+    }
 }
 
 /// Takes the lock's file away, for a relay that leaves.
@@ -236,6 +247,12 @@ pub fn decided_later(state: &Path, id: &str, points: u64, to: State, trouble: Op
             outcome.points += points;
         }
     }
+    // Which one it was is not known here: of those that stepped aside no more can be left than wait.
+    let waiting = outcome.states.get(&State::Waiting).copied().unwrap_or(0);
+    outcome.deferred = outcome.deferred.take().filter(|_| waiting > 0).map(|deferred| {
+        let exports = deferred.exports.min(waiting);
+        Deferred { exports, ..deferred }
+    });
     *outcome.states.entry(to).or_default() += 1;
     outcome.rejected_points += rejected;
     if let Some(trouble) = trouble {

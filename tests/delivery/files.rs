@@ -147,7 +147,7 @@ fn b9_who_waited_for_a_lock_does_not_send_again() {
                         match Claim::take(&spool, name) {
                             Ok(claim) => {
                                 sent.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                                claim.done();
+                                claim.done().unwrap();
                             }
                             Err(Refusal::Gone) => break,
                             Err(refusal) => assert_eq!(refusal, Refusal::Busy),
@@ -167,9 +167,9 @@ fn b9_a_claim_looks_whether_the_file_is_still_linked() {
     let spool = Spool::of(&sandbox.state());
     let claim = Claim::take(&spool, &files[0]).unwrap();
     assert_eq!(Claim::take(&spool, &files[0]).err(), Some(Refusal::Busy));
-    claim.done();
+    claim.done().unwrap();
     assert_eq!(Claim::take(&spool, &files[0]).err(), Some(Refusal::Gone));
-    Claim::take(&spool, &files[1]).unwrap().reject();
+    Claim::take(&spool, &files[1]).unwrap().reject().unwrap();
     assert_eq!(Claim::take(&spool, &files[1]).err(), Some(Refusal::Gone));
 }
 

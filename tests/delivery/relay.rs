@@ -1,5 +1,6 @@
 //! A relay of its own, spoken to as the supervisor and claude do.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -61,10 +62,22 @@ impl Relay {
     }
 
     pub fn start_with(sandbox: &Sandbox, start: Start) -> Self {
+        Self::start_under(sandbox, start, &[])
+    }
+
+    /// Behind the words of another program, which executes it.
+    pub fn start_under(sandbox: &Sandbox, start: Start, words: &[OsString]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let (ours, theirs) = UnixStream::pair().expect("a socket");
-        let mut command = sandbox.act_claude(&["act", "relay"]);
+        let mut command = match words.split_first() {
+            Some((program, args)) => {
+                let mut command = sandbox.command(program);
+                command.args(args).arg(support::act_claude()).args(["act", "relay"]);
+                command
+            }
+            None => sandbox.act_claude(&["act", "relay"]),
+        };
         command.stdin(OwnedFd::from(listener)).stdout(OwnedFd::from(theirs)).stderr(Stdio::null());
         let child = command.spawn().expect("a relay");
         let path = format!("/{}/v1/metrics", start.secret);
@@ -91,14 +104,19 @@ impl Relay {
 
     /// What it says became of the exports, `wait` being the supervisor's patience.
     pub fn outcome(&mut self, wait: Duration) -> Outcome {
+        self.try_outcome(wait).expect("an answer")
+    }
+
+    /// The same; `None` where it has died.
+    pub fn try_outcome(&mut self, wait: Duration) -> Option<Outcome> {
         let wait_ms = u64::try_from(wait.as_millis()).expect("short");
         self.say(&ToRelay::Ended { wait_ms, owed: None });
         let control = self.control.as_ref().expect("a control socket");
         control.set_read_timeout(Some(wait + support::DEADLINE)).expect("a timeout");
         let mut line = String::new();
-        BufReader::new(control).read_line(&mut line).expect("an answer");
+        BufReader::new(control).read_line(&mut line).ok().filter(|count| *count > 0)?;
         let FromRelay::Outcome(outcome) = serde_json::from_str(&line).expect("an outcome");
-        *outcome
+        Some(*outcome)
     }
 
     /// Waits until so many exports are in this state, as the session's record tells.

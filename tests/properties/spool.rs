@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use act_claude::state::spool::entry::{Fault, LONGEST_HEAD, head, peek, read};
+use act_claude::state::spool::entry::{DELIVERED, Fault, LONGEST_HEAD, head, peek, read};
 use act_claude::state::spool::{Claim, Header, Refusal, Spool, list, name};
 use sha2::{Digest, Sha256};
 
@@ -36,18 +36,24 @@ fn as_file(bytes: &[u8]) {
             assert!(*version > 1);
             "newer"
         }
+        Err(Fault::Delivered) => {
+            assert!(bytes.starts_with(DELIVERED));
+            "delivered"
+        }
+        Err(other) => panic!("{other:?} is no property of bytes"),
     };
     SPOOL.with_borrow(|(directory, spool)| {
         let path = spool.waiting().join(FILE);
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(list::peek(spool, FILE), peek(bytes), "what a look into the file says");
         let claimed = Claim::take(spool, FILE);
-        assert_eq!(path.exists(), outcome != "corrupt");
+        assert_eq!(path.exists(), ["whole", "newer"].contains(&outcome));
         match claimed {
             Ok(claim) => {
                 assert_eq!((outcome, claim.body()), ("whole", &bytes[whole.unwrap().1..]));
-                claim.done();
+                claim.done().expect("removed");
             }
+            Err(Refusal::Gone) => assert_eq!(outcome, "delivered"),
             Err(Refusal::Newer(_)) => assert_eq!(outcome, "newer"),
             Err(Refusal::Corrupt) => {
                 assert_eq!(outcome, "corrupt");

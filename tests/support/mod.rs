@@ -8,6 +8,7 @@ pub mod act;
 pub mod client;
 pub mod failures;
 pub mod fake_claude;
+pub mod faults;
 pub mod http;
 pub mod messages;
 pub mod network;

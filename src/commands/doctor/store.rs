@@ -8,7 +8,24 @@ use crate::text::shell::shell_word;
 
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let held = facts.kept.iter().filter(|waiting| matches!(waiting.state, State::Held | State::NotUnderstood));
-    state(facts).into_iter().chain(held.map(|waiting| kept(facts, waiting))).collect()
+    let aside = facts.kept.iter().filter(|waiting| !waiting.deferred.is_empty());
+    let held = held.map(|waiting| kept(facts, waiting));
+    state(facts).into_iter().chain(held).chain(aside.map(|waiting| deferred(facts, waiting))).collect()
+}
+
+/// Exports that fail by themselves while ACT takes others.
+fn deferred(facts: &Facts, waiting: &Waiting) -> Finding {
+    let Waiting { alias, deferred, .. } = waiting;
+    let plural = if deferred.len() == 1 { "" } else { "s" };
+    let last = deferred.last();
+    let said = last.map(|aside| aside.trouble.said.clone()).unwrap_or_default();
+    let place = facts.state.as_deref().map(|state| Spool::of(state).waiting().display().to_string());
+    let name = last.map(|aside| aside.export.clone()).unwrap_or_default();
+    let what = format!("{} export{plural} of {alias} stepped aside: {said}", deferred.len());
+    Finding::new("stepped-aside", what, place.unwrap_or_default())
+        .effect("ACT takes others, but not this; it is kept, and tried again less and less often")
+        .fix("if ACT never takes it, give it up")
+        .command(format!("act-claude act flush --discard --only {name}"))
 }
 
 /// Exports that wait for the user.

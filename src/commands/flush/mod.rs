@@ -1,47 +1,45 @@
 //! `act flush`: delivers what is waiting or held, now, and says what stays and why.
 
+mod line;
 mod tally;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-use tally::Tallies;
 
 use crate::commands::progress::Progress;
 use crate::config::{self, Config};
-use crate::delivery::backlog::decided;
 use crate::delivery::owner::Owners;
-use crate::delivery::sender::{Desk, Posted};
+use crate::delivery::sender::Desk;
 use crate::delivery::target::Target;
-use crate::delivery::verdict::Verdict;
 use crate::state::outcome::{State, Trouble};
-use crate::state::spool::{Claim, Header, Refusal, Spool, list};
+use crate::state::spool::deferral::Deferrals;
+use crate::state::spool::{Spool, list};
 use crate::state::{self, record};
 use crate::system::environment::Environment;
-use crate::system::error::plain;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+
+use line::Line;
+use tally::Tallies;
 
 /// Arguments of `act flush`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit status: 0 nothing stays, 75 something waits, 77 or 78 something is held until you put it right.")]
+Exit status: 0 nothing stays, 75 something waits, has stepped aside or can't be read now, 77 or 78 something is held until \
+you put it right.")]
 pub struct Args {
     /// Deliver under this alias what can't go where it was captured for any more
     #[arg(long, value_name = "ALIAS")]
     to: Option<String>,
-    /// Give up what is held and still can't be delivered; it is deleted, and counted as lost
+    /// Give up what is held or has stepped aside, and still can't be delivered; it is deleted, and counted as lost
     #[arg(long)]
     discard: bool,
+    /// This export only, by the name that flush and history give it; with --discard also one that just waits
+    #[arg(long, value_name = "EXPORT")]
+    only: Vec<String>,
     /// As JSON
     #[arg(long)]
     json: bool,
 }
-
-/// Between two exports.
-const GAP: Duration = Duration::from_millis(5);
-/// How long running sessions get to deliver theirs.
-const RUNNING: Duration = Duration::from_secs(5);
 
 /// Runs it.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
@@ -70,11 +68,12 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     if let Err(error) = state::check(&state)
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        crate::run::report::fatal(&plain(&error));
+        crate::run::report::fatal(&crate::system::error::plain(&error));
         return ExitCode::from(CONFIGURATION);
     }
     crate::state::log::start(environment);
-    let flush = Flush::carry_out(environment, &state, to, args.discard);
+    let choice = Choice { to, discard: args.discard, only: args.only.clone() };
+    let flush = Flush::carry_out(environment, &state, choice);
     if args.json {
         crate::commands::print_json(&flush.tallies.json());
     } else {
@@ -85,7 +84,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 
 /// Delivers what can be delivered from `state`, and says what became of it.
 pub fn deliver(environment: &Environment, state: &Path) -> String {
-    Flush::carry_out(environment, state, None, false).words()
+    Flush::carry_out(environment, state, Choice::default()).words()
 }
 
 fn target(config: &Config, alias: &str) -> Option<Target> {
@@ -105,21 +104,31 @@ struct Flush {
     spool: Spool,
     owners: Owners,
     desk: Desk,
-    to: Option<Target>,
-    discard: bool,
+    deferrals: Deferrals,
+    choice: Choice,
     tallies: Tallies,
     /// Why nothing more is tried: for an alias, or with an empty alias for an account.
     stuck: BTreeMap<(String, String), (State, Trouble)>,
 }
 
+/// What the user wants.
+#[derive(Debug, Default)]
+struct Choice {
+    to: Option<Target>,
+    discard: bool,
+    /// These exports only; all, where there is none.
+    only: Vec<String>,
+}
+
 impl Flush {
-    fn carry_out(environment: &Environment, state: &Path, to: Option<Target>, discard: bool) -> Self {
+    fn carry_out(environment: &Environment, state: &Path, choice: Choice) -> Self {
+        let spool = Spool::of(state);
         let mut flush = Self {
-            spool: Spool::of(state),
+            deferrals: Deferrals::of(Some(&spool)),
+            spool,
             owners: Owners::new(environment.clone(), None),
             desk: Desk::new(environment.clone(), Some(state)),
-            to,
-            discard,
+            choice,
             tallies: Tallies::default(),
             stuck: BTreeMap::new(),
         };
@@ -128,148 +137,32 @@ impl Flush {
     }
 
     fn run(&mut self) {
-        let sessions = list::sessions(&self.spool);
-        let mut progress = Progress::new(sessions.values().map(Vec::len).sum());
+        let sessions = match list::sessions(&self.spool) {
+            Ok(sessions) => sessions,
+            Err(error) => {
+                self.tallies.unlisted = Some(crate::system::error::plain(&error));
+                return;
+            }
+        };
+        let only = &self.choice.only;
+        let wanted = |name: &String| only.is_empty() || only.contains(name);
+        let lines = sessions
+            .into_iter()
+            .map(|(session, names)| Line { session, names: names.into_iter().filter(wanted).collect() });
+        let lines: Vec<Line> = lines.filter(|line| !line.names.is_empty()).collect();
+        for name in only {
+            if !lines.iter().any(|line| line.names.contains(name)) {
+                self.tallies.unknown.push(name.clone());
+            }
+        }
+        let mut progress = Progress::new(lines.iter().map(|line| line.names.len()).sum());
         let (running, over): (Vec<_>, Vec<_>) =
-            sessions.into_iter().partition(|(session, _)| record::is_locked(self.spool.state(), session));
+            lines.into_iter().partition(|line| record::is_locked(self.spool.state(), &line.session));
         if !running.is_empty() {
             let _ = self.spool.nudge();
         }
-        for (session, names) in over {
-            for name in names {
-                if self.one(&session, &name) {
-                    std::thread::sleep(GAP);
-                }
-                progress.step();
-            }
-        }
-        self.running(running, &mut progress);
-    }
-
-    /// One export of a session that is over; true where ACT was asked.
-    fn one(&mut self, session: &str, name: &str) -> bool {
-        let claim = match Claim::take(&self.spool, name) {
-            Ok(claim) => claim,
-            Err(Refusal::Gone) => return false,
-            Err(Refusal::Corrupt) => {
-                self.tallies.corrupt += 1;
-                return false;
-            }
-            Err(Refusal::Newer(_)) => {
-                self.tallies.newer += 1;
-                return false;
-            }
-            // A relay is at it.
-            Err(Refusal::Busy | Refusal::Unreadable) => {
-                if let Ok(header) = list::peek(&self.spool, name) {
-                    self.tallies.of(&header).running += 1;
-                }
-                return false;
-            }
-        };
-        let header = claim.header.clone();
-        let target = match (self.owners.of(&header), &self.to) {
-            (Ok(target), _) => target,
-            (Err(_), Some(to)) => to.clone(),
-            (Err(trouble), None) => {
-                self.stays(claim, State::Held, trouble);
-                return false;
-            }
-        };
-        let account = (target.account.clone(), String::new());
-        let alias = (target.account.clone(), target.alias.clone());
-        if let Some((state, trouble)) = self.stuck.get(&account).or_else(|| self.stuck.get(&alias)).cloned() {
-            self.stays(claim, state, trouble);
-            return false;
-        }
-        let posted = self.desk.post(&target, header.points, claim.body(), true);
-        let Posted { verdict, state, trouble, .. } = &posted;
-        let trouble = trouble.clone();
-        match verdict {
-            Some(Verdict::Delivered { .. } | Verdict::Partial { .. } | Verdict::Rejected(_)) => {
-                let tally = self.tallies.of(&header);
-                match verdict {
-                    Some(Verdict::Rejected(_)) => tally.rejected += 1,
-                    _ => {
-                        tally.delivered += 1;
-                        tally.points += header.points;
-                    }
-                }
-                if let Some(Verdict::Partial { rejected, .. }) = verdict {
-                    tally.rejected_points += rejected;
-                }
-                if trouble.is_some() {
-                    tally.trouble = trouble;
-                }
-                decided(&self.spool, claim, &posted);
-                tracing::debug!(session, state = ?posted.state, "flushed");
-            }
-            verdict => {
-                let state = *state;
-                let trouble = trouble.unwrap_or_else(|| unreachable!("what stays has a reason"));
-                let key = if matches!(verdict, Some(Verdict::Waiting { .. })) { account } else { alias };
-                self.stuck.insert(key, (state, trouble.clone()));
-                self.stays(claim, state, trouble);
-            }
-        }
-        true
-    }
-
-    fn stays(&mut self, claim: Claim, state: State, trouble: Trouble) {
-        let discard = self.discard && state != State::Waiting;
-        let header = claim.header.clone();
-        if discard {
-            claim.done();
-            let said = "given up with act flush --discard".to_owned();
-            let given_up = Trouble { said, cause: String::new(), fix: String::new(), code: 74 };
-            let state = self.spool.state();
-            record::decided_later(state, &header.session, header.points, State::Lost, Some(&given_up), 0);
-        }
-        let tally = self.tallies.of(&header);
-        if discard {
-            tally.discarded += 1;
-        } else {
-            *tally.stays.entry(state).or_default() += 1;
-            tally.trouble = Some(trouble);
-        }
-    }
-
-    /// The relays of running sessions have been asked to try now; what leaves soon is counted. What a relay leaves that
-    /// ends meanwhile, the session just over, is ours.
-    fn running(&mut self, sessions: Vec<(String, Vec<String>)>, progress: &mut Progress) {
-        struct Left {
-            session: String,
-            name: String,
-            header: Header,
-        }
-        let mut left = Vec::new();
-        for (session, names) in sessions {
-            for name in names {
-                if let Ok(header) = list::peek(&self.spool, &name) {
-                    left.push(Left { session: session.clone(), name, header });
-                }
-            }
-        }
-        let deadline = Instant::now() + RUNNING;
-        while !left.is_empty() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(50));
-            for export in std::mem::take(&mut left) {
-                // In this order: a relay that has ended takes nothing any more.
-                let is_over = !record::is_locked(self.spool.state(), &export.session);
-                if !self.spool.waiting().join(&export.name).exists() {
-                    self.tallies.of(&export.header).relayed += 1;
-                } else if is_over {
-                    self.one(&export.session, &export.name);
-                } else {
-                    left.push(export);
-                    continue;
-                }
-                progress.step();
-            }
-        }
-        for export in left {
-            self.tallies.of(&export.header).running += 1;
-        }
+        let busy = self.deliver(over.into(), &mut progress);
+        self.wait_for(running.into_iter().chain(busy).collect(), &mut progress);
     }
 
     fn words(&self) -> String {

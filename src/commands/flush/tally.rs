@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use nix::errno::Errno;
 use serde::Serialize;
 
+use crate::delivery::blame::Failed;
 use crate::state::outcome::{State, Trouble, exports, points};
 use crate::state::spool::Header;
+use crate::system::exit::USAGE;
 
 /// What became of an alias's exports.
 #[derive(Debug, Default, Serialize)]
@@ -28,8 +31,36 @@ pub struct Tally {
     pub relayed: u64,
     /// Of running sessions, still there.
     pub running: u64,
+    /// What fails by itself while ACT takes others.
+    pub deferred: Vec<Aside>,
+    /// The one export that waits, with nothing to compare it with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alone: Option<String>,
     /// Why something stays.
     pub trouble: Option<Trouble>,
+}
+
+/// An export that stepped aside.
+#[derive(Debug, Serialize)]
+pub struct Aside {
+    /// Its name in the spool.
+    pub export: String,
+    /// How often it was tried.
+    pub tries: u32,
+    /// Why it failed last.
+    pub said: String,
+}
+
+impl Tally {
+    /// An export fails by itself.
+    pub fn step_aside(&mut self, failed: &Failed) {
+        self.note_aside(&failed.name, failed.tries, &failed.trouble);
+    }
+
+    /// The same, from what is noted of it.
+    pub fn note_aside(&mut self, name: &str, tries: u32, trouble: &Trouble) {
+        self.deferred.push(Aside { export: name.to_owned(), tries, said: trouble.said.clone() });
+    }
 }
 
 /// What became of all.
@@ -41,6 +72,16 @@ pub struct Tallies {
     pub corrupt: u64,
     /// Those of a newer act-claude.
     pub newer: u64,
+    /// Those that can't be read now, by the reason.
+    unreadable: BTreeMap<String, u64>,
+    /// Damaged ones that could not be set aside, by the reason.
+    corrupt_stays: BTreeMap<String, u64>,
+    /// Why the spool could not be listed.
+    pub unlisted: Option<String>,
+    /// Why something that is decided could not be removed.
+    pub unremoved: Option<String>,
+    /// Exports that were named and are not there.
+    pub unknown: Vec<String>,
 }
 
 impl Tallies {
@@ -49,15 +90,33 @@ impl Tallies {
         self.by_alias.entry((header.account.clone(), header.alias.clone())).or_default()
     }
 
+    /// One that can't be read now.
+    pub fn unreadable(&mut self, errno: Errno) {
+        *self.unreadable.entry(errno.desc().to_owned()).or_default() += 1;
+    }
+
+    /// A damaged one that could not be set aside.
+    pub fn corrupt_stays(&mut self, errno: Errno) {
+        *self.corrupt_stays.entry(errno.desc().to_owned()).or_default() += 1;
+    }
+
+    /// Whether ACT has decided about nothing.
+    pub fn nothing_passed(&self) -> bool {
+        self.by_alias.values().all(|tally| tally.delivered + tally.rejected == 0)
+    }
+
     /// The exit status.
     pub fn code(&self) -> u8 {
         let worst = |tally: &Tally| match tally.stays.keys().next() {
             Some(State::Waiting) => 75,
             Some(_) => tally.trouble.as_ref().map_or(78, |trouble| trouble.code),
-            None if tally.running > 0 => 75,
+            None if tally.running > 0 || !tally.deferred.is_empty() => 75,
             None => 0,
         };
-        self.by_alias.values().map(worst).max().unwrap_or(0)
+        let unread = !self.unreadable.is_empty() || !self.corrupt_stays.is_empty();
+        let own = if unread || self.unlisted.is_some() || self.unremoved.is_some() { 75 } else { 0 };
+        let usage = if self.unknown.is_empty() { 0 } else { USAGE };
+        self.by_alias.values().map(worst).chain([own, usage]).max().unwrap_or(0)
     }
 
     /// For programs.
@@ -75,45 +134,21 @@ impl Tallies {
                 entry
             })
             .collect();
-        serde_json::json!({ "aliases": aliases, "corrupt": self.corrupt, "newer": self.newer })
+        serde_json::json!({
+            "aliases": aliases, "corrupt": self.corrupt, "newer": self.newer, "unreadable": self.unreadable,
+            "corrupt_stays": self.corrupt_stays, "unlisted": self.unlisted, "unremoved": self.unremoved,
+            "unknown": self.unknown,
+        })
     }
 
     /// In words, a line each; `corrupt` is where what is damaged was put.
     pub fn words(&self, corrupt: &Path) -> String {
         let mut text = String::new();
         for ((_, alias), tally) in &self.by_alias {
-            if tally.delivered > 0 {
-                let _ = write!(text, "{alias}: {} delivered ({})", exports(tally.delivered), points(tally.points));
-                if tally.rejected_points > 0 {
-                    let _ = write!(text, "; ACT rejected {}", points(tally.rejected_points));
-                }
-                text.push('\n');
-            }
-            if tally.rejected > 0 {
-                let _ = writeln!(text, "{alias}: {} rejected by ACT, set aside", exports(tally.rejected));
-            }
-            if tally.discarded > 0 {
-                let _ = writeln!(text, "{alias}: {} given up", exports(tally.discarded));
-            }
-            for (state, count) in &tally.stays {
-                let what = match state {
-                    State::Waiting => "waiting",
-                    State::NotUnderstood => "not understood",
-                    _ => "held",
-                };
-                let why = tally.trouble.as_ref().map(words_of).unwrap_or_default();
-                let _ = writeln!(text, "{alias}: {} {what}: {why}", exports(*count));
-            }
-            if tally.relayed > 0 {
-                let _ = writeln!(text, "{alias}: {} left with running sessions", exports(tally.relayed));
-            }
-            if tally.running > 0 {
-                let _ = writeln!(
-                    text,
-                    "{alias}: {} still with running sessions, which go on trying",
-                    exports(tally.running)
-                );
-            }
+            tally.words(alias, &mut text);
+        }
+        for name in &self.unknown {
+            let _ = writeln!(text, "there is no export {name} in the spool");
         }
         if self.newer > 0 {
             let _ = writeln!(text, "{} written by a newer act-claude, left alone", exports(self.newer));
@@ -121,10 +156,69 @@ impl Tallies {
         if self.corrupt > 0 {
             let _ = writeln!(text, "{} damaged, set aside in {}", exports(self.corrupt), corrupt.display());
         }
+        for (why, count) in &self.corrupt_stays {
+            let _ = writeln!(text, "{} damaged, can't be moved to {} ({why})", exports(*count), corrupt.display());
+        }
+        for (why, count) in &self.unreadable {
+            let _ = writeln!(text, "{} can't be read now ({why}), kept: try again later", exports(*count));
+        }
+        if let Some(why) = &self.unlisted {
+            let _ = writeln!(text, "what is waiting can't be listed: {why}");
+        }
+        if let Some(why) = &self.unremoved {
+            let _ = writeln!(text, "what is done with can't be removed from the spool: {why}");
+        }
         if text.is_empty() {
             text.push_str("nothing is waiting\n");
         }
         text
+    }
+}
+
+/// Names that are shown; there may be thousands.
+const SHOWN: usize = 5;
+
+impl Tally {
+    fn words(&self, alias: &str, text: &mut String) {
+        if self.delivered > 0 {
+            let _ = write!(text, "{alias}: {} delivered ({})", exports(self.delivered), points(self.points));
+            if self.rejected_points > 0 {
+                let _ = write!(text, "; ACT rejected {}", points(self.rejected_points));
+            }
+            text.push('\n');
+        }
+        if self.rejected > 0 {
+            let _ = writeln!(text, "{alias}: {} rejected by ACT, set aside", exports(self.rejected));
+        }
+        if self.discarded > 0 {
+            let _ = writeln!(text, "{alias}: {} given up", exports(self.discarded));
+        }
+        for (state, count) in &self.stays {
+            let what = match state {
+                State::Waiting => "waiting",
+                State::NotUnderstood => "not understood",
+                _ => "held",
+            };
+            let why = self.trouble.as_ref().map(words_of).unwrap_or_default();
+            let _ = writeln!(text, "{alias}: {} {what}: {why}", exports(*count));
+        }
+        if let Some(name) = self.alone.as_ref().filter(|_| self.stays.contains_key(&State::Waiting)) {
+            let _ = writeln!(text, "  to give it up: act-claude act flush --discard --only {name}");
+        }
+        for Aside { export, tries, said } in self.deferred.iter().take(SHOWN) {
+            let _ = writeln!(text, "{alias}: 1 export stepped aside, tried {tries} times: {said}. ACT takes others");
+            let _ = writeln!(text, "  to give it up: act-claude act flush --discard --only {export}");
+        }
+        if let Some(more) = self.deferred.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            let _ = writeln!(text, "{alias}: {more} more stepped aside; all: act-claude act flush --json");
+        }
+        if self.relayed > 0 {
+            let _ = writeln!(text, "{alias}: {} left with running sessions", exports(self.relayed));
+        }
+        if self.running > 0 {
+            let what = exports(self.running);
+            let _ = writeln!(text, "{alias}: {what} still with running sessions, which go on trying");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::state::outcome::{self, State};
 use crate::state::record::Kind;
 use crate::state::session::Session;
 use crate::state::spool::Summary;
-use crate::state::spool::summary::Waiting;
+use crate::state::spool::summary::{Failing, Waiting};
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
 
 /// What the text is for.
@@ -25,6 +25,8 @@ pub struct Page {
     pub home: Option<PathBuf>,
 }
 
+/// Exports that stepped aside: no more of them are shown.
+const SHOWN: usize = 5;
 /// Columns before what stands beside the time: "  18:02  ".
 const INDENT: usize = 9;
 
@@ -76,12 +78,19 @@ impl Page {
             let _ = write!(text, "  {BOLD}{alias}{BOLD:#}  ");
             page::hang(&mut text, 4 + page::columns(&alias), self.width, style, &words);
         }
+        for waiting in &spool.waiting {
+            self.failing(&mut text, waiting);
+        }
+        if let Some(why) = &spool.unlisted {
+            let _ = writeln!(text, "  {RED}what is kept on this machine can't be listed: {why}{RED:#}");
+        }
         if spool.waiting.iter().any(|waiting| waiting.live < waiting.exports) {
             let _ = writeln!(text, "  to deliver it now: act-claude act flush");
         }
         for (count, what) in [
             (spool.rejected, "set aside, because ACT will never take them"),
             (spool.corrupt, "set aside, because they are not what had been written"),
+            (spool.unreadable, "kept, but can't be read now"),
             (spool.newer, "written by a newer act-claude, left alone"),
         ] {
             if count > 0 {
@@ -89,6 +98,22 @@ impl Page {
             }
         }
         text
+    }
+
+    /// The exports that fail by themselves, by name.
+    fn failing(&self, text: &mut String, waiting: &Waiting) {
+        // One that is alone may be no worse than ACT is.
+        let alone = waiting.failing.iter().filter(|_| waiting.exports == 1).map(|failing| (failing, "fails"));
+        let deferred = waiting.deferred.iter().map(|failing| (failing, "stepped aside, for ACT takes others"));
+        for (failing, what) in deferred.chain(alone).take(SHOWN) {
+            let Failing { export, tries, trouble, .. } = failing;
+            let words = format!(
+                "{export} {what}: {}, tried {tries} times. To give it up: act-claude act flush --discard --only {export}",
+                trouble.said
+            );
+            text.push_str("    ");
+            page::hang(text, 4, self.width, YELLOW, &words);
+        }
     }
 
     fn beside(&self, text: &mut String, style: Style, words: &str) {

@@ -3,16 +3,20 @@
 
 use std::time::{Duration, Instant};
 
-use crate::delivery::backlog::Backlog;
+use crate::delivery::backlog::{Backlog, Decided, Means, Step};
+use crate::delivery::blame::Blame;
 use crate::delivery::owner::Owners;
 use crate::delivery::sender::Desk;
 use crate::delivery::verdict::Verdict;
 use crate::state;
 use crate::state::spool::Spool;
+use crate::state::spool::deferral::Deferrals;
 use crate::system::environment::Environment;
 
 /// After this long the rest is left to the next sessions.
 const LIMIT: Duration = Duration::from_secs(30);
+/// Between two attempts with one that failed.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Delivers what sessions that are over left for `account`; how many exports. Running ones try theirs at once.
 pub fn release(account: &str, environment: &Environment) -> u64 {
@@ -25,14 +29,30 @@ pub fn release(account: &str, environment: &Environment) -> u64 {
     let mut backlog = Backlog::new("", account);
     let owners = Owners::new(environment.clone(), None);
     let mut desk = Desk::new(environment.clone(), Some(&state));
+    let mut deferrals = Deferrals::of(Some(&spool));
+    let mut means = Means { spool: &spool, owners: &owners, desk: &mut desk, deferrals: &mut deferrals };
     let end = Instant::now() + LIMIT;
     let mut delivered = 0;
     while Instant::now() < end {
-        match backlog.deliver_one(&spool, &owners, &mut desk) {
-            Some(Some(Verdict::Delivered { .. } | Verdict::Partial { .. })) => delivered += 1,
-            Some(Some(Verdict::Waiting { .. })) | None => break,
-            Some(_) => {}
+        match backlog.deliver_one(&mut means) {
+            Step::Decided(decided) => delivered += u64::from(is_taken(&decided)),
+            Step::Held => {}
+            Step::Nothing => break,
+            Step::Failed(failed) if !failed.is_in_doubt() && failed.blame != Blame::Account => {
+                std::thread::sleep(PAUSE)
+            }
+            Step::Failed(failed) => match backlog.probe(&mut means) {
+                Step::Decided(decided) => {
+                    delivered += u64::from(is_taken(&decided));
+                    backlog.step_aside(&failed, means.deferrals);
+                }
+                _ => break,
+            },
         }
     }
     delivered
+}
+
+fn is_taken(decided: &Decided) -> bool {
+    matches!(decided.verdict, Some(Verdict::Delivered { .. } | Verdict::Partial { .. }))
 }

@@ -1,6 +1,7 @@
 //! What is set aside: never sent again, kept for a while, bounded, and counted when it goes (promise B7).
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -26,14 +27,34 @@ pub struct Pruned {
 }
 
 /// Moves a file of `new` to `rejected`.
-pub fn rejected(spool: &Spool, name: &str) {
-    let _ = fs::rename(spool.waiting().join(name), spool.rejected().join(name));
+pub fn rejected(spool: &Spool, name: &str) -> io::Result<()> {
+    set_aside(spool, name, &spool.rejected())
 }
 
 /// Moves whatever has this name in `new` to `corrupt`.
-pub fn corrupt(spool: &Spool, name: &str) {
+pub fn corrupt(spool: &Spool, name: &str) -> io::Result<()> {
     tracing::debug!(name, "corrupt");
-    let _ = fs::rename(spool.waiting().join(name), spool.corrupt().join(name));
+    set_aside(spool, name, &spool.corrupt())
+}
+
+fn set_aside(spool: &Spool, name: &str, directory: &Path) -> io::Result<()> {
+    let (from, to) = (spool.waiting().join(name), directory.join(name));
+    let moved = match fs::rename(&from, &to) {
+        // Somebody removed the directory, or the file.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(&from).is_ok() => {
+            state::make_private(directory)?;
+            fs::rename(&from, &to)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        moved => moved,
+    };
+    match &moved {
+        Ok(()) => {
+            let _ = fs::remove_file(spool.deferred().join(name));
+        }
+        Err(error) => tracing::debug!(name, %error, "can't be set aside"),
+    }
+    moved
 }
 
 /// What has been removed so far.
@@ -69,7 +90,8 @@ fn prune_pile(directory: &Path, now: SystemTime) -> u64 {
         count += 1;
         bytes += size;
         let is_old = now.duration_since(time).is_ok_and(|age| age > KEPT);
-        if is_old || count > MOST_FILES || bytes > MOST_BYTES {
+        // The newest is kept whatever its size: it would otherwise be gone before anybody looks.
+        if is_old || count > MOST_FILES || (bytes > MOST_BYTES && count > 1) {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             pruned += u64::from(removed.is_ok());
         }
@@ -117,8 +139,8 @@ mod tests {
         for name in ["a-00000001", "a-00000002"] {
             fs::write(spool.waiting().join(name), "").unwrap();
         }
-        rejected(&spool, "a-00000001");
-        corrupt(&spool, "a-00000002");
+        rejected(&spool, "a-00000001").unwrap();
+        corrupt(&spool, "a-00000002").unwrap();
         assert_eq!(left(&spool.rejected()), ["a-00000001"]);
         assert_eq!(left(&spool.corrupt()), ["a-00000002"]);
         assert_eq!(left(&spool.waiting()), [""; 0]);
@@ -161,5 +183,16 @@ mod tests {
         prune(&spool, now());
         assert_eq!(left(&spool.corrupt()), ["fits", "new"]);
         assert_eq!(pruned(&spool), Pruned { rejected: 1, corrupt: 1 });
+    }
+
+    #[test]
+    fn b7_the_newest_is_kept_whatever_its_size() {
+        let (_state, spool) = spool();
+        file(&spool.rejected().join("large"), 20 << 20, now() - Duration::from_secs(1));
+        prune(&spool, now());
+        assert_eq!((left(&spool.rejected()), pruned(&spool)), (vec!["large".to_owned()], Pruned::default()));
+        file(&spool.rejected().join("newer"), 1, now());
+        prune(&spool, now());
+        assert_eq!((left(&spool.rejected()), pruned(&spool).rejected), (vec!["newer".to_owned()], 1));
     }
 }

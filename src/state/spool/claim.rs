@@ -3,14 +3,17 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
-use super::Spool;
-use super::entry::{self, Fault, Header, LARGEST_FILE as LARGEST};
+use super::entry::{self, Fault, Header, LARGEST_FILE};
+use super::{Spool, aside};
+
+/// No larger file is read into memory. What is stored is smaller; an earlier act-claude stored more.
+const LARGEST: u64 = 4 * LARGEST_FILE;
 
 /// A claimed export.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub struct Claim {
 }
 
 /// Why a file could not be claimed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Another process is at it.
     Busy,
@@ -36,54 +39,78 @@ pub enum Refusal {
     Newer(u32),
     /// It was not what had been written, and has been set aside.
     Corrupt,
-    /// It can't be read, or could not be removed, now.
-    Unreadable,
+    /// It was not what had been written, and could not be set aside.
+    CorruptStays(Errno),
+    /// It can't be read now. That says nothing about its content: it stays.
+    Unreadable(Errno),
+    /// It could not be removed after it was sent.
+    ReadOnly(Errno),
+}
+
+impl Refusal {
+    /// Whether that is a trouble of this process or the whole spool, not the file's.
+    pub fn is_general(self) -> bool {
+        matches!(
+            self,
+            Self::ReadOnly(_)
+                | Self::Unreadable(
+                    Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EINTR | Errno::EAGAIN | Errno::ENOLCK
+                )
+        )
+    }
 }
 
 impl Claim {
     /// Claims a file of `new`, and checks every byte of it.
     pub fn take(spool: &Spool, name: &str) -> Result<Self, Refusal> {
         let path = spool.waiting().join(name);
-        let set_aside = || {
-            super::aside::corrupt(spool, name);
-            Err(Refusal::Corrupt)
-        };
         // Neither a link nor a pipe may lead or hold us elsewhere.
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let file = match File::options().read(true).custom_flags(flags.bits()).open(&path) {
             Ok(file) => file,
-            Err(error) => return of_error(&error).map_or_else(set_aside, Err),
+            Err(error) => return Err(of_error(&error).unwrap_or_else(|| set_aside(spool, name))),
         };
         let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => file,
             Err((_, Errno::EWOULDBLOCK)) => return Err(Refusal::Busy),
-            Err(_) => return Err(Refusal::Unreadable),
+            Err((_, errno)) => return Err(Refusal::Unreadable(errno)),
         };
         // Whoever held the lock before may have sent it: then its name has gone, or is another file's.
-        let Ok(metadata) = file.metadata() else { return Err(Refusal::Unreadable) };
-        let is_linked = fs::symlink_metadata(&path)
-            .is_ok_and(|linked| (linked.dev(), linked.ino()) == (metadata.dev(), metadata.ino()));
-        if !is_linked {
+        let metadata = file.metadata().map_err(|error| unreadable(&error))?;
+        match fs::symlink_metadata(&path) {
+            Ok(linked) if (linked.dev(), linked.ino()) == (metadata.dev(), metadata.ino()) => {}
+            Ok(_) => return Err(Refusal::Gone),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Refusal::Gone),
+            Err(error) => return Err(unreadable(&error)),
+        }
+        if spool.is_remembered(name) {
+            let _ = leave(spool, name);
             return Err(Refusal::Gone);
         }
         // What could not be removed afterwards would be sent again by everyone.
-        if nix::unistd::access(&spool.waiting(), nix::unistd::AccessFlags::W_OK).is_err() {
-            return Err(Refusal::Unreadable);
+        nix::unistd::access(&spool.waiting(), nix::unistd::AccessFlags::W_OK).map_err(Refusal::ReadOnly)?;
+        if !metadata.is_file() {
+            return Err(set_aside(spool, name));
         }
-        if !metadata.is_file() || metadata.len() > LARGEST {
-            return set_aside();
+        if metadata.len() > LARGEST {
+            return Err(too_large(spool, name, &file));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
-        if (&*file).take(LARGEST).read_to_end(&mut bytes).is_err() {
-            return set_aside();
-        }
+        let mut bytes = Vec::new();
+        let size = usize::try_from(metadata.len()).unwrap_or_default();
+        bytes.try_reserve_exact(size).map_err(|_| Refusal::Unreadable(Errno::ENOMEM))?;
+        (&*file).take(LARGEST).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
         match entry::read(&bytes) {
             // The name is no claim of the file's own: both must agree.
             Ok((header, body)) if super::name(&header.session, header.sequence) == name => {
                 Ok(Self { header, bytes, body, spool: spool.clone(), name: name.to_owned(), _lock: file })
             }
-            Ok(_) | Err(Fault::Corrupt) => set_aside(),
             Err(Fault::Newer(version)) => Err(Refusal::Newer(version)),
+            // ACT has it. Perhaps it can be removed now.
+            Err(Fault::Delivered) => {
+                let _ = leave(spool, name);
+                Err(Refusal::Gone)
+            }
+            Ok(_) | Err(_) => Err(set_aside(spool, name)),
         }
     }
 
@@ -92,29 +119,86 @@ impl Claim {
         &self.bytes[self.body..]
     }
 
-    /// ACT has it, or the user gave it up.
-    pub fn done(self) {
-        let _ = fs::remove_file(self.path());
+    /// Its file's name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    /// ACT will never take it.
-    pub fn reject(self) {
-        super::aside::rejected(&self.spool, &self.name);
+    /// ACT has it, or the user gave it up. An error: its file can neither be removed nor marked. This process does not
+    /// send it again; another one will.
+    pub fn done(self) -> io::Result<()> {
+        leave(&self.spool, &self.name)
     }
 
-    fn path(&self) -> PathBuf {
-        self.spool.waiting().join(&self.name)
+    /// ACT will never take it. An error: its file can't be set aside, and stays.
+    pub fn reject(self) -> io::Result<()> {
+        let set_aside = aside::rejected(&self.spool, &self.name);
+        if set_aside.is_err() {
+            self.spool.remember(&self.name);
+        }
+        set_aside
+    }
+}
+
+/// Takes a decided export out of `new`, by whatever means the file system allows.
+fn leave(spool: &Spool, name: &str) -> io::Result<()> {
+    let path = spool.waiting().join(name);
+    let left = match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::debug!(name, %error, "can't be unlinked");
+            // On a full disk a rename may still work, and so may writing over what is there.
+            fs::rename(&path, spool.tmp().join(name)).or_else(|_| mark_delivered(&path)).map_err(|_| error)
+        }
+        _ => Ok(()),
+    };
+    match &left {
+        Ok(()) => {
+            let _ = fs::remove_file(spool.deferred().join(name));
+        }
+        Err(_) => spool.remember(name),
+    }
+    left
+}
+
+fn mark_delivered(path: &PathBuf) -> io::Result<()> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = File::options().write(true).custom_flags(flags.bits()).open(path)?;
+    file.write_all_at(entry::DELIVERED, 0)?;
+    file.sync_data()
+}
+
+fn set_aside(spool: &Spool, name: &str) -> Refusal {
+    match aside::corrupt(spool, name) {
+        Ok(()) => Refusal::Corrupt,
+        Err(error) => Refusal::CorruptStays(errno(&error)),
+    }
+}
+
+/// More than this process reads into memory. It may still be what was written: then it stays.
+fn too_large(spool: &Spool, name: &str, file: &File) -> Refusal {
+    match entry::is_whole(file) {
+        Ok(true) => Refusal::Unreadable(Errno::EFBIG),
+        Ok(false) => set_aside(spool, name),
+        Err(error) => unreadable(&error),
     }
 }
 
 /// What it means that a file can't be opened; `None`: it is nothing that was written here.
 fn of_error(error: &io::Error) -> Option<Refusal> {
-    match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::ENOENT) => Some(Refusal::Gone),
-        // A shortage of ours says nothing about the file.
-        Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EINTR) => Some(Refusal::Unreadable),
-        _ => None,
+    match errno(error) {
+        Errno::ENOENT => Some(Refusal::Gone),
+        // A link; a socket.
+        Errno::ELOOP | Errno::ENXIO => None,
+        errno => Some(Refusal::Unreadable(errno)),
     }
+}
+
+fn unreadable(error: &io::Error) -> Refusal {
+    Refusal::Unreadable(errno(error))
+}
+
+pub(super) fn errno(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 #[cfg(test)]
@@ -147,9 +231,9 @@ mod tests {
         let claim = Claim::take(&spool, "s-00000001").unwrap();
         assert_eq!((&claim.header, claim.body()), (&header(1), &b"{\"body\":1}"[..]));
         assert_eq!(refusal(&spool, "s-00000001"), Refusal::Busy);
-        claim.done();
+        claim.done().unwrap();
         assert_eq!(refusal(&spool, "s-00000001"), Refusal::Gone);
-        Claim::take(&spool, "s-00000002").unwrap().reject();
+        Claim::take(&spool, "s-00000002").unwrap().reject().unwrap();
         assert_eq!(refusal(&spool, "s-00000002"), Refusal::Gone);
         assert!(spool.rejected().join("s-00000002").exists());
         assert_eq!(fs::read_dir(spool.corrupt()).unwrap().count(), 0);
@@ -201,11 +285,68 @@ mod tests {
     }
 
     #[test]
-    fn b8_a_shortage_is_no_reason_to_set_anything_aside() {
-        for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EINTR] {
-            assert_eq!(of_error(&errno.into()), Some(Refusal::Unreadable), "{errno}");
+    fn b8_only_content_is_corrupt() {
+        for (errno, is_general) in [
+            (Errno::EMFILE, true),
+            (Errno::ENFILE, true),
+            (Errno::ENOMEM, true),
+            (Errno::EINTR, true),
+            (Errno::EIO, false),
+            (Errno::EACCES, false),
+            (Errno::EPERM, false),
+            (Errno::ESTALE, false),
+            (Errno::ENODEV, false),
+        ] {
+            let refusal = of_error(&errno.into()).unwrap();
+            assert_eq!((refusal, refusal.is_general()), (Refusal::Unreadable(errno), is_general), "{errno}");
         }
         assert_eq!(of_error(&Errno::ENOENT.into()), Some(Refusal::Gone));
         assert_eq!(of_error(&Errno::ELOOP.into()), None);
+    }
+
+    /// An earlier act-claude stored whatever repair made of an export.
+    #[test]
+    fn b8_what_is_too_large_to_be_read_is_neither_damaged_nor_gone() {
+        let (_state, spool) = stored(0);
+        let body = vec![b' '; usize::try_from(LARGEST).unwrap()];
+        let bytes = [entry::head(&header(1), &body).unwrap(), body].concat();
+        fs::write(spool.waiting().join("s-00000001"), &bytes).unwrap();
+        assert_eq!(refusal(&spool, "s-00000001"), Refusal::Unreadable(Errno::EFBIG));
+        fs::write(spool.waiting().join("s-00000002"), &bytes[..bytes.len() - 1]).unwrap();
+        assert_eq!(refusal(&spool, "s-00000002"), Refusal::Corrupt);
+        assert!(spool.waiting().join("s-00000001").exists());
+    }
+
+    /// A directory that is not empty in its place: the one thing that neither unlink nor rename removes for root.
+    #[test]
+    fn b7_what_can_t_be_set_aside_stays_and_that_is_said() {
+        let (_state, spool) = stored(1);
+        fs::remove_dir(spool.corrupt()).unwrap();
+        fs::write(spool.waiting().join("s-00000001"), "torn").unwrap();
+        assert_eq!(refusal(&spool, "s-00000001"), Refusal::Corrupt, "the directory is made again");
+        fs::create_dir_all(spool.corrupt().join("s-00000002/full")).unwrap();
+        fs::write(spool.waiting().join("s-00000002"), "torn").unwrap();
+        assert!(matches!(refusal(&spool, "s-00000002"), Refusal::CorruptStays(_)));
+        assert!(spool.waiting().join("s-00000002").exists());
+    }
+
+    /// Unlink fails where the name is a directory's; so does a rename onto one. What is left is the mark.
+    #[test]
+    fn b12_what_act_has_is_not_sent_again() {
+        let (_state, spool) = stored(2);
+        // Its file can be renamed only.
+        let claim = Claim::take(&spool, "s-00000001").unwrap();
+        claim.done().unwrap();
+        assert_eq!(refusal(&spool, "s-00000001"), Refusal::Gone);
+        // It can only be written to.
+        let path = spool.waiting().join("s-00000002");
+        mark_delivered(&path).unwrap();
+        assert_eq!(refusal(&spool, "s-00000002"), Refusal::Gone);
+        assert!(!path.exists(), "it could be removed by then");
+        // Nothing at all was possible: this process remembers, and tries again.
+        let (_state, spool) = stored(1);
+        spool.remember("s-00000001");
+        assert_eq!(refusal(&spool, "s-00000001"), Refusal::Gone);
+        assert_eq!(fs::read_dir(spool.waiting()).unwrap().count(), 0);
     }
 }

@@ -12,6 +12,10 @@ pub trait Disk {
     type File;
     /// Makes a directory (0700); one that is there is good, too.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
+    /// Makes the state directory (0700), with those above it where they are missing; another user's is refused.
+    fn make_state(&self, path: &Path) -> io::Result<()> {
+        self.make_directory(path)
+    }
     /// Makes a new file (0600).
     fn create(&self, path: &Path) -> io::Result<Self::File>;
     /// Appends.
@@ -40,6 +44,12 @@ impl Disk for System {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(()),
         }
+    }
+
+    fn make_state(&self, path: &Path) -> io::Result<()> {
+        crate::state::prepare(path)?;
+        // Its name is to survive a crash, too. Where the directory above can't be opened, nothing more can be done.
+        path.parent().and_then(|parent| File::open(parent).ok()).map_or(Ok(()), |parent| parent.sync_all())
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {

@@ -1,14 +1,17 @@
 //! What a spool file says (pure).
 
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 
 use jiff::Timestamp;
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 const MAGIC: &str = "act-claude-export/";
 /// The format written and read.
 pub const VERSION: u32 = 1;
+/// Written over the beginning of a file that ACT has, and that could be neither unlinked nor renamed.
+pub const DELIVERED: &[u8] = b"act-claude-delivered\n";
 /// No first or second line is longer, in bytes.
 pub const LONGEST_HEAD: usize = 16 * 1024;
 
@@ -47,6 +50,12 @@ pub enum Fault {
     Corrupt,
     /// A newer act-claude wrote it, in this format.
     Newer(u32),
+    /// ACT has it; it could not be removed.
+    Delivered,
+    /// It is not there.
+    Gone,
+    /// It can't be read now, which says nothing about its content.
+    Unreadable(Errno),
 }
 
 /// What stands before the body. A header that could not be read again is an error.
@@ -75,12 +84,26 @@ pub fn read(bytes: &[u8]) -> Result<(Header, usize), Fault> {
     Ok((header, bytes.len() - body.len()))
 }
 
+/// Whether a file of any size is what was written, as far as the checksum tells.
+pub fn is_whole(file: impl Read) -> io::Result<bool> {
+    let mut file = BufReader::new(file);
+    let mut first = Vec::new();
+    (&mut file).take(LONGEST_HEAD as u64).read_until(b'\n', &mut first)?;
+    let Ok((digest, [])) = first_line(&first) else { return Ok(false) };
+    let mut hasher = Sha256::new();
+    io::copy(&mut file, &mut hasher)?;
+    Ok(format!("{:x}", hasher.finalize()) == digest)
+}
+
 /// The header at the beginning of a file, unchecked: to look, not to send.
 pub fn peek(beginning: &[u8]) -> Result<Header, Fault> {
     Ok(second_line(first_line(beginning)?.1)?.0)
 }
 
 fn first_line(bytes: &[u8]) -> Result<(&str, &[u8]), Fault> {
+    if bytes.starts_with(DELIVERED) {
+        return Err(Fault::Delivered);
+    }
     let (line, rest) = split_line(bytes)?;
     let line = std::str::from_utf8(line).ok().and_then(|line| line.strip_prefix(MAGIC)).ok_or(Fault::Corrupt)?;
     let (version, digest) = line.split_once(' ').unwrap_or((line, ""));
@@ -189,5 +212,18 @@ mod tests {
         assert_eq!(read(b"act-claude-export/2 whatever it may be\n"), Err(Fault::Newer(2)));
         assert_eq!(read(b"act-claude-export/0 x\n"), Err(Fault::Corrupt));
         assert_eq!(read(b"\n\n"), Err(Fault::Corrupt));
+    }
+
+    #[test]
+    fn what_is_marked_as_delivered_is_never_sent_again() {
+        let (_, mut bytes) = file();
+        bytes[..DELIVERED.len()].copy_from_slice(DELIVERED);
+        assert_eq!((read(&bytes), peek(&bytes)), (Err(Fault::Delivered), Err(Fault::Delivered)));
+        // Half written by a crash, or flipped: no export in any case.
+        for length in 1..DELIVERED.len() {
+            let (_, mut half) = file();
+            half[..length].copy_from_slice(&DELIVERED[..length]);
+            assert_eq!(read(&half).is_err(), length > "act-claude-".len(), "{length}");
+        }
     }
 }

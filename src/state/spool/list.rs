@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use nix::errno::Errno;
+
+use super::claim::errno;
 use super::entry::{self, Fault, Header};
 use super::{Spool, session_of};
 use crate::state::record;
@@ -19,31 +22,40 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-/// How much `new` holds.
-pub fn usage(spool: &Spool) -> Usage {
-    pile(&spool.waiting())
+/// How much `new` holds; `tmp`, too, where lies what could not be unlinked.
+pub fn usage(spool: &Spool) -> io::Result<Usage> {
+    let (waiting, tmp) = (pile(&spool.waiting())?, pile(&spool.tmp())?);
+    Ok(Usage { files: waiting.files + tmp.files, bytes: waiting.bytes + tmp.bytes })
 }
 
-/// How much a directory holds.
-pub fn pile(directory: &Path) -> Usage {
+/// How much a directory holds; nothing, where there is none.
+pub fn pile(directory: &Path) -> io::Result<Usage> {
     let mut usage = Usage::default();
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+    for entry in entries(directory)? {
         usage.files += 1;
-        usage.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+        usage.bytes += entry?.metadata().map_or(0, |metadata| metadata.len());
     }
-    usage
+    Ok(usage)
 }
 
-/// The names in `new` by session, sessions and names oldest first.
-pub fn sessions(spool: &Spool) -> BTreeMap<String, Vec<String>> {
+/// The names in `new` by session, sessions and names oldest first. A spool that can't be read is not an empty one.
+pub fn sessions(spool: &Spool) -> io::Result<BTreeMap<String, Vec<String>>> {
     let mut sessions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for entry in fs::read_dir(spool.waiting()).into_iter().flatten().flatten() {
-        if let Ok(name) = entry.file_name().into_string() {
+    for entry in entries(&spool.waiting())? {
+        if let Ok(name) = entry?.file_name().into_string() {
             sessions.entry(session_of(&name).to_owned()).or_default().push(name);
         }
     }
     sessions.values_mut().for_each(|names| names.sort_unstable());
-    sessions
+    Ok(sessions)
+}
+
+fn entries(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        entries => Some(entries?),
+    };
+    Ok(entries.into_iter().flatten())
 }
 
 /// The header of a file in `new`, unchecked: to look, not to send.
@@ -52,12 +64,13 @@ pub fn peek(spool: &Spool, name: &str) -> Result<Header, Fault> {
     let open = fs::File::options().read(true).custom_flags(flags.bits()).open(spool.waiting().join(name));
     let mut beginning = vec![0; 1024];
     let mut filled = 0;
-    let mut file = open.map_err(|_| Fault::Corrupt)?;
+    let mut file = open.map_err(|error| of_error(&error))?;
     loop {
         match file.read(&mut beginning[filled..]) {
             Ok(0) => break,
             Ok(count) => filled += count,
-            Err(_) => return Err(Fault::Corrupt),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(of_error(&error)),
         }
         // Two lines are there, or more than any two lines have.
         if beginning[..filled].iter().filter(|&&byte| byte == b'\n').count() >= 2 || filled > entry::LONGEST_HEAD * 2 {
@@ -66,6 +79,15 @@ pub fn peek(spool: &Spool, name: &str) -> Result<Header, Fault> {
         beginning.resize(filled + 1024, 0);
     }
     entry::peek(&beginning[..filled])
+}
+
+/// Only what is no file of ours at all is corrupt unread.
+fn of_error(error: &io::Error) -> Fault {
+    match errno(error) {
+        Errno::ENOENT => Fault::Gone,
+        Errno::ELOOP | Errno::ENXIO | Errno::EISDIR => Fault::Corrupt,
+        errno => Fault::Unreadable(errno),
+    }
 }
 
 /// Removes what sessions that are over left half written.
@@ -93,16 +115,22 @@ mod tests {
     #[test]
     fn oldest_first_within_a_session() {
         let (state, store) = store();
-        assert_eq!(usage(store.spool()), Usage::default(), "no directory yet");
+        assert_eq!(usage(store.spool()).unwrap(), Usage::default(), "no directory yet");
         for (session, sequence) in [("b", 2), ("a", 10), ("b", 1), ("a", 9)] {
             store.append(&entry::sample(session, sequence), b"{}").unwrap();
         }
         let [a, b] = [["a-00000009", "a-00000010"], ["b-00000001", "b-00000002"]].map(|names| names.map(String::from));
-        assert_eq!(sessions(store.spool()), [("a".to_owned(), a.to_vec()), ("b".to_owned(), b.to_vec())].into());
+        assert_eq!(
+            sessions(store.spool()).unwrap(),
+            [("a".to_owned(), a.to_vec()), ("b".to_owned(), b.to_vec())].into()
+        );
         let length = |name: &str| fs::metadata(store.spool().waiting().join(name)).unwrap().len();
         let bytes = a.iter().chain(&b).map(|name| length(name)).sum();
-        assert_eq!(usage(store.spool()), Usage { files: 4, bytes });
-        assert_eq!(pile(state.path()).files, 1);
+        assert_eq!(usage(store.spool()).unwrap(), Usage { files: 4, bytes });
+        assert_eq!(pile(state.path()).unwrap().files, 1);
+        // What can't be unlinked counts, too.
+        fs::write(store.spool().tmp().join("a-00000008"), "xy").unwrap();
+        assert_eq!(usage(store.spool()).unwrap(), Usage { files: 5, bytes: bytes + 2 });
     }
 
     #[test]
@@ -124,9 +152,20 @@ mod tests {
         fs::write(path("no-lines"), vec![b' '; entry::LONGEST_HEAD * 3]).unwrap();
         fs::create_dir(path("directory")).unwrap();
         nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        for name in ["none", "link", "no-lines", "directory", "pipe"] {
+        for name in ["link", "no-lines", "directory", "pipe"] {
             assert_eq!(peek(store.spool(), name), Err(Fault::Corrupt), "{name}");
         }
+        assert_eq!(peek(store.spool(), "none"), Err(Fault::Gone));
+    }
+
+    #[test]
+    fn a_spool_that_can_t_be_read_is_not_an_empty_one() {
+        let (_state, store) = store();
+        store.prepare().unwrap();
+        fs::remove_dir(store.spool().waiting()).unwrap();
+        fs::write(store.spool().waiting(), "").unwrap();
+        assert!(sessions(store.spool()).is_err() && usage(store.spool()).is_err());
+        assert_eq!(peek(store.spool(), "s-00000001"), Err(Fault::Unreadable(Errno::ENOTDIR)));
     }
 
     #[test]

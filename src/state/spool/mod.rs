@@ -4,8 +4,9 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `spool/tmp/NAME` | being written; of a session that is over, garbage |
+//! | `spool/tmp/NAME` | being written, or delivered and not to be unlinked; of a session that is over, garbage |
 //! | `spool/new/NAME` | handed over: durable, waiting for its delivery |
+//! | `spool/deferred/NAME` | how often the export of this name failed by itself, and when it is tried next ([`deferral`]) |
 //! | `spool/rejected/NAME` | ACT will never take it |
 //! | `spool/corrupt/NAME` | not what was written |
 //! | `spool/pruned.json` | how many of the last two kinds were removed because of age or size |
@@ -20,12 +21,15 @@
 //! 1. A file in `new` was whole and on disk, its name included, before claude got its 200 ([`store`]).
 //! 2. A file never changes. It leaves `new` by unlink (ACT has it, or the user gave it up) or by rename into
 //!    `rejected` or `corrupt`; only who holds its lock does that ([`claim`]). Locks are the kernel's: those of a
-//!    killed process are gone.
+//!    killed process are gone. Where unlink fails, the file is renamed into `tmp`, and where that fails, its first
+//!    bytes are overwritten with a mark that says "delivered".
 //! 3. There is no index. What is in the directory is what there is, so a crash leaves nothing to mend.
 //! 4. `new` is bounded by refusing to add, never by removing.
 //! 5. The files of a live session belong to its relay; those of a session that is over to whoever claims them,
-//!    oldest first, and to one at a time: a locked file stops its session for others.
-//! 6. Which account's token may go where is decided by the header: name, endpoint and user it was captured for.
+//!    oldest first, and to one at a time: a locked file stops its session for others. One that fails by itself while
+//!    others pass steps aside: the others of its session go first.
+//! 6. Only content is corrupt. A file that can't be opened or read now stays where it is, and is tried again.
+//! 7. Which account's token may go where is decided by the header: name, endpoint and user it was captured for.
 //!
 //! # What is promised, and what not
 //!
@@ -35,6 +39,7 @@
 
 pub mod aside;
 pub mod claim;
+pub mod deferral;
 pub mod disk;
 pub mod entry;
 pub mod list;
@@ -42,7 +47,9 @@ pub mod mark;
 pub mod store;
 pub mod summary;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 pub use claim::{Claim, Refusal};
@@ -51,15 +58,17 @@ pub use store::{Limits, NotStored, Store};
 pub use summary::{Summary, summary};
 
 /// Where the parts of the spool are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Spool {
     state: PathBuf,
+    /// What is decided and can't leave `new`: this process does not send it again.
+    decided: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Spool {
     /// The spool of a state directory; it need not exist.
     pub fn of(state: &Path) -> Self {
-        Self { state: state.to_path_buf() }
+        Self { state: state.to_path_buf(), decided: Arc::default() }
     }
 
     /// The state directory it belongs to.
@@ -90,6 +99,19 @@ impl Spool {
     /// `spool/corrupt`
     pub fn corrupt(&self) -> PathBuf {
         self.root().join("corrupt")
+    }
+
+    /// `spool/deferred`
+    pub fn deferred(&self) -> PathBuf {
+        self.root().join("deferred")
+    }
+
+    fn remember(&self, name: &str) {
+        self.decided.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    }
+
+    fn is_remembered(&self, name: &str) -> bool {
+        self.decided.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
     /// When `act flush` last asked everybody to try now.
@@ -127,6 +149,7 @@ mod tests {
             (spool.waiting(), "/s/spool/new"),
             (spool.rejected(), "/s/spool/rejected"),
             (spool.corrupt(), "/s/spool/corrupt"),
+            (spool.deferred(), "/s/spool/deferred"),
         ] {
             assert_eq!(path, Path::new(expected));
         }

@@ -132,10 +132,16 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Makes the directories, durable themselves.
+    /// Makes the directories, durable themselves; the state directory, too, where somebody removed it.
     pub fn prepare(&self) -> io::Result<()> {
         let root = self.spool.root();
-        self.disk.make_directory(&root)?;
+        match self.disk.make_directory(&root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.disk.make_state(self.spool.state())?;
+                self.disk.make_directory(&root)?;
+            }
+            made => made?,
+        }
         for directory in [self.spool.tmp(), self.spool.waiting(), self.spool.rejected(), self.spool.corrupt()] {
             self.disk.make_directory(&directory)?;
         }
@@ -146,7 +152,11 @@ impl<D: Disk> Store<D> {
     fn check_room(&self, counted: &mut Counted, size: u64) -> Result<(), NotStored> {
         let is_full = self.limits.check(counted.usage, size).is_err();
         if counted.at.is_none_or(|at| is_stale(at.elapsed(), is_full)) {
-            *counted = Counted { ready: true, at: Some(Instant::now()), usage: list::usage(&self.spool) };
+            // Where it can't be counted, what was counted before still holds.
+            match list::usage(&self.spool) {
+                Ok(usage) => *counted = Counted { ready: true, at: Some(Instant::now()), usage },
+                Err(error) => tracing::debug!(%error, "the spool can't be counted"),
+            }
         }
         self.limits.check(counted.usage, size)?;
         if self.disk.free(&self.spool.root()).is_ok_and(|free| free < self.limits.reserve.saturating_add(size)) {
@@ -212,7 +222,7 @@ mod tests {
         store.append(&header(1), b"{}").unwrap();
         store.append(&header(2), b"{}").unwrap();
         assert_eq!(refused(&store, 3), "2 exports are waiting already");
-        assert_eq!(list::usage(store.spool()), list::Usage { files: 2, bytes: 2 * size() });
+        assert_eq!(list::usage(store.spool()).unwrap(), list::Usage { files: 2, bytes: 2 * size() });
         // Another process made room: seen once the count is a second old.
         fs::remove_file(store.spool().waiting().join("s-00000001")).unwrap();
         let counted = |age: u64| {
@@ -255,6 +265,21 @@ mod tests {
         fs::remove_dir_all(store.spool().root()).unwrap();
         store.append(&header(2), b"{}").unwrap();
         assert!(store.spool().waiting().join("s-00000002").exists());
+    }
+
+    #[test]
+    fn a_state_directory_that_somebody_removed_is_made_again_for_its_user_alone() {
+        use std::os::unix::fs::MetadataExt;
+        let root = tempfile::tempdir().unwrap();
+        let state = root.path().join("share/act-claude");
+        let store = Store::open(&state, Limits::default()).unwrap();
+        store.append(&header(1), b"{}").unwrap();
+        fs::remove_dir_all(root.path().join("share")).unwrap();
+        store.append(&header(2), b"{}").unwrap();
+        for directory in [store.spool().state().to_owned(), store.spool().root(), store.spool().waiting()] {
+            assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o777, 0o700, "{}", directory.display());
+        }
+        assert_eq!(list::sessions(store.spool()).unwrap()["s"], ["s-00000002"]);
     }
 
     #[test]

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::aside::{self, Pruned};
+use super::deferral;
 use super::entry::Fault;
 use super::list::{self, Usage};
 use super::mark::{self, Mark};
 use super::{Header, Spool};
 use crate::state::outcome::{State, Trouble};
 use crate::state::record;
+use crate::system::error::plain;
 
 /// What is in the spool.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -27,6 +30,11 @@ pub struct Summary {
     pub rejected: u64,
     /// Files that were not what had been written; those still to be set aside included.
     pub corrupt: u64,
+    /// Files that can't be read now; they stay.
+    pub unreadable: u64,
+    /// Why the spool can't be listed: then nothing is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlisted: Option<String>,
     /// How many set aside files were removed since.
     pub pruned: Pruned,
 }
@@ -44,12 +52,31 @@ pub struct Waiting {
     pub points: u64,
     /// How many of the exports belong to sessions that still run.
     pub live: u64,
+    /// Of these, those that fail by themselves while ACT takes others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deferred: Vec<Failing>,
+    /// Of these, those that failed, and stand in line: it is not known whether ACT would take others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failing: Vec<Failing>,
     /// When the oldest was captured.
     pub oldest: Timestamp,
     /// Waiting, held or not understood.
     pub state: State,
     /// Why it is held.
     pub trouble: Option<Trouble>,
+}
+
+/// An export that failed for a reason that may be its own.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Failing {
+    /// Its name in the spool.
+    pub export: String,
+    /// How often it was tried.
+    pub tries: u32,
+    /// In how many seconds it is tried again.
+    pub next_in: u64,
+    /// Why it failed last.
+    pub trouble: Trouble,
 }
 
 /// Looks into the spool of a state directory.
@@ -63,7 +90,11 @@ pub fn summary(state: &Path) -> Summary {
         ..Summary::default()
     };
     let mut waiting: BTreeMap<(String, String), Waiting> = BTreeMap::new();
-    for (session, names) in list::sessions(&spool) {
+    let sessions = list::sessions(&spool).unwrap_or_else(|error| {
+        summary.unlisted = Some(plain(&error));
+        BTreeMap::new()
+    });
+    for (session, names) in sessions {
         let live = u64::from(record::is_locked(state, &session));
         for name in names {
             match list::peek(&spool, &name) {
@@ -75,9 +106,19 @@ pub fn summary(state: &Path) -> Summary {
                     entry.points += header.points;
                     entry.live += live;
                     entry.oldest = entry.oldest.min(header.captured);
+                    if let Some((is_aside, failing)) = failing(&spool, name) {
+                        let list = if is_aside { &mut entry.deferred } else { &mut entry.failing };
+                        list.push(failing);
+                    }
                 }
                 Err(Fault::Newer(_)) => summary.newer += 1,
                 Err(Fault::Corrupt) => summary.corrupt += 1,
+                Err(Fault::Unreadable(_)) => {
+                    *summary.sessions.entry(session.clone()).or_default() += 1;
+                    summary.unreadable += 1;
+                }
+                // ACT has them.
+                Err(Fault::Delivered | Fault::Gone) => {}
             }
         }
     }
@@ -93,15 +134,22 @@ fn begin(header: &Header, marks: &[Mark]) -> Waiting {
         exports: 0,
         points: 0,
         live: 0,
+        deferred: Vec::new(),
+        failing: Vec::new(),
         oldest: header.captured,
         state: mark.map_or(State::Waiting, |mark| mark.state),
         trouble: mark.map(|mark| mark.trouble.clone()),
     }
 }
 
+fn failing(spool: &Spool, name: String) -> Option<(bool, Failing)> {
+    let note = deferral::look(spool, &name)?;
+    let (is_aside, next_in) = (note.is_aside(), note.due_in(SystemTime::now()).as_secs());
+    Some((is_aside, Failing { export: name, tries: note.tries, next_in, trouble: note.trouble }))
+}
+
 fn files(directory: &Path) -> u64 {
-    let Usage { files, .. } = list::pile(directory);
-    files
+    list::pile(directory).map_or(0, |Usage { files, .. }| files)
 }
 
 #[cfg(test)]
@@ -168,6 +216,8 @@ mod tests {
             exports,
             points,
             live,
+            deferred: Vec::new(),
+            failing: Vec::new(),
             oldest: Timestamp::from_second(oldest).unwrap(),
             state: State::Waiting,
             trouble: None,
@@ -181,6 +231,8 @@ mod tests {
             rejected: 2,
             // One set aside, two still to be.
             corrupt: 3,
+            unreadable: 0,
+            unlisted: None,
             pruned: Pruned { rejected: 7, corrupt: 0 },
         };
         assert_eq!(summary(state), expected);

@@ -1,0 +1,329 @@
+//! The exports of sessions, session by session and in order: sent, or found to stay. One that fails by itself while others
+//! pass steps aside.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Flush;
+use crate::commands::progress::Progress;
+use crate::delivery::backlog::{claim, decided};
+use crate::delivery::blame::{Blame, Failed};
+use crate::delivery::sender::Posted;
+use crate::delivery::verdict::Verdict;
+use crate::state::outcome::{State, Trouble};
+use crate::state::record;
+use crate::state::spool::{Claim, Header, Refusal, list};
+
+/// Between two exports.
+const GAP: Duration = Duration::from_millis(5);
+/// Between two attempts with one that failed.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long running sessions, and other processes, get to deliver theirs.
+const RUNNING: Duration = Duration::from_secs(5);
+/// So many other exports are sent to find out whether it is ACT that fails.
+const PROBES: usize = 3;
+
+/// What a session left, oldest first.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) session: String,
+    pub(super) names: VecDeque<String>,
+}
+
+/// What came of one export.
+enum One {
+    /// ACT decided about it.
+    Passed,
+    /// It stays, or has gone; nothing more is to be done.
+    Done,
+    /// Another process is at it: the rest of its session is that one's.
+    Busy,
+    /// It could not be sent.
+    Failed(Box<(Header, Failed)>),
+}
+
+impl Flush {
+    /// Sends what can be sent; gives back the lines other processes are at.
+    pub(super) fn deliver(&mut self, mut lines: VecDeque<Line>, progress: &mut Progress) -> Vec<Line> {
+        let (mut late, mut busy) = (Vec::new(), Vec::new());
+        while let Some(mut line) = lines.pop_front() {
+            while let Some(name) = line.names.front().cloned() {
+                if self.is_aside(&name) {
+                    late.push(name);
+                    line.names.pop_front();
+                    continue;
+                }
+                match self.one(&name) {
+                    One::Passed | One::Done => {
+                        line.names.pop_front();
+                        progress.step();
+                    }
+                    One::Busy => break,
+                    One::Failed(failed) if !failed.1.is_in_doubt() => std::thread::sleep(PAUSE),
+                    One::Failed(failed) => {
+                        let (header, failed) = *failed;
+                        if self.does_another_pass(&header, &mut line, &mut lines, progress) {
+                            self.step_aside(&header, &failed);
+                        } else {
+                            let key = (header.account.clone(), String::new());
+                            self.stuck.insert(key, (State::Waiting, failed.trouble.clone()));
+                            self.tallies.of(&header).alone = self.is_alone(&line, &lines).then_some(failed.name);
+                            // Counted, with all the others, as what waits.
+                            continue;
+                        }
+                        line.names.pop_front();
+                        progress.step();
+                    }
+                }
+            }
+            if !line.names.is_empty() {
+                busy.push(line);
+            }
+        }
+        for name in late {
+            if let One::Failed(failed) = self.one(&name) {
+                self.step_aside(&failed.0, &failed.1);
+            }
+            progress.step();
+        }
+        busy
+    }
+
+    fn is_aside(&self, name: &str) -> bool {
+        self.deferrals.read(name).is_some_and(|note| note.is_aside())
+    }
+
+    /// Whether there was nothing to compare the first export of a line with.
+    fn is_alone(&self, line: &Line, lines: &VecDeque<Line>) -> bool {
+        line.names.len() == 1 && lines.iter().all(|line| line.names.is_empty()) && self.tallies.nothing_passed()
+    }
+
+    /// The first of `line` fails by itself, it seems: sends others of its account, those that have not failed yet.
+    fn does_another_pass(
+        &mut self,
+        header: &Header,
+        line: &mut Line,
+        lines: &mut VecDeque<Line>,
+        progress: &mut Progress,
+    ) -> bool {
+        let behind = line.names.iter().skip(1);
+        let names: Vec<String> = behind.chain(lines.iter().flat_map(|line| &line.names)).cloned().collect();
+        let mut asked = 0;
+        for name in names {
+            if asked == PROBES {
+                break;
+            }
+            let is_fit = self.deferrals.read(&name).is_none()
+                && list::peek(&self.spool, &name).is_ok_and(|other| other.account == header.account);
+            if !is_fit {
+                continue;
+            }
+            match self.one(&name) {
+                One::Failed(failed) if failed.1.is_in_doubt() => return false,
+                One::Failed(_) => asked += 1,
+                One::Busy => {}
+                one => {
+                    for line in lines.iter_mut().chain([&mut *line]) {
+                        line.names.retain(|other| *other != name);
+                    }
+                    progress.step();
+                    if matches!(one, One::Passed) {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// One export of a session that is over.
+    fn one(&mut self, name: &str) -> One {
+        let claim = match claim(&self.spool, name) {
+            Ok(claim) => claim,
+            Err(refusal) => return self.refused(name, refusal),
+        };
+        let header = claim.header.clone();
+        let target = match (self.owners.of(&header), &self.choice.to) {
+            (Ok(target), _) => target,
+            (Err(_), Some(to)) => to.clone(),
+            (Err(trouble), None) => return self.stays(claim, State::Held, trouble),
+        };
+        let account = (target.account.clone(), String::new());
+        let alias = (target.account.clone(), target.alias.clone());
+        if let Some((state, trouble)) = self.stuck.get(&account).or_else(|| self.stuck.get(&alias)).cloned() {
+            return self.stays(claim, state, trouble);
+        }
+        let begun = Instant::now();
+        let posted = self.desk.post(&target, header.points, claim.body(), true);
+        std::thread::sleep(GAP);
+        if let Some(failed) = Failed::of(name, &posted, begun.elapsed()) {
+            if failed.blame == Blame::Account {
+                self.stuck.insert(account, (State::Waiting, failed.trouble.clone()));
+                return self.stays(claim, State::Waiting, failed.trouble);
+            }
+            return One::Failed(Box::new((header, failed.noted(&mut self.deferrals))));
+        }
+        match &posted.verdict {
+            Some(Verdict::Delivered { .. } | Verdict::Partial { .. } | Verdict::Rejected(_)) => {
+                self.passed(claim, posted);
+                One::Passed
+            }
+            _ => {
+                let trouble = posted.trouble.unwrap_or_else(|| unreachable!("what stays has a reason"));
+                self.stuck.insert(alias, (posted.state, trouble.clone()));
+                self.stays(claim, posted.state, trouble)
+            }
+        }
+    }
+
+    fn refused(&mut self, name: &str, refusal: Refusal) -> One {
+        match refusal {
+            Refusal::Gone => {}
+            Refusal::Busy => return One::Busy,
+            Refusal::Corrupt => self.tallies.corrupt += 1,
+            Refusal::CorruptStays(errno) => self.tallies.corrupt_stays(errno),
+            Refusal::Newer(_) => self.tallies.newer += 1,
+            Refusal::Unreadable(errno) | Refusal::ReadOnly(errno) => {
+                tracing::debug!(name, %errno, "can't be read");
+                self.tallies.unreadable(errno);
+            }
+        }
+        One::Done
+    }
+
+    fn passed(&mut self, claim: Claim, posted: Posted) {
+        let (header, name) = (claim.header.clone(), claim.name().to_owned());
+        let tally = self.tallies.of(&header);
+        match &posted.verdict {
+            Some(Verdict::Rejected(_)) => tally.rejected += 1,
+            verdict => {
+                tally.delivered += 1;
+                tally.points += header.points;
+                if let Some(Verdict::Partial { rejected, .. }) = verdict {
+                    tally.rejected_points += rejected;
+                }
+            }
+        }
+        if posted.trouble.is_some() {
+            tally.trouble.clone_from(&posted.trouble);
+        }
+        if let Err(error) = decided(&self.spool, claim, &posted) {
+            self.tallies.unremoved = Some(crate::system::error::plain(&error));
+        }
+        self.deferrals.forget(&name);
+        tracing::debug!(name, state = ?posted.state, "flushed");
+    }
+
+    /// An export fails by itself: it stays behind the others, or is given up.
+    fn step_aside(&mut self, header: &Header, failed: &Failed) {
+        let _ = self.deferrals.step_aside(&failed.name, failed.took);
+        if self.choice.discard
+            && let Ok(claim) = claim(&self.spool, &failed.name)
+        {
+            return self.give_up(claim, true);
+        }
+        self.tallies.of(header).step_aside(failed);
+    }
+
+    fn stays(&mut self, claim: Claim, state: State, trouble: Trouble) -> One {
+        let is_aside = self.is_aside(claim.name());
+        // What waits because ACT is not available is given up only by its name.
+        if self.choice.discard && (state != State::Waiting || is_aside || !self.choice.only.is_empty()) {
+            self.give_up(claim, true);
+            return One::Done;
+        }
+        let tally = self.tallies.of(&claim.header);
+        *tally.stays.entry(state).or_default() += 1;
+        tally.trouble = Some(trouble);
+        One::Done
+    }
+
+    /// Deletes an export; a running session counts its own itself.
+    fn give_up(&mut self, claim: Claim, is_over: bool) {
+        let (header, name) = (claim.header.clone(), claim.name().to_owned());
+        if let Err(error) = claim.done() {
+            self.tallies.unremoved = Some(crate::system::error::plain(&error));
+        }
+        self.deferrals.forget(&name);
+        if is_over {
+            let said = "given up with act flush --discard".to_owned();
+            let given_up = Trouble { said, cause: String::new(), fix: String::new(), code: 74 };
+            let state = self.spool.state();
+            record::decided_later(state, &header.session, header.points, State::Lost, Some(&given_up), 0);
+        }
+        self.tallies.of(&header).discarded += 1;
+    }
+
+    /// The relays of running sessions have been asked to try now, and other processes are at the rest; what leaves soon is
+    /// counted. What a relay leaves that ends meanwhile, the session just over, is ours.
+    pub(super) fn wait_for(&mut self, lines: Vec<Line>, progress: &mut Progress) {
+        let mut left: Vec<(Line, Vec<Header>)> = lines.into_iter().map(|line| (line, Vec::new())).collect();
+        for (line, headers) in &mut left {
+            line.names.retain(|name| match list::peek(&self.spool, name) {
+                Ok(header) => {
+                    headers.push(header);
+                    true
+                }
+                Err(_) => false,
+            });
+        }
+        let deadline = Instant::now() + RUNNING;
+        while !left.is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+            for (mut line, mut headers) in std::mem::take(&mut left) {
+                // In this order: a relay that has ended takes nothing any more.
+                let is_over = !record::is_locked(self.spool.state(), &line.session);
+                let mut stays = VecDeque::new();
+                for header in std::mem::take(&mut headers) {
+                    let Some(name) = line.names.pop_front() else { break };
+                    if self.has_left(&name) {
+                        self.tallies.of(&header).relayed += 1;
+                        progress.step();
+                    } else {
+                        stays.push_back(name);
+                        headers.push(header);
+                    }
+                }
+                line.names = stays;
+                if is_over && !line.names.is_empty() {
+                    let busy = self.deliver(VecDeque::from([line]), progress);
+                    left.extend(busy.into_iter().map(|line| {
+                        let kept = headers.iter().filter(|header| line.names.contains(&name_of(header)));
+                        let kept = kept.cloned().collect();
+                        (line, kept)
+                    }));
+                } else if !line.names.is_empty() {
+                    left.push((line, headers));
+                }
+            }
+        }
+        for header in left.into_iter().flat_map(|(_, headers)| headers) {
+            self.still_running(&header);
+        }
+    }
+
+    fn has_left(&self, name: &str) -> bool {
+        std::fs::symlink_metadata(self.spool.waiting().join(name))
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    }
+
+    fn still_running(&mut self, header: &Header) {
+        let name = name_of(header);
+        let note = self.deferrals.read(&name).filter(|note| note.is_aside());
+        if (note.is_some() || !self.choice.only.is_empty())
+            && self.choice.discard
+            && let Ok(claim) = claim(&self.spool, &name)
+        {
+            return self.give_up(claim, false);
+        }
+        let tally = self.tallies.of(header);
+        match note {
+            Some(note) => tally.note_aside(&name, note.tries, &note.trouble),
+            None => tally.running += 1,
+        }
+    }
+}
+
+fn name_of(header: &Header) -> String {
+    crate::state::spool::name(&header.session, header.sequence)
+}

@@ -1,0 +1,133 @@
+//! Whose trouble a failed attempt may be (pure): the export's own, or the account's and with it everybody's.
+
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::sender::Posted;
+use crate::delivery::verdict::{Failure, Reason, Verdict};
+use crate::state::outcome::Trouble;
+use crate::state::spool::deferral::Deferrals;
+
+/// An export that fails so often for a reason of its own steps aside as soon as another one passes.
+pub const TRIES: u32 = 3;
+
+/// Whose trouble it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// ACT or the way to it: every export would meet the same.
+    Account,
+    /// Perhaps only this export's: whether others pass tells. So many tries are its own before it is in doubt.
+    Export(u32),
+    /// Its file, which can't be read: no request is needed to tell.
+    File,
+}
+
+/// Whose trouble a verdict may be; `None`: it is no failure that is tried again.
+pub fn blame(verdict: &Verdict) -> Option<Blame> {
+    let Verdict::Waiting { reason, retry_after } = verdict else { return None };
+    // A server that names a time means all of its client's requests.
+    if retry_after.is_some_and(|pause| pause > Duration::ZERO) {
+        return Some(Blame::Account);
+    }
+    Some(match reason {
+        Reason::Status { status: 408 | 500.., .. } => Blame::Export(TRIES),
+        Reason::Failure(Failure::Broken(_)) => Blame::Export(TRIES),
+        // One that hangs may cost the others one request's time, not three.
+        Reason::Failure(Failure::TimedOut) => Blame::Export(1),
+        _ => Blame::Account,
+    })
+}
+
+/// The trouble of a file that can't be read.
+fn unreadable(errno: Errno) -> Trouble {
+    let said = format!("its file can't be read now ({})", errno.desc());
+    Trouble { said, cause: String::new(), fix: String::new(), code: 75 }
+}
+
+/// An attempt that failed.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    /// The export's name in the spool.
+    pub name: String,
+    /// Why.
+    pub trouble: Trouble,
+    /// Whose trouble that may be.
+    pub blame: Blame,
+    /// How often it has failed now for a reason that may be its own.
+    pub tries: u32,
+    /// How long the attempt took.
+    pub took: Duration,
+    /// The pause the server asked for.
+    pub retry_after: Option<Duration>,
+}
+
+impl Failed {
+    /// Of what came of an export; `None`: it is no failure that is tried again.
+    pub fn of(name: &str, posted: &Posted, took: Duration) -> Option<Self> {
+        let verdict = posted.verdict.as_ref()?;
+        let (blame, trouble) = (blame(verdict)?, posted.trouble.clone()?);
+        let Verdict::Waiting { retry_after, .. } = verdict else { return None };
+        Some(Self { name: name.to_owned(), trouble, blame, tries: 0, took, retry_after: *retry_after })
+    }
+
+    /// Its file can't be read now.
+    pub fn to_read(name: String, errno: Errno) -> Self {
+        let (trouble, took) = (unreadable(errno), Duration::ZERO);
+        Self { name, trouble, blame: Blame::File, tries: 0, took, retry_after: None }
+    }
+
+    /// Noted for all processes, where it may be the export's own.
+    pub fn noted(mut self, deferrals: &mut Deferrals) -> Self {
+        if self.blame != Blame::Account {
+            self.tries = deferrals.failed(&self.name, &self.trouble, self.took).tries;
+        }
+        self
+    }
+
+    /// Whether it is its file that can't be read.
+    pub fn is_unreadable(&self) -> bool {
+        self.blame == Blame::File
+    }
+
+    /// Whether the export has failed often enough to ask whether others pass.
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self.blame, Blame::Export(patience) if self.tries >= patience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_an_export_s_own_trouble() {
+        let waiting = |reason, retry_after: Option<u64>| Verdict::Waiting {
+            reason,
+            retry_after: retry_after.map(Duration::from_secs),
+        };
+        let status = |status| Reason::Status { status, message: None, redirect: None };
+        for (verdict, expected) in [
+            (waiting(status(500), None), Some(Blame::Export(3))),
+            (waiting(status(502), None), Some(Blame::Export(3))),
+            (waiting(status(503), None), Some(Blame::Export(3))),
+            (waiting(status(503), Some(0)), Some(Blame::Export(3))),
+            (waiting(status(408), None), Some(Blame::Export(3))),
+            (waiting(status(503), Some(1)), Some(Blame::Account)),
+            (waiting(status(429), None), Some(Blame::Account)),
+            (waiting(status(425), None), Some(Blame::Account)),
+            (waiting(Reason::Failure(Failure::Broken("closed".into())), None), Some(Blame::Export(3))),
+            (waiting(Reason::Failure(Failure::TimedOut), None), Some(Blame::Export(1))),
+            (waiting(Reason::Failure(Failure::Refused), None), Some(Blame::Account)),
+            (waiting(Reason::Failure(Failure::NoRoute), None), Some(Blame::Account)),
+            (waiting(Reason::Failure(Failure::UnknownHost("h".into())), None), Some(Blame::Account)),
+            (waiting(Reason::Failure(Failure::Tls("t".into())), None), Some(Blame::Account)),
+            (waiting(Reason::Failure(Failure::Proxy("p".into())), None), Some(Blame::Account)),
+            (Verdict::Delivered { warning: None }, None),
+            (Verdict::Held(status(401)), None),
+            (Verdict::Rejected(status(400)), None),
+        ] {
+            assert_eq!(blame(&verdict), expected, "{verdict:?}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Exports that fail by themselves while ACT takes others: how often each was tried, why it failed, and when it is
+//! tried next.
+//!
+//! A note is `spool/deferred/NAME`, beside the export `spool/new/NAME`. All relays and `act flush` read it, so that none of
+//! them starts counting from zero; only the process that holds the export's lock writes it. It goes with its export. Where
+//! it can't be written, this process remembers it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::Spool;
+use super::mark::now_ms;
+use crate::state;
+use crate::state::outcome::Trouble;
+
+/// The first pause of an export that stepped aside.
+const FIRST: Duration = Duration::from_secs(2);
+/// No pause is longer.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+/// An attempt may take this part of the time: one that hangs is tried less often.
+const SHARE: u32 = 4;
+
+/// What is noted of one export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deferral {
+    /// How often it failed for a reason that may be its own.
+    pub tries: u32,
+    /// When it was last tried, in milliseconds since 1970.
+    pub tried_ms: u64,
+    /// It has stepped aside: others go first, and it is tried again after this many milliseconds.
+    pub pause_ms: Option<u64>,
+    /// Why it failed last.
+    pub trouble: Trouble,
+}
+
+impl Deferral {
+    /// Whether it has stepped aside. Otherwise it still stands in line.
+    pub fn is_aside(&self) -> bool {
+        self.pause_ms.is_some()
+    }
+
+    /// How long until it is tried again. A clock that was set back holds nothing up.
+    pub fn due_in(&self, now: SystemTime) -> Duration {
+        let tried = UNIX_EPOCH + Duration::from_millis(self.tried_ms);
+        let pause = Duration::from_millis(self.pause_ms.unwrap_or(0));
+        now.duration_since(tried).map_or(Duration::ZERO, |age| pause.saturating_sub(age))
+    }
+}
+
+/// The pause after an attempt that took so long, the one before having been `last` (pure).
+fn pause(last: Option<u64>, took: Duration) -> u64 {
+    let doubled = last.map_or(FIRST, |last| Duration::from_millis(last.saturating_mul(2)));
+    let pause = doubled.max(took.saturating_mul(SHARE)).min(LONGEST);
+    u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The notes of a spool.
+#[derive(Debug, Default)]
+pub struct Deferrals {
+    directory: Option<PathBuf>,
+    /// Those that could not be written.
+    own: BTreeMap<String, Deferral>,
+}
+
+impl Deferrals {
+    /// Of a spool; without one nothing waits, and nothing is noted.
+    pub fn of(spool: Option<&Spool>) -> Self {
+        Self { directory: spool.map(Spool::deferred), own: BTreeMap::new() }
+    }
+
+    /// What is noted of an export.
+    pub fn read(&self, name: &str) -> Option<Deferral> {
+        self.own.get(name).cloned().or_else(|| read(&self.directory.as_ref()?.join(name)))
+    }
+
+    /// The exports something is noted of.
+    pub fn names(&self) -> Vec<String> {
+        let written = self.directory.as_ref().and_then(|directory| fs::read_dir(directory).ok());
+        let written = written.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        written.filter(|name| !name.starts_with('.')).chain(self.own.keys().cloned()).collect()
+    }
+
+    /// An export failed once more, in an attempt that `took` so long; what is noted of it now.
+    pub fn failed(&mut self, name: &str, trouble: &Trouble, took: Duration) -> Deferral {
+        let last = self.read(name);
+        let (tries, last_pause) = last.map_or((0, None), |last| (last.tries, last.pause_ms));
+        let note = Deferral {
+            tries: tries.saturating_add(1),
+            tried_ms: now_ms(),
+            pause_ms: last_pause.map(|last| pause(Some(last), took)),
+            trouble: trouble.clone(),
+        };
+        self.write(name, &note);
+        note
+    }
+
+    /// An export steps aside; the attempt that failed `took` so long.
+    pub fn step_aside(&mut self, name: &str, took: Duration) -> Option<Deferral> {
+        let note = self.read(name)?;
+        let note = Deferral { pause_ms: Some(note.pause_ms.unwrap_or_else(|| pause(None, took))), ..note };
+        self.write(name, &note);
+        Some(note)
+    }
+
+    /// An export has left the spool.
+    pub fn forget(&mut self, name: &str) {
+        self.own.remove(name);
+    }
+
+    fn write(&mut self, name: &str, note: &Deferral) {
+        self.own.remove(name);
+        if self.try_write(name, note).is_err() {
+            self.own.insert(name.to_owned(), note.clone());
+        }
+    }
+
+    fn try_write(&self, name: &str, note: &Deferral) -> io::Result<()> {
+        let directory = self.directory.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        state::make_private(directory)?;
+        state::write_private(&directory.join(name), &serde_json::to_vec(note)?)
+    }
+}
+
+/// What is noted of an export, for those who only look.
+pub fn look(spool: &Spool, name: &str) -> Option<Deferral> {
+    read(&spool.deferred().join(name))
+}
+
+fn read(path: &std::path::Path) -> Option<Deferral> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Removes the notes of exports that have left.
+pub fn prune(spool: &Spool) {
+    for name in Deferrals::of(Some(spool)).names() {
+        let has_left = fs::symlink_metadata(spool.waiting().join(&name))
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if has_left {
+            let _ = fs::remove_file(spool.deferred().join(&name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trouble(said: &str) -> Trouble {
+        Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 75 }
+    }
+
+    fn spool() -> (tempfile::TempDir, Spool) {
+        let state = tempfile::tempdir().unwrap();
+        let spool = Spool::of(state.path());
+        fs::create_dir_all(spool.waiting()).unwrap();
+        (state, spool)
+    }
+
+    #[test]
+    fn pauses_grow_to_an_hour_and_with_what_an_attempt_takes() {
+        let (mut last, mut pauses) = (None, Vec::new());
+        for _ in 0..13 {
+            let next = pause(last, Duration::from_millis(10));
+            pauses.push(next / 1000);
+            last = Some(next);
+        }
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
+        assert_eq!(pause(None, Duration::from_secs(25)), 100_000, "one that hangs");
+        assert_eq!(pause(Some(u64::MAX), Duration::MAX), 3_600_000);
+    }
+
+    #[test]
+    fn what_one_process_notes_the_others_read() {
+        let (_state, spool) = spool();
+        let (mut one, mut other) = (Deferrals::of(Some(&spool)), Deferrals::of(Some(&spool)));
+        assert_eq!(one.read("s-00000001"), None);
+        assert_eq!(one.step_aside("s-00000001", Duration::ZERO), None, "it never failed");
+        let first = one.failed("s-00000001", &trouble("500"), Duration::ZERO);
+        assert_eq!((first.tries, first.is_aside()), (1, false));
+        assert_eq!(other.failed("s-00000001", &trouble("502"), Duration::ZERO).tries, 2);
+        other.step_aside("s-00000001", Duration::ZERO);
+        let read = one.read("s-00000001").unwrap();
+        assert_eq!((read.tries, read.pause_ms, read.trouble.said.as_str()), (2, Some(2_000), "502"));
+        assert_eq!(one.failed("s-00000001", &trouble("500"), Duration::ZERO).pause_ms, Some(4_000));
+        assert_eq!(one.names(), ["s-00000001"]);
+        // The export has left: so does the note.
+        fs::write(spool.waiting().join("s-00000002"), "").unwrap();
+        one.failed("s-00000002", &trouble("500"), Duration::ZERO);
+        prune(&spool);
+        assert_eq!((look(&spool, "s-00000001"), one.names()), (None, vec!["s-00000002".to_owned()]));
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_the_process_remembers() {
+        let state = tempfile::tempdir().unwrap();
+        // No spool at all, and a file in the directory's place.
+        fs::create_dir(state.path().join("spool")).unwrap();
+        fs::write(state.path().join("spool/deferred"), "").unwrap();
+        for spool in [None, Some(Spool::of(state.path()))] {
+            let mut notes = Deferrals::of(spool.as_ref());
+            notes.failed("s-00000001", &trouble("500"), Duration::ZERO);
+            assert_eq!(notes.failed("s-00000001", &trouble("500"), Duration::ZERO).tries, 2);
+            assert!(notes.step_aside("s-00000001", Duration::ZERO).is_some_and(|note| note.is_aside()));
+            assert_eq!(notes.names(), ["s-00000001"]);
+            notes.forget("s-00000001");
+            assert_eq!(notes.read("s-00000001"), None);
+        }
+    }
+
+    #[test]
+    fn b13_a_clock_that_jumps_holds_nothing_up() {
+        let note = Deferral { tries: 3, tried_ms: now_ms(), pause_ms: Some(3_600_000), trouble: trouble("500") };
+        let years = Duration::from_secs(10 * 365 * 86_400);
+        for now in [SystemTime::now() + years, SystemTime::now() - years] {
+            assert_eq!(note.due_in(now), Duration::ZERO);
+        }
+        assert!(note.due_in(SystemTime::now()) > Duration::from_secs(3_500));
+    }
+}
