@@ -188,14 +188,18 @@ const ENGINES: [&str; 4] = ["node", "nodejs", "bun", "deno"];
 
 #[cfg(target_os = "linux")]
 mod system {
+    use std::fs::File;
+    use std::io::Read;
     use std::path::PathBuf;
 
     use super::Process;
     use crate::system::environment::Environment;
 
     pub fn look(pid: i32) -> Option<Process> {
-        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-        let stat = String::from_utf8_lossy(&stat);
+        // Its beginning is enough, and one read.
+        let mut start = [0; 128];
+        let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut start).ok()?;
+        let stat = String::from_utf8_lossy(&start[..length]);
         // The name, in parentheses, may itself hold anything: count from its end.
         let (head, tail) = stat.rsplit_once(')')?;
         let parent = tail.split_ascii_whitespace().nth(1)?.parse().ok()?;

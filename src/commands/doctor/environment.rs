@@ -10,7 +10,18 @@ use crate::delivery::verdict::{Failure, Reason, Verdict};
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = switched_off(facts).into_iter().chain(other_pipeline(facts)).collect();
     findings.extend(proxies(facts));
+    findings.extend(doubtful(facts));
     findings
+}
+
+/// Inside a claude whose settings may have changed what steers us.
+fn doubtful(facts: &Facts) -> Option<Finding> {
+    let why = facts.environment.doubt().everything.as_ref()?;
+    Some(
+        Finding::new("inside-claude", why.clone(), "the environment")
+            .effect("what is started from here is not reported, and act-claude changes nothing from here")
+            .fix("start it outside of that claude"),
+    )
 }
 
 /// Off by a variable; what settings say is looked at with the settings.
