@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use hyper::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{Backlog, listen};
 use subtle::ConstantTimeEq;
@@ -43,12 +45,15 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>) {
     let connections = Connections::new(room());
     let budget = Arc::new(Budget::default());
     let mut peers = Peers::default();
+    let mut is_short = false;
     let (own, here) = (nix::unistd::geteuid().as_raw(), listener.local_addr().ok());
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                if is_shortage(&error) && !connections.give_way() {
+                // A shortage shows even where nobody waits, and what was accepted last gets its time to speak.
+                let is_lasting = std::mem::replace(&mut is_short, is_shortage(&error));
+                if is_short && !(is_lasting && has_connection(&listener) && connections.give_way()) {
                     sleep(SHORTAGE).await;
                 }
                 // Whoever was told to leave does so first.
@@ -56,6 +61,7 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>) {
                 continue;
             }
         };
+        is_short = false;
         let user = here.and_then(|here| peers.user(peer, here));
         if let Some(user) = user.filter(|user| peer::is_stranger(*user, own, || intake.routing().command_user())) {
             tracing::debug!(user, "a connection of another user is refused");
@@ -89,6 +95,12 @@ fn room() -> usize {
     });
     let room = limit.map_or(CONNECTIONS, |limit| limit.saturating_sub(OWN_DESCRIPTORS));
     usize::try_from(room.clamp(2, CONNECTIONS)).unwrap_or(2)
+}
+
+/// Whether somebody waits to be accepted.
+fn has_connection(listener: &TcpListener) -> bool {
+    let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    poll(&mut ready, PollTimeout::ZERO) != Ok(0)
 }
 
 /// Whether there was no descriptor or memory for a connection; any other error is the connection's own.
