@@ -67,8 +67,8 @@ const DEFAULT_PATH: &str = "/usr/bin:/bin";
 
 /// The claude that the user names, and by what.
 fn named(environment: &Environment, config: &Config) -> Option<(PathBuf, String)> {
-    match (environment.get("ACT_CLAUDE_BIN").filter(|path| !path.is_empty()), &config.claude) {
-        (Some(path), _) => Some((PathBuf::from(path), "ACT_CLAUDE_BIN".to_owned())),
+    match (environment.path("ACT_CLAUDE_BIN"), &config.claude) {
+        (Some(path), _) => Some((path.to_path_buf(), "ACT_CLAUDE_BIN".to_owned())),
         (None, Some(path)) => Some((path.value.clone(), path.origin.to_string())),
         (None, None) => None,
     }

@@ -212,8 +212,8 @@ fn left_by_hand(loaded: &Loaded, environment: &Environment, going: &[PathBuf]) -
     // A daemon keeps the name of the file it starts its agents through: without the file they die at once.
     let claude = locate::locate(environment, &loaded.config).ok();
     for process in processes::running(claude.as_deref(), environment) {
-        let launcher = process.environment.text(variables::WRAPPER);
-        if process.role == Role::Daemon && launcher.is_some_and(|path| ourselves::is_ourselves(Path::new(path))) {
+        let launcher = process.environment.path(variables::WRAPPER);
+        if process.role == Role::Daemon && launcher.is_some_and(ourselves::is_ourselves) {
             let pid = process.pid;
             left.push(format!(
                 "claude's daemon (pid {pid}) starts agents through act-claude: claude daemon stop --any"

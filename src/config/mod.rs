@@ -238,9 +238,9 @@ impl Config {
 
 /// The user's configuration file: `ACT_CLAUDE_CONFIG`, else in the XDG configuration directory.
 pub fn user_file(environment: &Environment) -> Option<PathBuf> {
-    match environment.get("ACT_CLAUDE_CONFIG") {
-        Some(path) if !path.is_empty() => Some(PathBuf::from(path)),
-        _ => Some(environment.xdg("XDG_CONFIG_HOME", ".config")?.join("act-claude/config.json")),
+    match environment.path("ACT_CLAUDE_CONFIG") {
+        Some(path) => Some(path.to_path_buf()),
+        None => Some(environment.xdg("XDG_CONFIG_HOME", ".config")?.join("act-claude/config.json")),
     }
 }
 
@@ -254,7 +254,7 @@ pub const SYSTEM_FILE: &str = if cfg!(target_os = "macos") {
 /// Reads both layers.
 pub fn load(environment: &Environment) -> Loaded {
     let home = environment.home();
-    let explicit = environment.get("ACT_CLAUDE_CONFIG").is_some_and(|path| !path.is_empty());
+    let explicit = environment.path("ACT_CLAUDE_CONFIG").is_some();
     let mut loaded = Loaded::default();
     let mut read = |path: &Path, must_exist: bool| -> Config {
         match std::fs::read(path) {

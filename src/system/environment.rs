@@ -56,6 +56,11 @@ impl Environment {
         self.get(name)?.to_str().filter(|value| !value.is_empty())
     }
 
+    /// The value of `name` as a path, where it is set and not empty. A path is bytes.
+    pub fn path(&self, name: &str) -> Option<&Path> {
+        self.get(name).filter(|value| !value.is_empty()).map(Path::new)
+    }
+
     /// Sets `name`, in place where it was set before. Later repetitions are dropped, so that every reader
     /// of the result sees the same value.
     pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {

@@ -238,6 +238,23 @@ fn a_repository_called_so_and_its_worktrees() {
     assert_eq!(reason(&tree)["reason"], "worktree");
 }
 
+/// `--verify` with a log of such a name, and the demonstration where temporary files have such names.
+#[test]
+fn a_log_and_a_demonstration_with_such_names() {
+    let act = Act::start();
+    let sandbox = world(&act);
+    let log = odd(&sandbox.home()).join("log");
+    std::fs::write(&log, "").unwrap();
+    let mut command = sandbox.act_claude(&["--verify", "--report", "json", "-p", "hi", "--debug-file"]);
+    let output = command.arg(&log).output().unwrap();
+    let report: Value = serde_json::from_str(output.err().lines().last().unwrap_or_default()).unwrap_or_default();
+    assert_eq!(report["log"]["file"], url(&log), "{}", text(&output));
+    let mut demo = sandbox.act_claude(&["act", "demo", "--stand-in", "--json"]);
+    let output = demo.env("TMPDIR", odd(&sandbox.home())).env_remove("ACT_CLAUDE_REPORT").output().unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    assert_eq!((output.code(), &said["wrong"]), (0, &json!([])), "{}", text(&output));
+}
+
 /// Setting up with files that are called so: what is written is read again, and works.
 #[test]
 fn set_up_with_such_files() {

@@ -19,11 +19,12 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
 
 fn missing(facts: &Facts) -> Option<Finding> {
     let error = facts.claude.as_ref().err()?;
-    let place = facts.environment.text("PATH").map_or("PATH is not set".to_owned(), |path| format!("PATH={path}"));
+    let place = facts.environment.path("PATH");
+    let place = place.map_or("PATH is not set".to_owned(), |path| format!("PATH={}", path.display()));
     let finding = |place: String| {
         Finding::new("claude-missing", error.message.clone(), place).effect("act-claude has nothing to start")
     };
-    Some(match (facts.environment.text("ACT_CLAUDE_BIN"), &facts.loaded.config.claude) {
+    Some(match (facts.environment.path("ACT_CLAUDE_BIN"), &facts.loaded.config.claude) {
         (Some(_), _) => finding("ACT_CLAUDE_BIN in the environment".to_owned())
             .fix("let act-claude look on PATH, or name the real claude")
             .command("unset ACT_CLAUDE_BIN"),
@@ -43,7 +44,12 @@ fn looping(facts: &Facts) -> Option<Finding> {
         "the claude that act-claude would start is a script that starts act-claude",
         client.path.display().to_string(),
     )
-    .effect("they would start each other; act-claude refuses that, and claude does not run");
+    .effect(match &client.other {
+        Some(_) => {
+            "it is started first, and when it comes back act-claude goes on to the next claude: a detour at each start"
+        }
+        None => "they would start each other; act-claude refuses that, and claude does not run",
+    });
     Some(match &client.other {
         Some(real) => finding
             .fix("name the real claude (to stay: \"claude\" in the configuration), or remove the script")

@@ -303,17 +303,17 @@ fn documents(directory: &Path, environment: &Environment) -> Vec<Document> {
 }
 
 fn launchers(environment: &Environment, layers: &[Layer]) -> Vec<Launcher> {
-    let look = |path: &str, named_by| {
-        let path = PathBuf::from(path);
+    let look = |path: &Path, named_by| {
+        let path = path.to_path_buf();
         Launcher { is_there: locate::is_executable(&path), is_ours: ourselves::is_ourselves(&path), path, named_by }
     };
-    let variable = environment.text(WRAPPER).map(|path| look(path, None));
+    let variable = environment.path(WRAPPER).map(|path| look(path, None));
     let named = layers.iter().flat_map(|layer| {
         let variable =
             layer.get(WRAPPER).filter(|path| !path.is_empty()).map(|path| (path, "env.CLAUDE_CODE_PROCESS_WRAPPER"));
         let key = layer.process_wrapper.as_deref().map(|path| (path, "processWrapper"));
         let by = move |key| Some((layer.kind, layer.path.clone(), key));
-        variable.into_iter().chain(key).map(move |(path, key)| look(path, by(key)))
+        variable.into_iter().chain(key).map(move |(path, key)| look(Path::new(path), by(key)))
     });
     variable.into_iter().chain(named).collect()
 }
@@ -330,11 +330,11 @@ fn running(claude: Option<&Path>, environment: &Environment, loaded: &Loaded, la
         launcher.is_some_and(|launcher| ourselves::is_ourselves(Path::new(launcher)))
     });
     let running = processes::running(claude, environment).into_iter().map(|process| {
-        let launcher = process.environment.text(WRAPPER);
+        let launcher = process.environment.path(WRAPPER);
         Running {
             alias: alias_of(&process.directory),
-            started_under: process.environment.text("PWD").and_then(|directory| alias_of(Path::new(directory))),
-            has_launcher: by_settings || launcher.is_some_and(|path| ourselves::is_ourselves(Path::new(path))),
+            started_under: process.environment.path("PWD").and_then(alias_of),
+            has_launcher: by_settings || launcher.is_some_and(ourselves::is_ourselves),
             process,
         }
     });

@@ -14,6 +14,7 @@ use super::stage::Place;
 use crate::rehearsal::receiver::show::Page;
 use crate::rehearsal::receiver::{Event, Export, Fail, Receiver};
 use crate::text::page::{BOLD, DIM, GREEN, RED, wrap};
+use crate::text::paths;
 
 /// What is about to happen.
 pub fn introduction(
@@ -184,5 +185,5 @@ pub fn report(claude: &Claude, fail: Option<Fail>, played: &[Played<'_>], wrong:
         })
         .collect();
     let fail = fail.and_then(|fail| clap::ValueEnum::to_possible_value(&fail).map(|value| value.get_name().to_owned()));
-    json!({ "claude": executable, "fail": fail, "sessions": sessions, "wrong": wrong })
+    json!({ "claude": executable.map(paths::to_text), "fail": fail, "sessions": sessions, "wrong": wrong })
 }

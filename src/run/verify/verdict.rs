@@ -13,6 +13,7 @@ use crate::delivery::verdict::{Answer, Failure, Verdict, judge};
 use crate::plan::line::{Importance, Line};
 use crate::run::summary::Report;
 use crate::state::outcome::{State, Trouble};
+use crate::text::paths;
 
 /// What a verdict rests on besides the log.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +88,7 @@ fn finish(report: &mut Report, evidence: &Evidence, alias: &str, relayed: bool) 
     };
     let explained: Vec<String> = evidence.signs.iter().filter_map(explain).collect();
     report.json["log"] = json!({
-        "file": evidence.path,
+        "file": evidence.path.as_deref().map(paths::to_text),
         "lines": evidence.lines,
         "says": evidence.signs.iter().map(|sign| json!({"sign": sign.word(), "text": explain(sign)})).collect::<Vec<_>>(),
         "about_anthropic": evidence.anthropic,

@@ -47,8 +47,8 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// The directories where claude has been used, this one, and those above it.
 pub fn directories(here: &Path, environment: &Environment) -> Vec<PathBuf> {
-    let state = match environment.text("CLAUDE_CONFIG_DIR") {
-        Some(directory) => Some(Path::new(directory).join(".claude.json")),
+    let state = match environment.path("CLAUDE_CONFIG_DIR") {
+        Some(directory) => Some(directory.join(".claude.json")),
         None => environment.home().map(|home| home.join(".claude.json")),
     };
     let text = state.filter(|path| std::fs::metadata(path).is_ok_and(|metadata| metadata.len() <= LARGEST));

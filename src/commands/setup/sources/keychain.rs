@@ -2,7 +2,7 @@
 //! argument, and comes out as any token command's does.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ impl Keychain {
 
     /// Whether it can be reached at all: the Secret Service is on the session bus.
     pub fn is_reachable(&self, environment: &Environment) -> bool {
-        let socket = || environment.text("XDG_RUNTIME_DIR").map(|directory| Path::new(directory).join("bus"));
+        let socket = || environment.path("XDG_RUNTIME_DIR").map(|directory| directory.join("bus"));
         self.kind == Kind::Security
             || environment.text("DBUS_SESSION_BUS_ADDRESS").is_some()
             || socket().is_some_and(|socket| socket.exists())
