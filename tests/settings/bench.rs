@@ -79,7 +79,9 @@ pub struct Bench {
 impl Bench {
     /// `None`: skipped, with a word.
     pub fn start(version: &'static str) -> Option<Self> {
-        let lab = Lab::start(version, &["project"])?;
+        let mut lab = Lab::start(version, &["project"])?;
+        // However busy the machine is.
+        lab.sandbox.set("CLAUDE_CODE_OTEL_SHUTDOWN_TIMEOUT_MS", "30000");
         let account = lab.sandbox.account(&lab.act.endpoint());
         lab.sandbox.configure(&json!({
             "accounts": {"acme": account},

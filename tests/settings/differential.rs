@@ -23,10 +23,12 @@ type Ways = BTreeMap<(&'static str, Case), Way>;
 
 /// Asks both clients about all cases, several at a time. `None`: skipped, with a word.
 fn observe(cases: &[Case]) -> Option<Ways> {
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    // Several a core: a client waits as much as it computes.
+    let threads = 4 * std::thread::available_parallelism().map_or(2, usize::from);
     let mut todo: Vec<(&'static str, Case)> = Vec::new();
     for version in client::BOTH {
-        todo.extend(cases.iter().map(|case| (version, *case)));
+        // The last one is taken first.
+        todo.extend(cases.iter().rev().map(|case| (version, *case)));
     }
     let (todo, ways) = (Arc::new(Mutex::new(todo)), Arc::new(Mutex::new(Ways::new())));
     let work = || {
@@ -43,7 +45,9 @@ fn observe(cases: &[Case]) -> Option<Ways> {
                 }
                 let bench = &benches[version];
                 let Some(placed) = bench.place(&FORMS[form], layer) else { continue };
-                let way = bench.bare(&placed);
+                // Nothing is what a machine at its limits looks like, too.
+                let way = Some(bench.bare(&placed)).filter(|way| *way != Way::Nowhere);
+                let way = way.unwrap_or_else(|| bench.bare(&placed));
                 println!("{version} {layer:?} {}: {}", FORMS[form].name, way.word());
                 ways.lock().unwrap().insert((version, (form, layer)), way);
             }
@@ -69,7 +73,8 @@ fn misfit(decision: Decision, ways: &[Way]) -> Option<&'static str> {
     }
 }
 
-fn compare(cases: &[Case], ways: &Ways) -> BTreeMap<Case, Decision> {
+/// act-claude's decisions, and which of them do not fit.
+fn compare(cases: &[Case], ways: &Ways) -> (BTreeMap<Case, Decision>, Vec<String>) {
     let desk = Desk::new();
     let mut decisions = BTreeMap::new();
     let mut misfits = Vec::new();
@@ -81,8 +86,7 @@ fn compare(cases: &[Case], ways: &Ways) -> BTreeMap<Case, Decision> {
         }
         decisions.insert((form, layer), decision);
     }
-    assert!(misfits.is_empty(), "{}", misfits.join("\n"));
-    decisions
+    (decisions, misfits)
 }
 
 fn table(ways: &Ways, decisions: &BTreeMap<Case, Decision>) -> String {
@@ -120,7 +124,8 @@ fn the_forms_that_a_stricter_reader_passes_over() {
         cases.extend(LAYERS.iter().map(|layer| (index(name), *layer)));
     }
     let Some(ways) = observe(&cases) else { return };
-    compare(&cases, &ways);
+    let (_, misfits) = compare(&cases, &ways);
+    assert!(misfits.is_empty(), "{}", misfits.join("\n"));
 }
 
 /// Everything; writes the table.
@@ -129,9 +134,10 @@ fn the_forms_that_a_stricter_reader_passes_over() {
 fn all_forms_in_all_layers() {
     let cases: Vec<Case> = (0..FORMS.len()).flat_map(|form| LAYERS.map(|layer| (form, layer))).collect();
     let Some(ways) = observe(&cases) else { return };
-    let decisions = compare(&cases, &ways);
+    let (decisions, misfits) = compare(&cases, &ways);
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(TABLE);
     let text = std::fs::read_to_string(&file).expect(TABLE);
     let (hand, _) = text.split_once(MARK).expect("the mark");
     std::fs::write(&file, format!("{hand}{MARK}\n{}", table(&ways, &decisions))).expect("written");
+    assert!(misfits.is_empty(), "{}", misfits.join("\n"));
 }
