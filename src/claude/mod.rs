@@ -9,6 +9,7 @@ pub mod conflicts;
 pub mod consent;
 pub mod debug_log;
 pub mod locate;
+pub mod network;
 pub mod ourselves;
 pub mod overlay;
 pub mod processes;

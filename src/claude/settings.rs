@@ -130,7 +130,8 @@ pub fn read_bounded(path: &Path) -> Option<String> {
 
 /// Reads what bears on telemetry (pure). Most settings files hold none of it and are not parsed at all.
 pub fn layer(kind: Kind, path: PathBuf, text: &str) -> Option<Layer> {
-    const WORDS: [&str; 4] = ["OTEL_", "CLAUDE_CODE_", "otelHeadersHelper", "processWrapper"];
+    const WORDS: [&str; 7] =
+        ["OTEL_", "CLAUDE_CODE_", "otelHeadersHelper", "processWrapper", "_PROXY", "_proxy", "NODE_EXTRA_CA_CERTS"];
     // Escapes can spell them otherwise, and claude would read them.
     if !WORDS.iter().any(|word| text.contains(word)) && !text.contains("\\u") {
         return None;

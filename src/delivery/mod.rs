@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod backlog;
 pub mod backoff;
 pub mod cause;
+pub mod no_proxy;
 pub mod owner;
 pub mod proxy;
 pub mod roots;

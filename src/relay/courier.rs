@@ -19,7 +19,6 @@ use crate::delivery::target::Target;
 use crate::delivery::verdict::Verdict;
 use crate::state::outcome::{State, Trouble};
 use crate::state::spool::{self, Claim, Refusal, Spool};
-use crate::system::environment::Environment;
 
 /// Between two exports that earlier sessions left, so that many do not arrive as a flood.
 const GAP: Duration = Duration::from_millis(5);
@@ -74,7 +73,7 @@ pub struct Post<'a> {
 
 impl Courier {
     /// Starts the thread. Token and connection are fetched at once, while claude starts.
-    pub fn start(post: Post<'_>, owners: Owners, environment: Environment, ledger: Arc<Ledger>) -> io::Result<Handle> {
+    pub fn start(post: Post<'_>, owners: Owners, desk: Desk, ledger: Arc<Ledger>) -> io::Result<Handle> {
         let (sender, inbox) = channel();
         let spool = post.state.map(Spool::of);
         let courier = Self {
@@ -84,7 +83,7 @@ impl Courier {
             backlog: spool.as_ref().map(|_| Backlog::new(post.session, &post.target.account)),
             nudged: spool.as_ref().and_then(Spool::nudged),
             spool,
-            desk: Desk::new(environment, post.state),
+            desk,
             owners,
             ledger,
             inbox,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claude::network;
 use crate::delivery::target::Route;
 use crate::state::outcome::Outcome;
 
@@ -62,6 +63,8 @@ pub struct Start {
     pub is_session: bool,
     /// Claude's executable, for the record.
     pub claude: PathBuf,
+    /// Proxy and certificates of claude's settings, as far as they count.
+    pub network: Vec<network::Setting>,
 }
 
 /// The path of the relay's endpoint under its secret.

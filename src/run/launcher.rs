@@ -10,7 +10,8 @@ use std::path::Path;
 
 use crate::claude::arguments::{self, Call};
 use crate::claude::consent::{self, Objection};
-use crate::claude::{ourselves, settings, variables, wrapper};
+use crate::claude::settings::{self, Layer};
+use crate::claude::{network, ourselves, variables, wrapper};
 use crate::config::{self, Loaded};
 use crate::launch::process::Image;
 use crate::relay::protocol;
@@ -48,7 +49,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
             report::fatal(&message);
             return ExitCode::from(CONFIGURATION);
         }
-        Ok(()) if wanted => start_relay(&loaded, claude, args, &directory, &environment),
+        Ok(()) if wanted => start_relay(&loaded, (claude, args), &directory, &layers, &environment),
         Ok(()) => None,
     };
     tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
@@ -89,9 +90,9 @@ fn may_run(loaded: &Loaded, off: bool, objection: Option<Objection>) -> Result<(
 /// The endpoint of a relay that finds out by itself what it is for.
 fn start_relay(
     loaded: &Loaded,
-    claude: &Path,
-    args: &[OsString],
+    (claude, args): (&Path, &[OsString]),
     directory: &Path,
+    layers: &[Layer],
     environment: &Environment,
 ) -> Option<String> {
     let start = protocol::Start {
@@ -104,6 +105,7 @@ fn start_relay(
         moves: args.first().is_some_and(|word| word == SPARE),
         is_session: arguments::call(args) == Call::Session,
         claude: claude.to_path_buf(),
+        network: network::of_layers(layers),
     };
     relay::orphan(start, environment).ok()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Session;
 use crate::claude::arguments::{self, Call};
 use crate::claude::overlay::{self, Overlay};
-use crate::claude::{settings, variables, wrapper};
+use crate::claude::{network, settings, variables, wrapper};
 use crate::launch::child::Ended;
 use crate::launch::process;
 use crate::launch::supervise::Supervisor;
@@ -141,6 +141,7 @@ impl Session<'_> {
             moves: false,
             is_session: arguments::call(self.args) == Call::Session,
             claude: self.claude.to_path_buf(),
+            network: network::of_layers(&self.layers),
         }
     }
 

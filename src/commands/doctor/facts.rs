@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::claude::locate::{self, LocateError};
 use crate::claude::ourselves;
+use crate::claude::network::{self, Network};
 use crate::claude::processes::{self, Process};
 use crate::claude::settings::{self, Kind, Layer};
 use crate::claude::variables::WRAPPER;
@@ -48,6 +49,8 @@ pub struct Facts {
     pub documents: Vec<Document>,
     /// The same, as far as they bear on telemetry.
     pub layers: Vec<Layer>,
+    /// The proxy and the certificates that count.
+    pub network: Network,
     /// Every launcher that claude was told to start background sessions with.
     pub launchers: Vec<Launcher>,
     /// Claude processes that run.
@@ -145,13 +148,14 @@ impl Facts {
         let place = Place::of(&directory, environment, &loaded.config);
         let explicit = Explicit { flag: None, variable: environment.text("ACT_CLAUDE_ALIAS") };
         let layers = settings::read(&directory, &[], environment);
+        let network = Network::new(environment.clone(), network::of_layers(&layers), &directory);
         let state = state::directory(environment);
         let claude = locate::locate(environment, &loaded.config);
         let running = running(claude.as_deref().ok(), environment, &loaded, &layers);
         Self {
             resolution: resolve::resolve(explicit, &loaded.config, &place),
             exposed: loaded.files.iter().flat_map(|file| exposed(file)).collect(),
-            accounts: ask_accounts(&loaded, environment),
+            accounts: ask_accounts(&loaded, environment, &network),
             claude: claude.map(|path| client(path, environment, state.as_deref())),
             running,
             act_claudes: act_claudes(environment),
@@ -161,6 +165,7 @@ impl Facts {
             kept: state.as_deref().map(|state| spool::summary(state).waiting).unwrap_or_default(),
             state,
             layers,
+            network,
             loaded,
             directory,
             environment: environment.clone(),
@@ -201,7 +206,7 @@ impl Document {
 }
 
 /// Fetches each account's token and, where a proxy leads to its endpoint, tries to get through; side by side.
-fn ask_accounts(loaded: &Loaded, environment: &Environment) -> Vec<Asked> {
+fn ask_accounts(loaded: &Loaded, environment: &Environment, network: &Network) -> Vec<Asked> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = loaded
             .config
@@ -209,7 +214,7 @@ fn ask_accounts(loaded: &Loaded, environment: &Environment) -> Vec<Asked> {
             .iter()
             .map(|(name, account)| {
                 let token = scope.spawn(|| token::fetch(&account.token, environment).err());
-                let proxy = scope.spawn(|| check::blocked_by_proxy(&account.endpoint, environment));
+                let proxy = scope.spawn(|| check::blocked_by_proxy(&account.endpoint, network));
                 (name.clone(), token, proxy)
             })
             .collect();

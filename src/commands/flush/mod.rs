@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tally::Tallies;
 
+use crate::claude::network::Network;
 use crate::commands::progress::Progress;
 use crate::config::{self, Config};
 use crate::delivery::backlog::decided;
@@ -114,7 +115,7 @@ impl Flush {
         let mut flush = Self {
             spool: Spool::of(state),
             owners: Owners::new(environment.clone(), None),
-            desk: Desk::new(environment.clone(), Some(state)),
+            desk: Desk::new(environment.clone(), Network::here(environment), Some(state)),
             to,
             discard,
             tallies: Tallies::default(),

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::claude::network::Network;
 use crate::delivery::backlog::Backlog;
 use crate::delivery::owner::Owners;
 use crate::delivery::sender::Desk;
@@ -24,7 +25,7 @@ pub fn release(account: &str, environment: &Environment) -> u64 {
     let _ = spool.nudge();
     let mut backlog = Backlog::new("", account);
     let owners = Owners::new(environment.clone(), None);
-    let mut desk = Desk::new(environment.clone(), Some(&state));
+    let mut desk = Desk::new(environment.clone(), Network::here(environment), Some(&state));
     let end = Instant::now() + LIMIT;
     let mut delivered = 0;
     while Instant::now() < end {
