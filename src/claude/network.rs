@@ -152,7 +152,11 @@ mod tests {
             layer(Kind::Managed, "m", r#"{"env": {"NO_PROXY": "m.corp"}}"#),
             layer(Kind::Argument, "--settings", r#"{"env": {"HTTPS_PROXY": "http://a:1", "NO_PROXY": "a.corp"}}"#),
             layer(Kind::Local, "l", r#"{"env": {"HTTP_PROXY": "http://evil:1", "NO_PROXY": "*"}}"#),
-            layer(Kind::Project, "p", r#"{"env": {"https_proxy": "http://evil:1", "NODE_EXTRA_CA_CERTS": "evil.pem"}}"#),
+            layer(
+                Kind::Project,
+                "p",
+                r#"{"env": {"https_proxy": "http://evil:1", "NODE_EXTRA_CA_CERTS": "evil.pem"}}"#,
+            ),
             layer(
                 Kind::User,
                 "u",

@@ -151,12 +151,9 @@ fn of_failure(failure: &Failure, account: &str, host: &str) -> Trouble {
             &format!("check {place}, or add {host} to NO_PROXY"),
             75,
         ),
-        Failure::ProxyAuthentication { fix } => trouble(
-            "the proxy answered 407 Proxy Authentication Required",
-            "The proxy asks for credentials",
-            fix,
-            78,
-        ),
+        Failure::ProxyAuthentication { fix } => {
+            trouble("the proxy answered 407 Proxy Authentication Required", "The proxy asks for credentials", fix, 78)
+        }
         Failure::ProxySetting { place, why, fix } => trouble(
             format!("{place} can't be used: {why}"),
             "The way to ACT leads through a proxy, and this setting does not name one",

@@ -194,7 +194,8 @@ mod tests {
     #[test]
     fn every_form_of_a_proxy() {
         let no_url = "HTTPS_PROXY: it is not a URL";
-        let no_kind = |scheme: &str| format!("HTTPS_PROXY: claude and act-claude use http and https proxies, not {scheme}");
+        let no_kind =
+            |scheme: &str| format!("HTTPS_PROXY: claude and act-claude use http and https proxies, not {scheme}");
         for (value, expected) in [
             ("http://p:3128", "http://p:3128"),
             ("HtTp://P.Corp:3128", "http://p.corp:3128"),

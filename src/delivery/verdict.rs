@@ -293,7 +293,10 @@ mod tests {
         {
             assert_eq!(name(&judge(Err(&failure), 1, SystemTime::now())).0, "waiting");
         }
-        assert_eq!(name(&judge(Err(&Failure::ProxyAuthentication { fix: String::new() }), 1, SystemTime::now())).0, "held");
+        assert_eq!(
+            name(&judge(Err(&Failure::ProxyAuthentication { fix: String::new() }), 1, SystemTime::now())).0,
+            "held"
+        );
     }
 
     /// The words and the redirect's host of an answer.

@@ -96,7 +96,8 @@ impl Bench {
         let before = self.site.act.requests().len();
         self.site.asked();
         let mut command = self.relayed.act_claude(&["--report", "always", "-p", "hi"]);
-        let output = command.args(&set.args).current_dir(self.relayed.directory("project")).output().expect("act-claude");
+        let output =
+            command.args(&set.args).current_dir(self.relayed.directory("project")).output().expect("act-claude");
         assert_eq!(output.code(), 0, "{row:?}: {}", output.err());
         let way = way(self.site.act.requests().len() > before, &self.site.asked());
         set.undo(&mut self.relayed);
@@ -206,7 +207,8 @@ fn observe(version: &'static str, wanted: impl Fn(&Row) -> bool) -> Option<Vec<S
 /// The relay does what the newer client does, unless the row says why not.
 fn assert_equal(seen: &[Seen]) {
     let differs = |seen: &&Seen| ROWS[seen.number].instead.is_empty() && seen.bare != seen.relay;
-    let show = |seen: &Seen| format!("{}: {}, relay: {}: {}", ROWS[seen.number].words(), seen.bare, seen.relay, seen.said);
+    let show =
+        |seen: &Seen| format!("{}: {}, relay: {}: {}", ROWS[seen.number].words(), seen.bare, seen.relay, seen.said);
     let differing: Vec<String> = seen.iter().filter(differs).map(show).collect();
     assert!(differing.is_empty(), "{}", differing.join("\n"));
 }
@@ -267,7 +269,8 @@ fn every_proxy_setting() {
         let text = std::fs::read_to_string(PAGE).expect("the page");
         let (before, rest) = text.split_once(BEGIN).expect("a table");
         let (_, after) = rest.split_once(END).expect("its end");
-        let head = format!("| setting | server | {} | {} | the relay |\n|---|---|---|---|---|", client::OLD, client::NEW);
+        let head =
+            format!("| setting | server | {} | {} | the relay |\n|---|---|---|---|---|", client::OLD, client::NEW);
         let table = format!("\n{head}\n{}\n\n", lines.join("\n"));
         std::fs::write(PAGE, format!("{before}{BEGIN}{table}{END}{after}")).expect("written");
     }

@@ -8,6 +8,7 @@ mod configuration;
 mod front;
 mod log;
 mod payload;
+mod proxies;
 mod resolution;
 mod scanning;
 mod seeds;

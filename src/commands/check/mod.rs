@@ -12,13 +12,13 @@ mod show;
 
 use std::time::{Duration, SystemTime};
 
+use crate::claude::network::Network;
 use crate::config::token::{self, Token, TokenError};
 use crate::config::{Account, Alias, Config, TokenSource};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::upstream::{Limits, Upstream};
 use crate::delivery::verdict::{Failure, Reason, Verdict, judge};
 use crate::state::outcome::Trouble;
-use crate::claude::network::Network;
 use crate::system::environment::Environment;
 
 pub use command::{Args, run};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::claude::locate::{self, LocateError};
-use crate::claude::ourselves;
 use crate::claude::network::{self, Network};
+use crate::claude::ourselves;
 use crate::claude::processes::{self, Process};
 use crate::claude::settings::{self, Kind, Layer};
 use crate::claude::variables::WRAPPER;
