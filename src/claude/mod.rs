@@ -13,6 +13,7 @@ pub mod enclosing;
 pub mod exporters;
 pub mod lineage;
 pub mod locate;
+pub mod network;
 pub mod other_signals;
 pub mod ourselves;
 pub mod overlay;

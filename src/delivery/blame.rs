@@ -122,7 +122,10 @@ mod tests {
             (waiting(Reason::Failure(Failure::NoRoute), None), Some(Blame::Account)),
             (waiting(Reason::Failure(Failure::UnknownHost("h".into())), None), Some(Blame::Account)),
             (waiting(Reason::Failure(Failure::Tls("t".into())), None), Some(Blame::Account)),
-            (waiting(Reason::Failure(Failure::Proxy("p".into())), None), Some(Blame::Account)),
+            (
+                waiting(Reason::Failure(Failure::Proxy { place: "p".into(), what: "w".into() }), None),
+                Some(Blame::Account),
+            ),
             (Verdict::Delivered { warning: None }, None),
             (Verdict::Held(status(401)), None),
             (Verdict::Rejected(status(400)), None),

@@ -182,16 +182,19 @@ fn of_failure(failure: &Failure, account: &str, host: &str) -> Trouble {
             "export NODE_EXTRA_CA_CERTS=/path/to/company-ca.pem",
             75,
         ),
-        Failure::Proxy(what) => trouble(
+        Failure::Proxy { place, what } => trouble(
             format!("the proxy did not connect to {host}: {what}"),
             "The proxy is not the right one, or does not let ACT through",
-            &format!("check HTTPS_PROXY, or add {host} to NO_PROXY"),
+            &format!("check {place}, or add {host} to NO_PROXY"),
             75,
         ),
-        Failure::ProxyAuthentication => trouble(
-            "the proxy answered 407 Proxy Authentication Required",
-            "The proxy asks for credentials",
-            "export HTTPS_PROXY=http://user:password@proxy:port",
+        Failure::ProxyAuthentication { fix } => {
+            trouble("the proxy answered 407 Proxy Authentication Required", "The proxy asks for credentials", fix, 78)
+        }
+        Failure::ProxySetting { place, why, fix } => trouble(
+            format!("{place} can't be used: {why}"),
+            "The way to ACT leads through a proxy, and this setting does not name one",
+            fix,
             78,
         ),
     }
@@ -249,8 +252,21 @@ mod tests {
             (Failure::NoRoute, "no route to act.example", 75),
             (Failure::Broken("x".to_owned()), "the connection to act.example broke: x", 75),
             (Failure::Tls("x".to_owned()), "TLS with act.example failed: x", 75),
-            (Failure::Proxy("x".to_owned()), "the proxy did not connect to act.example: x", 75),
-            (Failure::ProxyAuthentication, "the proxy answered 407 Proxy Authentication Required", 78),
+            (
+                Failure::Proxy { place: "P".to_owned(), what: "x".to_owned() },
+                "the proxy did not connect to act.example: x",
+                75,
+            ),
+            (
+                Failure::ProxyAuthentication { fix: String::new() },
+                "the proxy answered 407 Proxy Authentication Required",
+                78,
+            ),
+            (
+                Failure::ProxySetting { place: "P".to_owned(), why: "x".to_owned(), fix: String::new() },
+                "P can't be used: x",
+                78,
+            ),
         ] {
             let trouble = of(&Reason::Failure(failure), &WHOSE);
             assert_eq!((trouble.said.as_str(), trouble.code), (said, code));
@@ -264,7 +280,8 @@ mod tests {
             (state, trouble.map(|trouble| trouble.code))
         };
         // A reason whose own status is another each time.
-        let wait = Verdict::Waiting { reason: Reason::Failure(Failure::ProxyAuthentication), retry_after: None };
+        let failure = Failure::ProxyAuthentication { fix: String::new() };
+        let wait = Verdict::Waiting { reason: Reason::Failure(failure), retry_after: None };
         assert_eq!(code(&wait), (State::Waiting, Some(75)));
         assert_eq!(code(&Verdict::Rejected(status(404, None, None))), (State::Rejected, Some(65)));
         assert_eq!(code(&Verdict::NotUnderstood(status(101, None, None))), (State::NotUnderstood, Some(65)));

@@ -1,70 +1,277 @@
-//! Which proxy leads to ACT, as claude itself would choose (pure).
+//! Which proxy leads to ACT, as claude itself would choose (pure; docs/proxies.md has what claude does with each form).
+//!
+//! A proxy that is named and can't be used is an error, never a reason to go without it.
 
-use crate::system::environment::Environment;
+use std::ffi::OsStr;
+use std::fmt;
 
-/// The proxy's URL for `endpoint`, or none.
-pub fn proxy_for(endpoint: &hyper::Uri, environment: &Environment) -> Option<String> {
-    let host = endpoint.host()?.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    if endpoint.scheme_str() != Some("https") {
-        // Plain http goes to this machine only.
-        return None;
-    }
-    let port = endpoint.port_u16().unwrap_or(443);
-    let exempt = environment.text("no_proxy").or_else(|| environment.text("NO_PROXY")).unwrap_or("");
-    if exempt.split([',', ' ', '\t']).any(|entry| covers(entry, &host, port)) {
-        return None;
-    }
-    let proxy =
-        ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"].iter().find_map(|name| environment.text(name))?;
-    Some(if proxy.contains("://") { proxy.to_owned() } else { format!("http://{proxy}") })
+use percent_encoding::percent_decode_str;
+use url::{Host, Url};
+
+use super::no_proxy;
+use crate::claude::network::{EXEMPTIONS, Network, PROXIES};
+
+/// What a usable setting looks like.
+pub const LIKE: &str = "http://proxy.example.com:8080";
+
+/// A proxy that takes CONNECT.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Whether it speaks TLS itself.
+    pub is_secure: bool,
+    /// Its host, without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// User and password, where the setting has them.
+    pub credentials: Option<(String, String)>,
+    /// The variable that names it.
+    pub variable: &'static str,
 }
 
-/// Whether an entry of NO_PROXY covers the host: `*`, a name, a domain with or without a leading dot or `*.`,
-/// each with or without a port.
-fn covers(entry: &str, host: &str, port: u16) -> bool {
-    let entry = entry.trim().to_ascii_lowercase();
-    let (name, wanted) = match entry.rsplit_once(':') {
-        Some((name, number)) if !name.contains(':') => match number.parse::<u16>() {
-            Ok(number) => (name.to_owned(), Some(number)),
-            Err(_) => (entry.clone(), None),
-        },
-        _ => (entry.clone(), None),
-    };
-    if name.is_empty() || wanted.is_some_and(|wanted| wanted != port) {
-        return false;
+/// Without credentials.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} from {}", self.address(), self.variable)
     }
-    let domain = name.trim_start_matches('*').trim_start_matches('.');
-    name == "*"
-        || host == domain
-        || host.strip_suffix(domain).is_some_and(|rest| !domain.is_empty() && rest.ends_with('.'))
+}
+
+/// A proxy setting that neither claude nor act-claude can use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// The variable.
+    pub variable: &'static str,
+    /// Why, without the value, which may hold a password.
+    pub why: String,
+}
+
+/// The proxy for `endpoint`, or none.
+pub fn proxy_for(endpoint: &hyper::Uri, network: &Network) -> Result<Option<Proxy>, Unusable> {
+    if endpoint.scheme_str() != Some("https") {
+        // Plain http goes to this machine only.
+        return Ok(None);
+    }
+    let Some((variable, value)) = network.first(&PROXIES) else { return Ok(None) };
+    let host = endpoint.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let exempt = network.first(&EXEMPTIONS).map(|(_, list)| list.to_string_lossy()).unwrap_or_default();
+    if no_proxy::covers(&exempt, host, endpoint.port_u16().unwrap_or(443)) {
+        return Ok(None);
+    }
+    parse(variable, value).map(Some).map_err(|why| Unusable { variable, why })
+}
+
+impl Proxy {
+    /// Host and port.
+    pub fn address(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
+    }
+
+    /// For the HTTP client, which never learns of any other kind of proxy: it panics where it lacks the support.
+    pub fn for_client(&self) -> Result<ureq::Proxy, ureq::Error> {
+        let protocol = if self.is_secure { ureq::ProxyProtocol::Https } else { ureq::ProxyProtocol::Http };
+        let proxy = ureq::Proxy::builder(protocol).host(&bracketed(&self.host)).port(self.port);
+        match &self.credentials {
+            Some((user, password)) => proxy.username(user).password(password).build(),
+            None => proxy.build(),
+        }
+    }
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+fn parse(variable: &'static str, value: &OsStr) -> Result<Proxy, String> {
+    let value = value.to_str().ok_or("it is not UTF-8")?;
+    let url = match without_scheme(value) {
+        Some(url) => url,
+        None => Url::parse(value).map_err(|_| "it is not a URL")?,
+    };
+    let is_secure = match url.scheme() {
+        "http" => false,
+        "https" => true,
+        scheme => return Err(format!("claude and act-claude use http and https proxies, not {}", plain(scheme))),
+    };
+    let host = match url.host() {
+        Some(Host::Domain(name)) => name.to_owned(),
+        Some(Host::Ipv4(address)) => address.to_string(),
+        Some(Host::Ipv6(address)) => address.to_string(),
+        None => return Err("it names no host".to_owned()),
+    };
+    let port = url.port_or_known_default().unwrap_or(if is_secure { 443 } else { 80 });
+    Ok(Proxy { is_secure, host, port, credentials: credentials(&url)?, variable })
+}
+
+/// `host:port`, which claude takes for an http proxy.
+fn without_scheme(value: &str) -> Option<Url> {
+    let (host, port) = value.strip_suffix('/').unwrap_or(value).rsplit_once(':')?;
+    let is_port = !port.starts_with('0') && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_address = host.starts_with('[') && host.ends_with(']');
+    if !is_port || port.is_empty() || host.is_empty() || !(is_address || host.bytes().all(is_plain)) {
+        return None;
+    }
+    let url = Url::parse(&format!("http://{host}:{port}")).ok()?;
+    url.host_str().is_some_and(|own| own.eq_ignore_ascii_case(host)).then_some(url)
+}
+
+/// User and password. Where one of them has a `%` that begins no escape, claude sends neither.
+fn credentials(url: &Url) -> Result<Option<(String, String)>, String> {
+    let (user, password) = (url.username(), url.password().unwrap_or_default());
+    if (user.is_empty() && password.is_empty()) || !(is_escaped(user) && is_escaped(password)) {
+        return Ok(None);
+    }
+    let decoded = |part| percent_decode_str(part).decode_utf8().map(std::borrow::Cow::into_owned);
+    match (decoded(user), decoded(password)) {
+        (Ok(user), Ok(password)) => Ok(Some((user, password))),
+        _ => Err("its user or password is not UTF-8".to_owned()),
+    }
+}
+
+fn is_escaped(part: &str) -> bool {
+    let is_escape = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    part.split('%').skip(1).all(is_escape)
+}
+
+/// A scheme is said in messages: it may be a whole host name.
+fn plain(scheme: &str) -> &str {
+    match scheme {
+        "socks" | "socks4" | "socks4a" | "socks5" | "socks5h" | "ftp" | "ws" | "wss" | "file" | "direct" => scheme,
+        _ => "other kinds",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ACT: &str = "https://act.example.com/m";
+
+    fn proxy(endpoint: &str, pairs: &[(&'static str, &'static str)]) -> Result<Option<Proxy>, Unusable> {
+        proxy_for(&endpoint.parse().unwrap(), &pairs.iter().copied().collect())
+    }
+
+    /// The proxy as a URL, `direct`, or why it can't be used.
+    fn said(endpoint: &str, pairs: &[(&'static str, &'static str)]) -> String {
+        match proxy(endpoint, pairs) {
+            Ok(None) => "direct".to_owned(),
+            Ok(Some(proxy)) => {
+                let scheme = if proxy.is_secure { "https" } else { "http" };
+                let credentials = proxy.credentials.as_ref().map(|(user, password)| format!("{user}:{password}@"));
+                format!("{scheme}://{}{}", credentials.unwrap_or_default(), proxy.address())
+            }
+            Err(unusable) => format!("{}: {}", unusable.variable, unusable.why),
+        }
+    }
+
     #[test]
-    fn as_claude_chooses() {
-        let proxy = |endpoint: &str, pairs: &[(&str, &str)]| {
-            proxy_for(&endpoint.parse().unwrap(), &pairs.iter().copied().collect())
-        };
-        let act = "https://act.example.com/m";
-        for (endpoint, pairs, expected) in [
-            (act, &[][..], None),
-            (act, &[("HTTPS_PROXY", "http://p:1"), ("HTTP_PROXY", "http://q:1")], Some("http://p:1")),
-            (act, &[("https_proxy", "r:1"), ("HTTPS_PROXY", "http://p:1")], Some("http://r:1")),
-            (act, &[("HTTP_PROXY", "http://q:1")], Some("http://q:1")),
-            ("http://127.0.0.1:1/m", &[("HTTPS_PROXY", "http://p:1"), ("HTTP_PROXY", "http://q:1")], None),
-            (act, &[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "other.com example.com")], None),
-            (act, &[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "other.com,.example.com")], None),
-            (act, &[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "*.example.com")], None),
-            (act, &[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "*")], None),
-            (act, &[("HTTPS_PROXY", "http://p:1"), ("no_proxy", "act.example.com:443")], None),
-            (act, &[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "act.example.com:8443")], Some("http://p:1")),
-            (act, &[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "ample.com")], Some("http://p:1")),
-            ("https://[::1]:8443/m", &[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "::1")], None),
+    fn the_first_variable_that_is_set_and_not_empty() {
+        for (pairs, expected) in [
+            (&[][..], "direct"),
+            (&[("HTTPS_PROXY", "http://p:1"), ("HTTP_PROXY", "http://q:1")], "http://p:1"),
+            (&[("https_proxy", "http://r:1"), ("HTTPS_PROXY", "http://p:1")], "http://r:1"),
+            (&[("https_proxy", ""), ("HTTP_PROXY", "http://q:1")], "http://q:1"),
+            (&[("http_proxy", "http://r:1"), ("HTTP_PROXY", "http://q:1")], "http://r:1"),
+            (&[("ALL_PROXY", "http://q:1"), ("HTTP_PROXY", "http://p:1")], "http://p:1"),
+            (&[("ALL_PROXY", "http://q:1")], "http://q:1"),
+            (&[("HTTPS_PROXY", ""), ("NO_PROXY", "x")], "direct"),
+            (&[("HTTPS_PROXY", "none"), ("HTTP_PROXY", "http://p:1")], "HTTPS_PROXY: it is not a URL"),
+            (&[("HTTPS_PROXY", "none"), ("https_proxy", "http://p:1")], "http://p:1"),
+            (&[("HTTPS_PROXY", "none"), ("NO_PROXY", "example.com")], "direct"),
+            (&[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "example.com"), ("no_proxy", "x")], "http://p:1"),
+            (&[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "x"), ("no_proxy", "example.com")], "direct"),
+            (&[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", "example.com"), ("no_proxy", "")], "direct"),
         ] {
-            assert_eq!(proxy(endpoint, pairs).as_deref(), expected, "{endpoint} {pairs:?}");
+            assert_eq!(said(ACT, pairs), expected, "{pairs:?}");
+        }
+        let both = [("HTTPS_PROXY", "http://p:1"), ("HTTP_PROXY", "http://q:1")];
+        assert_eq!(said("http://127.0.0.1:1/m", &both), "direct");
+        assert_eq!(said("https://127.0.0.1:1/m", &both), "http://p:1");
+        assert_eq!(said("https://[::1]:8443/m", &[both[0], ("NO_PROXY", "::1")]), "direct");
+        assert_eq!(said(ACT, &[both[0], ("NO_PROXY", "act.example.com:443")]), "direct");
+    }
+
+    #[test]
+    fn every_form_of_a_proxy() {
+        let no_url = "HTTPS_PROXY: it is not a URL";
+        let no_kind =
+            |scheme: &str| format!("HTTPS_PROXY: claude and act-claude use http and https proxies, not {scheme}");
+        for (value, expected) in [
+            ("http://p:3128", "http://p:3128"),
+            ("HtTp://P.Corp:3128", "http://p.corp:3128"),
+            ("https://p", "https://p:443"),
+            ("http://p", "http://p:80"),
+            ("http://p:", "http://p:80"),
+            ("http://p:3128/path?q#f", "http://p:3128"),
+            ("http:p:3128", "http://p:3128"),
+            ("http:///p:3128", "http://p:3128"),
+            (" http://p:3128\n", "http://p:3128"),
+            ("p:3128", "http://p:3128"),
+            ("p.corp:3128/", "http://p.corp:3128"),
+            ("10.9.0.2:3128", "http://10.9.0.2:3128"),
+            ("[fd00::2]:3128", "http://[fd00::2]:3128"),
+            ("http://[fd00::2]:3128", "http://[fd00::2]:3128"),
+            ("http://0x0a090002:3128", "http://10.9.0.2:3128"),
+            ("http://u:p@p:1", "http://u:p@p:1"),
+            ("http://u%40d:p%3Ay%25@p:1", "http://u@d:p:y%@p:1"),
+            ("http://u:p@x@p:1", "http://u:p@x@p:1"),
+            ("http://u:p x@p:1", "http://u:p x@p:1"),
+            ("http://u+x:p+y@p:1", "http://u+x:p+y@p:1"),
+            ("http://ü:pä@p:1", "http://ü:pä@p:1"),
+            ("http://u:@p:1", "http://u:@p:1"),
+            ("http://u@p:1", "http://u:@p:1"),
+            ("http://:p@p:1", "http://:p@p:1"),
+            ("http://@p:1", "http://p:1"),
+            ("http://:@p:1", "http://p:1"),
+            ("http://u:p%zz@p:1", "http://p:1"),
+            ("http://u:p%@p:1", "http://p:1"),
+            ("http://u:p%E4@p:1", "HTTPS_PROXY: its user or password is not UTF-8"),
+            ("socks5h://p:1080", &no_kind("socks5h")),
+            ("SOCKS5://p:1080", &no_kind("socks5")),
+            ("ftp://p:1", &no_kind("ftp")),
+            ("u:secret@p:1", &no_kind("other kinds")),
+            ("direct://", &no_kind("direct")),
+            ("p", no_url),
+            ("10.9.0.2", no_url),
+            ("//p:1", no_url),
+            (" ", no_url),
+            ("none", no_url),
+            ("http://", no_url),
+            ("http://:3128", no_url),
+            ("http://p:99999", no_url),
+            ("http://p:x", no_url),
+            ("http://u:p/x@p:1", no_url),
+            ("http://a b:1", no_url),
+            ("http://[::1", no_url),
+            ("http://p:1,http://q:1", no_url),
+            ("\"http://p:1\"", no_url),
+        ] {
+            assert_eq!(said(ACT, &[("HTTPS_PROXY", value)]), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_not_taken_for_unset() {
+        use std::os::unix::ffi::OsStrExt;
+        let mut environment = crate::system::environment::Environment::default();
+        environment.set("HTTPS_PROXY", OsStr::from_bytes(b"http://caf\xe9:1"));
+        let network = Network::new(environment.clone(), Vec::new(), std::path::Path::new("/"));
+        let why = proxy_for(&ACT.parse().unwrap(), &network).unwrap_err().why;
+        assert_eq!(why, "it is not UTF-8");
+        environment.set("NO_PROXY", OsStr::from_bytes(b"caf\xe9,example.com"));
+        let network = Network::new(environment, Vec::new(), std::path::Path::new("/"));
+        assert_eq!(proxy_for(&ACT.parse().unwrap(), &network), Ok(None));
+    }
+
+    #[test]
+    fn the_client_takes_each_that_is_usable() {
+        for value in ["http://p:1", "https://u:p@p", "http://[fd00::2]:1", "http://ü:%00%0d%0a@p:0", "http://a_b-:1"] {
+            let proxy = proxy(ACT, &[("HTTPS_PROXY", value)]).unwrap().unwrap();
+            let client = proxy.for_client().unwrap();
+            assert_eq!((client.port(), client.host()), (proxy.port, bracketed(&proxy.host).as_str()), "{value}");
+            let credentials = client.username().zip(client.password());
+            assert_eq!(credentials, proxy.credentials.as_ref().map(|(u, p)| (u.as_str(), p.as_str())), "{value}");
+            assert!(!format!("{proxy:?}").contains('ü'), "{proxy:?}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The certificates that are trusted: the system's, and what NODE_EXTRA_CA_CERTS and SSL_CERT_FILE add.
+//! The certificates that are trusted: the system's, and what NODE_EXTRA_CA_CERTS, SSL_CERT_FILE and SSL_CERT_DIR add.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustls_native_certs::CertificateResult;
 use ureq::tls::{Certificate, RootCerts};
 
-use crate::system::environment::Environment;
+use crate::claude::network::{EXTRA_CERTIFICATES, Network};
 
 /// Where systems keep their roots, for when SSL_CERT_FILE hides them: it adds here, it does not replace.
 const SYSTEM_FILES: [&str; 4] = [
@@ -16,7 +16,7 @@ const SYSTEM_FILES: [&str; 4] = [
 ];
 
 /// Loads them. What can't be read is left out: a connection that needs it says so by itself.
-pub fn load(environment: &Environment) -> RootCerts {
+pub fn load(network: &Network) -> RootCerts {
     let mut found = CertificateResult::default();
     let mut add = |result: CertificateResult| found.certs.extend(result.certs);
     match SYSTEM_FILES.iter().find(|path| Path::new(path).is_file()) {
@@ -25,12 +25,21 @@ pub fn load(environment: &Environment) -> RootCerts {
         }
         _ => add(rustls_native_certs::load_native_certs()),
     }
-    for name in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"] {
-        if let Some(path) = environment.get(name).filter(|path| !path.is_empty()).map(PathBuf::from) {
+    for path in [EXTRA_CERTIFICATES, "SSL_CERT_FILE"].into_iter().filter_map(|name| network.path(name)) {
+        if is_sensible(&path) {
             add(rustls_native_certs::load_certs_from_paths(Some(&path), None));
         }
+    }
+    if let Some(directory) = network.path("SSL_CERT_DIR").filter(|path| path.is_dir()) {
+        add(rustls_native_certs::load_certs_from_paths(None, Some(&directory)));
     }
     let certificates: Vec<Certificate<'static>> =
         found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
     RootCerts::new_with_certs(&certificates)
+}
+
+/// A pipe or a device would never end, and no bundle is larger.
+fn is_sensible(path: &Path) -> bool {
+    const LARGEST: u64 = 16 * 1024 * 1024;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST)
 }

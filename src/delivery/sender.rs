@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use zeroize::Zeroizing;
 
 use super::upstream::{Limits, Upstream};
+use crate::claude::network::Network;
 use crate::config::{TokenSource, token};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::target::Target;
@@ -35,6 +36,7 @@ pub struct Posted {
 /// The counter.
 pub struct Desk {
     environment: Environment,
+    network: Network,
     marks: Marks,
     lines: BTreeMap<String, Line>,
     limits: Limits,
@@ -52,9 +54,9 @@ struct Line {
 }
 
 impl Desk {
-    /// With the marks of a state directory.
-    pub fn new(environment: Environment, state: Option<&Path>) -> Self {
-        Self { environment, marks: Marks::of(state), lines: BTreeMap::new(), limits: Limits::default() }
+    /// With the marks of a state directory. Tokens are fetched in `environment`; `network` leads to ACT.
+    pub fn new(environment: Environment, network: Network, state: Option<&Path>) -> Self {
+        Self { environment, network, marks: Marks::of(state), lines: BTreeMap::new(), limits: Limits::default() }
     }
 
     /// Fetches the token and opens the roots, ahead of the first export.
@@ -128,7 +130,7 @@ impl Desk {
 
     fn connect(&mut self, target: &Target) -> Result<(), Failure> {
         if self.line(target).upstream.is_none() {
-            let upstream = Upstream::new(&target.endpoint, &self.environment, self.limits)?;
+            let upstream = Upstream::new(&target.endpoint, &self.network, self.limits)?;
             self.line(target).upstream = Some(upstream);
         }
         Ok(())

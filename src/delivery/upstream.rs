@@ -12,12 +12,13 @@ use ureq::unversioned::transport::DefaultConnector;
 
 use zeroize::Zeroizing;
 
+use crate::claude::network::Network;
 use crate::config::is_loopback;
 use crate::delivery::verdict::{Answer, Failure, LONGEST_BODY};
-use crate::system::environment::Environment;
 
 use super::addresses::Addresses;
-use super::{proxy, roots};
+use super::proxy::{self, Proxy};
+use super::roots;
 
 /// How long a connection may take, and a whole exchange.
 #[derive(Debug, Clone, Copy)]
@@ -43,24 +44,59 @@ pub struct Upstream {
     addresses: Addresses,
     endpoint: String,
     host: String,
-    /// Host and port, where there is one.
-    proxy: Option<String>,
+    through: Option<Through>,
+}
+
+/// The proxy, in words.
+#[derive(Debug)]
+struct Through {
+    /// Host and port.
+    address: String,
+    /// The variable that names it, or the settings key.
+    place: String,
+    /// How to name credentials for it.
+    with_credentials: String,
+}
+
+impl Through {
+    fn new(proxy: &Proxy, network: &Network) -> Self {
+        Self {
+            address: proxy.address(),
+            place: network.place(proxy.variable),
+            with_credentials: network.fix(proxy.variable, "http://user:password@proxy:port"),
+        }
+    }
+
+    /// What the proxy did instead of connecting.
+    fn failure(&self, what: &str) -> Failure {
+        Failure::Proxy { place: self.place.clone(), what: format!("{} {what}", self.address) }
+    }
+}
+
+/// The proxy on the way to `endpoint`, if there is one. A setting that can't be used is a failure.
+pub fn proxy_for(endpoint: &hyper::Uri, network: &Network) -> Result<Option<Proxy>, Failure> {
+    proxy::proxy_for(endpoint, network).map_err(|unusable| Failure::ProxySetting {
+        place: network.place(unusable.variable),
+        fix: network.fix(unusable.variable, proxy::LIKE),
+        why: unusable.why,
+    })
 }
 
 impl Upstream {
     /// A client for `endpoint`. Roots are read only where they are needed.
-    pub fn new(endpoint: &str, environment: &Environment, limits: Limits) -> Result<Self, Failure> {
+    pub fn new(endpoint: &str, network: &Network, limits: Limits) -> Result<Self, Failure> {
         let uri: hyper::Uri = endpoint.parse().map_err(|_| Failure::Broken("the endpoint is not a URL".to_owned()))?;
         let host = uri.host().unwrap_or_default().to_owned();
         let secure = uri.scheme_str() == Some("https");
         if !secure && !is_loopback(&host) {
             return Err(Failure::Tls("plain http only goes to this machine".to_owned()));
         }
-        let proxy = match proxy::proxy_for(&uri, environment) {
-            None => None,
-            Some(url) => Some(ureq::Proxy::new(&url).map_err(|_| Failure::Proxy("its URL is not one".to_owned()))?),
+        let proxy = proxy_for(&uri, network)?;
+        let through = proxy.as_ref().map(|proxy| Through::new(proxy, network));
+        let proxy = match (&proxy, &through) {
+            (Some(proxy), Some(through)) => Some(proxy.for_client().map_err(|_| through.failure("has no valid name"))?),
+            _ => None,
         };
-        let through = proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -80,12 +116,12 @@ impl Upstream {
             let tls = TlsConfig::builder()
                 .provider(TlsProvider::Rustls)
                 .unversioned_rustls_crypto_provider(provider)
-                .root_certs(roots::load(environment));
+                .root_certs(roots::load(network));
             config = config.tls_config(tls.build());
         }
         let addresses = Addresses::default();
         let agent = Agent::with_parts(config.build(), DefaultConnector::default(), addresses.clone());
-        Ok(Self { agent, addresses, endpoint: endpoint.to_owned(), host, proxy: through })
+        Ok(Self { agent, addresses, endpoint: endpoint.to_owned(), host, through })
     }
 
     /// Sends one export.
@@ -122,8 +158,13 @@ impl Upstream {
             ureq::Error::HostNotFound => self.unknown_host(),
             ureq::Error::Timeout(ureq::Timeout::Connect) => self.at_the_proxy("did not answer", Failure::TimedOut),
             ureq::Error::Timeout(_) => Failure::TimedOut,
-            ureq::Error::ConnectProxyFailed(what) if what.contains("407") => Failure::ProxyAuthentication,
-            ureq::Error::ConnectProxyFailed(what) => Failure::Proxy(proxy_words(&what)),
+            ureq::Error::ConnectProxyFailed(what) => self.through.as_ref().map_or_else(
+                || Failure::Broken(what.clone()),
+                |through| match what.contains("407") {
+                    true => Failure::ProxyAuthentication { fix: through.with_credentials.clone() },
+                    false => Failure::Proxy { place: through.place.clone(), what: proxy_words(&what) },
+                },
+            ),
             ureq::Error::Rustls(error) => Failure::Tls(tls_words(&error)),
             ureq::Error::Tls(what) => Failure::Tls(what.to_owned()),
             ureq::Error::Io(error) => self.io_failure(&error),
@@ -153,7 +194,7 @@ impl Upstream {
 
     /// With a proxy it is the proxy that is looked up and connected to: what fails there is not ACT's.
     fn at_the_proxy(&self, what: &str, without: Failure) -> Failure {
-        self.proxy.as_ref().map_or(without, |proxy| Failure::Proxy(format!("{proxy} {what}")))
+        self.through.as_ref().map_or(without, |through| through.failure(what))
     }
 }
 

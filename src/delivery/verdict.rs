@@ -44,9 +44,26 @@ pub enum Failure {
     /// The server's certificate is not trusted, or TLS failed otherwise.
     Tls(String),
     /// The proxy did not let us through.
-    Proxy(String),
+    Proxy {
+        /// The variable that names it, or the settings key.
+        place: String,
+        /// What it did.
+        what: String,
+    },
     /// The proxy asks for credentials (407).
-    ProxyAuthentication,
+    ProxyAuthentication {
+        /// How to name some.
+        fix: String,
+    },
+    /// The proxy that is named is none that claude or act-claude could use.
+    ProxySetting {
+        /// The variable that names it, or the settings key.
+        place: String,
+        /// Why it can't be used.
+        why: String,
+        /// What to do.
+        fix: String,
+    },
 }
 
 /// What to do with an export.
@@ -112,7 +129,7 @@ pub enum Reason {
 pub fn judge(answer: Result<&Answer, &Failure>, points: u64, now: std::time::SystemTime) -> Verdict {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(failure @ Failure::ProxyAuthentication) => return Verdict::Held(Reason::Failure(failure.clone())),
+        Err(failure @ Failure::ProxyAuthentication { .. }) => return Verdict::Held(Reason::Failure(failure.clone())),
         Err(failure) => {
             return Verdict::Waiting { reason: Reason::Failure(failure.clone()), retry_after: None };
         }
@@ -276,7 +293,10 @@ mod tests {
         {
             assert_eq!(name(&judge(Err(&failure), 1, SystemTime::now())).0, "waiting");
         }
-        assert_eq!(name(&judge(Err(&Failure::ProxyAuthentication), 1, SystemTime::now())).0, "held");
+        assert_eq!(
+            name(&judge(Err(&Failure::ProxyAuthentication { fix: String::new() }), 1, SystemTime::now())).0,
+            "held"
+        );
     }
 
     /// The words and the redirect's host of an answer.

@@ -22,7 +22,6 @@ use crate::delivery::verdict::Verdict;
 use crate::state::outcome::{State, Trouble};
 use crate::state::spool::Spool;
 use crate::state::spool::deferral::Deferrals;
-use crate::system::environment::Environment;
 
 /// Between two exports that earlier sessions left, so that many do not arrive as a flood.
 const GAP: Duration = Duration::from_millis(5);
@@ -86,7 +85,7 @@ pub struct Post<'a> {
 
 impl Courier {
     /// Starts the thread, now or when there is one to be had. Token and connection are fetched at once, while claude starts.
-    pub fn start(post: Post<'_>, owners: Owners, environment: Environment, ledger: Arc<Ledger>) -> Handle {
+    pub fn start(post: Post<'_>, owners: Owners, desk: Desk, ledger: Arc<Ledger>) -> Handle {
         let (sender, inbox) = channel();
         let spool = post.state.map(Spool::of);
         let courier = Self {
@@ -99,7 +98,7 @@ impl Courier {
             deferred: Vec::new(),
             seen: None,
             spool,
-            desk: Desk::new(environment, post.state),
+            desk,
             owners,
             ledger,
             inbox,

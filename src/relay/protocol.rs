@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claude::network;
 use crate::delivery::target::Route;
 use crate::state::outcome::{Outcome, Trouble};
 
@@ -75,6 +76,8 @@ pub struct Start {
     /// Claude's executable, for the record.
     #[serde(with = "crate::text::paths")]
     pub claude: PathBuf,
+    /// Proxy and certificates of claude's settings, as far as they count.
+    pub network: Vec<network::Setting>,
 }
 
 /// The path of the relay's endpoint under its secret.

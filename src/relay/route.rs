@@ -9,11 +9,13 @@ use super::message::Handle;
 use super::watched::Watched;
 use crate::claude::conflict::{Conflict, Reach};
 use crate::claude::conflicts::{self, Wanted};
+use crate::claude::network::Network;
 use crate::claude::{consent, settings};
 use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
 use crate::config::{self, Delivery};
 use crate::delivery::cause;
 use crate::delivery::owner::Owners;
+use crate::delivery::sender::Desk;
 use crate::delivery::target::{Route, Target};
 use crate::plan::flags::Flags;
 use crate::plan::{self, Situation};
@@ -63,6 +65,7 @@ pub struct Routing {
     directory: OnceLock<PathBuf>,
     session: Session,
     environment: Environment,
+    network: Network,
     ledger: Arc<Ledger>,
     /// Whose working directory decides (launcher form).
     command: OnceLock<Arc<Watched>>,
@@ -85,7 +88,7 @@ impl Routing {
         route: Option<Route>,
         (seen, waits_in): (Option<PathBuf>, Option<PathBuf>),
         session: Session,
-        environment: Environment,
+        (environment, network): (Environment, Network),
         ledger: Arc<Ledger>,
     ) -> Self {
         let directory = seen.clone().unwrap_or_default();
@@ -94,6 +97,7 @@ impl Routing {
             directory: OnceLock::new(),
             session,
             environment,
+            network,
             ledger,
             command: OnceLock::new(),
             seen: Mutex::new(seen),
@@ -171,7 +175,8 @@ impl Routing {
         let limits = owners.limits();
         let Session { id, state, verify } = &self.session;
         let post = Post { session: id, target: &target, state: state.as_deref(), verify: *verify };
-        let courier = Courier::start(post, owners, self.environment.clone(), self.ledger.clone());
+        let desk = Desk::new(self.environment.clone(), self.network.clone(), state.as_deref());
+        let courier = Courier::start(post, owners, desk, self.ledger.clone());
         self.ledger.found(found);
         Routed { target, attributes, limits, courier }
     }

@@ -11,7 +11,8 @@ use std::path::Path;
 use crate::claude::arguments::{self, Call};
 use crate::claude::chain::{Chain, Start};
 use crate::claude::consent::{self, Objection};
-use crate::claude::{enclosing, locate, ourselves, settings, variables, wrapper};
+use crate::claude::settings::{self, Layer};
+use crate::claude::{enclosing, locate, network, ourselves, variables, wrapper};
 use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
 use crate::config::{self, Loaded};
 use crate::launch::process::Image;
@@ -57,7 +58,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
             report::fatal(&message);
             return ExitCode::from(CONFIGURATION);
         }
-        Ok(()) if wanted => start_relay(&loaded, claude, args, &directory, &trusted),
+        Ok(()) if wanted => start_relay(&loaded, (claude, args), &directory, &layers, &trusted),
         Ok(()) => None,
     };
     tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
@@ -125,9 +126,9 @@ fn resolution(loaded: &Loaded, directory: &Path, environment: &Environment) -> O
 /// The endpoint of a relay that finds out by itself what it is for.
 fn start_relay(
     loaded: &Loaded,
-    claude: &Path,
-    args: &[OsString],
+    (claude, args): (&Path, &[OsString]),
     directory: &Path,
+    layers: &[Layer],
     environment: &Environment,
 ) -> Option<String> {
     let start = protocol::Start {
@@ -140,6 +141,7 @@ fn start_relay(
         moves: args.first().is_some_and(|word| word == SPARE),
         is_session: arguments::call(args) == Call::Session,
         claude: claude.to_path_buf(),
+        network: network::of_layers(layers),
     };
     let mut environment = environment.clone();
     if environment.doubt().alias {

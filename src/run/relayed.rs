@@ -9,7 +9,7 @@ use crate::claude::conflict::{Conflict, Effect};
 use crate::claude::overlay::{self, Overlay};
 use crate::claude::settings::argument::{self, Argument};
 use crate::claude::version::{self, Version};
-use crate::claude::{variables, wrapper};
+use crate::claude::{network, variables, wrapper};
 use crate::launch::child::Ended;
 use crate::launch::process;
 use crate::launch::supervise::Supervisor;
@@ -146,6 +146,7 @@ impl Session<'_> {
             moves: false,
             is_session: arguments::call(self.args) == Call::Session,
             claude: self.claude.to_path_buf(),
+            network: network::of_layers(&self.layers),
         }
     }
 

@@ -15,6 +15,7 @@ mod job_control;
 mod kept;
 mod launcher;
 mod overlay;
+mod proxies;
 mod silent;
 mod statusline;
 mod subcommands;

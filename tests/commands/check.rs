@@ -219,6 +219,23 @@ fn a_proxy_that_refuses() {
     assert_eq!((found.as_str(), code), ("token:ok connection:stopped", 75), "{check}");
     let said = format!("the proxy did not connect to 127.0.0.1: 127.0.0.1:{port} refused the connection");
     assert_eq!(check["said"], said);
+    // None that anybody could use, in the environment and in the user's settings.
+    let mut sandbox = self::sandbox(&authority, &act.endpoint(), "id-billing");
+    sandbox.set("HTTPS_PROXY", "socks5h://user:pass-canary@127.0.0.1:1080");
+    let (found, code, check) = steps(&sandbox);
+    assert_eq!((found.as_str(), code), ("token:ok route:stopped", 75), "{check}");
+    assert_eq!(
+        check["said"],
+        "HTTPS_PROXY can't be used: claude and act-claude use http and https proxies, not socks5h"
+    );
+    assert_eq!(check["fix"], "export HTTPS_PROXY=http://proxy.example.com:8080");
+    sandbox.unset("HTTPS_PROXY");
+    let settings = sandbox.write(".claude/settings.json", r#"{"env": {"HTTPS_PROXY": "none"}}"#);
+    let (_, _, check) = steps(&sandbox);
+    let place = format!("env.HTTPS_PROXY in {}", settings.display());
+    assert_eq!(check["said"], format!("{place} can't be used: it is not a URL"));
+    assert_eq!(check["fix"], format!("set {place} to \"http://proxy.example.com:8080\""));
+    assert!(!check.to_string().contains("pass-canary"));
     assert!(act.requests().is_empty());
 }
 

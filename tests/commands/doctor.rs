@@ -446,6 +446,24 @@ const AILMENTS: &[Ailment] = &[
         cure: None,
     },
     Ailment {
+        name: "a proxy that is none",
+        make: |machine| machine.type_in("export HTTPS_PROXY=socks5h://127.0.0.1:1080"),
+        ids: &["proxy"],
+        cure: Some(|machine| machine.type_in("unset HTTPS_PROXY")),
+    },
+    Ailment {
+        name: "a proxy without route, in the user's settings",
+        make: |machine| machine.set_env(USER, &[("HTTPS_PROXY", "http://127.0.0.1:1")]),
+        ids: &["proxy"],
+        cure: None,
+    },
+    Ailment {
+        name: "a proxy in a repository's settings",
+        make: |machine| machine.set_env(PROJECT, &[("HTTPS_PROXY", "http://127.0.0.1:1")]),
+        ids: &["proxy-of-repository"],
+        cure: Some(|machine| machine.set_env(PROJECT, &[("HTTPS_PROXY", "")])),
+    },
+    Ailment {
         name: "a session started without act-claude",
         make: |machine| {
             machine.start("work", &["-p", "hi"], &[]);
@@ -596,6 +614,8 @@ fn all_together() {
         "held exports",
         "a session under another alias, by the guide's recipe",
         "a daemon under another alias, by the guide's recipe",
+        "a proxy that is none",
+        "a proxy without route, in the user's settings",
     ];
     let mut machine = Machine::new();
     let mut expected: Vec<&str> = Vec::new();

@@ -52,6 +52,7 @@ pub fn start_of(sandbox: &Sandbox, endpoint: &str) -> Start {
         moves: false,
         is_session: true,
         claude: PathBuf::from("/nowhere/claude"),
+        network: Vec::new(),
     }
 }
 

@@ -82,3 +82,78 @@ fn a_certificate_for_another_host() {
     assert!(text.contains("waiting (TLS with 127.0.0.1 failed: the certificate is for another host)"), "{text}");
     assert!(act.requests().is_empty());
 }
+
+/// A proxy that is none: sessions lose nothing, each says which variable it is, and what waits goes out once it is right.
+#[test]
+fn a_proxy_that_cannot_be_used() {
+    let authority = Authority::for_names(&["act.test"]);
+    let act = Act::start_tls(&authority);
+    let tunnel = Tunnel::to(act.port());
+    let mut sandbox = sandbox("https://act.test/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics");
+    let roots = authority.write_to(&sandbox.root().join("ca.pem"));
+    sandbox.set("NODE_EXTRA_CA_CERTS", roots);
+    sandbox.set("NO_PROXY", "127.0.0.1");
+    let settings = [
+        ("socks5h://u:pass-canary@127.0.0.1:1080", "claude and act-claude use http and https proxies, not socks5h"),
+        ("none", "it is not a URL"),
+        ("http://u:pass%ff@127.0.0.1:1", "its user or password is not UTF-8"),
+        ("http://", "it is not a URL"),
+    ];
+    for (value, why) in settings {
+        sandbox.set("HTTPS_PROXY", value);
+        let said = report(&sandbox);
+        assert!(said.contains(&format!("1 export waiting (HTTPS_PROXY can't be used: {why})")), "{said}");
+        assert!(said.contains("export HTTPS_PROXY=http://proxy.example.com:8080"), "{said}");
+        assert!(!said.contains("pass-canary"), "{said}");
+    }
+    let history = sandbox.act_claude(&["act", "history"]).output().unwrap().out();
+    assert!(history.contains("HTTPS_PROXY can't be used"), "{history}");
+    sandbox.set("HTTPS_PROXY", format!("http://{}", tunnel.address()));
+    crate::support::eventually("all are delivered", || {
+        let flush = sandbox.act_claude(&["act", "flush"]).output().unwrap();
+        (flush.code() == 0 && act.requests().len() == settings.len()).then_some(())
+    });
+}
+
+/// Proxy and certificates of the user's settings lead to ACT, whatever form the session was started in; a repository's do not.
+#[test]
+fn proxy_and_certificates_of_settings() {
+    let authority = Authority::for_names(&["act.test"]);
+    let act = Act::start_tls(&authority);
+    let tunnel = Tunnel::to(act.port());
+    let foreign = Tunnel::to(act.port());
+    let endpoint = "https://act.test/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics";
+    let mut sandbox = Sandbox::new();
+    let claude = fake_claude::install(&mut sandbox, "post");
+    configure(&sandbox, endpoint, 30_000);
+    let roots = authority.write_to(&sandbox.root().join("ca.pem"));
+    let env = |proxy: &Tunnel| {
+        serde_json::json!({"env": {"HTTPS_PROXY": format!("http://{}", proxy.address()), "NODE_EXTRA_CA_CERTS": roots}})
+            .to_string()
+    };
+    sandbox.write("project/.claude/settings.json", env(&foreign));
+    let project = sandbox.directory("project");
+    let run = |sandbox: &Sandbox, args: &[&str]| {
+        let output = sandbox.act_claude(args).current_dir(&project).output().unwrap();
+        assert_eq!(output.code(), 0, "{}", output.err());
+        output.err()
+    };
+    let said = run(&sandbox, &["-p", "hi", "--report", "always"]);
+    assert!(said.contains("1 export waiting (act.test has no address)"), "{said}");
+    assert!(foreign.heads().is_empty() && act.requests().is_empty());
+    let given = run(&sandbox, &["--report", "always", "-p", "hi", "--settings", &env(&tunnel)]);
+    assert!(given.contains("1 export delivered"), "{given}");
+    sandbox.write(".claude/settings.json", env(&tunnel));
+    let said = run(&sandbox, &["-p", "hi", "--report", "always"]);
+    assert!(said.contains("1 export delivered"), "{said}");
+    let before = act.requests().len();
+    run(&sandbox, &[claude.to_str().unwrap(), "-p", "hi"]);
+    act.wait_for(before + 1);
+    let check = sandbox.act_claude(&["act", "check", "billing"]).current_dir(&project).output().unwrap().out();
+    assert!(check.contains("HTTPS_PROXY in"), "{check}");
+    crate::support::eventually("the first session's, too", || {
+        let flush = sandbox.act_claude(&["act", "flush"]).current_dir(&project).output().unwrap();
+        (flush.code() == 0 && act.requests().len() > before + 1).then_some(())
+    });
+    assert!(foreign.heads().is_empty(), "a repository does not choose");
+}

@@ -9,6 +9,7 @@ mod front;
 mod log;
 mod paths;
 mod payload;
+mod proxies;
 mod resolution;
 mod scanning;
 mod seeds;

@@ -1,5 +1,6 @@
 //! A stand-in for ACT whose answers a test scripts; it notes every request.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -45,14 +46,26 @@ impl Act {
         Self::start_with("https", tls.wrap())
     }
 
+    /// HTTPS at an address, beside `other`, which gets what is for `/v1`.
+    pub fn start_beside(other: Handler, address: SocketAddr, tls: &super::tls::Authority) -> Self {
+        Self::serve(address, "https", tls.wrap(), Some(other))
+    }
+
     fn start_with(scheme: &'static str, wrap: Wrap) -> Self {
         Self::start_on(0, scheme, wrap)
     }
 
     fn start_on(port: u16, scheme: &'static str, wrap: Wrap) -> Self {
+        Self::serve(([127, 0, 0, 1], port).into(), scheme, wrap, None)
+    }
+
+    fn serve(address: SocketAddr, scheme: &'static str, wrap: Wrap, beside: Option<Handler>) -> Self {
         let state = Arc::new(Mutex::new(State { requests: Vec::new(), reply: Arc::new(|_| accepted()) }));
         let noted = state.clone();
         let handler: Handler = Arc::new(move |request| {
+            if let Some(beside) = beside.as_ref().filter(|_| request.path.starts_with("/v1/")) {
+                return beside(request);
+            }
             let reply = {
                 let mut state = noted.lock().unwrap();
                 state.requests.push(request.clone());
@@ -60,7 +73,7 @@ impl Act {
             };
             reply(request)
         });
-        Self { server: Server::start_on(port, handler, wrap), scheme, state }
+        Self { server: Server::start_at(address, handler, wrap), scheme, state }
     }
 
     /// From now on every request gets this answer.

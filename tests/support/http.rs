@@ -107,7 +107,12 @@ impl Server {
 
     /// The same at a port; 0 takes a free one.
     pub fn start_on(port: u16, handler: Handler, wrap: Wrap) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
+        Self::start_at(([127, 0, 0, 1], port).into(), handler, wrap)
+    }
+
+    /// The same at an address.
+    pub fn start_at(address: SocketAddr, handler: Handler, wrap: Wrap) -> Self {
+        let listener = TcpListener::bind(address).expect("a port");
         let address = listener.local_addr().expect("its address");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();

@@ -31,6 +31,12 @@ impl Messages {
         Self { server: Server::start(handler), script }
     }
 
+    /// What answers, for a server of another kind.
+    pub fn handler(&self) -> Handler {
+        let shared = self.script.clone();
+        Arc::new(move |request| answer(request, &shared))
+    }
+
     /// `ANTHROPIC_BASE_URL`.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())

@@ -16,6 +16,7 @@ pub mod probe;
 pub mod process;
 pub mod pty;
 pub mod sandbox;
+pub mod site;
 pub mod system;
 pub mod tls;
 pub mod tunnel;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::claude::network::Network;
 use crate::claude::variables;
 use crate::commands::check::{self, Finding, Subject};
 use crate::config::resolve::{self, Explicit, Place};
@@ -104,7 +105,8 @@ fn check_all(subjects: &[Subject<'_>], environment: &Environment) -> Vec<Finding
     let accounts: Vec<(&str, &Account)> = accounts.into_iter().collect();
     let tokens = side_by_side(&accounts, |(name, account)| (*name, token::fetch_shown(&account.token, environment)));
     let tokens: BTreeMap<&str, _> = tokens.into_iter().collect();
-    side_by_side(subjects, |subject| check::run_with(subject, &tokens[subject.account_name], environment))
+    let network = Network::here(environment);
+    side_by_side(subjects, |subject| check::run_with(subject, &tokens[subject.account_name], &network))
 }
 
 /// Does `work` for all, a few at a time; the results in the same order.

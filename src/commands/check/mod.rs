@@ -12,6 +12,7 @@ mod show;
 
 use std::time::{Duration, SystemTime};
 
+use crate::claude::network::Network;
 use crate::config::token::{self, Token, TokenError};
 use crate::config::{Account, Alias, Config, TokenSource};
 use crate::delivery::cause::{self, Whose};
@@ -90,13 +91,13 @@ impl<'a> Subject<'a> {
 
 /// Checks one alias; the token is fetched from where its account says.
 pub fn run_for(subject: &Subject<'_>, environment: &Environment) -> Finding {
-    run_with(subject, &token::fetch(&subject.account.token, environment), environment)
+    run_with(subject, &token::fetch(&subject.account.token, environment), &Network::here(environment))
 }
 
 /// Checks one alias with the token of its account, fetched before.
-pub fn run_with(subject: &Subject<'_>, token: &Result<Token, TokenError>, environment: &Environment) -> Finding {
+pub fn run_with(subject: &Subject<'_>, token: &Result<Token, TokenError>, network: &Network) -> Finding {
     let mut walk = Walk { subject, steps: Vec::new() };
-    match walk.go(token, environment) {
+    match walk.go(token, network) {
         Ok(answers) => {
             let (steps, trouble, code) = conclusion::conclude(&answers, &subject.whose());
             walk.steps.extend(steps);
@@ -110,9 +111,9 @@ pub fn run_with(subject: &Subject<'_>, token: &Result<Token, TokenError>, enviro
 }
 
 /// Why the proxy that leads to `endpoint`, if one does, does not lead there. Asked without a credential.
-pub fn blocked_by_proxy(endpoint: &str, environment: &Environment) -> Option<Failure> {
-    match route::next_hop(endpoint, environment) {
-        Ok(hop) if !hop.is_proxy => return None,
+pub fn blocked_by_proxy(endpoint: &str, network: &Network) -> Option<Failure> {
+    match route::next_hop(endpoint, network) {
+        Ok(hop) if hop.proxy.is_none() => return None,
         Ok(hop) => {
             if let Err(failure) = hop.resolve().and_then(|addresses| hop.connect(&addresses)) {
                 return Some(failure);
@@ -121,9 +122,9 @@ pub fn blocked_by_proxy(endpoint: &str, environment: &Environment) -> Option<Fai
         Err(failure) => return Some(failure),
     }
     let limits = Limits { connect: Duration::from_secs(10), whole: Duration::from_secs(10) };
-    let asked = Upstream::new(endpoint, environment, limits)
+    let asked = Upstream::new(endpoint, network, limits)
         .and_then(|upstream| upstream.request(None, "act-claude-doctor", question::EMPTY));
-    asked.err().filter(|failure| matches!(failure, Failure::Proxy(_) | Failure::ProxyAuthentication))
+    asked.err().filter(|failure| matches!(failure, Failure::Proxy { .. } | Failure::ProxyAuthentication { .. }))
 }
 
 /// The way to ACT's answers, with a note of each step.
@@ -133,7 +134,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn go(&mut self, token: &Result<Token, TokenError>, environment: &Environment) -> Result<Answers, Box<Trouble>> {
+    fn go(&mut self, token: &Result<Token, TokenError>, network: &Network) -> Result<Answers, Box<Trouble>> {
         let account = self.subject.account;
         let token = match token {
             Ok(token) => {
@@ -142,7 +143,7 @@ impl Walk<'_> {
             }
             Err(error) => return Err(self.stop("token", error.what.clone(), cause::without_token(error))),
         };
-        let hop = route::next_hop(&account.endpoint, environment).map_err(|failure| self.failed("route", failure))?;
+        let hop = route::next_hop(&account.endpoint, network).map_err(|failure| self.failed("route", failure))?;
         let addresses = match hop.resolve() {
             Ok(addresses) => addresses,
             Err(failure) => return Err(self.failed("DNS", failure)),
@@ -151,11 +152,16 @@ impl Walk<'_> {
             self.held("DNS", format!("{} is {}", hop.host, route::list(&addresses)));
         }
         match hop.connect(&addresses) {
-            Ok(address) if hop.is_proxy => self.held("connection", format!("to the proxy at {address}")),
-            Ok(address) => self.held("connection", format!("to {address}")),
+            Ok(address) => self.held(
+                "connection",
+                match &hop.proxy {
+                    Some(place) => format!("to the proxy at {address} ({place})"),
+                    None => format!("to {address}"),
+                },
+            ),
             Err(failure) => return Err(self.failed("connection", failure)),
         }
-        let upstream = Upstream::new(&account.endpoint, environment, Limits::default())
+        let upstream = Upstream::new(&account.endpoint, network, Limits::default())
             .map_err(|failure| self.failed("route", failure))?;
         let authorization = token.authorization(&account.user);
         let asked = |authorization: Option<&str>, alias: &str| {
@@ -174,7 +180,7 @@ impl Walk<'_> {
 
     /// A request came to an answer: proxy and TLS did their part.
     fn through(&mut self, hop: &route::Hop) {
-        if hop.is_proxy {
+        if hop.proxy.is_some() {
             self.held("proxy", format!("{} lets us through to {}", hop.host, hop.target));
         }
         if self.subject.account.endpoint.starts_with("https:") {
@@ -185,9 +191,9 @@ impl Walk<'_> {
     /// A request got no answer: the failure tells at which step it stopped.
     fn unanswered(&mut self, hop: &route::Hop, failure: Failure) -> Box<Trouble> {
         let step = match &failure {
-            Failure::Proxy(_) | Failure::ProxyAuthentication => "proxy",
+            Failure::Proxy { .. } | Failure::ProxyAuthentication { .. } | Failure::ProxySetting { .. } => "proxy",
             Failure::Tls(_) => {
-                if hop.is_proxy {
+                if hop.proxy.is_some() {
                     self.held("proxy", format!("{} lets us through to {}", hop.host, hop.target));
                 }
                 "TLS"
@@ -204,7 +210,7 @@ impl Walk<'_> {
     fn failed(&mut self, name: &'static str, failure: Failure) -> Box<Trouble> {
         let verdict = Verdict::Waiting { reason: Reason::Failure(failure.clone()), retry_after: None };
         let held = Verdict::Held(Reason::Failure(failure.clone()));
-        let verdict = if failure == Failure::ProxyAuthentication { held } else { verdict };
+        let verdict = if matches!(failure, Failure::ProxyAuthentication { .. }) { held } else { verdict };
         let trouble = cause::explain(&verdict, &self.subject.whose()).1.unwrap_or_else(|| unreachable!("a failure"));
         self.stop(name, trouble.said.clone(), trouble)
     }

@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::delivery::proxy::proxy_for;
+use crate::claude::network::Network;
+use crate::delivery::upstream::proxy_for;
 use crate::delivery::verdict::Failure;
-use crate::system::environment::Environment;
 
 /// For the name, and for the connection.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -19,25 +19,22 @@ pub struct Hop {
     pub host: String,
     /// Its port.
     port: u16,
-    /// Whether it is a proxy.
-    pub is_proxy: bool,
+    /// The variable or the settings key that names it, if it is a proxy.
+    pub proxy: Option<String>,
     /// ACT's host.
     pub target: String,
 }
 
 /// The first hop on the way to `endpoint`. A proxy's user name and password stay out of it.
-pub fn next_hop(endpoint: &str, environment: &Environment) -> Result<Hop, Failure> {
+pub fn next_hop(endpoint: &str, network: &Network) -> Result<Hop, Failure> {
     let uri: hyper::Uri = endpoint.parse().map_err(|_| Failure::Broken("the endpoint is not a URL".to_owned()))?;
     let bare = |uri: &hyper::Uri| uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let target = bare(&uri);
-    let Some(proxy) = proxy_for(&uri, environment) else {
+    let Some(proxy) = proxy_for(&uri, network)? else {
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-        return Ok(Hop { host: target.clone(), port, is_proxy: false, target });
+        return Ok(Hop { host: target.clone(), port, proxy: None, target });
     };
-    let proxy = proxy.parse::<hyper::Uri>().ok().filter(|proxy| proxy.host().is_some());
-    let proxy = proxy.ok_or_else(|| Failure::Proxy("its URL is not one".to_owned()))?;
-    let port = proxy.port_u16().unwrap_or(if proxy.scheme_str() == Some("https") { 443 } else { 80 });
-    Ok(Hop { host: bare(&proxy), port, is_proxy: true, target })
+    Ok(Hop { host: proxy.host, port: proxy.port, proxy: Some(network.place(proxy.variable)), target })
 }
 
 impl Hop {
@@ -54,8 +51,10 @@ impl Hop {
         std::thread::spawn(move || sender.send(name.to_socket_addrs().map(|found| found.collect::<Vec<_>>())));
         match answer.recv_timeout(LIMIT) {
             Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
-            _ if self.is_proxy => Err(Failure::Proxy(format!("its name {} has no address", self.host))),
-            _ => Err(Failure::UnknownHost(self.host.clone())),
+            _ => Err(self.at_the_proxy(
+                || format!("its name {} has no address", self.host),
+                Failure::UnknownHost(self.host.clone()),
+            )),
         }
     }
 
@@ -73,18 +72,27 @@ impl Hop {
             }
         }
         let error = first.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into());
-        Err(match (error.kind(), self.is_proxy) {
-            (io::ErrorKind::ConnectionRefused, false) => Failure::Refused,
-            (io::ErrorKind::TimedOut, false) => Failure::TimedOut,
-            (io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable, false) => Failure::NoRoute,
-            (_, false) => Failure::Broken(crate::system::error::plain(&error)),
-            (io::ErrorKind::ConnectionRefused, true) => {
-                Failure::Proxy(format!("{}:{} refused the connection", self.host, self.port))
+        let (without, what) = match error.kind() {
+            io::ErrorKind::ConnectionRefused => (Failure::Refused, " refused the connection".to_owned()),
+            kind => {
+                let what = crate::system::error::plain(&error);
+                let without = match kind {
+                    io::ErrorKind::TimedOut => Failure::TimedOut,
+                    io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Failure::NoRoute,
+                    _ => Failure::Broken(what.clone()),
+                };
+                (without, format!(": {what}"))
             }
-            (_, true) => {
-                Failure::Proxy(format!("{}:{}: {}", self.host, self.port, crate::system::error::plain(&error)))
-            }
-        })
+        };
+        Err(self.at_the_proxy(|| format!("{}:{}{what}", self.host, self.port), without))
+    }
+
+    /// What fails on the way to a proxy is the proxy's.
+    fn at_the_proxy(&self, what: impl Fn() -> String, without: Failure) -> Failure {
+        match &self.proxy {
+            Some(place) => Failure::Proxy { place: place.clone(), what: what() },
+            None => without,
+        }
     }
 }
 
@@ -111,9 +119,9 @@ mod tests {
 
     #[test]
     fn the_first_hop() {
-        let hop = |endpoint: &str, pairs: &[(&str, &str)]| {
+        let hop = |endpoint: &str, pairs: &[(&'static str, &'static str)]| {
             let hop = next_hop(endpoint, &pairs.iter().copied().collect()).unwrap();
-            (hop.host, hop.port, hop.is_proxy, hop.target)
+            (hop.host, hop.port, hop.proxy.is_some(), hop.target)
         };
         let act = "https://act.example.com/m";
         for (endpoint, pairs, host, port, is_proxy, target) in [
@@ -121,11 +129,11 @@ mod tests {
             ("http://127.0.0.1:8/m", &[], "127.0.0.1", 8, false, "127.0.0.1"),
             ("https://[::1]:8/m", &[], "::1", 8, false, "::1"),
             (act, &[("HTTPS_PROXY", "http://u:secret@p.corp:3128")], "p.corp", 3128, true, "act.example.com"),
-            (act, &[("HTTPS_PROXY", "p.corp")], "p.corp", 80, true, "act.example.com"),
+            (act, &[("HTTPS_PROXY", "p.corp:3128")], "p.corp", 3128, true, "act.example.com"),
         ] {
             assert_eq!(hop(endpoint, pairs), (host.to_owned(), port, is_proxy, target.to_owned()), "{endpoint}");
         }
         let broken = next_hop(act, &[("HTTPS_PROXY", "http://")].into_iter().collect());
-        assert!(matches!(broken, Err(Failure::Proxy(_))), "{broken:?}");
+        assert!(matches!(broken, Err(Failure::ProxySetting { .. })), "{broken:?}");
     }
 }

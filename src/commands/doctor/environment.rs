@@ -3,6 +3,8 @@
 use super::{Facts, Finding};
 use crate::claude::consent::{self, Objection};
 use crate::claude::exporters;
+use crate::claude::network::{self, PROXIES};
+use crate::claude::settings::Layer;
 use crate::claude::variables::{ENABLE, EXPORTER};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::verdict::{Failure, Reason, Verdict};
@@ -11,6 +13,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = switched_off(facts).into_iter().chain(other_pipeline(facts)).collect();
     findings.extend(proxies(facts));
     findings.extend(doubtful(facts));
+    findings.extend(of_repositories(facts));
     findings
 }
 
@@ -64,16 +67,30 @@ fn proxies(facts: &Facts) -> Vec<Finding> {
         let whose = Whose { account: name, alias: "", endpoint: &account.endpoint };
         let verdict = Verdict::Held(Reason::Failure(failure.clone()));
         let trouble = cause::explain(&verdict, &whose).1?;
-        let variable = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
-        let variable = variable.iter().find(|name| facts.environment.text(name).is_some()).unwrap_or(&variable[1]);
-        let finding = Finding::new("proxy", trouble.said, format!("{variable} in the environment"))
+        let (variable, _) = facts.network.first(&PROXIES)?;
+        let place = match facts.network.place(variable) {
+            place if place == variable => format!("{variable} in the environment"),
+            place => place,
+        };
+        let finding = Finding::new("proxy", trouble.said, place)
             .effect(format!("what sessions send for account {name} waits on this machine"))
             .fix(trouble.fix);
         let host = account.endpoint.parse::<hyper::Uri>().ok()?.host().unwrap_or_default().to_owned();
         Some(match failure {
-            Failure::Proxy(_) => finding.command(format!("export NO_PROXY=\"$NO_PROXY,{host}\"")),
+            Failure::Proxy { .. } => finding.command(format!("export NO_PROXY=\"$NO_PROXY,{host}\"")),
             _ => finding,
         })
     };
     facts.accounts.iter().filter_map(finding).collect()
+}
+
+/// What a repository's settings say of proxy and certificates: claude heeds it, act-claude does not.
+fn of_repositories(facts: &Facts) -> Vec<Finding> {
+    let finding = |(layer, name): (&Layer, &str)| {
+        let place = facts.place(&layer.path, &format!("env.{name}"));
+        Finding::new("proxy-of-repository", format!("a repository's settings set {name}"), place)
+            .effect("claude uses it; act-claude does not, so that no repository chooses the way your token takes")
+            .fix(format!("if ACT can only be reached with it, set {name} in your shell or in your own settings.json"))
+    };
+    network::passed_over(&facts.layers).into_iter().map(finding).collect()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::claude::locate::{self, LocateError};
+use crate::claude::network::{self, Network};
 use crate::claude::ourselves;
 use crate::claude::processes::{self, Process};
 use crate::claude::settings::{self, Kind, Layer};
@@ -52,6 +53,8 @@ pub struct Facts {
     pub documents: Vec<Document>,
     /// The same, as far as they bear on telemetry.
     pub layers: Vec<Layer>,
+    /// The proxy and the certificates that count.
+    pub network: Network,
     /// Every launcher that claude was told to start background sessions with.
     pub launchers: Vec<Launcher>,
     /// Claude processes that run.
@@ -151,6 +154,7 @@ impl Facts {
         let place = Place::of(&directory, environment, &loaded.config);
         let explicit = Explicit::of(None, environment);
         let layers = settings::read(&directory, &[], environment);
+        let network = Network::new(environment.clone(), network::of_layers(&layers), &directory);
         let state = state::directory(environment);
         let claude = locate::locate(environment, &loaded.config);
         let running = running(claude.as_deref().ok(), environment, &loaded, &layers);
@@ -159,7 +163,7 @@ impl Facts {
             contradictions: resolve::contradictions(&loaded.config, &place),
             lost_worktree: place.lost_worktree,
             exposed: loaded.files.iter().flat_map(|file| exposed(file)).collect(),
-            accounts: ask_accounts(&loaded, environment),
+            accounts: ask_accounts(&loaded, environment, &network),
             claude: claude.map(|path| client(path, environment, state.as_deref())),
             running,
             act_claudes: act_claudes(environment),
@@ -169,6 +173,7 @@ impl Facts {
             kept: state.as_deref().map(|state| spool::summary(state).waiting).unwrap_or_default(),
             state,
             layers,
+            network,
             loaded,
             directory,
             environment: environment.clone(),
@@ -214,7 +219,7 @@ impl Document {
 }
 
 /// Fetches each account's token and, where a proxy leads to its endpoint, tries to get through; side by side.
-fn ask_accounts(loaded: &Loaded, environment: &Environment) -> Vec<Asked> {
+fn ask_accounts(loaded: &Loaded, environment: &Environment, network: &Network) -> Vec<Asked> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = loaded
             .config
@@ -222,7 +227,7 @@ fn ask_accounts(loaded: &Loaded, environment: &Environment) -> Vec<Asked> {
             .iter()
             .map(|(name, account)| {
                 let token = scope.spawn(|| token::fetch(&account.token, environment).err());
-                let proxy = scope.spawn(|| check::blocked_by_proxy(&account.endpoint, environment));
+                let proxy = scope.spawn(|| check::blocked_by_proxy(&account.endpoint, network));
                 (name.clone(), token, proxy)
             })
             .collect();

@@ -6,6 +6,7 @@ mod tally;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::claude::network::Network;
 use crate::commands::progress::Progress;
 use crate::config::{self, Config};
 use crate::delivery::owner::Owners;
@@ -127,7 +128,7 @@ impl Flush {
             deferrals: Deferrals::of(Some(&spool)),
             spool,
             owners: Owners::new(environment.clone(), None),
-            desk: Desk::new(environment.clone(), Some(state)),
+            desk: Desk::new(environment.clone(), Network::here(environment), Some(state)),
             choice,
             tallies: Tallies::default(),
             stuck: BTreeMap::new(),

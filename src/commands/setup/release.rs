@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::claude::network::Network;
 use crate::delivery::backlog::{Backlog, Decided, Means, Step};
 use crate::delivery::blame::Blame;
 use crate::delivery::owner::Owners;
@@ -28,7 +29,7 @@ pub fn release(account: &str, environment: &Environment) -> u64 {
     let _ = spool.nudge();
     let mut backlog = Backlog::new("", account);
     let owners = Owners::new(environment.clone(), None);
-    let mut desk = Desk::new(environment.clone(), Some(&state));
+    let mut desk = Desk::new(environment.clone(), Network::here(environment), Some(&state));
     let mut deferrals = Deferrals::of(Some(&spool));
     let mut means = Means { spool: &spool, owners: &owners, desk: &mut desk, deferrals: &mut deferrals };
     let end = Instant::now() + LIMIT;
