@@ -6,25 +6,33 @@ use std::path::{Path, PathBuf};
 use crate::claude::ourselves::is_ourselves;
 use crate::config::Loaded;
 use crate::system::environment::Environment;
+use crate::system::inherited;
 
 use super::consent;
 use super::settings::Layer;
 use super::variables::{self, Relayed, WRAPPER};
 
-/// This program's path, for claude's process-wrapper variable; `None` where the user names a launcher.
-pub fn own(environment: &Environment, layers: &[Layer]) -> Option<OsString> {
+/// This program's path, for claude's process-wrapper variable; `None` where the user names a launcher. `trusted` says where
+/// programs are.
+pub fn own(environment: &Environment, trusted: &Environment, layers: &[Layer]) -> Option<OsString> {
     let named = environment.get(WRAPPER).is_some_and(|value| !value.is_empty())
         || layers.iter().any(|layer| layer.process_wrapper.is_some() || layer.get(WRAPPER).is_some());
-    if named { None } else { own_path(environment).map(PathBuf::into_os_string) }
+    if named { None } else { own_path(trusted).map(PathBuf::into_os_string) }
 }
 
 /// For a session without telemetry of its own, in a directory without an alias: its environment, with us for the
 /// background agents it may start in other directories. `None` where there is nothing for them either.
-pub fn covering(environment: &Environment, loaded: &Loaded, layers: &[Layer]) -> Option<Environment> {
-    let can_have_telemetry = loaded.faults.is_empty()
+pub fn covering(
+    environment: &Environment,
+    trusted: &Environment,
+    loaded: &Loaded,
+    layers: &[Layer],
+) -> Option<Environment> {
+    let can_have_telemetry = loaded.general_fault().is_none()
+        && trusted.doubt().everything.is_none()
         && !loaded.config.aliases.is_empty()
-        && consent::own_word(&loaded.config, environment, layers).is_none();
-    let wrapper = can_have_telemetry.then(|| own(environment, layers)).flatten()?;
+        && consent::own_word(&loaded.config, trusted, layers).is_none();
+    let wrapper = can_have_telemetry.then(|| own(environment, trusted, layers)).flatten()?;
     let mut with = environment.clone();
     let relayed = Relayed {
         endpoint: None,
@@ -40,7 +48,7 @@ pub fn covering(environment: &Environment, loaded: &Loaded, layers: &[Layer]) ->
 
 /// This program as it was found on PATH, not resolved: an upgrade removes what a link points to today.
 fn own_path(environment: &Environment) -> Option<PathBuf> {
-    let name = PathBuf::from(std::env::args_os().next()?);
+    let name = PathBuf::from(inherited::program_name()?);
     let candidates: Vec<PathBuf> = if name.components().count() > 1 {
         vec![std::env::current_dir().ok()?.join(&name)]
     } else {

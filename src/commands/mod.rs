@@ -21,9 +21,11 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::claude::enclosing;
 use crate::plan::flags::FLAGS;
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
+use crate::text::{page, printable};
 
 /// `act-claude act`.
 #[derive(Debug, Parser)]
@@ -72,6 +74,18 @@ enum Command {
     Uninstall(uninstall::Args),
 }
 
+impl Command {
+    /// Whether it changes the configuration or what is kept, or asks ACT.
+    fn needs_trust(&self) -> bool {
+        match self {
+            Self::Setup(_) | Self::Use(_) | Self::Check(_) | Self::Flush(_) | Self::Uninstall(_) => true,
+            Self::Aliases(args) => args.changes(),
+            Self::Which(_) | Self::Doctor(_) | Self::History(_) | Self::Statusline(_) | Self::Logs(_) => false,
+            Self::Receive(_) | Self::Demo(_) | Self::ShellInit(_) => false,
+        }
+    }
+}
+
 /// How claude is started, for below the commands.
 fn starting_claude() -> String {
     let flags: String = FLAGS
@@ -111,10 +125,21 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     let cli = match Cli::try_parse_from(line) {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            let text = error.render().ansi().to_string();
+            let _ = if error.use_stderr() {
+                page::write(&mut anstream::stderr(), &text)
+            } else {
+                page::write(&mut anstream::stdout(), &text)
+            };
             return ExitCode::from(if error.use_stderr() { crate::system::exit::USAGE } else { 0 });
         }
     };
+    // Inside a claude its settings may have put anything into our environment.
+    let environment = &enclosing::settle(&mut environment.clone());
+    if let Some(why) = environment.doubt().everything.as_ref().filter(|_| cli.command.needs_trust()) {
+        crate::run::report::fatal(why);
+        return ExitCode::from(crate::system::exit::USAGE);
+    }
     match cli.command {
         Command::Setup(args) => setup::run(&args, environment),
         Command::Which(args) => which::run(&args, environment),
@@ -139,8 +164,18 @@ pub fn answer(flag: &OsStr) -> bool {
     Cli::try_parse_from(["act-claude act", flag]).is_err_and(|error| error.print().is_ok())
 }
 
-/// Prints to standard output; a reader that has gone is no error.
+/// Prints lines for people to standard output; a reader that has gone is no error.
 pub(crate) fn print(text: &str) -> ExitCode {
+    print_as_is(&printable::lines(text))
+}
+
+/// Prints JSON, a line, in which nothing could steer a terminal either.
+pub(crate) fn print_json(value: &serde_json::Value) -> ExitCode {
+    print_as_is(&format!("{}\n", printable::json(&value.to_string())))
+}
+
+/// Prints what is nobody's but the user's own.
+fn print_as_is(text: &str) -> ExitCode {
     use std::io::Write;
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -3,7 +3,6 @@
 //! step aside: `own`.
 
 use std::collections::VecDeque;
-use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::ledger::Ledger;
 use super::message::{Direct, Handle, Item, Message};
 use super::own::Deferred;
+use super::worker::Thread;
 use crate::delivery::backlog::{self, Backlog, Means, Step};
 use crate::delivery::backoff::{Backoff, random};
 use crate::delivery::owner::Owners;
@@ -85,8 +85,8 @@ pub struct Post<'a> {
 }
 
 impl Courier {
-    /// Starts the thread. Token and connection are fetched at once, while claude starts.
-    pub fn start(post: Post<'_>, owners: Owners, environment: Environment, ledger: Arc<Ledger>) -> io::Result<Handle> {
+    /// Starts the thread, now or when there is one to be had. Token and connection are fetched at once, while claude starts.
+    pub fn start(post: Post<'_>, owners: Owners, environment: Environment, ledger: Arc<Ledger>) -> Handle {
         let (sender, inbox) = channel();
         let spool = post.state.map(Spool::of);
         let courier = Self {
@@ -113,8 +113,9 @@ impl Courier {
             is_stopped: false,
             ask_now: post.verify,
         };
-        std::thread::Builder::new().name("courier".to_owned()).stack_size(512 * 1024).spawn(move || courier.run())?;
-        Ok(Handle(sender))
+        let handle = Handle::new(sender, Thread::new("courier", move || courier.run()));
+        let _ = handle.start();
+        handle
     }
 
     fn run(mut self) {

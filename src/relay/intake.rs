@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,20 +13,22 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, oneshot, watch};
 
+use super::body::LARGEST;
 use super::ledger::Ledger;
 use super::message::{Direct, Item, Message};
-use super::payload::{self, Content};
+use super::payload::{self, Content, NoResult};
 use super::recorder::Recorder;
 use super::route::{NoRoute, Routed, Routing};
 use super::watched::Watched;
+use crate::delivery::cause;
 use crate::delivery::verdict::Answer;
 use crate::state::outcome::{State, Trouble};
-use crate::state::spool::{Header, NotStored, Store};
+use crate::state::spool::{Header, LONGEST_BODY, NotStored, Store};
 
 /// What a poster is told.
 #[derive(Debug)]
 pub enum Accepted {
-    /// It is in good hands.
+    /// It is durably stored, or ACT has it.
     Taken,
     /// ACT's own answer (`--verify`).
     Answered {
@@ -38,8 +41,29 @@ pub enum Accepted {
     NoExport,
     /// There is no alias for it: answered, and dropped.
     Unrouted,
+    /// It is larger than what can be stored.
+    TooLarge,
     /// It could be neither stored nor delivered.
     Lost,
+}
+
+/// Why an export could not be read from its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is larger than an export may be.
+    TooLarge,
+    /// There is no memory for it now.
+    NoMemory,
+}
+
+impl Unreadable {
+    /// What its poster is told.
+    pub fn answer(self) -> Accepted {
+        match self {
+            Self::TooLarge => Accepted::TooLarge,
+            Self::NoMemory => Accepted::Lost,
+        }
+    }
 }
 
 /// How long `--verify` lets claude wait for ACT's answer: claude's own flush gives up after 2 s.
@@ -48,6 +72,8 @@ const VERIFY_WAIT: Duration = Duration::from_millis(1500);
 const DIRECT_WAIT: Duration = Duration::from_secs(8);
 /// How many exports back a repetition is recognised.
 const REMEMBERED: usize = 64;
+/// Between two tries to start the courier where there was no thread for it.
+const START_AGAIN: Duration = Duration::from_millis(250);
 
 /// What is known of an export that may be repeated.
 #[derive(Debug, Clone)]
@@ -70,6 +96,8 @@ pub struct Intake {
     store: OnceLock<Arc<Store>>,
     next: AtomicU64,
     busy: AtomicUsize,
+    /// Somebody tries to start the courier.
+    is_starting: AtomicBool,
     recent: Mutex<VecDeque<([u8; 32], Seen)>>,
 }
 
@@ -84,8 +112,8 @@ struct Placed {
 enum Refused {
     /// That is all there is to say.
     Answered(Accepted),
-    /// Nobody knows whose it is: it is lost.
-    Broken(Content, Trouble),
+    /// It is lost, for now; what its poster is told, and why.
+    Lost(Accepted, Content, Box<Trouble>),
 }
 
 impl Intake {
@@ -97,8 +125,9 @@ impl Intake {
         ledger: Arc<Ledger>,
         recorder: Arc<Recorder>,
     ) -> Self {
-        let (store, next, busy, recent) = (OnceLock::new(), AtomicU64::new(0), AtomicUsize::new(0), Mutex::default());
-        Self { routing, redact, verify, state, ledger, recorder, store, next, busy, recent }
+        let (store, next, recent) = (OnceLock::new(), AtomicU64::new(0), Mutex::default());
+        let (busy, is_starting) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { routing, redact, verify, state, ledger, recorder, store, next, busy, is_starting, recent }
     }
 
     /// Takes one export. It is seen through even where the poster goes away meanwhile.
@@ -111,6 +140,16 @@ impl Intake {
             accepted
         });
         accepted.await.unwrap_or(Accepted::Lost)
+    }
+
+    /// Notes an export that could not be read.
+    pub fn unreadable(&self, why: Unreadable) -> Accepted {
+        let trouble = match why {
+            Unreadable::TooLarge => cause::too_large(LARGEST, false),
+            Unreadable::NoMemory => cause::shortage(&io::ErrorKind::OutOfMemory.into()),
+        };
+        self.ledger.lost(trouble);
+        why.answer()
     }
 
     /// Whether an export is on its way in.
@@ -141,57 +180,45 @@ impl Intake {
         };
         let sequence = again.unwrap_or_else(|| self.next.load(Ordering::Relaxed));
         let intake = self.clone();
-        let placed = tokio::task::spawn_blocking(move || intake.place(&body, sequence)).await;
-        let placed = match placed {
-            Ok(Ok(placed)) => placed,
-            Ok(Err(Refused::Answered(answer))) => return answer,
-            Ok(Err(Refused::Broken(content, trouble))) => {
+        let panicked = || Refused::Lost(Accepted::Lost, Content::default(), cause::panicked().into());
+        let placed = self.recorder.worker().run(move || intake.place(&body, sequence)).await;
+        let placed = match placed.unwrap_or_else(|| Err(panicked())) {
+            Ok(placed) => placed,
+            Err(Refused::Answered(answer)) => return answer,
+            Err(Refused::Lost(answer, content, trouble)) => {
                 // Claude tries it again: it counts once.
                 if again.is_none() {
                     self.next.fetch_add(1, Ordering::Relaxed);
                     self.ledger.received(sequence, content);
-                    recent.push_back((digest, Seen::Direct(sequence, watch::channel(Some(false)).1)));
+                    remember(&mut recent, digest, Seen::Direct(sequence, watch::channel(Some(false)).1));
                 }
                 self.ledger.mark(sequence, State::Lost, &trouble);
-                return Accepted::Lost;
+                return answer;
             }
-            Err(_) => return Accepted::Lost,
         };
         let Some(routed) = self.routing.known() else { return Accepted::Unrouted };
-        let points = placed.content.points;
-        let (bytes, stored) = (placed.body.len(), placed.stored.as_ref().err());
-        let not_stored = stored.map(ToString::to_string);
-        tracing::debug!(sequence, points, bytes, not_stored, "an export");
+        let Placed { content, body, stored } = placed;
+        let (points, not_stored) = (content.points, stored.as_ref().err().map(ToString::to_string));
+        tracing::debug!(sequence, points, bytes = body.len(), not_stored, "an export");
         if again.is_some() {
             self.ledger.again(sequence);
             recent.retain(|(known, _)| *known != digest);
         } else {
             self.next.fetch_add(1, Ordering::Relaxed);
-            self.ledger.received(sequence, placed.content);
+            self.ledger.received(sequence, content);
         }
         let (reply, answered) = oneshot::channel();
         let reply = self.verify.then_some(reply);
-        let (seen, message) = match placed.stored {
-            Ok(()) => (Seen::Stored, Message::Stored(Item { sequence, reply })),
-            Err(why) => {
-                let why = why.to_string();
+        let (seen, message) = match not_stored {
+            None => (Seen::Stored, Message::Stored(Item { sequence, reply })),
+            Some(why) => {
                 self.ledger.unkept(why.clone());
                 let (taken, known) = watch::channel(None);
-                let direct = Direct { sequence, points, body: placed.body, why, taken, reply };
-                (Seen::Direct(sequence, known), Message::Direct(direct))
+                (Seen::Direct(sequence, known), Message::Direct(Direct { sequence, points, body, why, taken, reply }))
             }
         };
-        recent.push_back((digest, seen.clone()));
-        if recent.len() > REMEMBERED {
-            recent.pop_front();
-        }
-        if !routed.courier.send(message) {
-            // Too late for this relay: what is stored waits for the next session.
-            let state = if matches!(seen, Seen::Stored) { State::Waiting } else { State::Lost };
-            let said = "it came when the relay had to leave".to_owned();
-            let trouble = Trouble { said, cause: String::new(), fix: String::new(), code: 75 };
-            self.ledger.mark(sequence, state, &trouble);
-        }
+        remember(&mut recent, digest, seen.clone());
+        self.hand_over(routed, sequence, message);
         drop(recent);
         if self.verify
             && let Ok(Ok(Answer { status, body, .. })) = tokio::time::timeout(VERIFY_WAIT, answered).await
@@ -204,17 +231,55 @@ impl Intake {
         }
     }
 
+    /// Tries to start the courier until there is a thread for it: what is stored waits for it meanwhile.
+    pub fn start_courier(self: Arc<Self>) {
+        if !self.routing.known().is_some_and(|routed| routed.courier.is_waiting()) {
+            return;
+        }
+        if self.is_starting.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        tokio::spawn(async move {
+            while self.routing.known().is_some_and(|routed| routed.courier.start().is_err()) {
+                tokio::time::sleep(START_AGAIN).await;
+            }
+            self.is_starting.store(false, Ordering::Relaxed);
+        });
+    }
+
+    /// Hands an export to the courier.
+    fn hand_over(self: &Arc<Self>, routed: &Routed, sequence: u64, message: Message) {
+        // Nobody delivers it now: what is stored waits, here or for the next session.
+        let state = if matches!(message, Message::Stored(_)) { State::Waiting } else { State::Lost };
+        if let Err(error) = routed.courier.start() {
+            self.ledger.mark(sequence, state, &cause::no_courier(&error));
+            self.clone().start_courier();
+        }
+        if !routed.courier.send(message) {
+            let said = "it came when the relay had to leave".to_owned();
+            let trouble = Trouble { said, cause: String::new(), fix: String::new(), code: 75 };
+            self.ledger.mark(sequence, state, &trouble);
+        }
+    }
+
     /// Puts an export right and stores it. On a thread of its own, because it waits for the disk.
     fn place(&self, body: &Bytes, sequence: u64) -> Result<Placed, Refused> {
         let content = payload::read(body).ok_or(Refused::Answered(Accepted::NoExport))?;
         let routed = match self.routing.get() {
             Ok(routed) => routed,
             Err(NoRoute::None) => return Err(Refused::Answered(Accepted::Unrouted)),
-            Err(NoRoute::Broken(trouble)) => return Err(Refused::Broken(content, trouble)),
+            Err(NoRoute::Broken(trouble)) => return Err(Refused::Lost(Accepted::Lost, content, trouble.into())),
         };
-        let body = match payload::repair(body, &routed.attributes, &self.redact) {
-            Cow::Borrowed(_) => body.clone(),
-            Cow::Owned(body) => Bytes::from(body),
+        let body = match payload::repair(body, &routed.attributes, &self.redact, LONGEST_BODY) {
+            Ok(Cow::Borrowed(_)) => body.clone(),
+            Ok(Cow::Owned(body)) => Bytes::from(body),
+            Err(NoResult::TooLarge) => {
+                return Err(Refused::Lost(Accepted::TooLarge, content, cause::too_large(LONGEST_BODY, true).into()));
+            }
+            Err(NoResult::NoMemory) => {
+                let trouble = cause::shortage(&io::ErrorKind::OutOfMemory.into());
+                return Err(Refused::Lost(Accepted::Lost, content, trouble.into()));
+            }
         };
         let stored = self.store(routed, content.points, &body, sequence);
         Ok(Placed { content, body, stored })
@@ -258,6 +323,13 @@ impl Intake {
     /// A word to the courier; false where there is none.
     pub fn tell(&self, message: Message) -> bool {
         self.routing.known().is_some_and(|routed| routed.courier.send(message))
+    }
+}
+
+fn remember(recent: &mut VecDeque<([u8; 32], Seen)>, digest: [u8; 32], seen: Seen) {
+    recent.push_back((digest, seen));
+    if recent.len() > REMEMBERED {
+        recent.pop_front();
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use tokio::sync::watch;
 
-use super::payload::Content;
+use super::payload::{self, Content};
 use crate::delivery::target::Route;
 use crate::state::outcome::{Deferred, Outcome, State, Trouble};
 use crate::state::record::{Record, Total};
@@ -49,6 +49,10 @@ struct Book {
     warning: Option<String>,
     unkept: Option<String>,
     spool_trouble: Option<String>,
+    /// Claude must have exported something.
+    owed: bool,
+    /// Why it did not.
+    silence: Option<Trouble>,
     courier_left: bool,
 }
 
@@ -102,10 +106,15 @@ impl Ledger {
         });
     }
 
+    /// Claude must have exported something; why nothing arrives, as far as that is known.
+    pub fn owed(&self, cause: Option<Trouble>) {
+        self.update(|book| (book.owed, book.silence) = (true, cause));
+    }
+
     /// Whether there is anything a record could tell.
     pub fn is_worth_a_record(&self) -> bool {
         let book = self.lock();
-        book.exports > 0 || book.found.as_ref().is_some_and(|found| found.redirected_by.is_some())
+        book.exports > 0 || book.owed || book.found.as_ref().is_some_and(|found| found.redirected_by.is_some())
     }
 
     /// Claude handed over export `sequence`.
@@ -114,11 +123,18 @@ impl Ledger {
             book.exports += 1;
             book.points += content.points;
             for (name, total) in content.totals {
-                let sum = book.totals.entry(name).or_default();
-                sum.value += total.value;
-                sum.unit = total.unit;
+                payload::add_total(&mut book.totals, name, &total);
             }
             book.open.insert(sequence, State::UnderWay);
+        });
+    }
+
+    /// Claude handed over an export that could not even be read.
+    pub fn lost(&self, trouble: Trouble) {
+        self.update(|book| {
+            book.exports += 1;
+            *book.settled.entry(State::Lost).or_default() += 1;
+            book.trouble(State::Lost, trouble);
         });
     }
 
@@ -227,7 +243,8 @@ impl Ledger {
         }
         record.outcome = book.outcome();
         record.totals = book.totals.clone();
-        record.trouble = book.latest.clone();
+        record.owed = book.owed && book.exports == 0;
+        record.trouble = if record.owed { book.silence.clone() } else { book.latest.clone() };
     }
 
     /// Tells of every change.

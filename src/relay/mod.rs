@@ -6,18 +6,22 @@
 //! or a claude that forked away do not end it: it goes when nobody is left who could send it anything and what
 //! it has is delivered or stored.
 
+mod body;
+mod connections;
 mod courier;
 mod intake;
 mod ledger;
 mod message;
 mod own;
 pub mod payload;
+mod peer;
 pub mod protocol;
 mod recorder;
 mod route;
 pub mod server;
 mod session;
 mod watched;
+mod worker;
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
@@ -46,7 +50,7 @@ pub fn run(mut environment: Environment, watches: bool) -> ExitCode {
         environment.set("ACT_CLAUDE_CONFIG", path);
     }
     log::start(&environment);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
     match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(session::run(start, environment, listener, control, watched));

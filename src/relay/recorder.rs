@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use nix::fcntl::Flock;
 
 use super::ledger::Ledger;
+use super::worker::Worker;
 use crate::claude::version;
 use crate::relay::protocol::Start;
 use crate::state::outcome::Outcome;
@@ -28,6 +29,7 @@ pub struct Recorder {
     ledger: Arc<Ledger>,
     record: Mutex<Record>,
     lock: Mutex<Option<Flock<File>>>,
+    worker: Arc<Worker>,
 }
 
 impl Recorder {
@@ -53,6 +55,7 @@ impl Recorder {
             totals: BTreeMap::new(),
             trouble: None,
             redirected_by: None,
+            owed: false,
         };
         let recorder = Arc::new(Self {
             state: start.state.clone().filter(|_| id.is_some()),
@@ -60,6 +63,7 @@ impl Recorder {
             ledger,
             record: Mutex::new(record),
             lock: Mutex::default(),
+            worker: Worker::start("disk"),
         });
         if recorder.state.is_some() {
             tokio::spawn(recorder.clone().follow());
@@ -72,6 +76,11 @@ impl Recorder {
         &self.id
     }
 
+    /// Who waits for the disk.
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
     /// Claude's pid is known. A supervised session shows from here on: the status line names its alias before
     /// anything was sent. Another has no record before that, only a lock.
     pub fn command(self: &Arc<Self>, pid: i32) {
@@ -81,7 +90,10 @@ impl Recorder {
             record.kind == Kind::Supervised
         };
         let recorder = self.clone();
-        tokio::task::spawn_blocking(move || if is_supervised { recorder.update() } else { recorder.wait() });
+        tokio::spawn(async move {
+            let worker = recorder.worker.clone();
+            worker.run(move || if is_supervised { recorder.update() } else { recorder.wait() }).await
+        });
     }
 
     /// Nothing is left to do. A launcher's session that sent nothing was none, most likely: no record.
@@ -117,10 +129,12 @@ impl Recorder {
                 continue;
             }
             let recorder = self.clone();
-            let _ = tokio::task::spawn_blocking(move || recorder.update()).await;
+            let _ = self.worker.run(move || recorder.update()).await;
             if !std::mem::replace(&mut is_open, true) {
                 let recorder = self.clone();
-                std::thread::spawn(move || recorder.find_version());
+                // Without a thread for it, it is not known.
+                let thread = std::thread::Builder::new().name("version".to_owned());
+                let _ = thread.spawn(move || recorder.find_version());
             }
             tokio::time::sleep(RHYTHM).await;
         }

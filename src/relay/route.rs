@@ -7,10 +7,10 @@ use super::courier::{Courier, Post};
 use super::ledger::{Found, Ledger};
 use super::message::Handle;
 use super::watched::Watched;
-use crate::claude::conflict::Conflict;
+use crate::claude::conflict::{Conflict, Effect, Reach};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::{consent, settings};
-use crate::config::resolve::Place;
+use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
 use crate::config::{self, Delivery};
 use crate::delivery::cause;
 use crate::delivery::owner::Owners;
@@ -20,6 +20,7 @@ use crate::plan::{self, Situation};
 use crate::state::outcome::Trouble;
 use crate::state::spool::Limits;
 use crate::system::environment::Environment;
+use crate::text::json::Fault;
 
 /// A route with its courier.
 #[derive(Debug)]
@@ -71,6 +72,13 @@ pub struct Routing {
     waits_in: Option<PathBuf>,
 }
 
+/// An error where files could not be read for want of descriptors: rules that can't be read would lead elsewhere.
+fn spare_descriptors() -> std::io::Result<()> {
+    let open = || std::fs::File::open("/");
+    let (_one, _two, _three) = (open()?, open()?, open()?);
+    Ok(())
+}
+
 impl Routing {
     /// With a route, its courier starts at once: token and connection are ready when the first export is.
     pub fn new(
@@ -91,8 +99,9 @@ impl Routing {
             seen: Mutex::new(seen),
             waits_in,
         };
-        if let Some(routed) = route.and_then(|route| routing.open(Found { route, directory, redirected_by: None })) {
-            let _ = routing.routed.set(routed);
+        if let Some(route) = route {
+            // It was given: it is never found out again.
+            let _ = routing.routed.set(routing.open(Found { route, directory, redirected_by: None }));
         }
         routing
     }
@@ -100,6 +109,11 @@ impl Routing {
     /// The process whose working directory decides.
     pub fn follow(&self, command: Arc<Watched>) {
         let _ = self.command.set(command);
+    }
+
+    /// The user that process runs as now, where that can be seen.
+    pub fn command_user(&self) -> Option<u32> {
+        self.command.get()?.user()
     }
 
     /// Whether that is still to be decided; notes where claude works now.
@@ -124,9 +138,9 @@ impl Routing {
         if self.routed.get().is_none() {
             let directory = self.directory.get().cloned().or_else(|| self.look()).ok_or(NoRoute::None)?;
             let directory = self.directory.get_or_init(|| directory).clone();
+            spare_descriptors().map_err(|error| NoRoute::Broken(cause::shortage(&error)))?;
             let (route, _) = self.find(&directory)?;
-            let routed = self.open(Found { route, directory, redirected_by: None }).ok_or(NoRoute::None)?;
-            let _ = self.routed.set(routed);
+            let _ = self.routed.set(self.open(Found { route, directory, redirected_by: None }));
         }
         self.known().ok_or(NoRoute::None)
     }
@@ -141,20 +155,25 @@ impl Routing {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (None, Some(directory)) = (self.known(), seen) else { return false };
         let Ok((route, Some(conflict))) = self.find(&directory) else { return false };
-        let found = Found { route, directory, redirected_by: Some(conflict.place()) };
-        self.ledger.redirected(found, cause::redirection(&conflict));
+        if conflict.leads_past() {
+            let found = Found { route, directory, redirected_by: Some(conflict.place()) };
+            self.ledger.redirected(found, cause::redirection(&conflict));
+        } else {
+            self.ledger.found(Found { route, directory, redirected_by: None });
+            self.ledger.owed(Some(cause::silence(&conflict)));
+        }
         true
     }
 
-    fn open(&self, found: Found) -> Option<Routed> {
+    fn open(&self, found: Found) -> Routed {
         let Route { target, attributes, .. } = found.route.clone();
         let owners = Owners::new(self.environment.clone(), Some(target.clone()));
         let limits = owners.limits();
         let Session { id, state, verify } = &self.session;
         let post = Post { session: id, target: &target, state: state.as_deref(), verify: *verify };
-        let courier = Courier::start(post, owners, self.environment.clone(), self.ledger.clone()).ok()?;
+        let courier = Courier::start(post, owners, self.environment.clone(), self.ledger.clone());
         self.ledger.found(found);
-        Some(Routed { target, attributes, limits, courier })
+        Routed { target, attributes, limits, courier }
     }
 
     /// The route for `directory`, and which settings key would keep its exports from us. Whether the token can be
@@ -163,10 +182,17 @@ impl Routing {
         let mut environment = self.environment.clone();
         environment.remove("PWD");
         let loaded = config::load(&environment);
-        if let Some(fault) = loaded.faults.first() {
-            return Err(NoRoute::Broken(cause::configuration(&fault.to_string())));
+        let broken = |fault: &Fault| NoRoute::Broken(cause::configuration(&fault.to_string()));
+        if let Some(fault) = loaded.general_fault() {
+            return Err(broken(fault));
         }
         let place = Place::of(directory, &environment, &loaded.config);
+        let explicit = Explicit::of(None, &environment);
+        if let Ok(Resolution { reason: Reason::Broken { fault }, .. }) =
+            resolve::resolve(explicit, &loaded.config, &place)
+        {
+            return Err(broken(&fault));
+        }
         let layers = settings::read(directory, &[], &environment);
         let flags = Flags::default();
         let situation = Situation {
@@ -183,7 +209,9 @@ impl Routing {
             return Err(NoRoute::None);
         }
         let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
-        let conflict = conflicts::find(&wanted, &layers).into_iter().find(Conflict::leads_past);
+        let conflicts = conflicts::of_session(&wanted, &environment, &layers);
+        let counts = |conflict: &Conflict| conflict.silences() && conflict.reach != Reach::Older;
+        let conflict = conflicts.into_iter().filter(counts).min_by_key(|conflict| conflict.effect == Effect::Helper);
         Ok((route, conflict))
     }
 }

@@ -191,7 +191,8 @@ impl Supervised {
                     self.command = watched.map(Arc::new);
                     self.command.iter().for_each(|command| self.intake.follow(command.clone()));
                 }
-                Ok(ToRelay::Ended { wait_ms }) => {
+                Ok(ToRelay::Ended { wait_ms, owed }) => {
+                    owed.into_iter().for_each(|owed| self.ledger.owed(owed.cause));
                     tracing::debug!(wait_ms, "claude has gone; the supervisor waits");
                     self.command = None;
                     self.answer(Duration::from_millis(wait_ms)).await;

@@ -24,7 +24,7 @@ impl Session<'_> {
         environment: &Environment,
         directory: &Path,
     ) -> ExitCode {
-        let token = match token::fetch(&telemetry.account.token, environment) {
+        let token = match token::fetch(&telemetry.account.token, self.trusted) {
             Ok(token) => token,
             Err(error) => {
                 let line = Line::configuration(format!("{}: no telemetry: {error}", telemetry.name));
@@ -46,7 +46,7 @@ impl Session<'_> {
         }
         if arguments::call(self.args) == Call::Session {
             let line = Line::notice(format!("{}: sent directly; what ACT answered was not observed", telemetry.name));
-            lines.extend(self.worth_saying(vec![line], environment, directory));
+            lines.extend(self.worth_saying(vec![line], directory));
         }
         self.plain(lines, &with)
     }
@@ -71,8 +71,8 @@ impl Session<'_> {
         let left: Vec<_> = telemetry.conflicts.iter().collect();
         let basis = Basis { whose: telemetry.whose(), conflicts: &left };
         let report = verify::of_log(&following.finish(), &basis, start.elapsed().as_secs_f64());
-        lines.extend(self.worth_saying(report.lines.clone(), environment, directory));
-        self.say(&report, &lines, environment);
+        lines.extend(self.worth_saying(report.lines.clone(), directory));
+        self.say(&report, &lines);
         match ended {
             Ended::Code(0) => ExitCode::from(report.verify_code),
             _ => ended.repeat(),

@@ -9,8 +9,10 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::claude::arguments::{self, Call};
+use crate::claude::chain::{Chain, Start};
 use crate::claude::consent::{self, Objection};
-use crate::claude::{ourselves, settings, variables, wrapper};
+use crate::claude::{enclosing, locate, ourselves, settings, variables, wrapper};
+use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
 use crate::config::{self, Loaded};
 use crate::launch::process::Image;
 use crate::relay::protocol;
@@ -28,31 +30,46 @@ const SPARE: &str = "--bg-spare";
 
 /// Becomes claude.
 pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
-    variables::restore_originals(&mut environment);
-    log::start(&environment);
-    let loaded = config::load(&environment);
+    let trusted = enclosing::settle(&mut environment);
+    log::start(&trusted);
+    let chain = Chain::here(&trusted);
+    if locate::leads_back(claude, &chain) || chain.is_endless() {
+        let again = "which would start it again: name the real claude";
+        report::fatal(&format!("{} starts act-claude, {again}", claude.display()));
+        return ExitCode::from(126);
+    }
+    let loaded = config::load(&trusted);
     let directory = std::env::current_dir().unwrap_or_default();
-    let layers = settings::read(&directory, args, &environment);
-    let mut with = environment.clone();
-    let off = environment.get("ACT_CLAUDE").is_some_and(|value| value == "off");
+    let layers = settings::read(&directory, args, &trusted);
+    let off = trusted.get("ACT_CLAUDE").is_some_and(|value| value == "off");
     let session = !NO_SESSIONS
         .iter()
         .any(|words| args.len() >= words.len() && words.iter().zip(args).all(|(word, arg)| arg == word));
-    let objection = consent::own_word(&loaded.config, &environment, &layers);
+    let doubt = trusted.doubt().everything.as_deref();
+    let objection = consent::own_word(&loaded.config, &trusted, &layers);
     // With faults in it the configuration may yet be put right: the relay reads it when the first export arrives.
     let has_aliases = !loaded.config.aliases.is_empty() || !loaded.faults.is_empty();
     // A link to ourselves in claude's place (the shim): it starts a relay of its own.
-    let wanted = session && !off && objection.is_none() && has_aliases && !ourselves::is_ourselves(claude);
-    let relay = match may_run(&loaded, off, objection) {
+    let wanted =
+        session && !off && doubt.is_none() && objection.is_none() && has_aliases && !ourselves::is_ourselves(claude);
+    let relay = match may_run(&loaded, off, doubt, objection, || resolution(&loaded, &directory, &trusted)) {
         Err(message) => {
             report::fatal(&message);
             return ExitCode::from(CONFIGURATION);
         }
-        Ok(()) if wanted => start_relay(&loaded, claude, args, &directory, &environment),
+        Ok(()) if wanted => start_relay(&loaded, claude, args, &directory, &trusted),
         Ok(()) => None,
     };
     tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
-    let wrapper = wrapper::own(&environment, &layers);
+    // A daemon serves all directories, for as long as it runs. Where its environment is one that a repository may have
+    // changed, its agents go unreported; the next `--bg` that comes with a wrapper replaces it.
+    let lasts = args.first().is_some_and(|word| word == "daemon");
+    let is_doubtful = doubt.is_some() || (lasts && enclosing::differs(&environment, &trusted));
+    let wrapper = wrapper::own(&environment, &trusted, &layers).filter(|_| !is_doubtful);
+    let mut with = environment;
+    if is_doubtful && with.get(variables::WRAPPER).is_some_and(|path| ourselves::is_ourselves(Path::new(path))) {
+        with.remove(variables::WRAPPER);
+    }
     // Claude's own tools must not see a token; the relay has its copy. The daemon keeps it for later relays.
     let token_variables = if relay.is_some() { loaded.config.token_variables() } else { Vec::new() };
     let relayed = variables::Relayed {
@@ -63,9 +80,10 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
         token_variables: &token_variables,
         debug: false,
     };
-    if !off {
+    if !off && doubt.is_none() {
         variables::set_relayed(&mut with, &relayed);
     }
+    let with = chain.handed_on(&with, claude, Start::Exec(nix::unistd::getpid().as_raw()));
     let error = match Image::new(claude, claude.as_os_str(), args, &with) {
         Ok(image) => image.exec(),
         Err(error) => error,
@@ -75,15 +93,33 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
 }
 
 /// Under `required` nothing runs that could not report.
-fn may_run(loaded: &Loaded, off: bool, objection: Option<Objection>) -> Result<(), String> {
+fn may_run(
+    loaded: &Loaded,
+    off: bool,
+    doubt: Option<&str>,
+    objection: Option<Objection>,
+    resolution: impl FnOnce() -> Option<Resolution>,
+) -> Result<(), String> {
     let Some(origin) = loaded.config.required_by() else { return Ok(()) };
-    let why = match (loaded.faults.first(), objection) {
+    let is_broken = |resolution: Resolution| match resolution.reason {
+        Reason::Broken { fault } => Some(*fault),
+        _ => None,
+    };
+    let here = || if loaded.faults.is_empty() { None } else { resolution().and_then(is_broken) };
+    let why = match (loaded.general_fault().cloned().or_else(here), objection) {
+        _ if doubt.is_some() => doubt.unwrap_or_default().to_owned(),
         (Some(fault), _) => fault.to_string(),
         (None, Some(objection)) => objection.line(),
         (None, None) if off => "ACT_CLAUDE is off".to_owned(),
         (None, None) => return Ok(()),
     };
     Err(format!("{why} (telemetry is required by {origin})"))
+}
+
+/// What the configuration says of this directory.
+fn resolution(loaded: &Loaded, directory: &Path, environment: &Environment) -> Option<Resolution> {
+    let place = Place::of(directory, environment, &loaded.config);
+    resolve::resolve(Explicit::default(), &loaded.config, &place).ok()
 }
 
 /// The endpoint of a relay that finds out by itself what it is for.
@@ -105,5 +141,10 @@ fn start_relay(
         is_session: arguments::call(args) == Call::Session,
         claude: claude.to_path_buf(),
     };
-    relay::orphan(start, environment).ok()
+    let mut environment = environment.clone();
+    if environment.doubt().alias {
+        // The relay resolves the alias by itself, and would take the variable for the user's.
+        environment.remove("ACT_CLAUDE_ALIAS");
+    }
+    relay::orphan(start, &environment).ok()
 }

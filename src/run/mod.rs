@@ -6,6 +6,7 @@ mod missed;
 pub mod relay;
 mod relayed;
 pub mod report;
+pub mod silence;
 pub mod summary;
 pub mod verify;
 mod words;
@@ -14,8 +15,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::claude::arguments::{self, Call};
+use crate::claude::chain::{Chain, Start};
 use crate::claude::settings::{self, Layer};
-use crate::claude::{locate, variables, wrapper};
+use crate::claude::{enclosing, locate, wrapper};
 use crate::config::resolve::Place;
 use crate::config::{self, Delivery, Loaded};
 use crate::launch::child::Ended;
@@ -29,26 +31,31 @@ use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::{CONFIGURATION, ExitCode};
 
-/// Runs claude.
-pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> ExitCode {
-    variables::restore_originals(&mut environment);
-    log::start(&environment);
-    let loaded = config::load(&environment);
-    let claude = match locate::locate(&environment, &loaded.config) {
+/// Runs claude. Where there is none, `answer` may answer `--help` and `--version` in its place.
+pub fn run(
+    flags: &Flags,
+    args: &[OsString],
+    mut environment: Environment,
+    answer: impl Fn(&OsStr) -> bool,
+) -> ExitCode {
+    let trusted = enclosing::settle(&mut environment);
+    log::start(&trusted);
+    let loaded = config::load(&trusted);
+    let claude = match locate::locate(&trusted, &loaded.config) {
         Ok(claude) => claude,
         Err(error) => {
-            if arguments::call(args) == Call::Trivial && crate::commands::answer(&args[0]) {
+            if arguments::call(args) == Call::Trivial && answer(&args[0]) {
                 return ExitCode::SUCCESS;
             }
             report::fatal(&error.message);
             return ExitCode::from(error.code);
         }
     };
-    let mut session = Session { flags, args, loaded: &loaded, claude: &claude, layers: Vec::new() };
+    let mut session = Session { flags, args, loaded: &loaded, claude: &claude, layers: Vec::new(), trusted: &trusted };
     if arguments::call(args) == Call::Trivial {
         return session.exec(&environment);
     }
-    if flags.no_act || environment.get("ACT_CLAUDE").is_some_and(|value| value == "off") {
+    if flags.no_act || trusted.get("ACT_CLAUDE").is_some_and(|value| value == "off") {
         return match loaded.config.required_by() {
             None => session.exec(&environment),
             Some(origin) => {
@@ -58,19 +65,19 @@ pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> Ex
         };
     }
     let directory = std::env::current_dir().unwrap_or_default();
-    let place = Place::of(&directory, &environment, &loaded.config);
-    session.layers = settings::read(&directory, args, &environment);
+    let place = Place::of(&directory, &trusted, &loaded.config);
+    session.layers = settings::read(&directory, args, &trusted);
     let plan = plan::decide(&Situation {
         flags,
         args,
-        environment: &environment,
+        environment: &trusted,
         loaded: &loaded,
         directory: &directory,
         place: &place,
         layers: &session.layers,
     });
-    let covered =
-        matches!(plan, Plan::Plain { .. }).then(|| wrapper::covering(&environment, &loaded, &session.layers)).flatten();
+    let is_plain = matches!(plan, Plan::Plain { .. });
+    let covered = is_plain.then(|| wrapper::covering(&environment, &trusted, &loaded, &session.layers)).flatten();
     session.carry_out(plan, covered.as_ref().unwrap_or(&environment), &directory)
 }
 
@@ -80,12 +87,14 @@ struct Session<'a> {
     loaded: &'a Loaded,
     claude: &'a Path,
     layers: Vec<Layer>,
+    /// The environment that steers us; the one for claude is another where a claude encloses this session.
+    trusted: &'a Environment,
 }
 
 impl Session<'_> {
     fn carry_out(&self, mut plan: Plan<'_>, environment: &Environment, directory: &Path) -> ExitCode {
         if let Plan::Plain { lines } | Plan::Run { lines, .. } = &mut plan {
-            lines.extend(self.misspelt_report(environment));
+            lines.extend(self.misspelt_report());
         }
         match plan {
             Plan::Refuse { code, message } => {
@@ -95,13 +104,13 @@ impl Session<'_> {
             }
             Plan::Plain { lines } => {
                 tracing::debug!(?lines, "no telemetry");
-                self.plain(self.worth_saying(lines, environment, directory), environment)
+                self.plain(self.worth_saying(lines, directory), environment)
             }
             Plan::Run { telemetry, lines } => {
                 let (claude, delivery) = (self.claude.display(), telemetry.delivery);
                 let (account, reason) = (telemetry.account_name, &telemetry.reason);
                 tracing::debug!(alias = telemetry.name, account, %reason, ?delivery, %claude, ?lines, "telemetry");
-                let lines = self.worth_saying(lines, environment, directory);
+                let lines = self.worth_saying(lines, directory);
                 match telemetry.delivery {
                     Delivery::Direct => self.direct(&telemetry, lines, environment, directory),
                     Delivery::Relay => self.relayed(&telemetry, lines, environment, directory),
@@ -116,26 +125,29 @@ impl Session<'_> {
         if stays { self.supervise(environment, || lines) } else { self.exec(environment) }
     }
 
-    fn image(&self, environment: &Environment) -> std::io::Result<Image> {
-        self.image_of(self.args, environment)
+    /// Claude as a child of ours.
+    fn image_of(&self, args: &[OsString], environment: &Environment) -> std::io::Result<Image> {
+        self.image(args, environment, Start::Child)
     }
 
-    fn image_of(&self, args: &[OsString], environment: &Environment) -> std::io::Result<Image> {
-        Image::new(self.claude, OsStr::new("claude"), args, environment)
+    fn image(&self, args: &[OsString], environment: &Environment, start: fn(i32) -> Start) -> std::io::Result<Image> {
+        let start = start(nix::unistd::getpid().as_raw());
+        let environment = Chain::here(environment).handed_on(environment, self.claude, start);
+        Image::new(self.claude, OsStr::new("claude"), args, &environment)
     }
 
     fn exec(&self, environment: &Environment) -> ExitCode {
-        match self.image(environment) {
+        match self.image(self.args, environment, Start::Exec) {
             Ok(image) => self.cannot_start(&image.exec()),
             Err(error) => self.cannot_start(&error),
         }
     }
 
     fn supervise(&self, environment: &Environment, lines: impl FnOnce() -> Vec<Line>) -> ExitCode {
-        match self.image(environment).and_then(|image| Supervisor::start(&image)) {
+        match self.image_of(self.args, environment).and_then(|image| Supervisor::start(&image)) {
             Ok(mut supervisor) => {
                 let ended = supervisor.wait(&mut ());
-                report::write(&[lines(), self.missed(environment)].concat());
+                report::write(&[lines(), self.missed()].concat());
                 match ended {
                     // Nothing was sent.
                     Ended::Code(0) if self.flags.verify => ExitCode::from(outcome::NOTHING),

@@ -16,7 +16,7 @@ use crate::claude::ourselves::own_file;
 use crate::launch::process::{Image, Prepared, RelayEnds, Role};
 use crate::launch::signals;
 use crate::launch::supervise::{Deferred, Supervisor};
-use crate::relay::protocol::{self, FromRelay, RELAY_COMMAND, Start, ToRelay, WATCH};
+use crate::relay::protocol::{self, FromRelay, Owed, RELAY_COMMAND, Start, ToRelay, WATCH};
 use crate::state::outcome::Outcome;
 use crate::system::descriptors;
 use crate::system::environment::Environment;
@@ -160,7 +160,12 @@ impl<'a> Relayed<'a> {
 
     /// Asks, once claude has gone, what became of its exports; waits at most `limit`, and no longer than until
     /// the next signal. `None`: the relay did not answer. An error: it could not be started.
-    pub fn outcome(&mut self, supervisor: &mut Supervisor, limit: Duration) -> io::Result<Option<Outcome>> {
+    pub fn outcome(
+        &mut self,
+        supervisor: &mut Supervisor,
+        limit: Duration,
+        owed: Option<Owed>,
+    ) -> io::Result<Option<Outcome>> {
         if matches!(&self.state, State::Waiting(waiting) if waiting.is_needless(supervisor.command(), &self.endpoint)) {
             return Ok(Some(Outcome::default()));
         }
@@ -168,16 +173,16 @@ impl<'a> Relayed<'a> {
         self.start();
         match std::mem::replace(&mut self.state, State::Started) {
             State::Failed(error) => Err(error),
-            State::Waiting(_) | State::Started => Ok(self.ask(supervisor, limit)),
+            State::Waiting(_) | State::Started => Ok(self.ask(supervisor, limit, owed)),
         }
     }
 
-    fn ask(&self, supervisor: &mut Supervisor, limit: Duration) -> Option<Outcome> {
+    fn ask(&self, supervisor: &mut Supervisor, limit: Duration, owed: Option<Owed>) -> Option<Outcome> {
         let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        send(&self.control, &ToRelay::Ended { wait_ms }).ok()?;
+        send(&self.control, &ToRelay::Ended { wait_ms, owed }).ok()?;
         if !supervisor.wait_for(&self.control, limit + GRACE) {
             // Interrupted: what is known now will do.
-            send(&self.control, &ToRelay::Ended { wait_ms: 0 }).ok()?;
+            send(&self.control, &ToRelay::Ended { wait_ms: 0, owed: None }).ok()?;
             if !supervisor.wait_for(&self.control, GRACE) {
                 return None;
             }

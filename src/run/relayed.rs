@@ -5,18 +5,22 @@ use std::time::{Duration, Instant};
 
 use super::Session;
 use crate::claude::arguments::{self, Call};
+use crate::claude::conflict::{Conflict, Effect};
 use crate::claude::overlay::{self, Overlay};
+use crate::claude::version::{self, Version};
 use crate::claude::{settings, variables, wrapper};
 use crate::launch::child::Ended;
 use crate::launch::process;
 use crate::launch::supervise::Supervisor;
 use crate::plan::line::Line;
 use crate::plan::{self, Telemetry};
-use crate::relay::protocol;
+use crate::relay::protocol::{self, Owed};
 use crate::run::relay::{self, Relayed};
+use crate::run::silence::{self, End};
 use crate::run::summary::{self, Context};
 use crate::run::verify::{self, Basis, Prepared};
 use crate::state;
+use crate::state::outcome::State;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
@@ -35,9 +39,8 @@ impl Session<'_> {
             let why = plain(error);
             Line::configuration(format!("{}: no telemetry: the relay cannot start ({why})", telemetry.name))
         };
-        let prepared = relay::secret().and_then(|secret| {
-            Relayed::prepare(self.relay_start(telemetry, secret, environment, directory), environment)
-        });
+        let prepared = relay::secret()
+            .and_then(|secret| Relayed::prepare(self.relay_start(telemetry, secret, directory), self.trusted));
         let mut relay = match prepared {
             Ok(relay) => relay,
             Err(error) => {
@@ -45,7 +48,7 @@ impl Session<'_> {
             }
         };
         let mut with = environment.clone();
-        let wrapper = wrapper::own(environment, &self.layers);
+        let wrapper = wrapper::own(environment, self.trusted, &self.layers);
         variables::set_relayed(
             &mut with,
             &variables::Relayed {
@@ -57,7 +60,7 @@ impl Session<'_> {
                 debug: self.flags.verify,
             },
         );
-        let overlay = match self.overlay(telemetry, &with, environment, directory) {
+        let overlay = match self.overlay(telemetry, &with, directory) {
             Ok(overlay) => overlay,
             Err(error) => {
                 let why = plain(&error);
@@ -84,11 +87,14 @@ impl Session<'_> {
         tracing::debug!(pid = supervisor.command().as_raw(), overlay = overlay.is_some(), "claude runs");
         let following = log.map(Prepared::follow);
         let ended = supervisor.wait(&mut relay);
-        let beaten = overlay.is_some();
+        let lasted = start.elapsed();
+        let left = silence::unbeaten(&telemetry.conflicts, overlay.is_some());
         drop(overlay);
-        let wait = self.exit_wait(environment);
-        tracing::debug!(?ended, ?wait, "claude has gone");
-        let answer = relay.outcome(&mut supervisor, wait);
+        let silence = self.silence(ended, lasted, &left);
+        let wait = self.exit_wait();
+        tracing::debug!(?ended, ?wait, ?silence, "claude has gone");
+        let owed = silence.owed.then(|| Owed { cause: silence.cause.clone() });
+        let answer = relay.outcome(&mut supervisor, wait, owed);
         tracing::debug!(?answer, "the relay's answer");
         let (outcome, failed) = match answer {
             Ok(outcome) => (outcome, None),
@@ -97,9 +103,9 @@ impl Session<'_> {
         let context = Context {
             alias: &telemetry.name,
             account: telemetry.account_name,
-            lasted: start.elapsed(),
-            interval: Duration::from_millis(self.loaded.config.export_interval_ms()),
-            is_session: arguments::call(self.args) == Call::Session,
+            lasted,
+            owed: silence.owed || (self.flags.verify && arguments::call(self.args) == Call::Session),
+            cause: silence.cause.as_ref(),
             verify: self.flags.verify,
         };
         let mut report = summary::report(outcome.as_ref(), &context);
@@ -107,35 +113,33 @@ impl Session<'_> {
             report.lines = vec![line];
         }
         if let Some(following) = following {
-            let left = telemetry.conflicts.iter().filter(|conflict| !(beaten && conflict.beatable));
-            let basis = Basis { whose: telemetry.whose(), conflicts: &left.collect::<Vec<_>>() };
+            let basis = Basis { whose: telemetry.whose(), conflicts: &left };
             verify::extend(&mut report, &following.finish(), &basis);
         }
-        lines.extend(self.worth_saying(report.lines.clone(), environment, directory));
+        if report.state == State::NothingSent {
+            self.weigh(&mut report, silence.cause.as_ref());
+            // The cause says it already.
+            lines.retain(|line| !silence.names(line, &left));
+        }
+        lines.extend(self.worth_saying(report.lines.clone(), directory));
         let is_kept = outcome.as_ref().is_some_and(|outcome| outcome.unkept.is_none());
         if report.success && is_kept && !self.flags.verify {
-            lines.extend(self.first_success(telemetry, environment, directory));
+            lines.extend(self.first_success(telemetry, directory));
         }
-        lines.extend(self.missed(environment));
-        self.say(&report, &lines, environment);
+        lines.extend(self.missed());
+        self.say(&report, &lines);
         match ended {
             Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
             _ => ended.repeat(),
         }
     }
 
-    fn relay_start(
-        &self,
-        telemetry: &Telemetry<'_>,
-        secret: String,
-        environment: &Environment,
-        directory: &Path,
-    ) -> protocol::Start {
+    fn relay_start(&self, telemetry: &Telemetry<'_>, secret: String, directory: &Path) -> protocol::Start {
         protocol::Start {
             secret,
             route: Some(telemetry.route()),
             redact: self.loaded.config.redact(),
-            state: state::directory(environment),
+            state: state::directory(self.trusted),
             verify: self.flags.verify,
             directory: directory.to_path_buf(),
             moves: false,
@@ -144,9 +148,19 @@ impl Session<'_> {
         }
     }
 
+    /// Whether claude must have exported something, and what keeps it from that.
+    fn silence(&self, ended: Ended, lasted: Duration, left: &[&Conflict]) -> silence::Silence {
+        let ours = Duration::from_millis(self.loaded.config.export_interval_ms());
+        let owed =
+            silence::is_owed(self.args, End { ended, lasted, interval: silence::interval(ours, &self.layers, left) });
+        let client = || Version::parse(&version::known(self.claude, state::directory(self.trusted).as_deref())?);
+        let cause = owed.then(|| silence::cause(left.iter().copied(), client())).flatten();
+        silence::Silence { owed, cause }
+    }
+
     /// How long to wait for what is under way once claude has gone.
-    fn exit_wait(&self, environment: &Environment) -> Duration {
-        let nothing_survives = environment.text("CI").is_some() || nix::unistd::getpid().as_raw() == 1;
+    fn exit_wait(&self) -> Duration {
+        let nothing_survives = self.trusted.text("CI").is_some() || nix::unistd::getpid().as_raw() == 1;
         let configured = self.loaded.config.exit_wait_ms.as_ref().map(|wait| wait.value);
         Duration::from_millis(match (self.flags.verify, configured) {
             (true, _) => 30_000,
@@ -157,11 +171,11 @@ impl Session<'_> {
     }
 
     /// Where to see it in ACT, once for each alias.
-    fn first_success(&self, telemetry: &Telemetry<'_>, environment: &Environment, directory: &Path) -> Vec<Line> {
+    fn first_success(&self, telemetry: &Telemetry<'_>, directory: &Path) -> Vec<Line> {
         let line = Line::notice(format!("{}: {}", telemetry.name, summary::WHERE_IN_ACT));
-        let mut lines = self.worth_saying(vec![line], environment, directory);
+        let mut lines = self.worth_saying(vec![line], directory);
         let subject = (&telemetry.account.endpoint, &telemetry.alias.id);
-        lines.retain(|_| state::directory(environment).is_some_and(|state| state::is_first(&state, subject)));
+        lines.retain(|_| state::directory(self.trusted).is_some_and(|state| state::is_first(&state, subject)));
         lines
     }
 
@@ -170,17 +184,18 @@ impl Session<'_> {
         &self,
         telemetry: &Telemetry<'_>,
         with: &Environment,
-        environment: &Environment,
         directory: &Path,
     ) -> std::io::Result<Option<Overlay>> {
-        let Some(state) = state::directory(environment).filter(|_| telemetry.overlay) else { return Ok(None) };
-        let own = match settings::argument_text(directory, self.args, environment) {
+        let Some(state) = state::directory(self.trusted).filter(|_| telemetry.overlay) else { return Ok(None) };
+        let own = match settings::argument_text(directory, self.args, self.trusted) {
             Some(own) => own,
             None if arguments::has_argument(self.args) => return Ok(None),
             None => "{}".to_owned(),
         };
         let variables = variables::of_overlay(with, &self.layers, &telemetry.attributes, &telemetry.conflicts);
-        let Some(merged) = overlay::merge(&own, &variables) else { return Ok(None) };
+        let helper_off =
+            telemetry.conflicts.iter().any(|conflict| conflict.effect == Effect::Helper && conflict.beatable);
+        let Some(merged) = overlay::merge(&own, &variables, helper_off) else { return Ok(None) };
         let name = relay::secret()?;
         Overlay::write(&state, &name[..16], &merged, &own).map(Some)
     }

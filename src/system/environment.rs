@@ -11,12 +11,33 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     entries: Vec<Vec<u8>>,
+    doubt: Doubt,
+}
+
+/// What of an environment is not to be relied on. Inside a claude, settings may have put it there; see
+/// `claude::enclosing`. Not passed on to other programs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Doubt {
+    /// Why nothing may be sent or changed.
+    pub everything: Option<String>,
+    /// Whether `ACT_CLAUDE_ALIAS` is a wish only.
+    pub alias: bool,
 }
 
 impl Environment {
     /// An environment of the given raw entries.
     pub fn from_entries(entries: Vec<Vec<u8>>) -> Self {
-        Self { entries }
+        Self { entries, doubt: Doubt::default() }
+    }
+
+    /// What of it is not to be relied on.
+    pub fn doubt(&self) -> &Doubt {
+        &self.doubt
+    }
+
+    /// The same with doubts about it.
+    pub fn doubted(self, doubt: Doubt) -> Self {
+        Self { doubt, ..self }
     }
 
     /// This process's environment, as `execve` handed it over.

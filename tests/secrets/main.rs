@@ -6,6 +6,7 @@ mod support;
 mod c1_token_stays_in_the_relay;
 mod c2_closed_to_others;
 mod c3_hostile_repository;
+mod c3_inside_claude;
 mod c4_files;
 mod c5_memory;
 mod c6_values;

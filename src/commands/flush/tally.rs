@@ -119,8 +119,8 @@ impl Tallies {
         self.by_alias.values().map(worst).chain([own, usage]).max().unwrap_or(0)
     }
 
-    /// As one line of JSON.
-    pub fn json(&self) -> String {
+    /// For programs.
+    pub fn json(&self) -> serde_json::Value {
         let aliases: Vec<_> = self
             .by_alias
             .iter()
@@ -134,12 +134,11 @@ impl Tallies {
                 entry
             })
             .collect();
-        let all = serde_json::json!({
+        serde_json::json!({
             "aliases": aliases, "corrupt": self.corrupt, "newer": self.newer, "unreadable": self.unreadable,
             "corrupt_stays": self.corrupt_stays, "unlisted": self.unlisted, "unremoved": self.unremoved,
             "unknown": self.unknown,
-        });
-        format!("{all}\n")
+        })
     }
 
     /// In words, a line each; `corrupt` is where what is damaged was put.

@@ -302,12 +302,12 @@ fn explicit_choices_come_first() {
     let world = World::new();
     let config = world.config(r#""default": "billing""#);
     let place = Place::default();
-    let both = Explicit { flag: Some("web"), variable: Some("labs") };
+    let both = Explicit { flag: Some("web"), variable: Some("labs"), wish: None };
     let resolved = |explicit| resolve(explicit, &config, &place);
     assert_eq!(answer(&resolved(both).unwrap()), (Some("web"), "flag", 0));
-    let variable = Explicit { flag: None, variable: Some("labs") };
+    let variable = Explicit { variable: Some("labs"), ..Explicit::default() };
     assert_eq!(answer(&resolved(variable).unwrap()), (Some("labs"), "variable", 0));
-    let error = resolved(Explicit { flag: Some("wep"), variable: None }).unwrap_err();
+    let error = resolved(Explicit { flag: Some("wep"), ..Explicit::default() }).unwrap_err();
     assert_eq!(error.message, "--alias: there is no alias \"wep\"; did you mean \"web\"? (known: billing, labs, web)");
 }
 

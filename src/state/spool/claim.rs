@@ -12,9 +12,9 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use super::entry::{self, Fault, Header};
 use super::{Spool, aside};
 
-/// No larger file is read into memory. What is stored is smaller ([`super::store::LARGEST`]); an earlier act-claude
-/// stored more.
-const LARGEST: u64 = 4 * super::store::LARGEST;
+/// No larger file is read into memory. What is stored is smaller ([`entry::LARGEST_FILE`]); an earlier act-claude stored
+/// more.
+const LARGEST: u64 = 4 * entry::LARGEST_FILE;
 
 /// A claimed export.
 #[derive(Debug)]
@@ -64,6 +64,10 @@ impl Refusal {
 impl Claim {
     /// Claims a file of `new`, and checks every byte of it.
     pub fn take(spool: &Spool, name: &str) -> Result<Self, Refusal> {
+        Self::take_within(spool, name, LARGEST)
+    }
+
+    fn take_within(spool: &Spool, name: &str, largest: u64) -> Result<Self, Refusal> {
         let path = spool.waiting().join(name);
         // Neither a link nor a pipe may lead or hold us elsewhere.
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
@@ -93,13 +97,13 @@ impl Claim {
         if !metadata.is_file() {
             return Err(set_aside(spool, name));
         }
-        if metadata.len() > LARGEST {
+        if metadata.len() > largest {
             return Err(too_large(spool, name, &file));
         }
         let mut bytes = Vec::new();
         let size = usize::try_from(metadata.len()).unwrap_or_default();
         bytes.try_reserve_exact(size).map_err(|_| Refusal::Unreadable(Errno::ENOMEM))?;
-        (&*file).take(LARGEST).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+        (&*file).take(largest).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
         match entry::read(&bytes) {
             // The name is no claim of the file's own: both must agree.
             Ok((header, body)) if super::name(&header.session, header.sequence) == name => {
@@ -259,6 +263,24 @@ mod tests {
         assert!(Claim::take(&spool, "s-00000001").is_ok());
     }
 
+    /// One limit for writing and reading: what was acknowledged can be sent.
+    #[test]
+    fn b10_the_largest_that_is_written_is_read_and_nothing_larger_is_written() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path(), Limits::default()).unwrap();
+        let mut header = header(1);
+        let rest = serde_json::to_vec(&header).unwrap().len() - header.alias.len() + 1;
+        // With the longest head, too.
+        header.alias = "a".repeat(entry::LONGEST_HEAD - rest);
+        let body = vec![b'x'; crate::state::spool::LONGEST_BODY];
+        store.append(&header, &body).unwrap();
+        let claim = Claim::take(store.spool(), "s-00000001").expect("whole");
+        assert!(claim.header == header && claim.body() == body);
+        let error = store.append(&super::tests::header(2), &[&body[..], b"x"].concat()).unwrap_err();
+        assert_eq!(error.to_string(), "an export is larger than 24 MiB");
+        assert!(!store.spool().waiting().join("s-00000002").exists());
+    }
+
     #[test]
     fn b8_a_newer_format_is_left_alone() {
         let (_state, spool) = stored(0);
@@ -291,12 +313,13 @@ mod tests {
     #[test]
     fn b8_what_is_too_large_to_be_read_is_neither_damaged_nor_gone() {
         let (_state, spool) = stored(0);
-        let body = vec![b' '; usize::try_from(LARGEST).unwrap()];
+        let body = vec![b' '; 1 << 20];
+        let refusal = |name: &str| Claim::take_within(&spool, name, 1 << 20).expect_err(name);
         let bytes = [entry::head(&header(1), &body).unwrap(), body].concat();
         fs::write(spool.waiting().join("s-00000001"), &bytes).unwrap();
-        assert_eq!(refusal(&spool, "s-00000001"), Refusal::Unreadable(Errno::EFBIG));
+        assert_eq!(refusal("s-00000001"), Refusal::Unreadable(Errno::EFBIG));
         fs::write(spool.waiting().join("s-00000002"), &bytes[..bytes.len() - 1]).unwrap();
-        assert_eq!(refusal(&spool, "s-00000002"), Refusal::Corrupt);
+        assert_eq!(refusal("s-00000002"), Refusal::Corrupt);
         assert!(spool.waiting().join("s-00000001").exists());
     }
 

@@ -53,7 +53,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 pub use claim::{Claim, Refusal};
-pub use entry::Header;
+pub use entry::{Header, LONGEST_BODY};
 pub use store::{Limits, NotStored, Store};
 pub use summary::{Summary, summary};
 

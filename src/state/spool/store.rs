@@ -10,9 +10,6 @@ use super::entry::{self, Header};
 use super::{Spool, list};
 use crate::state;
 
-/// No larger file is stored: an export's limit, and what is put into it and before it here.
-pub const LARGEST: u64 = if cfg!(test) { 1 << 20 } else { 24 << 20 };
-
 /// How much `new` may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -50,8 +47,6 @@ pub enum NotStored {
     TooMany(u64),
     /// As many bytes as there may be.
     TooLarge(u64),
-    /// The export itself, in bytes.
-    Oversized(u64),
     /// The disk is as good as full.
     NoRoom,
     /// The system said no.
@@ -63,7 +58,6 @@ impl fmt::Display for NotStored {
         match self {
             Self::TooMany(files) => write!(out, "{files} exports are waiting already"),
             Self::TooLarge(bytes) => write!(out, "{} MiB are waiting already", bytes >> 20),
-            Self::Oversized(bytes) => write!(out, "it has {bytes} bytes, more than {} MiB", LARGEST >> 20),
             Self::NoRoom => out.write_str("the disk is full"),
             Self::Failed(error) => out.write_str(&crate::system::error::plain(error)),
         }
@@ -118,9 +112,6 @@ impl<D: Disk> Store<D> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let head = entry::head(header, body)?;
         let size = (head.len() + body.len()) as u64;
-        if size > LARGEST {
-            return Err(NotStored::Oversized(size));
-        }
         if !counted.ready {
             self.prepare()?;
             counted.ready = true;
@@ -289,17 +280,6 @@ mod tests {
             assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o777, 0o700, "{}", directory.display());
         }
         assert_eq!(list::sessions(store.spool()).unwrap()["s"], ["s-00000002"]);
-    }
-
-    #[test]
-    fn what_could_not_be_read_again_is_not_stored() {
-        let (_state, store) = store(Limits { bytes: u64::MAX, reserve: 0, ..Limits::default() });
-        let body = |size: u64| vec![b' '; usize::try_from(size).unwrap()];
-        let head = size() - 2;
-        store.append(&header(1), &body(LARGEST - head)).unwrap();
-        let refused = store.append(&header(2), &body(LARGEST - head + 1)).expect_err("too large");
-        assert_eq!(refused.to_string(), format!("it has {} bytes, more than 1 MiB", LARGEST + 1));
-        assert!(super::super::Claim::take(store.spool(), "s-00000001").is_ok());
     }
 
     #[test]

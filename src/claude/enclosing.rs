@@ -1,0 +1,237 @@
+//! Inside a claude, what steers act-claude is what that claude was started with.
+//!
+//! A repository's `.claude/settings.json` may put any variable into the environment of claude's Bash tool, hooks and MCP
+//! servers, and with it would choose the configuration, the state directory, the proxy or the program that a `claude -p`
+//! started there uses. The enclosing claude's own first environment, which the kernel keeps, holds none of that.
+//!
+//! So the processes above are looked at, from the outermost claude down: a value counts where the outermost claude had it, or
+//! where a program in between that is neither a claude nor a shell changed it. Such a program runs as the user and can do
+//! what the user can; a test suite with a home of its own is one.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::claude::lineage::{self, Ancestor, Kind, MARK};
+use crate::claude::settings;
+use crate::claude::variables::{self, ENABLE, ORIGINALS, WRAPPER};
+use crate::system::environment::{Doubt, Environment};
+use crate::{config, state};
+
+/// Where configuration, state and claude's own settings are.
+const PLACES: [&str; 5] = ["ACT_CLAUDE_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "HOME", "CLAUDE_CONFIG_DIR"];
+
+/// What else decides where the token goes, or which program starts.
+const ROUTES: [&str; 17] = [
+    "ACT_CLAUDE_BIN",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "HTTP_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "NODE_EXTRA_CA_CERTS",
+    "NODE_TLS_REJECT_UNAUTHORIZED",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CLAUDE_CODE_CERT_STORE",
+    "CLAUDE_CODE_CLIENT_CERT",
+    "CLAUDE_CODE_CLIENT_KEY",
+    "DBUS_SESSION_BUS_ADDRESS",
+];
+
+/// What a session inside may say for itself: where nothing of it decides about account, endpoint, token or program.
+const OWN: [&str; 12] = [
+    "ACT_CLAUDE_ALIAS",
+    "ACT_CLAUDE_REPORT",
+    "ACT_CLAUDE_LOG",
+    ENABLE,
+    WRAPPER,
+    "CI",
+    "COLORTERM",
+    "COLUMNS",
+    "LINES",
+    "NO_COLOR",
+    "PWD",
+    "TERM",
+];
+
+/// The environment that steers act-claude, for a process that was started with `own`: the same where no claude encloses it.
+/// What is in doubt is noted in it. In both, what act-claude has set for an enclosing claude is put back to what the user had.
+pub fn settle(own: &mut Environment) -> Environment {
+    let is_marked = own.text(MARK).is_some();
+    let mut trusted = judge(&lineage::above(is_marked), own);
+    own.put(ORIGINALS, trusted.get(ORIGINALS));
+    variables::restore_originals(own);
+    variables::restore_originals(&mut trusted);
+    trusted
+}
+
+/// Whether what decides about proxies, certificates and programs differs between the two.
+pub fn differs(own: &Environment, trusted: &Environment) -> bool {
+    trusted.doubt().everything.is_some()
+        || PLACES.iter().chain(&ROUTES).chain(&["PATH"]).any(|name| own.get(name) != trusted.get(name))
+}
+
+/// The same for what is known of the processes above, the nearest first (pure).
+fn judge(ancestors: &[Ancestor], own: &Environment) -> Environment {
+    let Some(top) = ancestors.iter().rposition(|ancestor| matches!(ancestor.kind, Kind::Claude | Kind::Script)) else {
+        return if own.text(MARK).is_some() { orphan(own) } else { own.clone() };
+    };
+    let Some(first) = &ancestors[top].environment else {
+        let why = format!(
+            "the environment of the claude around this session (process {}) can't be read, so nobody knows what its settings \
+             have changed: start it outside of that claude",
+            ancestors[top].pid
+        );
+        return cautious(own).doubted(Doubt { everything: Some(why), alias: true });
+    };
+    let is_orphan = first.text(MARK).is_some();
+    let start = if is_orphan { cautious(first) } else { first.clone() };
+    let descent = descend(&ancestors[..=top], start, own);
+    let mut trusted = overlaid(own, &descent.trusted);
+    let rerouted = || rerouted(own, &trusted).filter(|_| is_orphan && !descent.is_fresh);
+    let everything = moved(own, &trusted).or_else(rerouted).map(if is_orphan { unknown } else { differing });
+    let mut doubt = Doubt { everything, alias: false };
+    let wish = own.get("ACT_CLAUDE_ALIAS");
+    doubt.alias = wish.is_some() && wish != descent.trusted.get("ACT_CLAUDE_ALIAS");
+    if doubt.everything.is_some() {
+        // Nor does what hides the reason count.
+        trusted.put("ACT_CLAUDE_REPORT", descent.trusted.get("ACT_CLAUDE_REPORT"));
+    }
+    trusted.doubted(doubt)
+}
+
+/// What counts, after all processes on the way down.
+struct Descent {
+    trusted: Environment,
+    /// A program in between gave those below a home of their own.
+    is_fresh: bool,
+}
+
+/// From the outermost claude, the last of `ancestors`, down to the process started with `own`. `start` is what counts there.
+fn descend(ancestors: &[Ancestor], start: Environment, own: &Environment) -> Descent {
+    let mut descent = Descent { trusted: start, is_fresh: false };
+    let mut above: Option<(&Environment, Kind)> = None;
+    for ancestor in ancestors.iter().rev() {
+        above = match (above, &ancestor.environment) {
+            (Some((before, kind)), Some(after)) => {
+                descent.step(kind, before, after);
+                Some((after, ancestor.kind))
+            }
+            (None, Some(first)) => Some((first, ancestor.kind)),
+            // What can't be read may have changed anything.
+            (Some((before, kind)), None) if kind != Kind::Claude => Some((before, Kind::Shell)),
+            (above, None) => above,
+        };
+    }
+    if let Some((before, kind)) = above {
+        descent.step(kind, before, own);
+    }
+    descent
+}
+
+impl Descent {
+    /// A process of `kind` that was started with `before` starts one with `after`.
+    fn step(&mut self, kind: Kind, before: &Environment, after: &Environment) {
+        let is_free = matches!(kind, Kind::Other | Kind::Ourselves);
+        let is_untouched = |trusted: &Environment, name: &str| trusted.get(name) == before.get(name);
+        let is_new_home = after.get("HOME") != before.get("HOME") && is_untouched(&self.trusted, "HOME");
+        self.is_fresh = match kind {
+            Kind::Claude | Kind::Script => false,
+            Kind::Shell => self.is_fresh,
+            Kind::Other | Kind::Ourselves => self.is_fresh || (is_new_home && after.get(MARK).is_none()),
+        };
+        for name in changed(before, after) {
+            let counts = match kind {
+                Kind::Claude => false,
+                Kind::Script => ["PATH", "ACT_CLAUDE_BIN"].contains(&name.as_str()),
+                Kind::Ourselves if name == ORIGINALS => true,
+                // What was changed above stays changed, whoever adds to it.
+                _ => (is_free && self.is_fresh) || ((is_free || self.is_fresh) && is_untouched(&self.trusted, &name)),
+            };
+            if counts {
+                self.trusted.put(&name, after.get(&name));
+            }
+        }
+    }
+}
+
+/// Names whose values differ.
+fn changed(one: &Environment, other: &Environment) -> BTreeSet<String> {
+    let names = one.iter().chain(other.iter()).filter_map(|(name, _)| name.to_str());
+    names.filter(|name| one.get(name) != other.get(name)).map(str::to_owned).collect()
+}
+
+/// `own`, but for what it may not say for itself. To switch telemetry off is always allowed.
+fn overlaid(own: &Environment, trusted: &Environment) -> Environment {
+    let mut result = own.clone();
+    let is_off = |environment: &Environment| environment.get("ACT_CLAUDE").is_some_and(|value| value == "off");
+    for name in changed(own, trusted) {
+        let is_own = OWN.contains(&name.as_str()) || name.starts_with("OTEL_") || (name == "ACT_CLAUDE" && is_off(own));
+        if !is_own {
+            result.put(&name, trusted.get(&name));
+        }
+    }
+    result
+}
+
+/// For a process with claude's mark and no claude above it: that has ended, or can't be seen.
+fn orphan(own: &Environment) -> Environment {
+    let trusted = cautious(own);
+    let everything = moved(own, &trusted).or_else(|| rerouted(own, &trusted)).map(unknown);
+    trusted.doubted(Doubt { everything, alias: own.get("ACT_CLAUDE_ALIAS").is_some() })
+}
+
+/// Without what steers act-claude, where nobody knows who put it there: the places are the usual ones.
+fn cautious(environment: &Environment) -> Environment {
+    let mut result = environment.clone();
+    for name in PLACES.iter().chain(&ROUTES) {
+        result.remove(name);
+    }
+    result.remove(ORIGINALS);
+    if let Ok(Some(user)) = nix::unistd::User::from_uid(nix::unistd::geteuid()) {
+        result.set("HOME", user.dir);
+    }
+    result
+}
+
+/// The variable by which `own` finds another configuration, state or home than `trusted`.
+fn moved(own: &Environment, trusted: &Environment) -> Option<&'static str> {
+    let places = |environment: &Environment| -> [Option<PathBuf>; 4] {
+        [
+            config::user_file(environment),
+            state::directory(environment),
+            environment.home(),
+            settings::user_directory(environment),
+        ]
+    };
+    if places(own) == places(trusted) {
+        return None;
+    }
+    let value = |environment: &Environment, name: &str| environment.get(name).unwrap_or_default().to_owned();
+    PLACES.into_iter().find(|name| value(own, name) != value(trusted, name)).or(Some("HOME"))
+}
+
+/// The variable that decides about a proxy, certificates or a program, and differs.
+fn rerouted(own: &Environment, trusted: &Environment) -> Option<&'static str> {
+    ROUTES.into_iter().find(|name| own.get(name) != trusted.get(name))
+}
+
+fn differing(name: &str) -> String {
+    format!(
+        "{name} is not what the claude around this session was started with, and a repository's settings may have changed it: \
+         set it before you start claude, not in \"env\" of .claude/settings.json"
+    )
+}
+
+fn unknown(name: &str) -> String {
+    format!(
+        "{name} is set, and the claude this was started from has ended or can't be seen, so nobody knows whether a \
+         repository's settings have set it: start it outside of claude, or: unset {MARK}"
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! The processes above this one, and what each is: a claude, act-claude, a shell, or another program.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::claude::ourselves::is_ourselves;
+use crate::system::environment::Environment;
+
+/// Claude sets this variable for its Bash tool, hooks and MCP servers, whatever its settings say (observed on all clients).
+pub const MARK: &str = "CLAUDECODE";
+
+/// What a process may do to the environment of its children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A claude: settings, a repository's among them, change the environment of its children.
+    Claude,
+    /// A script in claude's place, started by act-claude. It may say which program comes next; apart from that as a claude.
+    Script,
+    /// A shell, or a program that passes on the words of one: startup files and command lines change the environment.
+    Shell,
+    /// act-claude.
+    Ourselves,
+    /// Any other program. What it changes it changes on purpose.
+    Other,
+}
+
+/// A process above this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ancestor {
+    /// Its pid.
+    pub pid: i32,
+    /// What it is.
+    pub kind: Kind,
+    /// The environment it was started with, where that can be read.
+    pub environment: Option<Environment>,
+}
+
+/// A process, as the system shows it.
+#[derive(Debug, Clone)]
+struct Process {
+    pid: i32,
+    parent: i32,
+    /// The name of the program as it was executed, or what the process calls itself.
+    name: String,
+    /// The program's file, where it may be seen.
+    executable: Option<PathBuf>,
+}
+
+/// More processes than this on top of each other are not looked at.
+const HIGHEST: usize = 256;
+
+/// The processes above this one, the nearest first; none where no claude is to be expected among them, which a look at
+/// their names tells. `is_marked`: this process carries claude's mark.
+pub fn above(is_marked: bool) -> Vec<Ancestor> {
+    let processes = processes();
+    if !is_marked && !processes.iter().any(may_be_claude) {
+        return Vec::new();
+    }
+    let mut ancestors: Vec<Ancestor> = Vec::with_capacity(processes.len());
+    for (index, process) in processes.iter().enumerate() {
+        let by_act_claude = || processes.get(index + 1).is_some_and(is_act_claude);
+        let kind = kind(process, by_act_claude);
+        ancestors.push(Ancestor { pid: process.pid, kind, environment: system::environment(process.pid) });
+    }
+    recognize_by_mark(&mut ancestors, is_marked);
+    ancestors
+}
+
+/// A parent that ends while we look leaves us another one: then once more from the start.
+fn processes() -> Vec<Process> {
+    for _ in 0..3 {
+        let mut found = Vec::new();
+        let mut pid = nix::unistd::getppid().as_raw();
+        while pid > 1 && found.len() < HIGHEST {
+            let Some(process) = system::look(pid) else { break };
+            pid = process.parent;
+            found.push(process);
+        }
+        // Of processes that are hidden from this user nothing is known; a parent that is gone is no longer ours.
+        if pid <= 1 || !found.is_empty() || nix::unistd::getppid().as_raw() == pid {
+            return found;
+        }
+    }
+    Vec::new()
+}
+
+/// By its name, or by the native installer's place for it (`…/claude/versions/2.1.330`). A client that runs on node gives
+/// itself the name.
+fn may_be_claude(process: &Process) -> bool {
+    let is_named = |path: &Path| path.file_name() == Some(OsStr::new("claude"));
+    let is_installed = |path: &Path| path.parent().is_some_and(|place| place.ends_with("claude/versions"));
+    process.name == "claude"
+        || process.executable.as_deref().is_some_and(|path| is_named(path) || is_installed(path))
+        || (INTERPRETERS.iter().chain(&ENGINES).any(|name| program_is(process, name)) && runs_claude(process))
+}
+
+/// Whether an interpreter's arguments name a claude.
+fn runs_claude(process: &Process) -> bool {
+    let is_claude = |word: &Vec<u8>| {
+        let name = word.rsplit(|&byte| byte == b'/').next();
+        name == Some(b"claude") || word.windows(12).any(|part| part == b"claude-code/")
+    };
+    system::arguments(process.pid).iter().take(3).any(is_claude)
+}
+
+/// What a process is. `by_act_claude`: whether act-claude started it.
+fn kind(process: &Process, by_act_claude: impl Fn() -> bool) -> Kind {
+    if is_act_claude(process) {
+        return Kind::Ourselves;
+    }
+    let is_shell = SHELLS.iter().any(|name| program_is(process, name));
+    let is_script = is_shell || INTERPRETERS.iter().any(|name| program_is(process, name));
+    match (may_be_claude(process), is_script) {
+        (true, false) => Kind::Claude,
+        // A wrapper of the user's that starts act-claude is no claude.
+        (true, true) if by_act_claude() => Kind::Script,
+        _ if is_shell => Kind::Shell,
+        _ => Kind::Other,
+    }
+}
+
+fn is_act_claude(process: &Process) -> bool {
+    process.executable.is_some() && is_ourselves(&system::program(process))
+}
+
+/// A program that gives its children claude's mark without having it itself is a claude, under whatever name.
+fn recognize_by_mark(ancestors: &mut [Ancestor], is_marked: bool) {
+    let mut child_is_marked = is_marked;
+    for ancestor in ancestors {
+        let Some(environment) = &ancestor.environment else { continue };
+        let is_marked = environment.text(MARK).is_some();
+        if child_is_marked && !is_marked && ancestor.kind == Kind::Other {
+            ancestor.kind = Kind::Claude;
+        }
+        child_is_marked = is_marked;
+    }
+}
+
+/// Whether a process runs the program of this name, in whatever version (`python3.11`).
+fn program_is(process: &Process, name: &str) -> bool {
+    let file = process.executable.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
+    let file =
+        file.map(|file| file.trim_end_matches(" (deleted)").trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'));
+    file.unwrap_or(&process.name) == name
+}
+
+/// Shells, and programs that start a command as it was typed.
+const SHELLS: [&str; 34] = [
+    "sh",
+    "bash",
+    "rbash",
+    "dash",
+    "ash",
+    "zsh",
+    "fish",
+    "ksh",
+    "mksh",
+    "yash",
+    "csh",
+    "tcsh",
+    "nu",
+    "elvish",
+    "pwsh",
+    "busybox",
+    "toybox",
+    "coreutils",
+    "env",
+    "timeout",
+    "nohup",
+    "nice",
+    "setsid",
+    "stdbuf",
+    "xargs",
+    "time",
+    "script",
+    "find",
+    "watch",
+    "parallel",
+    "strace",
+    "tmux",
+    "screen",
+    "unshare",
+];
+/// What runs scripts.
+const INTERPRETERS: [&str; 4] = ["python", "perl", "ruby", "pypy"];
+/// What Claude Code itself may run on.
+const ENGINES: [&str; 4] = ["node", "nodejs", "bun", "deno"];
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::path::PathBuf;
+
+    use super::Process;
+    use crate::system::environment::Environment;
+
+    pub fn look(pid: i32) -> Option<Process> {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat);
+        // The name, in parentheses, may itself hold anything: count from its end.
+        let (head, tail) = stat.rsplit_once(')')?;
+        let parent = tail.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        let name = head.split_once('(')?.1.to_owned();
+        Some(Process { pid, parent, name, executable: std::fs::read_link(format!("/proc/{pid}/exe")).ok() })
+    }
+
+    /// The program's file, even where an upgrade has removed it.
+    pub fn program(process: &Process) -> PathBuf {
+        format!("/proc/{}/exe", process.pid).into()
+    }
+
+    /// What it was started with: the kernel shows the first environment, not what the process has made of it.
+    pub fn environment(pid: i32) -> Option<Environment> {
+        let bytes = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+        Some(Environment::from_entries(split(&bytes)))
+    }
+
+    pub fn arguments(pid: i32) -> Vec<Vec<u8>> {
+        split(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
+    }
+
+    fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
+        bytes.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec).collect()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    #![allow(unsafe_code)]
+
+    use std::ffi::{CStr, OsStr};
+    use std::mem::{size_of, zeroed};
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::{Path, PathBuf};
+
+    use nix::libc;
+
+    use super::Process;
+    use crate::system::environment::Environment;
+
+    pub fn look(pid: i32) -> Option<Process> {
+        let size = i32::try_from(size_of::<libc::proc_bsdinfo>()).ok()?;
+        // SAFETY: a structure of integers and byte arrays, for which zeroes are a value.
+        let mut info: libc::proc_bsdinfo = unsafe { zeroed() };
+        // SAFETY: the buffer is as long as is said.
+        let read = unsafe { libc::proc_pidinfo(pid, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size) };
+        if read != size {
+            return None;
+        }
+        // SAFETY: the kernel ends the name with a zero.
+        let name = unsafe { CStr::from_ptr(info.pbi_comm.as_ptr()) }.to_string_lossy().into_owned();
+        Some(Process { pid, parent: i32::try_from(info.pbi_ppid).ok()?, name, executable: executable(pid) })
+    }
+
+    pub fn program(process: &Process) -> PathBuf {
+        process.executable.clone().unwrap_or_default()
+    }
+
+    fn executable(pid: i32) -> Option<PathBuf> {
+        let mut path = [0u8; 4096];
+        // SAFETY: the buffer is as long as is said.
+        let length = unsafe { libc::proc_pidpath(pid, path.as_mut_ptr().cast(), 4096) };
+        let length = usize::try_from(length).ok().filter(|length| *length > 0)?;
+        Some(Path::new(OsStr::from_bytes(&path[..length])).to_path_buf())
+    }
+
+    /// What it was started with. The system shows none of a protected program: that is "can't be read", not "empty".
+    pub fn environment(pid: i32) -> Option<Environment> {
+        let (_, entries) = started_with(pid)?;
+        (!entries.is_empty()).then(|| Environment::from_entries(entries))
+    }
+
+    pub fn arguments(pid: i32) -> Vec<Vec<u8>> {
+        started_with(pid).map(|(arguments, _)| arguments).unwrap_or_default()
+    }
+
+    /// Arguments and environment: a count, the program's path, padding, then the strings.
+    fn started_with(pid: i32) -> Option<(Vec<Vec<u8>>, Vec<Vec<u8>>)> {
+        let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid];
+        let mut buffer = vec![0u8; 1024 * 1024];
+        let mut length = buffer.len();
+        // SAFETY: name and buffer are as long as is said.
+        let result = unsafe {
+            libc::sysctl(name.as_mut_ptr(), 3, buffer.as_mut_ptr().cast(), &raw mut length, std::ptr::null_mut(), 0)
+        };
+        if result != 0 || length < 4 {
+            return None;
+        }
+        let count = usize::try_from(i32::from_ne_bytes(buffer[..4].try_into().ok()?)).ok()?;
+        let mut strings =
+            buffer[4..length].split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec);
+        strings.next()?;
+        Some((strings.by_ref().take(count).collect(), strings.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(name: &str, executable: &str) -> Process {
+        Process { pid: 0, parent: 1, name: name.to_owned(), executable: Some(executable.into()) }
+    }
+
+    #[test]
+    fn what_a_process_is() {
+        for (name, executable, by_act_claude, expected) in [
+            ("claude", "/opt/x/claude", false, Kind::Claude),
+            ("claude", "/opt/x/fake", false, Kind::Claude),
+            ("2.1.330", "/home/x/.local/share/claude/versions/2.1.330", false, Kind::Claude),
+            ("claude", "/usr/bin/node", false, Kind::Claude),
+            ("claude", "/usr/bin/dash", true, Kind::Script),
+            ("claude", "/usr/bin/dash", false, Kind::Shell),
+            ("bash", "/usr/bin/bash", true, Kind::Shell),
+            ("timeout", "/usr/bin/timeout", false, Kind::Shell),
+            ("python3", "/usr/bin/python3.11", true, Kind::Other),
+            ("cargo", "/usr/bin/cargo", false, Kind::Other),
+        ] {
+            assert_eq!(kind(&process(name, executable), || by_act_claude), expected, "{name} {executable}");
+        }
+    }
+
+    #[test]
+    fn the_mark_tells_a_claude_of_another_name() {
+        let ancestor = |kind, marked: bool| Ancestor {
+            pid: 1,
+            kind,
+            environment: Some(marked.then_some((MARK, "1")).into_iter().collect()),
+        };
+        let mut ancestors = [ancestor(Kind::Shell, true), ancestor(Kind::Other, false), ancestor(Kind::Other, false)];
+        recognize_by_mark(&mut ancestors, true);
+        assert_eq!(ancestors.map(|ancestor| ancestor.kind), [Kind::Shell, Kind::Claude, Kind::Other]);
+    }
+}

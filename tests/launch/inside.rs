@@ -1,0 +1,170 @@
+//! Inside a claude what steers act-claude is what that claude was started with (docs/security.md). A probe stands in the
+//! claude's place here; the same with real clients is in tests/secrets/c3_inside_claude.rs.
+
+use std::os::unix::process::CommandExt;
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::support::act::Act;
+use crate::support::sandbox::{Sandbox, Text};
+use crate::support::{act_claude, eventually, example, user};
+
+/// A home with an alias, and a foreign configuration that names the user's own token.
+struct House {
+    sandbox: Sandbox,
+    act: Act,
+    foreign: Act,
+}
+
+impl House {
+    fn new() -> Self {
+        let (act, foreign) = (Act::start(), Act::start());
+        let mut sandbox = Sandbox::new();
+        sandbox.configure_one(&foreign.endpoint());
+        let config = std::fs::read(sandbox.config_file()).unwrap();
+        sandbox.write("repository/act-claude/config.json", &config);
+        sandbox.write("repository/.config/act-claude/config.json", &config);
+        sandbox.configure_one(&act.endpoint());
+        let bin = sandbox.directory("bin");
+        std::os::unix::fs::symlink(example("probe"), bin.join("claude")).unwrap();
+        std::os::unix::fs::symlink(act_claude(), bin.join("act-claude")).unwrap();
+        sandbox.path_first(&bin);
+        sandbox.set("PROBE_LOG", sandbox.root().join("log"));
+        Self { sandbox, act, foreign }
+    }
+
+    /// A claude whose Bash tool runs `line`; it says the exit status last.
+    fn tool(&self, line: &str) -> Output {
+        let mut command = self.sandbox.command(self.sandbox.home().join("bin/claude"));
+        command.arg0("claude").env("PROBE_SCRIPT", format!("run {line}; echo \"[$?]\""));
+        command.output().expect("the probe")
+    }
+
+    fn required(&self) {
+        let mut config: Value = serde_json::from_slice(&std::fs::read(self.sandbox.config_file()).unwrap()).unwrap();
+        config["required"] = json!(true);
+        self.sandbox.configure(&config);
+    }
+}
+
+/// A session that exports once.
+const SESSION: &str = "PROBE_SCRIPT=post act-claude -p inner";
+
+#[test]
+fn a_place_that_differs_stops_telemetry_and_changes() {
+    let house = House::new();
+    let repository = house.sandbox.directory("repository").display().to_string();
+    let output = house.tool(SESSION);
+    assert_eq!((output.out().as_str(), output.err().as_str()), ("[0]\n", ""));
+    house.act.wait_for(1);
+    for (name, value) in [
+        ("ACT_CLAUDE_CONFIG", format!("{repository}/act-claude/config.json")),
+        ("XDG_CONFIG_HOME", repository.clone()),
+        ("XDG_STATE_HOME", repository.clone()),
+        ("HOME", repository.clone()),
+        ("CLAUDE_CONFIG_DIR", repository.clone()),
+    ] {
+        let said = |what: &str| {
+            format!("act-claude: {what}{name} is not what the claude around this session was started with")
+        };
+        let output = house.tool(&format!("{name}={value} {SESSION}"));
+        assert_eq!(output.out(), "[0]\n", "claude starts all the same");
+        assert!(output.err().starts_with(&said("no telemetry: ")), "{}", output.err());
+        assert_eq!(output.err().lines().count(), 1, "{}", output.err());
+        for change in [
+            "use --none",
+            "use billing --default",
+            "setup --yes --account acme --token-stdin",
+            "aliases --add x --id 1 --provider-type P",
+            "aliases --remove billing",
+            "check",
+            "flush",
+            "uninstall --yes --discard",
+        ] {
+            let output = house.tool(&format!("{name}={value} act-claude act {change}"));
+            assert_eq!(output.out(), "[64]\n", "{name} {change}: {}", output.err());
+            assert!(output.err().starts_with(&said("")), "{change}: {}", output.err());
+        }
+        let which = house.tool(&format!("{name}={value} act-claude act which"));
+        assert!(
+            which.out().contains(&said("").replace("act-claude: ", "")) && which.out().ends_with("[1]\n"),
+            "{}",
+            which.out()
+        );
+    }
+    assert!(!std::path::Path::new(&repository).join("act-claude/spool").exists(), "no state was written there");
+    house.required();
+    let output = house.tool(&format!("ACT_CLAUDE_CONFIG={repository}/act-claude/config.json {SESSION}"));
+    assert_eq!(output.out(), "[78]\n", "{}", output.err());
+    assert!(output.err().contains("is required by"), "{}", output.err());
+    assert_eq!((house.act.requests().len(), house.foreign.requests().len()), (1, 0));
+}
+
+/// What only chooses among the aliases, or concerns the report, goes on working.
+#[test]
+fn what_a_session_may_still_say() {
+    let house = House::new();
+    let acme = house.sandbox.account(&house.act.endpoint());
+    let other = house.sandbox.account(&house.foreign.endpoint());
+    let alias = |account: &str, id: &str| json!({"account": account, "id": id, "provider_type": "P"});
+    house.sandbox.configure(&json!({
+        "accounts": {"acme": acme, "other": other},
+        "aliases": {"billing": alias("acme", "id-billing"), "web": alias("acme", "id-web"), "labs": alias("other", "id-labs")},
+        "directories": {"~": "billing"}
+    }));
+    house.tool(&format!("ACT_CLAUDE_ALIAS=web {SESSION}"));
+    // Another account's alias is more than a repository may choose; on the command line it is not a repository's word.
+    let passed_over = house.tool(&format!("ACT_CLAUDE_ALIAS=labs ACT_CLAUDE_REPORT=always {SESSION}"));
+    assert!(
+        passed_over.err().contains("ACT_CLAUDE_ALIAS inside of claude: passed over: alias \"labs\" belongs to"),
+        "{}",
+        passed_over.err()
+    );
+    let requests = house.act.wait_for(2);
+    let ids: Vec<_> = requests.iter().map(|request| request.header("x-alias-id").unwrap().to_owned()).collect();
+    assert_eq!(ids, ["id-web", "id-billing"]);
+    assert_eq!(house.foreign.requests().len(), 0);
+    house.tool(&format!("{} --alias labs", SESSION.replace("-p inner", "").trim_end()));
+    house.foreign.wait_for(1);
+    let off = house.tool(&format!("ACT_CLAUDE=off {SESSION}"));
+    assert_eq!((off.out().as_str(), off.err().as_str(), house.act.requests().len()), ("[0]\n", "", 2));
+}
+
+/// Where nobody can know what claude was started with, nothing is sent.
+#[test]
+fn an_environment_that_can_t_be_read_or_seen() {
+    let house = House::new();
+    // The claude has ended before act-claude looks: what it had set can't be told from what the user had.
+    let barrier = house.sandbox.root().join("go");
+    let late = format!(
+        "(while [ ! -e {0} ]; do sleep 0.01; done; CLAUDECODE=1 ACT_CLAUDE_CONFIG=/x {SESSION} >{1} 2>&1; touch {1}.done) >/dev/null 2>&1 &",
+        barrier.display(),
+        house.sandbox.root().join("late").display()
+    );
+    let mut command = house.sandbox.command(house.sandbox.home().join("bin/claude"));
+    command.arg0("claude").env("PROBE_SCRIPT", format!("run {late}"));
+    assert_eq!(command.output().unwrap().code(), 0);
+    std::fs::write(barrier, "").unwrap();
+    let late = house.sandbox.root().join("late");
+    eventually("the session's end", || late.with_extension("done").exists().then_some(()));
+    let said = std::fs::read_to_string(late).unwrap();
+    assert!(said.contains("is set, and the claude this was started from has ended or can't be seen"), "{said}");
+    assert_eq!(house.foreign.requests().len(), 0);
+}
+
+/// Another user's claude: its environment is hidden.
+#[test]
+fn another_user_s_claude() {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::skip("another user's process needs root");
+    }
+    let mut house = House::new();
+    crate::support::fake_claude::install(&mut house.sandbox, "print claude ran");
+    let program = user::give(&house.sandbox);
+    let setpriv = format!("setpriv --reuid {0} --regid {0} --clear-groups", user::USER);
+    let output = house.tool(&format!("PROBE_SCRIPT=post {setpriv} {} -p inner", program.display()));
+    assert!(output.err().contains("can't be read, so nobody knows"), "{}{}", output.out(), output.err());
+    assert_eq!(output.out(), "claude ran\n[0]\n");
+    assert_eq!(house.act.requests().len(), 0);
+}
