@@ -67,6 +67,15 @@ pub struct Outcome {
     /// Why exports could not be kept on this machine until ACT had them.
     #[serde(default)]
     pub unkept: Option<String>,
+    /// How often the relay ended without having been told to, and was replaced.
+    #[serde(default)]
+    pub deaths: u64,
+    /// Requests that were cut off by that, and did not come again.
+    #[serde(default)]
+    pub cut_off: u64,
+    /// The relay was not replaced any more: nobody saw what claude sent then.
+    #[serde(default)]
+    pub relay_lost: bool,
 }
 
 /// What the report is about.
@@ -113,11 +122,23 @@ impl Outcome {
 
     /// The worst state, which stands for the session.
     pub fn state(&self) -> State {
-        if self.exports == 0 {
-            return State::NothingSent;
-        }
         let worst = self.states.iter().find(|(_, count)| **count > 0).map(|(state, _)| *state);
-        worst.unwrap_or(State::UnderWay)
+        match (self.exports, worst) {
+            (0, _) if self.relay_lost || self.cut_off > 0 => State::NotObserved,
+            (0, _) => State::NothingSent,
+            (_, Some(State::Delivered)) if self.relay_lost => State::NotObserved,
+            (_, worst) => worst.unwrap_or(State::UnderWay),
+        }
+    }
+
+    /// Whether there is more to say than that claude sent nothing.
+    pub fn is_silent(&self) -> bool {
+        self.exports == 0 && !self.relay_lost && self.deaths == 0
+    }
+
+    /// Whether something that claude sent may be nowhere, or was seen by nobody.
+    pub fn may_lack_exports(&self) -> bool {
+        self.relay_lost || self.cut_off > 0
     }
 
     fn exit_code(&self, state: State) -> u8 {
@@ -137,7 +158,7 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
     let state = outcome.map_or(State::NotObserved, Outcome::state);
     let text = match outcome {
         None => Some("what ACT accepted is not known: the relay did not answer".to_owned()),
-        Some(outcome) if outcome.exports == 0 => {
+        Some(outcome) if outcome.is_silent() => {
             let overdue = context.is_session && (context.lasted > context.interval * 2 || context.verify);
             overdue.then(|| format!("claude sent no metrics in {}", duration(context.lasted)))
         }
@@ -145,6 +166,7 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
     };
     let importance = match state {
         State::Lost | State::Rejected | State::NotUnderstood | State::Held => Importance::Action,
+        _ if outcome.is_some_and(Outcome::may_lack_exports) => Importance::Action,
         _ => Importance::Notice,
     };
     let success = state == State::Delivered;
@@ -171,17 +193,39 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
         "fix": trouble.map(|trouble| &trouble.fix),
         "warning": known.warning,
         "unkept": known.unkept,
+        "relay_ended": known.deaths,
+        "relay_lost": known.relay_lost,
+        "may_be_missing": known.cut_off,
         "seconds": context.lasted.as_secs_f64(),
         "text": text,
     });
     Report { lines, json, verify_code: known.exit_code(state), success }
 }
 
-/// An outcome of at least one export, in words.
+/// What became of the relay, where that is worth a word.
+fn words_of_relay(outcome: &Outcome) -> Option<String> {
+    let times = match outcome.deaths {
+        0 | 1 => String::new(),
+        count => format!(" {count} times"),
+    };
+    let missing = match outcome.cut_off {
+        0 => String::new(),
+        count => format!(": up to {} may be missing", exports(count)),
+    };
+    match (outcome.relay_lost, outcome.deaths) {
+        (true, _) => Some(format!("the relay ended unexpectedly{times}, and what claude sent after that is not known")),
+        (false, 0) => None,
+        (false, _) => Some(format!("the relay ended unexpectedly{times} and was replaced{missing}")),
+    }
+}
+
+/// An outcome of at least one export, or one of which the relay itself is worth a word, in words.
 pub(crate) fn words(outcome: &Outcome) -> String {
     let accepted = outcome.count(State::Delivered) + outcome.count(State::Partial);
     let mut parts = Vec::new();
-    if accepted == outcome.exports && outcome.rejected_points == 0 {
+    if outcome.exports == 0 {
+        parts.push("claude sent no metrics".to_owned());
+    } else if accepted == outcome.exports && outcome.rejected_points == 0 {
         parts.push(format!("{} delivered ({})", exports(accepted), points(outcome.points)));
     } else if accepted == outcome.exports {
         parts.push(format!("{} delivered", exports(accepted)));
@@ -220,6 +264,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
     if let Some(why) = &outcome.unkept {
         parts.push(format!("nothing could be kept on this machine: {why}"));
     }
+    parts.extend(words_of_relay(outcome));
     parts.join("; ")
 }
 
@@ -360,6 +405,26 @@ mod tests {
         assert!(report(Some(&delivered), &verify).lines[1].text.ends_with(WHERE_IN_ACT));
         let held = report(Some(&outcome(1, 1, &[(State::Held, 1)])), &verify);
         assert_eq!((held.success, held.lines.len()), (false, 1));
+    }
+
+    #[test]
+    fn a_relay_that_ended_is_said() {
+        let delivered = outcome(6, 12, &[(State::Delivered, 6)]);
+        let words = |deaths, cut_off, relay_lost| {
+            let outcome = Outcome { deaths, cut_off, relay_lost, ..delivered.clone() };
+            let report = report(Some(&outcome), &context(60));
+            (report.lines[0].text.clone(), report.lines[0].importance, report.verify_code, report.success)
+        };
+        let line = |rest: &str| format!("billing: 6 exports delivered (12 points); the relay ended unexpectedly{rest}");
+        assert_eq!(words(1, 0, false), (line(" and was replaced"), Importance::Notice, 0, true));
+        let missing = line(" 3 times and was replaced: up to 2 exports may be missing");
+        assert_eq!(words(3, 2, false), (missing, Importance::Action, 0, true));
+        let lost = line(" 11 times, and what claude sent after that is not known");
+        assert_eq!(words(11, 0, true), (lost, Importance::Action, NOTHING, false));
+        let nothing = Outcome { deaths: 1, cut_off: 1, ..Outcome::default() };
+        let report = report(Some(&nothing), &context(1));
+        let text = "billing: claude sent no metrics; the relay ended unexpectedly and was replaced: up to 1 export may be missing";
+        assert_eq!((report.lines[0].text.as_str(), nothing.state()), (text, State::NotObserved));
     }
 
     #[test]

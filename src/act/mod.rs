@@ -98,8 +98,7 @@ pub fn commands() -> clap::Command {
 /// Runs one command.
 pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     if args.first().is_some_and(|first| first == crate::protocol::RELAY_COMMAND) {
-        let watches = args.get(1).is_some_and(|word| word == crate::protocol::WATCH);
-        return crate::relay::run(environment.clone(), watches);
+        return crate::relay::run(environment.clone(), &args[1..]);
     }
     if args.first().is_some_and(|first| first == crate::demo::stand_in::COMMAND) {
         return crate::demo::stand_in::run(&args[1..], environment);

@@ -164,6 +164,7 @@ mod tests {
             totals: Default::default(),
             trouble: None,
             redirected_by: None,
+            claude_has_gone: false,
         }
     }
 }

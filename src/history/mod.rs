@@ -25,8 +25,10 @@ pub struct Session {
 
 impl Session {
     /// With a look at whether it is live.
-    pub fn new(record: Record, state: &Path, spool: &Summary) -> Self {
+    pub fn new(mut record: Record, state: &Path, spool: &Summary) -> Self {
         let live = record.is_live(state);
+        // Its relay was killed while claude could still send something.
+        record.outcome.relay_lost |= record.end.is_none() && !live && !record.claude_has_gone;
         let kept = spool.sessions.get(&record.id).copied().unwrap_or(0);
         Self { record, live, kept }
     }
@@ -56,14 +58,15 @@ impl Session {
     pub fn needs_someone(&self) -> bool {
         let outcome = &self.record.outcome;
         let bad = [State::Lost, State::Rejected, State::NotUnderstood, State::Partial, State::Held];
-        bad.iter().any(|state| outcome.count(*state) > 0) || self.record.redirected_by.is_some()
+        let is_bad = bad.iter().any(|state| outcome.count(*state) > 0);
+        is_bad || outcome.may_lack_exports() || self.record.redirected_by.is_some()
     }
 
     /// What became of its exports, as the report would say it.
     pub fn words(&self) -> String {
         match (&self.record.trouble, self.record.outcome.exports) {
             (Some(trouble), 0) => format!("{}{}", trouble.said, outcome::advice(trouble)),
-            (None, 0) => "claude sent no metrics".to_owned(),
+            (None, 0) if self.record.outcome.is_silent() => "claude sent no metrics".to_owned(),
             _ => outcome::words(&self.record.outcome),
         }
     }
@@ -124,6 +127,7 @@ pub(crate) mod sample {
             totals: Default::default(),
             trouble: None,
             redirected_by: None,
+            claude_has_gone: false,
         };
         Session { record, live: false, kept: exports }
     }

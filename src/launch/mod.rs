@@ -2,10 +2,12 @@
 
 pub mod child;
 pub mod descriptors;
+pub mod fork;
 pub mod inherited;
 pub mod output;
 pub mod process;
 pub mod relayed;
+pub mod shared_memory;
 pub mod signals;
 pub mod supervise;
 pub mod terminal;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::backlog::Backlog;
 use super::backoff::{Backoff, random};
-use super::desk::{Desk, Posted};
+use super::desk::{Desk, Observer, Posted};
 use super::ledger::Ledger;
 use super::message::{Direct, Handle, Item, Message};
 use super::owner::Owners;
@@ -50,6 +50,7 @@ pub struct Courier {
     drain_until: Option<Instant>,
     /// `--verify`: the first question is asked whatever is known.
     ask_now: bool,
+    is_replacement: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +71,10 @@ pub struct Post<'a> {
     pub state: Option<&'a Path>,
     /// `--verify`
     pub verify: bool,
+    /// Whether it takes the place of one that ended without a word: it asks for the token when there is something to send.
+    pub is_replacement: bool,
+    /// Who is told what is being delivered.
+    pub observer: Box<dyn Observer>,
 }
 
 impl Courier {
@@ -84,7 +89,7 @@ impl Courier {
             backlog: spool.as_ref().map(|_| Backlog::new(post.session, &post.target.account)),
             nudged: spool.as_ref().and_then(Spool::nudged),
             spool,
-            desk: Desk::new(environment, post.state),
+            desk: Desk::new(environment, post.state).observed_by(post.observer),
             owners,
             ledger,
             inbox,
@@ -96,13 +101,16 @@ impl Courier {
             looked_at: Instant::now(),
             drain_until: None,
             ask_now: post.verify,
+            is_replacement: post.is_replacement,
         };
         std::thread::Builder::new().name("courier".to_owned()).stack_size(512 * 1024).spawn(move || courier.run())?;
         Ok(Handle(sender))
     }
 
     fn run(mut self) {
-        if let Ok(target) = self.owners.target(&self.account, &self.alias) {
+        if let Ok(target) = self.owners.target(&self.account, &self.alias)
+            && !self.is_replacement
+        {
             self.desk.prepare(&target);
         }
         loop {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, oneshot, watch};
 
+use super::book::{REMEMBERED, Remembered};
 use super::ledger::Ledger;
 use super::message::{Direct, Item, Message};
 use super::payload::{self, Content};
@@ -46,9 +47,6 @@ pub enum Accepted {
 const VERIFY_WAIT: Duration = Duration::from_millis(1500);
 /// How long claude waits for ACT where nothing can be stored. Its exporter's own patience is 10 s.
 const DIRECT_WAIT: Duration = Duration::from_secs(8);
-/// How many exports back a repetition is recognised.
-const REMEMBERED: usize = 64;
-
 /// What is known of an export that may be repeated.
 #[derive(Debug, Clone)]
 enum Seen {
@@ -97,7 +95,9 @@ impl Intake {
         ledger: Arc<Ledger>,
         recorder: Arc<Recorder>,
     ) -> Self {
-        let (store, next, busy, recent) = (OnceLock::new(), AtomicU64::new(0), AtomicUsize::new(0), Mutex::default());
+        let (store, busy) = (OnceLock::new(), AtomicUsize::new(0));
+        let next = AtomicU64::new(ledger.next());
+        let recent = Mutex::new(ledger.remembered().into_iter().filter_map(seen).collect());
         Self { routing, redact, verify, state, ledger, recorder, store, next, busy, recent }
     }
 
@@ -140,6 +140,7 @@ impl Intake {
             None => None,
         };
         let sequence = again.unwrap_or_else(|| self.next.load(Ordering::Relaxed));
+        self.ledger.taking(sequence, &digest);
         let intake = self.clone();
         let placed = tokio::task::spawn_blocking(move || intake.place(&body, sequence)).await;
         let placed = match placed {
@@ -175,7 +176,7 @@ impl Intake {
             Ok(()) => (Seen::Stored, Message::Stored(Item { sequence, reply })),
             Err(why) => {
                 let why = why.to_string();
-                self.ledger.unkept(why.clone());
+                self.ledger.unkept(sequence, why.clone());
                 let (taken, known) = watch::channel(None);
                 let direct = Direct { sequence, points, body: placed.body, why, taken, reply };
                 (Seen::Direct(sequence, known), Message::Direct(direct))
@@ -259,6 +260,12 @@ impl Intake {
     pub fn tell(&self, message: Message) -> bool {
         self.routing.known().is_some_and(|routed| routed.courier.send(message))
     }
+}
+
+/// What a relay before this one had taken, or had to refuse.
+fn seen((known, is_stored): (Remembered, bool)) -> Option<([u8; 32], Seen)> {
+    let direct = || Seen::Direct(known.sequence, watch::channel(Some(false)).1);
+    Some((known.bytes()?, if is_stored { Seen::Stored } else { direct() }))
 }
 
 /// Until it is known whether ACT has an export that is stored nowhere.

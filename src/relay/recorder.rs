@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use nix::fcntl::Flock;
+use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
 use crate::claude::version;
@@ -32,14 +33,17 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts following the ledger. Without a state directory there is no record.
-    pub fn start(start: &Start, ledger: Arc<Ledger>) -> Arc<Self> {
-        let now = Timestamp::now();
-        let id = record::new_id(now).ok();
+    pub fn start(start: &Start, ledger: Arc<Ledger>, (relay_pid, lock): (u32, Option<Flock<File>>)) -> Arc<Self> {
+        let new = || {
+            let now = Timestamp::now();
+            Some((record::new_id(now).ok()?, now))
+        };
+        let (id, now) = ledger.opened(new).unzip();
         let record = Record {
             version: record::VERSION,
             id: id.clone().unwrap_or_default(),
             kind: if start.route.is_some() { Kind::Supervised } else { Kind::Launcher },
-            start: now,
+            start: now.unwrap_or_else(Timestamp::now),
             end: None,
             directory: start.directory.clone(),
             alias: None,
@@ -48,18 +52,19 @@ impl Recorder {
             claude: start.claude.clone(),
             client_version: None,
             command_pid: None,
-            relay_pid: std::process::id(),
+            relay_pid,
             outcome: Outcome::default(),
             totals: BTreeMap::new(),
             trouble: None,
             redirected_by: None,
+            claude_has_gone: false,
         };
         let recorder = Arc::new(Self {
             state: start.state.clone().filter(|_| id.is_some()),
             id: id.unwrap_or_default(),
             ledger,
             record: Mutex::new(record),
-            lock: Mutex::default(),
+            lock: Mutex::new(lock),
         });
         if recorder.state.is_some() {
             tokio::spawn(recorder.clone().follow());
@@ -81,7 +86,12 @@ impl Recorder {
             record.kind == Kind::Supervised
         };
         let recorder = self.clone();
-        tokio::task::spawn_blocking(move || if is_supervised { recorder.update() } else { recorder.wait() });
+        aside(move || if is_supervised { recorder.update() } else { recorder.wait() });
+    }
+
+    /// A relay that is killed from now on has cut off nothing.
+    pub fn claude_has_gone(&self) {
+        lock(&self.record).claude_has_gone = true;
     }
 
     /// Nothing is left to do. A launcher's session that sent nothing was none, most likely: no record.
@@ -116,10 +126,16 @@ impl Recorder {
                 continue;
             }
             let recorder = self.clone();
-            let _ = tokio::task::spawn_blocking(move || recorder.update()).await;
+            let (written, is_written) = oneshot::channel();
+            aside(move || {
+                recorder.update();
+                let _ = written.send(());
+            });
+            let _ = is_written.await;
             if !std::mem::replace(&mut is_open, true) {
                 let recorder = self.clone();
-                std::thread::spawn(move || recorder.find_version());
+                // It may wait for claude: better none than a relay that does.
+                let _ = std::thread::Builder::new().spawn(move || recorder.find_version());
             }
             tokio::time::sleep(RHYTHM).await;
         }
@@ -139,7 +155,7 @@ impl Recorder {
     fn wait(&self) {
         let record = lock(&self.record);
         if record.end.is_none() && self.open().is_ok() {
-            lock(&self.lock).iter().for_each(record::sign);
+            lock(&self.lock).iter().for_each(|lock| record::sign(lock, record.relay_pid));
         }
     }
 
@@ -158,6 +174,22 @@ impl Recorder {
         let claude = lock(&self.record).claude.clone();
         let version = version::known(&claude, Some(state)).or_else(|| version::learn(&claude, state));
         lock(&self.record).client_version = version;
+    }
+}
+
+/// Does what waits for the disk on a thread of its own; at once, where there is none to be had.
+fn aside(work: impl FnOnce() + Send + 'static) {
+    let work = Arc::new(Mutex::new(Some(work)));
+    let of_thread = work.clone();
+    let run = move || {
+        if let Some(work) = lock(&of_thread).take() {
+            work();
+        }
+    };
+    if std::thread::Builder::new().stack_size(256 * 1024).spawn(run).is_err()
+        && let Some(work) = lock(&work).take()
+    {
+        work();
     }
 }
 

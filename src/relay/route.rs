@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::courier::{Courier, Post};
-use super::ledger::{Found, Ledger};
-use super::message::Handle;
+use super::book::Found;
+use super::deliverer::{Deliverer, Deliverers};
 use super::owner::Owners;
 use super::watched::Watched;
 use crate::cause;
@@ -14,7 +13,6 @@ use crate::claude::conflicts::{self, Wanted};
 use crate::claude::{consent, settings};
 use crate::cli::Flags;
 use crate::config::{self, Delivery};
-use crate::environment::Environment;
 use crate::outcome::Trouble;
 use crate::plan::{self, Situation};
 use crate::protocol::{Route, Target};
@@ -31,18 +29,7 @@ pub struct Routed {
     /// How much the spool may hold.
     pub limits: Limits,
     /// Who delivers.
-    pub courier: Handle,
-}
-
-/// The session that is routed.
-#[derive(Debug)]
-pub struct Session {
-    /// Its id.
-    pub id: String,
-    /// The state directory.
-    pub state: Option<PathBuf>,
-    /// `--verify`
-    pub verify: bool,
+    pub courier: Deliverer,
 }
 
 /// Why an export goes nowhere.
@@ -60,9 +47,7 @@ pub struct Routing {
     routed: OnceLock<Routed>,
     /// Where it worked when its first export arrived.
     directory: OnceLock<PathBuf>,
-    session: Session,
-    environment: Environment,
-    ledger: Arc<Ledger>,
+    deliverers: Arc<Deliverers>,
     /// Whose working directory decides (launcher form).
     command: OnceLock<Arc<Watched>>,
     /// Where it was seen last: it may end while its last export is on the way.
@@ -72,27 +57,27 @@ pub struct Routing {
 }
 
 impl Routing {
-    /// With a route, its courier starts at once: token and connection are ready when the first export is.
+    /// With a route, given or decided by a relay before this one, its courier starts at once: token and connection are ready
+    /// when the first export is. Such a route is never decided again.
     pub fn new(
-        route: Option<Route>,
+        given: Option<Route>,
         (seen, waits_in): (Option<PathBuf>, Option<PathBuf>),
-        session: Session,
-        environment: Environment,
-        ledger: Arc<Ledger>,
+        deliverers: Deliverers,
     ) -> Self {
         let directory = seen.clone().unwrap_or_default();
+        let given = given.map(|route| Found { route, directory, redirected_by: None });
+        let decided = || deliverers.ledger.route().filter(|found| found.redirected_by.is_none());
+        let found = given.or_else(decided);
         let routing = Self {
             routed: OnceLock::new(),
             directory: OnceLock::new(),
-            session,
-            environment,
-            ledger,
+            deliverers: Arc::new(deliverers),
             command: OnceLock::new(),
             seen: Mutex::new(seen),
             waits_in,
         };
-        if let Some(routed) = route.and_then(|route| routing.open(Found { route, directory, redirected_by: None })) {
-            let _ = routing.routed.set(routed);
+        if let Some(found) = found {
+            routing.open(found).courier.start();
         }
         routing
     }
@@ -125,8 +110,7 @@ impl Routing {
             let directory = self.directory.get().cloned().or_else(|| self.look()).ok_or(NoRoute::None)?;
             let directory = self.directory.get_or_init(|| directory).clone();
             let (route, _) = self.find(&directory)?;
-            let routed = self.open(Found { route, directory, redirected_by: None }).ok_or(NoRoute::None)?;
-            let _ = self.routed.set(routed);
+            return Ok(self.open(Found { route, directory, redirected_by: None }));
         }
         self.known().ok_or(NoRoute::None)
     }
@@ -142,25 +126,25 @@ impl Routing {
         let (None, Some(directory)) = (self.known(), seen) else { return false };
         let Ok((route, Some(conflict))) = self.find(&directory) else { return false };
         let found = Found { route, directory, redirected_by: Some(conflict.place()) };
-        self.ledger.redirected(found, cause::redirection(&conflict));
+        self.deliverers.ledger.redirected(found, cause::redirection(&conflict));
         true
     }
 
-    fn open(&self, found: Found) -> Option<Routed> {
-        let Route { target, attributes, .. } = found.route.clone();
-        let owners = Owners::new(self.environment.clone(), Some(target.clone()));
-        let limits = owners.limits();
-        let Session { id, state, verify } = &self.session;
-        let post = Post { session: id, target: &target, state: state.as_deref(), verify: *verify };
-        let courier = Courier::start(post, owners, self.environment.clone(), self.ledger.clone()).ok()?;
-        self.ledger.found(found);
-        Some(Routed { target, attributes, limits, courier })
+    /// The route is known from here on, whether or not anybody can deliver now.
+    fn open(&self, found: Found) -> &Routed {
+        self.deliverers.ledger.found(found.clone());
+        let Route { target, attributes, .. } = found.route;
+        self.routed.get_or_init(|| {
+            let limits = Owners::new(self.deliverers.environment.clone(), Some(target.clone())).limits();
+            let courier = self.deliverers.of(target.clone());
+            Routed { target, attributes, limits, courier }
+        })
     }
 
     /// The route for `directory`, and which settings key would keep its exports from us. Whether the token can be
     /// had is not asked: what it is missing for is held.
     fn find(&self, directory: &Path) -> Result<(Route, Option<Conflict>), NoRoute> {
-        let mut environment = self.environment.clone();
+        let mut environment = self.deliverers.environment.clone();
         environment.remove("PWD");
         let loaded = config::load(&environment);
         if let Some(fault) = loaded.faults.first() {

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 pub use super::intake::Accepted;
 use super::intake::Intake;
+use super::journal::Journal;
 
 /// The largest export, compressed and inflated, in bytes.
 pub const LARGEST: usize = 20 * 1024 * 1024;
@@ -29,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub type Reply = Response<Full<Bytes>>;
 
 /// Serves until dropped.
-pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>) {
+pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, journal: Arc<Journal>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
@@ -42,24 +43,26 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>) {
             }
         };
         let _ = stream.set_nodelay(true);
-        let (path, intake) = (path.clone(), intake.clone());
+        let (path, intake, journal) = (path.clone(), intake.clone(), journal.clone());
         tokio::spawn(async move {
-            talk(stream, path, move |body| intake.clone().accept(body)).await;
+            talk(stream, path, move || journal.clone().begin(), move |body| intake.clone().accept(body)).await;
             drop(permit);
         });
     }
 }
 
-/// Talks over one connection until its end; each export goes to `accept`.
-pub async fn talk<S, A, F>(stream: S, path: Arc<str>, accept: A)
+/// Talks over one connection until its end; each export goes to `accept`. What `begin` gives is kept from a request's head to
+/// its answer.
+pub async fn talk<S, B, G, A, F>(stream: S, path: Arc<str>, begin: B, accept: A)
 where
     S: AsyncRead + AsyncWrite + Unpin,
+    B: Fn() -> G + Clone,
     A: Fn(Bytes) -> F + Clone,
     F: Future<Output = Accepted>,
 {
     let service = hyper::service::service_fn(move |request| {
-        let (path, accept) = (path.clone(), accept.clone());
-        async move { Ok::<_, Infallible>(answer(request, &path, accept).await) }
+        let (path, begin, accept) = (path.clone(), begin.clone(), accept.clone());
+        async move { Ok::<_, Infallible>(answer(request, &path, begin, accept).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -69,9 +72,10 @@ where
     let _ = connection.await;
 }
 
-async fn answer<F: Future<Output = Accepted>>(
+async fn answer<G, F: Future<Output = Accepted>>(
     request: Request<Incoming>,
     path: &str,
+    begin: impl Fn() -> G,
     accept: impl Fn(Bytes) -> F,
 ) -> Reply {
     if !bool::from(request.uri().path().as_bytes().ct_eq(path.as_bytes())) {
@@ -80,6 +84,7 @@ async fn answer<F: Future<Output = Accepted>>(
     if request.method() != Method::POST {
         return status(StatusCode::METHOD_NOT_ALLOWED);
     }
+    let _begun = begin();
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
     let json =
         header(CONTENT_TYPE).is_some_and(|kind| kind.split(';').next().unwrap_or("").trim() == "application/json");

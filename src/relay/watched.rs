@@ -7,6 +7,9 @@ use std::path::PathBuf;
 #[cfg(target_os = "linux")]
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+/// Between two looks, where the system does not tell by itself.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// A watched process. On Linux a descriptor stands for it, so that a pid used again is never mistaken for it.
 #[derive(Debug)]
 pub struct Watched {
@@ -33,7 +36,18 @@ impl Watched {
     /// Until it has ended.
     pub async fn gone(&self) {
         let descriptor = self.descriptor.clone();
-        let _ = tokio::task::spawn_blocking(move || wait(&descriptor, PollTimeout::NONE)).await;
+        let (ended, has_ended) = tokio::sync::oneshot::channel();
+        let watch = move || {
+            wait(&descriptor, PollTimeout::NONE);
+            let _ = ended.send(());
+        };
+        if std::thread::Builder::new().stack_size(64 * 1024).spawn(watch).is_ok() {
+            let _ = has_ended.await;
+            return;
+        }
+        while !wait(&self.descriptor, PollTimeout::ZERO) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// The directory it works in now.
@@ -76,7 +90,7 @@ impl Watched {
     /// Until it has ended.
     pub async fn gone(&self) {
         while nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid), None).is_ok() {
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

@@ -129,7 +129,7 @@ fn conversation(text: &[u8], piece: usize) -> (Vec<Vec<u8>>, Vec<u16>) {
         taken.borrow_mut().push(body.to_vec());
         async move { accepted(&body) }
     };
-    RUNTIME.with(|runtime| runtime.block_on(talk(wire, PATH.into(), take)));
+    RUNTIME.with(|runtime| runtime.block_on(talk(wire, PATH.into(), || (), take)));
     let answers = statuses(&said.borrow());
     (taken.take(), answers)
 }
