@@ -1,97 +1,48 @@
 //! Starts Claude Code under the Agent Control Tower (ACT) alias of the current directory.
 //!
-//! Data flows one way: the command line ([`cli`]) and the configuration ([`config`]) give the alias of the
-//! directory ([`resolve`]); with what is known of Claude Code ([`claude`]) that gives a plan ([`plan`]), which
-//! [`mod@run`] carries out with [`launch`]; [`report`] says how it went. The commands under [`act`] stand beside it.
+//! The rooms, from the roof down. Each imports only from rooms below it:
+//!
+//! - [`commands`]: a file or folder for each `act` command.
+//! - [`mod@run`]: one session, from the decision to the report.
+//! - [`relay`]: the relay process, and the protocol to it.
+//! - [`plan`]: own flags, and the decision what a run will be (pure).
+//! - [`rehearsal`]: a local ACT and the demonstration; no session runs it.
+//! - [`delivery`]: everything between a stored export and ACT.
+//! - [`claude`]: all that is known of Claude Code.
+//! - [`config`]: the configuration, and which alias a directory has.
+//! - [`state`]: what is kept on disk.
+//! - [`launch`]: POSIX processes, signals and terminals; it knows nothing of ACT.
+//! - [`text`], [`system`]: the ground.
 
-pub mod act;
-pub mod cause;
-pub mod check;
 pub mod claude;
-pub mod cli;
-pub mod complete;
+pub mod commands;
 pub mod config;
-pub mod demo;
-pub mod doctor;
-pub mod edit;
-pub mod environment;
-pub mod history;
-pub mod json;
+pub mod delivery;
 pub mod launch;
-mod launcher;
-pub mod log;
-pub mod nearest;
-pub mod outcome;
-pub mod page;
 pub mod plan;
-pub mod protocol;
-pub mod receive;
-pub mod record;
+pub mod rehearsal;
 pub mod relay;
-pub mod report;
-pub mod resolve;
-mod run;
-pub mod setup;
-pub mod spool;
+pub mod run;
 pub mod state;
-pub mod token;
-pub mod verdict;
-pub mod verify;
+pub mod system;
+pub mod text;
 
-use std::path::Path;
-
-use cli::Invocation;
-use environment::Environment;
-
-/// Exit status for a command line that can't be meant (sysexits' EX_USAGE).
-pub const USAGE: u8 = 64;
-/// Exit status where telemetry is required and can't be had (sysexits' EX_CONFIG).
-pub const CONFIGURATION: u8 = 78;
-
-/// An exit status, 0–255. std's can't be read, and the process is ended without std's runtime (see `main.rs`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExitCode(u8);
-
-impl ExitCode {
-    /// 0
-    pub const SUCCESS: Self = Self(0);
-    /// 1
-    pub const FAILURE: Self = Self(1);
-}
-
-impl From<u8> for ExitCode {
-    fn from(code: u8) -> Self {
-        Self(code)
-    }
-}
-
-impl From<ExitCode> for i32 {
-    fn from(code: ExitCode) -> Self {
-        code.0.into()
-    }
-}
+use plan::flags::{self, Invocation};
+use system::environment::Environment;
+use system::exit::{ExitCode, USAGE};
 
 /// The program: parse, run, exit status.
 pub fn run() -> ExitCode {
-    launch::inherited::outlive_full_files();
+    system::inherited::outlive_full_files();
     let environment = Environment::capture();
     let args = std::env::args_os().skip(1).collect();
-    match cli::parse(args, claude::locate::is_executable) {
-        Ok(Invocation::Act(args)) => act::run(&args, &environment),
-        Ok(Invocation::Launcher { claude, args }) => launcher::run(&claude, &args, environment),
+    match flags::parse(args, claude::locate::is_executable) {
+        Ok(Invocation::Act(args)) => commands::run(&args, &environment),
+        Ok(Invocation::Launcher { claude, args }) => run::launcher::run(&claude, &args, environment),
         Ok(Invocation::Run { flags, args }) => run::run(&flags, &args, environment),
         Err(error) => {
-            report::fatal(&error.to_string());
+            run::report::fatal(&error.to_string());
             ExitCode::from(USAGE)
         }
     }
-}
-
-/// A path as one word of a shell command, quoted only where it must be.
-pub(crate) fn shell_word(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c)) {
-        return text.into_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -5,7 +5,7 @@
 //! sizeable part of what a launcher takes in all, and claude must get the state from before it.
 #![cfg_attr(any(target_env = "gnu", target_vendor = "apple"), no_main)]
 
-use act_claude::claude::locate::Mark;
+use act_claude::claude::ourselves::Mark;
 
 /// By which copies of this program are known.
 #[used]
@@ -17,7 +17,7 @@ static MARK: Mark = Mark::OURS;
 // SAFETY: the one `main` of this program, called once by the C library, with the arguments C programs get.
 #[unsafe(no_mangle)]
 extern "C" fn main(_count: std::ffi::c_int, _arguments: *const *const std::ffi::c_char) -> std::ffi::c_int {
-    act_claude::launch::inherited::settle();
+    act_claude::system::inherited::settle();
     // Also writes out what standard output has buffered.
     std::process::exit(act_claude::run().into())
 }

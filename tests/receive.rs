@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver as Events, channel};
 use std::time::{Duration, Instant};
 
-use act_claude::receive::{Account, Answer, Event, Expected, Export, Fail, OnEvent, Options, Receiver};
+use act_claude::rehearsal::receiver::{Account, Answer, Event, Expected, Export, Fail, OnEvent, Options, Receiver};
 use base64::Engine;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

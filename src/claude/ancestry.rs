@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::locate::is_ourselves;
+use crate::claude::ourselves::is_ourselves;
 
 /// A process on the way up.
 struct Ancestor {

@@ -36,7 +36,7 @@ pub fn any_since(command: u32, secret: &str) -> bool {
 #[cfg(target_os = "linux")]
 fn carries(pid: u32, secret: &str) -> bool {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    super::locate::contains(&environment, secret.as_bytes())
+    super::ourselves::contains(&environment, secret.as_bytes())
 }
 
 /// The last pid given in this pid namespace.

@@ -4,7 +4,7 @@
 //! repository's settings decide nothing here.
 
 use crate::config::{Config, Delivery};
-use crate::environment::Environment;
+use crate::system::environment::Environment;
 
 use super::settings::{Kind, Layer};
 

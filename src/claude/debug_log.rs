@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use crate::environment::Environment;
+use crate::system::environment::Environment;
 
 /// What `grep -i "telemetry\|exporter\|otlp\|metric"` keeps.
 pub fn kept() -> &'static Regex {

@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::environment::Environment;
+use crate::system::environment::Environment;
 
 use super::ancestry;
+use super::ourselves::is_ourselves;
 
 /// Why there is no claude to run, with the exit status a shell would give (promise A3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,31 +19,6 @@ pub struct LocateError {
     /// The message.
     pub message: String,
 }
-
-/// What is in every copy of this program, so that a copy is told from the real claude (promise A21). On Linux an ELF
-/// note, which linkers put into a program's first page: one read tells. The program has it, not the library: another
-/// program with the library in it, such as a test, is none of its copies.
-#[derive(Debug)]
-#[repr(C, align(4))]
-pub struct Mark {
-    name_size: u32,
-    description_size: u32,
-    kind: u32,
-    name: [u8; 12],
-    description: [u8; 20],
-}
-
-impl Mark {
-    /// This program's.
-    pub const OURS: Self =
-        Self { name_size: 11, description_size: 20, kind: 1, name: *b"act-claude\0\0", description: *TEXT };
-}
-
-/// The note's description, which is looked for.
-const TEXT: &[u8; 20] = b"launcher, not claude";
-
-/// How far into a file the mark is looked for: a page; elsewhere, as far as a copy can be long.
-const MARKED: u64 = if cfg!(target_os = "linux") { 4096 } else { 64 * 1024 * 1024 };
 
 /// Finds the executable.
 pub fn locate(environment: &Environment, config: &Config) -> Result<PathBuf, LocateError> {
@@ -106,41 +82,6 @@ fn usable(path: &Path) -> Result<(), (u8, &'static str)> {
 /// Whether an absolute path is an executable file (the launcher form's first argument).
 pub fn is_executable(path: &Path) -> bool {
     usable(path).is_ok()
-}
-
-/// The running program's own file.
-pub fn own_file() -> PathBuf {
-    if cfg!(target_os = "linux") {
-        PathBuf::from("/proc/self/exe")
-    } else {
-        std::env::current_exe().unwrap_or_default()
-    }
-}
-
-/// Whether `path` is this program, under whatever name, or a copy of it.
-pub fn is_ourselves(path: &Path) -> bool {
-    let (Ok(it), Ok(own)) = (fs::metadata(path), fs::metadata(own_file())) else {
-        return false;
-    };
-    if (it.dev(), it.ino()) == (own.dev(), own.ino()) {
-        return true;
-    }
-    holds_mark(path)
-}
-
-fn holds_mark(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else {
-        return false;
-    };
-    let mut start = Vec::with_capacity(4096);
-    let read = file.take(MARKED).read_to_end(&mut start);
-    read.is_ok() && !start.starts_with(b"#!") && contains(&start, &[b"act-claude\0\0", &TEXT[..]].concat())
-}
-
-/// By hand: memchr first asks the processor what it can do, which takes longer than this does, above all where a hypervisor
-/// answers for it.
-pub(super) fn contains(text: &[u8], part: &[u8]) -> bool {
-    (0..text.len()).any(|at| text[at] == part[0] && text[at..].starts_with(part))
 }
 
 /// A script may itself call act-claude. Run once more by it, nobody would ever reach the real claude.

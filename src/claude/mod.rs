@@ -2,12 +2,14 @@
 //! The observations behind it are in docs/observed-claude.md.
 
 pub mod ancestry;
+pub mod arguments;
 pub mod carriers;
 pub mod conflict;
 pub mod conflicts;
 pub mod consent;
 pub mod debug_log;
 pub mod locate;
+pub mod ourselves;
 pub mod overlay;
 pub mod processes;
 pub mod settings;

@@ -16,11 +16,9 @@ use std::time::{Duration, SystemTime};
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::value::RawValue;
 
-use crate::cli::{self, Call};
-use crate::json::{Members, unquoted};
+use crate::claude::arguments::{self, Call};
 use crate::state;
-
-use super::settings;
+use crate::text::json::{Members, unquoted};
 
 /// How long an ended session can be resumed with its hint.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -32,8 +30,8 @@ const OWN: &str = "own.json";
 /// Whether claude's arguments may get one more: only where they start a session in this terminal. Behind a
 /// bare word `--settings` is refused, and in front of one it may turn a subcommand into a prompt (fact 7a).
 pub fn is_allowed(args: &[OsString]) -> bool {
-    cli::call(args) == Call::Session
-        && !cli::is_background(args)
+    arguments::call(args) == Call::Session
+        && !arguments::is_background(args)
         && !args.iter().any(|arg| arg == "remote-control" || arg == "rc")
 }
 
@@ -71,9 +69,9 @@ fn quoted(text: &str) -> String {
 /// `args` with `path` as the `--settings` that counts: the last one is rewritten in place, else it goes in front.
 pub fn rewrite(args: &[OsString], path: &Path) -> Vec<OsString> {
     let mut args = args.to_vec();
-    match settings::argument_position(&args) {
-        Some(settings::Position::Separate(value)) => args[value] = path.into(),
-        Some(settings::Position::Joined(at)) => {
+    match arguments::argument_position(&args) {
+        Some(arguments::Position::Separate(value)) => args[value] = path.into(),
+        Some(arguments::Position::Joined(at)) => {
             args[at] = OsString::from_vec([b"--settings=", path.as_os_str().as_bytes()].concat());
         }
         None => drop(args.splice(0..0, [OsString::from("--settings"), path.into()])),

@@ -5,8 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::variables::{ENDPOINT, ORIGINALS};
-use crate::cli::{self, Call};
-use crate::environment::Environment;
+use crate::claude::arguments::{self, Call};
+use crate::system::environment::Environment;
 
 /// What a claude process is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +98,8 @@ fn role(arguments: &[OsString]) -> Option<Role> {
     match (word(0), word(1)) {
         ("daemon", "run") => Some(Role::Daemon),
         ("--bg-pty-host" | "--bg-spare", _) => None,
-        _ if cli::is_background(arguments) => None,
-        _ => (cli::call(arguments) == Call::Session).then_some(Role::Session),
+        _ if arguments::is_background(arguments) => None,
+        _ => (arguments::call(arguments) == Call::Session).then_some(Role::Session),
     }
 }
 
@@ -111,7 +111,7 @@ mod system {
     use std::path::PathBuf;
 
     use super::Seen;
-    use crate::environment::Environment;
+    use crate::system::environment::Environment;
 
     /// Every process whose program may be looked at: the user's own.
     pub fn all() -> Vec<Seen> {
@@ -154,7 +154,7 @@ mod system {
     use std::process::Command;
 
     use super::Seen;
-    use crate::environment::Environment;
+    use crate::system::environment::Environment;
 
     pub fn all() -> Vec<Seen> {
         let text = output("/bin/ps", &["-xww", "-o", "pid=,command="]);

@@ -4,12 +4,12 @@
 //! (docs/observed-claude.md). An invalid file counts for nothing, as it does for claude.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::environment::Environment;
-use crate::json;
+use super::arguments::argument_value;
+use crate::system::environment::Environment;
+use crate::text::json;
 
 /// Where settings come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,35 +102,6 @@ pub fn user_directory(environment: &Environment) -> Option<PathBuf> {
     }
 }
 
-/// Where the `--settings` that counts, the last one, stands in the arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Position {
-    /// `--settings X`: the index of X.
-    Separate(usize),
-    /// `--settings=X`: its index.
-    Joined(usize),
-}
-
-/// Finds the `--settings` that counts.
-pub fn argument_position(args: &[OsString]) -> Option<Position> {
-    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
-    (0..end).rev().find_map(|index| {
-        if args[index].as_bytes().starts_with(JOINED) {
-            return Some(Position::Joined(index));
-        }
-        (args[index] == "--settings" && index + 1 < end).then_some(Position::Separate(index + 1))
-    })
-}
-
-const JOINED: &[u8] = b"--settings=";
-
-fn argument_value(args: &[OsString]) -> Option<&OsStr> {
-    Some(match argument_position(args)? {
-        Position::Separate(value) => &args[value],
-        Position::Joined(at) => OsStr::from_bytes(&args[at].as_bytes()[JOINED.len()..]),
-    })
-}
-
 /// What the user gives to `--settings`: JSON, or a file's content; `None` where there is no such argument or
 /// no such file. An overlay of ours stands for what the user had.
 pub fn argument_text(directory: &Path, args: &[OsString], environment: &Environment) -> Option<String> {
@@ -144,11 +115,6 @@ pub fn argument_text(directory: &Path, args: &[OsString], environment: &Environm
             read_bounded(&own.unwrap_or(path))
         }
     }
-}
-
-/// Whether there is a `--settings` argument.
-pub fn has_argument(args: &[OsString]) -> bool {
-    argument_position(args).is_some()
 }
 
 fn file(kind: Kind, path: PathBuf) -> Option<Layer> {
@@ -204,19 +170,6 @@ pub fn variable(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_settings_argument_counts() {
-        let value = |line: &[&str]| {
-            let args: Vec<OsString> = line.iter().map(OsString::from).collect();
-            argument_value(&args).map(|value| value.to_str().unwrap().to_owned())
-        };
-        assert_eq!(value(&["-p", "x"]), None);
-        assert_eq!(value(&["--settings", "a", "-p", "--settings=b"]).as_deref(), Some("b"));
-        assert_eq!(value(&["--settings=b", "--settings", "a"]).as_deref(), Some("a"));
-        assert_eq!(value(&["-p", "--", "--settings", "a"]), None);
-        assert_eq!(value(&["--settings"]), None);
-    }
 
     #[test]
     fn layers_hold_what_bears_on_telemetry() {

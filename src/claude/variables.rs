@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Account, Alias};
-use crate::environment::Environment;
+use crate::system::environment::Environment;
 
 use super::conflict::Conflict;
 use super::settings::{Kind, Layer};

@@ -14,8 +14,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::environment::Environment;
 use crate::state;
+use crate::system::environment::Environment;
 
 /// A native claude has 245 MB and more. What is smaller is a script, and a script may do anything when run.
 const NATIVE: u64 = 50 * 1024 * 1024;

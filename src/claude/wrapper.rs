@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::claude::ourselves::is_ourselves;
 use crate::config::Loaded;
-use crate::environment::Environment;
+use crate::system::environment::Environment;
 
 use super::consent;
-use super::locate::is_ourselves;
 use super::settings::Layer;
 use super::variables::{self, Relayed, WRAPPER};
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cli::When;
-use crate::json::{Fault, Member, Node, Origin, Source};
-use crate::nearest::nearest;
+use crate::config::when::When;
+use crate::text::json::{Fault, Member, Node, Origin, Source};
+use crate::text::nearest::nearest;
 
 use super::values::{USER_PREFIX, check_endpoint, check_text, check_word};
 use super::{Account, Alias, Config, Delivery, Located, Rule, TokenSource};

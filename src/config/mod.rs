@@ -3,17 +3,22 @@
 //! Reading goes on after a fault, so that one broken entry names itself and `required` is honoured all the
 //! same; but a configuration with faults is used for nothing else.
 
+pub mod edit;
 mod layer;
+pub mod resolve;
+pub mod token;
 mod values;
+pub mod when;
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use crate::environment::Environment;
-use crate::json::{Fault, Origin};
-use crate::nearest::nearest;
-use crate::spool::Limits;
+use crate::state::spool::Limits;
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+use crate::text::json::{Fault, Origin};
+use crate::text::nearest::nearest;
 
 pub use layer::{attributes, read};
 pub use values::{Account, Alias, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
@@ -59,7 +64,7 @@ pub struct Config {
     /// Milliseconds to wait for what is under way once claude has gone.
     pub exit_wait_ms: Option<Located<u64>>,
     /// When to report.
-    pub report: Option<Located<crate::cli::When>>,
+    pub report: Option<Located<crate::config::when::When>>,
     /// Attribute keys never sent.
     pub redact: Option<Located<Vec<String>>>,
     /// How many exports the spool may hold.
@@ -224,7 +229,7 @@ pub fn load(environment: &Environment) -> Loaded {
                 let fault = Fault::new(Origin::file(path), format!("cannot be read ({})", plain(&error)));
                 loaded.faults.push(match error.kind() {
                     std::io::ErrorKind::NotFound => fault.fix("correct or unset ACT_CLAUDE_CONFIG"),
-                    _ => fault.fix(format!("chmod u+r {}", crate::shell_word(path))),
+                    _ => fault.fix(format!("chmod u+r {}", crate::text::shell::shell_word(path))),
                 });
                 Config::default()
             }
@@ -248,15 +253,6 @@ pub fn faults_of(environment: &Environment, path: &Path, text: &str) -> Vec<Faul
     }
     let system = std::fs::read(SYSTEM_FILE).map(|bytes| layer::read(Path::new(SYSTEM_FILE), bytes, home.as_deref()));
     user.over(system.map(|(system, _)| system).unwrap_or_default()).dangling()
-}
-
-/// An I/O error without the "(os error N)" that means nothing to users.
-pub(crate) fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
 }
 
 #[cfg(test)]

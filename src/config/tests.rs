@@ -1,5 +1,6 @@
-use super::*;
 use std::path::Path;
+
+use super::*;
 
 const GOOD: &str = r#"{
   "accounts": { "acme": { "endpoint": "https://act.example/v1/a/otlp/public/metrics", "user": "BOOMI_TOKEN.dev@acme.com",

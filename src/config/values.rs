@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::json::Origin;
+use crate::text::json::Origin;
 
 /// Attribute names that say what kind of export this is; a repository's file may never set them.
 pub const RESERVED_ATTRIBUTES: [&str; 3] = ["providerType", "operation", "promptType"];

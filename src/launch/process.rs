@@ -12,10 +12,11 @@ use nix::sys::signal::SigSet;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::descriptors::{close_all_from, pipe};
-use super::{inherited, signals};
-use crate::environment::Environment;
-use crate::protocol::HEAD_START;
+use super::signals;
+use crate::launch::HEAD_START;
+use crate::system::descriptors::{close_all_from, pipe};
+use crate::system::environment::Environment;
+use crate::system::inherited;
 
 /// What to execute.
 #[derive(Debug)]
@@ -123,7 +124,7 @@ pub struct RelayEnds {
     pub listener: RawFd,
     /// Becomes descriptor 1.
     pub control: RawFd,
-    /// Becomes descriptor [`WATCHED`](crate::protocol::WATCHED).
+    /// Becomes descriptor [`WATCHED`](crate::relay::protocol::WATCHED).
     pub watched: Option<RawFd>,
     /// Becomes descriptor [`JOURNAL`](crate::protocol::JOURNAL).
     pub journal: Option<RawFd>,

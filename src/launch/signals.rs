@@ -147,7 +147,7 @@ pub fn set_sigchld(action: SigHandler) -> io::Result<()> {
 impl Signals {
     /// The pipe, without handlers yet: what can fail is done before there is a command.
     pub fn new() -> io::Result<Self> {
-        let (reader, writer) = super::descriptors::pipe()?;
+        let (reader, writer) = crate::system::descriptors::pipe()?;
         for end in [&reader, &writer] {
             nix::fcntl::fcntl(end, nix::fcntl::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
         }

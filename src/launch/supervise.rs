@@ -9,11 +9,11 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::Pid;
 
 use super::child::{self, Change, Ended};
-use super::descriptors;
 use super::process::{Image, Prepared, Role};
 use super::signals::{self, Signals};
 use super::terminal::Terminal;
-use crate::protocol::HEAD_START;
+use crate::launch::HEAD_START;
+use crate::system::descriptors;
 
 /// A running command.
 pub struct Supervisor {

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
-use super::output::{Unstoppable, write_once};
+use crate::system::output::{Unstoppable, write_once};
 
 /// The controlling terminal and its modes at the start.
 pub struct Terminal {

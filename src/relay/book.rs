@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::journal::{Counter, Journal};
 use super::payload::Content;
-use crate::outcome::{Outcome, State, Trouble};
-use crate::protocol::Route;
-use crate::record::Total;
+use crate::delivery::target::Route;
+use crate::state::outcome::{Outcome, State, Trouble};
+use crate::state::record::Total;
 
 /// How many exports back a repetition is recognised.
 pub const REMEMBERED: usize = 64;

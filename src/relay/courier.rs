@@ -9,17 +9,17 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::backlog::Backlog;
-use super::backoff::{Backoff, random};
-use super::desk::{Desk, Observer, Posted};
 use super::ledger::Ledger;
 use super::message::{Direct, Handle, Item, Message};
-use super::owner::Owners;
-use crate::environment::Environment;
-use crate::outcome::{State, Trouble};
-use crate::protocol::Target;
-use crate::spool::{self, Claim, Refusal, Spool};
-use crate::verdict::Verdict;
+use crate::delivery::backlog::Backlog;
+use crate::delivery::backoff::{Backoff, random};
+use crate::delivery::owner::Owners;
+use crate::delivery::sender::{Desk, Observer, Posted};
+use crate::delivery::target::Target;
+use crate::delivery::verdict::Verdict;
+use crate::state::outcome::{State, Trouble};
+use crate::state::spool::{self, Claim, Refusal, Spool};
+use crate::system::environment::Environment;
 
 /// Between two exports that earlier sessions left, so that many do not arrive as a flood.
 const GAP: Duration = Duration::from_millis(5);

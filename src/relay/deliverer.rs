@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::courier::{Courier, Post};
-use super::desk::Observer;
 use super::journal::{Counter, Journal};
 use super::ledger::Ledger;
 use super::message::{Direct, Handle, Item, Message};
-use super::owner::Owners;
-use crate::environment::Environment;
-use crate::outcome::{State, Trouble};
-use crate::protocol::Target;
+use crate::delivery::owner::Owners;
+use crate::delivery::sender::Observer;
+use crate::delivery::target::Target;
+use crate::state::outcome::{State, Trouble};
+use crate::system::environment::Environment;
 
 /// How often in a row relays end over the same export before delivery waits.
 const COINCIDENCE: u64 = 3;
@@ -138,7 +138,7 @@ impl Deliverer {
 }
 
 fn shortage(error: &io::Error, code: u8) -> Trouble {
-    let said = format!("delivery could not start: {}", crate::config::plain(error));
+    let said = format!("delivery could not start: {}", crate::system::error::plain(error));
     Trouble { said, cause: String::new(), fix: String::new(), code }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::journal::{Counter, Journal};
-use crate::ExitCode;
+use crate::system::exit::ExitCode;
 
 /// What this process is to do now.
 #[derive(Debug)]

@@ -19,9 +19,9 @@ use super::payload::{self, Content};
 use super::recorder::Recorder;
 use super::route::{NoRoute, Routed, Routing};
 use super::watched::Watched;
-use crate::outcome::{State, Trouble};
-use crate::spool::{Header, NotStored, Store};
-use crate::verdict::Answer;
+use crate::delivery::verdict::Answer;
+use crate::state::outcome::{State, Trouble};
+use crate::state::spool::{Header, NotStored, Store};
 
 /// What a poster is told.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::launch::shared_memory::SharedMemory;
+use crate::system::shared_memory::SharedMemory;
 
 /// How long a journal's memory is. Only what is written takes place.
 pub const LENGTH: usize = FIRST_HALF + 2 * HALF;

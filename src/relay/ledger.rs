@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use super::book::{Book, Event, Remembered};
 use super::journal::{Counter, Journal};
 use super::payload::Content;
-use crate::outcome::{Outcome, State, Trouble};
-use crate::record::Record;
+use crate::state::outcome::{Outcome, State, Trouble};
+use crate::state::record::Record;
 
 pub use super::book::Found;
 

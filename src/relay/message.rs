@@ -6,7 +6,7 @@ use std::time::Instant;
 use hyper::body::Bytes;
 use tokio::sync::oneshot;
 
-use crate::verdict::Answer;
+use crate::delivery::verdict::Answer;
 
 /// One stored export to deliver.
 #[derive(Debug)]

@@ -10,40 +10,33 @@
 //! ends without having been told to. What a child knows is in the `journal`, for the next one, which compares it with the
 //! spool (`recovery`).
 
-mod addresses;
-pub(crate) mod backlog;
-mod backoff;
 mod book;
 mod courier;
 mod deliverer;
-pub(crate) mod desk;
 mod guard;
 mod intake;
 pub mod journal;
 mod ledger;
 mod message;
-pub(crate) mod owner;
 pub mod payload;
-pub(crate) mod proxy;
+pub mod protocol;
 mod recorder;
 mod recovery;
-mod roots;
 mod route;
 pub mod server;
 mod session;
 mod start;
-pub mod upstream;
 mod watched;
 
 use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use crate::ExitCode;
-use crate::environment::Environment;
-use crate::launch::descriptors::{close_from, inherited_descriptor};
-use crate::log;
-use crate::protocol::{CONTINUE, JOURNAL, WATCH, WATCHED};
+use crate::relay::protocol::{CONTINUE, JOURNAL, WATCH, WATCHED};
+use crate::state::log;
+use crate::system::descriptors::{close_from, inherited_descriptor};
+use crate::system::environment::Environment;
+use crate::system::exit::ExitCode;
 use guard::Turn;
 use journal::Journal;
 use session::Session;

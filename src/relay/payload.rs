@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::json::members;
-use crate::record::Total;
+use crate::state::record::Total;
+use crate::text::json::members;
 
 /// What an export holds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ fn redacted(text: &str, keys: &[String]) -> Option<String> {
     let is_redacted = |(name, value): &(Cow<'_, str>, &str)| {
         name == "key" && serde_json::from_str(value).is_ok_and(|key: String| keys.contains(&key))
     };
-    let is_kept = |element: &&str| !crate::json::members(element).unwrap_or_default().iter().any(is_redacted);
+    let is_kept = |element: &&str| !crate::text::json::members(element).unwrap_or_default().iter().any(is_redacted);
     if elements.iter().all(is_kept) {
         return splice(text, elements.iter().filter_map(|element| Some((*element, redacted(element, keys)?))));
     }

@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
 use crate::claude::version;
-use crate::outcome::Outcome;
-use crate::protocol::Start;
-use crate::record::{self, Kind, Record};
-use crate::spool::{Spool, aside, list, mark};
+use crate::relay::protocol::Start;
+use crate::state::outcome::Outcome;
+use crate::state::record::{self, Kind, Record};
+use crate::state::spool::{Spool, aside, list, mark};
 
 /// Between two updates.
 const RHYTHM: Duration = Duration::from_secs(1);

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::ledger::Ledger;
 use super::payload;
-use crate::outcome::{State, Trouble};
-use crate::spool::{self, Claim, Spool, list};
+use crate::state::outcome::{State, Trouble};
+use crate::state::spool::{self, Claim, Spool, list};
 
 /// Brings a session's book and its spool together.
 pub fn reconcile(ledger: &Ledger, state: Option<&Path>, session: &str) {
@@ -81,7 +81,7 @@ mod tests {
 
     use super::super::journal::{Counter, Journal};
     use super::*;
-    use crate::spool::{Header, Limits, Store};
+    use crate::state::spool::{Header, Limits, Store};
 
     const BODY: &[u8] = br#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"t","unit":"tokens","sum":{"dataPoints":[{"asInt":"5"}]}}]}]}]}"#;
 

@@ -5,19 +5,19 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::book::Found;
 use super::deliverer::{Deliverer, Deliverers};
-use super::owner::Owners;
 use super::watched::Watched;
-use crate::cause;
 use crate::claude::conflict::Conflict;
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::{consent, settings};
-use crate::cli::Flags;
+use crate::config::resolve::Place;
 use crate::config::{self, Delivery};
-use crate::outcome::Trouble;
+use crate::delivery::cause;
+use crate::delivery::owner::Owners;
+use crate::delivery::target::{Route, Target};
+use crate::plan::flags::Flags;
 use crate::plan::{self, Situation};
-use crate::protocol::{Route, Target};
-use crate::resolve::Place;
-use crate::spool::Limits;
+use crate::state::outcome::Trouble;
+use crate::state::spool::Limits;
 
 /// A route with its courier.
 #[derive(Debug)]

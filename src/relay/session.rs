@@ -25,9 +25,9 @@ use super::route::Routing;
 use super::watched::Watched;
 use super::{recovery, server};
 use crate::claude::carriers;
-use crate::environment::Environment;
-use crate::protocol::{self, FromRelay, Start, ToRelay};
+use crate::relay::protocol::{self, FromRelay, Start, ToRelay};
 use crate::state;
+use crate::system::environment::Environment;
 
 /// Between two looks for processes that still carry the endpoint.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);

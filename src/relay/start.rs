@@ -12,8 +12,8 @@ use nix::sys::socket::{MsgFlags, recv};
 
 use super::book::{Book, Event};
 use super::journal::Journal;
-use crate::protocol::{Start, ToRelay};
-use crate::{record, state};
+use crate::relay::protocol::{Start, ToRelay};
+use crate::state::{self, record};
 
 /// How long the supervisor may take to say what is to be relayed.
 const PATIENCE: Duration = Duration::from_secs(10);

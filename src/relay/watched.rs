@@ -22,7 +22,7 @@ pub struct Watched {
 impl Watched {
     /// Starts watching; `None` where it has gone already.
     pub fn new(pid: i32) -> Option<Self> {
-        Self::with(pid, crate::launch::descriptors::pidfd(pid).ok()?)
+        Self::with(pid, crate::system::descriptors::pidfd(pid).ok()?)
     }
 
     /// The same, with a descriptor of it that was opened before.

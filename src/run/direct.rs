@@ -4,16 +4,16 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::Session;
-use crate::ExitCode;
+use crate::claude::arguments::{self, Call};
 use crate::claude::variables;
-use crate::cli::{self, Call};
-use crate::environment::Environment;
+use crate::config::token;
 use crate::launch::child::Ended;
 use crate::launch::supervise::Supervisor;
+use crate::plan::line::Line;
 use crate::plan::{self, Telemetry};
-use crate::report::Line;
-use crate::token;
-use crate::verify::{self, Basis};
+use crate::run::verify::{self, Basis};
+use crate::system::environment::Environment;
+use crate::system::exit::ExitCode;
 
 impl Session<'_> {
     /// Claude with the documented variables.
@@ -44,7 +44,7 @@ impl Session<'_> {
             with.set(variables::LOG_LEVEL, "debug");
             return self.direct_verified(telemetry, lines, environment, &with, directory);
         }
-        if cli::call(self.args) == Call::Session {
+        if arguments::call(self.args) == Call::Session {
             let line = Line::notice(format!("{}: sent directly; what ACT answered was not observed", telemetry.name));
             lines.extend(self.worth_saying(vec![line], environment, directory));
         }

@@ -1,24 +1,33 @@
 //! Carries a plan out: the thin edge between what was decided and the system.
 
 mod direct;
+pub mod launcher;
+mod missed;
+pub mod relay;
 mod relayed;
+pub mod report;
+pub mod summary;
+pub mod verify;
 mod words;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::claude::arguments::{self, Call};
 use crate::claude::settings::{self, Layer};
 use crate::claude::{locate, variables, wrapper};
-use crate::cli::{self, Call, Flags};
+use crate::config::resolve::Place;
 use crate::config::{self, Delivery, Loaded};
-use crate::environment::Environment;
 use crate::launch::child::Ended;
 use crate::launch::process::{self, Image};
 use crate::launch::supervise::Supervisor;
+use crate::plan::flags::Flags;
+use crate::plan::line::Line;
 use crate::plan::{self, Plan, Situation};
-use crate::report::{self, Line};
-use crate::resolve::Place;
-use crate::{CONFIGURATION, ExitCode, log, outcome};
+use crate::state::{log, outcome};
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+use crate::system::exit::{CONFIGURATION, ExitCode};
 
 /// Runs claude.
 pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> ExitCode {
@@ -28,7 +37,7 @@ pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> Ex
     let claude = match locate::locate(&environment, &loaded.config) {
         Ok(claude) => claude,
         Err(error) => {
-            if cli::call(args) == Call::Trivial && crate::act::answer(&args[0]) {
+            if arguments::call(args) == Call::Trivial && crate::commands::answer(&args[0]) {
                 return ExitCode::SUCCESS;
             }
             report::fatal(&error.message);
@@ -36,7 +45,7 @@ pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> Ex
         }
     };
     let mut session = Session { flags, args, loaded: &loaded, claude: &claude, layers: Vec::new() };
-    if cli::call(args) == Call::Trivial {
+    if arguments::call(args) == Call::Trivial {
         return session.exec(&environment);
     }
     if flags.no_act || environment.get("ACT_CLAUDE").is_some_and(|value| value == "off") {
@@ -143,7 +152,7 @@ impl Session<'_> {
     }
 
     fn cannot_start(&self, error: &std::io::Error) -> ExitCode {
-        report::fatal(&format!("{}: {}", self.claude.display(), config::plain(error)));
+        report::fatal(&format!("{}: {}", self.claude.display(), plain(error)));
         ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
     }
 }

@@ -4,19 +4,22 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Session;
+use crate::claude::arguments::{self, Call};
 use crate::claude::overlay::{self, Overlay};
 use crate::claude::{settings, variables, wrapper};
-use crate::cli::{self, Call};
-use crate::environment::Environment;
 use crate::launch::child::Ended;
 use crate::launch::process;
-use crate::launch::relayed::{self, Relayed};
 use crate::launch::supervise::Supervisor;
-use crate::outcome::{self, Context};
+use crate::plan::line::Line;
 use crate::plan::{self, Telemetry};
-use crate::report::Line;
-use crate::verify::{self, Basis, Prepared};
-use crate::{ExitCode, config, protocol, state};
+use crate::relay::protocol;
+use crate::run::relay::{self, Relayed};
+use crate::run::summary::{self, Context};
+use crate::run::verify::{self, Basis, Prepared};
+use crate::state;
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+use crate::system::exit::ExitCode;
 
 impl Session<'_> {
     /// Claude with the relay's loopback endpoint. If there can be no relay there is no telemetry either, never
@@ -29,10 +32,10 @@ impl Session<'_> {
         directory: &Path,
     ) -> ExitCode {
         let cannot_start = |error: &std::io::Error| {
-            let why = config::plain(error);
+            let why = plain(error);
             Line::configuration(format!("{}: no telemetry: the relay cannot start ({why})", telemetry.name))
         };
-        let prepared = relayed::secret().and_then(|secret| {
+        let prepared = relay::secret().and_then(|secret| {
             Relayed::prepare(self.relay_start(telemetry, secret, environment, directory), environment)
         });
         let mut relay = match prepared {
@@ -57,7 +60,7 @@ impl Session<'_> {
         let overlay = match self.overlay(telemetry, &with, environment, directory) {
             Ok(overlay) => overlay,
             Err(error) => {
-                let why = config::plain(&error);
+                let why = plain(&error);
                 lines.push(Line::notice(format!("{}: the settings overlay can't be written ({why})", telemetry.name)));
                 None
             }
@@ -70,7 +73,7 @@ impl Session<'_> {
             Ok(supervisor) => supervisor,
             Err(error) if process::is_scarcity(&error) => {
                 drop(relay);
-                let why = config::plain(&error);
+                let why = plain(&error);
                 let line =
                     Line::configuration(format!("{}: no telemetry: claude cannot be watched ({why})", telemetry.name));
                 return self.carry_out(plan::without(self.loaded, line), environment, directory);
@@ -96,10 +99,10 @@ impl Session<'_> {
             account: telemetry.account_name,
             lasted: start.elapsed(),
             interval: Duration::from_millis(self.loaded.config.export_interval_ms()),
-            is_session: cli::call(self.args) == Call::Session,
+            is_session: arguments::call(self.args) == Call::Session,
             verify: self.flags.verify,
         };
-        let mut report = outcome::report(outcome.as_ref(), &context);
+        let mut report = summary::report(outcome.as_ref(), &context);
         if let Some(line) = failed {
             report.lines = vec![line];
         }
@@ -136,7 +139,7 @@ impl Session<'_> {
             verify: self.flags.verify,
             directory: directory.to_path_buf(),
             moves: false,
-            is_session: cli::call(self.args) == Call::Session,
+            is_session: arguments::call(self.args) == Call::Session,
             claude: self.claude.to_path_buf(),
         }
     }
@@ -155,7 +158,7 @@ impl Session<'_> {
 
     /// Where to see it in ACT, once for each alias.
     fn first_success(&self, telemetry: &Telemetry<'_>, environment: &Environment, directory: &Path) -> Vec<Line> {
-        let line = Line::notice(format!("{}: {}", telemetry.name, outcome::WHERE_IN_ACT));
+        let line = Line::notice(format!("{}: {}", telemetry.name, summary::WHERE_IN_ACT));
         let mut lines = self.worth_saying(vec![line], environment, directory);
         let subject = (&telemetry.account.endpoint, &telemetry.alias.id);
         lines.retain(|_| state::directory(environment).is_some_and(|state| state::is_first(&state, subject)));
@@ -173,12 +176,12 @@ impl Session<'_> {
         let Some(state) = state::directory(environment).filter(|_| telemetry.overlay) else { return Ok(None) };
         let own = match settings::argument_text(directory, self.args, environment) {
             Some(own) => own,
-            None if settings::has_argument(self.args) => return Ok(None),
+            None if arguments::has_argument(self.args) => return Ok(None),
             None => "{}".to_owned(),
         };
         let variables = variables::of_overlay(with, &self.layers, &telemetry.attributes, &telemetry.conflicts);
         let Some(merged) = overlay::merge(&own, &variables) else { return Ok(None) };
-        let name = relayed::secret()?;
+        let name = relay::secret()?;
         Overlay::write(&state, &name[..16], &merged, &own).map(Some)
     }
 }

@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use super::Session;
-use crate::cli::{UsageError, When};
-use crate::environment::Environment;
-use crate::history::missed;
-use crate::outcome::Report;
+use crate::config::when::When;
 use crate::plan::Telemetry;
-use crate::report::{self, Importance, Line};
-use crate::verify::{Prepared, others};
-use crate::{spool, state};
+use crate::plan::flags::UsageError;
+use crate::plan::line::{Importance, Line};
+use crate::run::summary::Report;
+use crate::run::verify::{Prepared, others};
+use crate::run::{missed, report};
+use crate::state::{self, spool};
+use crate::system::environment::Environment;
 
 impl Session<'_> {
     pub(super) fn say(&self, report: &Report, lines: &[Line], environment: &Environment) {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use act_claude::{act, cli};
+use act_claude::commands as act;
+use act_claude::plan::flags as cli;
 
 use crate::support;
 use crate::support::sandbox::{Sandbox, Text};

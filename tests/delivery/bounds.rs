@@ -1,6 +1,6 @@
 //! B10: bounded; when nothing can be stored exports are delivered at once or refused, and counted.
 
-use act_claude::outcome::State;
+use act_claude::state::outcome::State;
 use serde_json::json;
 
 use crate::relay::{Relay, export, name_of, start_of, waiting};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use act_claude::spool::disk::Disk;
-use act_claude::spool::{Header, Limits, NotStored, Spool, Store, entry};
+use act_claude::state::spool::disk::Disk;
+use act_claude::state::spool::{Header, Limits, NotStored, Spool, Store, entry};
 
 /// A file system that keeps what was synced and forgets the rest when the power goes. Two lives: what programs
 /// see, and what is on the platters.

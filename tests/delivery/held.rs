@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use act_claude::outcome::State;
+use act_claude::state::outcome::State;
 
 use crate::relay::{Relay, export, leave, name_of, start_of, waiting};
 use crate::support::act::{Act, accepted, credential, refused};
@@ -66,7 +66,7 @@ fn b6_a_corrected_alias_id_heals_the_next_session() {
     std::fs::write(sandbox.config_file(), config.replace("id-billing", "right")).unwrap();
     Relay::start(&sandbox, &act.endpoint()).finish();
     assert_eq!(waiting(&sandbox), [] as [String; 0]);
-    let record = act_claude::record::read_all(&sandbox.state()).pop().unwrap();
+    let record = act_claude::state::record::read_all(&sandbox.state()).pop().unwrap();
     assert_eq!(record.outcome.states, [(State::Delivered, 1)].into(), "its own record says so");
 }
 

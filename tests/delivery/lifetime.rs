@@ -52,10 +52,10 @@ fn a_relay_with_nothing_left_goes_at_once_and_says_when() {
     sandbox.configure_one(&act.endpoint());
     let relay = Relay::start(&sandbox, &act.endpoint());
     assert_eq!(relay.post(&export("a")), Some(200));
-    let record = crate::support::eventually("a record", || act_claude::record::latest(&sandbox.state()));
+    let record = crate::support::eventually("a record", || act_claude::state::record::latest(&sandbox.state()));
     assert!(record.is_live(&sandbox.state()));
     relay.finish();
-    let record = act_claude::record::latest(&sandbox.state()).unwrap();
+    let record = act_claude::state::record::latest(&sandbox.state()).unwrap();
     assert!(record.end.is_some() && !record.is_live(&sandbox.state()));
     assert_eq!(
         (record.alias.as_deref(), record.outcome.exports, record.totals["claude_code.token.usage"].value),
@@ -71,11 +71,11 @@ fn flush_asks_running_sessions_to_try_now() {
     act.answer(crate::support::http::Reply::json(503, "").header("Retry-After", "600"));
     let relay = Relay::start(&sandbox, &act.endpoint());
     assert_eq!(relay.post(&export("a")), Some(200));
-    relay.until(&sandbox, act_claude::outcome::State::Waiting, 1);
+    relay.until(&sandbox, act_claude::state::outcome::State::Waiting, 1);
     act.answer(accepted());
     let output = sandbox.act_claude(&["act", "flush"]).output().unwrap();
     assert_eq!((output.code(), output.out().as_str()), (0, "billing: 1 export left with running sessions\n"));
-    relay.until(&sandbox, act_claude::outcome::State::Delivered, 1);
+    relay.until(&sandbox, act_claude::state::outcome::State::Delivered, 1);
     assert_eq!(act.requests().len(), 2, "by its own relay, once");
     // Nothing is left: said so.
     let output = sandbox.act_claude(&["act", "flush"]).output().unwrap();
@@ -94,13 +94,13 @@ fn flush_takes_what_a_relay_leaves_that_ends_meanwhile() {
     act.answer(crate::support::http::Reply::json(503, "").header("Retry-After", "600"));
     let mut relay = Relay::start(&sandbox, &act.endpoint());
     assert_eq!(relay.post(&export("a")), Some(200));
-    relay.until(&sandbox, act_claude::outcome::State::Waiting, 1);
+    relay.until(&sandbox, act_claude::state::outcome::State::Waiting, 1);
     act.answer(accepted());
     // Alive, and deaf.
     kill(pid(&relay), Signal::SIGSTOP).unwrap();
     let mut command = sandbox.act_claude(&["act", "flush"]);
     let flush = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let spool = act_claude::spool::Spool::of(&sandbox.state());
+    let spool = act_claude::state::spool::Spool::of(&sandbox.state());
     crate::support::eventually("its being asked", || spool.nudged());
     relay.kill();
     let output = flush.wait_with_output().unwrap();
@@ -124,7 +124,7 @@ fn ten_thousand_waiting_exports_of_others_cost_a_session_nothing() {
     assert_eq!(relay.post(&export("own")), Some(200));
     let first = begun.elapsed();
     let outcome = relay.outcome(crate::support::DEADLINE);
-    assert_eq!(outcome.states.get(&act_claude::outcome::State::Delivered), Some(&1));
+    assert_eq!(outcome.states.get(&act_claude::state::outcome::State::Delivered), Some(&1));
     println!("first export beside 9,901 others: acknowledged after {first:?}");
     relay.kill();
 }

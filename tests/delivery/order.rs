@@ -77,6 +77,6 @@ fn b12_but_never_one_that_was_refused() {
     assert_eq!(relay.post(&export("one")), Some(200), "ACT has it");
     let outcome = relay.outcome(crate::support::DEADLINE);
     assert_eq!(outcome.exports, 1);
-    assert_eq!(outcome.states, [(act_claude::outcome::State::Delivered, 1)].into());
+    assert_eq!(outcome.states, [(act_claude::state::outcome::State::Delivered, 1)].into());
     assert_eq!(act.requests().len(), 2);
 }

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use act_claude::config::TokenSource;
-use act_claude::outcome::{Outcome, State};
-use act_claude::protocol::{FromRelay, Route, Start, Target, ToRelay};
+use act_claude::delivery::target::{Route, Target};
+use act_claude::relay::protocol::{FromRelay, Start, ToRelay};
+use act_claude::state::outcome::{Outcome, State};
 
 use crate::support;
 use crate::support::sandbox::{Sandbox, USER};
@@ -104,7 +105,7 @@ impl Relay {
     pub fn until(&self, sandbox: &Sandbox, state: State, count: u64) {
         let pid = self.child.id();
         support::eventually(&format!("{count} exports {state:?}"), || {
-            let records = act_claude::record::read_all(&sandbox.state());
+            let records = act_claude::state::record::read_all(&sandbox.state());
             let record = records.into_iter().find(|record| record.relay_pid == pid)?;
             (record.outcome.states.get(&state) == Some(&count)).then_some(())
         });
@@ -207,11 +208,11 @@ pub fn files(sandbox: &Sandbox, part: &str) -> Vec<String> {
 /// Puts exports into the spool as a session that is over would have left them; their names.
 pub fn leave(sandbox: &Sandbox, session: &str, names: &[&str], endpoint: &str) -> Vec<String> {
     std::fs::create_dir_all(sandbox.state()).expect("a state directory");
-    let store = act_claude::spool::Store::open(&sandbox.state(), act_claude::spool::Limits::default());
+    let store = act_claude::state::spool::Store::open(&sandbox.state(), act_claude::state::spool::Limits::default());
     let store = store.expect("a spool");
     let stored = names.iter().enumerate().map(|(sequence, name)| {
         let sequence = sequence as u64;
-        let header = act_claude::spool::Header {
+        let header = act_claude::state::spool::Header {
             session: session.to_owned(),
             sequence,
             alias: "billing".to_owned(),
@@ -222,7 +223,7 @@ pub fn leave(sandbox: &Sandbox, session: &str, names: &[&str], endpoint: &str) -
             captured: jiff::Timestamp::now(),
         };
         store.append(&header, &export(name)).expect("stored");
-        act_claude::spool::name(session, sequence)
+        act_claude::state::spool::name(session, sequence)
     });
     stored.collect()
 }

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::time::Instant;
 
-use act_claude::outcome::State;
+use act_claude::state::outcome::State;
 
 use crate::relay::{Relay, export, send, start_of, waiting};
 use crate::support::act::Act;

@@ -1,6 +1,6 @@
 //! B3 and B5: what may be retried is, what ACT has is never sent again.
 
-use act_claude::outcome::State;
+use act_claude::state::outcome::State;
 
 use crate::relay::{Relay, export, files, waiting};
 use crate::support::act::Act;
@@ -8,7 +8,7 @@ use crate::support::http::Reply;
 use crate::support::sandbox::Sandbox;
 
 /// What one answer makes of one export: its state, and where its file is then.
-fn after(reply: Reply) -> (State, usize, usize, act_claude::outcome::Outcome) {
+fn after(reply: Reply) -> (State, usize, usize, act_claude::state::outcome::Outcome) {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());

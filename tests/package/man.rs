@@ -3,7 +3,8 @@
 
 use std::io::Write;
 
-use act_claude::{act, cli};
+use act_claude::commands as act;
+use act_claude::plan::flags as cli;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 

@@ -4,9 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use act_claude::claude::arguments::{Call, call, is_background};
+use act_claude::claude::arguments::{Position, argument_position};
 use act_claude::claude::overlay::rewrite;
-use act_claude::claude::settings::{Position, argument_position};
-use act_claude::cli::{Call, FLAGS, Flags, Invocation, UsageError, When, call, is_background, parse};
+use act_claude::config::when::When;
+use act_claude::plan::flags::{FLAGS, Flags, Invocation, UsageError, parse};
 
 const WORDS: [&str; 28] = [
     "--alias\n",

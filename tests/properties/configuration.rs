@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use act_claude::config::{self, Config, TokenSource, check_endpoint, check_text, check_word};
-use act_claude::edit::{Change, text};
-use act_claude::json::Fault;
+use act_claude::config;
+use act_claude::config::edit::{Change, text};
+use act_claude::config::{Config, TokenSource, check_endpoint, check_text, check_word};
+use act_claude::text::json::Fault;
 use serde_json::json;
 
 const WORDS: [&str; 29] = [

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 
 use act_claude::claude::debug_log::{Sign, classify, kept};
-use act_claude::verify::Follow;
+use act_claude::run::verify::Follow;
 
 const WORDS: [&str; 29] = [
     "[DEBUG] [3P telemetry] ",

@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use act_claude::config::{self, Config};
-use act_claude::resolve::{Content, Explicit, Level, Place, RepositoryFile, Resolution, Worktree, resolve};
+use act_claude::config;
+use act_claude::config::Config;
+use act_claude::config::resolve::{Content, Explicit, Level, Place, RepositoryFile, Resolution, Worktree, resolve};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use act_claude::cli::{FLAGS, Flags, Invocation, parse};
+use act_claude::plan::flags::{FLAGS, Flags, Invocation, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

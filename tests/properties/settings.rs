@@ -4,9 +4,10 @@ use std::path::Path;
 
 use act_claude::claude::overlay::merge;
 use act_claude::claude::settings::{Kind, layer};
+use act_claude::commands::setup::sources::recipe;
+use act_claude::commands::setup::sources::recipe::Reading;
+use act_claude::commands::setup::sources::settings_file::SettingsFile;
 use act_claude::config::{check_endpoint, check_text, check_word};
-use act_claude::setup::recipe::{self, Reading};
-use act_claude::setup::settings_file::SettingsFile;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 

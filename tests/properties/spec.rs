@@ -1,7 +1,7 @@
 //! Monitoring Specs: whatever the document says, what is found can be used safely.
 
+use act_claude::commands::setup::sources::spec::{Finding, read};
 use act_claude::config::{check_endpoint, check_text, check_word};
-use act_claude::setup::spec::{Finding, read};
 
 const WORDS: [&str; 29] = [
     "openapi: 3.0.0\n",

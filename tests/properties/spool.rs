@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use act_claude::spool::entry::{Fault, LONGEST_HEAD, head, peek, read};
-use act_claude::spool::{Claim, Header, Refusal, Spool, list, name};
+use act_claude::state::spool::entry::{Fault, LONGEST_HEAD, head, peek, read};
+use act_claude::state::spool::{Claim, Header, Refusal, Spool, list, name};
 use sha2::{Digest, Sha256};
 
 /// `data` as a whole file, as what the checksum is of, and as what is put into a new one.

@@ -1,0 +1,101 @@
+//! Claude's own command line, as far as it matters here (pure).
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// What claude's arguments ask it for, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// `--version` or `--help` alone: answered by claude at once, no session.
+    Trivial,
+    /// A session: the first argument is absent, starts with `-`, or holds white space (a prompt).
+    Session,
+    /// A bare first word: a subcommand, or a prompt of one word.
+    Word,
+}
+
+/// Sorts claude's arguments.
+pub fn call(args: &[OsString]) -> Call {
+    match args {
+        [only] if ["--version", "-v", "--help", "-h"].iter().any(|flag| only == flag) => Call::Trivial,
+        [] => Call::Session,
+        [first, ..] => {
+            let bytes = first.as_encoded_bytes();
+            if bytes.starts_with(b"-") || bytes.iter().any(u8::is_ascii_whitespace) {
+                Call::Session
+            } else {
+                Call::Word
+            }
+        }
+    }
+}
+
+/// Whether claude is asked to run in the background (`--bg`, `--background`).
+pub fn is_background(args: &[OsString]) -> bool {
+    args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--bg" || arg == "--background")
+}
+
+/// Where the `--settings` that counts, the last one, stands in the arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// `--settings X`: the index of X.
+    Separate(usize),
+    /// `--settings=X`: its index.
+    Joined(usize),
+}
+
+/// Finds the `--settings` that counts.
+pub fn argument_position(args: &[OsString]) -> Option<Position> {
+    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    (0..end).rev().find_map(|index| {
+        if args[index].as_bytes().starts_with(JOINED) {
+            return Some(Position::Joined(index));
+        }
+        (args[index] == "--settings" && index + 1 < end).then_some(Position::Separate(index + 1))
+    })
+}
+
+const JOINED: &[u8] = b"--settings=";
+
+/// The value of the `--settings` that counts.
+pub fn argument_value(args: &[OsString]) -> Option<&OsStr> {
+    Some(match argument_position(args)? {
+        Position::Separate(value) => &args[value],
+        Position::Joined(at) => OsStr::from_bytes(&args[at].as_bytes()[JOINED.len()..]),
+    })
+}
+
+/// Whether there is a `--settings` argument.
+pub fn has_argument(args: &[OsString]) -> bool {
+    argument_position(args).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_settings_argument_counts() {
+        let value = |line: &[&str]| {
+            let args: Vec<OsString> = line.iter().map(OsString::from).collect();
+            argument_value(&args).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(value(&["-p", "x"]), None);
+        assert_eq!(value(&["--settings", "a", "-p", "--settings=b"]).as_deref(), Some("b"));
+        assert_eq!(value(&["--settings=b", "--settings", "a"]).as_deref(), Some("a"));
+        assert_eq!(value(&["-p", "--", "--settings", "a"]), None);
+        assert_eq!(value(&["--settings"]), None);
+    }
+
+    #[test]
+    fn calls_are_sorted_by_the_first_argument() {
+        let call = |line: &[&str]| call(&line.iter().map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(call(&[]), Call::Session);
+        assert_eq!(call(&["-p", "x"]), Call::Session);
+        assert_eq!(call(&["two words"]), Call::Session);
+        assert_eq!(call(&["mcp", "list"]), Call::Word);
+        assert_eq!(call(&[""]), Call::Word);
+        assert_eq!(call(&["--version"]), Call::Trivial);
+        assert_eq!(call(&["--version", "x"]), Call::Session);
+    }
+}

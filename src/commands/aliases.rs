@@ -1,0 +1,210 @@
+//! `act aliases`: the configured aliases, and which directories use them; adds and removes them.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::config::edit::{self, Change};
+use crate::config::{self, Config};
+use crate::system::environment::Environment;
+use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+
+/// Arguments of `act aliases`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Add an alias, or change what is given of one that is there
+    #[arg(long, value_name = "NAME", conflicts_with = "remove")]
+    add: Option<String>,
+    /// Its account; may be left out where there is only one
+    #[arg(long, value_name = "NAME", requires = "add")]
+    account: Option<String>,
+    /// Its extAccountAliasId
+    #[arg(long, requires = "add")]
+    id: Option<String>,
+    /// Its providerType
+    #[arg(long, value_name = "TYPE", requires = "add")]
+    provider_type: Option<String>,
+    /// A resource attribute of its exports; may be repeated
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute, requires = "add")]
+    attributes: Vec<(String, String)>,
+    /// Remove an alias
+    #[arg(long, value_name = "NAME")]
+    remove: Option<String>,
+    /// The alias that the directories of the removed one use from then on
+    #[arg(long, value_name = "NAME", requires = "remove")]
+    move_to: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn attribute(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Runs it. Exit status 64 where a change can't be meant, 78 where the configuration has faults.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let loaded = config::load(environment);
+    let changes = match (&args.add, &args.remove) {
+        (Some(name), _) => add(args, name, &loaded.config),
+        (_, Some(name)) => remove(name, args.move_to.as_deref(), &loaded.config, environment),
+        (None, None) => return list(args, environment),
+    };
+    let changes = match changes {
+        Ok(changes) => changes,
+        Err(why) => {
+            crate::run::report::fatal(&why);
+            return ExitCode::from(USAGE);
+        }
+    };
+    match edit::commit(environment, &changes) {
+        Ok(edited) if args.json => {
+            let answer = json!({ "file": edited.path, "changed": edited.changed, "backup": edited.backup });
+            super::print(&format!("{answer}\n"))
+        }
+        Ok(edited) => {
+            let said = match (&args.add, edited.changed) {
+                (_, false) => "nothing to change",
+                (Some(name), true) if loaded.config.aliases.contains_key(name) => "changed",
+                (Some(_), true) => "added",
+                (None, true) => "removed",
+            };
+            let name = args.add.as_ref().or(args.remove.as_ref()).map_or("", String::as_str);
+            super::print(&format!("{name}: {said} ({})\n", edited.path.display()))
+        }
+        Err(refused) => {
+            crate::run::report::fatal(&refused.to_string());
+            ExitCode::from(CONFIGURATION)
+        }
+    }
+}
+
+/// The changes that add `name`, or change what is given.
+fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> {
+    let existing = config.aliases.get(name);
+    let account = match (&args.account, existing) {
+        (Some(account), _) => Some(account.as_str()),
+        (None, Some(_)) => None,
+        (None, None) => Some(only_account(config)?),
+    };
+    let mut missing = Vec::new();
+    for (flag, given) in [("--id ID", &args.id), ("--provider-type TYPE", &args.provider_type)] {
+        if given.is_none() && existing.is_none() {
+            missing.push(flag);
+        }
+    }
+    if !missing.is_empty() {
+        return Err(format!("a new alias needs {}: both stand in its Monitoring Spec", missing.join(" and ")));
+    }
+    let fields = [("account", account), ("id", args.id.as_deref()), ("provider_type", args.provider_type.as_deref())];
+    let given = fields.into_iter().filter_map(|(key, value)| Some((key, Value::from(value?))));
+    let attributes = args.attributes.iter().map(|(key, value)| (key.as_str(), Value::from(value.as_str())));
+    if existing.is_none() {
+        let attributes = (!args.attributes.is_empty()).then(|| ("attributes", edit::object(attributes)));
+        return Ok(vec![Change::set(["aliases", name], edit::object(given.chain(attributes)))]);
+    }
+    let given = given.map(|(key, value)| Change::set(["aliases", name, key], value));
+    let attributes = attributes.map(|(key, value)| Change::set(["aliases", name, "attributes", key], value));
+    Ok(given.chain(attributes).collect())
+}
+
+fn only_account(config: &Config) -> Result<&str, String> {
+    let mut names = config.accounts.keys().map(String::as_str);
+    match (names.next(), names.next()) {
+        (Some(name), None) => Ok(name),
+        (None, _) => Err("there is no account yet: act-claude act setup".to_owned()),
+        _ => {
+            let names = config.accounts.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Err(format!("--account NAME says which account it belongs to ({names})"))
+        }
+    }
+}
+
+/// The changes that remove `name`. What uses it is moved, or in the way: without its rule a directory would come
+/// under another alias, unasked.
+fn remove(
+    name: &str,
+    move_to: Option<&str>,
+    config: &Config,
+    environment: &Environment,
+) -> Result<Vec<Change>, String> {
+    let Some(alias) = config.aliases.get(name) else {
+        return Err(format!("there is no alias \"{name}\"; {}", config.suggest_alias(name)));
+    };
+    let is_own = |origin: &crate::text::json::Origin| config::user_file(environment).as_deref() == Some(origin.path());
+    if !is_own(&alias.origin) {
+        return Err(format!("{}: only its owner can remove it", alias.origin));
+    }
+    if let Some(other) = move_to
+        && (other == name || !config.aliases.contains_key(other))
+    {
+        return Err(format!("--move-to {other}: there is no other alias \"{other}\"; {}", config.suggest_alias(other)));
+    }
+    let rules = config.directories.iter().filter(|rule| rule.alias.as_deref() == Some(name) && is_own(&rule.origin));
+    let mut uses: Vec<Vec<&str>> = rules.map(|rule| vec!["directories", rule.written.as_str()]).collect();
+    if config.default.as_ref().is_some_and(|default| default.value.as_deref() == Some(name) && is_own(&default.origin))
+    {
+        uses.push(vec!["default"]);
+    }
+    if let (None, false) = (move_to, uses.is_empty()) {
+        let uses: Vec<&str> = uses.iter().filter_map(|path| path.last().copied()).collect();
+        return Err(format!(
+            "{name} is used by {}: act-claude act aliases --remove {name} --move-to OTHER, or take the rules away first \
+             (there: act-claude act use --remove)",
+            uses.join(", ")
+        ));
+    }
+    let moved = uses.into_iter().filter_map(|path| Some(Change::set(path, move_to?)));
+    Ok(moved.chain([Change::remove(["aliases", name])]).collect())
+}
+
+/// The list.
+fn list(args: &Args, environment: &Environment) -> ExitCode {
+    let loaded = config::load(environment);
+    for fault in &loaded.faults {
+        crate::run::report::fatal(&fault.to_string());
+    }
+    let config = &loaded.config;
+    let is_default = |name: &str| config.default.as_ref().is_some_and(|default| default.value.as_deref() == Some(name));
+    let directories = |name: Option<&str>| -> Vec<String> {
+        let rules = config.directories.iter().filter(|rule| rule.alias.as_deref() == name);
+        rules.map(|rule| rule.written.clone()).collect()
+    };
+    let text = if args.json {
+        let aliases: Vec<_> = config
+            .aliases
+            .iter()
+            .map(|(name, alias)| {
+                json!({
+                    "name": name, "id": alias.id, "account": alias.account, "provider_type": alias.provider_type,
+                    "attributes": alias.attributes, "directories": directories(Some(name)),
+                    "default": is_default(name), "origin": alias.origin.to_string(),
+                })
+            })
+            .collect();
+        format!("{}\n", json!({ "aliases": aliases, "without_telemetry": directories(None) }))
+    } else {
+        let mut text = String::new();
+        if config.aliases.is_empty() && loaded.faults.is_empty() {
+            let file = config::user_file(environment).unwrap_or_default();
+            let _ = writeln!(text, "no alias is configured in {}", file.display());
+        }
+        let width = config.aliases.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (name, alias) in &config.aliases {
+            let mut used: Vec<String> = directories(Some(name));
+            if is_default(name) {
+                used.push("everywhere else".to_owned());
+            }
+            let used = if used.is_empty() { "no directory".to_owned() } else { used.join(", ") };
+            let _ = writeln!(text, "{name:<width$}  {}  {}  {used}", alias.account, alias.id);
+        }
+        let off = directories(None);
+        if !off.is_empty() {
+            let _ = writeln!(text, "{:<width$}  no telemetry in {}", "-", off.join(", "));
+        }
+        text
+    };
+    let printed = crate::commands::print(&text);
+    if loaded.faults.is_empty() { printed } else { ExitCode::from(crate::system::exit::CONFIGURATION) }
+}

@@ -1,0 +1,117 @@
+//! `act check`: asks ACT, without a session and without data, whether endpoint, token and alias are good.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::claude::variables;
+use crate::commands::check::{self, Finding, Subject};
+use crate::config::resolve::{self, Explicit, Place};
+use crate::config::{self, Account, Loaded, token};
+use crate::system::environment::Environment;
+use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+use crate::text::page;
+
+/// Arguments of `act check`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The alias; without it the one of this directory
+    name: Option<String>,
+    /// Every configured alias
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many aliases are checked at a time.
+const AT_A_TIME: usize = 8;
+
+/// Exit statuses, worst first, as for `--verify`.
+const WORST_FIRST: [u8; 5] = [65, 77, 78, 75, 69];
+
+/// Runs it. Exit status 0 where all is good, 69 where ACT's answers don't tell, else as `--verify` would give: the
+/// worst of all that was checked. 64 for an unknown alias, 78 for a faulty configuration.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let mut environment = environment.clone();
+    variables::restore_originals(&mut environment);
+    let loaded = config::load(&environment);
+    let subjects = match subjects(args, &loaded, &environment) {
+        Ok(subjects) => subjects,
+        Err((code, messages)) => {
+            messages.iter().for_each(|message| crate::run::report::fatal(message));
+            return ExitCode::from(code);
+        }
+    };
+    let findings = check_all(&subjects, &environment);
+    let text = if args.json {
+        format!("{}\n", json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }))
+    } else {
+        let width = page::width();
+        findings.iter().map(|finding| finding.text(width)).collect::<Vec<_>>().join("\n")
+    };
+    let _ = anstream::stdout().write_all(text.as_bytes());
+    let worst = WORST_FIRST.into_iter().find(|code| findings.iter().any(|finding| finding.code == *code));
+    ExitCode::from(worst.unwrap_or(0))
+}
+
+/// What to check, or an exit status with the reasons.
+fn subjects<'a>(
+    args: &Args,
+    loaded: &'a Loaded,
+    environment: &Environment,
+) -> Result<Vec<Subject<'a>>, (u8, Vec<String>)> {
+    let config = &loaded.config;
+    if !loaded.faults.is_empty() {
+        return Err((CONFIGURATION, loaded.faults.iter().map(ToString::to_string).collect()));
+    }
+    if config.aliases.is_empty() {
+        return Err((CONFIGURATION, vec!["no alias is configured: act-claude act setup".to_owned()]));
+    }
+    let subject = |name: &str| Subject::of(config, name).into_iter();
+    if args.all {
+        return Ok(config.aliases.keys().flat_map(|name| subject(name)).collect());
+    }
+    let name = match &args.name {
+        Some(name) if config.aliases.contains_key(name) => name.clone(),
+        Some(name) => {
+            return Err((USAGE, vec![format!("there is no alias \"{name}\"; {}", config.suggest_alias(name))]));
+        }
+        None => {
+            let directory = std::env::current_dir().unwrap_or_default();
+            let place = Place::of(&directory, environment, config);
+            let explicit = Explicit { flag: None, variable: environment.text("ACT_CLAUDE_ALIAS") };
+            let resolution = resolve::resolve(explicit, config, &place).map_err(|no| (USAGE, vec![no.message]))?;
+            resolution.alias.ok_or_else(|| {
+                let message =
+                    format!("this directory has no alias ({}): act-claude act check NAME, or --all", resolution.reason);
+                (CONFIGURATION, vec![message])
+            })?
+        }
+    };
+    Ok(subject(&name).collect())
+}
+
+/// Each account's token is fetched once, then the aliases are checked.
+fn check_all(subjects: &[Subject<'_>], environment: &Environment) -> Vec<Finding> {
+    let accounts: BTreeMap<&str, &Account> =
+        subjects.iter().map(|subject| (subject.account_name, subject.account)).collect();
+    let accounts: Vec<(&str, &Account)> = accounts.into_iter().collect();
+    let tokens = side_by_side(&accounts, |(name, account)| (*name, token::fetch(&account.token, environment)));
+    let tokens: BTreeMap<&str, _> = tokens.into_iter().collect();
+    side_by_side(subjects, |subject| check::run_with(subject, &tokens[subject.account_name], environment))
+}
+
+/// Does `work` for all, a few at a time; the results in the same order.
+fn side_by_side<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let work = &work;
+    let some_of = |some: &[T]| -> Vec<R> {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = some.iter().map(|one| scope.spawn(move || work(one))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        })
+    };
+    all.chunks(AT_A_TIME).flat_map(some_of).collect()
+}

@@ -1,0 +1,248 @@
+//! What ACT's answers tell of credential and alias (pure).
+//!
+//! One rule: where only the credential (or only the alias id) was replaced by an impossible one and ACT's answer
+//! became another, ACT looks at it, and ours passed. Where the answer stays the same nothing is shown.
+
+use super::{State, Step};
+use crate::delivery::cause::{self, Whose};
+use crate::delivery::verdict::{Reason, Verdict};
+use crate::state::outcome::Trouble;
+
+/// ACT's answers to an export without metrics.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    /// With our credential and alias id.
+    pub main: Verdict,
+    /// Without a credential.
+    pub no_credential: Option<Verdict>,
+    /// With a credential that nobody has; asked only where none at all is refused.
+    pub unknown_credential: Option<Verdict>,
+    /// With an alias id that nobody has.
+    pub unknown_alias: Option<Verdict>,
+}
+
+/// Exit status where ACT's answers don't tell.
+const UNCLEAR: u8 = 69;
+
+/// What an answer is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// The export itself: taken, or refused because there is nothing in it.
+    Export,
+    Credential,
+    Alias,
+    /// Something that comes before all that: a wrong URL, a server that is not available.
+    Something,
+}
+
+fn about(verdict: &Verdict) -> About {
+    match verdict {
+        Verdict::Delivered { .. } | Verdict::Partial { .. } | Verdict::Rejected(_) => About::Export,
+        Verdict::Held(Reason::AliasNotFound | Reason::AliasOfAnotherAccount) => About::Alias,
+        Verdict::Held(Reason::Status { status: 401 | 403, .. }) => About::Credential,
+        Verdict::Held(_) | Verdict::Waiting { .. } | Verdict::NotUnderstood(_) => About::Something,
+    }
+}
+
+/// Whether ACT itself answered, so that further questions can tell more.
+pub fn has_passed(main: &Verdict) -> bool {
+    about(main) != About::Something
+}
+
+impl Answers {
+    /// Whether `control` is a definite answer, and another one than `main`.
+    pub fn shows(main: &Verdict, control: &Verdict) -> bool {
+        let is_definite = match control {
+            Verdict::Held(Reason::Failure(_)) | Verdict::Waiting { .. } | Verdict::NotUnderstood(_) => false,
+            Verdict::Held(_) | Verdict::Rejected(_) | Verdict::Delivered { .. } | Verdict::Partial { .. } => true,
+        };
+        is_definite && kind(main) != kind(control)
+    }
+
+    fn credential_counts(&self) -> bool {
+        let controls = [&self.no_credential, &self.unknown_credential];
+        controls.iter().all(|control| control.as_ref().is_some_and(|control| Self::shows(&self.main, control)))
+    }
+
+    fn alias_counts(&self) -> bool {
+        self.unknown_alias.as_ref().is_some_and(|control| Self::shows(&self.main, control))
+    }
+}
+
+/// What makes two answers the same; a message may hold a request's number.
+fn kind(verdict: &Verdict) -> (u8, u16) {
+    match verdict {
+        Verdict::Delivered { .. } | Verdict::Partial { .. } => (0, 200),
+        Verdict::Held(reason) | Verdict::Rejected(reason) | Verdict::NotUnderstood(reason) => match reason {
+            Reason::AliasNotFound => (1, 0),
+            Reason::AliasOfAnotherAccount => (2, 0),
+            Reason::EmptyPayload => (3, 0),
+            Reason::Status { status, .. } => (4, *status),
+            Reason::NotOtlp { status, .. } => (5, *status),
+            Reason::Failure(_) => (6, 0),
+        },
+        Verdict::Waiting { .. } => (7, 0),
+    }
+}
+
+/// The steps behind the connection, why it stopped, and the exit status.
+pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Trouble>, u8) {
+    let main = &answers.main;
+    let trouble = cause::explain(main, whose).1;
+    let said = |verdict: &Option<Verdict>| verdict.as_ref().map_or_else(String::new, |verdict| words(verdict, whose));
+    let step = |name, state, seen| Step { name, state, seen };
+    let stopped = |name| step(name, State::Stopped, words(main, whose));
+    let mut steps = Vec::new();
+    if about(main) == About::Something {
+        steps.push(stopped("answer"));
+        let code = trouble.as_ref().map_or(UNCLEAR, |trouble| trouble.code);
+        return (steps, trouble, code);
+    }
+    let (credential, alias) = (answers.credential_counts(), answers.alias_counts());
+    steps.push(if about(main) == About::Credential {
+        stopped("credential")
+    } else if credential {
+        let (none, unknown) = (said(&answers.no_credential), said(&answers.unknown_credential));
+        let seen = match none == unknown {
+            true => format!("ACT knows it (with none, and with nobody's, it answers: {none})"),
+            false => format!("ACT knows it (with none it answers: {none}; with nobody's: {unknown})"),
+        };
+        step("credential", State::Held, seen)
+    } else {
+        step("credential", State::Unclear, unclear("credential", answers, whose))
+    });
+    if about(main) == About::Alias {
+        steps.push(stopped("alias"));
+    } else if alias {
+        let seen = format!("ACT knows it (for an id nobody has it answers: {})", said(&answers.unknown_alias));
+        steps.push(step("alias", State::Held, seen));
+    } else if about(main) != About::Credential {
+        steps.push(step("alias", State::Unclear, unclear("alias", answers, whose)));
+    }
+    match about(main) {
+        About::Export if credential && alias => (steps, None, 0),
+        // A refusal for another reason than being empty is told as it is.
+        About::Export if matches!(main, Verdict::Rejected(reason) if *reason != Reason::EmptyPayload) => {
+            steps.push(stopped("answer"));
+            let code = trouble.as_ref().map_or(UNCLEAR, |trouble| trouble.code);
+            (steps, trouble, code)
+        }
+        About::Export => (steps, None, UNCLEAR),
+        _ => {
+            let code = trouble.as_ref().map_or(UNCLEAR, |trouble| trouble.code);
+            (steps, trouble, code)
+        }
+    }
+}
+
+/// Why nothing is shown: the control got the same answer, or none that tells.
+fn unclear(what: &str, answers: &Answers, whose: &Whose<'_>) -> String {
+    let (control, replaced) = match what {
+        "alias" => (answers.unknown_alias.as_ref(), "an alias id nobody has"),
+        _ => match &answers.unknown_credential {
+            Some(control) => (Some(control), "a credential nobody has"),
+            None => (answers.no_credential.as_ref(), "no credential"),
+        },
+    };
+    match control {
+        Some(control) if kind(control) == kind(&answers.main) => {
+            format!("cannot tell without a session: with {replaced} ACT answers the same ({})", words(control, whose))
+        }
+        Some(control) => format!("cannot tell without a session: with {replaced} came: {}", words(control, whose)),
+        None => "cannot tell without a session".to_owned(),
+    }
+}
+
+/// An answer in a few words.
+fn words(verdict: &Verdict, whose: &Whose<'_>) -> String {
+    match cause::explain(verdict, whose).1 {
+        None => "accepted".to_owned(),
+        Some(trouble) => {
+            // Who answered is known here.
+            let said = trouble.said.split_once(" answered").map_or(trouble.said.as_str(), |(_, said)| said);
+            said.trim_start_matches([':', ' ']).to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16) -> Verdict {
+        let reason = Reason::Status { status, message: None, redirect: None };
+        match status {
+            400 => Verdict::Rejected(reason),
+            503 => Verdict::Waiting { reason, retry_after: None },
+            _ => Verdict::Held(reason),
+        }
+    }
+
+    fn empty() -> Verdict {
+        Verdict::Rejected(Reason::EmptyPayload)
+    }
+
+    fn not_found() -> Verdict {
+        Verdict::Held(Reason::AliasNotFound)
+    }
+
+    fn foreign() -> Verdict {
+        Verdict::Held(Reason::AliasOfAnotherAccount)
+    }
+
+    fn taken() -> Verdict {
+        Verdict::Delivered { warning: None }
+    }
+
+    /// One letter a step (h: held, s: stopped, u: unclear), and the exit status.
+    fn conclusion(main: Verdict, none: Verdict, unknown: Option<Verdict>, alias: Verdict) -> (String, u8) {
+        let answers =
+            Answers { main, no_credential: Some(none), unknown_credential: unknown, unknown_alias: Some(alias) };
+        let whose = Whose { account: "acme", alias: "billing", endpoint: "https://act.example.com/m" };
+        let (steps, trouble, code) = conclude(&answers, &whose);
+        assert_eq!(trouble.is_some(), ![0, 69].contains(&code), "{steps:?}");
+        let letter = |step: &Step| match step.state {
+            State::Held => 'h',
+            State::Stopped => 's',
+            State::Unclear => 'u',
+        };
+        (steps.iter().map(|step| format!("{}:{} ", step.name, letter(step))).collect::<String>(), code)
+    }
+
+    #[test]
+    fn in_whatever_order_act_looks() {
+        let both = |c, a| format!("credential:{c} alias:{a} ");
+        let c401 = || Some(status(401));
+        for (case, main, none, unknown, alias, steps, code) in [
+            // Credential, alias, payload.
+            ("good", empty(), status(401), c401(), not_found(), both('h', 'h'), 0),
+            ("bad token", status(401), status(401), None, status(401), "credential:s ".to_owned(), 77),
+            ("bad alias", not_found(), status(401), c401(), not_found(), both('h', 's'), 78),
+            ("foreign alias", foreign(), status(401), c401(), not_found(), both('h', 's'), 78),
+            ("no right", status(403), status(401), c401(), status(403), "credential:s ".to_owned(), 77),
+            // Alias, credential, payload.
+            ("good", empty(), status(401), c401(), not_found(), both('h', 'h'), 0),
+            ("bad token", status(401), status(401), None, not_found(), both('s', 'h'), 77),
+            ("bad alias", not_found(), not_found(), None, not_found(), both('u', 's'), 78),
+            // Payload first: nothing is told apart.
+            ("whatever", empty(), empty(), None, empty(), both('u', 'u'), 69),
+            // Credential, payload, alias.
+            ("good or bad alias", empty(), status(401), c401(), empty(), both('h', 'u'), 69),
+            // Only that there is a credential is looked at before the payload.
+            ("any credential", empty(), status(401), Some(empty()), not_found(), both('u', 'h'), 69),
+            // An empty export is taken.
+            ("good", taken(), status(401), c401(), not_found(), both('h', 'h'), 0),
+            ("anything goes", taken(), taken(), None, taken(), both('u', 'u'), 69),
+            // Plain words for the same.
+            ("good", status(400), status(401), c401(), status(404), both('h', 'h'), 0),
+            ("bad request", status(400), status(400), None, status(400), both('u', 'u') + "answer:s ", 65),
+            // A control that got no answer shows nothing.
+            ("busy", empty(), status(503), None, status(503), both('u', 'u'), 69),
+            // What comes before all that.
+            ("wrong URL", status(404), status(404), None, status(404), "answer:s ".to_owned(), 78),
+            ("not available", status(503), status(503), None, status(503), "answer:s ".to_owned(), 75),
+        ] {
+            assert_eq!(conclusion(main, none, unknown, alias), (steps, code), "{case}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What ACT is asked: to take an export without metrics, and, to see what its answer rests on, the same with
+//! something impossible in place of the credential or of the alias id.
+
+use base64::Engine;
+
+use super::conclusion::{Answers, has_passed};
+use crate::delivery::verdict::Verdict;
+
+/// An export without metrics.
+pub const EMPTY: &[u8] = br#"{"resourceMetrics":[]}"#;
+
+/// Asks the control questions; `ask` takes a credential and an alias id.
+pub fn with_controls(
+    main: Verdict,
+    alias_id: &str,
+    authorization: &str,
+    ask: impl Fn(Option<&str>, &str) -> Verdict,
+) -> Answers {
+    if !has_passed(&main) {
+        return Answers { main, no_credential: None, unknown_credential: None, unknown_alias: None };
+    }
+    let no_credential = ask(None, alias_id);
+    // That a credential must be there does not show that this one was looked at. (Asked only where it can tell,
+    // because someone may be watching failed logins.)
+    let is_worth_it = Answers::shows(&main, &no_credential);
+    let unknown_credential = is_worth_it.then(|| ask(Some(&unknown_credential()), alias_id));
+    let unknown_alias = ask(Some(authorization), &unknown_alias(alias_id));
+    Answers { main, no_credential: Some(no_credential), unknown_credential, unknown_alias: Some(unknown_alias) }
+}
+
+/// A well-formed credential of nobody: its user can't exist (RFC 2606).
+fn unknown_credential() -> String {
+    let plain = "BOOMI_TOKEN.nobody@act-claude.invalid:00000000-0000-0000-0000-000000000000";
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain))
+}
+
+/// An alias id of the same shape that nobody has.
+fn unknown_alias(id: &str) -> String {
+    let other = |zero: char, a: char| -> String {
+        id.chars()
+            .map(|c| match c {
+                '0'..='9' => zero,
+                'a'..='z' => a,
+                'A'..='Z' => a.to_ascii_uppercase(),
+                other => other,
+            })
+            .collect()
+    };
+    let unknown = other('0', 'a');
+    let unknown = if unknown == id { other('1', 'b') } else { unknown };
+    // A short id's neighbour might exist.
+    if id.len() < 16 { format!("{unknown}-00000000") } else { unknown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_alias_has_the_shape_of_the_known_one() {
+        for (id, expected) in [
+            ("550e8400-e29b-41d4-a716-446655440000", "000a0000-a00a-00a0-a000-000000000000"),
+            ("00000000-0000-0000-0000-000000000000", "11111111-1111-1111-1111-111111111111"),
+            ("Billing_Alias_2026x", "Aaaaaaa_Aaaaa_0000a"),
+            ("a1", "a0-00000000"),
+        ] {
+            assert_eq!(unknown_alias(id), expected);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A finding as text and as JSON (pure).
+
+use std::fmt::Write;
+
+use anstyle::Style;
+use serde_json::{Value, json};
+
+use super::{Finding, State};
+use crate::run::summary::WHERE_IN_ACT;
+use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
+
+/// Columns before a step's words: "  ok       credential  ".
+const INDENT: usize = 24;
+
+impl Finding {
+    /// Whether endpoint, token and alias are good.
+    pub fn is_good(&self) -> bool {
+        self.code == 0
+    }
+
+    /// Step by step, in lines of `width` columns; the stream takes the styles away where they would not show.
+    pub fn text(&self, width: usize) -> String {
+        let mut text = format!("{BOLD}{}{BOLD:#}  account {}\n", self.alias, self.account);
+        for step in &self.steps {
+            let (style, word) = match step.state {
+                State::Held => (GREEN, "ok"),
+                State::Stopped => (RED, "stopped"),
+                State::Unclear => (YELLOW, "unclear"),
+            };
+            let _ = write!(text, "  {style}{word:<7}{style:#}  {:<11}  ", step.name);
+            page::hang(
+                &mut text,
+                INDENT,
+                width,
+                if step.state == State::Held { DIM } else { Style::new() },
+                &step.seen,
+            );
+        }
+        let mut line = |style: Style, words: &str| {
+            text.push_str("  ");
+            page::hang(&mut text, 2, width, style, words);
+        };
+        match &self.trouble {
+            Some(trouble) => {
+                if !trouble.cause.is_empty() {
+                    line(RED, &format!("{}.", trouble.cause.trim_end_matches('.')));
+                }
+                if !trouble.fix.is_empty() {
+                    line(Style::new(), &format!("fix: {}", trouble.fix));
+                }
+            }
+            None if self.is_good() => {
+                line(GREEN, "Endpoint, token and alias are good.");
+                line(Style::new(), WHERE_IN_ACT);
+            }
+            None => {
+                line(YELLOW, "ACT's answers to an empty export do not tell the rest. A session does:");
+                line(Style::new(), &self.session());
+            }
+        }
+        text
+    }
+
+    /// The command that tells what a check can't.
+    fn session(&self) -> String {
+        format!("act-claude --alias {} --verify -p hi", crate::text::shell::shell_word(self.alias.as_ref()))
+    }
+
+    /// The same for programs.
+    pub fn json(&self) -> Value {
+        let trouble = self.trouble.as_ref();
+        let state = |state| match state {
+            State::Held => "ok",
+            State::Stopped => "stopped",
+            State::Unclear => "unclear",
+        };
+        let result = match (self.code, trouble) {
+            (0, _) => "good",
+            (_, None) => "unclear",
+            _ => "stopped",
+        };
+        let steps: Vec<Value> = self
+            .steps
+            .iter()
+            .map(|step| json!({ "step": step.name, "state": state(step.state), "seen": step.seen }))
+            .collect();
+        json!({
+            "alias": self.alias,
+            "account": self.account,
+            "endpoint": self.endpoint,
+            "result": result,
+            "steps": steps,
+            "said": trouble.map(|trouble| &trouble.said),
+            "cause": trouble.map(|trouble| &trouble.cause),
+            "fix": trouble.map(|trouble| trouble.fix.clone()).or((result == "unclear").then(|| self.session())),
+            "exit_status": self.code,
+        })
+    }
+}

@@ -1,0 +1,24 @@
+//! `act complete`, hidden: asked by the scripts in shell/ at each TAB.
+
+use std::ffi::OsString;
+
+use crate::commands::complete::{self, Names};
+use crate::config;
+use crate::system::environment::Environment;
+use crate::system::exit::ExitCode;
+
+/// The hidden command.
+pub const COMMAND: &str = "complete";
+
+/// `act complete -- WORD… CURSOR`: the words in front of the cursor, without the command's own name, and what
+/// stands of the one at the cursor. Faults of the configuration are for other commands to name.
+pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
+    let args = if args.first().is_some_and(|first| first == "--") { &args[1..] } else { args };
+    let Some((cursor, words)) = args.split_last() else { return ExitCode::from(crate::system::exit::USAGE) };
+    let config = config::load(environment).config;
+    let names = Names {
+        aliases: config.aliases.iter().map(|(name, alias)| (name.clone(), format!("{} {}", alias.account, alias.id))),
+        accounts: config.accounts.iter().map(|(name, account)| (name.clone(), account.user.clone())),
+    };
+    crate::commands::print(&complete::answer(words, cursor, names, crate::commands::commands).to_string())
+}

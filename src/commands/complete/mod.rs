@@ -1,0 +1,256 @@
+//! What can stand at the cursor of a command line (pure). The scripts in shell/ ask for it at each TAB.
+
+mod command;
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+
+use clap::{Arg, ArgAction, Command, ValueHint};
+
+use crate::claude::arguments::{self, Call};
+use crate::config::when::When;
+use crate::plan::flags::{FLAGS, OwnFlag};
+
+pub use command::{COMMAND, run};
+
+/// A candidate: the word, and what it means.
+pub type Candidate = (String, String);
+
+/// Names the configuration holds, each with a word about it.
+#[derive(Debug)]
+pub struct Names<A, B> {
+    /// Of the aliases.
+    pub aliases: A,
+    /// Of the accounts.
+    pub accounts: B,
+}
+
+/// Who else has something for the cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Nobody: only the candidates can stand there.
+    Own,
+    /// Files can stand there, too.
+    Files,
+    /// What is claude's can stand there, too. So many of our words stand in front of claude's.
+    Claude(usize),
+}
+
+/// The answer; as text the rest's word, then a candidate a line: the word, a tab, what it means.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Who else is to be asked.
+    pub rest: Rest,
+    /// The candidates, not filtered by what stands at the cursor: that is the shell's way.
+    pub candidates: Vec<Candidate>,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rest {
+            Rest::Own => writeln!(out, "own")?,
+            Rest::Files => writeln!(out, "files")?,
+            Rest::Claude(skip) => writeln!(out, "claude {skip}")?,
+        }
+        self.candidates.iter().try_for_each(|(word, about)| writeln!(out, "{word}\t{about}"))
+    }
+}
+
+/// What can stand at `cursor` behind `words`. `commands` is asked only for what follows `act`.
+pub fn answer<A, B>(
+    words: &[OsString],
+    cursor: &OsStr,
+    names: Names<A, B>,
+    commands: impl FnOnce() -> Command,
+) -> Answer
+where
+    A: Iterator<Item = Candidate>,
+    B: Iterator<Item = Candidate>,
+{
+    let dashed = cursor.as_encoded_bytes().starts_with(b"-");
+    if words.first().is_some_and(|first| first == "act") {
+        let words: Vec<&str> = words[1..].iter().filter_map(|word| word.to_str()).collect();
+        return act(&words, dashed, &commands(), names);
+    }
+    let own_flag = |word: &OsString| FLAGS.iter().find(|flag| word == flag.name);
+    let value_of = |flag: &OwnFlag| Answer {
+        rest: Rest::Own,
+        candidates: match flag.name {
+            "--alias" => names.aliases.collect(),
+            _ => When::NAMES.iter().map(|name| candidate(name, "")).collect(),
+        },
+    };
+    let mut start = 0;
+    while let Some(flag) = words.get(start).and_then(own_flag) {
+        start += 1;
+        if flag.value.is_some() {
+            if start == words.len() {
+                return value_of(flag);
+            }
+            start += 1;
+        }
+    }
+    let claudes = &words[start..];
+    let own = arguments::call(claudes) != Call::Word && !claudes.iter().any(|word| word == "--");
+    if own && let Some(flag) = claudes.last().and_then(own_flag).filter(|flag| flag.value.is_some()) {
+        return value_of(flag);
+    }
+    let mut candidates = Vec::new();
+    if own && dashed {
+        candidates.extend(FLAGS.iter().map(|flag| candidate(flag.name, flag.about)));
+    }
+    if words.is_empty() && !dashed {
+        candidates.push(candidate("act", "what act-claude itself can do"));
+    }
+    Answer { rest: Rest::Claude(start), candidates }
+}
+
+/// Behind `act`.
+fn act<A, B>(words: &[&str], dashed: bool, commands: &Command, names: Names<A, B>) -> Answer
+where
+    A: Iterator<Item = Candidate>,
+    B: Iterator<Item = Candidate>,
+{
+    let mut command = commands;
+    let mut behind = words;
+    while let [word, rest @ ..] = behind
+        && let Some(subcommand) = command.find_subcommand(word)
+    {
+        (command, behind) = (subcommand, rest);
+    }
+    let mut awaits: Option<&Arg> = None;
+    let mut positions = command.get_positionals();
+    for word in behind {
+        awaits = match (awaits, word.strip_prefix("--")) {
+            (None, Some(long)) => command.get_arguments().find(|arg| arg.get_long() == Some(long) && takes_value(arg)),
+            (None, None) => {
+                positions.next();
+                None
+            }
+            (Some(_), _) => None,
+        };
+    }
+    if awaits.is_none() && dashed {
+        let options = command.get_arguments().filter(|arg| !arg.is_hide_set());
+        let candidates = options.filter_map(|arg| Some((format!("--{}", arg.get_long()?), about(arg.get_help()))));
+        return Answer { rest: Rest::Own, candidates: candidates.collect() };
+    }
+    let subcommands = command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set());
+    match awaits.or_else(|| positions.next()) {
+        Some(arg) => values(arg, names),
+        None if behind.is_empty() => Answer {
+            rest: Rest::Own,
+            candidates: subcommands.map(|command| candidate(command.get_name(), &about(command.get_about()))).collect(),
+        },
+        None => Answer { rest: Rest::Own, candidates: Vec::new() },
+    }
+}
+
+/// What can be the value of an argument: by what it is called, else by its type.
+fn values<A, B>(arg: &Arg, names: Names<A, B>) -> Answer
+where
+    A: Iterator<Item = Candidate>,
+    B: Iterator<Item = Candidate>,
+{
+    let candidates: Vec<Candidate> = match arg.get_id().as_str() {
+        "alias" | "name" | "to" => names.aliases.collect(),
+        "account" => names.accounts.collect(),
+        _ => {
+            let values = arg.get_possible_values();
+            values.iter().map(|value| candidate(value.get_name(), &about(value.get_help()))).collect()
+        }
+    };
+    let files = matches!(
+        arg.get_value_hint(),
+        ValueHint::AnyPath | ValueHint::FilePath | ValueHint::DirPath | ValueHint::CommandWithArguments
+    );
+    Answer { rest: if files { Rest::Files } else { Rest::Own }, candidates }
+}
+
+fn takes_value(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
+}
+
+fn about(text: Option<&clap::builder::StyledStr>) -> String {
+    text.map(ToString::to_string).and_then(|text| text.lines().next().map(str::to_owned)).unwrap_or_default()
+}
+
+fn candidate(word: &str, about: &str) -> Candidate {
+    (word.to_owned(), about.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::arg;
+
+    fn commands() -> Command {
+        let check = Command::new("check").arg(arg!([name] "")).arg(arg!(--json "as JSON")).arg(arg!(--to <ALIAS> ""));
+        let spec = Arg::new("spec").long("spec").value_hint(ValueHint::FilePath);
+        let setup = Command::new("setup").arg(spec).arg(arg!(--account <NAME> ""));
+        let shell = Command::new("shell-init").arg(arg!(<shell> "").value_parser(["bash", "zsh"]));
+        let hidden = Command::new("secret").hide(true);
+        let mut act = Command::new("act").subcommands([check.about("asks ACT"), setup, shell, hidden]);
+        act.build();
+        act
+    }
+
+    /// The rest, and the words at the cursor, which is the last of `line`.
+    fn at(line: &[&str]) -> (Rest, String) {
+        let (cursor, words) = line.split_last().unwrap();
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let names = Names {
+            aliases: ["billing", "web"].map(|name| candidate(name, "")).into_iter(),
+            accounts: [candidate("acme", "")].into_iter(),
+        };
+        let answer = answer(&words, OsStr::new(cursor), names, commands);
+        let words: Vec<String> = answer.candidates.into_iter().map(|(word, _)| word).collect();
+        (answer.rest, words.join(" "))
+    }
+
+    #[test]
+    fn own_flags_and_their_values_where_they_are_read() {
+        const ALL: &str = "--alias --verify --direct --no-act --report";
+        for (line, rest, words) in [
+            (&[""][..], Rest::Claude(0), "act"),
+            (&["-"], Rest::Claude(0), ALL),
+            (&["--verify", "--a"], Rest::Claude(1), ALL),
+            (&["--alias", ""], Rest::Own, "billing web"),
+            (&["--alias", "web", ""], Rest::Claude(2), ""),
+            (&["--alias", "web", "mcp", "-"], Rest::Claude(2), ""),
+            (&["--report", "n"], Rest::Own, "auto always never json"),
+            (&["-p", "hi", "--alias", "b"], Rest::Own, "billing web"),
+            (&["-p", "hi", "--"], Rest::Claude(0), ALL),
+            (&["-p", "--", "hi", "--"], Rest::Claude(0), ""),
+            (&["mcp", "--alias", ""], Rest::Claude(0), ""),
+        ] {
+            assert_eq!(at(line), (rest, words.to_owned()), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn behind_act_its_commands() {
+        for (line, rest, words) in [
+            (&["act", ""][..], Rest::Own, "check setup shell-init help"),
+            (&["act", "check", ""], Rest::Own, "billing web"),
+            (&["act", "check", "-"], Rest::Own, "--json --to --help"),
+            (&["act", "check", "--json", ""], Rest::Own, "billing web"),
+            (&["act", "check", "--to", "x", ""], Rest::Own, "billing web"),
+            (&["act", "check", "web", ""], Rest::Own, ""),
+            (&["act", "check", "--to", ""], Rest::Own, "billing web"),
+            (&["act", "setup", "--account", ""], Rest::Own, "acme"),
+            (&["act", "setup", "--spec", ""], Rest::Files, ""),
+            (&["act", "shell-init", ""], Rest::Own, "bash zsh"),
+            (&["act", "unknown", ""], Rest::Own, ""),
+        ] {
+            assert_eq!(at(line), (rest, words.to_owned()), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_text_is_a_line_each() {
+        let names = Names { aliases: std::iter::empty(), accounts: std::iter::empty() };
+        let answer = answer(&["act".into()], OsStr::new("c"), names, commands);
+        assert!(answer.to_string().starts_with("own\ncheck\tasks ACT\n"), "{answer}");
+    }
+}

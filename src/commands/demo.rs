@@ -1,0 +1,166 @@
+//! `act demo`: the whole path on this machine, without an account.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver as Events, channel};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::rehearsal::demo::children::{self, Interrupt};
+use crate::rehearsal::demo::claude::Claude;
+use crate::rehearsal::demo::judge::{Played, judge, judge_failure};
+use crate::rehearsal::demo::messages::Messages;
+use crate::rehearsal::demo::session::{PROMPT, Session};
+use crate::rehearsal::demo::stage::{self, Place, Stage};
+use crate::rehearsal::demo::words;
+use crate::rehearsal::receiver::show::Page;
+use crate::rehearsal::receiver::{Event, Export, Fail, Options, Receiver};
+use crate::system::environment::Environment;
+use crate::system::exit::ExitCode;
+use crate::text::page::{BOLD, DIM};
+
+/// How long act-claude may wait for ACT's answer here. It is on this machine: at once, unless that is busy.
+const EXIT_WAIT_MS: u64 = 20_000;
+/// How long the first export may take to be seen by an ACT that does not answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Arguments of `act demo`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Let ACT fail, and show what act-claude says then
+    #[arg(long, value_name = "WHAT")]
+    fail: Option<Fail>,
+    /// Use the stand-in for claude even where there is a claude
+    #[arg(long)]
+    stand_in: bool,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// Let ACT lose what it has accepted
+    #[arg(long, hide = true)]
+    drop: bool,
+}
+
+/// Exit status 0: all that was sent has arrived, or with `--fail` the failure shows as designed. Otherwise 1.
+/// Interrupted: by the same signal.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    match rehearse(args, environment) {
+        Ok(code) => code,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            crate::run::report::fatal(&format!("act demo: {}", crate::system::error::plain(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn rehearse(args: &Args, environment: &Environment) -> io::Result<ExitCode> {
+    children::adopt();
+    let interrupt = Interrupt::note()?;
+    let places = stage::places()?;
+    let stage = Stage::set(&places)?;
+    let result = perform(args, environment, &places, &stage, &interrupt);
+    // ACT and the Messages API have gone with `perform`: what still waits for them ends now.
+    children::reap();
+    stage.strike()?;
+    match interrupt.signal() {
+        Some(signal) => Ok(crate::launch::child::Ended::Signal(signal).repeat()),
+        None => result,
+    }
+}
+
+fn perform(
+    args: &Args,
+    environment: &Environment,
+    places: &[Place; 2],
+    stage: &Stage,
+    interrupt: &Interrupt,
+) -> io::Result<ExitCode> {
+    let program = std::env::current_exe()?;
+    let (sender, events) = channel();
+    let receiver = Receiver::start(Options {
+        fail: args.fail,
+        drop: args.drop,
+        expected: stage::expected(places),
+        on_event: Some(Box::new(move |event| {
+            let _ = sender.send(event);
+        })),
+        ..Options::default()
+    })?;
+    let messages = Messages::start()?;
+    let claude = Claude::choose(args.stand_in, environment);
+    let executable = match &claude {
+        Claude::Real(path) => path.clone(),
+        Claude::StandIn(_) => stage.stand_in(&program)?,
+    };
+    let exit_wait_ms = if args.fail == Some(Fail::Hang) { 300 } else { EXIT_WAIT_MS };
+    stage.configure(places, |account| receiver.endpoint(account), &executable, exit_wait_ms)?;
+    let launch = stage.environment(environment, &messages.url());
+
+    let show = Show::new(args.json);
+    show.text(&words::introduction(&claude, &receiver, args.fail, places, show.page.width))?;
+    let mut played = Vec::new();
+    // One failure is as good as two.
+    let count = if args.fail.is_some() { 1 } else { places.len() };
+    for place in &places[..count] {
+        show.text(&format!(
+            "{DIM}{} ${DIM:#} {BOLD}act-claude -p \"{PROMPT}\" --output-format json{BOLD:#}\n",
+            place.directory
+        ))?;
+        let Some(session) = Session::run(&program, place, stage, &launch, interrupt)? else {
+            return Ok(ExitCode::FAILURE);
+        };
+        let received = received(&events, args.fail.is_some());
+        show.text(&words::outcome(&session, &received, &show.page))?;
+        played.push(Played { place, session, received });
+    }
+    let verdict = match args.fail {
+        None => judge(&played),
+        Some(fail) => judge_failure(&played, fail),
+    };
+    if args.json {
+        show.json(&words::report(&claude, args.fail, &played, &verdict))?;
+    } else {
+        show.text(&words::conclusion(&played, args.fail, &claude, &verdict, show.page.width))?;
+    }
+    Ok(if verdict.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What has come. An ACT that has answered has told of it before; of one that has not, the first is waited for.
+fn received(events: &Events<Event>, wait: bool) -> Vec<Export> {
+    let first = if wait { events.recv_timeout(PATIENCE).ok() } else { None };
+    first
+        .into_iter()
+        .chain(events.try_iter())
+        .filter_map(|event| match event {
+            Event::Export(export) => Some(*export),
+            Event::Stray(_) => None,
+        })
+        .collect()
+}
+
+/// Where text and JSON go, and how wide.
+struct Show {
+    page: Page,
+    json: bool,
+}
+
+impl Show {
+    fn new(json: bool) -> Self {
+        Self { page: Page { width: crate::text::page::width(), zone: TimeZone::system() }, json }
+    }
+
+    fn text(&self, text: &str) -> io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        let mut stdout = anstream::stdout();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+
+    fn json(&self, value: &Value) -> io::Result<()> {
+        writeln!(io::stdout(), "{value}")
+    }
+}

@@ -1,0 +1,102 @@
+//! The real claude and act-claude themselves.
+
+use super::{Facts, Finding};
+use crate::claude::version::Version;
+use crate::text::shell::shell_word;
+
+/// The first client that lets a launcher start its background sessions.
+const KNOWS_LAUNCHERS: Version = Version::new(2, 1, 208);
+/// Clients that export nothing once there are many resource attributes (anthropics/claude-code#71447).
+const FEW_ATTRIBUTES: std::ops::RangeInclusive<Version> = Version::new(2, 1, 161)..=Version::new(2, 1, 191);
+/// As many they bear; what claude itself adds is counted.
+const MOST_ATTRIBUTES: usize = 12;
+/// Resource attributes claude adds by itself.
+const OWN_ATTRIBUTES: usize = 6;
+
+pub fn findings(facts: &Facts) -> Vec<Finding> {
+    [missing(facts), looping(facts), several(facts), old(facts), many_attributes(facts)].into_iter().flatten().collect()
+}
+
+fn missing(facts: &Facts) -> Option<Finding> {
+    let error = facts.claude.as_ref().err()?;
+    let place = facts.environment.text("PATH").map_or("PATH is not set".to_owned(), |path| format!("PATH={path}"));
+    let finding = |place: String| {
+        Finding::new("claude-missing", error.message.clone(), place).effect("act-claude has nothing to start")
+    };
+    Some(match (facts.environment.text("ACT_CLAUDE_BIN"), &facts.loaded.config.claude) {
+        (Some(_), _) => finding("ACT_CLAUDE_BIN in the environment".to_owned())
+            .fix("let act-claude look on PATH, or name the real claude")
+            .command("unset ACT_CLAUDE_BIN"),
+        (None, Some(named)) => {
+            finding(named.origin.to_string()).fix("name the real claude there, or remove \"claude\"")
+        }
+        (None, None) => finding(place)
+            .fix("install Claude Code; if it is installed already, put its directory on PATH")
+            .command("curl -fsSL https://claude.ai/install.sh | bash"),
+    })
+}
+
+fn looping(facts: &Facts) -> Option<Finding> {
+    let client = facts.claude.as_ref().ok().filter(|client| client.loops)?;
+    let finding = Finding::new(
+        "loop",
+        "the claude that act-claude would start is a script that starts act-claude",
+        client.path.display().to_string(),
+    )
+    .effect("they would start each other; act-claude refuses that, and claude does not run");
+    Some(match &client.other {
+        Some(real) => finding
+            .fix("name the real claude (to stay: \"claude\" in the configuration), or remove the script")
+            .command(format!("export ACT_CLAUDE_BIN={}", shell_word(real))),
+        None => finding.fix("install Claude Code, and name it with ACT_CLAUDE_BIN or \"claude\" in the configuration"),
+    })
+}
+
+fn several(facts: &Facts) -> Option<Finding> {
+    let [first, others @ ..] = &facts.act_claudes[..] else { return None };
+    if others.is_empty() {
+        return None;
+    }
+    let shown: Vec<String> = others.iter().map(|path| path.display().to_string()).collect();
+    let words: Vec<String> = others.iter().map(|path| shell_word(path)).collect();
+    Some(
+        Finding::new("several-act-claude", "there are several different act-claude on PATH", shown.join(", "))
+            .effect(format!("{} is started; an upgrade of another changes nothing", first.display()))
+            .fix("remove what you do not use")
+            .command(format!("rm {}", words.join(" "))),
+    )
+}
+
+fn old(facts: &Facts) -> Option<Finding> {
+    let client = facts.claude.as_ref().ok()?;
+    let version = client.version.filter(|version| *version < KNOWS_LAUNCHERS)?;
+    Some(
+        Finding::new(
+            "old-client",
+            format!("claude {version} is older than {KNOWS_LAUNCHERS}"),
+            client.path.display().to_string(),
+        )
+        .effect("its background sessions are all reported under the alias that started its daemon, or not at all")
+        .fix("update Claude Code")
+        .command("claude update"),
+    )
+}
+
+fn many_attributes(facts: &Facts) -> Option<Finding> {
+    let client = facts.claude.as_ref().ok()?;
+    let version = client.version.filter(|version| FEW_ATTRIBUTES.contains(version))?;
+    let name = facts.resolution.as_ref().ok()?.alias.as_ref()?;
+    let alias = facts.loaded.config.aliases.get(name)?;
+    let own = facts.environment.text("OTEL_RESOURCE_ATTRIBUTES").map_or(0, |list| list.split(',').count());
+    let count = alias.resource_attributes().len() + own + OWN_ATTRIBUTES;
+    (count > MOST_ATTRIBUTES).then(|| {
+        Finding::new(
+            "many-attributes",
+            format!("claude {version} exports nothing with more than about {MOST_ATTRIBUTES} resource attributes"),
+            alias.origin.to_string(),
+        )
+        .effect(format!("alias {name} makes it {count}: no metrics at all"))
+        .fix("update Claude Code, or give the alias fewer attributes")
+        .command("claude update")
+    })
+}

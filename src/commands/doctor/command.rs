@@ -1,0 +1,30 @@
+//! `act doctor`: everything that would get in the way, each with its fix.
+
+use std::io::Write;
+
+use crate::claude::variables;
+use crate::commands::doctor::{self, Facts};
+use crate::system::environment::Environment;
+use crate::system::exit::ExitCode;
+use crate::text::page;
+
+/// Arguments of `act doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it. Exit status 0 where nothing is in the way, else 1.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let mut environment = environment.clone();
+    variables::restore_originals(&mut environment);
+    let findings = doctor::diagnose(&Facts::gather(&environment));
+    let text = match args.json {
+        true => format!("{}\n", doctor::json(&findings)),
+        false => doctor::text(&findings, page::width()),
+    };
+    let _ = anstream::stdout().write_all(text.as_bytes());
+    ExitCode::from(u8::from(!findings.is_empty()))
+}

@@ -1,0 +1,122 @@
+//! act-claude's own configuration: faults, what it says of this directory, tokens, who could change it.
+
+use super::facts::{How, is_variable};
+use super::{Facts, Finding};
+use crate::config;
+use crate::config::resolve::Reason;
+use crate::text::shell::shell_word;
+
+pub fn findings(facts: &Facts) -> Vec<Finding> {
+    let mut findings = faults(facts);
+    findings.extend(here(facts));
+    findings.extend(exposed(facts));
+    findings.extend(tokens(facts));
+    findings
+}
+
+fn faults(facts: &Facts) -> Vec<Finding> {
+    let effect = match facts.loaded.config.required_by() {
+        Some(_) => "claude does not run until this is put right (telemetry is required)",
+        None => "no session is reported until this is put right",
+    };
+    let finding = |fault: &crate::text::json::Fault| {
+        let fix = if fault.fix.is_empty() { "put it right in this file" } else { &fault.fix };
+        Finding::new("configuration", fault.what.clone(), fault.origin.to_string()).effect(effect).fix(fix)
+    };
+    facts.loaded.faults.iter().map(finding).collect()
+}
+
+/// What the configuration says of this directory.
+fn here(facts: &Facts) -> Vec<Finding> {
+    if !facts.loaded.faults.is_empty() {
+        return Vec::new();
+    }
+    let file = config::user_file(&facts.environment).map_or_else(String::new, |path| path.display().to_string());
+    let resolution = match &facts.resolution {
+        Ok(resolution) => resolution,
+        Err(unknown) => {
+            return vec![
+                Finding::new("alias", unknown.message.clone(), "ACT_CLAUDE_ALIAS in the environment")
+                    .effect("claude does not run")
+                    .fix("let the directory decide")
+                    .command("unset ACT_CLAUDE_ALIAS"),
+            ];
+        }
+    };
+    let passed_over = resolution.passed_over.iter().map(|word| {
+        Finding::new("passed-over", word.clone(), facts.directory.display().to_string())
+            .effect("another alias, or none, counts in its place (act-claude act which)")
+            .fix("correct .act-claude.json, or add what it names to your configuration")
+    });
+    let none = match resolution.reason {
+        Reason::NothingConfigured => Some(
+            Finding::new("no-alias", "no alias is configured", file)
+                .effect("no session is reported")
+                .fix("set up account, alias and token")
+                .command("act-claude act setup"),
+        ),
+        Reason::NoRule => {
+            let any = facts.loaded.config.aliases.keys().next().map_or("NAME", String::as_str);
+            Some(
+                Finding::new(
+                    "no-alias",
+                    "no rule covers this directory, and there is no default",
+                    facts.directory.display().to_string(),
+                )
+                .effect("sessions here are not reported")
+                .fix("give it an alias (act-claude act aliases lists them)")
+                .command(format!("act-claude act use {any}")),
+            )
+        }
+        _ => None,
+    };
+    passed_over.chain(none).collect()
+}
+
+fn exposed(facts: &Facts) -> Vec<Finding> {
+    let finding = |exposed: &super::facts::Exposed| {
+        let word = shell_word(&exposed.path);
+        let (what, command) = match exposed.how {
+            How::Mode(mode) => {
+                (format!("others can write to the configuration (mode {mode:04o})"), format!("chmod go-w {word}"))
+            }
+            How::Owner(owner) => (
+                format!("the configuration belongs to user {owner}"),
+                format!("sudo chown {} {word}", nix::unistd::geteuid()),
+            ),
+        };
+        Finding::new("exposed", what, exposed.path.display().to_string())
+            .effect("they could send your token elsewhere, or run a command of theirs in your name")
+            .fix("keep it to yourself")
+            .command(command)
+    };
+    facts.exposed.iter().map(finding).collect()
+}
+
+fn tokens(facts: &Facts) -> Vec<Finding> {
+    let accounts = &facts.loaded.config.accounts;
+    let place = |name: &str| accounts.get(name).map_or_else(String::new, |account| account.origin.to_string());
+    let missing = facts.accounts.iter().filter_map(|asked| {
+        let (name, error) = (&asked.name, asked.no_token.as_ref()?);
+        let finding = Finding::new("token", error.what.clone(), place(name))
+            .effect(format!("what sessions send for account {name} is held, or not even collected"));
+        // A command is one; a sentence is not.
+        let is_command = ["chmod ", "sudo ", "export ", "act-claude "].iter().any(|start| error.fix.starts_with(start));
+        Some(if is_command { finding.command(error.fix.clone()) } else { finding.fix(error.fix.clone()) })
+    });
+    let in_variables = accounts.iter().filter_map(|(name, account)| {
+        let variable = is_variable(&account.token)?;
+        let known = facts.accounts.iter().any(|asked| asked.name == *name && asked.no_token.is_none());
+        known.then(|| {
+            Finding::new(
+                "token-variable",
+                format!("the token of account {name} is in the variable {variable}"),
+                place(name),
+            )
+            .effect("background sessions do not have it: what they send is held")
+            .fix("keep the token in a file or with a command")
+            .command(format!("act-claude act setup --account {name}"))
+        })
+    });
+    missing.chain(in_variables).collect()
+}

@@ -1,0 +1,350 @@
+//! What is looked at: gathered once, from files, PATH, the network and the token's own sources.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::claude::locate::{self, LocateError};
+use crate::claude::ourselves;
+use crate::claude::processes::{self, Process};
+use crate::claude::settings::{self, Kind, Layer};
+use crate::claude::variables::WRAPPER;
+use crate::claude::version::{self, Version};
+use crate::commands::check;
+use crate::config::resolve::{self, Explicit, Place, Resolution, UnknownAlias};
+use crate::config::token::{self, TokenError};
+use crate::config::{self, Loaded, TokenSource};
+use crate::delivery::verdict::Failure;
+use crate::state::spool::summary::Waiting;
+use crate::state::{self, spool};
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+use crate::text::json::{Fault, Source};
+
+/// How long `claude --version` may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// All that is known.
+#[derive(Debug)]
+pub struct Facts {
+    /// The environment, originals restored.
+    pub environment: Environment,
+    /// The working directory.
+    pub directory: PathBuf,
+    /// The configuration and its faults.
+    pub loaded: Loaded,
+    /// The configuration's files and directories that others than the user could change.
+    pub exposed: Vec<Exposed>,
+    /// The alias of the working directory.
+    pub resolution: Result<Resolution, UnknownAlias>,
+    /// What became of asking for each account's token, and of the way to it.
+    pub accounts: Vec<Asked>,
+    /// The real claude.
+    pub claude: Result<Client, LocateError>,
+    /// Each different act-claude on PATH, in order.
+    pub act_claudes: Vec<PathBuf>,
+    /// Claude's settings files.
+    pub documents: Vec<Document>,
+    /// The same, as far as they bear on telemetry.
+    pub layers: Vec<Layer>,
+    /// Every launcher that claude was told to start background sessions with.
+    pub launchers: Vec<Launcher>,
+    /// Claude processes that run.
+    pub running: Vec<Running>,
+    /// Why there can be no state directory.
+    pub no_state: Option<String>,
+    /// Exports that are kept.
+    pub kept: Vec<Waiting>,
+    /// The state directory.
+    pub state: Option<PathBuf>,
+}
+
+/// An account that was asked about.
+#[derive(Debug)]
+pub struct Asked {
+    /// Its name.
+    pub name: String,
+    /// Why its token can't be had.
+    pub no_token: Option<TokenError>,
+    /// Why the proxy that leads to its endpoint, if one does, does not.
+    pub blocked: Option<Failure>,
+}
+
+/// A file or directory that others could change.
+#[derive(Debug)]
+pub struct Exposed {
+    /// Which.
+    pub path: PathBuf,
+    /// How: the mode, or the owner.
+    pub how: How,
+}
+
+/// How others could change a file.
+#[derive(Debug, Clone, Copy)]
+pub enum How {
+    /// They may write to it.
+    Mode(u32),
+    /// It is another user's.
+    Owner(u32),
+}
+
+/// A claude.
+#[derive(Debug)]
+pub struct Client {
+    /// The executable.
+    pub path: PathBuf,
+    /// Its version, where it tells.
+    pub version: Option<Version>,
+    /// A script that starts act-claude, which would start it again.
+    pub loops: bool,
+    /// Where it loops: another claude on PATH that does not.
+    pub other: Option<PathBuf>,
+}
+
+/// A settings file that exists.
+#[derive(Debug)]
+pub struct Document {
+    /// Which layer.
+    pub kind: Kind,
+    /// Its text.
+    pub source: Arc<Source>,
+}
+
+/// A launcher.
+#[derive(Debug)]
+pub struct Launcher {
+    /// The program.
+    pub path: PathBuf,
+    /// The settings file and the key that name it; none: the environment.
+    pub named_by: Option<(Kind, PathBuf, &'static str)>,
+    /// Whether it can be executed.
+    pub is_there: bool,
+    /// Whether it is act-claude.
+    pub is_ours: bool,
+}
+
+/// A claude that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The process.
+    pub process: Process,
+    /// The alias of the directory it works in.
+    pub alias: Option<String>,
+    /// The alias of the directory it was started in.
+    pub started_under: Option<String>,
+    /// Whether it starts background sessions by act-claude.
+    pub has_launcher: bool,
+}
+
+impl Facts {
+    /// Looks at everything.
+    pub fn gather(environment: &Environment) -> Self {
+        let directory = std::env::current_dir().unwrap_or_default();
+        let loaded = config::load(environment);
+        let place = Place::of(&directory, environment, &loaded.config);
+        let explicit = Explicit { flag: None, variable: environment.text("ACT_CLAUDE_ALIAS") };
+        let layers = settings::read(&directory, &[], environment);
+        let state = state::directory(environment);
+        let claude = locate::locate(environment, &loaded.config);
+        let running = running(claude.as_deref().ok(), environment, &loaded, &layers);
+        Self {
+            resolution: resolve::resolve(explicit, &loaded.config, &place),
+            exposed: loaded.files.iter().flat_map(|file| exposed(file)).collect(),
+            accounts: ask_accounts(&loaded, environment),
+            claude: claude.map(|path| client(path, environment, state.as_deref())),
+            running,
+            act_claudes: act_claudes(environment),
+            documents: documents(&directory, environment),
+            launchers: launchers(environment, &layers),
+            no_state: state.as_deref().and_then(no_state),
+            kept: state.as_deref().map(|state| spool::summary(state).waiting).unwrap_or_default(),
+            state,
+            layers,
+            loaded,
+            directory,
+            environment: environment.clone(),
+        }
+    }
+
+    /// The version of the client, where it is known.
+    pub fn version(&self) -> Option<Version> {
+        self.claude.as_ref().ok()?.version
+    }
+
+    /// Where a key of a settings file stands.
+    pub fn place(&self, path: &Path, key: &str) -> String {
+        let document = self.documents.iter().find(|document| document.source.path == path);
+        let place = document.and_then(|document| document.place(key));
+        place.unwrap_or_else(|| path.display().to_string())
+    }
+}
+
+impl Document {
+    /// What keeps claude from reading it.
+    pub fn fault(&self) -> Option<Fault> {
+        let is_empty = self.source.text.trim().is_empty();
+        self.source.root().err().filter(|_| !is_empty)
+    }
+
+    /// Where `env.NAME`, or another key, stands.
+    fn place(&self, key: &str) -> Option<String> {
+        let mut node = self.source.root().ok()?;
+        let mut place = None;
+        for part in key.split('.') {
+            let member = node.members("settings").ok()?.into_iter().find(|member| member.key == part)?;
+            place = Some(member.key_node.origin().to_string());
+            node = member.value;
+        }
+        place
+    }
+}
+
+/// Fetches each account's token and, where a proxy leads to its endpoint, tries to get through; side by side.
+fn ask_accounts(loaded: &Loaded, environment: &Environment) -> Vec<Asked> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = loaded
+            .config
+            .accounts
+            .iter()
+            .map(|(name, account)| {
+                let token = scope.spawn(|| token::fetch(&account.token, environment).err());
+                let proxy = scope.spawn(|| check::blocked_by_proxy(&account.endpoint, environment));
+                (name.clone(), token, proxy)
+            })
+            .collect();
+        let joined = threads.into_iter().map(|(name, token, proxy)| Asked {
+            name,
+            no_token: token.join().expect("no panic"),
+            blocked: proxy.join().expect("no panic"),
+        });
+        joined.collect()
+    })
+}
+
+/// Of a configuration file and its directory, what others could change.
+fn exposed(file: &Path) -> Vec<Exposed> {
+    let user = nix::unistd::geteuid().as_raw();
+    let look = |path: &Path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        let is_shared = metadata.mode() & 0o1000 != 0;
+        let how = if metadata.uid() != user && metadata.uid() != 0 {
+            How::Owner(metadata.uid())
+        } else if metadata.mode() & 0o022 != 0 && !is_shared {
+            How::Mode(metadata.mode() & 0o7777)
+        } else {
+            return None;
+        };
+        Some(Exposed { path: path.to_path_buf(), how })
+    };
+    [file.parent(), Some(file)].into_iter().flatten().filter_map(look).collect()
+}
+
+fn client(path: PathBuf, environment: &Environment, state: Option<&Path>) -> Client {
+    if starts_act_claude(&path) {
+        let other = on_path("claude", environment)
+            .find(|other| locate::is_executable(other) && !ourselves::is_ourselves(other) && !starts_act_claude(other));
+        return Client { path, version: None, loops: true, other };
+    }
+    let version = version::known(&path, state).or_else(|| version::ask(&path, environment, PATIENCE));
+    Client { version: version.as_deref().and_then(Version::parse), path, loops: false, other: None }
+}
+
+/// Whether `path` is a script with act-claude in it, and nothing that tells act-claude where the real claude is.
+fn starts_act_claude(path: &Path) -> bool {
+    const LONGEST: u64 = 64 * 1024;
+    let is_small = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() <= LONGEST);
+    let script = is_small.then(|| std::fs::read(path).ok()).flatten().unwrap_or_default();
+    let script = String::from_utf8_lossy(&script);
+    let code: Vec<&str> = script.lines().skip(1).filter(|line| !line.trim_start().starts_with('#')).collect();
+    let has = |word: &str| code.iter().any(|line| line.contains(word));
+    script.starts_with("#!") && has("act-claude") && !has("ACT_CLAUDE_BIN")
+}
+
+fn on_path<'a>(name: &'a str, environment: &'a Environment) -> impl Iterator<Item = PathBuf> + 'a {
+    std::env::split_paths(environment.get("PATH").unwrap_or_default()).map(move |directory| directory.join(name))
+}
+
+/// The same file under several names is one.
+fn act_claudes(environment: &Environment) -> Vec<PathBuf> {
+    let mut seen = Vec::new();
+    let is_new = |path: &PathBuf| {
+        let Ok(metadata) = std::fs::metadata(path) else { return false };
+        let identity = (metadata.dev(), metadata.ino());
+        let is_new = locate::is_executable(path) && !seen.contains(&identity);
+        seen.push(identity);
+        is_new
+    };
+    on_path("act-claude", environment).filter(is_new).collect()
+}
+
+fn documents(directory: &Path, environment: &Environment) -> Vec<Document> {
+    let files = settings::files(directory, environment).into_iter();
+    files
+        .filter_map(|(kind, path)| {
+            let text = settings::read_bounded(&path)?;
+            Some(Document { kind, source: Arc::new(Source { path, text }) })
+        })
+        .collect()
+}
+
+fn launchers(environment: &Environment, layers: &[Layer]) -> Vec<Launcher> {
+    let look = |path: &str, named_by| {
+        let path = PathBuf::from(path);
+        Launcher { is_there: locate::is_executable(&path), is_ours: ourselves::is_ourselves(&path), path, named_by }
+    };
+    let variable = environment.text(WRAPPER).map(|path| look(path, None));
+    let named = layers.iter().flat_map(|layer| {
+        let variable =
+            layer.get(WRAPPER).filter(|path| !path.is_empty()).map(|path| (path, "env.CLAUDE_CODE_PROCESS_WRAPPER"));
+        let key = layer.process_wrapper.as_deref().map(|path| (path, "processWrapper"));
+        let by = move |key| Some((layer.kind, layer.path.clone(), key));
+        variable.into_iter().chain(key).map(move |(path, key)| look(path, by(key)))
+    });
+    variable.into_iter().chain(named).collect()
+}
+
+fn running(claude: Option<&Path>, environment: &Environment, loaded: &Loaded, layers: &[Layer]) -> Vec<Running> {
+    let alias_of = |directory: &Path| {
+        let mut environment = environment.clone();
+        environment.remove("PWD");
+        let place = Place::of(directory, &environment, &loaded.config);
+        resolve::resolve(Explicit::default(), &loaded.config, &place).ok()?.alias
+    };
+    let by_settings = layers.iter().any(|layer| {
+        let launcher = layer.process_wrapper.as_deref().or(layer.get(WRAPPER));
+        launcher.is_some_and(|launcher| ourselves::is_ourselves(Path::new(launcher)))
+    });
+    let running = processes::running(claude, environment).into_iter().map(|process| {
+        let launcher = process.environment.text(WRAPPER);
+        Running {
+            alias: alias_of(&process.directory),
+            started_under: process.environment.text("PWD").and_then(|directory| alias_of(Path::new(directory))),
+            has_launcher: by_settings || launcher.is_some_and(|path| ourselves::is_ourselves(Path::new(path))),
+            process,
+        }
+    });
+    running.collect()
+}
+
+/// Tries to write into the state directory; where there is none yet, looks whether there could be.
+fn no_state(directory: &Path) -> Option<String> {
+    let try_it = || {
+        if directory.exists() {
+            state::prepare(directory)?;
+            return tempfile::tempfile_in(directory).map(drop);
+        }
+        let above = directory.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
+        let writable = nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK;
+        nix::unistd::access(above, writable).map_err(std::io::Error::from)
+    };
+    try_it().err().map(|error| plain(&error))
+}
+
+/// Whether an account's token lives in an environment variable.
+pub fn is_variable(source: &TokenSource) -> Option<&str> {
+    match source {
+        TokenSource::Env(name) => Some(name),
+        TokenSource::Command(_) | TokenSource::File(_) => None,
+    }
+}

@@ -1,0 +1,41 @@
+//! What act-claude keeps on this machine.
+
+use super::{Facts, Finding};
+use crate::state::outcome::State;
+use crate::state::spool::Spool;
+use crate::state::spool::summary::Waiting;
+use crate::text::shell::shell_word;
+
+pub fn findings(facts: &Facts) -> Vec<Finding> {
+    let held = facts.kept.iter().filter(|waiting| matches!(waiting.state, State::Held | State::NotUnderstood));
+    state(facts).into_iter().chain(held.map(|waiting| kept(facts, waiting))).collect()
+}
+
+/// Exports that wait for the user.
+fn kept(facts: &Facts, waiting: &Waiting) -> Finding {
+    let Waiting { alias, account, exports, .. } = waiting;
+    let plural = if *exports == 1 { "" } else { "s" };
+    let said = waiting.trouble.as_ref().map(|trouble| trouble.said.clone()).unwrap_or_default();
+    let place = facts.state.as_deref().map(|state| Spool::of(state).waiting().display().to_string());
+    let trouble = waiting.trouble.as_ref();
+    let words = |text: &str| text.trim_end_matches('.').to_owned();
+    let cause = trouble.map(|trouble| words(&trouble.cause)).filter(|cause| !cause.is_empty());
+    let fix = trouble.map(|trouble| words(&trouble.fix)).filter(|fix| !fix.is_empty());
+    let fix = [cause, fix].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    Finding::new("held", format!("{exports} export{plural} of {alias} held: {said}"), place.unwrap_or_default())
+        .effect(format!("ACT does not have them yet; they are kept until account {account} is right"))
+        .fix(if fix.is_empty() { "then deliver them".to_owned() } else { format!("{fix}. Then deliver them") })
+        .command("act-claude act flush")
+}
+
+fn state(facts: &Facts) -> Option<Finding> {
+    let why = facts.no_state.as_ref()?;
+    let directory = facts.state.as_ref()?;
+    let word = shell_word(directory);
+    Some(
+        Finding::new("state", why.clone(), directory.display().to_string())
+            .effect("what sessions send can't be kept here: it is lost when ACT can't be reached at once")
+            .fix("make it yours alone, and writable")
+            .command(format!("mkdir -p {word} && chmod 700 {word}")),
+    )
+}

@@ -1,0 +1,64 @@
+//! `act history`: what recent sessions delivered; what is waiting or held.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use crate::commands::history::show::Page;
+use crate::state::session::Session;
+use crate::state::{self, record, spool};
+use crate::system::environment::Environment;
+use crate::system::exit::ExitCode;
+use crate::text::page;
+
+/// Arguments of `act history`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// How many sessions, the latest first
+    #[arg(short, long = "number", value_name = "N", default_value_t = 10)]
+    number: usize,
+    /// All that are remembered (90 days)
+    #[arg(long, conflicts_with = "number")]
+    all: bool,
+    /// Only those of which ACT lacks something
+    #[arg(long)]
+    failed: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let Some(state) = state::directory(environment) else {
+        crate::run::report::fatal("there is no state directory: neither HOME nor XDG_STATE_HOME is set");
+        return ExitCode::FAILURE;
+    };
+    let records = record::ids(&state).into_iter().filter_map(|id| record::read(&state, &id));
+    let spool = spool::summary(&state);
+    let sessions = records
+        .map(|record| Session::new(record, &state, &spool))
+        .filter(|session| !args.failed || session.has_failed())
+        .take(if args.all { usize::MAX } else { args.number });
+    let sessions: Vec<Session> = sessions.collect();
+    if args.json {
+        let sessions: Vec<_> = sessions.iter().map(Session::json).collect();
+        return crate::commands::print(&format!("{}\n", json!({ "sessions": sessions, "spool": spool })));
+    }
+    let page = Page { width: page::width(), zone: TimeZone::system(), home: environment.home() };
+    let mut text = if sessions.is_empty() {
+        let which = if args.failed { "no session has failed" } else { "no session is remembered yet" };
+        format!("{which} ({})\n", page.path(&record::directory(&state)))
+    } else {
+        page.sessions(&sessions)
+    };
+    let spool = page.spool(&spool, Timestamp::now());
+    if !spool.is_empty() {
+        text.push('\n');
+        text.push_str(&spool);
+    }
+    let _ = anstream::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,254 @@
+//! Sessions as text, in lines that fit the page (pure).
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use anstyle::Style;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::state::outcome::{self, State};
+use crate::state::record::Kind;
+use crate::state::session::Session;
+use crate::state::spool::Summary;
+use crate::state::spool::summary::Waiting;
+use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
+
+/// What the text is for.
+#[derive(Debug)]
+pub struct Page {
+    /// Its width in columns.
+    pub width: usize,
+    /// Where its reader's clock stands.
+    pub zone: TimeZone,
+    /// What `~` stands for.
+    pub home: Option<PathBuf>,
+}
+
+/// Columns before what stands beside the time: "  18:02  ".
+const INDENT: usize = 9;
+
+impl Page {
+    /// Sessions, the latest first, by day.
+    pub fn sessions(&self, sessions: &[Session]) -> String {
+        let mut text = String::new();
+        let mut day = String::new();
+        let alias = |session: &Session| page::visible(session.record.alias.as_deref().unwrap_or("-"));
+        let widest = sessions.iter().map(|session| page::columns(&alias(session))).max().unwrap_or(0);
+        for session in sessions {
+            let today = self.local(session.record.start, "%a %-d %b %Y");
+            if today != day {
+                let gap = if day.is_empty() { "" } else { "\n" };
+                let _ = writeln!(text, "{gap}{BOLD}{today}{BOLD:#}");
+                day = today;
+            }
+            let time = self.local(session.record.start, "%H:%M");
+            let (style, state) = standing(session);
+            let name = alias(session);
+            let outcome = &session.record.outcome;
+            let counts = match outcome.exports {
+                0 => String::new(),
+                exports => format!("{}, {}", outcome::exports(exports), outcome::points(outcome.points)),
+            };
+            let line = format!("  {time}  {BOLD}{name:<widest$}{BOLD:#}  {style}{state:<14}{style:#}  {counts}");
+            let _ = writeln!(text, "{}", line.trim_end());
+            self.beside(&mut text, DIM, &self.circumstances(session));
+            if session.has_failed() {
+                self.beside(&mut text, Style::new(), &session.words());
+            }
+        }
+        text
+    }
+
+    /// What waits or is held on this machine, and what was set aside.
+    pub fn spool(&self, spool: &Summary, now: Timestamp) -> String {
+        let mut text = String::new();
+        if !spool.waiting.is_empty() {
+            let _ = writeln!(text, "{BOLD}Kept on this machine{BOLD:#}");
+        }
+        for Waiting { alias, exports, oldest, state, trouble, .. } in &spool.waiting {
+            let style = if *state == State::Waiting { YELLOW } else { RED };
+            let age = outcome::duration(now.duration_since(*oldest).try_into().unwrap_or_default());
+            let count = outcome::exports(*exports);
+            let why = trouble.as_ref().map(|trouble| format!(": {}{}", trouble.said, outcome::advice(trouble)));
+            let words = format!("{count} {}, the oldest for {age}{}", state_word(*state), why.unwrap_or_default());
+            let alias = page::visible(alias);
+            let _ = write!(text, "  {BOLD}{alias}{BOLD:#}  ");
+            page::hang(&mut text, 4 + page::columns(&alias), self.width, style, &words);
+        }
+        if spool.waiting.iter().any(|waiting| waiting.live < waiting.exports) {
+            let _ = writeln!(text, "  to deliver it now: act-claude act flush");
+        }
+        for (count, what) in [
+            (spool.rejected, "set aside, because ACT will never take them"),
+            (spool.corrupt, "set aside, because they are not what had been written"),
+            (spool.newer, "written by a newer act-claude, left alone"),
+        ] {
+            if count > 0 {
+                let _ = writeln!(text, "  {} {what}", outcome::exports(count));
+            }
+        }
+        text
+    }
+
+    fn beside(&self, text: &mut String, style: Style, words: &str) {
+        let _ = write!(text, "{:INDENT$}", "");
+        page::hang(text, INDENT, self.width, style, words);
+    }
+
+    /// `~/work/billing, claude 2.1.330, 12m, 48,210 tokens, $0.42`
+    fn circumstances(&self, session: &Session) -> String {
+        let record = &session.record;
+        let mut words = vec![self.path(&record.directory)];
+        words.extend(record.client_version.as_ref().map(|version| format!("claude {version}")));
+        if record.kind == Kind::Launcher {
+            words.push("in the background or an editor".to_owned());
+        }
+        if let Some(end) = record.end {
+            words.push(outcome::duration(end.duration_since(record.start).unsigned_abs()));
+        }
+        let total = |metric: &str| record.totals.get(metric).map(|total| total.value).filter(|value| *value > 0.0);
+        words.extend(total("claude_code.token.usage").map(|tokens| format!("{} tokens", grouped(tokens as u64))));
+        words.extend(total("claude_code.cost.usage").map(|dollars| format!("${dollars:.2}")));
+        words.join(", ")
+    }
+
+    /// A path with `~`.
+    pub fn path(&self, path: &Path) -> String {
+        match self.home.as_deref().and_then(|home| path.strip_prefix(home).ok()) {
+            Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
+            Some(rest) => format!("~/{}", rest.display()),
+            None => path.display().to_string(),
+        }
+    }
+
+    fn local(&self, time: Timestamp, format: &str) -> String {
+        time.to_zoned(self.zone.clone()).strftime(format).to_string()
+    }
+}
+
+/// Where a session stands, in a word.
+fn standing(session: &Session) -> (Style, &'static str) {
+    if session.live && !session.needs_someone() {
+        return (BOLD, "running");
+    }
+    if session.went_out_later() {
+        return (GREEN, "sent later");
+    }
+    match session.state() {
+        _ if session.record.redirected_by.is_some() => (RED, "went elsewhere"),
+        state => (style(state), state_word(state)),
+    }
+}
+
+fn style(state: State) -> Style {
+    match state {
+        State::Delivered => GREEN,
+        State::Partial | State::Waiting | State::UnderWay => YELLOW,
+        State::Held | State::Rejected | State::NotUnderstood | State::Lost => RED,
+        State::NothingSent | State::NotObserved => DIM,
+    }
+}
+
+fn state_word(state: State) -> &'static str {
+    match state {
+        State::Delivered => "delivered",
+        State::Partial => "partial",
+        State::Held => "held",
+        State::Waiting => "waiting",
+        State::UnderWay => "under way",
+        State::Rejected => "rejected",
+        State::NotUnderstood => "not understood",
+        State::Lost => "lost",
+        State::NothingSent => "nothing sent",
+        State::NotObserved => "not observed",
+    }
+}
+
+/// `48,210`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::record::Total;
+    use crate::state::session::sample::session;
+
+    fn page() -> Page {
+        Page { width: 80, zone: TimeZone::UTC, home: Some("/home/dev".into()) }
+    }
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn sessions_by_day() {
+        let mut delivered = session("3", &[(State::Delivered, 14)]);
+        let total = |value, unit: &str| Total { value, unit: unit.to_owned() };
+        delivered.record.kind = Kind::Supervised;
+        delivered.record.totals.insert("claude_code.cost.usage".to_owned(), total(0.4242, "USD"));
+        delivered.record.totals.insert("claude_code.token.usage".to_owned(), total(48210.0, "tokens"));
+        let held = session("2", &[(State::Held, 3)]);
+        let mut running = session("1", &[(State::Delivered, 1)]);
+        running.record.start = "2026-11-23T09:00:00Z".parse().unwrap();
+        (running.record.end, running.live) = (None, true);
+        running.record.alias = Some("web".to_owned());
+        running.record.directory = "/srv/web".into();
+        assert_eq!(
+            plain(&page().sessions(&[delivered, held, running])),
+            "\
+Tue 24 Nov 2026
+  18:02  billing  delivered       14 exports, 210 points
+         ~/work/billing, claude 2.1.330, 12m00s, 48,210 tokens, $0.42
+  18:02  billing  held            3 exports, 45 points
+         ~/work/billing, claude 2.1.330, in the background or an editor, 12m00s
+         3 exports held: ACT answered 401 Unauthorized. The API token or its
+         user is wrong: act-claude act setup --account acme
+
+Mon 23 Nov 2026
+  09:00  web      running         1 export, 15 points
+         /srv/web, claude 2.1.330, in the background or an editor
+"
+        );
+    }
+
+    #[test]
+    fn what_went_elsewhere_says_so() {
+        let mut redirected = session("1", &[]);
+        redirected.record.redirected_by = Some("env.X in s.json".to_owned());
+        redirected.record.trouble = Some(crate::state::outcome::Trouble {
+            said: "no export arrived: exports go to https://x".to_owned(),
+            cause: "A setting counts more".to_owned(),
+            fix: "remove env.X from s.json".to_owned(),
+            code: 78,
+        });
+        let text = plain(&page().sessions(&[redirected]));
+        assert!(text.contains("  18:02  billing  went elsewhere\n"), "{text}");
+        let words =
+            "no export arrived: exports go to https://x. A setting counts more:\n         remove env.X from s.json\n";
+        assert!(text.ends_with(words), "{text}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_page() {
+        let text = plain(&page().sessions(&[session("1", &[(State::Held, 3)])]));
+        assert!(text.lines().all(|line| page::columns(line) <= 80), "{text}");
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        let texts = [0, 999, 1000, 48210, 1234567].map(grouped);
+        assert_eq!(texts, ["0", "999", "1,000", "48,210", "1,234,567"]);
+    }
+}

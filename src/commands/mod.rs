@@ -1,0 +1,151 @@
+//! The commands under `act-claude act`: one file each.
+
+mod aliases;
+pub mod check;
+pub mod complete;
+mod demo;
+pub mod doctor;
+mod flush;
+mod history;
+mod logs;
+mod progress;
+mod receive;
+pub mod setup;
+mod shell_init;
+mod statusline;
+mod uninstall;
+mod r#use;
+mod which;
+
+use std::ffi::{OsStr, OsString};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::plan::flags::FLAGS;
+use crate::system::environment::Environment;
+use crate::system::exit::ExitCode;
+
+/// `act-claude act`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "act-claude act",
+    bin_name = "act-claude act",
+    display_name = "act-claude", // in front of the version
+    version = env!("ACT_CLAUDE_VERSION"),
+    about = "Claude Code under Agent Control Tower: what act-claude itself can do",
+    after_help = starting_claude()
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Account, alias and token: from questions, a Monitoring Spec, or existing settings
+    Setup(Box<setup::Args>),
+    /// The alias for this directory, and why
+    Which(which::Args),
+    /// This directory, or with --repo the repository, uses an alias
+    Use(r#use::Args),
+    /// The configured aliases, and which directories use them; adds and removes them
+    Aliases(aliases::Args),
+    /// Ask ACT, without a session and without data, whether endpoint, token and alias are good
+    Check(check::Args),
+    /// Everything that would get in the way, each with its fix
+    Doctor(doctor::Args),
+    /// What recent sessions delivered; what is waiting or held
+    History(history::Args),
+    /// Deliver what is waiting or held, now
+    Flush(flush::Args),
+    /// Alias and delivery state, for Claude Code's status line
+    Statusline(statusline::Args),
+    /// Claude's debug log, the lines about telemetry only, explained
+    Logs(logs::Args),
+    /// A local ACT that shows what arrives, with the documented errors, for trying things out
+    Receive(receive::Args),
+    /// The whole path on this machine, without an account
+    Demo(demo::Args),
+    /// What to put in the shell's rc file: the alias claude=act-claude, and completion
+    ShellInit(shell_init::Args),
+    /// Remove what act-claude put on this machine, and say what is left to remove by hand
+    Uninstall(uninstall::Args),
+}
+
+/// How claude is started, for below the commands.
+fn starting_claude() -> String {
+    let flags: String = FLAGS
+        .iter()
+        .map(|flag| {
+            let name = [flag.name, flag.value.unwrap_or_default()].join(" ");
+            let also = flag.variable.map(|variable| format!("(also {variable})")).unwrap_or_default();
+            format!("  {}\n", format!("{name:<14}  {:<41}  {also}", flag.about).trim_end())
+        })
+        .collect();
+    format!(
+        "Starting claude: act-claude [FLAGS] [claude's own arguments] [FLAGS]\n{flags}\n\
+         Everything else is claude's: act-claude --help shows claude's help."
+    )
+}
+
+/// The commands as data, for completion and documentation.
+pub fn commands() -> clap::Command {
+    let mut command = Cli::command();
+    command.build();
+    command
+}
+
+/// Runs one command.
+pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
+    if args.first().is_some_and(|first| first == crate::relay::protocol::RELAY_COMMAND) {
+        return crate::relay::run(environment.clone(), &args[1..]);
+    }
+    if args.first().is_some_and(|first| first == crate::rehearsal::demo::stand_in::COMMAND) {
+        return crate::rehearsal::demo::stand_in::run(&args[1..], environment);
+    }
+    if args.first().is_some_and(|first| first == complete::COMMAND) {
+        return complete::run(&args[1..], environment);
+    }
+    let line = std::iter::once(OsString::from("act-claude act")).chain(args.iter().cloned());
+    let cli = match Cli::try_parse_from(line) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { crate::system::exit::USAGE } else { 0 });
+        }
+    };
+    match cli.command {
+        Command::Setup(args) => setup::run(&args, environment),
+        Command::Which(args) => which::run(&args, environment),
+        Command::Aliases(args) => aliases::run(&args, environment),
+        Command::Check(args) => check::run(&args, environment),
+        Command::Doctor(args) => doctor::run(&args, environment),
+        Command::History(args) => history::run(&args, environment),
+        Command::Flush(args) => flush::run(&args, environment),
+        Command::Logs(args) => logs::run(&args, environment),
+        Command::Receive(args) => receive::run(&args),
+        Command::ShellInit(args) => shell_init::run(&args),
+        Command::Statusline(args) => statusline::run(&args, environment),
+        Command::Uninstall(args) => uninstall::run(&args, environment),
+        Command::Use(args) => r#use::run(&args, environment),
+        Command::Demo(args) => demo::run(&args, environment),
+    }
+}
+
+/// Our own answer to `--help` and `--version`, for where there is no claude to give its own.
+pub fn answer(flag: &OsStr) -> bool {
+    let flag = if flag == "--version" || flag == "-v" { "--version" } else { "--help" };
+    Cli::try_parse_from(["act-claude act", flag]).is_err_and(|error| error.print().is_ok())
+}
+
+/// Prints to standard output; a reader that has gone is no error.
+pub(crate) fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            crate::run::report::fatal(&format!("cannot write: {}", crate::system::error::plain(&error)));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}

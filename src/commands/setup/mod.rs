@@ -1,0 +1,176 @@
+//! `act setup`: account, alias and token, from a Monitoring Spec, from existing settings, or from questions.
+//!
+//! Everything is found out and asked first; then the token is stored, the configuration written, and ACT asked. An
+//! end before that leaves everything as it was.
+
+mod account;
+mod alias;
+mod ask;
+mod finish;
+mod places;
+mod release;
+mod renew;
+mod settings;
+pub mod sources;
+mod spec;
+mod token;
+
+use std::path::PathBuf;
+
+use ask::{Asker, Stop};
+
+use crate::claude::variables;
+use crate::config::{self, Loaded};
+use crate::system::environment::Environment;
+use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+use crate::text::page;
+
+/// Arguments of `act setup`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The token is asked for without echo, read from standard input, or comes from a command or a variable each time it is \
+needed; it is never an argument. With --yes nothing is asked: what could mean two things ends with exit status 64, and \
+nothing is written.")]
+pub struct Args {
+    /// The alias's Monitoring Spec (OpenAPI, JSON or YAML); - reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "from_settings")]
+    spec: Option<PathBuf>,
+    /// Take over the documented recipe from Claude Code's settings
+    #[arg(long, conflicts_with_all = ["endpoint", "id", "provider_type", "name", "default"])]
+    from_settings: bool,
+    /// The account; alone: renew its token
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    account: Option<String>,
+    /// The metrics URL, or the account id alone
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The e-mail of the token's user
+    #[arg(long, value_name = "EMAIL")]
+    user: Option<String>,
+    /// The alias id (extAccountAliasId)
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// The provider type (providerType)
+    #[arg(long, value_name = "TYPE")]
+    provider_type: Option<String>,
+    /// What to call the alias here
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    name: Option<String>,
+    /// A directory that uses it, with all below; can be repeated. With --from-settings: one to look into
+    #[arg(long = "directory", value_name = "DIR")]
+    directories: Vec<PathBuf>,
+    /// Use it wherever no directory says otherwise
+    #[arg(long)]
+    default: bool,
+    /// Read the token from standard input
+    #[arg(long, group = "token")]
+    token_stdin: bool,
+    /// A command that prints the token whenever it is needed
+    #[arg(long, value_name = "COMMAND", group = "token")]
+    token_command: Option<String>,
+    /// A variable that holds the token
+    #[arg(long, value_name = "NAME", group = "token")]
+    token_env: Option<String>,
+    /// A file that holds the token already (your own, mode 0600)
+    #[arg(long, value_name = "FILE", group = "token")]
+    token_file: Option<PathBuf>,
+    /// Where to keep a token that was typed in or read
+    #[arg(long, value_name = "WHERE", conflicts_with_all = ["token_command", "token_env", "token_file"])]
+    store: Option<Store>,
+    /// Ask nothing
+    #[arg(long, short)]
+    yes: bool,
+    /// Don't ask ACT at the end
+    #[arg(long)]
+    no_check: bool,
+    /// What was found and written, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where a token is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Store {
+    /// The operating system's keychain
+    Keychain,
+    /// A file that only you can read
+    File,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    config::check_word(text).map_err(|why| format!("it {why}"))?;
+    if text.starts_with('-') { Err("it starts with '-'".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// What every part of the set-up needs.
+struct Setup<'a> {
+    args: &'a Args,
+    environment: &'a Environment,
+    loaded: &'a Loaded,
+    here: PathBuf,
+}
+
+impl Setup<'_> {
+    /// Says a sentence on the way, in lines of whole words.
+    fn tell(&self, words: &str) {
+        let mut text = String::new();
+        page::hang(&mut text, 2, page::width(), anstyle::Style::new(), words);
+        self.say(&text);
+    }
+
+    /// Says something on the way; with `--json` standard output is for the result alone.
+    fn say(&self, text: &str) {
+        use std::io::Write;
+        let _ = if self.args.json {
+            anstream::stderr().write_all(text.as_bytes())
+        } else {
+            anstream::stdout().write_all(text.as_bytes())
+        };
+    }
+}
+
+/// Runs it. Exit status 0, or that of the check at the end; 64 where something is missing or could mean two things,
+/// 78 where the configuration has faults, 130 where it was cancelled: then nothing was written.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let mut environment = environment.clone();
+    variables::restore_originals(&mut environment);
+    let loaded = config::load(&environment);
+    // A configuration file that is named and not there yet is what set-up makes.
+    let missing = config::user_file(&environment).is_some_and(|path| !path.exists());
+    let faults: Vec<_> = loaded.faults.iter().filter(|fault| !missing || fault.origin.offset().is_some()).collect();
+    if !faults.is_empty() {
+        faults.iter().for_each(|fault| crate::run::report::fatal(&fault.to_string()));
+        return ExitCode::from(CONFIGURATION);
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let setup = Setup { args, environment: &environment, loaded: &loaded, here };
+    let mut asker = Asker::new(args.yes);
+    let outcome = if args.from_settings {
+        settings::gather(&setup, &mut asker)
+    } else if renew::is_meant(args) {
+        renew::gather(&setup, &mut asker)
+    } else {
+        alias::gather(&setup, &mut asker)
+    };
+    match outcome.and_then(|gathered| finish::finish(&setup, &mut asker, gathered)) {
+        Ok(code) => ExitCode::from(code),
+        Err(Stop::Cancelled) => {
+            crate::run::report::fatal("cancelled; nothing was changed");
+            ExitCode::from(130)
+        }
+        Err(Stop::Terminal(why)) => {
+            crate::run::report::fatal(&format!("nothing was changed: {why}"));
+            ExitCode::FAILURE
+        }
+        Err(Stop::Usage(reasons)) => {
+            let why = if asker.can_ask() || args.yes { "" } else { " (there is no terminal to ask on)" };
+            let mut text = format!("act-claude: act setup: nothing was changed{why}:\n");
+            for reason in &reasons {
+                text.push_str("  ");
+                page::hang(&mut text, 4, page::width(), anstyle::Style::new(), reason);
+            }
+            let _ = std::io::Write::write_all(&mut anstream::stderr(), text.as_bytes());
+            ExitCode::from(USAGE)
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Where the documented recipe stands in Claude Code's settings, and what it means for which directory.
+//!
+//! The guide puts it into the user's settings once, or into each project's. A project's file may come from somebody
+//! else: it never moves the user's own credential to another host.
+
+use std::path::{Path, PathBuf};
+
+use crate::claude::settings;
+use crate::system::environment::Environment;
+
+use super::recipe::{self, Reading, Recipe};
+use super::settings_file::SettingsFile;
+
+/// What one directory's settings come to.
+pub struct Entry {
+    /// The directory; `None`: the user's own settings, for everywhere else.
+    pub directory: Option<PathBuf>,
+    /// The recipe; `None`: switched off there.
+    pub recipe: Option<Recipe>,
+}
+
+/// What to delete in one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// The file.
+    pub path: PathBuf,
+    /// Names of variables with their lines.
+    pub variables: Vec<(String, usize)>,
+    /// What to mind there.
+    pub notes: Vec<String>,
+}
+
+/// All that was found.
+#[derive(Default)]
+pub struct Found {
+    /// The user's first.
+    pub entries: Vec<Entry>,
+    /// Files with variables of the recipe.
+    pub removals: Vec<Removal>,
+    /// What was passed over, and why.
+    pub notes: Vec<String>,
+}
+
+/// A file larger than this is not read.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// The directories where claude has been used, this one, and those above it.
+pub fn directories(here: &Path, environment: &Environment) -> Vec<PathBuf> {
+    let state = match environment.text("CLAUDE_CONFIG_DIR") {
+        Some(directory) => Some(Path::new(directory).join(".claude.json")),
+        None => environment.home().map(|home| home.join(".claude.json")),
+    };
+    let text = state.filter(|path| std::fs::metadata(path).is_ok_and(|metadata| metadata.len() <= LARGEST));
+    let text = text.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+    let known: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let known = known.get("projects").and_then(serde_json::Value::as_object).into_iter().flatten();
+    let known = known.map(|(path, _)| PathBuf::from(path)).filter(|path| path.is_absolute());
+    let mut all: Vec<PathBuf> = Vec::new();
+    for path in here.ancestors().map(Path::to_path_buf).chain(known) {
+        if let Ok(path) = path.canonicalize()
+            && !all.contains(&path)
+        {
+            all.push(path);
+        }
+    }
+    all
+}
+
+/// Reads the user's settings and those of `directories`.
+pub fn find(directories: &[PathBuf], environment: &Environment) -> Found {
+    let mut found = Found::default();
+    let user_path = settings::user_directory(environment).map(|directory| directory.join("settings.json"));
+    let user = user_path.as_deref().and_then(|path| found.file(path));
+    let own = Reading::of(|name| user.as_ref()?.get(name));
+    let own_endpoint = user.as_ref().and_then(|file| file.get(recipe::ENDPOINT)).map(str::to_owned);
+    match own {
+        Reading::Recipe(recipe) => found.entries.push(Entry { directory: None, recipe: Some(*recipe) }),
+        Reading::Off => {
+            let path = user_path.as_deref().unwrap_or(Path::new("settings.json")).display();
+            found.notes.push(format!("{path} switches telemetry off: that counts as long as it stands there"));
+        }
+        Reading::Nothing => {}
+    }
+    for directory in directories {
+        // The user's own directory is no project's.
+        let is_users = |path: &Path| user_path.as_ref().is_some_and(|user| same_file(user, path));
+        let project = directory.join(".claude/settings.json");
+        let files = [directory.join(".claude/settings.local.json"), project];
+        let files: Vec<SettingsFile> =
+            files.iter().filter(|path| !is_users(path)).filter_map(|path| found.file(path)).collect();
+        if files.iter().all(|file| recipe::VARIABLES.iter().all(|name| file.get(name).is_none())) {
+            continue;
+        }
+        let layers: Vec<&SettingsFile> = files.iter().chain(&user).collect();
+        let reading = Reading::of(|name| layers.iter().find_map(|file| file.get(name)));
+        match reading {
+            Reading::Nothing => {}
+            Reading::Off => found.entries.push(Entry { directory: Some(directory.clone()), recipe: None }),
+            Reading::Recipe(recipe) => {
+                let endpoint = recipe.endpoint.as_deref().unwrap_or_default();
+                let is_moved = match (credential_at(&layers), holder(&layers, recipe::ENDPOINT)) {
+                    (Some(credential), Some(at)) if credential != at => {
+                        let meant = layers[credential].get(recipe::ENDPOINT).or(own_endpoint.as_deref());
+                        !is_documented(endpoint) && meant.and_then(host) != host(endpoint)
+                    }
+                    _ => false,
+                };
+                if is_moved {
+                    found.notes.push(format!(
+                        "{}: passed over: its settings would send a token of yours to {}",
+                        directory.display(),
+                        host(endpoint).unwrap_or_default()
+                    ));
+                } else {
+                    found.entries.push(Entry { directory: Some(directory.clone()), recipe: Some(*recipe) });
+                }
+            }
+        }
+    }
+    found
+}
+
+impl Found {
+    /// Reads a file, and notes what of it is to be deleted.
+    fn file(&mut self, path: &Path) -> Option<SettingsFile> {
+        match SettingsFile::read(path)? {
+            Err(fault) => {
+                self.notes.push(format!("passed over: {fault}"));
+                None
+            }
+            Ok(file) => {
+                self.removals.extend(removal(&file));
+                for line in &file.commas {
+                    self.notes.push(format!(
+                        "{}:{line}: a comma too many: claude passes over the whole file, so nothing of it worked",
+                        file.path.display()
+                    ));
+                }
+                Some(file)
+            }
+        }
+    }
+}
+
+/// What to delete in a file that holds the recipe or a part of it.
+fn removal(file: &SettingsFile) -> Option<Removal> {
+    if !matches!(Reading::of(|name| file.get(name)), Reading::Recipe(_)) {
+        return None;
+    }
+    let has_others = ["OTEL_LOGS_EXPORTER", "OTEL_TRACES_EXPORTER"].iter().any(|name| file.get(name).is_some());
+    let is_shared = |name: &str| has_others && [recipe::PROTOCOL, recipe::HEADERS].contains(&name);
+    let own = file.env.iter().filter(|variable| recipe::VARIABLES.contains(&variable.name.as_str()));
+    let (shared, own): (Vec<_>, Vec<_>) = own.partition(|variable| is_shared(&variable.name));
+    let mut notes = Vec::new();
+    if !shared.is_empty() {
+        notes.push(format!(
+            "your logs or traces use {} and {} too: of the headers remove just Authorization and X-Alias-Id",
+            recipe::PROTOCOL,
+            recipe::HEADERS
+        ));
+    }
+    let is_project = file.path.parent().is_some_and(|directory| directory.ends_with(".claude"))
+        && file.path.file_name().is_some_and(|name| name == "settings.json");
+    if is_project && file.get(recipe::HEADERS).is_some_and(|headers| headers.contains("Basic")) {
+        notes.push("if this file is in a repository, the token is in its history: make a new token".to_owned());
+    }
+    let variables = own.into_iter().map(|variable| (variable.name.clone(), variable.line)).collect();
+    Some(Removal { path: file.path.clone(), variables, notes })
+}
+
+/// The layer that gives a variable.
+fn holder(layers: &[&SettingsFile], name: &str) -> Option<usize> {
+    layers.iter().position(|file| file.get(name).is_some())
+}
+
+/// The layer that gives the credential.
+fn credential_at(layers: &[&SettingsFile]) -> Option<usize> {
+    holder(layers, recipe::HEADERS).or_else(|| holder(layers, recipe::METRICS_HEADERS))
+}
+
+/// Whether a URL leads to the vendor.
+pub fn is_documented(endpoint: &str) -> bool {
+    host(endpoint).is_some_and(|host| host.ends_with(".boomi.com"))
+}
+
+/// A URL's host, in lower case.
+pub fn host(endpoint: &str) -> Option<String> {
+    endpoint.parse::<hyper::Uri>().ok()?.host().map(str::to_ascii_lowercase)
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}

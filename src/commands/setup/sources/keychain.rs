@@ -1,0 +1,156 @@
+//! The operating system's keychain, through its own tool. The token goes in over standard input, never as an
+//! argument, and comes out as any token command's does.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::config::{TokenSource, token};
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+
+/// A keychain's tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keychain {
+    kind: Kind,
+    program: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// macOS
+    Security,
+    /// The Secret Service (GNOME Keyring, KWallet, KeePassXC)
+    SecretTool,
+}
+
+/// Under which name entries are kept.
+const SERVICE: &str = "act-claude";
+
+/// How long a keychain may take: it may have to ask its owner for a password.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The longest token `security` takes: its command line has 4096 bytes, and the token is written as hexadecimal.
+const LONGEST_FOR_SECURITY: usize = 1500;
+
+impl Keychain {
+    /// The one of this machine, where its tool is installed.
+    pub fn find(environment: &Environment) -> Option<Self> {
+        let kinds = if cfg!(target_os = "macos") {
+            [Kind::Security, Kind::SecretTool]
+        } else {
+            [Kind::SecretTool, Kind::Security]
+        };
+        kinds.into_iter().find_map(|kind| {
+            let program = which::which_in(kind.program(), environment.get("PATH"), "/").ok()?;
+            Some(Self { kind, program })
+        })
+    }
+
+    /// Whether it can be reached at all: the Secret Service is on the session bus.
+    pub fn is_reachable(&self, environment: &Environment) -> bool {
+        let socket = || environment.text("XDG_RUNTIME_DIR").map(|directory| Path::new(directory).join("bus"));
+        self.kind == Kind::Security
+            || environment.text("DBUS_SESSION_BUS_ADDRESS").is_some()
+            || socket().is_some_and(|socket| socket.exists())
+    }
+
+    /// What to call it.
+    pub fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Security => "the macOS keychain",
+            Kind::SecretTool => "the keychain (Secret Service)",
+        }
+    }
+
+    /// The command that gives the token of an account and user.
+    pub fn lookup(&self, account: &str, user: &str) -> Vec<String> {
+        let service = format!("{SERVICE}.{account}");
+        let words = match self.kind {
+            Kind::Security => ["security", "find-generic-password", "-s", &service, "-a", user, "-w"],
+            Kind::SecretTool => ["secret-tool", "lookup", "service", &service, "username", user, ""],
+        };
+        words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Whether a token command reads an entry of ours.
+    pub fn owns(&self, command: &[String], account: &str, user: &str) -> bool {
+        command == self.lookup(account, user)
+    }
+
+    /// Stores a token, and reads it back.
+    pub fn store(&self, account: &str, user: &str, token: &str, environment: &Environment) -> Result<(), String> {
+        let service = format!("{SERVICE}.{account}");
+        let label = format!("act-claude: {account} ({user})");
+        match self.kind {
+            Kind::SecretTool => {
+                let args = ["store", "--label", &label, "service", &service, "username", user];
+                self.run(&args, token.as_bytes(), environment)?;
+            }
+            Kind::Security => {
+                if [account, user].iter().any(|word| word.contains(['\'', '\\', '"'])) {
+                    return Err(format!("`security` can't take the name {account} or the user {user}"));
+                }
+                if token.len() > LONGEST_FOR_SECURITY {
+                    return Err("the token is too long for `security`".to_owned());
+                }
+                let mut line = zeroize::Zeroizing::new(String::with_capacity(4096));
+                line.push_str(&format!("add-generic-password -U -s {service} -a {user} -l \"{label}\" -X "));
+                token.bytes().for_each(|byte| line.push_str(&format!("{byte:02x}")));
+                line.push('\n');
+                self.run(&["-i"], line.as_bytes(), environment)?;
+            }
+        }
+        // `security -i` ends well whatever became of its commands.
+        match token::fetch(&TokenSource::Command(self.lookup(account, user)), environment) {
+            Ok(kept) if kept.is(token) => Ok(()),
+            Ok(_) => Err(format!("{} gives something else back", self.name())),
+            Err(error) => Err(error.what),
+        }
+    }
+
+    fn run(&self, args: &[&str], input: &[u8], environment: &Environment) -> Result<(), String> {
+        let program = self.kind.program();
+        let fail = |error: std::io::Error| format!("`{program}` can't be run ({})", plain(&error));
+        let mut command = Command::new(&self.program);
+        command.args(args).env_clear().envs(environment.iter());
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(fail)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // One that ends without reading says why itself.
+            let _ = stdin.write_all(input);
+        }
+        let end = Instant::now() + LIMIT;
+        let status = loop {
+            match child.try_wait().map_err(fail)? {
+                Some(status) => break status,
+                None if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
+                None => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(format!("`{program}` took longer than {} s", LIMIT.as_secs()));
+                }
+            }
+        };
+        if status.success() {
+            return Ok(());
+        }
+        let mut said = Vec::new();
+        if let Some(stderr) = child.stderr.take() {
+            let _ = std::io::Read::read_to_end(&mut std::io::Read::take(stderr, 4096), &mut said);
+        }
+        let said = String::from_utf8_lossy(&said);
+        let said: String = said.trim().chars().filter(|c| !c.is_control()).take(200).collect();
+        Err(format!("`{program}` failed ({})", if said.is_empty() { status.to_string() } else { said }))
+    }
+}
+
+impl Kind {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Security => "security",
+            Self::SecretTool => "secret-tool",
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `act statusline`: alias and delivery state, for Claude Code's status line.
+//!
+//! Claude runs it as a child, through a shell, so the session is the one whose claude is an ancestor: an id that
+//! holds where the JSON on standard input has none (claude's own session id changes with /clear, and the relay does
+//! not know it). What is shown is what the session's relay last wrote down.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Read, Write};
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::claude::ancestry;
+use crate::state::outcome::{Outcome, State};
+use crate::state::record::{self, Record};
+use crate::state::{self};
+use crate::system::environment::Environment;
+use crate::system::exit::ExitCode;
+use crate::text::page::{GREEN, YELLOW};
+
+/// Arguments of `act statusline`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+In ~/.claude/settings.json (refreshInterval: seconds; without it claude asks only when something happens):
+
+  \"statusLine\": { \"type\": \"command\", \"command\": \"act-claude act statusline\", \"refreshInterval\": 5 }
+
+Behind the status line you have: \"command\": \"act-claude act statusline -- ~/.claude/statusline.sh\"")]
+pub struct Args {
+    /// As JSON
+    #[arg(long, conflicts_with = "command")]
+    json: bool,
+    /// A status line command of yours: it gets claude's JSON, and the alias is put behind what it prints
+    #[arg(last = true, value_hint = clap::ValueHint::CommandWithArguments)]
+    command: Vec<OsString>,
+}
+
+/// Runs it. Always exit status 0: claude would show nothing at all otherwise.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let record = state::directory(environment).and_then(|state| record::of_command(&state, &ancestry::pids()));
+    if args.json {
+        return super::print(&format!("{}\n", json(record.as_ref())));
+    }
+    let colours = environment.text("NO_COLOR").is_none();
+    let own = record.as_ref().map(|record| text(record, colours)).unwrap_or_default();
+    let theirs = match args.command.split_first() {
+        Some((program, args)) => output(program, args),
+        None => {
+            drain();
+            String::new()
+        }
+    };
+    let line = [theirs.trim_end(), &own].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
+    super::print(&format!("{line}\n"))
+}
+
+/// What the user's own command prints; nothing where it can't be run, which it says on standard error.
+fn output(program: &OsString, args: &[OsString]) -> String {
+    match Command::new(program).args(args).stdin(Stdio::inherit()).stderr(Stdio::inherit()).output() {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Err(error) => {
+            let program = program.to_string_lossy();
+            crate::run::report::fatal(&format!("{program}: {}", crate::system::error::plain(&error)));
+            String::new()
+        }
+    }
+}
+
+/// Takes what claude sends, so that it is not told of a broken pipe.
+fn drain() {
+    let mut input = std::io::stdin().lock();
+    if !input.is_terminal() {
+        let mut buffer = [0; 4096];
+        while input.read(&mut buffer).is_ok_and(|count| count > 0) {}
+    }
+    let _ = std::io::stdout().flush();
+}
+
+/// "billing ✓ 14", "billing ! 3 waiting"; the alias alone where nothing is decided yet.
+fn text(record: &Record, colours: bool) -> String {
+    let Some(alias) = &record.alias else { return String::new() };
+    let sign = |style: anstyle::Style, sign| match colours {
+        true => format!("{style}{sign}{style:#}"),
+        false => String::from(sign),
+    };
+    match (troubles(&record.outcome), accepted(&record.outcome)) {
+        (troubles, _) if !troubles.is_empty() => format!("{alias} {} {}", sign(YELLOW, "!"), troubles.join(", ")),
+        (_, 0) => alias.clone(),
+        (_, count) => format!("{alias} {} {count}", sign(GREEN, "✓")),
+    }
+}
+
+/// How many exports ACT took.
+fn accepted(outcome: &Outcome) -> u64 {
+    [State::Delivered, State::Partial].iter().filter_map(|state| outcome.states.get(state)).sum()
+}
+
+/// What the user might want to know of, worst first.
+fn troubles(outcome: &Outcome) -> Vec<String> {
+    let counts = outcome.states.iter().filter(|(_, count)| **count > 0);
+    counts
+        .filter_map(|(state, count)| match state {
+            State::Lost => Some(format!("{count} lost")),
+            State::Rejected => Some(format!("{count} rejected")),
+            State::NotUnderstood => Some(format!("{count} not understood")),
+            State::Partial => Some(format!("{} points rejected", outcome.rejected_points)),
+            State::Held => Some(format!("{count} held")),
+            State::Waiting => Some(format!("{count} waiting")),
+            State::UnderWay | State::NothingSent | State::NotObserved | State::Delivered => None,
+        })
+        .collect()
+}
+
+fn json(record: Option<&Record>) -> serde_json::Value {
+    match record {
+        None => json!({ "alias": null }),
+        Some(record) => json!({
+            "alias": record.alias, "account": record.account, "session": record.id, "state": record.state(),
+            "exports": record.outcome.exports, "states": record.outcome.states, "text": text(record, false),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alias_and_what_is_known() {
+        for (states, rejected_points, expected) in [
+            (&[][..], 0, "billing"),
+            (&[(State::UnderWay, 1)], 0, "billing"),
+            (&[(State::Delivered, 14)], 0, "billing ✓ 14"),
+            (&[(State::Delivered, 13), (State::UnderWay, 1)], 0, "billing ✓ 13"),
+            (&[(State::Delivered, 11), (State::Waiting, 3)], 0, "billing ! 3 waiting"),
+            (&[(State::Held, 2), (State::Waiting, 0)], 0, "billing ! 2 held"),
+            (&[(State::Partial, 1), (State::Lost, 1)], 3, "billing ! 1 lost, 3 points rejected"),
+        ] {
+            let outcome = Outcome { states: states.iter().copied().collect(), rejected_points, ..Outcome::default() };
+            let record = record(Some("billing"), outcome);
+            assert_eq!(text(&record, false), expected);
+        }
+        assert_eq!(text(&record(None, Outcome::default()), false), "");
+        let delivered = Outcome { states: [(State::Delivered, 1)].into(), ..Outcome::default() };
+        assert_eq!(text(&record(Some("b"), delivered), true), "b \u{1b}[32m✓\u{1b}[0m 1");
+    }
+
+    fn record(alias: Option<&str>, outcome: Outcome) -> Record {
+        Record {
+            version: record::VERSION,
+            id: "a".to_owned(),
+            kind: record::Kind::Supervised,
+            start: jiff::Timestamp::UNIX_EPOCH,
+            end: None,
+            directory: "/w".into(),
+            alias: alias.map(str::to_owned),
+            reason: None,
+            account: None,
+            claude: "/bin/claude".into(),
+            client_version: None,
+            command_pid: Some(7),
+            relay_pid: 8,
+            outcome,
+            totals: Default::default(),
+            trouble: None,
+            redirected_by: None,
+            claude_has_gone: false,
+        }
+    }
+}

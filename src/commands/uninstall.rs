@@ -1,0 +1,317 @@
+//! `act uninstall`: what act-claude put on this machine goes; what is left to remove by hand is named.
+
+use std::fs;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+
+use crate::claude::processes::{self, Role};
+use crate::claude::{locate, ourselves, variables};
+use crate::config::{self, Loaded, TokenSource};
+use crate::state::record::{self, Record};
+use crate::state::spool::Spool;
+use crate::state::{self};
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+use crate::system::exit::ExitCode;
+use crate::text::shell::shell_word;
+
+/// Arguments of `act uninstall`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Don't ask
+    #[arg(long)]
+    yes: bool,
+    /// Keep the configuration and its token files
+    #[arg(long)]
+    keep_config: bool,
+    /// Remove exports that ACT has not got, too: they are lost
+    #[arg(long)]
+    discard: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exit status where something is in the way for now (sysexits' EX_TEMPFAIL).
+const NOT_NOW: u8 = 75;
+/// How long a relay may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs it. Exit status 75 where sessions run or exports are left, 1 where something could not be removed.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let loaded = config::load(environment);
+    let state = state::directory(environment).filter(|state| state.exists());
+    if let Some(state) = &state
+        && let Err(why) = settle(args, state, environment)
+    {
+        crate::run::report::fatal(&why);
+        return ExitCode::from(NOT_NOW);
+    }
+    let mut going: Vec<PathBuf> = state.iter().cloned().collect();
+    if !args.keep_config {
+        going.extend(configuration(&loaded, environment));
+    }
+    let left = left_by_hand(&loaded, environment, &going);
+    if !going.is_empty() && !args.yes && !confirmed(&going) {
+        return ExitCode::from(crate::system::exit::USAGE);
+    }
+    let ended = match state.map_or(Ok(Vec::new()), |state| end_idle(args, &state)) {
+        Ok(ended) => ended,
+        Err(why) => {
+            crate::run::report::fatal(&why);
+            return ExitCode::from(NOT_NOW);
+        }
+    };
+    let mut failed = Vec::new();
+    for path in &going {
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        if let Err(error) = removed {
+            failed.push(format!("{}: {}", path.display(), plain(&error)));
+        }
+    }
+    remove_empty(environment, args.keep_config);
+    let print = if args.json {
+        format!("{}\n", json!({ "ended": ended, "removed": going, "failed": failed, "left": left }))
+    } else {
+        let section = |title: &str, lines: &[String]| match lines {
+            [] => String::new(),
+            lines => format!("{title}\n{}", lines.iter().map(|line| format!("  {line}\n")).collect::<String>()),
+        };
+        let relay = |pid: &i32| format!("the relay of a claude that had sent nothing (pid {pid})");
+        let ended: Vec<String> = ended.iter().map(relay).collect();
+        let going: Vec<String> = going.iter().map(|path| path.display().to_string()).collect();
+        section("ended:", &ended)
+            + &section("removed:", &going)
+            + &section("not removed:", &failed)
+            + &section("left to you:", &left)
+    };
+    let printed = super::print(&print);
+    if failed.is_empty() { printed } else { ExitCode::FAILURE }
+}
+
+/// Delivers what waits, so that nothing is lost. An error says what is in the way.
+fn settle(args: &Args, state: &Path, environment: &Environment) -> Result<(), String> {
+    still_running(state)?;
+    if args.discard || waiting(state) == 0 {
+        return Ok(());
+    }
+    let became = super::flush::deliver(environment, state);
+    if !args.json {
+        super::print(&became);
+    }
+    let have = match waiting(state) {
+        0 => return Ok(()),
+        1 => "1 export has".to_owned(),
+        count => format!("{count} exports have"),
+    };
+    Err(format!("{have} not reached ACT: act-claude act uninstall --discard throws them away"))
+}
+
+/// Sessions that have sent something, or may at any time: ended by the user, not by us.
+fn still_running(state: &Path) -> Result<(), String> {
+    let live: Vec<Record> = record::read_all(state).into_iter().filter(|record| record.is_live(state)).collect();
+    let (run, them) = match live.len() {
+        0 => return Ok(()),
+        1 => ("1 session still runs".to_owned(), "it"),
+        count => (format!("{count} sessions still run"), "them"),
+    };
+    let names = live.iter().map(|record| {
+        let alias = record.alias.as_deref().unwrap_or("claude");
+        let pid = record.command_pid.unwrap_or(record.relay_pid.cast_signed());
+        format!("{alias} in {} (pid {pid})", record.directory.display())
+    });
+    let names: Vec<String> = names.collect();
+    Err(format!("{run} under act-claude: {}; end {them} first", names.join(", ")))
+}
+
+/// Ends the relays of background sessions that have sent nothing: an export that came later would bring the state
+/// directory back. Those sessions go on, unreported. An error says what came in the meantime.
+fn end_idle(args: &Args, state: &Path) -> Result<Vec<i32>, String> {
+    let mut ended = Vec::new();
+    for (id, pid) in record::idle(state) {
+        // Its lock says that the pid is still its own. What it has acknowledged is stored: nothing is lost.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        let end = Instant::now() + PATIENCE;
+        while record::is_locked(state, &id) {
+            if Instant::now() > end {
+                return Err(format!("the relay of a claude that has sent nothing (pid {pid}) does not end"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ended.push(pid);
+    }
+    still_running(state)?;
+    match waiting(state) {
+        0 => Ok(ended),
+        _ if args.discard => Ok(ended),
+        _ => Err("an export came in just now: once more".to_owned()),
+    }
+}
+
+fn waiting(state: &Path) -> usize {
+    fs::read_dir(Spool::of(state).waiting()).into_iter().flatten().flatten().count()
+}
+
+/// The configuration's files that are act-claude's own: also token files beside it.
+fn configuration(loaded: &Loaded, environment: &Environment) -> Vec<PathBuf> {
+    let Some(file) = config::user_file(environment) else { return Vec::new() };
+    let mut backup = file.clone().into_os_string();
+    backup.push(".bak");
+    let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
+    let tokens = loaded.config.accounts.values().filter_map(|account| match &account.token {
+        TokenSource::File(path) if path.parent() == Some(&directory) => Some(path.clone()),
+        _ => None,
+    });
+    let tokens: Vec<PathBuf> = tokens.collect();
+    [file, PathBuf::from(backup)].into_iter().chain(tokens).filter(|path| path.symlink_metadata().is_ok()).collect()
+}
+
+/// The configuration's directory, where nothing is left in it.
+fn remove_empty(environment: &Environment, keep_config: bool) {
+    let own = |directory: &&Path| directory.file_name().is_some_and(|name| name == "act-claude");
+    if let Some(file) = config::user_file(environment).filter(|_| !keep_config)
+        && let Some(directory) = file.parent().filter(own)
+    {
+        let _ = fs::remove_dir(directory);
+    }
+}
+
+/// What act-claude never touched, or may not: a line each, with what to do.
+fn left_by_hand(loaded: &Loaded, environment: &Environment, going: &[PathBuf]) -> Vec<String> {
+    let mut left = Vec::new();
+    if let Some(home) = environment.home() {
+        for name in MENTIONS {
+            let path = home.join(name);
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let lines = text.lines().enumerate().filter(|(_, line)| line.contains("act-claude"));
+            left.extend(lines.map(|(index, line)| format!("{}:{}: {}", path.display(), index + 1, line.trim())));
+        }
+    }
+    for (name, account) in &loaded.config.accounts {
+        match &account.token {
+            TokenSource::Command(argv) => {
+                left.extend(forget(argv).map(|command| format!("the token of {name}: {command}")))
+            }
+            TokenSource::File(path) if path.exists() && !going.contains(path) => {
+                left.push(format!("the token of {name}: rm {}", shell_word(path)));
+            }
+            _ => {}
+        }
+    }
+    if Path::new(config::SYSTEM_FILE).exists() {
+        left.push(format!("{}: the system's, its owner's to remove", config::SYSTEM_FILE));
+    }
+    // A daemon keeps the name of the file it starts its agents through: without the file they die at once.
+    let claude = locate::locate(environment, &loaded.config).ok();
+    for process in processes::running(claude.as_deref(), environment) {
+        let launcher = process.environment.text(variables::WRAPPER);
+        if process.role == Role::Daemon && launcher.is_some_and(|path| ourselves::is_ourselves(Path::new(path))) {
+            let pid = process.pid;
+            left.push(format!(
+                "claude's daemon (pid {pid}) starts agents through act-claude: claude daemon stop --any"
+            ));
+        }
+    }
+    if let Ok(program) = std::env::current_exe() {
+        left.push(format!("the program: {}", removal(&program)));
+    }
+    left
+}
+
+/// Files below the home that a user may have put act-claude into.
+const MENTIONS: [&str; 12] = [
+    ".bashrc",
+    ".bash_profile",
+    ".bash_aliases",
+    ".profile",
+    ".zshrc",
+    ".zprofile",
+    ".zshenv",
+    ".config/fish/config.fish",
+    ".claude/settings.json",
+    ".config/Code/User/settings.json",
+    ".config/VSCodium/User/settings.json",
+    ".config/Cursor/User/settings.json",
+];
+
+/// What makes a keychain forget an entry of ours, given the command that reads it.
+fn forget(argv: &[String]) -> Option<String> {
+    let program = Path::new(argv.first()?).file_name()?.to_str()?;
+    let ours = argv.iter().any(|word| word.starts_with("act-claude"));
+    let rest: Vec<String> = match (program, argv.get(1)?.as_str()) {
+        ("secret-tool", "lookup") => ["clear".to_owned()].into_iter().chain(argv[2..].iter().cloned()).collect(),
+        ("security", "find-generic-password") => ["delete-generic-password".to_owned()]
+            .into_iter()
+            .chain(argv[2..].iter().filter(|word| *word != "-w").cloned())
+            .collect(),
+        _ => return None,
+    };
+    let words = std::iter::once(program.to_owned()).chain(rest).map(|word| shell_word(Path::new(&word)));
+    ours.then(|| words.collect::<Vec<_>>().join(" "))
+}
+
+/// How the program itself is removed.
+fn removal(program: &Path) -> String {
+    if program.starts_with("/usr/bin") {
+        return "sudo apt purge act-claude".to_owned();
+    }
+    if program.parent().is_some_and(|directory| directory.ends_with(".cargo/bin")) {
+        return "cargo uninstall act-claude".to_owned();
+    }
+    format!("rm {}", shell_word(program))
+}
+
+/// Asks on the terminal.
+fn confirmed(going: &[PathBuf]) -> bool {
+    if !std::io::stdin().is_terminal() {
+        crate::run::report::fatal("nothing was removed: there is no terminal to ask on; --yes removes without asking");
+        return false;
+    }
+    let list: String = going.iter().map(|path| format!("  {}\n", path.display())).collect();
+    let mut out = std::io::stderr().lock();
+    let _ = write!(out, "This removes:\n{list}Go on? [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    let yes = read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str());
+    if !yes {
+        let _ = writeln!(out, "nothing was removed");
+    }
+    yes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keychain_entry_of_ours_can_be_forgotten() {
+        for (argv, command) in [
+            (
+                "secret-tool lookup service act-claude:acme username a@b.c",
+                Some("secret-tool clear service act-claude:acme username a@b.c"),
+            ),
+            (
+                "/usr/bin/security find-generic-password -s act-claude:acme -a a@b.c -w",
+                Some("security delete-generic-password -s act-claude:acme -a a@b.c"),
+            ),
+            ("secret-tool lookup service other username a", None),
+            ("op read op://dev/act-claude/token", None),
+            ("op", None),
+        ] {
+            let argv: Vec<String> = argv.split(' ').map(str::to_owned).collect();
+            assert_eq!(forget(&argv).as_deref(), command);
+        }
+    }
+
+    #[test]
+    fn the_program_goes_the_way_it_came() {
+        assert_eq!(removal(Path::new("/usr/bin/act-claude")), "sudo apt purge act-claude");
+        assert_eq!(removal(Path::new("/home/u/.cargo/bin/act-claude")), "cargo uninstall act-claude");
+        assert_eq!(removal(Path::new("/opt/my tools/act-claude")), "rm '/opt/my tools/act-claude'");
+    }
+}

@@ -1,0 +1,149 @@
+//! `act use`: this directory, or this repository, uses an alias.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::claude::variables;
+use crate::config::edit::{self, Change, Edited, Refused, file};
+use crate::config::resolve::{self, Explicit, Place};
+use crate::config::{self, Config};
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+
+/// Arguments of `act use`.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["name", "none", "remove"])))]
+pub struct Args {
+    /// The alias
+    name: Option<String>,
+    /// No telemetry in this directory
+    #[arg(long)]
+    none: bool,
+    /// Remove what is said about this directory; the rules above it count again
+    #[arg(long)]
+    remove: bool,
+    /// The repository says so, in its .act-claude.json, for everybody who works in it
+    #[arg(long, conflicts_with_all = ["none", "default"])]
+    repo: bool,
+    /// Everywhere that no rule speaks of, instead of this directory
+    #[arg(long)]
+    default: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it. Exit status 64 for an unknown alias, 78 where the file has faults or can't be written.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let mut environment = environment.clone();
+    variables::restore_originals(&mut environment);
+    let loaded = config::load(&environment);
+    if let Some(name) = &args.name
+        && !loaded.config.aliases.contains_key(name)
+    {
+        let faults = loaded.faults.iter().map(ToString::to_string);
+        let unknown = format!("there is no alias \"{name}\"; {}", loaded.config.suggest_alias(name));
+        faults.chain([unknown]).for_each(|line| crate::run::report::fatal(&line));
+        return ExitCode::from(USAGE);
+    }
+    let directory = match std::env::current_dir() {
+        Ok(directory) => directory,
+        Err(error) => {
+            crate::run::report::fatal(&format!("this directory: {}", plain(&error)));
+            return ExitCode::from(CONFIGURATION);
+        }
+    };
+    let place = Place::of(&directory, &environment, &loaded.config);
+    let (subject, edited) = if args.repo {
+        let top = top(&place, &directory);
+        (top.display().to_string(), in_repository(&top, args.name.as_deref()))
+    } else {
+        let key = key(&place, &directory, &loaded.config, &environment);
+        let path = if args.default { vec!["default"] } else { vec!["directories", &key] };
+        let change = match &args.name {
+            _ if args.remove => Change::remove(path),
+            Some(name) => Change::set(path, name.as_str()),
+            None => Change::set(path, Value::Null),
+        };
+        let subject = if args.default { "every directory without a rule".to_owned() } else { key.clone() };
+        (subject, edit::commit(&environment, &[change]))
+    };
+    match edited {
+        Ok(edited) => say(args, &subject, &edited, &directory, &environment),
+        Err(refused) => {
+            crate::run::report::fatal(&refused.to_string());
+            ExitCode::from(CONFIGURATION)
+        }
+    }
+}
+
+/// What was changed, and what this directory uses now.
+fn say(args: &Args, subject: &str, edited: &Edited, directory: &Path, environment: &Environment) -> ExitCode {
+    let config = config::load(environment).config;
+    let place = Place::of(directory, environment, &config);
+    let variable = environment.text("ACT_CLAUDE_ALIAS");
+    let resolution = resolve::resolve(Explicit { flag: None, variable }, &config, &place).ok();
+    let alias = resolution.as_ref().and_then(|resolution| resolution.alias.clone());
+    let because = resolution.as_ref().map(|resolution| resolution.reason.to_string()).unwrap_or_default();
+    let passed_over: Vec<String> = resolution.map(|resolution| resolution.passed_over).unwrap_or_default();
+    if args.json {
+        let answer = json!({
+            "file": edited.path, "changed": edited.changed, "backup": edited.backup, "directory": directory,
+            "alias": alias, "because": because, "passed_over": passed_over,
+        });
+        return super::print(&format!("{answer}\n"));
+    }
+    let said = match &args.name {
+        _ if args.remove => "has no rule of its own".to_owned(),
+        Some(name) => format!("uses {name}"),
+        None => "has no telemetry".to_owned(),
+    };
+    let mut text = format!("{subject} {said} ({})\n", edited.path.display());
+    // Something else may speak louder.
+    let differs = alias != args.name && !args.default;
+    if differs || args.remove {
+        let here = alias.map_or("no telemetry".to_owned(), |alias| format!("alias {alias}"));
+        text.push_str(&format!("here: {here} ({because})\n"));
+    }
+    passed_over.iter().for_each(|word| text.push_str(&format!("{word}\n")));
+    super::print(&text)
+}
+
+/// The key of this directory's rule: the one it has in the user's file, under whatever spelling; else as `$PWD`
+/// spells it.
+fn key(place: &Place, directory: &Path, config: &Config, environment: &Environment) -> String {
+    let here = place.levels.first().map(|level| level.identity);
+    let own = config::user_file(environment);
+    let rules = config.directories.iter().zip(&place.rules);
+    let existing = rules
+        .filter(|(rule, identity)| here.is_some() && **identity == here && Some(rule.origin.path()) == own.as_deref())
+        .map(|(rule, _)| rule.written.clone())
+        .next();
+    existing.unwrap_or_else(|| edit::directory_key(place.logical.as_deref().unwrap_or(directory), environment))
+}
+
+/// The top of the repository this directory lies in; without one the directory itself.
+fn top(place: &Place, directory: &Path) -> PathBuf {
+    let mut levels = place.levels.iter().map(|level| &level.path);
+    levels.find(|path| path.join(".git").exists()).cloned().unwrap_or_else(|| directory.to_path_buf())
+}
+
+/// Changes the repository's file; without an alias the wish for one goes.
+fn in_repository(top: &Path, name: Option<&str>) -> Result<Edited, Refused> {
+    let path = top.join(resolve::FILE);
+    let refuse = |error: std::io::Error| Refused::File { path: path.clone(), why: plain(&error) };
+    let before = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        other => other.map_err(refuse)?,
+    };
+    let change = name.map_or_else(|| Change::remove(["alias"]), |name| Change::set(["alias"], name));
+    let after = edit::text::apply(&path, &before, &[change]).map_err(|fault| Refused::Faults(vec![fault]))?;
+    let changed = after != before && !(before.is_empty() && name.is_none());
+    if changed {
+        // It is for others to read, and kept by the repository's own history.
+        file::replace(&path, after.as_bytes(), 0o644).map_err(refuse)?;
+    }
+    Ok(Edited { path, changed, backup: None })
+}

@@ -1,0 +1,198 @@
+//! `act which`: the alias for this directory, and why.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::claude::{locate, settings, variables};
+use crate::config::resolve::{self, Explicit, Place};
+use crate::config::{self, Delivery};
+use crate::plan::flags::Flags;
+use crate::plan::{self, Plan, Situation, Telemetry};
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+use crate::system::exit::ExitCode;
+
+/// Arguments of `act which`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Also the variables that claude would get, the token masked
+    #[arg(long)]
+    env: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// As if started with --alias NAME
+    #[arg(long, value_name = "NAME")]
+    alias: Option<String>,
+    /// As if started with --direct
+    #[arg(long)]
+    direct: bool,
+    /// Another directory than this one
+    directory: Option<PathBuf>,
+}
+
+/// Stands for a token, and for what is drawn anew for each run.
+const MASK: &str = "********";
+
+/// Runs it. Exit status 0 with an alias, 1 without telemetry here, 64 or 78 as a launch would give.
+pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    let mut environment = environment.clone();
+    variables::restore_originals(&mut environment);
+    let directory = match &args.directory {
+        Some(directory) => directory.canonicalize(),
+        None => std::env::current_dir(),
+    };
+    let directory = match directory {
+        Ok(directory) => directory,
+        Err(error) => {
+            let named = args.directory.clone().unwrap_or_default();
+            crate::run::report::fatal(&format!("{}: {}", named.display(), plain(&error)));
+            return ExitCode::from(crate::system::exit::USAGE);
+        }
+    };
+    if args.directory.is_some() {
+        environment.remove("PWD");
+    }
+    let loaded = config::load(&environment);
+    let place = Place::of(&directory, &environment, &loaded.config);
+    let layers = settings::read(&directory, &[], &environment);
+    let flags = Flags { alias: args.alias.clone(), direct: args.direct, ..Flags::default() };
+    let plan = plan::decide(&Situation {
+        flags: &flags,
+        args: &[],
+        environment: &environment,
+        loaded: &loaded,
+        directory: &directory,
+        place: &place,
+        layers: &layers,
+    });
+    let explicit = Explicit { flag: flags.alias.as_deref(), variable: environment.text("ACT_CLAUDE_ALIAS") };
+    let resolution = resolve::resolve(explicit, &loaded.config, &place).ok();
+
+    let mut facts: Vec<(&str, Value)> = vec![("directory", json!(directory))];
+    let mut notes: Vec<String> = Vec::new();
+    let code = match &plan {
+        Plan::Run { telemetry, .. } => {
+            let Telemetry { name, alias, account_name, account, delivery, .. } = &**telemetry;
+            facts.push(("alias", json!(name)));
+            facts.push(("because", json!(telemetry.reason.to_string())));
+            facts.push(("reason", json!(telemetry.reason.word())));
+            facts.push(("id", json!(alias.id)));
+            facts.push(("account", json!(account_name)));
+            facts.push(("endpoint", json!(account.endpoint)));
+            facts.push(("user", json!(account.user)));
+            facts.push(("delivery", json!(if *delivery == Delivery::Direct { "direct" } else { "relay" })));
+            0
+        }
+        Plan::Plain { lines } => {
+            facts.push(("alias", Value::Null));
+            if let Some(resolution) = &resolution {
+                facts.push(("because", json!(resolution.reason.to_string())));
+                facts.push(("reason", json!(resolution.reason.word())));
+            }
+            notes.extend(lines.iter().map(|line| line.text.clone()));
+            1
+        }
+        Plan::Refuse { code, message } => {
+            facts.push(("alias", Value::Null));
+            notes.push(message.clone());
+            *code
+        }
+    };
+    if loaded.faults.len() > 1 {
+        notes.extend(loaded.faults.iter().skip(1).map(ToString::to_string));
+    }
+    for word in resolution.iter().flat_map(|resolution| &resolution.passed_over) {
+        if !notes.contains(word) {
+            notes.push(word.clone());
+        }
+    }
+    match locate::locate(&environment, &loaded.config) {
+        Ok(claude) => facts.push(("claude", json!(claude))),
+        Err(error) => notes.push(error.message),
+    }
+    let variables = match (&plan, args.env) {
+        (Plan::Run { telemetry, .. }, true) => {
+            changes(telemetry, &environment, &layers, loaded.config.export_interval_ms())
+        }
+        _ => Vec::new(),
+    };
+    let text = if args.json {
+        as_json(&facts, &notes, args.env.then_some(&variables))
+    } else {
+        as_text(&facts, &notes, &variables)
+    };
+    crate::commands::print(&text);
+    ExitCode::from(code)
+}
+
+/// The variables a launch would set, in order.
+fn changes(
+    telemetry: &Telemetry<'_>,
+    environment: &Environment,
+    layers: &[settings::Layer],
+    interval_ms: u64,
+) -> Vec<(String, String)> {
+    let mut with = environment.clone();
+    match telemetry.delivery {
+        Delivery::Direct => variables::set_direct(
+            &mut with,
+            telemetry.account,
+            telemetry.alias,
+            &telemetry.attributes,
+            &format!("Basic {MASK}"),
+            interval_ms,
+        ),
+        Delivery::Relay => variables::set_relayed(
+            &mut with,
+            &variables::Relayed {
+                endpoint: Some(&format!("http://127.0.0.1:PORT/{MASK}/v1/metrics")),
+                attributes: &telemetry.attributes,
+                interval_ms,
+                wrapper: crate::claude::wrapper::own(environment, layers).as_deref(),
+                token_variables: &[],
+                debug: false,
+            },
+        ),
+    }
+    with.remove(variables::ORIGINALS);
+    let changed =
+        with.iter().filter(|(name, value)| name.to_str().is_none_or(|name| environment.get(name) != Some(value)));
+    changed.map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect()
+}
+
+fn as_json(facts: &[(&str, Value)], notes: &[String], variables: Option<&Vec<(String, String)>>) -> String {
+    let mut object: serde_json::Map<String, Value> =
+        facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    object.insert("notes".to_owned(), json!(notes));
+    if let Some(variables) = variables {
+        let variables: serde_json::Map<String, Value> =
+            variables.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        object.insert("env".to_owned(), Value::Object(variables));
+    }
+    format!("{}\n", Value::Object(object))
+}
+
+fn as_text(facts: &[(&str, Value)], notes: &[String], variables: &[(String, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in facts.iter().filter(|(name, _)| *name != "reason") {
+        let value = match value {
+            Value::String(value) => value.clone(),
+            Value::Null => "none: claude runs without telemetry here".to_owned(),
+            other => other.to_string(),
+        };
+        let _ = writeln!(text, "{name:<10} {value}");
+    }
+    for note in notes {
+        let _ = writeln!(text, "note       {note}");
+    }
+    if !variables.is_empty() {
+        text.push('\n');
+    }
+    for (name, value) in variables {
+        let _ = writeln!(text, "{name}={value}");
+    }
+    text
+}

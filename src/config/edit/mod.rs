@@ -1,0 +1,122 @@
+//! Changes to the user's configuration that leave the rest of it as it was written.
+//!
+//! A change is a splice into the text ([`text`]), laid out like its surroundings ([`layout`]); the result is read
+//! back by the configuration's own reader before it replaces the file ([`mod@file`]). Nobody has to use this: the
+//! file is the user's, and edits by hand are as good.
+
+pub mod file;
+mod layout;
+pub mod text;
+
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::config;
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+use crate::text::json::Fault;
+
+pub use text::Change;
+
+/// What a commit did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edited {
+    /// The user's configuration file.
+    pub path: PathBuf,
+    /// Whether anything was to be changed.
+    pub changed: bool,
+    /// Where the text before the change is kept; none for a new file.
+    pub backup: Option<PathBuf>,
+}
+
+/// Why nothing was changed.
+#[derive(Debug)]
+pub enum Refused {
+    /// The file has faults, or would have them.
+    Faults(Vec<Fault>),
+    /// It can't be read or written.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Neither HOME nor another variable says where it is.
+    Nowhere,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Faults(faults) => {
+                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                write!(out, "nothing was changed: {}", faults.join("; "))
+            }
+            Self::File { path, why } => write!(out, "nothing was changed: {}: {why}", path.display()),
+            Self::Nowhere => write!(out, "nothing was changed: HOME is not set, so there is no configuration file"),
+        }
+    }
+}
+
+/// Makes `changes` to the user's configuration, all or none.
+pub fn commit(environment: &Environment, changes: &[Change]) -> Result<Edited, Refused> {
+    let path = config::user_file(environment).ok_or(Refused::Nowhere)?;
+    let refuse = |error: std::io::Error| Refused::File { path: path.clone(), why: plain(&error) };
+    let _lock = file::lock(&path).map_err(refuse)?;
+    let before = read(&path).map_err(refuse)?;
+    let after = checked(environment, &path, before.as_deref().unwrap_or_default(), changes)?;
+    if before.as_deref() == Some(after.as_str()) {
+        return Ok(Edited { path, changed: false, backup: None });
+    }
+    let backup = before.map(|before| file::back_up(&path, before.as_bytes())).transpose().map_err(refuse)?;
+    file::replace(&path, after.as_bytes(), 0o600).map_err(refuse)?;
+    Ok(Edited { path, changed: true, backup })
+}
+
+/// The text that `changes` would make, without writing it.
+pub fn preview(environment: &Environment, changes: &[Change]) -> Result<String, Refused> {
+    let path = config::user_file(environment).ok_or(Refused::Nowhere)?;
+    let before = read(&path).map_err(|error| Refused::File { path: path.clone(), why: plain(&error) })?;
+    checked(environment, &path, &before.unwrap_or_default(), changes)
+}
+
+/// The changed text, accepted by the reader. Faults that are there already are named at their place: with
+/// them a change might not mean what it says.
+fn checked(environment: &Environment, path: &Path, before: &str, changes: &[Change]) -> Result<String, Refused> {
+    let after = text::apply(path, before, changes).map_err(|fault| Refused::Faults(vec![fault]))?;
+    let faults = config::faults_of(environment, path, &after);
+    if faults.is_empty() {
+        return Ok(after);
+    }
+    let old = if before.trim().is_empty() { Vec::new() } else { config::faults_of(environment, path, before) };
+    Err(Refused::Faults(if old.is_empty() { faults } else { old }))
+}
+
+fn read(path: &Path) -> std::io::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A directory as a key of `directories`: with `~` where it lies under the home directory.
+pub fn directory_key(directory: &Path, environment: &Environment) -> String {
+    let home = environment.home().filter(|home| home.as_os_str().as_bytes() != b"/");
+    match home.and_then(|home| Some(directory.strip_prefix(home).ok()?.to_path_buf())) {
+        Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
+        Some(rest) => format!("~/{}", rest.display()),
+        None => directory.display().to_string(),
+    }
+}
+
+/// An object of text values, in order.
+pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    Value::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! `.act-claude.json`: what a repository may wish for (pure).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::{Located, RESERVED_ATTRIBUTES, attributes};
+use crate::text::json::{Fault, Source};
+use crate::text::nearest::nearest;
+
+/// The file's name.
+pub const NAME: &str = ".act-claude.json";
+
+/// The file as it was found.
+#[derive(Debug, Clone)]
+pub struct RepositoryFile {
+    /// Where.
+    pub path: PathBuf,
+    /// What was found there.
+    pub content: Content,
+}
+
+/// What reading the file gave.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Its text.
+    Text(String),
+    /// It belongs to neither the user nor root.
+    Stranger {
+        /// The owner.
+        uid: u32,
+    },
+    /// It can't be used, with the reason.
+    Unusable(String),
+}
+
+/// What the file asks for.
+#[derive(Debug, Default)]
+pub(super) struct Wish {
+    pub alias: Option<Located<String>>,
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl RepositoryFile {
+    /// Reads the wish; an error is the word with which the file is passed over.
+    pub(super) fn wish(&self) -> Result<Wish, String> {
+        match &self.content {
+            Content::Text(text) => {
+                parse(&self.path, text).map_err(|fault| format!("{fault} (the file is passed over)"))
+            }
+            Content::Stranger { uid } => Err(format!(
+                "{}: passed over: it belongs to user {uid}, neither to you nor to root",
+                self.path.display()
+            )),
+            Content::Unusable(why) => Err(format!("{}: passed over: {why}", self.path.display())),
+        }
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Wish, Fault> {
+    let source = Arc::new(Source { path: path.to_path_buf(), text: text.to_owned() });
+    let mut wish = Wish::default();
+    for member in source.root()?.members(NAME)? {
+        match member.key.as_ref() {
+            "$schema" => {}
+            "alias" => {
+                let value = member.value.string("alias")?;
+                wish.alias = Some(Located { value, origin: member.value.origin() });
+            }
+            "attributes" => {
+                wish.attributes = attributes(member.value)?;
+                if let Some(name) = wish.attributes.keys().find(|name| RESERVED_ATTRIBUTES.contains(&name.as_str())) {
+                    return Err(member.value.fault(format!("a repository may not set {name}")));
+                }
+            }
+            key => {
+                let fault = member.key_node.fault(format!(
+                    "a repository may not set \"{key}\": only your own configuration names an endpoint, a token or a command"
+                ));
+                return Err(match nearest(key, ["alias", "attributes"]) {
+                    Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
+                    None => fault.fix("valid here: alias, attributes"),
+                });
+            }
+        }
+    }
+    Ok(wish)
+}

@@ -1,0 +1,238 @@
+//! The one table of causes and fixes (pure).
+
+use crate::claude::conflict::Conflict;
+use crate::delivery::verdict::{Failure, Reason, Verdict};
+use crate::state::outcome::{State, Trouble};
+
+/// Whose export it is, for the fix.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    /// The account's name.
+    pub account: &'a str,
+    /// The alias's name.
+    pub alias: &'a str,
+    /// The metrics URL.
+    pub endpoint: &'a str,
+}
+
+/// The state a verdict puts an export in, and why; no trouble for a plain success.
+pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Trouble>) {
+    match verdict {
+        Verdict::Delivered { .. } => (State::Delivered, None),
+        Verdict::Partial { rejected, message } => {
+            let said = if message.is_empty() { format!("{rejected} points rejected") } else { message.clone() };
+            (State::Partial, Some(trouble(said, "ACT does not take these points; it took the others", "", 65)))
+        }
+        Verdict::Held(reason) => (State::Held, Some(of(reason, whose))),
+        Verdict::Waiting { reason, .. } => (State::Waiting, Some(Trouble { code: 75, ..of(reason, whose) })),
+        Verdict::Rejected(reason) => (State::Rejected, Some(Trouble { code: 65, ..of(reason, whose) })),
+        Verdict::NotUnderstood(reason) => (State::NotUnderstood, Some(Trouble { code: 65, ..of(reason, whose) })),
+    }
+}
+
+/// The trouble of an export that came while the configuration had a fault.
+pub fn configuration(fault: &str) -> Trouble {
+    trouble(fault, "Without the configuration nobody knows whose they are", "act-claude act which", 78)
+}
+
+/// The trouble of a session whose exports a settings key keeps from us.
+pub fn redirection(conflict: &Conflict) -> Trouble {
+    let said = format!("no export arrived: {conflict}");
+    trouble(said, "A setting counts more than act-claude's variables here", &conflict.fix(), 78)
+}
+
+/// The trouble of a token that can't be had: the export is held.
+pub fn without_token(error: &crate::config::token::TokenError) -> Trouble {
+    trouble(error.what.clone(), "", &error.fix, 77)
+}
+
+fn trouble(said: impl Into<String>, cause: &str, fix: &str, code: u8) -> Trouble {
+    Trouble { said: said.into(), cause: cause.to_owned(), fix: fix.to_owned(), code }
+}
+
+fn of(reason: &Reason, whose: &Whose<'_>) -> Trouble {
+    let Whose { account, alias, endpoint } = whose;
+    let host = endpoint.parse::<hyper::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+    match reason {
+        Reason::AliasNotFound => trouble(
+            "ACT answered: agent alias not found",
+            "Its id is wrong, or it is not published (the UK/EU platform has no such monitoring)",
+            &format!("compare \"id\" of alias {alias} with the Monitoring Spec"),
+            78,
+        ),
+        Reason::AliasOfAnotherAccount => trouble(
+            "ACT answered: alias does not belong to the specified account",
+            &format!("The id of alias {alias} is another account's, or the endpoint of account {account} is"),
+            "take both from the same Monitoring Spec",
+            78,
+        ),
+        Reason::EmptyPayload => trouble(
+            "ACT answered: empty resourceMetrics in OTLP payload",
+            "Claude sent an export without metrics",
+            "claude update",
+            65,
+        ),
+        Reason::Status { status, message, redirect } => {
+            of_status(*status, message.as_deref(), redirect.as_deref(), whose)
+        }
+        Reason::NotOtlp { status, kind } => trouble(
+            format!("{host} answered {status} with {kind}"),
+            "That is not ACT, but a wrong URL or a proxy's login page",
+            &format!("compare \"endpoint\" of account {account} with the Monitoring Spec"),
+            65,
+        ),
+        Reason::Failure(failure) => of_failure(failure, account, &host),
+    }
+}
+
+fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: &Whose<'_>) -> Trouble {
+    let Whose { account, .. } = whose;
+    let phrase = hyper::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
+    let line = format!("{status} {phrase}").trim_end().to_owned();
+    let said = match message {
+        Some(message) if !message.eq_ignore_ascii_case(phrase) => format!("ACT answered {line} ({message})"),
+        _ => format!("ACT answered {line}"),
+    };
+    match status {
+        401 => trouble(
+            said,
+            "The API token or its user is wrong",
+            &format!("act-claude act setup --account {account}"),
+            77,
+        ),
+        403 => trouble(
+            said,
+            "The API token lacks the right to write metrics, or the alias is another account's",
+            &format!("act-claude act setup --account {account}"),
+            77,
+        ),
+        404 => trouble(
+            said,
+            "There is no metrics endpoint at this URL",
+            &format!("compare \"endpoint\" of account {account} with the Monitoring Spec"),
+            78,
+        ),
+        300..400 => trouble(
+            match redirect {
+                Some(host) => format!("{said} and points to {host}"),
+                None => said,
+            },
+            "The endpoint's URL is wrong, or a proxy wants you to log in",
+            &format!("compare \"endpoint\" of account {account} with the Monitoring Spec"),
+            78,
+        ),
+        407 => trouble(said, "A proxy asks for credentials", "export HTTPS_PROXY=http://user:password@proxy:port", 78),
+        // Said in brackets behind "waiting": the status is enough.
+        408 | 425 | 429 | 500.. => trouble(line, "ACT is busy or not available", "", 75),
+        400 => trouble(said, "ACT does not take this export", "act-claude act doctor", 65),
+        _ => trouble(said, "ACT does not take this export", "", 65),
+    }
+}
+
+fn of_failure(failure: &Failure, account: &str, host: &str) -> Trouble {
+    let check = format!("compare \"endpoint\" of account {account} with the Monitoring Spec");
+    match failure {
+        Failure::UnknownHost(host) => {
+            trouble(format!("{host} has no address"), "DNS does not know the host", &check, 75)
+        }
+        Failure::Refused => trouble(format!("{host} refused the connection"), "Nobody listens there", &check, 75),
+        Failure::TimedOut => trouble(format!("no answer from {host}"), "ACT or the network is slow", "", 75),
+        Failure::NoRoute => trouble(format!("no route to {host}"), "This machine is offline", "", 75),
+        Failure::Broken(what) => trouble(format!("the connection to {host} broke: {what}"), "", "", 75),
+        Failure::Tls(what) => trouble(
+            format!("TLS with {host} failed: {what}"),
+            "The certificate is not trusted, it may be a company proxy's",
+            "export NODE_EXTRA_CA_CERTS=/path/to/company-ca.pem",
+            75,
+        ),
+        Failure::Proxy(what) => trouble(
+            format!("the proxy did not connect to {host}: {what}"),
+            "The proxy is not the right one, or does not let ACT through",
+            &format!("check HTTPS_PROXY, or add {host} to NO_PROXY"),
+            75,
+        ),
+        Failure::ProxyAuthentication => trouble(
+            "the proxy answered 407 Proxy Authentication Required",
+            "The proxy asks for credentials",
+            "export HTTPS_PROXY=http://user:password@proxy:port",
+            78,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOSE: Whose<'_> = Whose { account: "acme", alias: "billing", endpoint: "https://act.example/m" };
+
+    fn status(status: u16, message: Option<&str>, redirect: Option<&str>) -> Reason {
+        Reason::Status { status, message: message.map(str::to_owned), redirect: redirect.map(str::to_owned) }
+    }
+
+    #[test]
+    fn each_status_has_its_cause_and_its_fix() {
+        let setup = "act-claude act setup --account acme";
+        let compare = "compare \"endpoint\" of account acme with the Monitoring Spec";
+        for (status_code, said, cause, fix, code) in [
+            (401, "ACT answered 401 Unauthorized", "The API token or its user is wrong", setup, 77),
+            (403, "ACT answered 403 Forbidden", "The API token lacks the right to write metrics", setup, 77),
+            (404, "ACT answered 404 Not Found", "There is no metrics endpoint at this URL", compare, 78),
+            (302, "ACT answered 302 Found", "The endpoint's URL is wrong, or a proxy", compare, 78),
+            (407, "ACT answered 407 Proxy Authentication Required", "A proxy asks for credentials", "export HTTPS", 78),
+            (408, "408 Request Timeout", "ACT is busy or not available", "", 75),
+            (425, "425 Too Early", "ACT is busy or not available", "", 75),
+            (429, "429 Too Many Requests", "ACT is busy or not available", "", 75),
+            (503, "503 Service Unavailable", "ACT is busy or not available", "", 75),
+            (599, "599", "ACT is busy or not available", "", 75),
+            (400, "ACT answered 400 Bad Request", "ACT does not take this export", "act-claude act doctor", 65),
+            (413, "ACT answered 413 Payload Too Large", "ACT does not take this export", "", 65),
+        ] {
+            let trouble = of(&status(status_code, None, None), &WHOSE);
+            assert_eq!((trouble.said.as_str(), trouble.code), (said, code));
+            assert!(trouble.cause.starts_with(cause), "{status_code}: {}", trouble.cause);
+            assert!(trouble.fix.starts_with(fix) && trouble.fix.is_empty() == fix.is_empty(), "{}", trouble.fix);
+        }
+    }
+
+    #[test]
+    fn the_server_s_words_are_said_where_they_say_more() {
+        let said = |message, redirect, code| of(&status(code, Some(message), redirect), &WHOSE).said;
+        assert_eq!(said("token expired", None, 401), "ACT answered 401 Unauthorized (token expired)");
+        assert_eq!(said("unauthorized", None, 401), "ACT answered 401 Unauthorized");
+        assert_eq!(said("Found", Some("login.example"), 302), "ACT answered 302 Found and points to login.example");
+    }
+
+    #[test]
+    fn each_failure_has_its_words() {
+        for (failure, said, code) in [
+            (Failure::UnknownHost("h".to_owned()), "h has no address", 75),
+            (Failure::Refused, "act.example refused the connection", 75),
+            (Failure::TimedOut, "no answer from act.example", 75),
+            (Failure::NoRoute, "no route to act.example", 75),
+            (Failure::Broken("x".to_owned()), "the connection to act.example broke: x", 75),
+            (Failure::Tls("x".to_owned()), "TLS with act.example failed: x", 75),
+            (Failure::Proxy("x".to_owned()), "the proxy did not connect to act.example: x", 75),
+            (Failure::ProxyAuthentication, "the proxy answered 407 Proxy Authentication Required", 78),
+        ] {
+            let trouble = of(&Reason::Failure(failure), &WHOSE);
+            assert_eq!((trouble.said.as_str(), trouble.code), (said, code));
+        }
+    }
+
+    #[test]
+    fn the_verdict_decides_the_exit_status() {
+        let code = |verdict: &Verdict| {
+            let (state, trouble) = explain(verdict, &WHOSE);
+            (state, trouble.map(|trouble| trouble.code))
+        };
+        // A reason whose own status is another each time.
+        let wait = Verdict::Waiting { reason: Reason::Failure(Failure::ProxyAuthentication), retry_after: None };
+        assert_eq!(code(&wait), (State::Waiting, Some(75)));
+        assert_eq!(code(&Verdict::Rejected(status(404, None, None))), (State::Rejected, Some(65)));
+        assert_eq!(code(&Verdict::NotUnderstood(status(101, None, None))), (State::NotUnderstood, Some(65)));
+        assert_eq!(code(&Verdict::NotUnderstood(status(404, None, None))), (State::NotUnderstood, Some(65)));
+        assert_eq!(code(&Verdict::Held(Reason::AliasNotFound)), (State::Held, Some(78)));
+        assert_eq!(code(&Verdict::Delivered { warning: None }), (State::Delivered, None));
+    }
+}

@@ -1,0 +1,13 @@
+//! Everything between a stored export and ACT: where it goes, how it is sent, what the answer means.
+
+pub mod addresses;
+pub mod backlog;
+pub mod backoff;
+pub mod cause;
+pub mod owner;
+pub mod proxy;
+pub mod roots;
+pub mod sender;
+pub mod target;
+pub mod upstream;
+pub mod verdict;

@@ -1,0 +1,133 @@
+//! Whose export it is now: account and alias are looked up by name when an export is delivered, and an export
+//! goes only to the endpoint and user it was captured for (promise B16).
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::{self, Config, TokenSource};
+use crate::delivery::target::Target;
+use crate::state::outcome::Trouble;
+use crate::state::spool::{Header, Limits};
+use crate::system::environment::Environment;
+
+/// The configuration, as it is on disk now.
+#[derive(Debug)]
+pub struct Owners {
+    environment: Environment,
+    files: Vec<PathBuf>,
+    stamps: Vec<Option<Stamp>>,
+    /// The last one without faults.
+    config: Option<Config>,
+    /// What the session was started with, until the configuration has been read.
+    start: Option<Target>,
+}
+
+/// What changes when a file does: device, inode, size, times, and who may replace it.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64, u64),
+    written: (i64, i64),
+    /// A new mode or owner, too: a token file is refused because of them.
+    changed: (i64, i64),
+    directory: Option<(u32, u32)>,
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    let directory = path.parent().and_then(|directory| fs::metadata(directory).ok());
+    Some(Stamp {
+        file: (metadata.dev(), metadata.ino(), metadata.size()),
+        written: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        directory: directory.map(|directory| (directory.uid(), directory.mode())),
+    })
+}
+
+impl Owners {
+    /// Reads the configuration.
+    pub fn new(environment: Environment, start: Option<Target>) -> Self {
+        let mut files = vec![PathBuf::from(config::SYSTEM_FILE)];
+        files.extend(config::user_file(&environment));
+        let mut owners = Self { environment, files, stamps: Vec::new(), config: None, start };
+        owners.refresh();
+        owners
+    }
+
+    /// Reads the configuration again where it has changed. One with faults, half saved perhaps, is passed over.
+    /// True where something is different.
+    pub fn refresh(&mut self) -> bool {
+        let stamps = self.stamps();
+        if stamps == self.stamps {
+            return false;
+        }
+        let loaded = config::load(&self.environment);
+        if loaded.faults.is_empty() {
+            self.config = Some(loaded.config);
+        }
+        self.stamps = self.stamps();
+        true
+    }
+
+    /// Of the files, and of the token files they name: a new token is a change, too.
+    fn stamps(&self) -> Vec<Option<Stamp>> {
+        let accounts = self.config.iter().flat_map(|config| config.accounts.values());
+        let tokens = accounts.filter_map(|account| match &account.token {
+            TokenSource::File(path) => Some(path),
+            _ => None,
+        });
+        self.files.iter().chain(tokens).map(|path| stamp(path)).collect()
+    }
+
+    /// How much the spool may hold.
+    pub fn limits(&self) -> Limits {
+        self.config.as_ref().map(Config::spool_limits).unwrap_or_default()
+    }
+
+    /// Where an alias's exports go now.
+    pub fn target(&self, account: &str, alias: &str) -> Result<Target, Trouble> {
+        let Some(config) = &self.config else {
+            let start = self.start.clone().filter(|start| start.alias == alias && start.account == account);
+            return start.ok_or_else(|| lost_owner("the configuration can't be read", alias));
+        };
+        let Some(found) = config.aliases.get(alias) else {
+            return Err(lost_owner(&format!("alias {alias} is not configured any more"), alias));
+        };
+        let Some(owner) = config.accounts.get(account) else {
+            return Err(lost_owner(&format!("account {account} is not configured any more"), alias));
+        };
+        if found.account != account {
+            let what = format!("alias {alias} now belongs to account {}, not to {account}", found.account);
+            return Err(lost_owner(&what, alias));
+        }
+        Ok(Target {
+            alias: alias.to_owned(),
+            id: found.id.clone(),
+            account: account.to_owned(),
+            endpoint: owner.endpoint.clone(),
+            user: owner.user.clone(),
+            token: owner.token.clone(),
+        })
+    }
+
+    /// Where this export goes: to whom it was captured for, or nowhere until the user says so.
+    pub fn of(&self, header: &Header) -> Result<Target, Trouble> {
+        let target = self.target(&header.account, &header.alias)?;
+        if target.endpoint != header.endpoint {
+            return Err(lost_owner(&format!("account {} has another endpoint now", header.account), &header.alias));
+        }
+        if target.user != header.user {
+            return Err(lost_owner(&format!("account {} has another user now", header.account), &header.alias));
+        }
+        Ok(target)
+    }
+}
+
+fn lost_owner(what: &str, alias: &str) -> Trouble {
+    Trouble {
+        said: what.to_owned(),
+        cause: "An export goes only where it was captured for".to_owned(),
+        fix: format!("act-claude act flush --to {alias}"),
+        code: 78,
+    }
+}

@@ -1,0 +1,33 @@
+//! Where exports go, and in whose name.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::TokenSource;
+
+/// Where a session's exports go, and what they carry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Where.
+    pub target: Target,
+    /// Resource attributes every export must carry.
+    pub attributes: Vec<(String, String)>,
+    /// Why this alias, for the record.
+    pub reason: String,
+}
+
+/// Where exports go, and in whose name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The alias's name.
+    pub alias: String,
+    /// Its id.
+    pub id: String,
+    /// The account's name.
+    pub account: String,
+    /// The metrics URL.
+    pub endpoint: String,
+    /// The user, without prefix.
+    pub user: String,
+    /// Where the token comes from.
+    pub token: TokenSource,
+}

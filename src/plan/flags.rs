@@ -1,0 +1,287 @@
+//! The command line, split: own flags out, everything else untouched (pure).
+//!
+//! Own flags are exact spellings. They stand in front of claude's arguments or, for a session without a bare
+//! `--`, at their end. Nothing else is read, so that no flag of claude's, known today or not, is altered.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::claude::arguments::{Call, call};
+use crate::config::when::When;
+
+/// An own flag, as it is written and explained.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OwnFlag {
+    /// Its only spelling.
+    pub name: &'static str,
+    /// What its value is called, where it has one.
+    pub value: Option<&'static str>,
+    /// What it does.
+    pub about: &'static str,
+    /// The variable that does the same.
+    pub variable: Option<&'static str>,
+}
+
+/// The own flags, in the order shown to users.
+pub const FLAGS: [OwnFlag; 5] = [
+    OwnFlag {
+        name: "--alias",
+        value: Some("NAME"),
+        about: "use this alias for this run",
+        variable: Some("ACT_CLAUDE_ALIAS"),
+    },
+    OwnFlag {
+        name: "--verify",
+        value: None,
+        about: "debug mode, follow the log, and a verdict that also sets the exit status",
+        variable: None,
+    },
+    OwnFlag { name: "--direct", value: None, about: "the documented variables, no relay", variable: None },
+    OwnFlag { name: "--no-act", value: None, about: "just claude", variable: Some("ACT_CLAUDE=off") },
+    OwnFlag {
+        name: "--report",
+        value: Some("WHEN"),
+        about: "auto | always | never | json",
+        variable: Some("ACT_CLAUDE_REPORT"),
+    },
+];
+
+/// Own flags of one run; what is absent falls back to the environment, then to the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--alias NAME`
+    pub alias: Option<String>,
+    /// `--verify`
+    pub verify: bool,
+    /// `--direct`
+    pub direct: bool,
+    /// `--no-act`
+    pub no_act: bool,
+    /// `--report WHEN`
+    pub report: Option<When>,
+}
+
+/// What an argv asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// `act-claude act …`: the arguments behind `act`.
+    Act(Vec<OsString>),
+    /// `act-claude /abs/path/to/claude …`: the process-wrapper form of Claude Code and of its editors.
+    Launcher {
+        /// The executable named by the caller.
+        claude: PathBuf,
+        /// Its arguments, to be handed over unchanged.
+        args: Vec<OsString>,
+    },
+    /// Anything else: claude, with our flags taken out.
+    Run {
+        /// Own flags.
+        flags: Flags,
+        /// Claude's arguments, in order, byte for byte.
+        args: Vec<OsString>,
+    },
+}
+
+/// A command line that can't be meant; exit status 64.
+#[derive(Debug, PartialEq, Eq)]
+pub enum UsageError {
+    /// An own flag without its value.
+    MissingValue(&'static str),
+    /// A value that is none of the valid ones.
+    BadValue {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        value: String,
+    },
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingValue("--alias") => write!(
+                out,
+                "--alias needs the NAME of an alias: act-claude --alias NAME (act-claude act aliases lists them)"
+            ),
+            Self::MissingValue(flag) => {
+                write!(out, "{flag} needs one of {}", When::NAMES.join(", "))
+            }
+            Self::BadValue { flag, value } => {
+                write!(out, "{flag} {value:?} is not one of {}", When::NAMES.join(", "))?;
+                match crate::text::nearest::nearest(value, When::NAMES) {
+                    Some(name) => write!(out, ": did you mean {flag} {name}?"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// Splits `args` (without argv\[0\]). `is_executable` answers for the launcher form: is this absolute path an
+/// executable file?
+pub fn parse(args: Vec<OsString>, is_executable: impl Fn(&Path) -> bool) -> Result<Invocation, UsageError> {
+    match args.first() {
+        Some(first) if first == "act" => {
+            return Ok(Invocation::Act(args.into_iter().skip(1).collect()));
+        }
+        Some(first) if Path::new(first).is_absolute() && is_executable(Path::new(first)) => {
+            return Ok(Invocation::Launcher { claude: PathBuf::from(first), args: args.into_iter().skip(1).collect() });
+        }
+        _ => {}
+    }
+    let mut flags = Flags::default();
+    let mut start = 0;
+    while start < args.len() {
+        match own_flag(&args[start]) {
+            Some(flag) if flag.value.is_some() => {
+                set_value(&mut flags, flag.name, args.get(start + 1))?;
+                start += 2;
+            }
+            Some(flag) => {
+                set_switch(&mut flags, flag);
+                start += 1;
+            }
+            None => break,
+        }
+    }
+    let mut end = args.len();
+    let rest = &args[start..];
+    if call(rest) != Call::Word && !rest.iter().any(|arg| arg == "--") {
+        // From the end backwards: what stands last was written last, and wins over what stands in front.
+        let mut trailing = Vec::new();
+        while end > start {
+            match own_flag(&args[end - 1]) {
+                Some(flag) if flag.value.is_some() => return Err(UsageError::MissingValue(flag.name)),
+                Some(flag) => {
+                    set_switch(&mut flags, flag);
+                    end -= 1;
+                    continue;
+                }
+                None => {}
+            }
+            match (end - start >= 2).then(|| own_flag(&args[end - 2])).flatten() {
+                Some(flag) if flag.value.is_some() => {
+                    trailing.push((flag.name, end - 1));
+                    end -= 2;
+                }
+                _ => break,
+            }
+        }
+        for (flag, value) in trailing.into_iter().rev() {
+            set_value(&mut flags, flag, args.get(value))?;
+        }
+    }
+    let args = args.into_iter().take(end).skip(start).collect();
+    Ok(Invocation::Run { flags, args })
+}
+
+fn own_flag(arg: &OsStr) -> Option<&'static OwnFlag> {
+    FLAGS.iter().find(|flag| arg == flag.name)
+}
+
+fn set_switch(flags: &mut Flags, flag: &OwnFlag) {
+    match flag.name {
+        "--verify" => flags.verify = true,
+        "--direct" => flags.direct = true,
+        _ => flags.no_act = true,
+    }
+}
+
+fn set_value(flags: &mut Flags, flag: &'static str, value: Option<&OsString>) -> Result<(), UsageError> {
+    // No alias name starts with a dash: `--alias --verify` forgot the name.
+    let value = value
+        .map(|value| value.to_string_lossy().into_owned())
+        .filter(|value| !value.is_empty() && !value.starts_with('-'))
+        .ok_or(UsageError::MissingValue(flag))?;
+    if flag == "--alias" {
+        flags.alias = Some(value);
+    } else {
+        flags.report = Some(When::parse(&value).ok_or(UsageError::BadValue { flag, value })?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    fn run(line: &[&str]) -> Result<(Flags, Vec<String>), UsageError> {
+        let args = line.iter().map(OsString::from).collect();
+        match parse(args, |_| false)? {
+            Invocation::Run { flags, args } => {
+                Ok((flags, args.into_iter().map(|arg| arg.into_string().expect("text")).collect()))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn own_flags_stand_in_front_or_at_the_end_of_a_session() {
+        let verify = Flags { verify: true, ..Flags::default() };
+        let billing = Flags { alias: Some("billing".into()), ..Flags::default() };
+        for (line, flags, rest) in [
+            (&["--verify", "-p", "hi"][..], &verify, &["-p", "hi"][..]),
+            (&["-p", "hi", "--verify"], &verify, &["-p", "hi"]),
+            (&["--verify"], &verify, &[]),
+            (&["--alias", "billing"], &billing, &[]),
+            (&["--alias", "billing", "mcp", "list"], &billing, &["mcp", "list"]),
+            (&["fix the bug", "--alias", "billing"], &billing, &["fix the bug"]),
+            (&["--bg", "hello", "--alias", "billing"], &billing, &["--bg", "hello"]),
+            // The front one yields to the last one.
+            (&["--alias", "a", "-p", "x", "--alias", "billing"], &billing, &["-p", "x"]),
+            (&["-p", "x", "--alias", "a", "--alias", "billing"], &billing, &["-p", "x"]),
+        ] {
+            assert_eq!(run(line).unwrap(), (flags.clone(), rest.iter().map(|s| s.to_string()).collect()), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn everything_else_reaches_claude() {
+        for line in [
+            &["mcp", "add", "x", "--verify"][..],
+            &["hello", "--alias", "billing"],
+            &["-p", "--", "--verify"],
+            &["-p", "--verify", "hi"],
+            &["--alias=billing"],
+            &["-p", "x", "--verify=1"],
+            &["--", "--alias", "billing"],
+            &["config", "act"],
+            &["-p", "", "x"],
+        ] {
+            let (flags, rest) = run(line).unwrap();
+            assert_eq!(
+                (flags, &rest[..]),
+                (Flags::default(), &line.iter().map(|s| s.to_string()).collect::<Vec<_>>()[..])
+            );
+        }
+        let bytes = OsString::from_vec(b"\xff\xfe".to_vec());
+        let parsed = parse(vec!["-p".into(), bytes.clone()], |_| false).unwrap();
+        assert_eq!(parsed, Invocation::Run { flags: Flags::default(), args: vec!["-p".into(), bytes] });
+    }
+
+    #[test]
+    fn a_flag_without_its_value_is_an_error() {
+        for line in [&["--alias"][..], &["-p", "hi", "--alias"], &["--alias", "--verify"], &["--alias", ""]] {
+            assert_eq!(run(line).unwrap_err(), UsageError::MissingValue("--alias"), "{line:?}");
+        }
+        let error = run(&["--report", "alway"]).unwrap_err().to_string();
+        assert_eq!(error, "--report \"alway\" is not one of auto, always, never, json: did you mean --report always?");
+    }
+
+    #[test]
+    fn act_and_launcher_only_as_the_very_first_argument() {
+        let args = |line: &[&str]| line.iter().map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(
+            parse(args(&["act", "which", "--json"]), |_| false).unwrap(),
+            Invocation::Act(args(&["which", "--json"]))
+        );
+        assert_eq!(
+            parse(args(&["/bin/claude", "--verify"]), |_| true).unwrap(),
+            Invocation::Launcher { claude: "/bin/claude".into(), args: args(&["--verify"]) }
+        );
+        assert!(matches!(parse(args(&["/commit"]), |_| false).unwrap(), Invocation::Run { .. }));
+        assert!(matches!(parse(args(&["--direct", "act"]), |_| false).unwrap(), Invocation::Run { .. }));
+    }
+}

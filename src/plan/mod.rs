@@ -1,0 +1,279 @@
+//! What a run will be: refused, plain, direct or relayed, and which lines go with it (pure).
+
+pub mod flags;
+pub mod line;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::claude::conflict::Conflict;
+use crate::claude::conflicts::{self, Wanted};
+use crate::claude::settings::{Kind, Layer};
+use crate::claude::{consent, overlay};
+use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
+use crate::config::{Account, Alias, Delivery, Loaded};
+use crate::delivery::cause::Whose;
+use crate::delivery::target::{Route, Target};
+use crate::plan::flags::Flags;
+use crate::plan::line::{Importance, Line};
+use crate::system::environment::Environment;
+use crate::system::exit::{CONFIGURATION, USAGE};
+
+/// All that is known before claude starts.
+#[derive(Debug)]
+pub struct Situation<'a> {
+    /// Own flags.
+    pub flags: &'a Flags,
+    /// Claude's arguments.
+    pub args: &'a [OsString],
+    /// The environment, originals restored.
+    pub environment: &'a Environment,
+    /// The configuration and its faults.
+    pub loaded: &'a Loaded,
+    /// The working directory.
+    pub directory: &'a Path,
+    /// What the file system says of it.
+    pub place: &'a Place,
+    /// Claude's settings.
+    pub layers: &'a [Layer],
+}
+
+/// A session's telemetry.
+#[derive(Debug)]
+pub struct Telemetry<'a> {
+    /// The alias's name.
+    pub name: String,
+    /// The alias.
+    pub alias: &'a Alias,
+    /// Its account's name.
+    pub account_name: &'a str,
+    /// Its account.
+    pub account: &'a Account,
+    /// Resource attributes: the alias's, then a repository's.
+    pub attributes: Vec<(String, String)>,
+    /// Why this alias.
+    pub reason: Reason,
+    /// How exports travel.
+    pub delivery: Delivery,
+    /// Settings that would get in the way.
+    pub conflicts: Vec<Conflict>,
+    /// Whether an overlay is to beat some of them.
+    pub overlay: bool,
+}
+
+impl Telemetry<'_> {
+    /// Whose exports they are.
+    pub fn whose(&self) -> Whose<'_> {
+        Whose { account: self.account_name, alias: &self.name, endpoint: &self.account.endpoint }
+    }
+
+    /// What the relay needs to know of it.
+    pub fn route(&self) -> Route {
+        Route {
+            target: target(&self.name, self.alias, self.account_name, self.account),
+            attributes: self.attributes.clone(),
+            reason: self.reason.to_string(),
+        }
+    }
+}
+
+/// Where the exports of an alias go.
+fn target(name: &str, alias: &Alias, account_name: &str, account: &Account) -> Target {
+    Target {
+        alias: name.to_owned(),
+        id: alias.id.clone(),
+        account: account_name.to_owned(),
+        endpoint: account.endpoint.clone(),
+        user: account.user.clone(),
+        token: account.token.clone(),
+    }
+}
+
+/// The decision.
+#[derive(Debug)]
+pub enum Plan<'a> {
+    /// Claude does not run.
+    Refuse {
+        /// The exit status.
+        code: u8,
+        /// The message.
+        message: String,
+    },
+    /// Claude runs without telemetry.
+    Plain {
+        /// What to say once it has gone.
+        lines: Vec<Line>,
+    },
+    /// Claude runs with telemetry.
+    Run {
+        /// Under which alias.
+        telemetry: Box<Telemetry<'a>>,
+        /// What to say once it has gone.
+        lines: Vec<Line>,
+    },
+}
+
+/// The alias of a directory, before anyone has been asked whether it may be used.
+#[derive(Debug)]
+pub struct Choice<'a> {
+    /// The alias's name.
+    pub name: &'a str,
+    /// The alias.
+    pub alias: &'a Alias,
+    /// Its account's name.
+    pub account_name: &'a str,
+    /// Its account.
+    pub account: &'a Account,
+    /// Resource attributes: the alias's, then a repository's.
+    pub attributes: Vec<(String, String)>,
+    /// Why this alias.
+    pub reason: Reason,
+    /// What was passed over on the way.
+    pub passed_over: Vec<Line>,
+}
+
+impl Choice<'_> {
+    /// What the relay needs to know of it.
+    pub fn route(&self) -> Route {
+        Route {
+            target: target(self.name, self.alias, self.account_name, self.account),
+            attributes: self.attributes.clone(),
+            reason: self.reason.to_string(),
+        }
+    }
+}
+
+/// Chooses the alias; where there is none, what that means for a run.
+pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
+    let Situation { flags, environment, loaded, .. } = *situation;
+    if flags.alias.is_some() && crate::claude::arguments::is_background(situation.args) {
+        let message = "--alias can't reach a background session (--bg): its alias is that of its directory".to_owned();
+        return Err(Plan::Refuse { code: USAGE, message });
+    }
+    if let Some(fault) = loaded.faults.first() {
+        let more = match loaded.faults.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more: act-claude act which)"),
+        };
+        return Err(without(loaded, Line::configuration(format!("no telemetry: {fault}{more}"))));
+    }
+    let explicit = Explicit { flag: flags.alias.as_deref(), variable: environment.text("ACT_CLAUDE_ALIAS") };
+    let resolution = match resolve::resolve(explicit, &loaded.config, situation.place) {
+        Ok(resolution) => resolution,
+        Err(unknown) => {
+            return Err(Plan::Refuse { code: USAGE, message: unknown.message });
+        }
+    };
+    let passed_over = resolution.passed_over.iter().map(|word| Line::daily(word.clone())).collect::<Vec<_>>();
+    let (name, alias) = match resolution.alias.as_ref().and_then(|name| loaded.config.aliases.get_key_value(name)) {
+        Some(found) => found,
+        None => {
+            let mut plan = without(loaded, no_alias(situation, &resolution));
+            if let Plan::Plain { lines } = &mut plan {
+                lines.splice(0..0, passed_over);
+            }
+            return Err(plan);
+        }
+    };
+    let Some((account_name, account)) = loaded.config.accounts.get_key_value(&alias.account) else {
+        // `Config::dangling` has named it.
+        return Err(without(
+            loaded,
+            Line::configuration(format!("no telemetry: there is no account \"{}\"", alias.account)),
+        ));
+    };
+    let mut attributes = alias.resource_attributes();
+    for (key, value) in &resolution.attributes {
+        if !attributes.iter().any(|(own, _)| own == key) {
+            attributes.push((key.clone(), value.clone()));
+        }
+    }
+    let reason = resolution.reason;
+    Ok(Choice { name, alias, account_name, account, attributes, reason, passed_over })
+}
+
+/// Decides.
+pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
+    let Situation { flags, environment, loaded, .. } = *situation;
+    let Choice { name, alias, account_name, account, attributes, reason, passed_over } = match choose(situation) {
+        Ok(choice) => choice,
+        Err(plan) => return plan,
+    };
+    let delivery = if flags.direct { Delivery::Direct } else { loaded.config.delivery() };
+    let objection = consent::objection(&loaded.config, delivery, &account.endpoint, environment, situation.layers);
+    if let Some(objection) = objection {
+        return without(loaded, Line::notice(objection.line()));
+    }
+    if let Err(error) = crate::config::token::look(&account.token, environment) {
+        return without(loaded, Line::configuration(format!("{name}: no telemetry: {error}")));
+    }
+    let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
+    let conflicts = conflicts::find(&wanted, situation.layers);
+    let may_overlay = overlay::is_allowed(situation.args);
+    let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !(conflict.beatable && may_overlay));
+    let mut lines = passed_over;
+    if let Some(line) = unbeaten(name, &stays.collect::<Vec<_>>()) {
+        let is_session = crate::claude::arguments::call(situation.args) == crate::claude::arguments::Call::Session;
+        let unbeatable = conflicts.iter().any(|conflict| conflict.kind == Kind::Managed && conflict.is_certain());
+        if unbeatable && is_session && loaded.config.required_by().is_some() {
+            return without(loaded, line);
+        }
+        lines.push(line);
+    }
+    let overlay = may_overlay && conflicts.iter().any(|conflict| conflict.beatable);
+    let telemetry = Telemetry {
+        name: name.to_owned(),
+        alias,
+        account_name,
+        account,
+        attributes,
+        reason,
+        delivery,
+        conflicts,
+        overlay,
+    };
+    Plan::Run { telemetry: Box::new(telemetry), lines }
+}
+
+/// Names what no overlay beats: managed settings, and all where claude's arguments must stay as they are.
+fn unbeaten(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
+    let first = conflicts.iter().find(|conflict| conflict.kind == Kind::Managed).or(conflicts.first())?;
+    let more = match conflicts.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more: act-claude act doctor)"),
+    };
+    let text = |why: &str| format!("{name}: {}: {first}; {why}: {}{more}", first.place(), first.fix());
+    Some(match first.kind {
+        Kind::Managed => Line::notice(text("managed settings can't be overridden")),
+        _ => Line::daily(text("this can't be overridden here")),
+    })
+}
+
+/// No telemetry: one line, or under `required` no claude.
+pub fn without<'a>(loaded: &Loaded, line: Line) -> Plan<'a> {
+    match loaded.config.required_by() {
+        Some(origin) => {
+            Plan::Refuse { code: CONFIGURATION, message: format!("{} (telemetry is required by {origin})", line.text) }
+        }
+        None => Plan::Plain { lines: vec![line] },
+    }
+}
+
+fn no_alias(situation: &Situation<'_>, resolution: &Resolution) -> Line {
+    let file = || match crate::config::user_file(situation.environment) {
+        Some(path) => path.display().to_string(),
+        None => "the configuration".to_owned(),
+    };
+    let text = match &resolution.reason {
+        Reason::NothingConfigured => {
+            format!("no telemetry: no alias is configured in {} (see \"Set up\" in the README)", file())
+        }
+        Reason::NoRule => format!(
+            "no telemetry: no rule covers {}: add it to \"directories\" in {}",
+            situation.directory.display(),
+            file()
+        ),
+        reason => format!("no telemetry here: {reason}"),
+    };
+    Line { importance: Importance::Daily, text }
+}

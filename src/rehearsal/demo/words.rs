@@ -1,0 +1,188 @@
+//! What the rehearsal says (pure).
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anstyle::Style;
+use serde_json::{Value, json};
+
+use super::claude::Claude;
+use super::compare::{self, Used};
+use super::judge::{Played, fault};
+use super::session::Session;
+use super::stage::Place;
+use crate::rehearsal::receiver::show::Page;
+use crate::rehearsal::receiver::{Event, Export, Fail, Receiver};
+use crate::text::page::{BOLD, DIM, GREEN, RED, wrap};
+
+/// What is about to happen.
+pub fn introduction(
+    claude: &Claude,
+    receiver: &Receiver,
+    fail: Option<Fail>,
+    places: &[Place],
+    width: usize,
+) -> String {
+    let mut text = String::new();
+    for line in wrap(
+        "A rehearsal: two directories, two accounts, and a local ACT. Nothing leaves this machine, and nothing stays on it.",
+        width,
+    ) {
+        let _ = writeln!(text, "{line}");
+    }
+    text.push('\n');
+    let mut field = |name: &str, value: String| {
+        for (index, line) in wrap(&value, width.saturating_sub(10)).iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            let _ = writeln!(text, "  {DIM}{name:<6}{DIM:#}  {line}");
+        }
+    };
+    field(
+        "claude",
+        match claude {
+            Claude::Real(path) => format!("{}, the real one; a stand-in answers for the model", path.display()),
+            Claude::StandIn(why) => why.clone(),
+        },
+    );
+    field(
+        "ACT",
+        match fail.and_then(|fail| fail.answer(None, 1)).map(|answer| answer.status()) {
+            None => format!("http://{}", receiver.address()),
+            Some(None) => format!("http://{}, which never answers", receiver.address()),
+            Some(Some(200)) => format!("http://{}, which rejects points of every export", receiver.address()),
+            Some(Some(status)) => format!("http://{}, which answers {status} to every export", receiver.address()),
+        },
+    );
+    let _ = writeln!(text, "\n  {DIM}{:<14}  {:<7}  {:<36}  account{DIM:#}", "directory", "alias", "id");
+    for Place { directory, alias, id, account, .. } in places {
+        let _ = writeln!(text, "  {directory:<14}  {BOLD}{alias:<7}{BOLD:#}  {id}  {account}");
+    }
+    text.push('\n');
+    text
+}
+
+/// Claude's reply, the report, and what ACT received.
+pub fn outcome(session: &Session, received: &[Export], page: &Page) -> String {
+    let mut text = String::new();
+    if let Some(Used { tokens, cost, .. }) = &session.used {
+        let _ = writeln!(text, "{} {DIM}({tokens} tokens, {} USD){DIM:#}", session.reply, compare::money(*cost));
+    }
+    if !session.errors.is_empty() {
+        let _ = writeln!(text, "{}", session.errors);
+    }
+    if let Some(line) = session.line() {
+        let _ = writeln!(text, "{BOLD}{line}{BOLD:#}");
+    }
+    let _ = writeln!(text, "{DIM}what ACT saw:{DIM:#}");
+    if received.is_empty() {
+        let _ = writeln!(text, "  nothing");
+    }
+    for export in received {
+        text.push_str(&page.event(&Event::Export(Box::new(export.clone()))));
+    }
+    text.push('\n');
+    text
+}
+
+/// How it went.
+pub fn conclusion(
+    played: &[Played<'_>],
+    fail: Option<Fail>,
+    claude: &Claude,
+    wrong: &[String],
+    width: usize,
+) -> String {
+    let mut text = String::new();
+    if !wrong.is_empty() {
+        let head = match fail {
+            None => "What arrived is not what was sent:",
+            Some(_) => "The failure does not show as designed:",
+        };
+        let _ = writeln!(text, "{RED}{head}{RED:#}");
+        for word in wrong {
+            for (index, line) in wrap(word, width.saturating_sub(4)).iter().enumerate() {
+                let _ = writeln!(text, "  {} {line}", if index == 0 { "-" } else { " " });
+            }
+        }
+        if matches!(claude, Claude::Real(_)) && played.iter().any(|played| fault(played).is_some()) {
+            let _ = writeln!(text, "The same without the real claude: act-claude act demo --stand-in");
+        }
+        return text;
+    }
+    if fail.is_some() {
+        for played in played {
+            text.push_str(&explanation(played.session.report.as_ref().unwrap_or(&Value::Null), width));
+        }
+        let _ = writeln!(
+            text,
+            "{GREEN}The failure shows as designed; claude's work and exit status were as ever.{GREEN:#}"
+        );
+        return text;
+    }
+    let sum =
+        |key: &str| -> u64 { played.iter().filter_map(|played| played.session.report.as_ref()?[key].as_u64()).sum() };
+    let tokens: u64 = played.iter().filter_map(|played| Some(played.session.used.as_ref()?.tokens)).sum();
+    let _ = writeln!(
+        text,
+        "{GREEN}All that claude sent has arrived, under the right alias:{GREEN:#} {} sessions, {} exports,\n\
+         {} points, {tokens} tokens.\n",
+        played.len(),
+        sum("exports"),
+        sum("points"),
+    );
+    let _ = writeln!(text, "{DIM}when ACT fails{DIM:#}  act-claude act demo --fail 401");
+    let _ = writeln!(text, "{DIM}for real{DIM:#}        act-claude act setup");
+    text
+}
+
+/// State, cause and fix of a report, each on its own line.
+fn explanation(report: &Value, width: usize) -> String {
+    let state = match report["state"].as_str().unwrap_or_default() {
+        "held" => "held: kept on this machine, and sent once it is put right",
+        "waiting" => "waiting: kept on this machine, and tried again",
+        "rejected" => "rejected: set aside on this machine, and not sent again",
+        "partial" => "partial: not sent again, ACT has the rest",
+        "under_way" => "under way: goes on in the background; claude did not wait for it",
+        other => other,
+    };
+    let or = |key: &str, otherwise: &'static str| {
+        let text = report[key].as_str().filter(|text| !text.is_empty());
+        text.unwrap_or(otherwise).to_owned()
+    };
+    let mut text = String::new();
+    let mut field = |name: &str, style: Style, value: &str| {
+        for (index, line) in wrap(value, width.saturating_sub(9)).iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            let _ = writeln!(text, "  {DIM}{name:<5}{DIM:#}  {style}{line}{style:#}");
+        }
+    };
+    field("state", Style::new(), state);
+    field("cause", Style::new(), &or("cause", "ACT has not answered yet"));
+    let no_fix = match report["state"].as_str() {
+        Some("partial") => "none known: ACT's own words are above",
+        _ => "none needed: it is tried again by itself",
+    };
+    field("fix", BOLD, &or("fix", no_fix));
+    text.push('\n');
+    text
+}
+
+/// The same as JSON.
+pub fn report(claude: &Claude, fail: Option<Fail>, played: &[Played<'_>], wrong: &[String]) -> Value {
+    let executable: Option<&Path> = match claude {
+        Claude::Real(path) => Some(path),
+        Claude::StandIn(_) => None,
+    };
+    let sessions: Vec<Value> = played
+        .iter()
+        .map(|Played { place, session, received }| {
+            json!({
+                "directory": place.directory, "alias": place.alias, "id": place.id, "account": place.account_id,
+                "report": session.report,
+                "received": received.iter().map(crate::rehearsal::receiver::json::export).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let fail = fail.and_then(|fail| clap::ValueEnum::to_possible_value(&fail).map(|value| value.get_name().to_owned()));
+    json!({ "claude": executable, "fail": fail, "sessions": sessions, "wrong": wrong })
+}

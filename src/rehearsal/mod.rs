@@ -1,0 +1,4 @@
+//! What no session runs: a local ACT, and the demonstration.
+
+pub mod demo;
+pub mod receiver;

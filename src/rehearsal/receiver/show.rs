@@ -1,0 +1,157 @@
+//! One request as a block of text for people. Pure: width and time zone come from outside, and the styles are always
+//! there (the stream takes them away where a terminal would not show them).
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use anstyle::Style;
+use jiff::tz::TimeZone;
+
+use super::answer::Answer;
+use super::event::{Event, Export, Stray};
+use super::payload::{Attributes, Metric};
+use super::summary::{number, summary};
+use crate::text::page::{BOLD, DIM, GREEN, RED, YELLOW, columns, visible, wrap};
+
+/// Resource attributes that say nothing about whose export it is; shown last, if there is room.
+const MACHINE: [&str; 4] = ["service.", "host.", "os.", "process."];
+
+/// How to show: `width` in columns, clock times in `zone`.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Columns of a line; words longer than a line stay whole.
+    pub width: usize,
+    /// The zone of the clock times.
+    pub zone: TimeZone,
+}
+
+impl Page {
+    /// The block for one request, with a line break at its end.
+    pub fn event(&self, event: &Event) -> String {
+        match event {
+            Event::Export(export) => self.export(export),
+            Event::Stray(stray) => self.stray(stray),
+        }
+    }
+
+    fn export(&self, export: &Export) -> String {
+        let (style, status) = match &export.answer {
+            Answer::Accepted => (GREEN, "200 accepted".to_owned()),
+            Answer::Partial { .. } => (YELLOW, "200 partial".to_owned()),
+            Answer::Refused(refusal) => (RED, format!("{} refused", refusal.status)),
+            Answer::Silence => (YELLOW, "no answer".to_owned()),
+        };
+        let clock = self.clock(export.received);
+        let alias = export.alias.as_deref().map_or("no alias".into(), visible);
+        let account = visible(&export.account);
+        let mut text =
+            format!("{DIM}{clock}{DIM:#}  {style}{status}{style:#}  {BOLD}{alias}{BOLD:#}  {DIM}{account}{DIM:#}");
+        let taken = columns(&clock) + columns(&status) + columns(&alias) + columns(&account) + 6;
+        let user = export.user.as_deref().map(visible);
+        if let Some(user) = user.filter(|user| taken + 2 + columns(user) <= self.width) {
+            let _ = write!(text, "  {DIM}{user}{DIM:#}");
+        }
+        text.push('\n');
+        match &export.answer {
+            Answer::Refused(refusal) => {
+                self.wrapped(&mut text, style, &visible(&refusal.message));
+                self.wrapped(&mut text, Style::new(), &visible(&refusal.cause));
+            }
+            Answer::Partial { message, .. } => self.wrapped(&mut text, style, &visible(message)),
+            Answer::Accepted | Answer::Silence => {}
+        }
+        for resource in export.payload.iter().flat_map(|payload| &payload.resources) {
+            self.attributes(&mut text, &resource.attributes);
+            self.metrics(&mut text, &resource.metrics);
+        }
+        text
+    }
+
+    fn stray(&self, stray: &Stray) -> String {
+        let word = if stray.status == 404 { "not a metrics endpoint" } else { "exports are POSTed" };
+        let Stray { method, path, status, received } = stray;
+        let clock = self.clock(*received);
+        format!("{DIM}{clock}{DIM:#}  {RED}{status}{RED:#}  {} {}: {word}\n", visible(method), visible(path))
+    }
+
+    fn clock(&self, time: SystemTime) -> String {
+        jiff::Timestamp::try_from(time)
+            .map(|time| time.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string())
+            .unwrap_or_else(|_| "--:--:--".to_owned())
+    }
+
+    /// The provider type, then the other resource attributes, on one line; how many did not fit is said.
+    fn attributes(&self, text: &mut String, attributes: &Attributes) {
+        let is_machine = |key: &str| MACHINE.iter().any(|prefix| key.starts_with(prefix));
+        let mut words: Vec<String> = attributes.get("providerType").map(plain).into_iter().collect();
+        for machine in [false, true] {
+            let rest = attributes.iter().filter(|(key, _)| *key != "providerType" && is_machine(key) == machine);
+            words.extend(rest.map(|(key, value)| format!("{}={}", visible(key), plain(value))));
+        }
+        if words.is_empty() {
+            return;
+        }
+        let mut line = String::new();
+        for (shown, word) in words.iter().enumerate() {
+            let left = words.len() - shown;
+            let gap = if shown == 0 { 0 } else { 2 };
+            let more = if left > 1 { format!("  +{} more", left - 1).len() } else { 0 };
+            if shown > 0 && 2 + columns(&line) + gap + columns(word) + more > self.width {
+                let _ = write!(line, "  +{left} more");
+                break;
+            }
+            let _ = write!(line, "{:gap$}{word}", "");
+        }
+        let _ = writeln!(text, "  {DIM}{line}{DIM:#}");
+    }
+
+    /// One line a metric, in columns: name, value (decimal points are not aligned, ends are), unit, breakdown.
+    fn metrics(&self, text: &mut String, metrics: &[Metric]) {
+        let rows: Vec<[String; 4]> = metrics
+            .iter()
+            .map(|metric| {
+                let (total, breakdown) = summary(metric);
+                [visible(&metric.name), number(total), visible(&metric.unit), visible(&breakdown)]
+            })
+            .collect();
+        let widest = |column: usize| rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0);
+        let (names, values, units) = (widest(0), widest(1), widest(2));
+        let indent = 2 + names + 2 + values + 1 + units + 2;
+        for [name, value, unit, breakdown] in &rows {
+            let _ = write!(text, "  {name:<names$}  {BOLD}{value:>values$}{BOLD:#}");
+            if !unit.is_empty() || !breakdown.is_empty() {
+                let _ = write!(text, " {unit}");
+            }
+            if breakdown.is_empty() {
+                text.push('\n');
+            } else if indent + 16 <= self.width {
+                let lines = wrap(breakdown, self.width - indent);
+                let _ = writeln!(text, "{:1$}  {2}", "", units - columns(unit), lines[0]);
+                for line in &lines[1..] {
+                    let _ = writeln!(text, "{:indent$}{line}", "");
+                }
+            } else {
+                // Too narrow for a fourth column: below, indented.
+                text.push('\n');
+                for line in wrap(breakdown, self.width.saturating_sub(6)) {
+                    let _ = writeln!(text, "      {line}");
+                }
+            }
+        }
+    }
+
+    fn wrapped(&self, text: &mut String, style: Style, words: &str) {
+        for line in wrap(words, self.width.saturating_sub(2)) {
+            let _ = writeln!(text, "  {style}{line}{style:#}");
+        }
+    }
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| visible(&value.to_string()), visible)
+}
+
+#[cfg(test)]
+pub(super) mod sample;
+#[cfg(test)]
+mod tests;

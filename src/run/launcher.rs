@@ -1,0 +1,109 @@
+//! The launcher form, `act-claude /abs/path/to/claude ARGS…`: Claude Code's process wrapper for background
+//! agents, and the VS Code extension's (P4–P6 in docs/observed-claude.md).
+//!
+//! Ends in exec, changes no argument, prints nothing, passes every variable on. The relay is started beside
+//! it and finds out by itself which alias is meant, when the first export arrives: a warm spare moves to its
+//! session's directory only then.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::claude::arguments::{self, Call};
+use crate::claude::consent::{self, Objection};
+use crate::claude::{ourselves, settings, variables, wrapper};
+use crate::config::{self, Loaded};
+use crate::launch::process::Image;
+use crate::relay::protocol;
+use crate::run::{relay, report};
+use crate::state::{self, log};
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+use crate::system::exit::{CONFIGURATION, ExitCode};
+
+/// Processes of claude's that are no sessions. What is missing here gets an idle relay, nothing worse.
+const NO_SESSIONS: [&[&str]; 3] = [&["daemon", "run"], &["--bg-pty-host"], &["--version"]];
+
+/// A warm spare: it waits in a directory of the daemon's and moves to that of the session that claims it.
+const SPARE: &str = "--bg-spare";
+
+/// Becomes claude.
+pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
+    variables::restore_originals(&mut environment);
+    log::start(&environment);
+    let loaded = config::load(&environment);
+    let directory = std::env::current_dir().unwrap_or_default();
+    let layers = settings::read(&directory, args, &environment);
+    let mut with = environment.clone();
+    let off = environment.get("ACT_CLAUDE").is_some_and(|value| value == "off");
+    let session = !NO_SESSIONS
+        .iter()
+        .any(|words| args.len() >= words.len() && words.iter().zip(args).all(|(word, arg)| arg == word));
+    let objection = consent::own_word(&loaded.config, &environment, &layers);
+    // With faults in it the configuration may yet be put right: the relay reads it when the first export arrives.
+    let has_aliases = !loaded.config.aliases.is_empty() || !loaded.faults.is_empty();
+    // A link to ourselves in claude's place (the shim): it starts a relay of its own.
+    let wanted = session && !off && objection.is_none() && has_aliases && !ourselves::is_ourselves(claude);
+    let relay = match may_run(&loaded, off, objection) {
+        Err(message) => {
+            report::fatal(&message);
+            return ExitCode::from(CONFIGURATION);
+        }
+        Ok(()) if wanted => start_relay(&loaded, claude, args, &directory, &environment),
+        Ok(()) => None,
+    };
+    tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
+    let wrapper = wrapper::own(&environment, &layers);
+    // Claude's own tools must not see a token; the relay has its copy. The daemon keeps it for later relays.
+    let token_variables = if relay.is_some() { loaded.config.token_variables() } else { Vec::new() };
+    let relayed = variables::Relayed {
+        endpoint: relay.as_deref(),
+        attributes: &[],
+        interval_ms: loaded.config.export_interval_ms(),
+        wrapper: wrapper.as_deref(),
+        token_variables: &token_variables,
+        debug: false,
+    };
+    if !off {
+        variables::set_relayed(&mut with, &relayed);
+    }
+    let error = match Image::new(claude, claude.as_os_str(), args, &with) {
+        Ok(image) => image.exec(),
+        Err(error) => error,
+    };
+    report::fatal(&format!("{}: {}", claude.display(), plain(&error)));
+    ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+}
+
+/// Under `required` nothing runs that could not report.
+fn may_run(loaded: &Loaded, off: bool, objection: Option<Objection>) -> Result<(), String> {
+    let Some(origin) = loaded.config.required_by() else { return Ok(()) };
+    let why = match (loaded.faults.first(), objection) {
+        (Some(fault), _) => fault.to_string(),
+        (None, Some(objection)) => objection.line(),
+        (None, None) if off => "ACT_CLAUDE is off".to_owned(),
+        (None, None) => return Ok(()),
+    };
+    Err(format!("{why} (telemetry is required by {origin})"))
+}
+
+/// The endpoint of a relay that finds out by itself what it is for.
+fn start_relay(
+    loaded: &Loaded,
+    claude: &Path,
+    args: &[OsString],
+    directory: &Path,
+    environment: &Environment,
+) -> Option<String> {
+    let start = protocol::Start {
+        secret: relay::secret().ok()?,
+        route: None,
+        redact: loaded.config.redact(),
+        state: state::directory(environment),
+        verify: false,
+        directory: directory.to_path_buf(),
+        moves: args.first().is_some_and(|word| word == SPARE),
+        is_session: arguments::call(args) == Call::Session,
+        claude: claude.to_path_buf(),
+    };
+    relay::orphan(start, environment).ok()
+}

@@ -1,0 +1,165 @@
+//! Sessions that failed where nobody was looking (background agents, editors): the next terminal run names them,
+//! once each, in one line.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::state::record::{self, Kind, Record};
+use crate::state::session::Session;
+use crate::state::spool::Summary;
+
+/// A record is dated when it is written, and found when it has its name: on a busy machine that is later. Twice looked at
+/// is not twice said.
+const LATE: Duration = Duration::from_secs(60);
+/// Sessions further back than this are left to `act history`.
+const RECENT: usize = 500;
+
+/// The line for what was missed since the last look; nothing, most times. What it names counts as said. What has left
+/// the spool since is not missed any more; that is asked only where there is something.
+pub fn line(state: &Path, spool: impl FnOnce(&Path) -> Summary) -> Option<String> {
+    let since = looked(state);
+    note_look(state)?;
+    let ids = record::ids(state);
+    let is_new = |written: SystemTime| since.is_none_or(|since| written + LATE >= since);
+    let changed = |id: &&String| written(state, id).is_none_or(is_new);
+    let records = ids.iter().take(RECENT).filter(changed).filter_map(|id| record::read(state, id));
+    let unseen: Vec<Record> = records.filter(|record| record.kind == Kind::Launcher).collect();
+    if unseen.is_empty() {
+        return None;
+    }
+    let spool = spool(state);
+    let sessions = unseen.into_iter().map(|record| Session::new(record, state, &spool));
+    let missed: Vec<Session> = sessions
+        .filter(|session| !session.live && session.needs_someone() && session.has_failed())
+        .filter(|session| record::mark_said(state, &session.record.id))
+        .collect();
+    words(&missed)
+}
+
+/// The latest, and how many more there are (pure).
+fn words(missed: &[Session]) -> Option<String> {
+    let latest = missed.first()?;
+    let alias = latest.record.alias.as_deref().unwrap_or("no alias");
+    let subject = match missed.len() {
+        1 => format!("a background session in {}", latest.record.directory.display()),
+        count => format!("{count} background sessions, the last in {}", latest.record.directory.display()),
+    };
+    let more = if missed.len() > 1 { " (all: act-claude act history --failed)" } else { "" };
+    Some(format!("{subject}: {alias}: {}{more}", latest.words()))
+}
+
+/// When sessions were last looked at. What a relay writes later is new.
+fn looked(state: &Path) -> Option<SystemTime> {
+    fs::metadata(mark(state)).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// Where nothing can be noted nothing is said: it would be said again and again.
+fn note_look(state: &Path) -> Option<()> {
+    // Written, not dated by us: the time is then of the same coarse clock as the records' times.
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(mark(state)).ok()?;
+    file.write_all(b"\n").ok()
+}
+
+fn mark(state: &Path) -> std::path::PathBuf {
+    record::directory(state).join(".looked")
+}
+
+fn written(state: &Path, id: &str) -> Option<SystemTime> {
+    fs::metadata(record::directory(state).join(format!("{id}.json"))).and_then(|metadata| metadata.modified()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state;
+    use crate::state::outcome::State;
+    use crate::state::session::sample::session;
+
+    /// Everything is still in the spool.
+    fn look(state: &Path) -> Option<String> {
+        let sessions = record::ids(state).into_iter().map(|id| (id, 1)).collect();
+        line(state, |_| Summary { sessions, ..Summary::default() })
+    }
+
+    fn write(state: &Path, session: &Session) {
+        session.record.write(state).unwrap();
+    }
+
+    #[test]
+    fn each_failure_is_named_once() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        assert_eq!(look(state), None, "there is nothing yet");
+        state::make_private(&record::directory(state)).unwrap();
+        assert_eq!(look(state), None);
+        write(state, &session("1", &[(State::Delivered, 2)]));
+        write(state, &session("2", &[(State::Held, 3)]));
+        let mut supervised = session("3", &[(State::Held, 1)]);
+        supervised.record.kind = Kind::Supervised;
+        write(state, &supervised);
+        write(state, &session("4", &[(State::Waiting, 1)]));
+        assert_eq!(
+            look(state).unwrap(),
+            "a background session in /home/dev/work/billing: billing: 3 exports held: ACT answered 401 Unauthorized. \
+             The API token or its user is wrong: act-claude act setup --account acme"
+        );
+        assert_eq!(look(state), None, "said before");
+        // Written again, as a relay may: still said before.
+        write(state, &session("2", &[(State::Held, 4)]));
+        write(state, &session("5", &[(State::Lost, 1)]));
+        write(state, &session("6", &[(State::Rejected, 1)]));
+        let said = look(state).unwrap();
+        assert!(
+            said.starts_with("2 background sessions, the last in /home/dev/work/billing: billing: 1 export rejected"),
+            "{said}"
+        );
+        assert!(said.ends_with("(all: act-claude act history --failed)"), "{said}");
+        assert_eq!(look(state), None);
+    }
+
+    /// Written before the last look, and in its place only after it.
+    #[test]
+    fn what_came_late_is_not_overlooked() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        state::make_private(&record::directory(state)).unwrap();
+        assert_eq!(look(state), None);
+        for (id, age, is_named) in [("1", 5, true), ("2", 600, false)] {
+            write(state, &session(id, &[(State::Held, 3)]));
+            let file = File::options().write(true).open(record::directory(state).join(format!("{id}.json"))).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+            assert_eq!(look(state).is_some(), is_named, "{id}");
+        }
+    }
+
+    #[test]
+    fn what_went_out_meanwhile_is_not_missed() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        state::make_private(&record::directory(state)).unwrap();
+        write(state, &session("1", &[(State::Held, 3)]));
+        assert_eq!(line(state, |_| Summary::default()), None);
+    }
+
+    #[test]
+    fn one_that_still_runs_is_not_over() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        let lock = record::lock(state, "1").unwrap();
+        let mut live = session("1", &[(State::Held, 3)]);
+        live.record.end = None;
+        write(state, &live);
+        assert_eq!(look(state), None);
+        drop(lock);
+        // A program that another test is about to start holds the lock until it is started.
+        while record::is_locked(state, "1") {
+            std::thread::yield_now();
+        }
+        // Killed: nothing was written since, but it is over.
+        write(state, &live);
+        assert!(look(state).is_some());
+    }
+}

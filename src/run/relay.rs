@@ -1,0 +1,289 @@
+//! The supervisor's end of the relay: bound before claude starts, asked once claude has gone.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::socket::{MsgFlags, recv};
+use nix::unistd::Pid;
+
+use crate::claude::carriers;
+use crate::claude::ourselves::own_file;
+use crate::launch::process::{Image, Prepared, RelayEnds, Role};
+use crate::launch::signals;
+use crate::launch::supervise::{Deferred, Supervisor};
+use crate::relay;
+use crate::relay::journal::{self, Counter, Journal};
+use crate::relay::protocol::{self, CONTINUE, FromRelay, RELAY_COMMAND, Start, ToRelay, WATCH};
+use crate::state::outcome::Outcome;
+use crate::system::environment::Environment;
+use crate::system::{descriptors, shared_memory};
+
+/// A relay, started or soon to be.
+#[derive(Debug)]
+pub struct Relayed<'a> {
+    /// The URL for claude.
+    pub endpoint: String,
+    source: Source<'a>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting,
+    /// With our end of the socket to it.
+    Started(UnixStream),
+    Failed(io::Error),
+    /// It is gone, and nothing would come of another one.
+    Lost,
+}
+
+/// What relays are made of. It stays, so that a relay that was killed along with its guard can be started again.
+#[derive(Debug)]
+struct Source<'a> {
+    /// Where connections wait until somebody serves them. None: they are refused.
+    listener: Option<TcpListener>,
+    start: ToRelay,
+    command: Option<Command>,
+    environment: &'a Environment,
+    /// What one relay leaves to the next.
+    journal: Option<OwnedFd>,
+    /// How many were started.
+    started: u32,
+}
+
+/// Claude.
+#[derive(Debug)]
+struct Command {
+    pid: Pid,
+    /// A descriptor of it, where the system has such.
+    watched: Option<OwnedFd>,
+}
+
+/// As many relays are started again, each of which is replaced by its guard as often as makes sense.
+const MOST: u32 = 10;
+
+/// Whether somebody has connected and waits to be accepted. Where that can't be known: yes.
+fn has_connection(listener: &TcpListener) -> bool {
+    let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    poll(&mut ready, PollTimeout::ZERO) != Ok(0)
+}
+
+impl<'a> Source<'a> {
+    /// Makes what claude and the relay will need; claude may be started at once. With the URL for claude.
+    fn new(start: Start, environment: &'a Environment) -> io::Result<(Self, String)> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
+        let (listener, start) = (Some(listener), ToRelay::Start(Box::new(start)));
+        Ok((Self { listener, start, command: None, environment, journal: None, started: 0 }, endpoint))
+    }
+
+    /// Whether nobody has connected to `endpoint` so far, nor can any more once `command` has gone.
+    fn is_needless(&self, command: Pid, endpoint: &str) -> bool {
+        !carriers::any_since(command.as_raw().cast_unsigned(), endpoint)
+            && !self.listener.as_ref().is_some_and(has_connection)
+    }
+
+    /// Starts a relay in the role that is made of its descriptors. With our end of the socket to it.
+    fn launch(&mut self, role: fn(RelayEnds) -> Role<'static>) -> io::Result<UnixStream> {
+        let listener = self.listener.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_write_timeout(Some(PATIENCE))?;
+        send(&ours, &self.start)?;
+        if let Some(command) = &self.command {
+            send(&ours, &ToRelay::Command { pid: command.pid.as_raw() })?;
+        }
+        let watched = self.command.as_ref().and_then(|command| command.watched.as_ref()).map(AsRawFd::as_raw_fd);
+        let journal = self.journal.as_ref().map(AsRawFd::as_raw_fd);
+        let words = [watched.map(|_| WATCH), journal.map(|_| CONTINUE)];
+        let args: Vec<OsString> =
+            ["act", RELAY_COMMAND].into_iter().chain(words.into_iter().flatten()).map(OsString::from).collect();
+        let image = Image::new(&own_file(), OsStr::new("act-claude"), &args, self.environment)?;
+        let prepared = Prepared::new(&image)?;
+        let ends = RelayEnds { listener: listener.as_raw_fd(), control: theirs.as_raw_fd(), watched, journal };
+        // Our handlers must not run in the relay before it has its own.
+        let mut mask = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals::handled()), Some(&mut mask))?;
+        let started = prepared.spawn(role(ends));
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
+        self.started += 1;
+        started.map(|_| ours)
+    }
+
+    /// What the relay that is gone has left, where the journal can be read.
+    fn journal(&self) -> Option<Journal> {
+        Journal::of(self.journal.as_ref()?).ok()
+    }
+
+    /// Whether another relay may do better than the last.
+    fn may_start_again(&self) -> bool {
+        self.started <= MOST && self.journal().is_none_or(|journal| journal.count(Counter::GivenUp) == 0)
+    }
+}
+
+/// Claude's first steps have the machine to themselves; a relay that nobody needed is never started.
+impl Deferred for Relayed<'_> {
+    fn needed(&self) -> Option<BorrowedFd<'_>> {
+        match &self.state {
+            State::Waiting => self.source.listener.as_ref().map(AsFd::as_fd),
+            // Its end, when guard and relay have gone.
+            State::Started(control) => Some(control.as_fd()),
+            State::Failed(_) | State::Lost => None,
+        }
+    }
+
+    /// Where it can't be started the listener goes: claude's exports are refused at once, instead of waited for.
+    fn start(&mut self) {
+        match &self.state {
+            State::Waiting => {
+                // Without it a relay starts all the same.
+                self.source.journal = shared_memory::descriptor(journal::LENGTH).ok();
+                self.state = self.started();
+            }
+            State::Started(control) if has_ended(control) => {
+                self.state = if self.source.may_start_again() { self.started() } else { State::Lost };
+            }
+            State::Started(_) | State::Failed(_) | State::Lost => {}
+        }
+        if matches!(self.state, State::Failed(_) | State::Lost) {
+            self.source.listener = None;
+        }
+    }
+}
+
+/// Whether nobody is at the other end of the socket any more.
+fn has_ended(control: &UnixStream) -> bool {
+    let mut byte = [0];
+    matches!(recv(control.as_raw_fd(), &mut byte, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT), Ok(0))
+}
+
+/// How much longer than the relay the supervisor waits, for the answer to arrive.
+const GRACE: Duration = Duration::from_millis(150);
+/// How long a relay gets to take a message. It reads at once; a stopped one must not hold claude.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A path component that can't be guessed: 128 bits, in hex.
+pub fn secret() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Starts a relay that nobody asks and that watches what this process becomes. Returns the URL for claude.
+pub fn orphan(start: Start, environment: &Environment) -> io::Result<String> {
+    let watched = descriptors::own_descriptor()?;
+    let (mut source, endpoint) = Source::new(start, environment)?;
+    source.command = Some(Command { pid: nix::unistd::getpid(), watched });
+    source.launch(Role::Orphan)?;
+    Ok(endpoint)
+}
+
+fn send(mut control: &UnixStream, message: &ToRelay) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    control.write_all(&line)
+}
+
+impl<'a> Relayed<'a> {
+    /// What claude needs of a relay; the supervisor starts it when it is due.
+    pub fn prepare(start: Start, environment: &'a Environment) -> io::Result<Self> {
+        let (source, endpoint) = Source::new(start, environment)?;
+        Ok(Self { endpoint, source, state: State::Waiting })
+    }
+
+    /// Notes for the relay whose exports it relays.
+    pub fn watch(&mut self, pid: Pid) {
+        self.source.command = Some(Command { pid, watched: descriptors::descriptor_of(pid) });
+    }
+
+    fn started(&mut self) -> State {
+        self.source.launch(Role::Relay).map_or_else(State::Failed, State::Started)
+    }
+
+    /// Asks, once claude has gone, what became of its exports; waits at most `limit`, and no longer than until
+    /// the next signal. `None`: the relay did not answer. An error: it could not be started.
+    pub fn outcome(&mut self, supervisor: &mut Supervisor, limit: Duration) -> io::Result<Option<Outcome>> {
+        let is_waiting = matches!(self.state, State::Waiting);
+        if is_waiting && self.source.is_needless(supervisor.command(), &self.endpoint) {
+            supervisor.let_go();
+            return Ok(Some(Outcome::default()));
+        }
+        supervisor.let_go();
+        let deadline = Instant::now() + limit;
+        loop {
+            self.start();
+            match &self.state {
+                State::Failed(_) => break,
+                State::Started(control) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    match ask(control, supervisor, left) {
+                        // It ended meanwhile: another one knows what it knew.
+                        None if has_ended(control) => {}
+                        outcome => return Ok(outcome),
+                    }
+                }
+                State::Waiting | State::Lost => return Ok(self.left()),
+            }
+        }
+        match std::mem::replace(&mut self.state, State::Lost) {
+            State::Failed(error) => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    /// What is known of the exports of a relay that is gone for good.
+    fn left(&self) -> Option<Outcome> {
+        self.source.journal().map(|journal| relay::outcome_of(&journal))
+    }
+}
+
+fn ask(control: &UnixStream, supervisor: &mut Supervisor, limit: Duration) -> Option<Outcome> {
+    let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    send(control, &ToRelay::Ended { wait_ms }).ok()?;
+    if !supervisor.wait_for(control, limit + GRACE) {
+        // Interrupted: what is known now will do.
+        send(control, &ToRelay::Ended { wait_ms: 0 }).ok()?;
+        if !supervisor.wait_for(control, GRACE) {
+            return None;
+        }
+    }
+    control.set_read_timeout(Some(PATIENCE)).ok()?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut line = String::new();
+    let mut reader = BufReader::new(control);
+    while Instant::now() < deadline && reader.read_line(&mut line).ok()? > 0 {
+        if let Ok(FromRelay::Outcome(outcome)) = serde_json::from_str(&line) {
+            return Some(*outcome);
+        }
+        line.clear();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_waits_is_seen() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        assert!(!has_connection(&listener));
+        // Gone again: what it sent waits there all the same.
+        drop(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        assert!(has_connection(&listener));
+    }
+
+    #[test]
+    fn no_secret_is_another_s() {
+        let (one, other) = (secret().unwrap(), secret().unwrap());
+        assert_ne!(one, other);
+        assert!(
+            [&one, &other].iter().all(|secret| secret.len() == 32 && secret.bytes().all(|b| b.is_ascii_hexdigit()))
+        );
+    }
+}

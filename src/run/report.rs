@@ -1,0 +1,118 @@
+//! The only writer to the terminal around a session: one line, once claude has gone, that can't hurt.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use anstyle::Style;
+
+use crate::config::when::When;
+use crate::plan::line::{Importance, Line};
+use crate::system::output::{LONGEST, write_once};
+use crate::text::page;
+
+/// Which of `lines` to write. `is_due` is asked for daily ones only.
+pub fn select(lines: Vec<Line>, when: When, on_terminal: bool, is_due: impl Fn(&str) -> bool) -> Vec<Line> {
+    let wanted = |line: &Line| match (when, line.importance) {
+        (When::Never | When::Json, _) => false,
+        (When::Always, _) | (When::Auto, Importance::Action) => true,
+        (When::Auto, Importance::Notice) => on_terminal,
+        (When::Auto, Importance::Daily) => on_terminal && is_due(&line.text),
+    };
+    lines.into_iter().filter(wanted).collect()
+}
+
+/// Whether the report goes to a terminal.
+pub fn on_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// The daily test against the state directory; without one every day is the first.
+pub fn due_in<'a>(state: Option<&'a Path>, subject: &'a Path) -> impl Fn(&str) -> bool + 'a {
+    move |word| state.is_none_or(|state| crate::state::is_due(state, subject, word))
+}
+
+/// Writes `lines`, each behind the program's name.
+pub fn write(lines: &[Line]) {
+    let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let text: String = lines.iter().map(|line| shown(line, colour)).collect();
+    if !text.is_empty() {
+        write_bounded(&text);
+    }
+}
+
+/// In colour only the name is: red where the user must act, else pale, so that the words stay readable anywhere.
+fn shown(line: &Line, colour: bool) -> String {
+    let style = match (colour, line.importance) {
+        (false, _) => Style::new(),
+        (true, Importance::Action) => page::RED.bold(),
+        (true, Importance::Notice | Importance::Daily) => page::DIM,
+    };
+    format!("{style}act-claude:{style:#} {}\n", one_line(&line.text))
+}
+
+/// Writes the report as one JSON object on a line of its own (`--report json`).
+pub fn write_json(report: &serde_json::Value) {
+    write_bounded(&format!("{report}\n"));
+}
+
+/// Says why claude does not run.
+pub fn fatal(message: &str) {
+    write(&[Line::configuration(message.to_owned())]);
+}
+
+/// No control characters: what is quoted may come from a file or a server.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// One write that can't hold, stop or kill us (promise A22).
+pub(crate) fn write_bounded(text: &str) {
+    write_once(std::io::stderr(), cut(text).as_bytes());
+}
+
+/// At most [`LONGEST`] bytes, still ending with a line break.
+fn cut(text: &str) -> std::borrow::Cow<'_, str> {
+    const END: &str = "…\n";
+    if text.len() <= LONGEST {
+        return text.into();
+    }
+    let mut end = LONGEST - END.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{END}", &text[..end]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_and_only_its_name_is_coloured() {
+        let line = Line::configuration("two\nlines\u{1b}[2J".to_owned());
+        assert_eq!(shown(&line, false), "act-claude: two lines [2J\n");
+        assert_eq!(shown(&line, true), "\u{1b}[1m\u{1b}[31mact-claude:\u{1b}[0m two lines [2J\n");
+        assert_eq!(shown(&Line::notice("n".to_owned()), true), "\u{1b}[2mact-claude:\u{1b}[0m n\n");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_still_ends_its_line() {
+        assert_eq!(cut("short\n"), "short\n");
+        let long = format!("{}\n", "é".repeat(LONGEST));
+        let cut = cut(&long);
+        assert!(cut.len() <= LONGEST && cut.len() > LONGEST - 8 && cut.ends_with("é…\n"), "{}", cut.len());
+    }
+
+    #[test]
+    fn lines_are_selected_by_importance_and_place() {
+        let lines = || vec![Line::configuration("a".into()), Line::notice("n".into()), Line::daily("d".into())];
+        let texts = |when, terminal, due: bool| {
+            select(lines(), when, terminal, |_| due).into_iter().map(|line| line.text).collect::<String>()
+        };
+        assert_eq!(texts(When::Auto, true, true), "and");
+        assert_eq!(texts(When::Auto, true, false), "an");
+        assert_eq!(texts(When::Auto, false, true), "a");
+        assert_eq!(texts(When::Always, false, false), "and");
+        assert_eq!(texts(When::Never, true, true), "");
+    }
+}

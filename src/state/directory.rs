@@ -1,0 +1,126 @@
+//! The state directory, and what is remembered in it between runs.
+
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::system::environment::Environment;
+
+/// Where state lives: `$XDG_STATE_HOME/act-claude`.
+pub fn directory(environment: &Environment) -> Option<PathBuf> {
+    Some(environment.xdg("XDG_STATE_HOME", ".local/state")?.join("act-claude"))
+}
+
+/// Makes the state directory (0700). Another user's, or one others can write to, is refused.
+pub fn prepare(directory: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    check(directory)
+}
+
+/// Whether a state directory is the user's own: what lies in another's is neither written to nor sent.
+pub fn check(directory: &Path) -> std::io::Result<()> {
+    let refuse = |why: &str| Err(std::io::Error::other(format!("{} {why}", directory.display())));
+    let metadata = fs::symlink_metadata(directory)?;
+    if !metadata.is_dir() {
+        return refuse("is not a directory");
+    }
+    if metadata.uid() != nix::unistd::geteuid().as_raw() {
+        return refuse("belongs to another user");
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return refuse("can be written to by others");
+    }
+    Ok(())
+}
+
+/// Whether it is, or can become, the user's own.
+pub fn is_usable(directory: &Path) -> bool {
+    match check(directory) {
+        // Not there yet; or where none can be: whoever makes it will hear why.
+        Err(error) => error.raw_os_error().is_some(),
+        Ok(()) => true,
+    }
+}
+
+/// Makes a directory of the state directory's (0700), where it is not there.
+pub fn make_private(directory: &Path) -> std::io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file (0600) that readers see whole or not at all.
+pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".").tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether a word for this directory is due: not said there within a day. Says so to the next caller.
+/// Where nothing can be remembered, it is due every time.
+pub fn is_due(directory: &Path, subject: &Path, word: &str) -> bool {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (subject, word).hash(&mut hasher);
+    let said = directory.join("said");
+    let mark = said.join(format!("{:016x}", hasher.finish()));
+    let age = fs::metadata(&mark).and_then(|metadata| metadata.modified()).ok();
+    if age.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age < DAY) {
+        return false;
+    }
+    if prepare(directory).is_ok() && fs::DirBuilder::new().recursive(true).mode(0o700).create(&said).is_ok() {
+        let _ = fs::remove_file(&mark);
+        let _ = fs::File::options().write(true).create_new(true).mode(0o600).open(&mark);
+        forget_old(&said);
+    }
+    true
+}
+
+/// Whether `subject` is met for the first time on this machine. Says so to the next caller; where nothing can be
+/// remembered, it never is.
+pub fn is_first(directory: &Path, subject: impl Hash) -> bool {
+    let mut hasher = std::hash::DefaultHasher::new();
+    subject.hash(&mut hasher);
+    let met = directory.join("met");
+    prepare(directory).and_then(|()| make_private(&met)).is_ok()
+        && fs::File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(met.join(format!("{:016x}", hasher.finish())))
+            .is_ok()
+}
+
+fn forget_old(said: &Path) {
+    for entry in fs::read_dir(said).into_iter().flatten().flatten() {
+        let old = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > DAY * 2));
+        if old {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_time_is_the_first_only() {
+        let root = tempfile::tempdir().unwrap();
+        let state = root.path().join("state");
+        assert!(is_first(&state, ("billing", "id")));
+        assert!(!is_first(&state, ("billing", "id")));
+        assert!(is_first(&state, ("billing", "other")));
+        assert!(!is_first(Path::new("/proc/nowhere"), "x"));
+    }
+}

@@ -1,0 +1,86 @@
+//! `ACT_CLAUDE_LOG=debug`: what supervisor and relay do, line by line, in `act-claude.log` in the state directory.
+//!
+//! For whoever looks for a fault, never for the terminal. Without the variable nothing is opened and an event costs a
+//! look at a number. Neither tokens nor the loopback address, claude's arguments or payloads are ever an event's field.
+//! Where the file can't be written to nothing is said: a log is no promise.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+use nix::libc;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+
+use crate::state;
+use crate::system::environment::Environment;
+
+/// The variable.
+pub const VARIABLE: &str = "ACT_CLAUDE_LOG";
+/// The file in the state directory.
+pub const FILE: &str = "act-claude.log";
+
+/// Starts to log, where that is asked for. Several processes write to the file: a line is one write at its end.
+pub fn start(environment: &Environment) {
+    if environment.get(VARIABLE).is_none_or(|value| value != "debug") {
+        return;
+    }
+    let Some(Ok(file)) = state::directory(environment).map(|state| open(&state)) else { return };
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_timer(Stamp(std::process::id()))
+        // It would say on claude's terminal that it can't write.
+        .log_internal_errors(false)
+        .with_writer(Mutex::new(file))
+        .finish();
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// The user's own, regular, and nobody else's to read; another is left alone.
+fn open(state: &Path) -> io::Result<File> {
+    state::prepare(state)?;
+    let path = state.join(FILE);
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = fs::OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    let is_private =
+        metadata.is_file() && metadata.uid() == nix::unistd::geteuid().as_raw() && metadata.mode() & 0o077 == 0;
+    if is_private { Ok(file) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+}
+
+/// When, and which process.
+struct Stamp(u32);
+
+impl FormatTime for Stamp {
+    fn format_time(&self, to: &mut Writer<'_>) -> std::fmt::Result {
+        write!(to, "{:.3} [{}]", Timestamp::now(), self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn only_a_file_of_the_user_s_own_is_written_to() {
+        let root = tempfile::tempdir().unwrap();
+        let state = root.path().join("state");
+        let mode = open(&state).unwrap().metadata().unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let path = state.join(FILE);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(open(&state).is_err());
+        fs::remove_file(&path).unwrap();
+        symlink(root.path().join("elsewhere"), &path).unwrap();
+        assert!(open(&state).is_err());
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(open(&state).is_err());
+    }
+}

@@ -1,0 +1,10 @@
+//! What is kept on disk: the spool, session records, the log; and the private directory they lie in.
+
+pub mod directory;
+pub mod log;
+pub mod outcome;
+pub mod record;
+pub mod session;
+pub mod spool;
+
+pub use directory::{check, directory, is_due, is_first, is_usable, make_private, prepare, write_private};

@@ -1,0 +1,376 @@
+//! The session records: `sessions/<id>.json` in the state directory, one for each session that had a relay.
+//!
+//! A record is written by the session's relay alone, atomically and 0600: when the first export arrives, while
+//! exports are decided (once a second at most), and at the end. Others read it: `act history`, the status line,
+//! the next run. What others add stands beside it: `<id>.said`, once a terminal run has named its trouble, and
+//! `<id>.lock`, which the relay keeps locked as long as it lives, so that a record without an end is known to be
+//! either live or left by a relay that was killed. The relay of a background session has the lock before it has a
+//! record, with its pid in it: so `act uninstall` finds it. A record holds no token and no loopback address.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+use crate::state;
+use crate::state::outcome::{Outcome, State, Trouble};
+
+/// The format written; a record of another is passed over.
+pub const VERSION: u32 = 1;
+/// Records are kept this long.
+pub const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// And no more than this many of them, the newest.
+pub const MOST: usize = 5_000;
+
+/// How claude was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Under the supervisor: a report was given at the end.
+    Supervised,
+    /// In the launcher form: nobody could be told.
+    Launcher,
+}
+
+/// A metric's sum over a session.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Total {
+    /// The sum of all points.
+    pub value: f64,
+    /// As claude names it: `tokens`, `USD`; may be empty.
+    pub unit: String,
+}
+
+/// What is remembered of a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`VERSION`]
+    pub version: u32,
+    /// Sorts by start; also the session in the spool's file names.
+    pub id: String,
+    /// How claude was started.
+    pub kind: Kind,
+    /// When the relay started.
+    pub start: Timestamp,
+    /// When it had nothing left to do. Without one it is live or was killed: [`Record::is_live`].
+    pub end: Option<Timestamp>,
+    /// Where claude worked when the session's alias was decided.
+    pub directory: PathBuf,
+    /// The alias's name; none where the session had none.
+    pub alias: Option<String>,
+    /// Why that alias, or why none.
+    pub reason: Option<String>,
+    /// The account's name.
+    pub account: Option<String>,
+    /// Claude's executable.
+    pub claude: PathBuf,
+    /// Its version, where that could be found out without running it.
+    pub client_version: Option<String>,
+    /// Claude's pid.
+    pub command_pid: Option<i32>,
+    /// The relay's pid.
+    pub relay_pid: u32,
+    /// Counts and points by state, rejected points, troubles by state.
+    pub outcome: Outcome,
+    /// Sums by metric name, of all that claude sent.
+    pub totals: BTreeMap<String, Total>,
+    /// The latest trouble.
+    pub trouble: Option<Trouble>,
+    /// Launcher form: the settings key that led claude's exports past the relay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirected_by: Option<String>,
+    /// Whether claude had gone, and with it all that could send anything, when this was written.
+    #[serde(default)]
+    pub claude_has_gone: bool,
+}
+
+impl Record {
+    /// The state that stands for the session.
+    pub fn state(&self) -> State {
+        self.outcome.state()
+    }
+
+    /// Whether its relay still lives.
+    pub fn is_live(&self, state: &Path) -> bool {
+        self.end.is_none() && is_locked(state, &self.id)
+    }
+
+    /// Writes it, replacing what was there. Not synced: a record is no promise.
+    pub fn write(&self, state: &Path) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        state::write_private(&directory(state).join(format!("{}.json", self.id)), &bytes)
+    }
+}
+
+/// A new session's id: sorts by start, and is no other's.
+pub fn new_id(start: Timestamp) -> io::Result<String> {
+    let mut random = [0; 5];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{:012x}{random}", start.as_millisecond().max(0)))
+}
+
+/// Where the records are.
+pub fn directory(state: &Path) -> PathBuf {
+    state.join("sessions")
+}
+
+/// Says that session `id` is live, until dropped; a killed relay's lock goes with it.
+pub fn lock(state: &Path, id: &str) -> io::Result<Flock<File>> {
+    state::prepare(state)?;
+    state::make_private(&directory(state))?;
+    let path = lock_path(state, id);
+    let mut file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    // Whoever just looks whether it is locked holds it for a moment.
+    for _ in 0..20 {
+        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((file, nix::errno::Errno::EWOULDBLOCK)) => file,
+            result => return result.map_err(|(_, error)| error.into()),
+        };
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+/// Says in the lock's file whose it is, for a relay that nobody has sent anything: it has no record that would.
+pub fn sign(lock: &Flock<File>, relay_pid: u32) {
+    let _ = lock.set_len(0).and_then(|()| (&**lock).rewind()).and_then(|()| writeln!(&**lock, "{relay_pid}"));
+}
+
+/// The relays of background sessions that nobody has sent anything yet: id and pid.
+pub fn idle(state: &Path) -> Vec<(String, i32)> {
+    let ids = named(state, ".lock").into_iter().filter(|id| read(state, id).is_none() && is_locked(state, id));
+    let pid = |id: String| Some((fs::read_to_string(lock_path(state, &id)).ok()?.trim().parse().ok()?, id));
+    ids.filter_map(pid).map(|(pid, id)| (id, pid)).filter(|(_, pid)| *pid > 1).collect()
+}
+
+/// Whether session `id` has a relay.
+pub fn is_locked(state: &Path, id: &str) -> bool {
+    let Ok(file) = File::open(lock_path(state, id)) else { return false };
+    matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, nix::errno::Errno::EWOULDBLOCK)))
+}
+
+/// Takes the lock's file away, for a relay that leaves.
+pub fn unlock(state: &Path, id: &str, lock: Flock<File>) {
+    let _ = fs::remove_file(lock_path(state, id));
+    drop(lock);
+}
+
+fn lock_path(state: &Path, id: &str) -> PathBuf {
+    directory(state).join(format!("{id}.lock"))
+}
+
+/// Says that the trouble of session `id` has been named; true for the first to say so.
+pub fn mark_said(state: &Path, id: &str) -> bool {
+    let path = directory(state).join(format!("{id}.said"));
+    File::options().write(true).create_new(true).mode(0o600).open(path).is_ok()
+}
+
+/// Whether it has been named.
+pub fn is_said(state: &Path, id: &str) -> bool {
+    directory(state).join(format!("{id}.said")).exists()
+}
+
+/// The record of session `id`.
+pub fn read(state: &Path, id: &str) -> Option<Record> {
+    let record: Record = serde_json::from_slice(&fs::read(directory(state).join(format!("{id}.json"))).ok()?).ok()?;
+    (record.version == VERSION).then_some(record)
+}
+
+/// The ids of all sessions that have a record, the latest first.
+pub fn ids(state: &Path) -> Vec<String> {
+    named(state, ".json")
+}
+
+/// The ids of all sessions that have a file with this ending, the latest first.
+fn named(state: &Path, ending: &str) -> Vec<String> {
+    let names = fs::read_dir(directory(state)).into_iter().flatten().flatten();
+    let mut ids: Vec<String> = names
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(ending)?.to_owned()))
+        .filter(|id| !id.starts_with('.'))
+        .collect();
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    ids
+}
+
+/// All records, the latest first. Those that can't be read are left out.
+pub fn read_all(state: &Path) -> Vec<Record> {
+    ids(state).iter().filter_map(|id| read(state, id)).collect()
+}
+
+/// The latest record.
+pub fn latest(state: &Path) -> Option<Record> {
+    ids(state).iter().find_map(|id| read(state, id))
+}
+
+/// The record of the live session whose claude has one of `pids` (the status line asks for its ancestors). Of sessions
+/// inside each other it is the innermost. Only records with a lock are read: that is quick among thousands.
+pub fn of_command(state: &Path, pids: &[i32]) -> Option<Record> {
+    let is_it = |record: &Record| record.command_pid.is_some_and(|pid| pids.contains(&pid)) && record.is_live(state);
+    named(state, ".lock").iter().filter_map(|id| read(state, id)).find(is_it)
+}
+
+/// Another relay, or `act flush`, decided an export of `points` data points that session `id` had left.
+pub fn decided_later(state: &Path, id: &str, points: u64, to: State, trouble: Option<&Trouble>, rejected: u64) {
+    let Ok(lock) = File::open(directory(state)) else { return };
+    let Ok(_lock) = Flock::lock(lock, FlockArg::LockExclusive) else { return };
+    let Some(mut record) = read(state, id) else { return };
+    let outcome = &mut record.outcome;
+    let open = [State::Waiting, State::Held, State::NotUnderstood, State::UnderWay];
+    match open.iter().find(|from| outcome.states.get(from).is_some_and(|count| *count > 0)) {
+        Some(from) => {
+            let left = outcome.states.get(from).map_or(0, |count| count - 1);
+            outcome.states.insert(*from, left);
+            if left == 0 {
+                outcome.states.remove(from);
+                outcome.troubles.remove(from);
+            }
+        }
+        // Its relay was killed before it could note this one.
+        None => {
+            outcome.exports += 1;
+            outcome.points += points;
+        }
+    }
+    *outcome.states.entry(to).or_default() += 1;
+    outcome.rejected_points += rejected;
+    if let Some(trouble) = trouble {
+        outcome.troubles.insert(to, trouble.clone());
+    }
+    let _ = record.write(state);
+}
+
+/// Removes what is older than [`KEPT`] or beyond [`MOST`], and says how many records that were. Live sessions stay.
+pub fn prune(state: &Path, now: SystemTime) -> u64 {
+    let old = |path: &Path| {
+        let written = fs::metadata(path).and_then(|metadata| metadata.modified());
+        written.is_ok_and(|written| now.duration_since(written).is_ok_and(|age| age > KEPT))
+    };
+    let mut pruned = 0;
+    for (index, id) in ids(state).iter().enumerate() {
+        let path = directory(state).join(format!("{id}.json"));
+        if (index >= MOST || old(&path)) && !is_locked(state, id) && fs::remove_file(path).is_ok() {
+            pruned += 1;
+        }
+    }
+    // What stands beside a record, or stood beside one that is gone.
+    for entry in fs::read_dir(directory(state)).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let id = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        if old(&path) && !is_locked(state, id) {
+            let _ = fs::remove_file(&path);
+        }
+    }
+    pruned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(id: &str) -> Record {
+        Record {
+            version: VERSION,
+            id: id.to_owned(),
+            kind: Kind::Supervised,
+            start: Timestamp::UNIX_EPOCH,
+            end: None,
+            directory: "/w".into(),
+            alias: Some("billing".to_owned()),
+            reason: None,
+            account: Some("acme".to_owned()),
+            claude: "/bin/claude".into(),
+            client_version: None,
+            command_pid: Some(7),
+            relay_pid: 8,
+            outcome: Outcome { exports: 2, states: [(State::Held, 2)].into(), ..Outcome::default() },
+            totals: [("t".to_owned(), Total { value: 0.5, unit: "USD".to_owned() })].into(),
+            trouble: None,
+            redirected_by: None,
+            claude_has_gone: false,
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let state = tempfile::tempdir().unwrap();
+        state::make_private(&directory(state.path())).unwrap();
+        for id in ["b", "c", "a"] {
+            record(id).write(state.path()).unwrap();
+        }
+        let newer = Record { version: VERSION + 1, ..record("d") };
+        newer.write(state.path()).unwrap();
+        fs::write(directory(state.path()).join("e.json"), "{").unwrap();
+        assert_eq!(read_all(state.path()), ["c", "b", "a"].map(record));
+        assert_eq!(latest(state.path()), Some(record("c")));
+        assert_eq!(record("a").state(), State::Held);
+    }
+
+    #[test]
+    fn live_as_long_as_locked() {
+        let state = tempfile::tempdir().unwrap();
+        let lock = lock(state.path(), "a").unwrap();
+        record("a").write(state.path()).unwrap();
+        record("b").write(state.path()).unwrap();
+        assert!(record("a").is_live(state.path()) && !record("b").is_live(state.path()));
+        assert!(super::lock(state.path(), "a").is_err());
+        assert_eq!(of_command(state.path(), &[1, 7]), Some(record("a")));
+        drop(lock);
+        // A program that another test is about to start holds the lock until it is started.
+        while is_locked(state.path(), "a") {
+            std::thread::yield_now();
+        }
+        assert!(!record("a").is_live(state.path()));
+    }
+
+    #[test]
+    fn what_is_decided_later_is_counted_where_it_belongs() {
+        let state = tempfile::tempdir().unwrap();
+        state::make_private(&directory(state.path())).unwrap();
+        record("a").write(state.path()).unwrap();
+        for _ in 0..3 {
+            decided_later(state.path(), "a", 5, State::Delivered, None, 0);
+        }
+        let outcome = read(state.path(), "a").unwrap().outcome;
+        assert_eq!((outcome.states, outcome.exports, outcome.points), ([(State::Delivered, 3)].into(), 3, 5));
+        decided_later(state.path(), "none", 5, State::Delivered, None, 0);
+        assert_eq!(ids(state.path()), ["a"]);
+    }
+
+    #[test]
+    fn trouble_is_said_once() {
+        let state = tempfile::tempdir().unwrap();
+        state::make_private(&directory(state.path())).unwrap();
+        assert!(!is_said(state.path(), "a"));
+        assert!(mark_said(state.path(), "a") && !mark_said(state.path(), "a"));
+        assert!(is_said(state.path(), "a"));
+    }
+
+    #[test]
+    fn old_records_go_and_live_ones_stay() {
+        let state = tempfile::tempdir().unwrap();
+        let _lock = lock(state.path(), "live").unwrap();
+        for id in ["live", "old"] {
+            record(id).write(state.path()).unwrap();
+        }
+        mark_said(state.path(), "old");
+        assert_eq!(prune(state.path(), SystemTime::now()), 0);
+        assert_eq!(prune(state.path(), SystemTime::now() + KEPT * 2), 1);
+        assert_eq!(read_all(state.path()), [record("live")]);
+        assert!(!is_said(state.path(), "old"));
+    }
+
+    #[test]
+    fn ids_sort_by_start() {
+        let id = |second| new_id(Timestamp::from_second(second).unwrap()).unwrap();
+        assert!(id(1) < id(2) && id(2) < id(1_800_000_000));
+        assert_ne!(id(1), id(1));
+    }
+}

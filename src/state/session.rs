@@ -1,0 +1,169 @@
+//! What session records tell people: one by one for `act history`, and once, at a terminal, for those that failed
+//! where nobody was looking.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::state::outcome::{self, State};
+use crate::state::record::Record;
+use crate::state::spool::Summary;
+
+/// A session as it looks now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// Its record.
+    pub record: Record,
+    /// Whether its relay lives.
+    pub live: bool,
+    /// How many of its exports are still in the spool.
+    pub kept: u64,
+}
+
+impl Session {
+    /// With a look at whether it is live.
+    pub fn new(mut record: Record, state: &Path, spool: &Summary) -> Self {
+        let live = record.is_live(state);
+        // Its relay was killed while claude could still send something.
+        record.outcome.relay_lost |= record.end.is_none() && !live && !record.claude_has_gone;
+        let kept = spool.sessions.get(&record.id).copied().unwrap_or(0);
+        Self { record, live, kept }
+    }
+
+    /// The state that stands for it.
+    pub fn state(&self) -> State {
+        self.record.state()
+    }
+
+    /// Whether its relay was killed: what it had stored goes out with the next session.
+    pub fn was_killed(&self) -> bool {
+        self.record.end.is_none() && !self.live
+    }
+
+    /// Whether what its relay had to leave behind has left the spool since.
+    pub fn went_out_later(&self) -> bool {
+        let left = [State::Held, State::Waiting, State::UnderWay, State::NotUnderstood];
+        !self.live && self.kept == 0 && left.contains(&self.state())
+    }
+
+    /// Whether ACT lacks something of it that it should have.
+    pub fn has_failed(&self) -> bool {
+        !self.went_out_later() && (self.needs_someone() || self.state() == State::Waiting)
+    }
+
+    /// Whether that stays so until someone does something, or for good.
+    pub fn needs_someone(&self) -> bool {
+        let outcome = &self.record.outcome;
+        let bad = [State::Lost, State::Rejected, State::NotUnderstood, State::Partial, State::Held];
+        let is_bad = bad.iter().any(|state| outcome.count(*state) > 0);
+        is_bad || outcome.may_lack_exports() || self.record.redirected_by.is_some()
+    }
+
+    /// What became of its exports, as the report would say it.
+    pub fn words(&self) -> String {
+        match (&self.record.trouble, self.record.outcome.exports) {
+            (Some(trouble), 0) => format!("{}{}", trouble.said, outcome::advice(trouble)),
+            (None, 0) if self.record.outcome.is_silent() => "claude sent no metrics".to_owned(),
+            _ => outcome::words(&self.record.outcome),
+        }
+    }
+
+    /// For programs: the record, with what is derived from it.
+    pub fn json(&self) -> Value {
+        let mut value = serde_json::to_value(&self.record).unwrap_or_default();
+        if let Some(object) = value.as_object_mut() {
+            object.insert("state".to_owned(), json!(self.state()));
+            object.insert("live".to_owned(), json!(self.live));
+            object.insert("killed".to_owned(), json!(self.was_killed()));
+            object.insert("kept".to_owned(), json!(self.kept));
+            object.insert("went_out_later".to_owned(), json!(self.went_out_later()));
+            object.insert("failed".to_owned(), json!(self.has_failed()));
+            object.insert("text".to_owned(), json!(self.words()));
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::Session;
+    use crate::state::outcome::{Outcome, State, Trouble};
+    use crate::state::record::{Kind, Record, VERSION};
+
+    /// An ended session of the launcher form with as many exports in each state.
+    pub fn session(id: &str, states: &[(State, u64)]) -> Session {
+        let held = Trouble {
+            said: "ACT answered 401 Unauthorized".to_owned(),
+            cause: "The API token or its user is wrong".to_owned(),
+            fix: "act-claude act setup --account acme".to_owned(),
+            code: 77,
+        };
+        let exports = states.iter().map(|(_, count)| count).sum();
+        let troubles = states.iter().filter(|(state, _)| *state != State::Delivered);
+        let record = Record {
+            version: VERSION,
+            id: id.to_owned(),
+            kind: Kind::Launcher,
+            start: "2026-11-24T18:02:11Z".parse().unwrap(),
+            end: Some("2026-11-24T18:14:11Z".parse().unwrap()),
+            directory: "/home/dev/work/billing".into(),
+            alias: Some("billing".to_owned()),
+            reason: Some("a rule".to_owned()),
+            account: Some("acme".to_owned()),
+            claude: "/bin/claude".into(),
+            client_version: Some("2.1.330".to_owned()),
+            command_pid: Some(7),
+            relay_pid: 8,
+            outcome: Outcome {
+                exports,
+                points: exports * 15,
+                states: states.iter().copied().collect(),
+                troubles: troubles.map(|(state, _)| (*state, held.clone())).collect(),
+                ..Outcome::default()
+            },
+            totals: Default::default(),
+            trouble: None,
+            redirected_by: None,
+            claude_has_gone: false,
+        };
+        Session { record, live: false, kept: exports }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample::session;
+    use super::*;
+
+    #[test]
+    fn what_has_left_the_spool_is_no_failure_any_more() {
+        for (state, went_out) in [(State::Held, true), (State::Waiting, true), (State::Lost, false)] {
+            let mut session = session("a", &[(state, 1)]);
+            session.kept = 0;
+            assert_eq!((session.went_out_later(), session.has_failed()), (went_out, !went_out), "{state:?}");
+            session.live = true;
+            assert!(!session.went_out_later());
+        }
+    }
+
+    #[test]
+    fn what_counts_as_failed() {
+        for (states, failed, needs_someone) in [
+            (&[(State::Delivered, 3)][..], false, false),
+            (&[(State::Delivered, 3), (State::Held, 1)], true, true),
+            (&[(State::Delivered, 3), (State::Partial, 1)], true, true),
+            (&[(State::Lost, 1)], true, true),
+            (&[(State::Rejected, 1)], true, true),
+            (&[(State::NotUnderstood, 1)], true, true),
+            (&[(State::Waiting, 1)], true, false),
+            (&[(State::UnderWay, 1)], false, false),
+            (&[], false, false),
+        ] {
+            let session = session("a", states);
+            assert_eq!((session.has_failed(), session.needs_someone()), (failed, needs_someone), "{states:?}");
+        }
+        let mut redirected = session("a", &[]);
+        redirected.record.redirected_by = Some("env.X in s.json".to_owned());
+        assert!(redirected.has_failed() && redirected.needs_someone());
+    }
+}

@@ -1,0 +1,145 @@
+//! What is in the spool.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::entry::{self, Fault, Header};
+use super::{Spool, session_of};
+use crate::state::record;
+
+/// Files and their bytes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// How many.
+    pub files: u64,
+    /// How large together.
+    pub bytes: u64,
+}
+
+/// How much `new` holds.
+pub fn usage(spool: &Spool) -> Usage {
+    pile(&spool.waiting())
+}
+
+/// How much a directory holds.
+pub fn pile(directory: &Path) -> Usage {
+    let mut usage = Usage::default();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        usage.files += 1;
+        usage.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+    }
+    usage
+}
+
+/// The names in `new` by session, sessions and names oldest first.
+pub fn sessions(spool: &Spool) -> BTreeMap<String, Vec<String>> {
+    let mut sessions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in fs::read_dir(spool.waiting()).into_iter().flatten().flatten() {
+        if let Ok(name) = entry.file_name().into_string() {
+            sessions.entry(session_of(&name).to_owned()).or_default().push(name);
+        }
+    }
+    sessions.values_mut().for_each(|names| names.sort_unstable());
+    sessions
+}
+
+/// The header of a file in `new`, unchecked: to look, not to send.
+pub fn peek(spool: &Spool, name: &str) -> Result<Header, Fault> {
+    let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
+    let open = fs::File::options().read(true).custom_flags(flags.bits()).open(spool.waiting().join(name));
+    let mut beginning = vec![0; 1024];
+    let mut filled = 0;
+    let mut file = open.map_err(|_| Fault::Corrupt)?;
+    loop {
+        match file.read(&mut beginning[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(_) => return Err(Fault::Corrupt),
+        }
+        // Two lines are there, or more than any two lines have.
+        if beginning[..filled].iter().filter(|&&byte| byte == b'\n').count() >= 2 || filled > entry::LONGEST_HEAD * 2 {
+            break;
+        }
+        beginning.resize(filled + 1024, 0);
+    }
+    entry::peek(&beginning[..filled])
+}
+
+/// Removes what sessions that are over left half written.
+pub fn clean_tmp(spool: &Spool) {
+    for entry in fs::read_dir(spool.tmp()).into_iter().flatten().flatten() {
+        if let Ok(name) = entry.file_name().into_string()
+            && !record::is_locked(spool.state(), session_of(&name))
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::spool::{Limits, Store};
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path(), Limits::default()).unwrap();
+        (state, store)
+    }
+
+    #[test]
+    fn oldest_first_within_a_session() {
+        let (state, store) = store();
+        assert_eq!(usage(store.spool()), Usage::default(), "no directory yet");
+        for (session, sequence) in [("b", 2), ("a", 10), ("b", 1), ("a", 9)] {
+            store.append(&entry::sample(session, sequence), b"{}").unwrap();
+        }
+        let [a, b] = [["a-00000009", "a-00000010"], ["b-00000001", "b-00000002"]].map(|names| names.map(String::from));
+        assert_eq!(sessions(store.spool()), [("a".to_owned(), a.to_vec()), ("b".to_owned(), b.to_vec())].into());
+        let length = |name: &str| fs::metadata(store.spool().waiting().join(name)).unwrap().len();
+        let bytes = a.iter().chain(&b).map(|name| length(name)).sum();
+        assert_eq!(usage(store.spool()), Usage { files: 4, bytes });
+        assert_eq!(pile(state.path()).files, 1);
+    }
+
+    #[test]
+    fn a_header_of_any_length_can_be_looked_at() {
+        let (_state, store) = store();
+        let mut largest = Header { alias: String::new(), ..entry::sample("s", 4) };
+        let rest = serde_json::to_vec(&largest).unwrap().len() + 1;
+        for (sequence, alias) in [(1, 0), (2, 900), (3, 5_000), (4, entry::LONGEST_HEAD - rest)] {
+            largest = Header { sequence, alias: "a".repeat(alias), ..largest };
+            store.append(&largest, b"{}\n\n").unwrap();
+            assert_eq!(
+                peek(store.spool(), &crate::state::spool::name("s", sequence)).as_ref(),
+                Ok(&largest),
+                "{alias}"
+            );
+        }
+        let path = |name: &str| store.spool().waiting().join(name);
+        std::os::unix::fs::symlink(path("s-00000001"), path("link")).unwrap();
+        fs::write(path("no-lines"), vec![b' '; entry::LONGEST_HEAD * 3]).unwrap();
+        fs::create_dir(path("directory")).unwrap();
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for name in ["none", "link", "no-lines", "directory", "pipe"] {
+            assert_eq!(peek(store.spool(), name), Err(Fault::Corrupt), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_half_written_goes_once_its_session_is_over() {
+        let (state, store) = store();
+        store.prepare().unwrap();
+        let _lock = record::lock(state.path(), "live").unwrap();
+        for name in ["live-00000001", "over-00000001", "stray"] {
+            fs::write(store.spool().tmp().join(name), "").unwrap();
+        }
+        clean_tmp(store.spool());
+        let names: Vec<_> =
+            fs::read_dir(store.spool().tmp()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["live-00000001"]);
+    }
+}

@@ -1,0 +1,267 @@
+//! What is held, for all relays of this machine: one of them asks ACT once a minute, the others heed the answer
+//! (promise B6).
+//!
+//! A mark is for an account, an alias and the credentials that were refused: `held/KEY-CHECKSUM.json`. Other
+//! credentials have no mark and are tried at once, so a corrected token or alias id heals without waiting. The
+//! checksum is 32 bits of a hash over endpoint, user, alias id and credentials: nothing can be got back from it.
+//! A success removes all marks of its account and alias, which tells the others.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::state;
+use crate::state::outcome::{State, Trouble};
+
+/// Between two questions.
+pub const PROBE: Duration = Duration::from_secs(60);
+
+/// Why an alias is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The alias's name.
+    pub alias: String,
+    /// The account's name.
+    pub account: String,
+    /// Held or not understood.
+    pub state: State,
+    /// Why.
+    pub trouble: Trouble,
+    /// When ACT was last asked, in milliseconds since 1970.
+    pub asked_ms: u64,
+}
+
+impl Mark {
+    /// Whether ACT may be asked again. A clock that was set back does not hold anything up.
+    pub fn is_due(&self, now: SystemTime) -> bool {
+        let asked = UNIX_EPOCH + Duration::from_millis(self.asked_ms);
+        now.duration_since(asked).map_or(true, |age| age >= PROBE)
+    }
+}
+
+/// What a mark stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    stem: String,
+    checksum: String,
+}
+
+impl Key {
+    /// For an account's alias with what is presented for it.
+    pub fn new(account: &str, alias: &str, presented: &[&str]) -> Self {
+        Self { stem: hash(&[account, alias], 8), checksum: hash(presented, 4) }
+    }
+}
+
+fn hash(parts: &[&str], bytes: usize) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize()[..bytes].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The marks of a state directory; without one they are this process's own.
+#[derive(Debug, Default)]
+pub struct Marks {
+    directory: Option<PathBuf>,
+    own: Vec<(Key, Mark)>,
+}
+
+impl Marks {
+    /// Of a state directory.
+    pub fn of(state: Option<&Path>) -> Self {
+        Self { directory: state.map(directory), own: Vec::new() }
+    }
+
+    /// The mark, where there is one.
+    pub fn read(&self, key: &Key) -> Option<Mark> {
+        match &self.directory {
+            Some(directory) => read(&path(directory, key)),
+            None => self.own.iter().find(|(own, _)| own == key).map(|(_, mark)| mark.clone()),
+        }
+    }
+
+    /// Takes the turn to ask, where the mark is due or the user wants to know `now`. False: not yet, or another
+    /// has just taken it.
+    pub fn take_turn(&self, key: &Key, now: bool) -> bool {
+        let Some(directory) = &self.directory else { return true };
+        let path = path(directory, key);
+        // Gone meanwhile: then nothing is held any more.
+        let Ok(file) = File::open(&path) else { return true };
+        let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { return false };
+        let Some(mark) = read(&path) else { return true };
+        if !now && !mark.is_due(SystemTime::now()) {
+            return false;
+        }
+        replace(&path, &Mark { asked_ms: now_ms(), ..mark });
+        true
+    }
+
+    /// ACT refuses: nobody asks again for a minute.
+    pub fn set(&mut self, key: &Key, mark: Mark) {
+        match &self.directory {
+            Some(directory) => {
+                if state::prepare(directory.parent().unwrap_or(directory)).is_ok()
+                    && state::make_private(directory).is_ok()
+                {
+                    replace(&path(directory, key), &mark);
+                }
+            }
+            None => {
+                self.own.retain(|(own, _)| own != key);
+                self.own.push((key.clone(), mark));
+            }
+        }
+    }
+
+    /// This one is settled.
+    pub fn clear_one(&mut self, key: &Key) {
+        self.own.retain(|(own, _)| own != key);
+        if let Some(directory) = &self.directory {
+            let _ = fs::remove_file(path(directory, key));
+        }
+    }
+
+    /// ACT takes exports for this account and alias, whatever was presented.
+    pub fn clear(&mut self, key: &Key) {
+        self.own.retain(|(own, _)| own.stem != key.stem);
+        let Some(directory) = &self.directory else { return };
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&key.stem)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+fn replace(path: &Path, mark: &Mark) {
+    if let Ok(bytes) = serde_json::to_vec(mark) {
+        let _ = state::write_private(path, &bytes);
+    }
+}
+
+/// All marks of a state directory, the one that was asked about last at the end.
+pub fn read_all(state: &Path) -> Vec<Mark> {
+    let entries = fs::read_dir(directory(state)).into_iter().flatten().flatten();
+    let mut marks: Vec<Mark> = entries.filter_map(|entry| read(&entry.path())).collect();
+    // Of several credentials the one that was tried last speaks for the alias.
+    marks.sort_by_key(|mark| mark.asked_ms);
+    marks
+}
+
+/// Removes marks nobody asked about for a month.
+pub fn prune(state: &Path, now: SystemTime) {
+    for entry in fs::read_dir(directory(state)).into_iter().flatten().flatten() {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        if modified.is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age > Duration::from_secs(30 * 86_400))) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Now, as marks count.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn directory(state: &Path) -> PathBuf {
+    state.join("held")
+}
+
+fn path(directory: &Path, key: &Key) -> PathBuf {
+    directory.join(format!("{}-{}.json", key.stem, key.checksum))
+}
+
+fn read(path: &Path) -> Option<Mark> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(asked_ms: u64) -> Mark {
+        let trouble = Trouble { said: "401".into(), cause: String::new(), fix: String::new(), code: 77 };
+        Mark { alias: "billing".into(), account: "acme".into(), state: State::Held, trouble, asked_ms }
+    }
+
+    #[test]
+    fn b6_one_question_a_minute_and_none_for_other_credentials() {
+        let state = tempfile::tempdir().unwrap();
+        let mut marks = Marks::of(Some(state.path()));
+        let refused = Key::new("acme", "billing", &["e", "u", "id", "old"]);
+        let corrected = Key::new("acme", "billing", &["e", "u", "id", "new"]);
+        marks.set(&refused, mark(now_ms()));
+        assert!(marks.read(&refused).is_some() && marks.read(&corrected).is_none());
+        assert!(!marks.take_turn(&refused, false), "within the minute");
+        assert!(marks.take_turn(&refused, true), "the user asks");
+        marks.set(&refused, mark(now_ms() - 61_000));
+        assert!(marks.take_turn(&refused, false), "a minute later");
+        assert!(!Marks::of(Some(state.path())).take_turn(&refused, false), "the turn was taken");
+        marks.clear(&corrected);
+        assert_eq!(marks.read(&refused), None, "a success with other credentials heals");
+    }
+
+    #[test]
+    fn b13_a_clock_that_jumps_holds_nothing_up() {
+        let years = Duration::from_secs(10 * 365 * 86_400);
+        let asked = mark(now_ms());
+        assert!(asked.is_due(SystemTime::now() + years) && asked.is_due(SystemTime::now() - years));
+        assert!(!asked.is_due(SystemTime::now()));
+    }
+
+    #[test]
+    fn without_a_state_directory_marks_are_the_process_s_own() {
+        let mut marks = Marks::of(None);
+        let key = Key::new("a", "b", &["c"]);
+        assert_eq!(marks.read(&key), None);
+        marks.set(&key, mark(7));
+        assert_eq!(marks.read(&key), Some(mark(7)));
+        let other = Key::new("a", "b", &["d"]);
+        marks.set(&other, mark(8));
+        marks.set(&other, mark(9));
+        assert_eq!((marks.read(&key), marks.read(&other)), (Some(mark(7)), Some(mark(9))));
+        marks.clear_one(&key);
+        assert_eq!((marks.read(&key), marks.read(&other)), (None, Some(mark(9))));
+        marks.clear(&key);
+        assert_eq!(marks.read(&other), None);
+    }
+
+    #[test]
+    fn the_mark_asked_about_last_speaks_for_its_alias() {
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(read_all(state.path()), []);
+        let mut marks = Marks::of(Some(state.path()));
+        let [first, second, third] = ["x", "y", "z"].map(|token| Key::new("acme", "billing", &[token]));
+        for (key, asked) in [(&first, 3), (&second, 1), (&third, 2)] {
+            marks.set(key, mark(asked));
+        }
+        assert_eq!(read_all(state.path()), [1, 2, 3].map(mark));
+        marks.clear_one(&third);
+        assert_eq!(read_all(state.path()), [1, 3].map(mark));
+    }
+
+    #[test]
+    fn marks_go_after_a_month() {
+        let state = tempfile::tempdir().unwrap();
+        let mut marks = Marks::of(Some(state.path()));
+        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let month = Duration::from_secs(30 * 24 * 60 * 60);
+        let ages = [("old", month + Duration::from_secs(1)), ("kept", month), ("new", Duration::ZERO)];
+        for (name, age) in ages {
+            let key = Key::new("acme", name, &[]);
+            marks.set(&key, mark(7));
+            File::open(path(&directory(state.path()), &key)).unwrap().set_modified(now - age).unwrap();
+        }
+        prune(state.path(), now);
+        let left = ages.map(|(name, _)| marks.read(&Key::new("acme", name, &[])).is_some());
+        assert_eq!(left, [false, true, true]);
+    }
+}

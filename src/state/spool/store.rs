@@ -1,0 +1,271 @@
+//! Putting an export into the spool: durable before it is acknowledged (promise B1), and bounded (promise B10).
+
+use std::fmt;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::disk::{Disk, System};
+use super::entry::{self, Header};
+use super::{Spool, list};
+use crate::state;
+
+/// How much `new` may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files.
+    pub files: u64,
+    /// Bytes of the file system that are left to others.
+    pub reserve: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 64 << 20, files: 10_000, reserve: 8 << 20 }
+    }
+}
+
+impl Limits {
+    /// Whether a file of this size may come to what is there.
+    fn check(&self, usage: list::Usage, size: u64) -> Result<(), NotStored> {
+        if usage.files + 1 > self.files {
+            return Err(NotStored::TooMany(self.files));
+        }
+        if usage.bytes + size > self.bytes {
+            return Err(NotStored::TooLarge(self.bytes));
+        }
+        Ok(())
+    }
+}
+
+/// Why an export was not stored.
+#[derive(Debug)]
+pub enum NotStored {
+    /// As many files as there may be.
+    TooMany(u64),
+    /// As many bytes as there may be.
+    TooLarge(u64),
+    /// The disk is as good as full.
+    NoRoom,
+    /// The system said no.
+    Failed(io::Error),
+}
+
+impl fmt::Display for NotStored {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany(files) => write!(out, "{files} exports are waiting already"),
+            Self::TooLarge(bytes) => write!(out, "{} MiB are waiting already", bytes >> 20),
+            Self::NoRoom => out.write_str("the disk is full"),
+            Self::Failed(error) => out.write_str(&crate::system::error::plain(error)),
+        }
+    }
+}
+
+impl From<io::Error> for NotStored {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Others add and remove, too: what was counted is good for this long.
+const FRESH: Duration = Duration::from_secs(60);
+/// And this long where it would mean that there is no room.
+const CLOSE: Duration = Duration::from_secs(1);
+
+/// Whether what was counted this long ago is to be counted again.
+fn is_stale(age: Duration, is_full: bool) -> bool {
+    age > if is_full { CLOSE } else { FRESH }
+}
+
+/// The writing end of a spool.
+#[derive(Debug)]
+pub struct Store<D = System> {
+    spool: Spool,
+    disk: D,
+    limits: Limits,
+    counted: Mutex<Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    ready: bool,
+    at: Option<Instant>,
+    usage: list::Usage,
+}
+
+impl<D: Disk> Store<D> {
+    /// Touches nothing yet.
+    pub fn new(spool: Spool, disk: D, limits: Limits) -> Self {
+        Self { spool, disk, limits, counted: Mutex::default() }
+    }
+
+    /// Where it writes.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// Stores an export. After `Ok` it is durable; after an error there is nothing of it in the spool.
+    pub fn append(&self, header: &Header, body: &[u8]) -> Result<(), NotStored> {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = entry::head(header, body)?;
+        let size = (head.len() + body.len()) as u64;
+        if !counted.ready {
+            self.prepare()?;
+            counted.ready = true;
+        }
+        self.check_room(&mut counted, size)?;
+        let name = super::name(&header.session, header.sequence);
+        let stored = match self.write(&name, &head, body) {
+            // Somebody removed the directories meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.prepare()?;
+                self.write(&name, &head, body)
+            }
+            result => result,
+        };
+        stored?;
+        counted.usage.files += 1;
+        counted.usage.bytes += size;
+        Ok(())
+    }
+
+    /// Makes the directories, durable themselves.
+    pub fn prepare(&self) -> io::Result<()> {
+        let root = self.spool.root();
+        self.disk.make_directory(&root)?;
+        for directory in [self.spool.tmp(), self.spool.waiting(), self.spool.rejected(), self.spool.corrupt()] {
+            self.disk.make_directory(&directory)?;
+        }
+        self.disk.sync_directory(&root)?;
+        self.disk.sync_directory(self.spool.state())
+    }
+
+    fn check_room(&self, counted: &mut Counted, size: u64) -> Result<(), NotStored> {
+        let is_full = self.limits.check(counted.usage, size).is_err();
+        if counted.at.is_none_or(|at| is_stale(at.elapsed(), is_full)) {
+            *counted = Counted { ready: true, at: Some(Instant::now()), usage: list::usage(&self.spool) };
+        }
+        self.limits.check(counted.usage, size)?;
+        if self.disk.free(&self.spool.root()).is_ok_and(|free| free < self.limits.reserve.saturating_add(size)) {
+            return Err(NotStored::NoRoom);
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, head: &[u8], body: &[u8]) -> io::Result<()> {
+        let (from, to) = (self.spool.tmp().join(name), self.spool.waiting().join(name));
+        let mut file = self.disk.create(&from)?;
+        let stored = (|| {
+            self.disk.write(&mut file, head)?;
+            self.disk.write(&mut file, body)?;
+            self.disk.sync(&file)?;
+            self.disk.rename(&from, &to)?;
+            self.disk.sync_directory(&self.spool.waiting())
+        })();
+        if stored.is_err() {
+            // An error of any step means not stored: it must not turn up later as a second copy either.
+            let _ = self.disk.remove(&from);
+            let _ = self.disk.remove(&to);
+        }
+        stored
+    }
+}
+
+impl Store {
+    /// The spool of a state directory, which is made where it is not there. Another user's is refused.
+    pub fn open(state: &std::path::Path, limits: Limits) -> io::Result<Self> {
+        state::prepare(state)?;
+        Ok(Self::new(Spool::of(state), System, limits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn header(sequence: u64) -> Header {
+        entry::sample("s", sequence)
+    }
+
+    /// What export 1 with the body `{}` takes.
+    fn size() -> u64 {
+        entry::head(&header(1), b"{}").unwrap().len() as u64 + 2
+    }
+
+    fn store(limits: Limits) -> (tempfile::TempDir, Store) {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path(), limits).unwrap();
+        (state, store)
+    }
+
+    fn refused(store: &Store, sequence: u64) -> String {
+        store.append(&header(sequence), b"{}").expect_err("no room").to_string()
+    }
+
+    #[test]
+    fn b10_as_many_files_as_there_may_be_and_no_more() {
+        let (_state, store) = store(Limits { files: 2, ..Limits::default() });
+        store.append(&header(1), b"{}").unwrap();
+        store.append(&header(2), b"{}").unwrap();
+        assert_eq!(refused(&store, 3), "2 exports are waiting already");
+        assert_eq!(list::usage(store.spool()), list::Usage { files: 2, bytes: 2 * size() });
+        // Another process made room: seen once the count is a second old.
+        fs::remove_file(store.spool().waiting().join("s-00000001")).unwrap();
+        let counted = |age: u64| {
+            store.counted.lock().unwrap().at = Instant::now().checked_sub(Duration::from_secs(age));
+        };
+        counted(2);
+        store.append(&header(3), b"{}").unwrap();
+        assert_eq!(refused(&store, 4), "2 exports are waiting already");
+    }
+
+    #[test]
+    fn b10_as_many_bytes_as_there_may_be_and_no_more() {
+        let (_state, exact) = store(Limits { bytes: 2 * size(), ..Limits::default() });
+        exact.append(&header(1), b"{}").unwrap();
+        exact.append(&header(2), b"{}").unwrap();
+        assert_eq!(refused(&exact, 3), "0 MiB are waiting already");
+        let (_state, less) = store(Limits { bytes: 2 * size() - 1, ..Limits::default() });
+        less.append(&header(1), b"{}").unwrap();
+        assert!(matches!(less.append(&header(2), b"{}"), Err(NotStored::TooLarge(_))));
+    }
+
+    #[test]
+    fn b10_what_is_counted_is_counted_again_in_time() {
+        for (seconds, is_full, expected) in [
+            (0, false, false),
+            (60, false, false),
+            (61, false, true),
+            (0, true, false),
+            (1, true, false),
+            (2, true, true),
+        ] {
+            assert_eq!(is_stale(Duration::from_secs(seconds), is_full), expected, "{seconds} {is_full}");
+        }
+    }
+
+    #[test]
+    fn directories_that_somebody_removed_are_made_again() {
+        let (_state, store) = store(Limits::default());
+        store.append(&header(1), b"{}").unwrap();
+        fs::remove_dir_all(store.spool().root()).unwrap();
+        store.append(&header(2), b"{}").unwrap();
+        assert!(store.spool().waiting().join("s-00000002").exists());
+    }
+
+    #[test]
+    fn why_nothing_was_stored_is_said() {
+        for (why, words) in [
+            (NotStored::TooMany(10_000), "10000 exports are waiting already"),
+            (NotStored::TooLarge(64 << 20), "64 MiB are waiting already"),
+            (NotStored::NoRoom, "the disk is full"),
+            (io::Error::from(nix::errno::Errno::EROFS).into(), "Read-only file system"),
+        ] {
+            assert_eq!(why.to_string(), words);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The spool's state, for `act history` and others who only look.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::aside::{self, Pruned};
+use super::entry::Fault;
+use super::list::{self, Usage};
+use super::mark::{self, Mark};
+use super::{Header, Spool};
+use crate::state::outcome::{State, Trouble};
+use crate::state::record;
+
+/// What is in the spool.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// By account and alias.
+    pub waiting: Vec<Waiting>,
+    /// Exports by session: of those a session's record calls waiting or held, the others have left since.
+    pub sessions: BTreeMap<String, u64>,
+    /// Files a newer act-claude wrote.
+    pub newer: u64,
+    /// Files ACT will never take.
+    pub rejected: u64,
+    /// Files that were not what had been written; those still to be set aside included.
+    pub corrupt: u64,
+    /// How many set aside files were removed since.
+    pub pruned: Pruned,
+}
+
+/// What waits for one alias.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Waiting {
+    /// The alias's name.
+    pub alias: String,
+    /// The account's name.
+    pub account: String,
+    /// Exports.
+    pub exports: u64,
+    /// Their data points.
+    pub points: u64,
+    /// How many of the exports belong to sessions that still run.
+    pub live: u64,
+    /// When the oldest was captured.
+    pub oldest: Timestamp,
+    /// Waiting, held or not understood.
+    pub state: State,
+    /// Why it is held.
+    pub trouble: Option<Trouble>,
+}
+
+/// Looks into the spool of a state directory.
+pub fn summary(state: &Path) -> Summary {
+    let spool = Spool::of(state);
+    let marks = mark::read_all(state);
+    let mut summary = Summary {
+        rejected: files(&spool.rejected()),
+        corrupt: files(&spool.corrupt()),
+        pruned: aside::pruned(&spool),
+        ..Summary::default()
+    };
+    let mut waiting: BTreeMap<(String, String), Waiting> = BTreeMap::new();
+    for (session, names) in list::sessions(&spool) {
+        let live = u64::from(record::is_locked(state, &session));
+        for name in names {
+            match list::peek(&spool, &name) {
+                Ok(header) => {
+                    *summary.sessions.entry(session.clone()).or_default() += 1;
+                    let key = (header.account.clone(), header.alias.clone());
+                    let entry = waiting.entry(key).or_insert_with(|| begin(&header, &marks));
+                    entry.exports += 1;
+                    entry.points += header.points;
+                    entry.live += live;
+                    entry.oldest = entry.oldest.min(header.captured);
+                }
+                Err(Fault::Newer(_)) => summary.newer += 1,
+                Err(Fault::Corrupt) => summary.corrupt += 1,
+            }
+        }
+    }
+    summary.waiting = waiting.into_values().collect();
+    summary
+}
+
+fn begin(header: &Header, marks: &[Mark]) -> Waiting {
+    let mark = marks.iter().rev().find(|mark| mark.account == header.account && mark.alias == header.alias);
+    Waiting {
+        alias: header.alias.clone(),
+        account: header.account.clone(),
+        exports: 0,
+        points: 0,
+        live: 0,
+        oldest: header.captured,
+        state: mark.map_or(State::Waiting, |mark| mark.state),
+        trouble: mark.map(|mark| mark.trouble.clone()),
+    }
+}
+
+fn files(directory: &Path) -> u64 {
+    let Usage { files, .. } = list::pile(directory);
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::spool::{Limits, Store, entry, mark};
+
+    fn header(session: &str, sequence: u64, alias: &str, account: &str, second: i64) -> Header {
+        Header {
+            alias: alias.to_owned(),
+            account: account.to_owned(),
+            points: 10 * sequence,
+            captured: Timestamp::from_second(second).unwrap(),
+            ..entry::sample(session, sequence)
+        }
+    }
+
+    #[test]
+    fn what_waits_is_counted_by_alias_and_nothing_twice() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        assert_eq!(summary(state), Summary::default());
+        let store = Store::open(state, Limits::default()).unwrap();
+        for header in [
+            header("a", 1, "billing", "acme", 30),
+            header("a", 2, "billing", "acme", 20),
+            header("b", 3, "billing", "acme", 40),
+            header("b", 4, "billing", "other", 50),
+            header("b", 5, "web", "acme", 60),
+        ] {
+            store.append(&header, b"{}").unwrap();
+        }
+        let _live = record::lock(state, "a").unwrap();
+        let trouble =
+            |said: &str| Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 77 };
+        let mut marks = mark::Marks::of(Some(state));
+        for (credentials, asked_ms, state) in [("old", 1, State::NotUnderstood), ("new", 2, State::Held)] {
+            let mark = Mark {
+                alias: "billing".to_owned(),
+                account: "acme".to_owned(),
+                state,
+                trouble: trouble(credentials),
+                asked_ms,
+            };
+            marks.set(&mark::Key::new("acme", "billing", &[credentials]), mark);
+        }
+        let spool = store.spool();
+        for (directory, names) in
+            [(spool.rejected(), &["x-00000001", "x-00000002"][..]), (spool.corrupt(), &["x-00000003"])]
+        {
+            names.iter().for_each(|name| std::fs::write(directory.join(name), "").unwrap());
+        }
+        for name in ["n-00000001", "n-00000002", "n-00000003"] {
+            std::fs::write(spool.waiting().join(name), "act-claude-export/9 x\n").unwrap();
+        }
+        for name in ["t-00000001", "t-00000002"] {
+            std::fs::write(spool.waiting().join(name), "torn").unwrap();
+        }
+        std::fs::write(spool.root().join("pruned.json"), r#"{"rejected":7}"#).unwrap();
+
+        let waiting = |alias: &str, account: &str, [exports, points, live]: [u64; 3], oldest| Waiting {
+            alias: alias.to_owned(),
+            account: account.to_owned(),
+            exports,
+            points,
+            live,
+            oldest: Timestamp::from_second(oldest).unwrap(),
+            state: State::Waiting,
+            trouble: None,
+        };
+        let held =
+            Waiting { state: State::Held, trouble: Some(trouble("new")), ..waiting("billing", "acme", [3, 60, 2], 20) };
+        let expected = Summary {
+            waiting: vec![held, waiting("web", "acme", [1, 50, 0], 60), waiting("billing", "other", [1, 40, 0], 50)],
+            sessions: [("a".to_owned(), 2), ("b".to_owned(), 3)].into(),
+            newer: 3,
+            rejected: 2,
+            // One set aside, two still to be.
+            corrupt: 3,
+            pruned: Pruned { rejected: 7, corrupt: 0 },
+        };
+        assert_eq!(summary(state), expected);
+    }
+}

@@ -1,0 +1,111 @@
+//! Descriptors: which are ours, which were inherited, and letting go of the latter.
+//!
+//! What this program opens is close-on-exec, always; so what is open without that flag was inherited.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::libc;
+
+/// A close-on-exec pipe. Its ends are above the standard descriptors: those are open from the start of `main` on.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(target_os = "linux")]
+    let ends = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    #[cfg(not(target_os = "linux"))]
+    let ends = {
+        use nix::fcntl::{F_SETFD, FdFlag, fcntl};
+        let ends = nix::unistd::pipe()?;
+        fcntl(&ends.0, F_SETFD(FdFlag::FD_CLOEXEC))?;
+        fcntl(&ends.1, F_SETFD(FdFlag::FD_CLOEXEC))?;
+        ends
+    };
+    Ok(ends)
+}
+
+/// Lets go of everything inherited but standard error, so that a reader sees the end when claude ends
+/// (promise A19).
+pub fn release_inherited() {
+    let Ok(null) = std::fs::File::options().read(true).write(true).open("/dev/null") else {
+        return;
+    };
+    for descriptor in [0, 1] {
+        // SAFETY: replaces a standard descriptor; nothing in this process reads or writes it from here on.
+        let copy = unsafe { libc::dup2(null.as_raw_fd(), descriptor) };
+        debug_assert_eq!(copy, descriptor);
+    }
+    // The same on Linux and macOS.
+    let Ok(open) = std::fs::read_dir("/dev/fd") else { return };
+    let open: Vec<RawFd> = open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|&descriptor| descriptor > 2) {
+        // SAFETY: without close-on-exec it is none of ours, so nothing in this process uses it.
+        unsafe {
+            if libc::fcntl(descriptor, libc::F_GETFD) == 0 {
+                libc::close(descriptor);
+            }
+        }
+    }
+}
+
+/// Takes over a descriptor this process was started with.
+///
+/// Call it once per descriptor, and only for those the starter promised (the relay's 0 and 1).
+pub fn inherited_descriptor(descriptor: RawFd) -> OwnedFd {
+    // SAFETY: the caller owns it from here on, by the contract above.
+    unsafe { OwnedFd::from_raw_fd(descriptor) }
+}
+
+/// Closes every descriptor from `first` on, where the system can do it in one call; where not, the relay does it itself
+/// ([`close_from`]). Async-signal-safe.
+pub fn close_all_from(first: RawFd) -> bool {
+    #[cfg(target_os = "linux")]
+    // SAFETY: called where nothing above `first` is needed any more.
+    return unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } == 0;
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = first;
+        false
+    }
+}
+
+/// Closes every descriptor from `first` on.
+pub fn close_from(first: RawFd) {
+    if !close_all_from(first) {
+        let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::OPEN_MAX).ok().flatten().unwrap_or(1024);
+        for descriptor in first..RawFd::try_from(limit).unwrap_or(1024).min(65_536) {
+            // SAFETY: called before this process has opened anything it needs above `first`.
+            unsafe { libc::close(descriptor) };
+        }
+    }
+}
+
+/// A descriptor that becomes readable when the process ends.
+#[cfg(target_os = "linux")]
+pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: returns a new descriptor, or -1.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: just opened, owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) })
+}
+
+/// A descriptor of a child that has not been waited for; none where there can't be one.
+pub fn descriptor_of(child: nix::unistd::Pid) -> Option<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    return pidfd(child.as_raw()).ok();
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = child;
+        None
+    }
+}
+
+/// A descriptor of this very process; it stays the same one through exec.
+pub fn own_descriptor() -> io::Result<Option<OwnedFd>> {
+    #[cfg(target_os = "linux")]
+    return pidfd(nix::unistd::getpid().as_raw()).map(Some);
+    #[cfg(not(target_os = "linux"))]
+    Ok(None)
+}

@@ -1,0 +1,9 @@
+//! The ground: what the operating system gives a process and takes from it.
+
+pub mod descriptors;
+pub mod environment;
+pub mod error;
+pub mod exit;
+pub mod inherited;
+pub mod output;
+pub mod shared_memory;

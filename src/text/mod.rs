@@ -1,0 +1,6 @@
+//! The ground: text for programs and for people.
+
+pub mod json;
+pub mod nearest;
+pub mod page;
+pub mod shell;
