@@ -126,7 +126,7 @@ pub struct RelayEnds {
     pub control: RawFd,
     /// Becomes descriptor [`WATCHED`](crate::relay::protocol::WATCHED).
     pub watched: Option<RawFd>,
-    /// Becomes descriptor [`JOURNAL`](crate::protocol::JOURNAL).
+    /// Becomes descriptor [`JOURNAL`](crate::relay::protocol::JOURNAL).
     pub journal: Option<RawFd>,
 }
 

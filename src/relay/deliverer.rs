@@ -72,7 +72,9 @@ pub struct Deliverer {
 impl Deliverer {
     /// Starts to deliver, where that is possible now.
     pub fn start(&self) {
-        let _ = self.courier(&mut self.lock(), None);
+        if let Err(error) = self.courier(&mut self.lock(), None) {
+            self.mark_all(&error);
+        }
     }
 
     /// Hands over a message. False: nobody took it, and nobody will. An export that is stored is taken in any case: it will
@@ -92,7 +94,19 @@ impl Deliverer {
                 self.deliverers.ledger.mark(sequence, State::Waiting, &shortage(&error, 75));
                 true
             }
-            (Err(_), ..) => false,
+            (Err(error), ..) => {
+                self.mark_all(&error);
+                false
+            }
+        }
+    }
+
+    /// Nothing that is stored is under way.
+    fn mark_all(&self, error: &io::Error) {
+        let ledger = &self.deliverers.ledger;
+        tracing::debug!(%error, "delivery could not start");
+        for (sequence, _) in ledger.open().0.into_iter().filter(|(_, state)| *state != State::Lost) {
+            ledger.mark(sequence, State::Waiting, &shortage(error, 75));
         }
     }
 

@@ -25,23 +25,49 @@ pub enum Turn {
 
 /// A relay that worked at least this long did not end because of how it was started.
 const LONG: Duration = Duration::from_secs(10);
-/// So many that end faster, one after the other, are enough.
-const MOST: u32 = 10;
+/// So many that end faster, and without having taken an export, are enough in a row.
+const MOST_IN_A_ROW: u32 = 10;
+/// And so many in all.
+const MOST: u32 = 1000;
 
-/// How often in a row relays have ended fast.
-#[derive(Debug, Default)]
-struct Replacements(u32);
+/// How often relays have been replaced.
+#[derive(Debug)]
+pub struct Replacements {
+    in_a_row: u32,
+    all: u32,
+    started: Instant,
+    taken: u64,
+}
 
 impl Replacements {
-    /// How long to wait before the next one; `None`: there is no next one. The first two come at once.
-    fn next(&mut self, lived: Duration) -> Option<Duration> {
-        self.0 = if lived >= LONG { 1 } else { self.0 + 1 };
-        match self.0 {
+    /// A first one starts.
+    pub fn new(journal: Option<&Journal>) -> Self {
+        Self { in_a_row: 0, all: 0, started: Instant::now(), taken: taken(journal) }
+    }
+
+    /// It has ended. How long to wait before the next one; `None`: there is no next one.
+    pub fn next(&mut self, journal: Option<&Journal>) -> Option<Duration> {
+        let taken = taken(journal);
+        let was_useful = self.started.elapsed() >= LONG || taken != self.taken;
+        (self.started, self.taken) = (Instant::now(), taken);
+        self.count(was_useful)
+    }
+
+    /// The first two come at once.
+    fn count(&mut self, was_useful: bool) -> Option<Duration> {
+        self.all += 1;
+        self.in_a_row = if was_useful { 1 } else { self.in_a_row + 1 };
+        match self.in_a_row {
+            _ if self.all > MOST => None,
             0..=2 => Some(Duration::ZERO),
-            count if count <= MOST => Some(Duration::from_millis(5 << (count - 3))),
+            count if count <= MOST_IN_A_ROW => Some(Duration::from_millis(5 << (count - 3))),
             _ => None,
         }
     }
+}
+
+fn taken(journal: Option<&Journal>) -> u64 {
+    journal.map_or(0, |journal| journal.count(Counter::Taken))
 }
 
 /// Notes that a relay ended without having been told to.
@@ -67,7 +93,7 @@ pub fn guard(journal: &Journal) -> Turn {
         note_death(journal);
     }
     let waiting = Waiting::new();
-    let mut replacements = Replacements::default();
+    let mut replacements = Replacements::new(Some(journal));
     let mut shortage = Duration::from_millis(10);
     let mut is_first = true;
     loop {
@@ -77,12 +103,11 @@ pub fn guard(journal: &Journal) -> Turn {
                 return Turn::Work { delivers: true };
             }
             Ok(Child::Of(child)) => {
-                let start = Instant::now();
                 if waiting.wait_for(child) {
                     return Turn::End(ExitCode::SUCCESS);
                 }
                 note_death(journal);
-                let Some(pause) = replacements.next(start.elapsed()) else {
+                let Some(pause) = replacements.next(Some(journal)) else {
                     journal.counter(Counter::GivenUp).store(1, Ordering::Release);
                     return Turn::End(ExitCode::FAILURE);
                 };
@@ -119,13 +144,25 @@ mod tests {
 
     #[test]
     fn replacements_come_soon_and_not_for_ever() {
-        let mut replacements = Replacements::default();
-        let pauses: Vec<_> = std::iter::from_fn(|| replacements.next(Duration::ZERO)).collect();
+        let mut replacements = Replacements::new(None);
+        let pauses: Vec<_> = std::iter::from_fn(|| replacements.count(false)).collect();
         let expected = [0, 0, 5, 10, 20, 40, 80, 160, 320, 640].map(Duration::from_millis);
         assert_eq!(pauses, expected);
-        assert_eq!(replacements.next(LONG), Some(Duration::ZERO), "a long life counts as the first");
-        assert_eq!(replacements.next(Duration::ZERO), Some(Duration::ZERO));
-        assert_eq!(replacements.next(Duration::ZERO), Some(Duration::from_millis(5)));
+        let pauses = [true, false, false].map(|was_useful| replacements.count(was_useful).unwrap().as_millis());
+        assert_eq!(pauses, [0, 0, 5], "one that was useful counts as the first");
+        let rest = std::iter::from_fn(|| replacements.count(true)).count();
+        assert_eq!(rest, MOST as usize - 14, "there is an end");
+    }
+
+    #[test]
+    fn one_that_took_an_export_was_useful() {
+        let journal = Journal::new().unwrap();
+        let mut replacements = Replacements::new(Some(&journal));
+        for _ in 0..50 {
+            journal.counter(Counter::Taken).fetch_add(1, Ordering::AcqRel);
+            assert_eq!(replacements.next(Some(&journal)), Some(Duration::ZERO));
+        }
+        assert_eq!(std::iter::from_fn(|| replacements.next(Some(&journal))).count(), 9);
     }
 
     #[test]

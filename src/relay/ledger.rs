@@ -132,6 +132,9 @@ impl Ledger {
     /// Claude handed over export `sequence`.
     pub fn received(&self, sequence: u64, content: Content) {
         self.note(Event::Received(sequence, content));
+        if let Some(journal) = &self.journal {
+            journal.counter(Counter::Taken).fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// An open export is in another state, for now.

@@ -13,7 +13,7 @@
 mod book;
 mod courier;
 mod deliverer;
-mod guard;
+pub mod guard;
 mod intake;
 pub mod journal;
 mod ledger;
@@ -52,6 +52,8 @@ pub fn run(mut environment: Environment, words: &[OsString]) -> ExitCode {
     let memory = given(CONTINUE).then(|| inherited_descriptor(JOURNAL));
     close_from(if memory.is_some() { JOURNAL + 1 } else { WATCHED + i32::from(watched.is_some()) });
     let _ = std::env::set_current_dir("/");
+    // A group of our own, as a session's leader has: who ends it ends guard and relay.
+    let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
     let listener = std::net::TcpListener::from(inherited_descriptor(0));
     let control = UnixStream::from(inherited_descriptor(1));
     let Some(start) = start::read(&control) else { return ExitCode::FAILURE };

@@ -18,6 +18,7 @@ use crate::launch::process::{Image, Prepared, RelayEnds, Role};
 use crate::launch::signals;
 use crate::launch::supervise::{Deferred, Supervisor};
 use crate::relay;
+use crate::relay::guard::Replacements;
 use crate::relay::journal::{self, Counter, Journal};
 use crate::relay::protocol::{self, CONTINUE, FromRelay, RELAY_COMMAND, Start, ToRelay, WATCH};
 use crate::state::outcome::Outcome;
@@ -53,8 +54,8 @@ struct Source<'a> {
     environment: &'a Environment,
     /// What one relay leaves to the next.
     journal: Option<OwnedFd>,
-    /// How many were started.
-    started: u32,
+    /// How often that was done.
+    replacements: Option<Replacements>,
 }
 
 /// Claude.
@@ -64,9 +65,6 @@ struct Command {
     /// A descriptor of it, where the system has such.
     watched: Option<OwnedFd>,
 }
-
-/// As many relays are started again, each of which is replaced by its guard as often as makes sense.
-const MOST: u32 = 10;
 
 /// Whether somebody has connected and waits to be accepted. Where that can't be known: yes.
 fn has_connection(listener: &TcpListener) -> bool {
@@ -80,7 +78,7 @@ impl<'a> Source<'a> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
         let (listener, start) = (Some(listener), ToRelay::Start(Box::new(start)));
-        Ok((Self { listener, start, command: None, environment, journal: None, started: 0 }, endpoint))
+        Ok((Self { listener, start, command: None, environment, journal: None, replacements: None }, endpoint))
     }
 
     /// Whether nobody has connected to `endpoint` so far, nor can any more once `command` has gone.
@@ -111,7 +109,6 @@ impl<'a> Source<'a> {
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals::handled()), Some(&mut mask))?;
         let started = prepared.spawn(role(ends));
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
-        self.started += 1;
         started.map(|_| ours)
     }
 
@@ -120,9 +117,12 @@ impl<'a> Source<'a> {
         Journal::of(self.journal.as_ref()?).ok()
     }
 
-    /// Whether another relay may do better than the last.
-    fn may_start_again(&self) -> bool {
-        self.started <= MOST && self.journal().is_none_or(|journal| journal.count(Counter::GivenUp) == 0)
+    /// Whether another relay may do better than the last, which is gone with its guard.
+    fn may_start_again(&mut self) -> bool {
+        let journal = self.journal();
+        let has_given_up = journal.as_ref().is_some_and(|journal| journal.count(Counter::GivenUp) != 0);
+        let replacements = self.replacements.get_or_insert_with(|| Replacements::new(None));
+        !has_given_up && replacements.next(journal.as_ref()).is_some()
     }
 }
 

@@ -92,7 +92,7 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::outcome::Trouble;
+    use crate::state::outcome::{NOTHING, Trouble};
 
     fn outcome(exports: u64, points: u64, states: &[(State, u64)]) -> Outcome {
         let trouble = |state: &State| {

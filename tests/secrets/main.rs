@@ -8,5 +8,6 @@ mod c2_closed_to_others;
 mod c3_hostile_repository;
 mod c4_files;
 mod c5_memory;
+mod c5_races;
 mod c6_values;
 mod c7_commands;
