@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -44,8 +44,14 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
         };
         let _ = stream.set_nodelay(true);
         let (path, intake, journal) = (path.clone(), intake.clone(), journal.clone());
+        // A connection brings a request: until that begins, it counts as one.
+        let first = Arc::new(Mutex::new(Some(journal.clone().begin())));
+        let begin = move || {
+            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+            first.unwrap_or_else(|| journal.clone().begin())
+        };
         tokio::spawn(async move {
-            talk(stream, path, move || journal.clone().begin(), move |body| intake.clone().accept(body)).await;
+            talk(stream, path, begin, move |body| intake.clone().accept(body)).await;
             drop(permit);
         });
     }

@@ -16,7 +16,7 @@ use crate::support::{fake_claude, process, skip};
 /// How many sessions, where nothing else is said.
 const RACES: usize = 24;
 /// At the same time; and as many snoops.
-const PARALLEL: usize = 2;
+const PARALLEL: usize = 4;
 
 #[test]
 fn c5_no_race_for_a_relay_is_won() {
@@ -27,7 +27,7 @@ fn c5_no_race_for_a_relay_is_won() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());
-    fake_claude::install(&mut sandbox, "post\nposts 3 20");
+    fake_claude::install(&mut sandbox, "post\nposts 24 60");
     let snoop = sandbox.root().join("snoop");
     std::fs::copy(crate::support::example("snoop"), &snoop).unwrap();
     let program = user::give(&sandbox);

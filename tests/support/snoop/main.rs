@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 
 /// How long after it was opened a memory is read.
-const LATER: Duration = Duration::from_millis(700);
+const LATER: Duration = Duration::from_millis(900);
 /// How many of the newest processes are looked at.
 const NEWEST: i32 = 64;
 
@@ -18,7 +19,8 @@ struct Memory {
     opened: Instant,
     whose: String,
     file: File,
-    maps: String,
+    /// Opened in time it can be read later, as the memory can.
+    maps: File,
 }
 
 fn main() {
@@ -34,9 +36,10 @@ fn main() {
         for pid in newest - NEWEST..=newest {
             let Some(whose) = relay(pid) else { continue };
             attempts += 1;
-            if let Ok(file) = File::open(format!("/proc/{pid}/mem")) {
+            let [memory, maps] = ["mem", "maps"].map(|name| File::open(format!("/proc/{pid}/{name}")));
+            if let Ok(file) = memory {
                 got.insert(format!("opened mem of {whose} {pid}"));
-                let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+                let Ok(maps) = maps else { continue };
                 // Each exec has a memory of its own.
                 let count = kept.entry(pid).or_default();
                 *count += 1;
@@ -61,7 +64,7 @@ fn main() {
         }
         memories.retain(|memory| {
             let is_due = is_over || memory.opened.elapsed() >= LATER;
-            if is_due && secrets.iter().any(|secret| holds(memory, secret.as_bytes())) {
+            if is_due && holds_any(memory, secrets) {
                 got.insert(format!("secret in memory of {}", memory.whose));
             }
             !is_due
@@ -125,8 +128,11 @@ fn trace(pid: i32) -> bool {
     }
 }
 
-fn holds(memory: &Memory, secret: &[u8]) -> bool {
-    let ranges = memory.maps.lines().filter(|line| line.contains(" rw")).filter_map(|line| {
+/// Whether one of the secrets is in a memory.
+fn holds_any(memory: &Memory, secrets: &[String]) -> bool {
+    let mut maps = String::new();
+    let _ = (&memory.maps).read_to_string(&mut maps);
+    let ranges = maps.lines().filter(|line| line.contains(" rw")).filter_map(|line| {
         let (start, end) = line.split_ascii_whitespace().next()?.split_once('-')?;
         Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
     });
@@ -134,7 +140,7 @@ fn holds(memory: &Memory, secret: &[u8]) -> bool {
         let length = usize::try_from(end - start).unwrap_or(0).min(16 << 20);
         let mut bytes = vec![0; length];
         let read = memory.file.read_at(&mut bytes, start).unwrap_or(0);
-        if memchr::memmem::find(&bytes[..read], secret).is_some() {
+        if secrets.iter().any(|secret| memchr::memmem::find(&bytes[..read], secret.as_bytes()).is_some()) {
             return true;
         }
     }
