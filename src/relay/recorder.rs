@@ -90,8 +90,12 @@ impl Recorder {
     }
 
     /// A relay that is killed from now on has cut off nothing.
-    pub fn claude_has_gone(&self) {
+    pub fn nobody_can_send(self: &Arc<Self>) {
         lock(&self.record).claude_has_gone = true;
+        if self.ledger.is_worth_a_record() {
+            let recorder = self.clone();
+            aside(move || recorder.update());
+        }
     }
 
     /// Nothing is left to do. A launcher's session that sent nothing was none, most likely: no record.

@@ -109,7 +109,6 @@ impl Session {
             is_session: start.is_session,
         };
         supervised.until_gone().await;
-        recorder.claude_has_gone();
         while carriers::any(&start.secret) {
             tokio::select! {
                 () = sleep(LOOK_AGAIN) => {}
@@ -118,6 +117,7 @@ impl Session {
             }
         }
         tracing::debug!("nobody can send any more");
+        recorder.nobody_can_send();
         drain(&intake, &ledger, &mut terminate).await;
         front.abort();
         recorder.finish();
