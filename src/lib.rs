@@ -27,19 +27,20 @@ pub mod state;
 pub mod system;
 pub mod text;
 
+use std::ffi::OsString;
+
 use plan::flags::{self, Invocation};
 use system::environment::Environment;
 use system::exit::{ExitCode, USAGE};
 
-/// The program: parse, run, exit status.
-pub fn run() -> ExitCode {
+/// The program: parse, run, exit status. The first of `arguments` is the program's own name.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
     system::inherited::outlive_full_files();
     let environment = Environment::capture();
-    let args = std::env::args_os().skip(1).collect();
-    match flags::parse(args, claude::locate::is_executable) {
+    match flags::parse(arguments.into_iter().skip(1).collect(), claude::locate::is_executable) {
         Ok(Invocation::Act(args)) => commands::run(&args, &environment),
         Ok(Invocation::Launcher { claude, args }) => run::launcher::run(&claude, &args, environment),
-        Ok(Invocation::Run { flags, args }) => run::run(&flags, &args, environment),
+        Ok(Invocation::Run { flags, args }) => run::run(&flags, &args, environment, commands::answer),
         Err(error) => {
             run::report::fatal(&error.to_string());
             ExitCode::from(USAGE)

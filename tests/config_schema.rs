@@ -11,7 +11,7 @@ fn good() -> Value {
             "env": {"endpoint": "https://act.example/m", "user": "u@example.com", "token": {"env": "T"}}
         },
         "aliases": {"billing": {"account": "acme", "id": "id-1", "provider_type": "P", "attributes": {"team": "a b"}}},
-        "directories": {"~/w": "billing", "/x": null, "~": "billing"},
+        "directories": {"~/w": "billing", "/x": null, "~": "billing", "file:///h/caf%E9": null},
         "default": "billing", "claude": "~/bin/claude", "delivery": "direct", "required": true,
         "replace_endpoint": true, "export_interval_ms": 1000, "exit_wait_ms": 0, "report": "json", "redact": ["user.email"], "spool_files": 100, "spool_mib": 8
     })

@@ -1,8 +1,11 @@
 //! Who started us: a loop of scripts has to be recognised (promise A21), and the status line's session be found.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::claude::ourselves::is_ourselves;
+use crate::claude::chain::Chain;
+use crate::claude::ourselves::{Identity, identity, is_ourselves};
 
 /// A process on the way up.
 struct Ancestor {
@@ -23,12 +26,13 @@ pub fn pids() -> Vec<i32> {
     std::iter::successors(Some(nix::unistd::getppid().as_raw()), |pid| parent(*pid)).collect()
 }
 
-/// Whether act-claude starts `script`, and that starts us, again and again. A session nested in claude's own Bash tool has
+/// Whether act-claude starts `program`, and that starts us, again and again. A session nested in claude's own Bash tool has
 /// claude and a shell in between.
-pub fn loops_through(script: &Path) -> bool {
-    let name = script.as_os_str().as_encoded_bytes();
+pub fn loops_through(program: &Path, chain: &Chain) -> bool {
+    let Some(file) = identity(program) else { return false };
     let mut pid = nix::unistd::getppid().as_raw();
-    let mut only_the_script = true;
+    let mut is_seen = false;
+    let mut only_wrappers = true;
     let mut launches = 0;
     while let Some(ancestor) = look(pid) {
         if is_ourselves(&ancestor.executable) {
@@ -37,12 +41,15 @@ pub fn loops_through(script: &Path) -> bool {
                 return false;
             }
             launches += 1;
-            if launches > if only_the_script { DEEPEST_ALONE } else { DEEPEST } {
+            let most = if only_wrappers { DEEPEST_ALONE } else { DEEPEST };
+            // A wrapper that makes way by exec, with an environment of its own, is never seen.
+            if (is_seen && launches > most) || launches > 2 * DEEPEST {
                 return true;
             }
         } else {
-            let runs_script = ancestor.arguments.windows(name.len()).any(|window| window == name);
-            only_the_script &= runs_script;
+            let runs = ancestor.runs();
+            is_seen |= runs.contains(&file) || ancestor.names(program);
+            only_wrappers &= ancestor.names(program) || runs.iter().any(|run| *run == file || chain.has_started(*run));
         }
         if ancestor.parent <= 1 {
             return false;
@@ -50,6 +57,21 @@ pub fn loops_through(script: &Path) -> bool {
         pid = ancestor.parent;
     }
     false
+}
+
+impl Ancestor {
+    /// The files it may have been started as: its program, and of a script the file behind that.
+    fn runs(&self) -> Vec<Identity> {
+        let words = self.arguments.split(|&byte| byte == 0).take(3).map(|word| Path::new(OsStr::from_bytes(word)));
+        let files = words.filter(|word| word.is_absolute()).chain([&*self.executable]);
+        files.filter_map(identity).collect()
+    }
+
+    /// Whether its arguments hold this path.
+    fn names(&self, program: &Path) -> bool {
+        let name = program.as_os_str().as_encoded_bytes();
+        self.arguments.windows(name.len()).any(|window| window == name)
+    }
 }
 
 /// Whether these are the arguments of a command under `act`, which stands in nobody's place.
@@ -60,9 +82,9 @@ fn is_command(arguments: &[u8]) -> bool {
 
 #[cfg(target_os = "linux")]
 fn look(pid: i32) -> Option<Ancestor> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may itself hold anything: count from its end.
-    let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    let parent = String::from_utf8_lossy(&stat).rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()?;
     Some(Ancestor {
         parent,
         executable: format!("/proc/{pid}/exe").into(),

@@ -32,7 +32,21 @@ pub fn call(args: &[OsString]) -> Call {
 
 /// Whether claude is asked to run in the background (`--bg`, `--background`).
 pub fn is_background(args: &[OsString]) -> bool {
-    args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--bg" || arg == "--background")
+    has_flag(args, &["--bg", "--background"])
+}
+
+/// Whether claude is asked for one answer and no dialogue (`-p`, `--print`, also together with `-c`).
+pub fn is_print(args: &[OsString]) -> bool {
+    has_flag(args, &["-p", "--print", "-pc", "-cp"])
+}
+
+/// Whether claude is asked for its version or its help text: then that is all it does.
+pub fn asks_for_words(args: &[OsString]) -> bool {
+    has_flag(args, &["-h", "--help", "-v", "--version"])
+}
+
+fn has_flag(args: &[OsString], spellings: &[&str]) -> bool {
+    args.iter().take_while(|arg| *arg != "--").any(|arg| spellings.iter().any(|flag| arg == flag))
 }
 
 /// Where the `--settings` that counts, the last one, stands in the arguments.

@@ -4,6 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::settings::Kind;
+use super::version::Version;
+
+/// The first client that keeps a repository's settings from deciding about telemetry.
+pub const GUARDS: Version = Version::new(2, 1, 282);
 
 /// Which clients heed a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,13 @@ pub enum Effect {
     },
     /// Exports carry another credential (direct delivery).
     Credential,
+    /// Claude's telemetry does not start, or no export can be sent.
+    Stops {
+        /// Why.
+        why: String,
+    },
+    /// Everything is exported twice, which ACT would add up.
+    Twice,
     /// Claude drops our endpoint, because a managed layer claims the signal.
     DropsEndpoint,
     /// Claude drops our protocol, because a managed layer claims it, and uses the managed one.
@@ -75,6 +86,11 @@ impl Conflict {
         !matches!(self.effect, Effect::Helper | Effect::Launcher | Effect::LogLevel)
     }
 
+    /// Whether claude's telemetry does not start for it.
+    pub fn stops(&self) -> bool {
+        matches!(self.effect, Effect::Stops { .. })
+    }
+
     /// Whether it keeps exports from a relay of ours altogether.
     pub fn leads_past(&self) -> bool {
         use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Off, Protocol};
@@ -87,6 +103,25 @@ impl Conflict {
         self.breaks() && self.reach != Reach::Older
     }
 
+    /// Whether it may be why nothing arrives: it leads exports past us, or claude can't send any.
+    pub fn silences(&self) -> bool {
+        use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Helper, Interval, Off, Protocol, Stops};
+        match &self.effect {
+            Off | Exporter | Endpoint | Protocol | DropsEndpoint | DropsProtocol | Stops { .. } | Helper => true,
+            Interval => self.value.trim() == "0",
+            _ => false,
+        }
+    }
+
+    /// Whether a client of this version heeds it; where the version is not known, it may.
+    pub fn concerns(&self, client: Option<Version>) -> bool {
+        match (self.reach, client) {
+            (Reach::Older, Some(version)) => version < GUARDS,
+            (Reach::Current, Some(version)) => version >= GUARDS,
+            _ => true,
+        }
+    }
+
     /// "env.OTEL_METRICS_EXPORTER in /home/x/.claude/settings.json"
     pub fn place(&self) -> String {
         format!("{} in {}", self.key, self.path.display())
@@ -94,7 +129,12 @@ impl Conflict {
 
     /// What to do about it.
     pub fn fix(&self) -> String {
+        if self.effect == Effect::Helper && self.kind != Kind::Managed {
+            let (value, key, path) = (&self.value, &self.key, self.path.display());
+            return format!("make {value:?} print a JSON object of headers, or remove {key} from {path}");
+        }
         match self.kind {
+            Kind::Environment => format!("correct {key}, or: unset {key}", key = self.key),
             Kind::Managed => format!("ask whoever manages {} to remove {}", self.path.display(), self.key),
             Kind::Argument => format!("leave {} out of what you give to --settings", self.key),
             Kind::Local | Kind::Project | Kind::User => format!("remove {} from {}", self.key, self.path.display()),
@@ -119,6 +159,8 @@ impl fmt::Display for Conflict {
             Effect::Temporality => write!(out, "counters are sent as running totals ({value}), not as changes"),
             Effect::Interval => write!(out, "claude can't export every {value} ms"),
             Effect::Attributes { names } => write!(out, "exports carry another {}", names.join(", ")),
+            Effect::Stops { why } => out.write_str(why),
+            Effect::Twice => write!(out, "every export is sent twice ({value:?})"),
             Effect::Credential => out.write_str("exports carry another credential or alias id"),
             Effect::DropsEndpoint => out.write_str("claude drops act-claude's endpoint"),
             Effect::DropsProtocol => write!(out, "exports are sent as {value}, which ACT does not take"),

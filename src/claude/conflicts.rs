@@ -3,9 +3,14 @@
 //! Asked by a launch, which beats what it may with an overlay and names the rest, and by `act doctor`.
 //! The observations behind every row are in docs/observed-claude.md.
 
+use percent_encoding::percent_decode_str;
+
 use crate::config::Delivery;
+use crate::system::environment::Environment;
 
 use super::conflict::{Conflict, Effect, Reach};
+use super::exporters;
+use super::other_signals;
 use super::settings::{Kind, Layer};
 use super::variables::{ATTRIBUTES, ENABLE, ENDPOINT, EXPORTER, INTERVAL, LOG_LEVEL, PROTOCOL, TEMPORALITY, WRAPPER};
 
@@ -29,6 +34,18 @@ pub fn find(wanted: &Wanted<'_>, layers: &[Layer]) -> Vec<Conflict> {
     layers.iter().flat_map(of_layer).collect()
 }
 
+/// The same with what the environment and the user's other signals add: all that a session may meet. A headers helper
+/// that serves no other signal can be switched off, since the relay needs no headers.
+pub fn of_session(wanted: &Wanted<'_>, environment: &Environment, layers: &[Layer]) -> Vec<Conflict> {
+    let mut conflicts = find(wanted, layers);
+    conflicts.extend(other_signals::find(environment, layers));
+    let is_ours_alone = wanted.delivery == Delivery::Relay && !other_signals::use_otlp(environment, layers);
+    for conflict in conflicts.iter_mut().filter(|conflict| conflict.effect == Effect::Helper) {
+        conflict.beatable = is_ours_alone && conflict.kind != Kind::Managed;
+    }
+    conflicts
+}
+
 const GENERIC_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 const GENERIC_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const GENERIC_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -45,7 +62,7 @@ const CLAIMS: [&str; 7] = [
 ];
 
 /// An interval within these does no harm: it is the user's choice.
-const SANE_INTERVAL_MS: std::ops::RangeInclusive<u64> = 1_000..=60_000;
+pub const SANE_INTERVAL_MS: std::ops::RangeInclusive<u64> = 1_000..=60_000;
 
 struct Keys<'a> {
     wanted: &'a Wanted<'a>,
@@ -79,7 +96,7 @@ impl Keys<'_> {
         let differs = |is_ours: bool, effect| (!is_ours).then_some(effect);
         match name {
             ENABLE => differs(is_truthy(value), Effect::Off),
-            EXPORTER => differs(value.split(',').any(|exporter| exporter.trim() == "otlp"), Effect::Exporter),
+            EXPORTER => self.exporters(value),
             ENDPOINT => differs(value.is_empty(), Effect::Endpoint),
             PROTOCOL => differs(value.is_empty() || value == "http/json", Effect::Protocol),
             GENERIC_PROTOCOL if direct => differs(value.is_empty() || value == "http/json", Effect::Protocol),
@@ -100,6 +117,19 @@ impl Keys<'_> {
         }
     }
 
+    fn exporters(&self, list: &str) -> Option<Effect> {
+        let unknown = exporters::unknown(list, &exporters::METRICS);
+        match (exporters::names(list).filter(|name| *name == "otlp").count(), unknown.first()) {
+            (_, Some(name)) => {
+                let why = format!("claude does not know the exporter {name:?} and exports nothing at all");
+                Some(Effect::Stops { why })
+            }
+            (0, None) => Some(Effect::Exporter),
+            (1, None) => None,
+            (_, None) => Some(Effect::Twice),
+        }
+    }
+
     /// Attributes of ours that `list` would give another value; with direct delivery, where nobody puts back
     /// what is missing, or no value.
     fn displaced(&self, list: &str) -> Vec<String> {
@@ -107,7 +137,7 @@ impl Keys<'_> {
         let displaced = self.wanted.attributes.iter().filter(|(name, value)| {
             let theirs = list.split(',').filter_map(|item| item.split_once('='));
             match theirs.rev().find(|(key, _)| key.trim() == name) {
-                Some((_, theirs)) => decode(theirs.trim()) != value.as_bytes(),
+                Some((_, theirs)) => percent_decode_str(theirs.trim()).ne(value.bytes()),
                 None => direct,
             }
         });
@@ -135,10 +165,11 @@ impl Keys<'_> {
             beatable: false,
             ..self.conflict(key, value, effect, reach)
         };
-        let helper = self.layer.headers_helper.as_deref().map(|helper| match self.layer.kind {
-            Kind::Managed => of_key("otelHeadersHelper", helper, Effect::DropsEndpoint, Reach::Current),
-            _ => of_key("otelHeadersHelper", helper, Effect::Helper, Reach::Every),
-        });
+        let helper = self.layer.headers_helper.as_deref();
+        let drops = helper.filter(|_| self.layer.kind == Kind::Managed);
+        let drops = drops.map(|helper| of_key("otelHeadersHelper", helper, Effect::DropsEndpoint, Reach::Current));
+        let reach = if drops.is_some() { Reach::Older } else { Reach::Every };
+        let helper = helper.map(|helper| of_key("otelHeadersHelper", helper, Effect::Helper, reach));
         let key = self.layer.process_wrapper.as_deref();
         let key = key.map(|wrapper| of_key("processWrapper", wrapper, Effect::Launcher, Reach::Every));
         let variable = self.layer.get(WRAPPER).filter(|value| !value.is_empty());
@@ -146,7 +177,7 @@ impl Keys<'_> {
             beatable: false,
             ..self.conflict(WRAPPER, wrapper, Effect::Launcher, Reach::Every)
         });
-        helper.into_iter().chain(key).chain(variable)
+        drops.into_iter().chain(helper).chain(key).chain(variable)
     }
 
     fn conflict(&self, name: &str, value: &str, effect: Effect, reach: Reach) -> Conflict {
@@ -178,22 +209,8 @@ pub fn is_guarded(name: &str) -> bool {
     name == ENABLE || is_exporter || (name.starts_with("OTEL_EXPORTER_OTLP") && names_route)
 }
 
-fn is_truthy(value: &str) -> bool {
+pub(super) fn is_truthy(value: &str) -> bool {
     ["1", "true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str())
-}
-
-/// Undoes percent-encoding.
-fn decode(value: &str) -> Vec<u8> {
-    let bytes = value.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let code = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        let code = code.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        decoded.push(code.unwrap_or(bytes[at]));
-        at += if code.is_some() { 3 } else { 1 };
-    }
-    decoded
 }
 
 #[cfg(test)]
@@ -221,12 +238,17 @@ mod tests {
     fn what_each_key_does() {
         use Effect::*;
         let provider = || Attributes { names: vec!["providerType".into()] };
+        let unknown =
+            |name| Stops { why: format!("claude does not know the exporter {name:?} and exports nothing at all") };
         for (name, value, effect) in [
             (ENABLE, "0", Some(Off)),
             (ENABLE, "", Some(Off)),
             (ENABLE, "yes", None),
             (EXPORTER, "console", Some(Exporter)),
             (EXPORTER, "console, otlp", None),
+            (EXPORTER, "otlp,otlp", Some(Twice)),
+            (EXPORTER, "otlp,OTLP", Some(unknown("OTLP"))),
+            (EXPORTER, "otpl", Some(unknown("otpl"))),
             (ENDPOINT, "https://x", Some(Endpoint)),
             (PROTOCOL, "grpc", Some(Protocol)),
             (PROTOCOL, "http/json", None),
@@ -274,7 +296,8 @@ mod tests {
         }
         assert_eq!(found(Delivery::Relay, layer(Kind::Managed, GENERIC_PROTOCOL, "http/json")), []);
         let helper = Layer { headers_helper: Some("h".into()), ..layer(Kind::Managed, "X", "") };
-        assert_eq!(found(Delivery::Relay, helper), [(Effect::DropsEndpoint, Reach::Current, false)]);
+        let expected = [(Effect::DropsEndpoint, Reach::Current, false), (Effect::Helper, Reach::Older, false)];
+        assert_eq!(found(Delivery::Relay, helper), expected);
     }
 
     #[test]
@@ -287,6 +310,24 @@ mod tests {
         ] {
             let expected = [(effect, Reach::Every, false)];
             assert_eq!(found(Delivery::Direct, layer(Kind::User, name, value)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_helper_that_serves_another_signal_stays() {
+        let helper = |kind| Layer { headers_helper: Some("h".into()), ..layer(kind, "X", "") };
+        for (logs, kind, delivery, beatable) in [
+            ("", Kind::User, Delivery::Relay, true),
+            ("console", Kind::Project, Delivery::Relay, true),
+            ("otlp", Kind::User, Delivery::Relay, false),
+            ("", Kind::Managed, Delivery::Relay, false),
+            ("", Kind::User, Delivery::Direct, false),
+        ] {
+            let environment: Environment = [("OTEL_LOGS_EXPORTER", logs)].into_iter().collect();
+            let wanted = Wanted { delivery, attributes: &[], debug: false };
+            let conflicts = of_session(&wanted, &environment, &[helper(kind)]);
+            let helper = conflicts.iter().find(|conflict| conflict.effect == Effect::Helper).expect("a conflict");
+            assert_eq!(helper.beatable, beatable, "{logs:?} {kind:?} {delivery:?}");
         }
     }
 

@@ -6,6 +6,7 @@
 use crate::config::{Config, Delivery};
 use crate::system::environment::Environment;
 
+use super::exporters;
 use super::settings::{Kind, Layer};
 
 /// Why there is no telemetry although an alias was found; or what the user should know.
@@ -69,9 +70,9 @@ pub fn own_word(config: &Config, environment: &Environment, layers: &[Layer]) ->
         return Some(Objection::Off { by: format!("{by} is {value}") });
     }
     if let Some((value, by)) = stated.value("OTEL_METRICS_EXPORTER")
-        && value.trim() == "none"
+        && exporters::is_none(&value)
     {
-        return Some(Objection::Off { by: format!("{by} is none") });
+        return Some(Objection::Off { by: format!("{by} is {}", value.trim()) });
     }
     let replace = config.replace_endpoint.as_ref().is_some_and(|replace| replace.value);
     if replace { None } else { stated.other_pipeline(config) }
@@ -95,7 +96,7 @@ impl Stated<'_> {
 
     fn other_pipeline(&self, config: &Config) -> Option<Objection> {
         let metrics = self.value("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT");
-        let exports = || self.value("OTEL_METRICS_EXPORTER").is_some_and(|(value, _)| lists(&value, "otlp"));
+        let exports = || self.value("OTEL_METRICS_EXPORTER").is_some_and(|(value, _)| exporters::has_otlp(&value));
         let generic = || self.value("OTEL_EXPORTER_OTLP_ENDPOINT").filter(|_| exports());
         let (endpoint, by) = metrics.or_else(generic).filter(|(endpoint, _)| !endpoint.trim().is_empty())?;
         if config.accounts.values().any(|account| same_endpoint(&account.endpoint, &endpoint)) {
@@ -124,7 +125,7 @@ impl Stated<'_> {
             settings.chain(variable).filter(|(value, _)| !value.trim().is_empty()).collect::<Vec<_>>()
         };
         for name in ["OTEL_LOGS_EXPORTER", "OTEL_TRACES_EXPORTER"] {
-            if let Some((_, by)) = everywhere(name).into_iter().find(|(value, _)| lists(value, "otlp")) {
+            if let Some((_, by)) = everywhere(name).into_iter().find(|(value, _)| exporters::has_otlp(value)) {
                 return Some(Objection::WouldLeak { by });
             }
         }
@@ -136,10 +137,6 @@ impl Stated<'_> {
         });
         redirected.map(|by| Objection::WouldLeak { by })
     }
-}
-
-fn lists(value: &str, exporter: &str) -> bool {
-    value.split(',').any(|item| item.trim() == exporter)
 }
 
 fn same_endpoint(one: &str, other: &str) -> bool {

@@ -1,15 +1,18 @@
-//! The real `claude`: `ACT_CLAUDE_BIN`, `claude` in the configuration, then PATH without ourselves.
+//! The real `claude`: `ACT_CLAUDE_BIN`, `claude` in the configuration, then PATH without ourselves and without wrappers
+//! that lead back to us.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::AccessFlags;
 
 use crate::config::Config;
 use crate::system::environment::Environment;
 
-use super::ancestry;
-use super::ourselves::is_ourselves;
+use super::chain::Chain;
+use super::ourselves::{identity, is_ourselves};
+use super::{ancestry, version};
 
 /// Why there is no claude to run, with the exit status a shell would give (promise A3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +25,13 @@ pub struct LocateError {
 
 /// Finds the executable.
 pub fn locate(environment: &Environment, config: &Config) -> Result<PathBuf, LocateError> {
-    let named = match (environment.text("ACT_CLAUDE_BIN"), &config.claude) {
-        (Some(path), _) => Some((PathBuf::from(path), "ACT_CLAUDE_BIN".to_owned())),
-        (None, Some(path)) => Some((path.value.clone(), path.origin.to_string())),
-        _ => None,
-    };
-    if let Some((path, by)) = named {
+    let chain = Chain::here(environment);
+    if chain.is_endless() {
+        let message = "claude starts act-claude again and again: set ACT_CLAUDE_BIN=/path/to/claude to the real claude";
+        return Err(LocateError { code: 126, message: message.to_owned() });
+    }
+    let mut passed = Passed::default();
+    if let Some((path, by)) = named(environment, config) {
         usable(&path).map_err(|(code, why)| LocateError {
             code,
             message: format!("{}: {why} (named by {by})", path.display()),
@@ -36,44 +40,82 @@ pub fn locate(environment: &Environment, config: &Config) -> Result<PathBuf, Loc
             let message = format!("{} is act-claude itself; {by} must name the real claude", path.display());
             return Err(LocateError { code: 126, message });
         }
-        return refuse_loop(path);
+        if !leads_back(&path, &chain) {
+            return Ok(path);
+        }
+        passed.wrapper = Some(path);
     }
-    let mut ourselves = None;
-    let mut unusable = None;
-    for directory in std::env::split_paths(environment.get("PATH").unwrap_or_default()) {
+    // Unset it is not empty, which would mean the working directory.
+    for directory in std::env::split_paths(environment.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH))) {
         let candidate = directory.join("claude");
         match usable(&candidate) {
-            Ok(()) if is_ourselves(&candidate) => ourselves = Some(candidate),
-            Ok(()) => return refuse_loop(candidate),
+            Ok(()) if is_ourselves(&candidate) => passed.ourselves = Some(candidate),
+            Ok(()) if leads_back(&candidate, &chain) => passed.wrapper = passed.wrapper.or(Some(candidate)),
+            Ok(()) => return Ok(candidate),
             // As a shell does: a directory of that name is no command.
             Err((126, why)) if !candidate.is_dir() => {
-                unusable = unusable.or(Some(format!("{}: {why}", candidate.display())))
+                passed.unusable = passed.unusable.or(Some(format!("{}: {why}", candidate.display())))
             }
             Err(_) => {}
         }
     }
-    match (unusable, ourselves) {
-        (Some(message), _) => Err(LocateError { code: 126, message }),
-        (None, Some(path)) => Err(LocateError {
-            code: 127,
-            message: format!(
-                "no claude on PATH but act-claude itself ({}): install Claude Code, or set ACT_CLAUDE_BIN=/path/to/claude",
-                path.display()
-            ),
-        }),
-        (None, None) => Err(LocateError {
-            code: 127,
-            message: "claude: command not found: install Claude Code, or set ACT_CLAUDE_BIN=/path/to/claude".to_owned(),
-        }),
+    Err(passed.error())
+}
+
+/// Where commands are where PATH is not set.
+const DEFAULT_PATH: &str = "/usr/bin:/bin";
+
+/// The claude that the user names, and by what.
+fn named(environment: &Environment, config: &Config) -> Option<(PathBuf, String)> {
+    match (environment.get("ACT_CLAUDE_BIN").filter(|path| !path.is_empty()), &config.claude) {
+        (Some(path), _) => Some((PathBuf::from(path), "ACT_CLAUDE_BIN".to_owned())),
+        (None, Some(path)) => Some((path.value.clone(), path.origin.to_string())),
+        (None, None) => None,
     }
 }
 
-/// Whether `path` could be executed, as far as a shell would look.
+/// What was no claude to start.
+#[derive(Default)]
+struct Passed {
+    ourselves: Option<PathBuf>,
+    wrapper: Option<PathBuf>,
+    unusable: Option<String>,
+}
+
+impl Passed {
+    fn error(self) -> LocateError {
+        let (code, message) = match self {
+            Self { wrapper: Some(path), .. } => (
+                126,
+                format!(
+                    "{} starts act-claude, which would start it again: set ACT_CLAUDE_BIN=/path/to/claude to the real claude",
+                    path.display()
+                ),
+            ),
+            Self { unusable: Some(message), .. } => (126, message),
+            Self { ourselves: Some(path), .. } => (
+                127,
+                format!(
+                    "no claude on PATH but act-claude itself ({}): install Claude Code, or set ACT_CLAUDE_BIN=/path/to/claude",
+                    path.display()
+                ),
+            ),
+            Self { .. } => (
+                127,
+                "claude: command not found: install Claude Code, or set ACT_CLAUDE_BIN=/path/to/claude".to_owned(),
+            ),
+        };
+        LocateError { code, message }
+    }
+}
+
+/// Whether `path` could be executed, as far as a shell would look: a regular file that this user may execute. Whatever
+/// else is executable, such as a FIFO, is no program.
 fn usable(path: &Path) -> Result<(), (u8, &'static str)> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Err((126, "Is a directory")),
-        Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => Err((126, "Permission denied")),
-        Ok(_) => Ok(()),
+        Ok(metadata) if !metadata.is_file() => Err((126, "Not a regular file")),
+        Ok(_) => nix::unistd::eaccess(path, AccessFlags::X_OK).map_err(|_| (126, "Permission denied")),
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err((126, "Permission denied")),
         Err(_) => Err((127, "No such file or directory")),
     }
@@ -84,16 +126,12 @@ pub fn is_executable(path: &Path) -> bool {
     usable(path).is_ok()
 }
 
-/// A script may itself call act-claude. Run once more by it, nobody would ever reach the real claude.
-fn refuse_loop(path: PathBuf) -> Result<PathBuf, LocateError> {
-    let mut start = [0; 2];
-    let script = File::open(&path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"#!";
-    if script && ancestry::loops_through(&path) {
-        let message = format!(
-            "{} starts act-claude, which would start it again: set ACT_CLAUDE_BIN=/path/to/claude to the real claude",
-            path.display()
-        );
-        return Err(LocateError { code: 126, message });
+/// Whether `path` is a wrapper that was started in claude's place and led here: it had its turn, and the search goes on.
+/// Claude itself may lead here, too, as often as it likes.
+pub fn leads_back(path: &Path, chain: &Chain) -> bool {
+    if version::is_native(path) {
+        return false;
     }
-    Ok(path)
+    let is_runaway = chain.is_runaway() && identity(path).is_some_and(|file| chain.has_started(file));
+    is_runaway || chain.has_tried(path) || ancestry::loops_through(path, chain)
 }

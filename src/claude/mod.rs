@@ -4,11 +4,14 @@
 pub mod ancestry;
 pub mod arguments;
 pub mod carriers;
+pub mod chain;
 pub mod conflict;
 pub mod conflicts;
 pub mod consent;
 pub mod debug_log;
+pub mod exporters;
 pub mod locate;
+pub mod other_signals;
 pub mod ourselves;
 pub mod overlay;
 pub mod processes;

@@ -5,6 +5,8 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::system::inherited;
+
 /// What is in every copy of this program, so that a copy is told from the real claude (promise A21). On Linux an ELF
 /// note, which linkers put into a program's first page: one read tells. The program has it, not the library: another
 /// program with the library in it, such as a test, is none of its copies.
@@ -30,24 +32,29 @@ const TEXT: &[u8; 20] = b"launcher, not claude";
 /// How far into a file the mark is looked for: a page; elsewhere, as far as a copy can be long.
 const MARKED: u64 = if cfg!(target_os = "linux") { 4096 } else { 64 * 1024 * 1024 };
 
-/// The running program's own file.
+/// The running program's own file. Where `/proc` is not mounted, the path it was executed by.
 pub fn own_file() -> PathBuf {
+    const LINK: &str = "/proc/self/exe";
     if cfg!(target_os = "linux") {
-        PathBuf::from("/proc/self/exe")
+        if fs::symlink_metadata(LINK).is_ok() { LINK.into() } else { inherited::executed_path().unwrap_or_default() }
     } else {
         std::env::current_exe().unwrap_or_default()
     }
 }
 
+/// A file: device and inode.
+pub type Identity = (u64, u64);
+
+/// Which file `path` leads to.
+pub fn identity(path: &Path) -> Option<Identity> {
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
 /// Whether `path` is this program, under whatever name, or a copy of it.
 pub fn is_ourselves(path: &Path) -> bool {
-    let (Ok(it), Ok(own)) = (fs::metadata(path), fs::metadata(own_file())) else {
-        return false;
-    };
-    if (it.dev(), it.ino()) == (own.dev(), own.ino()) {
-        return true;
-    }
-    holds_mark(path)
+    // Opened, a FIFO would wait for a writer.
+    let Some(it) = identity(path).filter(|_| path.is_file()) else { return false };
+    identity(&own_file()) == Some(it) || holds_mark(path)
 }
 
 fn holds_mark(path: &Path) -> bool {

@@ -17,38 +17,42 @@ use nix::fcntl::{Flock, FlockArg};
 use serde_json::value::RawValue;
 
 use crate::claude::arguments::{self, Call};
-use crate::state;
+use crate::state::{self, prune};
 use crate::text::json::{Members, unquoted};
 
-/// How long an ended session can be resumed with its hint.
-const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-/// And how many such files are kept, the newest.
-const MOST: usize = 1000;
+/// How long an ended session can be resumed with its hint, and how many of them.
+const BOUNDS: prune::Bounds =
+    prune::Bounds { age: Duration::from_secs(90 * 24 * 60 * 60), files: 1000, bytes: u64::MAX };
 /// The user's own settings beside an overlay in use.
 const OWN: &str = "own.json";
 
 /// Whether claude's arguments may get one more: only where they start a session in this terminal. Behind a
-/// bare word `--settings` is refused, and in front of one it may turn a subcommand into a prompt (fact 7a).
+/// bare word `--settings` is refused, and in front of one it may turn a subcommand into a prompt (T6 in docs/observed-claude.md).
 pub fn is_allowed(args: &[OsString]) -> bool {
     arguments::call(args) == Call::Session
         && !arguments::is_background(args)
         && !args.iter().any(|arg| arg == "remote-control" || arg == "rc")
 }
 
-/// `own`, a settings object as text, with `variables` in its `env`, all else as it is written; `None` where it is no
-/// such object, which claude itself will refuse.
-pub fn merge(own: &str, variables: &[(String, String)]) -> Option<String> {
+/// `own`, a settings object as text, with `variables` in its `env`, all else as it is written, and on request with the
+/// headers helper off (T9 in docs/observed-claude.md: an empty one); `None` where it is no such object, which claude
+/// itself will refuse.
+pub fn merge(own: &str, variables: &[(String, String)], helper_off: bool) -> Option<String> {
     let Members(mut settings) = serde_json::from_str(own).ok()?;
-    let is_env = |name: &RawValue| unquoted(name.get()).is_some_and(|name| name == "env");
+    let is = |name: &RawValue, word| unquoted(name.get()).is_some_and(|name| name == word);
+    let is_env = |name: &RawValue| is(name, "env");
     // Of repeated ones claude takes the last.
     let env = settings.iter().rev().find(|(name, _)| is_env(name)).map(|(_, env)| env.get());
     let Members(mut env) = serde_json::from_str(env.unwrap_or("{}")).ok()?;
-    settings.retain(|(name, _)| !is_env(name));
+    settings.retain(|(name, _)| !is_env(name) && !(helper_off && is(name, HELPER)));
     env.retain(|(name, _)| unquoted(name.get()).is_none_or(|name| variables.iter().all(|(ours, _)| *ours != name)));
     let ours = variables.iter().map(|(name, value)| member(&quoted(name), &quoted(value)));
     let env = object(as_written(&env).chain(ours));
-    Some(object(as_written(&settings).chain([member("\"env\"", &env)])))
+    let helper = helper_off.then(|| member(&quoted(HELPER), "\"\""));
+    Some(object(as_written(&settings).chain(helper).chain([member("\"env\"", &env)])))
 }
+
+const HELPER: &str = "otelHeadersHelper";
 
 fn as_written(members: &[(&RawValue, &RawValue)]) -> impl Iterator<Item = String> {
     members.iter().map(|(name, value)| member(name.get(), value.get()))
@@ -106,7 +110,7 @@ impl Overlay {
         let directory = directory(state);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         settle(&directory);
-        prune(&directory, SystemTime::now());
+        prune::prune(ended(&directory), BOUNDS, SystemTime::now());
         let path = directory.join(format!("{name}.json"));
         let beside = path.with_extension(OWN);
         let create = |path: &Path| File::options().write(true).create_new(true).mode(0o600).open(path);
@@ -133,7 +137,7 @@ impl Drop for Overlay {
 
 /// Does for overlays whose supervisor was killed what it could not do.
 fn settle(directory: &Path) {
-    for path in files(directory) {
+    for path in prune::entries(directory) {
         let Some(name) = path.file_name().and_then(OsStr::to_str).and_then(|name| name.strip_suffix(OWN)) else {
             continue;
         };
@@ -144,23 +148,11 @@ fn settle(directory: &Path) {
     }
 }
 
-fn prune(directory: &Path, now: SystemTime) {
-    let written = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let mut ended: Vec<_> = files(directory)
+/// What ended sessions left: neither the user's own settings beside an overlay, nor an overlay in use.
+fn ended(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    prune::entries(directory)
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .filter(|path| !path.to_string_lossy().ends_with(OWN) && !path.with_extension(OWN).exists())
-        .filter_map(|path| Some((written(&path)?, path)))
-        .collect();
-    ended.sort_unstable_by(|one, other| other.cmp(one));
-    for (index, (written, path)) in ended.into_iter().enumerate() {
-        if index >= MOST || now.duration_since(written).is_ok_and(|age| age > KEPT) {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-fn files(directory: &Path) -> impl Iterator<Item = PathBuf> {
-    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 #[cfg(test)]
@@ -209,7 +201,8 @@ mod tests {
     #[test]
     fn the_users_own_settings_stay() {
         let variables = [("A".to_owned(), "new".to_owned()), ("C".to_owned(), "1".to_owned())];
-        let merged = merge(r#"{"model":"x","env":{"A":"old","B":2},"otelHeadersHelper":"h"}"#, &variables).unwrap();
+        let merged =
+            merge(r#"{"model":"x","env":{"A":"old","B":2},"otelHeadersHelper":"h"}"#, &variables, false).unwrap();
         let merged: serde_json::Value = serde_json::from_str(&merged).unwrap();
         let expected: serde_json::Value =
             serde_json::from_str(r#"{"model":"x","env":{"A":"new","B":2,"C":"1"},"otelHeadersHelper":"h"}"#).unwrap();
@@ -222,9 +215,11 @@ mod tests {
 "env":{"B":1e400,
 "A":"new",
 "C":"1"}}"#;
-        assert_eq!(merge(odd, &variables).as_deref(), Some(kept));
+        assert_eq!(merge(odd, &variables, false).as_deref(), Some(kept));
+        let off = merge(r#"{"otelHeadersHelper":"h","otelHeadersHelper":"i","a":1}"#, &[], true);
+        assert_eq!(off.as_deref(), Some("{\"a\":1,\n\"otelHeadersHelper\":\"\",\n\"env\":{}}"));
         for broken in ["", "[]", r#"{"a":1,}"#, r#"{"env":[]}"#] {
-            assert_eq!(merge(broken, &variables), None, "{broken}");
+            assert_eq!(merge(broken, &variables, true), None, "{broken}");
         }
     }
 
@@ -242,7 +237,7 @@ mod tests {
         drop(overlay);
         assert_eq!(fs::read_to_string(&path).unwrap(), "{ }");
         assert_eq!(own_beside(state, &path), None);
-        assert_eq!(files(&directory(state)).count(), 2);
+        assert_eq!(prune::entries(&directory(state)).count(), 2);
     }
 
     #[test]
@@ -264,10 +259,10 @@ mod tests {
         let used = Overlay::write(state.path(), "used", "m", "o").unwrap();
         drop(Overlay::write(state.path(), "ended", "m", "o").unwrap());
         let directory = directory(state.path());
-        prune(&directory, SystemTime::now());
-        assert_eq!(files(&directory).count(), 3);
-        prune(&directory, SystemTime::now() + KEPT * 2);
-        assert_eq!(files(&directory).count(), 2);
+        prune::prune(ended(&directory), BOUNDS, SystemTime::now());
+        assert_eq!(prune::entries(&directory).count(), 3);
+        prune::prune(ended(&directory), BOUNDS, SystemTime::now() + BOUNDS.age * 2);
+        assert_eq!(prune::entries(&directory).count(), 2);
         assert!(used.path().exists());
     }
 }

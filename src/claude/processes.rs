@@ -105,9 +105,9 @@ fn role(arguments: &[OsString]) -> Option<Role> {
 
 #[cfg(target_os = "linux")]
 mod system {
-    use std::ffi::OsString;
+    use std::ffi::{OsStr, OsString};
     use std::fs;
-    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
     use std::path::PathBuf;
 
     use super::Seen;
@@ -128,8 +128,8 @@ mod system {
 
     /// An upgrade removed the file; it is the same program all the same.
     fn undeleted(executable: PathBuf) -> PathBuf {
-        let text = executable.to_str().and_then(|text| text.strip_suffix(" (deleted)")).map(PathBuf::from);
-        text.unwrap_or(executable)
+        let path = executable.as_os_str().as_bytes().strip_suffix(b" (deleted)");
+        path.map(|path| OsStr::from_bytes(path).into()).unwrap_or(executable)
     }
 
     pub fn environment(pid: i32) -> Option<Environment> {

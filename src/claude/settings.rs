@@ -24,6 +24,8 @@ pub enum Kind {
     Project,
     /// The user's.
     User,
+    /// The process environment: never read from a file, weaker than all of them.
+    Environment,
 }
 
 /// One layer.

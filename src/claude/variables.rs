@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Account, Alias};
 use crate::system::environment::Environment;
 
 use super::conflict::Conflict;
+use super::exporters;
 use super::settings::{Kind, Layer};
 
 /// Holds what the user had in the variables the relay mode sets.
@@ -84,7 +86,7 @@ pub struct Relayed<'a> {
 
 /// Gives `environment` the variables of relay mode, and notes what was there before.
 pub fn set_relayed(environment: &mut Environment, relayed: &Relayed<'_>) {
-    let exporter = exporters(text(environment, EXPORTER));
+    let exporter = exporters::with_otlp(text(environment, EXPORTER));
     let attributes = attribute_list(text(environment, ATTRIBUTES), relayed.attributes);
     let interval = relayed.interval_ms.to_string();
     let mut set: Vec<(&str, &OsStr)> = Vec::new();
@@ -130,7 +132,7 @@ pub fn of_overlay(
         let layers = layers.iter().filter(|layer| match layer.kind {
             Kind::Managed => false,
             Kind::Project | Kind::Local => of_repository,
-            Kind::Argument | Kind::User => true,
+            Kind::Argument | Kind::User | Kind::Environment => true,
         });
         layers.filter_map(|layer| layer.get(name)).next().unwrap_or_else(|| text(environment, name)).to_owned()
     };
@@ -140,7 +142,7 @@ pub fn of_overlay(
     wanted
         .map(|name| {
             let value = match name {
-                EXPORTER => exporters(&stated(EXPORTER, false)),
+                EXPORTER => exporters::with_otlp(&stated(EXPORTER, false)),
                 ATTRIBUTES => attribute_list(&stated(ATTRIBUTES, true), attributes),
                 _ => text(environment, name).to_owned(),
             };
@@ -227,12 +229,6 @@ fn text<'a>(environment: &'a Environment, name: &str) -> &'a str {
     environment.get(name).and_then(OsStr::to_str).unwrap_or("")
 }
 
-/// `otlp`, and what else the user had.
-fn exporters(own: &str) -> String {
-    let others = own.split(',').map(str::trim).filter(|name| !["", "otlp", "none"].contains(name));
-    std::iter::once("otlp").chain(others).collect::<Vec<_>>().join(",")
-}
-
 /// The user's own attributes, then ours; on the same name ours count.
 fn attribute_list(own: &str, ours: &[(String, String)]) -> String {
     let is_ours = |item: &str| {
@@ -240,25 +236,12 @@ fn attribute_list(own: &str, ours: &[(String, String)]) -> String {
         ours.iter().any(|(ours, _)| ours == name)
     };
     let own = own.split(',').filter(|item| !item.trim().is_empty() && !is_ours(item)).map(str::to_owned);
-    let ours = ours.iter().map(|(name, value)| format!("{name}={}", encode(value)));
+    let ours = ours.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ENCODED)));
     own.chain(ours).collect::<Vec<_>>().join(",")
 }
 
-/// Percent-encodes what would end a value; claude decodes it (observed on both clients).
-fn encode(value: &str) -> String {
-    let mut encoded = String::with_capacity(value.len());
-    for c in value.chars() {
-        match c {
-            '!'..='~' if !matches!(c, '%' | ',' | ';' | '=' | '"' | '\\') => encoded.push(c),
-            _ => {
-                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                    encoded.push_str(&format!("%{byte:02X}"));
-                }
-            }
-        }
-    }
-    encoded
-}
+/// What is percent-encoded in a value, because it would end it; claude decodes it (observed on both clients).
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'=').add(b'\\');
 
 #[cfg(test)]
 mod tests {

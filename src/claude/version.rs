@@ -15,10 +15,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::state;
+use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
+use crate::text::paths;
 
 /// A native claude has 245 MB and more. What is smaller is a script, and a script may do anything when run.
 const NATIVE: u64 = 50 * 1024 * 1024;
+
+/// No program that merely starts others is as large as this.
+const CLAUDE_ITSELF: u64 = 150 * 1024 * 1024;
+
+/// Whether it is large enough to be a native claude, and no script or smaller program, which may start anything.
+pub fn is_native(claude: &Path) -> bool {
+    fs::metadata(claude).is_ok_and(|metadata| metadata.len() >= CLAUDE_ITSELF)
+}
 
 /// What was noted of an executable. Another size or time means it was replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,13 +50,13 @@ pub fn learn(claude: &Path, state: &Path) -> Option<String> {
     let metadata = fs::metadata(&path).ok().filter(|metadata| metadata.len() >= NATIVE)?;
     // Without our environment: it may hold the token.
     let mut command = Command::new(&path);
-    command.arg("--version").env_clear().current_dir("/").stdin(Stdio::null()).stderr(Stdio::null());
+    command.arg("--version").env_clear().current_dir("/").stdin(no_input_or_output()).stderr(no_input_or_output());
     let output = command.output().ok()?;
     let version = first_version(&String::from_utf8(output.stdout).ok()?)?;
     let mut cache = read(state);
-    cache.retain(|path, _| path.exists());
+    cache.retain(|path, _| paths::from_text(path).exists());
     let noted = Noted { size: metadata.len(), modified: metadata.mtime(), version: version.clone() };
-    cache.insert(path, noted);
+    cache.insert(paths::to_text(&path).into_owned(), noted);
     let _ = state::write_private(&file(state), &serde_json::to_vec(&cache).ok()?);
     Some(version)
 }
@@ -55,7 +65,7 @@ pub fn learn(claude: &Path, state: &Path) -> Option<String> {
 pub fn ask(claude: &Path, environment: &Environment, limit: Duration) -> Option<String> {
     let mut command = Command::new(claude);
     command.arg("--version").env_clear().envs(environment.iter());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.stdin(no_input_or_output()).stdout(Stdio::piped()).stderr(no_input_or_output());
     let mut child = command.spawn().ok()?;
     let output = child.stdout.take()?;
     let (sender, answer) = mpsc::channel();
@@ -109,7 +119,7 @@ fn by_package(path: &Path) -> Option<String> {
 
 fn noted(path: &Path, state: &Path) -> Option<String> {
     let metadata = fs::metadata(path).ok()?;
-    let noted = read(state).remove(path)?;
+    let noted = read(state).remove(&*paths::to_text(path))?;
     (noted.size == metadata.len() && noted.modified == metadata.mtime()).then_some(noted.version)
 }
 
@@ -117,7 +127,8 @@ fn file(state: &Path) -> PathBuf {
     state.join("clients.json")
 }
 
-fn read(state: &Path) -> BTreeMap<PathBuf, Noted> {
+/// By path, as it is written in JSON.
+fn read(state: &Path) -> BTreeMap<String, Noted> {
     fs::read(file(state)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::claude::ourselves::is_ourselves;
 use crate::config::Loaded;
 use crate::system::environment::Environment;
+use crate::system::inherited;
 
 use super::consent;
 use super::settings::Layer;
@@ -21,7 +22,7 @@ pub fn own(environment: &Environment, layers: &[Layer]) -> Option<OsString> {
 /// For a session without telemetry of its own, in a directory without an alias: its environment, with us for the
 /// background agents it may start in other directories. `None` where there is nothing for them either.
 pub fn covering(environment: &Environment, loaded: &Loaded, layers: &[Layer]) -> Option<Environment> {
-    let can_have_telemetry = loaded.faults.is_empty()
+    let can_have_telemetry = loaded.general_fault().is_none()
         && !loaded.config.aliases.is_empty()
         && consent::own_word(&loaded.config, environment, layers).is_none();
     let wrapper = can_have_telemetry.then(|| own(environment, layers)).flatten()?;
@@ -40,7 +41,7 @@ pub fn covering(environment: &Environment, loaded: &Loaded, layers: &[Layer]) ->
 
 /// This program as it was found on PATH, not resolved: an upgrade removes what a link points to today.
 fn own_path(environment: &Environment) -> Option<PathBuf> {
-    let name = PathBuf::from(std::env::args_os().next()?);
+    let name = PathBuf::from(inherited::program_name()?);
     let candidates: Vec<PathBuf> = if name.components().count() > 1 {
         vec![std::env::current_dir().ok()?.join(&name)]
     } else {

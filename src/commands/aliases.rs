@@ -59,10 +59,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
     };
     match edit::commit(environment, &changes) {
-        Ok(edited) if args.json => {
-            let answer = json!({ "file": edited.path, "changed": edited.changed, "backup": edited.backup });
-            super::print(&format!("{answer}\n"))
-        }
+        Ok(edited) if args.json => super::print_json(&edited.json()),
         Ok(edited) => {
             let said = match (&args.add, edited.changed) {
                 (_, false) => "nothing to change",
@@ -171,7 +168,7 @@ fn list(args: &Args, environment: &Environment) -> ExitCode {
         let rules = config.directories.iter().filter(|rule| rule.alias.as_deref() == name);
         rules.map(|rule| rule.written.clone()).collect()
     };
-    let text = if args.json {
+    let printed = if args.json {
         let aliases: Vec<_> = config
             .aliases
             .iter()
@@ -183,7 +180,7 @@ fn list(args: &Args, environment: &Environment) -> ExitCode {
                 })
             })
             .collect();
-        format!("{}\n", json!({ "aliases": aliases, "without_telemetry": directories(None) }))
+        super::print_json(&json!({ "aliases": aliases, "without_telemetry": directories(None) }))
     } else {
         let mut text = String::new();
         if config.aliases.is_empty() && loaded.faults.is_empty() {
@@ -203,8 +200,7 @@ fn list(args: &Args, environment: &Environment) -> ExitCode {
         if !off.is_empty() {
             let _ = writeln!(text, "{:<width$}  no telemetry in {}", "-", off.join(", "));
         }
-        text
+        super::print(&text)
     };
-    let printed = crate::commands::print(&text);
     if loaded.faults.is_empty() { printed } else { ExitCode::from(crate::system::exit::CONFIGURATION) }
 }

@@ -18,7 +18,8 @@ use crate::rehearsal::receiver::show::Page;
 use crate::rehearsal::receiver::{Event, Export, Fail, Options, Receiver};
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
-use crate::text::page::{BOLD, DIM};
+use crate::text::page::{self, BOLD, DIM};
+use crate::text::printable;
 
 /// How long act-claude may wait for ACT's answer here. It is on this machine: at once, unless that is busy.
 const EXIT_WAIT_MS: u64 = 20_000;
@@ -156,11 +157,11 @@ impl Show {
             return Ok(());
         }
         let mut stdout = anstream::stdout();
-        stdout.write_all(text.as_bytes())?;
+        page::write(&mut stdout, text)?;
         stdout.flush()
     }
 
     fn json(&self, value: &Value) -> io::Result<()> {
-        writeln!(io::stdout(), "{value}")
+        writeln!(io::stdout(), "{}", printable::json(&value.to_string()))
     }
 }

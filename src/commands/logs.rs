@@ -13,6 +13,7 @@ use crate::state;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
+use crate::text::printable;
 
 /// Arguments of `act logs`.
 #[derive(Debug, clap::Args)]
@@ -46,7 +47,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     };
     let mut output = Output { out: std::io::stdout().lock(), json: args.json, gone: false };
     if !args.json && std::io::stdout().is_terminal() {
-        output.line(&path.display().to_string());
+        output.line(&printable::line(&path.display().to_string()));
     }
     let mut follow = Follow::new(&path, 0, debug_log::kept());
     loop {
@@ -102,12 +103,12 @@ impl Output {
             _ => sign.explain(),
         };
         if self.json {
-            self.line(&json!({"line": line, "sign": sign.word(), "explained": explained}).to_string());
+            let line = json!({"line": line, "sign": sign.word(), "explained": explained}).to_string();
+            self.line(&printable::json(&line));
             return;
         }
         // A line may hold anything, and this may be a terminal.
-        let plain: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        self.line(&plain);
+        self.line(&printable::line(&line));
         if let Some(explained) = explained {
             self.line(&format!("    → {explained}"));
         }

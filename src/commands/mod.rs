@@ -24,6 +24,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::plan::flags::FLAGS;
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
+use crate::text::{page, printable};
 
 /// `act-claude act`.
 #[derive(Debug, Parser)]
@@ -110,7 +111,12 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     let cli = match Cli::try_parse_from(line) {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            let text = error.render().ansi().to_string();
+            let _ = if error.use_stderr() {
+                page::write(&mut anstream::stderr(), &text)
+            } else {
+                page::write(&mut anstream::stdout(), &text)
+            };
             return ExitCode::from(if error.use_stderr() { crate::system::exit::USAGE } else { 0 });
         }
     };
@@ -138,8 +144,18 @@ pub fn answer(flag: &OsStr) -> bool {
     Cli::try_parse_from(["act-claude act", flag]).is_err_and(|error| error.print().is_ok())
 }
 
-/// Prints to standard output; a reader that has gone is no error.
+/// Prints lines for people to standard output; a reader that has gone is no error.
 pub(crate) fn print(text: &str) -> ExitCode {
+    print_as_is(&printable::lines(text))
+}
+
+/// Prints JSON, a line, in which nothing could steer a terminal either.
+pub(crate) fn print_json(value: &serde_json::Value) -> ExitCode {
+    print_as_is(&format!("{}\n", printable::json(&value.to_string())))
+}
+
+/// Prints what is nobody's but the user's own.
+fn print_as_is(text: &str) -> ExitCode {
     use std::io::Write;
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

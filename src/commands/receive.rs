@@ -14,6 +14,7 @@ use crate::rehearsal::receiver::show::Page;
 use crate::rehearsal::receiver::totals::Totals;
 use crate::rehearsal::receiver::{Event, Expected, Fail, Options, Receiver};
 use crate::system::exit::ExitCode;
+use crate::text::printable;
 
 /// The account id in the ready-made configuration, where `--alias` names no other.
 const ACCOUNT: &str = "local";
@@ -102,7 +103,7 @@ fn serve(args: &Args) -> io::Result<()> {
                 match &event {
                     Event::Export(export) if args.json => {
                         let line = crate::rehearsal::receiver::json::export(export);
-                        write(anstream::stdout(), &format!("{line}\n"))?;
+                        write(anstream::stdout(), &format!("{}\n", printable::json(&line.to_string())))?;
                     }
                     _ => note(args, &format!("{}\n", page.event(&event)))?,
                 }
@@ -125,7 +126,7 @@ fn note(args: &Args, text: &str) -> io::Result<()> {
 }
 
 fn write(mut stream: impl Write, text: &str) -> io::Result<()> {
-    stream.write_all(text.as_bytes())?;
+    crate::text::page::write(&mut stream, text)?;
     stream.flush()
 }
 

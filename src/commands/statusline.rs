@@ -16,7 +16,7 @@ use crate::state::record::{self, Record};
 use crate::state::{self};
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
-use crate::text::page::{GREEN, YELLOW};
+use crate::text::page::{GREEN, YELLOW, visible};
 
 /// Arguments of `act statusline`.
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub struct Args {
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let record = state::directory(environment).and_then(|state| record::of_command(&state, &ancestry::pids()));
     if args.json {
-        return super::print(&format!("{}\n", json(record.as_ref())));
+        return super::print_json(&json(record.as_ref()));
     }
     let colours = environment.text("NO_COLOR").is_none();
     let own = record.as_ref().map(|record| text(record, colours)).unwrap_or_default();
@@ -51,7 +51,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
     };
     let line = [theirs.trim_end(), &own].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
-    super::print(&format!("{line}\n"))
+    super::print_as_is(&format!("{line}\n"))
 }
 
 /// What the user's own command prints; nothing where it can't be run, which it says on standard error.
@@ -78,14 +78,14 @@ fn drain() {
 
 /// "billing ✓ 14", "billing ! 3 waiting"; the alias alone where nothing is decided yet.
 fn text(record: &Record, colours: bool) -> String {
-    let Some(alias) = &record.alias else { return String::new() };
+    let Some(alias) = record.alias.as_deref().map(visible) else { return String::new() };
     let sign = |style: anstyle::Style, sign| match colours {
         true => format!("{style}{sign}{style:#}"),
         false => String::from(sign),
     };
     match (troubles(&record.outcome), accepted(&record.outcome)) {
         (troubles, _) if !troubles.is_empty() => format!("{alias} {} {}", sign(YELLOW, "!"), troubles.join(", ")),
-        (_, 0) => alias.clone(),
+        (_, 0) => alias,
         (_, count) => format!("{alias} {} {count}", sign(GREEN, "✓")),
     }
 }
@@ -165,6 +165,7 @@ mod tests {
             trouble: None,
             redirected_by: None,
             claude_has_gone: false,
+            owed: false,
         }
     }
 }

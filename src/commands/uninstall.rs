@@ -19,6 +19,7 @@ use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
 use crate::text::shell::shell_word;
+use crate::text::{paths, printable};
 
 /// Arguments of `act uninstall`.
 #[derive(Debug, clap::Args)]
@@ -75,8 +76,9 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
     }
     remove_empty(environment, args.keep_config);
-    let print = if args.json {
-        format!("{}\n", json!({ "ended": ended, "removed": going, "failed": failed, "left": left }))
+    let printed = if args.json {
+        let removed: Vec<_> = going.iter().map(|path| paths::to_text(path)).collect();
+        super::print_json(&json!({ "ended": ended, "removed": removed, "failed": failed, "left": left }))
     } else {
         let section = |title: &str, lines: &[String]| match lines {
             [] => String::new(),
@@ -85,12 +87,13 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         let relay = |pid: &i32| format!("the relay of a claude that had sent nothing (pid {pid})");
         let ended: Vec<String> = ended.iter().map(relay).collect();
         let going: Vec<String> = going.iter().map(|path| path.display().to_string()).collect();
-        section("ended:", &ended)
-            + &section("removed:", &going)
-            + &section("not removed:", &failed)
-            + &section("left to you:", &left)
+        super::print(
+            &(section("ended:", &ended)
+                + &section("removed:", &going)
+                + &section("not removed:", &failed)
+                + &section("left to you:", &left)),
+        )
     };
-    let printed = super::print(&print);
     if failed.is_empty() { printed } else { ExitCode::FAILURE }
 }
 
@@ -275,7 +278,7 @@ fn confirmed(going: &[PathBuf]) -> bool {
     }
     let list: String = going.iter().map(|path| format!("  {}\n", path.display())).collect();
     let mut out = std::io::stderr().lock();
-    let _ = write!(out, "This removes:\n{list}Go on? [y/N] ");
+    let _ = write!(out, "This removes:\n{}Go on? [y/N] ", printable::lines(&list));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     let yes = read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str());

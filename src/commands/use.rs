@@ -11,6 +11,7 @@ use crate::config::{self, Config};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+use crate::text::paths;
 
 /// Arguments of `act use`.
 #[derive(Debug, clap::Args)]
@@ -89,11 +90,12 @@ fn say(args: &Args, subject: &str, edited: &Edited, directory: &Path, environmen
     let because = resolution.as_ref().map(|resolution| resolution.reason.to_string()).unwrap_or_default();
     let passed_over: Vec<String> = resolution.map(|resolution| resolution.passed_over).unwrap_or_default();
     if args.json {
-        let answer = json!({
-            "file": edited.path, "changed": edited.changed, "backup": edited.backup, "directory": directory,
-            "alias": alias, "because": because, "passed_over": passed_over,
-        });
-        return super::print(&format!("{answer}\n"));
+        let mut answer = edited.json();
+        answer["directory"] = json!(paths::to_text(directory));
+        answer["alias"] = json!(alias);
+        answer["because"] = json!(because);
+        answer["passed_over"] = json!(passed_over);
+        return super::print_json(&answer);
     }
     let said = match &args.name {
         _ if args.remove => "has no rule of its own".to_owned(),

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::claude::{locate, settings, variables};
-use crate::config::resolve::{self, Explicit, Place};
+use crate::config::resolve::{self, Explicit, Place, Resolution};
 use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
 use crate::plan::{self, Plan, Situation, Telemetry};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
+use crate::text::paths;
 
 /// Arguments of `act which`.
 #[derive(Debug, clap::Args)]
@@ -71,7 +72,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let explicit = Explicit { flag: flags.alias.as_deref(), variable: environment.text("ACT_CLAUDE_ALIAS") };
     let resolution = resolve::resolve(explicit, &loaded.config, &place).ok();
 
-    let mut facts: Vec<(&str, Value)> = vec![("directory", json!(directory))];
+    let mut facts: Vec<(&str, Value)> = vec![("directory", json!(paths::to_text(&directory)))];
     let mut notes: Vec<String> = Vec::new();
     let code = match &plan {
         Plan::Run { telemetry, .. } => {
@@ -101,16 +102,21 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             *code
         }
     };
-    if loaded.faults.len() > 1 {
-        notes.extend(loaded.faults.iter().skip(1).map(ToString::to_string));
+    let named = |notes: &[String], fault: &str| notes.iter().any(|note| note.contains(fault));
+    for fault in loaded.faults.iter().map(ToString::to_string) {
+        if !named(&notes, &fault) {
+            notes.push(fault);
+        }
     }
-    for word in resolution.iter().flat_map(|resolution| &resolution.passed_over) {
-        if !notes.contains(word) {
-            notes.push(word.clone());
+    let said =
+        |resolution: &'_ Resolution| [&resolution.passed_over[..], &resolution.hints, &resolution.notes].concat();
+    for word in resolution.as_ref().map(said).unwrap_or_default() {
+        if !notes.contains(&word) {
+            notes.push(word);
         }
     }
     match locate::locate(&environment, &loaded.config) {
-        Ok(claude) => facts.push(("claude", json!(claude))),
+        Ok(claude) => facts.push(("claude", json!(paths::to_text(&claude)))),
         Err(error) => notes.push(error.message),
     }
     let variables = match (&plan, args.env) {
@@ -119,12 +125,11 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
         _ => Vec::new(),
     };
-    let text = if args.json {
-        as_json(&facts, &notes, args.env.then_some(&variables))
+    if args.json {
+        super::print_json(&as_json(&facts, &notes, args.env.then_some(&variables)));
     } else {
-        as_text(&facts, &notes, &variables)
-    };
-    crate::commands::print(&text);
+        super::print(&as_text(&facts, &notes, &variables));
+    }
     ExitCode::from(code)
 }
 
@@ -163,7 +168,7 @@ fn changes(
     changed.map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect()
 }
 
-fn as_json(facts: &[(&str, Value)], notes: &[String], variables: Option<&Vec<(String, String)>>) -> String {
+fn as_json(facts: &[(&str, Value)], notes: &[String], variables: Option<&Vec<(String, String)>>) -> Value {
     let mut object: serde_json::Map<String, Value> =
         facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     object.insert("notes".to_owned(), json!(notes));
@@ -172,7 +177,7 @@ fn as_json(facts: &[(&str, Value)], notes: &[String], variables: Option<&Vec<(St
             variables.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         object.insert("env".to_owned(), Value::Object(variables));
     }
-    format!("{}\n", Value::Object(object))
+    Value::Object(object)
 }
 
 fn as_text(facts: &[(&str, Value)], notes: &[String], variables: &[(String, String)]) -> String {

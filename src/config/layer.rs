@@ -7,7 +7,9 @@ use std::sync::Arc;
 use crate::config::when::When;
 use crate::text::json::{Fault, Member, Node, Origin, Source};
 use crate::text::nearest::nearest;
+use crate::text::paths;
 
+use super::broken::Broken;
 use super::values::{USER_PREFIX, check_endpoint, check_text, check_word};
 use super::{Account, Alias, Config, Delivery, Located, Rule, TokenSource};
 
@@ -74,9 +76,11 @@ impl Reader<'_> {
         let config = &mut self.config;
         let result = match member.key.as_ref() {
             "$schema" => Ok(()),
-            "accounts" => return self.each(node, "accounts", Self::account),
-            "aliases" => return self.each(node, "aliases", Self::alias),
-            "directories" => return self.each(node, "directories", Self::directory),
+            "accounts" => return self.each(node, "accounts", Self::account, Broken::account),
+            "aliases" => return self.each(node, "aliases", Self::alias, Broken::alias),
+            "directories" => {
+                return self.each(node, "directories", Self::directory, |broken, _, fault| broken.rule(fault));
+            }
             "default" => node_or_null(node, "default").map(|value| config.default = located(node, value)),
             "claude" => node.string("claude").and_then(|text| {
                 config.claude = located(node, absolute(node, &text, self.home)?);
@@ -116,12 +120,21 @@ impl Reader<'_> {
         self.faults.extend(result.err());
     }
 
-    fn each(&mut self, node: Node<'_>, name: &str, read: fn(&mut Self, &Member<'_>) -> Result<(), Fault>) {
+    /// Reads each entry; one that can't be used is `broken`, and the others count.
+    fn each(
+        &mut self,
+        node: Node<'_>,
+        name: &str,
+        read: fn(&mut Self, &Member<'_>) -> Result<(), Fault>,
+        broken: fn(&mut Broken, &str, &Fault),
+    ) {
         match node.members(name) {
             Ok(members) => {
                 for member in &members {
-                    let result = read(self, member);
-                    self.faults.extend(result.err());
+                    if let Err(fault) = read(self, member) {
+                        broken(&mut self.config.broken, &member.key, &fault);
+                        self.faults.push(fault);
+                    }
                 }
             }
             Err(fault) => self.faults.push(fault),
@@ -201,11 +214,18 @@ impl Reader<'_> {
 
     fn directory(&mut self, member: &Member<'_>) -> Result<(), Fault> {
         let path = absolute(member.key_node, &member.key, self.home)?;
+        let alias = node_or_null(member.value, "a directory's alias");
+        let fault = alias.as_ref().err().cloned();
+        if let Some(fault) = &fault {
+            self.config.broken.note(fault);
+            self.faults.push(fault.clone());
+        }
         let rule = Rule {
             written: member.key.clone().into_owned(),
             path,
-            alias: node_or_null(member.value, "a directory's alias")?,
+            alias: alias.ok().flatten(),
             alias_origin: member.value.origin(),
+            fault,
         };
         self.config.directories.push(Located { value: rule, origin: member.key_node.origin() });
         Ok(())
@@ -298,6 +318,12 @@ fn node_or_null(node: Node<'_>, name: &str) -> Result<Option<String>, Fault> {
 /// it would not mean what it says.
 fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, Fault> {
     let expanded = match text.strip_prefix('~') {
+        None if text.starts_with("file:") => {
+            if text.strip_prefix("file://").is_some_and(|path| !path.starts_with('/')) {
+                return Err(node.fault(format!("\"{text}\": a file URL names no host")).fix("start it with file:///"));
+            }
+            paths::from_text(text)
+        }
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
             let home = home.ok_or_else(|| node.fault(format!("\"{text}\" needs HOME, which is not set")))?;
             home.join(rest.trim_start_matches('/'))
@@ -307,7 +333,7 @@ fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, 
         }
         None => PathBuf::from(text),
     };
-    if !expanded.is_absolute() || text.contains('\0') {
+    if !expanded.is_absolute() || expanded.as_os_str().as_encoded_bytes().contains(&0) {
         return Err(node.fault(format!("\"{text}\" is not an absolute path")).fix("start it with / or ~/"));
     }
     if expanded.components().any(|component| component == Component::ParentDir) {

@@ -1,8 +1,10 @@
 //! The configuration: what the user's and the system's file say, merged; every value knows its file.
 //!
 //! Reading goes on after a fault, so that one broken entry names itself and `required` is honoured all the
-//! same; but a configuration with faults is used for nothing else.
+//! same. A broken alias, account or rule reaches no further than it counts ([`broken`]); with any other fault the
+//! configuration is used for nothing else.
 
+pub mod broken;
 pub mod edit;
 mod layer;
 pub mod resolve;
@@ -20,6 +22,7 @@ use crate::system::error::plain;
 use crate::text::json::{Fault, Origin};
 use crate::text::nearest::nearest;
 
+use broken::Broken;
 pub use layer::{attributes, read};
 pub use values::{Account, Alias, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
 pub use values::{check_endpoint, check_text, check_word};
@@ -71,6 +74,8 @@ pub struct Config {
     pub spool_files: Option<Located<u64>>,
     /// How large they may be together.
     pub spool_mib: Option<Located<u64>>,
+    /// Entries that can't be used.
+    pub broken: Broken,
 }
 
 /// What was read, with all that is wrong with it.
@@ -82,6 +87,13 @@ pub struct Loaded {
     pub faults: Vec<Fault>,
     /// The files that exist, the user's first.
     pub files: Vec<PathBuf>,
+}
+
+impl Loaded {
+    /// A fault that leaves nothing of the configuration to rely on.
+    pub fn general_fault(&self) -> Option<&Fault> {
+        self.faults.iter().find(|fault| !self.config.broken.holds(fault))
+    }
 }
 
 /// Default of `export_interval_ms`, as in the documented recipe.
@@ -132,10 +144,16 @@ impl Config {
         if below.required_by().is_some() {
             self.required = below.required.clone();
         }
-        for (name, account) in below.accounts {
+        let broken = self.broken.clone();
+        self.broken.over(
+            below.broken,
+            |account| self.accounts.contains_key(account),
+            |alias| self.aliases.contains_key(alias),
+        );
+        for (name, account) in below.accounts.into_iter().filter(|(name, _)| !broken.accounts.contains_key(name)) {
             self.accounts.entry(name).or_insert(account);
         }
-        for (name, alias) in below.aliases {
+        for (name, alias) in below.aliases.into_iter().filter(|(name, _)| !broken.aliases.contains_key(name)) {
             self.aliases.entry(name).or_insert(alias);
         }
         if !below.directories.is_empty() {
@@ -158,29 +176,53 @@ impl Config {
         }
     }
 
-    /// Names that lead nowhere.
-    fn dangling(&self) -> Vec<Fault> {
-        let unknown_alias = |name: &str, origin: &Origin| {
-            (!self.aliases.contains_key(name)).then(|| {
-                let fault = Fault::new(origin.clone(), format!("there is no alias \"{name}\""));
-                fault.fix(self.suggest_alias(name))
-            })
-        };
-        let accounts = self.aliases.values().filter_map(|alias| {
-            let name = &alias.account;
-            (!self.accounts.contains_key(name)).then(|| {
-                let fault = Fault::new(alias.account_origin.clone(), format!("there is no account \"{name}\""));
-                match nearest(name, self.accounts.keys().map(String::as_str)) {
-                    Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
-                    None => fault.fix(format!("add it: act-claude act setup --account {name}")),
-                }
-            })
+    /// Names that lead nowhere, and rules that can't mean what they say. What they stand in is broken.
+    fn settle(&mut self, is_there: impl Fn(&Path) -> bool) -> Vec<Fault> {
+        let mut faults = self.homeless_aliases();
+        faults.extend(broken::misspelt(&mut self.directories, is_there));
+        let rules = self.directories.iter().map(|rule| (rule.alias.as_deref(), &rule.alias_origin));
+        let default = self.default.iter().map(|default| (default.value.as_deref(), &default.origin));
+        let unknown = rules.chain(default).filter_map(|(alias, origin)| {
+            let is_named = alias.is_some_and(|alias| self.broken.aliases.contains_key(alias));
+            self.fault_of(alias?, origin).filter(|_| !is_named)
         });
-        let rules =
-            self.directories.iter().filter_map(|rule| unknown_alias(rule.alias.as_deref()?, &rule.alias_origin));
-        let default =
-            self.default.iter().filter_map(|default| unknown_alias(default.value.as_deref()?, &default.origin));
-        accounts.chain(rules).chain(default).collect()
+        let unknown: Vec<Fault> = unknown.collect();
+        faults.extend(unknown);
+        faults.iter().for_each(|fault| self.broken.note(fault));
+        faults
+    }
+
+    /// Breaks the aliases whose account is not there, or is broken itself.
+    fn homeless_aliases(&mut self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let homeless = self.aliases.iter().filter(|(_, alias)| !self.accounts.contains_key(&alias.account));
+        let homeless: Vec<_> =
+            homeless.map(|(name, alias)| (name.clone(), alias.account.clone(), alias.account_origin.clone())).collect();
+        for (alias, account, origin) in homeless {
+            self.aliases.remove(&alias);
+            let fault = self.broken.accounts.get(&account).cloned().unwrap_or_else(|| {
+                let fault = Fault::new(origin, format!("there is no account \"{account}\""));
+                let fault = match nearest(&account, self.accounts.keys().map(String::as_str)) {
+                    Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
+                    None => fault.fix(format!("add it: act-claude act setup --account {account}")),
+                };
+                faults.push(fault.clone());
+                fault
+            });
+            self.broken.alias(&alias, &fault);
+        }
+        faults
+    }
+
+    /// Why the alias of this name, which stands at `origin`, can't be used.
+    pub fn fault_of(&self, alias: &str, origin: &Origin) -> Option<Fault> {
+        if self.aliases.contains_key(alias) {
+            return None;
+        }
+        Some(self.broken.aliases.get(alias).cloned().unwrap_or_else(|| {
+            let fault = Fault::new(origin.clone(), format!("there is no alias \"{alias}\""));
+            fault.fix(self.suggest_alias(alias))
+        }))
     }
 
     /// What to type instead of an alias name that does not exist.
@@ -212,7 +254,7 @@ pub const SYSTEM_FILE: &str = if cfg!(target_os = "macos") {
 /// Reads both layers.
 pub fn load(environment: &Environment) -> Loaded {
     let home = environment.home();
-    let explicit = environment.text("ACT_CLAUDE_CONFIG").is_some();
+    let explicit = environment.get("ACT_CLAUDE_CONFIG").is_some_and(|path| !path.is_empty());
     let mut loaded = Loaded::default();
     let mut read = |path: &Path, must_exist: bool| -> Config {
         match std::fs::read(path) {
@@ -238,8 +280,10 @@ pub fn load(environment: &Environment) -> Loaded {
     let user = user_file(environment).map(|path| read(&path, explicit)).unwrap_or_default();
     let system = read(Path::new(SYSTEM_FILE), false);
     loaded.config = user.over(system);
-    if loaded.faults.is_empty() {
-        loaded.faults = loaded.config.dangling();
+    let faults = loaded.config.settle(is_directory);
+    // Without a part of the configuration no name leads anywhere: one fault is enough.
+    if loaded.general_fault().is_none() {
+        loaded.faults.extend(faults);
     }
     loaded
 }
@@ -252,7 +296,11 @@ pub fn faults_of(environment: &Environment, path: &Path, text: &str) -> Vec<Faul
         return faults;
     }
     let system = std::fs::read(SYSTEM_FILE).map(|bytes| layer::read(Path::new(SYSTEM_FILE), bytes, home.as_deref()));
-    user.over(system.map(|(system, _)| system).unwrap_or_default()).dangling()
+    user.over(system.map(|(system, _)| system).unwrap_or_default()).settle(is_directory)
+}
+
+fn is_directory(path: &Path) -> bool {
+    path.is_dir()
 }
 
 #[cfg(test)]

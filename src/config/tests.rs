@@ -12,8 +12,8 @@ const GOOD: &str = r#"{
 }"#;
 
 fn read(text: &str) -> (Config, Vec<String>) {
-    let (config, faults) = layer::read(Path::new("c.json"), text.as_bytes().to_vec(), Some(Path::new("/h")));
-    let faults = if faults.is_empty() { config.dangling() } else { faults };
+    let (mut config, mut faults) = layer::read(Path::new("c.json"), text.as_bytes().to_vec(), Some(Path::new("/h")));
+    faults.extend(config.settle(|_| false));
     let faults = faults.iter().map(ToString::to_string).collect();
     (config, faults)
 }

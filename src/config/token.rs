@@ -2,14 +2,16 @@
 //!
 //! A token is never `Debug`-printed, and its memory is overwritten when it is dropped (promise C5).
 
+mod command;
+
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{IsTerminal, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
 use base64::Engine;
 use zeroize::Zeroizing;
@@ -78,6 +80,17 @@ impl Token {
 
 /// Fetches the token of `source`. A command gets `environment`, no terminal, no input, and 30 s.
 pub fn fetch(source: &TokenSource, environment: &Environment) -> Result<Token, TokenError> {
+    fetch_with(source, environment, None)
+}
+
+/// The same for a user who wants to know what goes wrong: where standard error is a terminal, a command writes to it.
+pub fn fetch_shown(source: &TokenSource, environment: &Environment) -> Result<Token, TokenError> {
+    let error = std::io::stderr();
+    let terminal = error.is_terminal().then(|| error.as_fd().try_clone_to_owned().ok()).flatten();
+    fetch_with(source, environment, terminal.map(Stdio::from))
+}
+
+fn fetch_with(source: &TokenSource, environment: &Environment, terminal: Option<Stdio>) -> Result<Token, TokenError> {
     match source {
         TokenSource::Env(name) => match environment.get(name) {
             Some(value) => Token::new(value.to_str().unwrap_or("\u{0}"), &format!("the environment variable {name}")),
@@ -95,7 +108,7 @@ pub fn fetch(source: &TokenSource, environment: &Environment) -> Result<Token, T
             open_private(path)?.take(LONGEST as u64 + 2).read_to_string(&mut text).map_err(error)?;
             Token::new(&text, &format!("the token file {}", path.display()))
         }
-        TokenSource::Command(argv) => command(argv, environment, COMMAND_LIMIT),
+        TokenSource::Command(argv) => command::run(argv, environment, COMMAND_LIMIT, terminal),
     }
 }
 
@@ -167,122 +180,10 @@ fn find_program(program: &str, environment: &Environment) -> Result<std::path::P
     })
 }
 
-/// Runs a token command: no shell, no terminal (a session of its own), no input (promise C7).
-fn command(argv: &[String], environment: &Environment, limit: Duration) -> Result<Token, TokenError> {
-    let program = find_program(&argv[0], environment)?;
-    let shown = argv.join(" ");
-    let fail = |what: String| TokenError {
-        what: format!("the token command `{shown}` {what}"),
-        fix: "run it in a terminal to see why".to_owned(),
-    };
-    let mut command = Command::new(program);
-    command.args(&argv[1..]).env_clear().envs(environment.iter()).current_dir("/");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    in_own_session(&mut command);
-    let mut child = command.spawn().map_err(|error| fail(format!("cannot be started ({})", plain(&error))))?;
-    let deadline = Instant::now() + limit;
-    let output = child.stdout.take().map(|stream| read_in_background(stream, LONGEST * 8));
-    let errors = child.stderr.take().map(|stream| read_in_background(stream, LONGEST * 8));
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
-            _ => {
-                // Its whole session: a prompt program may have started others.
-                let _ = nix::sys::signal::killpg(
-                    nix::unistd::Pid::from_raw(child.id() as i32),
-                    nix::sys::signal::Signal::SIGKILL,
-                );
-                let _ = child.wait();
-                return Err(fail(format!("took longer than {} s", limit.as_secs())));
-            }
-        }
-    };
-    let collect = |stream: Option<std::sync::mpsc::Receiver<Zeroizing<Vec<u8>>>>| {
-        let left = deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(1));
-        stream.and_then(|stream| stream.recv_timeout(left).ok()).unwrap_or_default()
-    };
-    if !status.success() {
-        let errors = collect(errors);
-        let text = String::from_utf8_lossy(&errors);
-        let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
-        let how = match status.code() {
-            Some(code) => format!("failed with exit status {code}"),
-            None => "was killed".to_owned(),
-        };
-        let said: String = last.chars().filter(|c| !c.is_control()).take(200).collect();
-        return Err(fail(if said.is_empty() { how } else { format!("{how} ({said})") }));
-    }
-    let output = collect(output);
-    let text = std::str::from_utf8(&output).map_err(|_| fail("gave something that is no API token".to_owned()))?;
-    Token::new(text, &format!("the token command `{shown}`"))
-}
-
-#[allow(unsafe_code)]
-fn in_own_session(command: &mut Command) {
-    // SAFETY: setsid is async-signal-safe.
-    unsafe {
-        command.pre_exec(|| {
-            nix::unistd::setsid()?;
-            Ok(())
-        });
-    }
-}
-
-/// Reads up to `limit` bytes and lets the rest go by, so that a chatty command does not hang.
-fn read_in_background(
-    mut stream: impl Read + Send + 'static,
-    limit: usize,
-) -> std::sync::mpsc::Receiver<Zeroizing<Vec<u8>>> {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut kept = Zeroizing::new(Vec::with_capacity(LONGEST));
-        let mut buffer = Zeroizing::new([0; 4096]);
-        while let Ok(count @ 1..) = stream.read(&mut buffer[..]) {
-            let room = limit.saturating_sub(kept.len());
-            kept.extend_from_slice(&buffer[..count.min(room)]);
-        }
-        let _ = sender.send(kept);
-    });
-    receiver
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
-
-    fn run(argv: &[&str]) -> Result<String, String> {
-        let argv: Vec<String> = argv.iter().map(|arg| arg.to_string()).collect();
-        let environment: Environment = [("PATH", "/usr/bin:/bin")].into_iter().collect();
-        // Short only where it is to run out: a busy machine may need seconds to start a program.
-        let limit = if argv.iter().any(|arg| arg == "sleep 60") { 1 } else { 60 };
-        command(&argv, &environment, Duration::from_secs(limit))
-            .map(|token| token.0.to_string())
-            .map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn c7_tokens_from_commands() {
-        assert_eq!(run(&["echo", "  abc "]).unwrap(), "abc");
-        for (script, expected) in [
-            ("sleep 60", "took longer than 1 s"),
-            ("echo locked >&2; exit 3", "failed with exit status 3 (locked)"),
-            ("true", "gave no token"),
-            ("echo a; echo b", "gave more than one line"),
-            ("yes | head -c 10000000 | tr -d '\\n'", "gave something that is no API token"),
-            ("kill -9 $$", "was killed"),
-            ("printf '\\377'", "gave something that is no API token"),
-            // Neither a terminal nor input.
-            ("cat; : </dev/tty && echo terminal", "failed with exit status"),
-        ] {
-            let error = run(&["sh", "-c", script]).unwrap_err();
-            assert!(error.contains(expected), "{script}: {error}");
-        }
-        assert!(run(&["no-such-program"]).unwrap_err().contains("is not found"));
-        // Not through a shell.
-        assert_eq!(run(&["echo", "$HOME"]).unwrap(), "$HOME");
-    }
 
     /// That it compiles is the test.
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::json::Origin;
+use crate::text::json::{Fault, Origin};
 
 /// Attribute names that say what kind of export this is; a repository's file may never set them.
 pub const RESERVED_ATTRIBUTES: [&str; 3] = ["providerType", "operation", "promptType"];
@@ -40,7 +40,7 @@ pub enum TokenSource {
     /// The trimmed standard output of a command.
     Command(Vec<String>),
     /// A file of the user's own, mode 0600.
-    File(PathBuf),
+    File(#[serde(with = "crate::text::paths")] PathBuf),
     /// An environment variable.
     Env(String),
 }
@@ -85,6 +85,8 @@ pub struct Rule {
     pub alias: Option<String>,
     /// Where the alias's name stands.
     pub alias_origin: Origin,
+    /// What is wrong with it: then it says just that nothing above it counts.
+    pub fault: Option<Fault>,
 }
 
 /// Whether a URL's host is this machine, where plain http is good enough.

@@ -1,7 +1,9 @@
 //! Where ACT's name leads: asked once, and again when the answer is old or led nowhere. The HTTP client would ask before each
 //! export, on a thread of its own, although its connection is open.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use ureq::Error;
@@ -10,6 +12,8 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+/// The client tries so many addresses of a name.
+const MOST: usize = 16;
 /// As long as an answer of the name service is often good for.
 const FRESH: Duration = Duration::from_secs(60);
 
@@ -42,13 +46,38 @@ impl Addresses {
     }
 }
 
+impl Addresses {
+    /// An address is read, a name is asked for on a thread of its own, because the name service knows no time limit. The HTTP
+    /// client's own resolver would panic where there is no thread to be had.
+    fn look_up(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let place = match (uri.scheme(), uri.authority()) {
+            (Some(scheme), Some(authority)) => DefaultResolver::host_and_port(scheme, authority),
+            _ => None,
+        };
+        let place = place.ok_or_else(|| Error::BadUri(uri.to_string()))?;
+        let found = match place.parse::<SocketAddr>() {
+            Ok(address) => vec![address].into_iter(),
+            Err(_) => {
+                let (sender, answer) = mpsc::sync_channel(1);
+                let ask = move || drop(sender.send(place.to_socket_addrs()));
+                let thread = std::thread::Builder::new().name("name".to_owned()).spawn(ask);
+                thread.map_err(|error| io::Error::other(format!("no thread to look up its name: {error}")))?;
+                answer.recv_timeout(*timeout.after).map_err(|_| Error::Timeout(timeout.reason))??
+            }
+        };
+        let mut addresses = self.empty();
+        config.ip_family().keep_wanted(found).take(MOST).for_each(|address| addresses.push(address));
+        if addresses.is_empty() { Err(Error::HostNotFound) } else { Ok(addresses) }
+    }
+}
+
 impl Resolver for Addresses {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let place = format!("{:?} {:?}", uri.scheme(), uri.authority());
         if let Some(addresses) = self.known(&place) {
             return Ok(addresses);
         }
-        let addresses = DefaultResolver::default().resolve(uri, config, timeout)?;
+        let addresses = self.look_up(uri, config, timeout)?;
         let known = Known { place, addresses: addresses.clone(), since: Instant::now() };
         *self.last() = Some(known);
         Ok(addresses)

@@ -2,7 +2,7 @@
 
 use crate::claude::conflict::Conflict;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::{NOTHING, State, Trouble};
 
 /// Whose export it is, for the fix.
 #[derive(Debug, Clone, Copy)]
@@ -35,10 +35,38 @@ pub fn configuration(fault: &str) -> Trouble {
     trouble(fault, "Without the configuration nobody knows whose they are", "act-claude act which", 78)
 }
 
+/// The trouble of an export that came while the system had no descriptor, thread or memory for it.
+pub fn shortage(error: &std::io::Error) -> Trouble {
+    trouble(crate::system::error::plain(error), "The relay lacks descriptors, threads or memory", "ulimit -a", 74)
+}
+
+/// The trouble of an export that is larger than what can be kept.
+pub fn too_large(most: usize, is_grown: bool) -> Trouble {
+    let said = format!("an export is larger than {} MiB", most.div_ceil(1 << 20));
+    let cause = if is_grown { "With the resource attributes that it lacked it is too large to be kept" } else { "" };
+    trouble(said, cause, "", 74)
+}
+
+/// The trouble of an export that a fault of ours has cost.
+pub fn panicked() -> Trouble {
+    trouble("a fault in act-claude", "It could not be stored", "", 74)
+}
+
+/// The trouble of an export that is stored, while there is no thread to deliver it with.
+pub fn no_courier(error: &std::io::Error) -> Trouble {
+    let said = format!("there is no thread to deliver with: {}", crate::system::error::plain(error));
+    trouble(said, "As many processes run as may", "ulimit -u", 75)
+}
+
 /// The trouble of a session whose exports a settings key keeps from us.
 pub fn redirection(conflict: &Conflict) -> Trouble {
     let said = format!("no export arrived: {conflict}");
     trouble(said, "A setting counts more than act-claude's variables here", &conflict.fix(), 78)
+}
+
+/// The trouble of a session that sent nothing, because of a setting. Its words go behind "claude sent no metrics".
+pub fn silence(conflict: &Conflict) -> Trouble {
+    trouble(format!("{conflict} ({})", conflict.place()), "", &conflict.fix(), NOTHING)
 }
 
 /// The trouble of a token that can't be had: the export is held.

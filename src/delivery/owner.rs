@@ -17,7 +17,7 @@ pub struct Owners {
     environment: Environment,
     files: Vec<PathBuf>,
     stamps: Vec<Option<Stamp>>,
-    /// The last one without faults.
+    /// The last one that could be read. What is broken in it is only not there.
     config: Option<Config>,
     /// What the session was started with, until the configuration has been read.
     start: Option<Target>,
@@ -62,7 +62,7 @@ impl Owners {
             return false;
         }
         let loaded = config::load(&self.environment);
-        if loaded.faults.is_empty() {
+        if loaded.general_fault().is_none() {
             self.config = Some(loaded.config);
         }
         self.stamps = self.stamps();
@@ -90,6 +90,10 @@ impl Owners {
             let start = self.start.clone().filter(|start| start.alias == alias && start.account == account);
             return start.ok_or_else(|| lost_owner("the configuration can't be read", alias));
         };
+        let broken = config.broken.aliases.get(alias).or_else(|| config.broken.accounts.get(account));
+        if let Some(fault) = broken {
+            return Err(super::cause::configuration(&fault.to_string()));
+        }
         let Some(found) = config.aliases.get(alias) else {
             return Err(lost_owner(&format!("alias {alias} is not configured any more"), alias));
         };

@@ -6,6 +6,7 @@ pub mod process;
 pub mod signals;
 pub mod supervise;
 pub mod terminal;
+mod waker;
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use super::signals;
 use crate::launch::HEAD_START;
-use crate::system::descriptors::{close_all_from, pipe};
+use crate::system::descriptors::{close_all_from, pipe, put_nothing};
 use crate::system::environment::Environment;
 use crate::system::inherited;
 
@@ -124,9 +124,9 @@ pub struct RelayEnds {
     pub listener: RawFd,
     /// Becomes descriptor 1.
     pub control: RawFd,
-    /// Becomes descriptor [`WATCHED`](crate::relay::protocol::WATCHED).
+    /// Becomes descriptor 3.
     pub watched: Option<RawFd>,
-    /// Becomes descriptor [`JOURNAL`](crate::relay::protocol::JOURNAL).
+    /// Becomes descriptor 4.
     pub journal: Option<RawFd>,
 }
 
@@ -313,7 +313,7 @@ fn die_with(parent: Pid) {
 fn die_with(_parent: Pid) {}
 
 /// Makes the child the relay: own session first, so that no signal meant for the terminal's job reaches it. The
-/// descriptors go to 0, 1, 2 (`/dev/null`), 3 and 4; `failure`, on which a failure is told, to 5, which is given back and
+/// descriptors go to 0, 1, 2 (nothing), 3 and 4; `failure`, on which a failure is told, to 5, which is given back and
 /// closes with exec. All others are let go of.
 fn detach(ends: RelayEnds, failure: RawFd) -> RawFd {
     const FAILURE: RawFd = 5;
@@ -332,14 +332,13 @@ fn detach(ends: RelayEnds, failure: RawFd) -> RawFd {
         let mut empty: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut empty);
         libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
-        let null = libc::open(c"/dev/null".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
         let moved = wanted.map(|fd| fd.map(|fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, FAILURE + 1)));
         for (target, source) in (0..).zip(moved) {
             match source {
-                Some(source) => libc::dup2(source, target),
-                None if target == 2 => libc::dup2(null, target),
-                None => libc::close(target),
-            };
+                Some(source) => drop(libc::dup2(source, target)),
+                None if target == 2 => put_nothing(target),
+                None => drop(libc::close(target)),
+            }
         }
         libc::fcntl(FAILURE, libc::F_SETFD, libc::FD_CLOEXEC);
         close_all_from(FAILURE + 1);

@@ -10,8 +10,9 @@ use nix::unistd::Pid;
 
 use super::child::{self, Change, Ended};
 use super::process::{Image, Prepared, Role};
-use super::signals::{self, Signals};
+use super::signals::{self, Sender, Signals};
 use super::terminal::Terminal;
+use super::waker::Waker;
 use crate::launch::HEAD_START;
 use crate::system::descriptors;
 
@@ -26,6 +27,8 @@ pub struct Supervisor {
     due: Option<Instant>,
     /// A signal came too late for the command: it is for us.
     told: bool,
+    /// Those who have continued us, or could have, and whose signals may not have been read yet.
+    wakers: Vec<i32>,
 }
 
 /// Whether a CONT that reaches us still has to reach the command.
@@ -87,7 +90,16 @@ impl Supervisor {
         let command = spawned?;
         let leads_session = nix::unistd::getsid(None) == Ok(nix::unistd::getpid());
         let due = Some(Instant::now() + HEAD_START);
-        Ok(Self { signals, command, state: State::Running, leads_session, terminal, due, told: false })
+        Ok(Self {
+            signals,
+            command,
+            state: State::Running,
+            leads_session,
+            terminal,
+            due,
+            told: false,
+            wakers: Vec::new(),
+        })
     }
 
     /// The command's pid.
@@ -116,7 +128,10 @@ impl Supervisor {
                 deferred.start();
             }
             while let Some((signal, sender)) = self.signals.next() {
-                if !signals::is_forwarded(signal, sender, self.command.as_raw(), self.leads_session) {
+                // It is not for the command, which goes on already.
+                let is_from_waker = matches!(sender, Sender::Process(pid) if self.wakers.contains(&pid));
+                let is_forwarded = signals::is_forwarded(signal, sender, self.command.as_raw(), self.leads_session);
+                if is_from_waker || !is_forwarded {
                     continue;
                 }
                 if child::has_ended(self.command) {
@@ -125,6 +140,7 @@ impl Supervisor {
                     self.forward(signal);
                 }
             }
+            self.wakers.clear();
         };
         if let (Ended::Signal(_), Some(terminal)) = (ended, &self.terminal) {
             terminal.restore();
@@ -154,11 +170,22 @@ impl Supervisor {
                 Change::Stopped(_) if child::is_running(self.command) => {}
                 Change::Stopped(signal) => {
                     self.state = State::Stopped;
-                    child::stop_self(signal);
+                    self.stop_as_well(signal);
                 }
             }
         }
         None
+    }
+
+    /// Stops, until continued: by whoever continues the command with us, or by the process that is left behind for the case
+    /// that the command alone is continued. Without either, and without a terminal, nobody would ever continue us.
+    fn stop_as_well(&mut self, signal: i32) {
+        let waker = Waker::start(self.command);
+        if waker.is_none() && std::fs::File::open("/dev/tty").is_err() {
+            return;
+        }
+        self.wakers.extend(waker.as_ref().map(|waker| waker.pid().as_raw()));
+        child::stop_self(signal);
     }
 
     fn forward(&mut self, signal: Signal) {

@@ -9,7 +9,8 @@ use std::path::Path;
 use crate::claude::conflict::Conflict;
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::settings::{Kind, Layer};
-use crate::claude::{consent, overlay};
+use crate::claude::variables::EXPORTER;
+use crate::claude::{consent, exporters, overlay};
 use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
 use crate::config::{Account, Alias, Delivery, Loaded};
 use crate::delivery::cause::Whose;
@@ -18,6 +19,7 @@ use crate::plan::flags::Flags;
 use crate::plan::line::{Importance, Line};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, USAGE};
+use crate::text::json::Fault;
 
 /// All that is known before claude starts.
 #[derive(Debug)]
@@ -150,12 +152,8 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
         let message = "--alias can't reach a background session (--bg): its alias is that of its directory".to_owned();
         return Err(Plan::Refuse { code: USAGE, message });
     }
-    if let Some(fault) = loaded.faults.first() {
-        let more = match loaded.faults.len() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more: act-claude act which)"),
-        };
-        return Err(without(loaded, Line::configuration(format!("no telemetry: {fault}{more}"))));
+    if let Some(fault) = loaded.general_fault() {
+        return Err(without(loaded, faulty(loaded, fault)));
     }
     let explicit = Explicit { flag: flags.alias.as_deref(), variable: environment.text("ACT_CLAUDE_ALIAS") };
     let resolution = match resolve::resolve(explicit, &loaded.config, situation.place) {
@@ -164,7 +162,11 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
             return Err(Plan::Refuse { code: USAGE, message: unknown.message });
         }
     };
-    let passed_over = resolution.passed_over.iter().map(|word| Line::daily(word.clone())).collect::<Vec<_>>();
+    if let Reason::Broken { fault } = &resolution.reason {
+        return Err(without(loaded, faulty(loaded, fault)));
+    }
+    let said = resolution.passed_over.iter().chain(&resolution.hints);
+    let passed_over = said.map(|word| Line::daily(word.clone())).collect::<Vec<_>>();
     let (name, alias) = match resolution.alias.as_ref().and_then(|name| loaded.config.aliases.get_key_value(name)) {
         Some(found) => found,
         None => {
@@ -192,6 +194,15 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     Ok(Choice { name, alias, account_name, account, attributes, reason, passed_over })
 }
 
+/// No telemetry because of `fault`.
+fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
+    let more = match loaded.faults.iter().filter(|other| *other != fault).count() {
+        0 => String::new(),
+        more => format!(" (and {more} more: act-claude act which)"),
+    };
+    Line::configuration(format!("no telemetry: {fault}{more}"))
+}
+
 /// Decides.
 pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     let Situation { flags, environment, loaded, .. } = *situation;
@@ -208,9 +219,12 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         return without(loaded, Line::configuration(format!("{name}: no telemetry: {error}")));
     }
     let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
-    let conflicts = conflicts::find(&wanted, situation.layers);
+    let conflicts = conflicts::of_session(&wanted, environment, situation.layers);
     let may_overlay = overlay::is_allowed(situation.args);
-    let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !(conflict.beatable && may_overlay));
+    // What only stops exports is known to the relay: it is said where none arrived.
+    let shows_later = |conflict: &Conflict| delivery == Delivery::Relay && conflict.stops();
+    let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !shows_later(conflict));
+    let stays = stays.filter(|conflict| !(conflict.beatable && may_overlay));
     let mut lines = passed_over;
     if let Some(line) = unbeaten(name, &stays.collect::<Vec<_>>()) {
         let is_session = crate::claude::arguments::call(situation.args) == crate::claude::arguments::Call::Session;
@@ -220,6 +234,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         }
         lines.push(line);
     }
+    lines.extend(left_out(name, environment).into_iter().filter(|_| delivery == Delivery::Relay));
     let overlay = may_overlay && conflicts.iter().any(|conflict| conflict.beatable);
     let telemetry = Telemetry {
         name: name.to_owned(),
@@ -247,6 +262,15 @@ fn unbeaten(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
         Kind::Managed => Line::notice(text("managed settings can't be overridden")),
         _ => Line::daily(text("this can't be overridden here")),
     })
+}
+
+/// Names an exporter of the environment that claude gets no more: with it, it would export nothing.
+fn left_out(name: &str, environment: &Environment) -> Option<Line> {
+    let own = environment.text(EXPORTER)?;
+    let unknown = *exporters::left_out(own).first()?;
+    Some(Line::daily(format!(
+        "{name}: {EXPORTER} names {unknown:?}, an exporter that claude does not know: left out; correct it where it is set"
+    )))
 }
 
 /// No telemetry: one line, or under `required` no claude.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::journal::{Counter, Journal};
-use super::payload::Content;
+use super::payload::{self, Content};
 use crate::delivery::target::Route;
 use crate::state::outcome::{Outcome, State, Trouble};
 use crate::state::record::Total;
@@ -22,6 +22,7 @@ pub struct Found {
     /// The route.
     pub route: Route,
     /// The working directory it was decided for.
+    #[serde(with = "crate::text::paths")]
     pub directory: PathBuf,
     /// Launcher form: the settings key that leads claude's exports past the relay.
     pub redirected_by: Option<String>,
@@ -58,6 +59,10 @@ pub enum Event {
     RefusedPoints(u64),
     /// ACT took an export with a warning.
     Warned(String),
+    /// Claude handed over an export that could not even be read.
+    Lost(Trouble),
+    /// Claude must have exported something; why it did not, as far as that is known.
+    Owed(Option<Trouble>),
 }
 
 /// An export that may be repeated.
@@ -111,6 +116,10 @@ pub struct Book {
     rejected_points: u64,
     warning: Option<String>,
     unkept: Option<String>,
+    /// Claude must have exported something.
+    pub owed: bool,
+    /// Why it did not.
+    pub silence: Option<Trouble>,
 }
 
 impl Book {
@@ -163,6 +172,12 @@ impl Book {
             }
             Event::RefusedPoints(count) => self.rejected_points += count,
             Event::Warned(warning) => self.warning = Some(warning),
+            Event::Lost(trouble) => {
+                self.exports += 1;
+                *self.settled.entry(State::Lost).or_default() += 1;
+                self.trouble(State::Lost, trouble);
+            }
+            Event::Owed(cause) => (self.owed, self.silence) = (true, cause),
         }
     }
 
@@ -170,9 +185,7 @@ impl Book {
         self.exports += 1;
         self.points += content.points;
         for (name, total) in content.totals {
-            let sum = self.totals.entry(name).or_default();
-            sum.value += total.value;
-            sum.unit = total.unit;
+            payload::add_total(&mut self.totals, name, &total);
         }
         self.next = self.next.max(sequence + 1);
         self.open.insert(sequence, State::UnderWay);

@@ -2,7 +2,6 @@
 //! of the same account left. A thread of its own, because it waits.
 
 use std::collections::VecDeque;
-use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::ledger::Ledger;
 use super::message::{Direct, Handle, Item, Message};
+use super::worker::Thread;
 use crate::delivery::backlog::Backlog;
 use crate::delivery::backoff::{Backoff, random};
 use crate::delivery::owner::Owners;
@@ -78,8 +78,8 @@ pub struct Post<'a> {
 }
 
 impl Courier {
-    /// Starts the thread. Token and connection are fetched at once, while claude starts.
-    pub fn start(post: Post<'_>, owners: Owners, environment: Environment, ledger: Arc<Ledger>) -> io::Result<Handle> {
+    /// Made ready; who has the handle starts it. Token and connection are fetched at once then, while claude starts.
+    pub fn new(post: Post<'_>, owners: Owners, environment: Environment, ledger: Arc<Ledger>) -> Handle {
         let (sender, inbox) = channel();
         let spool = post.state.map(Spool::of);
         let courier = Self {
@@ -103,8 +103,8 @@ impl Courier {
             ask_now: post.verify,
             is_replacement: post.is_replacement,
         };
-        std::thread::Builder::new().name("courier".to_owned()).stack_size(512 * 1024).spawn(move || courier.run())?;
-        Ok(Handle(sender))
+        let handle = Handle::new(sender, Thread::new("courier", move || courier.run()));
+        handle
     }
 
     fn run(mut self) {

@@ -5,18 +5,19 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::courier::{Courier, Post};
 use super::journal::{Counter, Journal};
 use super::ledger::Ledger;
-use super::message::{Direct, Handle, Item, Message};
+use super::message::{Handle, Item, Message};
+use crate::delivery::cause;
 use crate::delivery::owner::Owners;
 use crate::delivery::sender::Observer;
 use crate::delivery::target::Target;
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::State;
 use crate::system::environment::Environment;
 
 /// How often in a row relays end over the same export before delivery waits.
@@ -46,11 +47,23 @@ pub struct Deliverers {
 }
 
 impl Deliverers {
-    /// Of exports for `target`.
-    pub fn of(self: &Arc<Self>, target: Target) -> Deliverer {
-        let suspicion = self.journal.count(Counter::Suspicion);
-        let not_before = pause(suspicion).map(|pause| Instant::now() + pause);
-        Deliverer { deliverers: self.clone(), target, not_before, handle: Mutex::default() }
+    /// Of exports for `target`. What is stored already is handed over.
+    pub fn of(&self, target: &Target, owners: Owners) -> Deliverer {
+        let is_replacement = self.journal.count(Counter::Deaths) > 0;
+        let post = Post {
+            session: &self.session,
+            target,
+            state: self.state.as_deref(),
+            verify: self.verify,
+            is_replacement,
+            observer: Box::new(Delivery { journal: self.journal.clone(), is_replacement }),
+        };
+        let courier = Courier::new(post, owners, self.environment.clone(), self.ledger.clone());
+        for sequence in self.ledger.stored() {
+            courier.send(Message::Stored(Item { sequence, reply: None }));
+        }
+        let not_before = pause(self.journal.count(Counter::Suspicion)).map(|pause| Instant::now() + pause);
+        Deliverer { courier, ledger: self.ledger.clone(), delivers: self.delivers, not_before }
     }
 }
 
@@ -60,100 +73,45 @@ fn pause(suspicion: u64) -> Option<Duration> {
     Some((PAUSES.0 * 2u32.saturating_pow(times.min(16) as u32)).min(PAUSES.1))
 }
 
-/// Who delivers.
+/// Who delivers. Messages wait until it can be started.
 #[derive(Debug)]
 pub struct Deliverer {
-    deliverers: Arc<Deliverers>,
-    target: Target,
+    courier: Handle,
+    ledger: Arc<Ledger>,
+    delivers: bool,
     not_before: Option<Instant>,
-    handle: Mutex<Option<Handle>>,
 }
 
 impl Deliverer {
     /// Starts to deliver, where that is possible now.
-    pub fn start(&self) {
-        if let Err(error) = self.courier(&mut self.lock(), None) {
-            self.mark_all(&error);
-        }
-    }
-
-    /// Hands over a message. False: nobody took it, and nobody will. An export that is stored is taken in any case: it will
-    /// be found where it is.
-    pub fn send(&self, message: Message) -> bool {
-        let sequence = match &message {
-            Message::Stored(Item { sequence, .. }) | Message::Direct(Direct { sequence, .. }) => Some(*sequence),
-            Message::Drain(_) | Message::Stop => None,
-        };
-        match (self.courier(&mut self.lock(), sequence), &message, sequence) {
-            (Ok(courier), ..) => courier.send(message),
-            (Err(error), Message::Direct(_), Some(sequence)) => {
-                self.deliverers.ledger.mark(sequence, State::Lost, &shortage(&error, 74));
-                true
-            }
-            (Err(error), _, Some(sequence)) => {
-                self.deliverers.ledger.mark(sequence, State::Waiting, &shortage(&error, 75));
-                true
-            }
-            (Err(error), ..) => {
-                self.mark_all(&error);
-                false
-            }
-        }
-    }
-
-    /// Nothing that is stored is under way.
-    fn mark_all(&self, error: &io::Error) {
-        let ledger = &self.deliverers.ledger;
-        tracing::debug!(%error, "delivery could not start");
-        for (sequence, _) in ledger.open().0.into_iter().filter(|(_, state)| *state != State::Lost) {
-            ledger.mark(sequence, State::Waiting, &shortage(error, 75));
-        }
-    }
-
-    /// The courier, which takes over what is stored when it starts, but for the export it is about to be given.
-    fn courier<'a>(&self, handle: &'a mut Option<Handle>, except: Option<u64>) -> io::Result<&'a Handle> {
-        if handle.is_none() {
-            let courier = self.new_courier()?;
-            let (open, unstored) = self.deliverers.ledger.open();
-            for (sequence, state) in open {
-                if state != State::Lost && !unstored.contains(&sequence) && Some(sequence) != except {
-                    courier.send(Message::Stored(Item { sequence, reply: None }));
-                }
-            }
-            *handle = Some(courier);
-        }
-        handle.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn new_courier(&self) -> io::Result<Handle> {
-        let Deliverers { session, state, verify, environment, ledger, journal, delivers } = &*self.deliverers;
-        if !delivers {
+    pub fn start(&self) -> io::Result<()> {
+        if !self.delivers {
             return Err(nix::errno::Errno::EAGAIN.into());
         }
         if self.not_before.is_some_and(|time| Instant::now() < time) {
             return Err(io::Error::other("the relay has ended several times while it delivered the same export"));
         }
-        let is_replacement = journal.count(Counter::Deaths) > 0;
-        let owners = Owners::new(environment.clone(), Some(self.target.clone()));
-        let post = Post {
-            session,
-            target: &self.target,
-            state: state.as_deref(),
-            verify: *verify,
-            is_replacement,
-            observer: Box::new(Delivery { journal: journal.clone(), is_replacement }),
-        };
-        Courier::start(post, owners, environment.clone(), ledger.clone())
+        self.courier.start()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Handle>> {
-        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same; where it is not possible, all that is stored waits.
+    pub fn start_all(&self) {
+        let Err(error) = self.start() else { return };
+        tracing::debug!(%error, "delivery can't start");
+        for sequence in self.ledger.stored() {
+            self.ledger.mark(sequence, State::Waiting, &cause::no_courier(&error));
+        }
     }
-}
 
-fn shortage(error: &io::Error, code: u8) -> Trouble {
-    let said = format!("delivery could not start: {}", crate::system::error::plain(error));
-    Trouble { said, cause: String::new(), fix: String::new(), code }
+    /// Whether it is still to be started.
+    pub fn is_waiting(&self) -> bool {
+        self.courier.is_waiting()
+    }
+
+    /// Hands over a message; whether there still is a courier to take it.
+    pub fn send(&self, message: Message) -> bool {
+        self.courier.send(message)
+    }
 }
 
 /// Notes which export is being delivered, and counts what may not be done again and again.

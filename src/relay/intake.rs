@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,21 +13,23 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, oneshot, watch};
 
+use super::body::LARGEST;
 use super::book::{REMEMBERED, Remembered};
 use super::ledger::Ledger;
 use super::message::{Direct, Item, Message};
-use super::payload::{self, Content};
+use super::payload::{self, Content, NoResult};
 use super::recorder::Recorder;
 use super::route::{NoRoute, Routed, Routing};
 use super::watched::Watched;
+use crate::delivery::cause;
 use crate::delivery::verdict::Answer;
 use crate::state::outcome::{State, Trouble};
-use crate::state::spool::{Header, NotStored, Store};
+use crate::state::spool::{Header, LONGEST_BODY, NotStored, Store};
 
 /// What a poster is told.
 #[derive(Debug)]
 pub enum Accepted {
-    /// It is in good hands.
+    /// It is durably stored, or ACT has it.
     Taken,
     /// ACT's own answer (`--verify`).
     Answered {
@@ -39,14 +42,38 @@ pub enum Accepted {
     NoExport,
     /// There is no alias for it: answered, and dropped.
     Unrouted,
+    /// It is larger than what can be stored.
+    TooLarge,
     /// It could be neither stored nor delivered.
     Lost,
+}
+
+/// Why an export could not be read from its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is larger than an export may be.
+    TooLarge,
+    /// There is no memory for it now.
+    NoMemory,
+}
+
+impl Unreadable {
+    /// What its poster is told.
+    pub fn answer(self) -> Accepted {
+        match self {
+            Self::TooLarge => Accepted::TooLarge,
+            Self::NoMemory => Accepted::Lost,
+        }
+    }
 }
 
 /// How long `--verify` lets claude wait for ACT's answer: claude's own flush gives up after 2 s.
 const VERIFY_WAIT: Duration = Duration::from_millis(1500);
 /// How long claude waits for ACT where nothing can be stored. Its exporter's own patience is 10 s.
 const DIRECT_WAIT: Duration = Duration::from_secs(8);
+/// Between two tries to start the courier where there was no thread for it.
+const START_AGAIN: Duration = Duration::from_millis(250);
+
 /// What is known of an export that may be repeated.
 #[derive(Debug, Clone)]
 enum Seen {
@@ -68,6 +95,8 @@ pub struct Intake {
     store: OnceLock<Arc<Store>>,
     next: AtomicU64,
     busy: AtomicUsize,
+    /// Somebody tries to start the courier.
+    is_starting: AtomicBool,
     recent: Mutex<VecDeque<([u8; 32], Seen)>>,
 }
 
@@ -82,8 +111,8 @@ struct Placed {
 enum Refused {
     /// That is all there is to say.
     Answered(Accepted),
-    /// Nobody knows whose it is: it is lost.
-    Broken(Content, Trouble),
+    /// It is lost, for now; what its poster is told, and why.
+    Lost(Accepted, Content, Trouble),
 }
 
 impl Intake {
@@ -95,10 +124,10 @@ impl Intake {
         ledger: Arc<Ledger>,
         recorder: Arc<Recorder>,
     ) -> Self {
-        let (store, busy) = (OnceLock::new(), AtomicUsize::new(0));
-        let next = AtomicU64::new(ledger.next());
+        let (store, next) = (OnceLock::new(), AtomicU64::new(ledger.next()));
         let recent = Mutex::new(ledger.remembered().into_iter().filter_map(seen).collect());
-        Self { routing, redact, verify, state, ledger, recorder, store, next, busy, recent }
+        let (busy, is_starting) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { routing, redact, verify, state, ledger, recorder, store, next, busy, is_starting, recent }
     }
 
     /// Takes one export. It is seen through even where the poster goes away meanwhile.
@@ -111,6 +140,16 @@ impl Intake {
             accepted
         });
         accepted.await.unwrap_or(Accepted::Lost)
+    }
+
+    /// Notes an export that could not be read.
+    pub fn unreadable(&self, why: Unreadable) -> Accepted {
+        let trouble = match why {
+            Unreadable::TooLarge => cause::too_large(LARGEST, false),
+            Unreadable::NoMemory => cause::shortage(&io::ErrorKind::OutOfMemory.into()),
+        };
+        self.ledger.lost(trouble);
+        why.answer()
     }
 
     /// Whether an export is on its way in.
@@ -142,21 +181,21 @@ impl Intake {
         let sequence = again.unwrap_or_else(|| self.next.load(Ordering::Relaxed));
         self.ledger.taking(sequence, &digest);
         let intake = self.clone();
-        let placed = tokio::task::spawn_blocking(move || intake.place(&body, sequence)).await;
-        let placed = match placed {
-            Ok(Ok(placed)) => placed,
-            Ok(Err(Refused::Answered(answer))) => return answer,
-            Ok(Err(Refused::Broken(content, trouble))) => {
+        let panicked = || Refused::Lost(Accepted::Lost, Content::default(), cause::panicked());
+        let placed = self.recorder.worker().run(move || intake.place(&body, sequence)).await;
+        let placed = match placed.unwrap_or_else(|| Err(panicked())) {
+            Ok(placed) => placed,
+            Err(Refused::Answered(answer)) => return answer,
+            Err(Refused::Lost(answer, content, trouble)) => {
                 // Claude tries it again: it counts once.
                 if again.is_none() {
                     self.next.fetch_add(1, Ordering::Relaxed);
                     self.ledger.received(sequence, content);
-                    recent.push_back((digest, Seen::Direct(sequence, watch::channel(Some(false)).1)));
+                    remember(&mut recent, digest, Seen::Direct(sequence, watch::channel(Some(false)).1));
                 }
                 self.ledger.mark(sequence, State::Lost, &trouble);
-                return Accepted::Lost;
+                return answer;
             }
-            Err(_) => return Accepted::Lost,
         };
         let Some(routed) = self.routing.known() else { return Accepted::Unrouted };
         let points = placed.content.points;
@@ -182,9 +221,12 @@ impl Intake {
                 (Seen::Direct(sequence, known), Message::Direct(direct))
             }
         };
-        recent.push_back((digest, seen.clone()));
-        if recent.len() > REMEMBERED {
-            recent.pop_front();
+        remember(&mut recent, digest, seen.clone());
+        if let Err(error) = routed.courier.start() {
+            // It is told later if a thread can be had after all.
+            let state = if matches!(seen, Seen::Stored) { State::Waiting } else { State::Lost };
+            self.ledger.mark(sequence, state, &cause::no_courier(&error));
+            self.clone().start_courier();
         }
         if !routed.courier.send(message) {
             // Too late for this relay: what is stored waits for the next session.
@@ -205,17 +247,40 @@ impl Intake {
         }
     }
 
+    /// Tries to start the courier until there is a thread for it: what is stored waits for it meanwhile.
+    pub fn start_courier(self: Arc<Self>) {
+        if !self.routing.known().is_some_and(|routed| routed.courier.is_waiting()) {
+            return;
+        }
+        if self.is_starting.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        tokio::spawn(async move {
+            while self.routing.known().is_some_and(|routed| routed.courier.start().is_err()) {
+                tokio::time::sleep(START_AGAIN).await;
+            }
+            self.is_starting.store(false, Ordering::Relaxed);
+        });
+    }
+
     /// Puts an export right and stores it. On a thread of its own, because it waits for the disk.
     fn place(&self, body: &Bytes, sequence: u64) -> Result<Placed, Refused> {
         let content = payload::read(body).ok_or(Refused::Answered(Accepted::NoExport))?;
         let routed = match self.routing.get() {
             Ok(routed) => routed,
             Err(NoRoute::None) => return Err(Refused::Answered(Accepted::Unrouted)),
-            Err(NoRoute::Broken(trouble)) => return Err(Refused::Broken(content, trouble)),
+            Err(NoRoute::Broken(trouble)) => return Err(Refused::Lost(Accepted::Lost, content, trouble)),
         };
-        let body = match payload::repair(body, &routed.attributes, &self.redact) {
-            Cow::Borrowed(_) => body.clone(),
-            Cow::Owned(body) => Bytes::from(body),
+        let body = match payload::repair(body, &routed.attributes, &self.redact, LONGEST_BODY) {
+            Ok(Cow::Borrowed(_)) => body.clone(),
+            Ok(Cow::Owned(body)) => Bytes::from(body),
+            Err(NoResult::TooLarge) => {
+                return Err(Refused::Lost(Accepted::TooLarge, content, cause::too_large(LONGEST_BODY, true)));
+            }
+            Err(NoResult::NoMemory) => {
+                let trouble = cause::shortage(&io::ErrorKind::OutOfMemory.into());
+                return Err(Refused::Lost(Accepted::Lost, content, trouble));
+            }
         };
         let stored = self.store(routed, content.points, &body, sequence);
         Ok(Placed { content, body, stored })
@@ -266,6 +331,13 @@ impl Intake {
 fn seen((known, is_stored): (Remembered, bool)) -> Option<([u8; 32], Seen)> {
     let direct = || Seen::Direct(known.sequence, watch::channel(Some(false)).1);
     Some((known.bytes()?, if is_stored { Seen::Stored } else { direct() }))
+}
+
+fn remember(recent: &mut VecDeque<([u8; 32], Seen)>, digest: [u8; 32], seen: Seen) {
+    recent.push_back((digest, seen));
+    if recent.len() > REMEMBERED {
+        recent.pop_front();
+    }
 }
 
 /// Until it is known whether ACT has an export that is stored nowhere.

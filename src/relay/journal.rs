@@ -136,6 +136,27 @@ impl Journal {
     }
 }
 
+/// What is in flight over one connection.
+#[derive(Debug, Default)]
+pub struct Requests {
+    journal: Option<Arc<Journal>>,
+    /// A connection brings a request: until that begins, it counts as one.
+    first: Mutex<Option<InFlight>>,
+}
+
+impl Requests {
+    /// Of a connection that has just come.
+    pub fn of(journal: &Arc<Journal>) -> Self {
+        Self { journal: Some(journal.clone()), first: Mutex::new(Some(journal.clone().begin())) }
+    }
+
+    /// A request begins.
+    pub fn begin(&self) -> Option<InFlight> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.or_else(|| Some(self.journal.clone()?.begin()))
+    }
+}
+
 /// A request that is not answered yet.
 #[derive(Debug)]
 pub struct InFlight(Arc<Journal>);

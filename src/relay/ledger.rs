@@ -82,9 +82,11 @@ impl Ledger {
         }
     }
 
-    /// Where they go, if that is known.
+    /// Where they go, if an export has decided that.
     pub fn route(&self) -> Option<Found> {
-        self.lock().found.clone()
+        let book = self.lock();
+        let is_decided = book.exports() > 0 || !book.taking.is_empty();
+        book.found.clone().filter(|found| is_decided && found.redirected_by.is_none())
     }
 
     /// Nothing will arrive: a settings key leads claude's exports past us.
@@ -92,11 +94,16 @@ impl Ledger {
         self.note(Event::Redirected(Box::new(found), trouble));
     }
 
+    /// Claude must have exported something; why nothing arrives, as far as that is known.
+    pub fn owed(&self, cause: Option<Trouble>) {
+        self.note(Event::Owed(cause));
+    }
+
     /// Whether there is anything a record could tell.
     pub fn is_worth_a_record(&self) -> bool {
         let book = self.lock();
         let is_redirected = book.found.as_ref().is_some_and(|found| found.redirected_by.is_some());
-        book.exports() > 0 || is_redirected || self.count(Counter::Deaths) > 0
+        book.exports() > 0 || book.owed || is_redirected || self.count(Counter::Deaths) > 0
     }
 
     /// The number of the next export.
@@ -135,6 +142,11 @@ impl Ledger {
         if let Some(journal) = &self.journal {
             journal.counter(Counter::Taken).fetch_add(1, Ordering::AcqRel);
         }
+    }
+
+    /// Claude handed over an export that could not even be read.
+    pub fn lost(&self, trouble: Trouble) {
+        self.note(Event::Lost(trouble));
     }
 
     /// An open export is in another state, for now.
@@ -184,6 +196,14 @@ impl Ledger {
         (book.open.iter().map(|(sequence, state)| (*sequence, *state)).collect(), book.unstored.clone())
     }
 
+    /// The open exports that are stored.
+    pub fn stored(&self) -> Vec<u64> {
+        let book = self.lock();
+        let is_stored =
+            |(sequence, state): &(&u64, &State)| **state != State::Lost && !book.unstored.contains(sequence);
+        book.open.iter().filter(is_stored).map(|(sequence, _)| *sequence).collect()
+    }
+
     /// Nobody delivers any more.
     pub fn courier_left(&self) {
         self.changed.send_modify(|changes| changes.courier_left = true);
@@ -217,7 +237,8 @@ impl Ledger {
             record.redirected_by = redirected_by.clone();
         }
         record.totals = book.totals.clone();
-        record.trouble = book.latest.clone();
+        record.owed = book.owed && book.exports() == 0;
+        record.trouble = if record.owed { book.silence.clone() } else { book.latest.clone() };
     }
 
     /// Tells of every change.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use hyper::body::Bytes;
 use tokio::sync::oneshot;
 
+use super::worker::Thread;
 use crate::delivery::verdict::Answer;
 
 /// One stored export to deliver.
@@ -47,13 +48,31 @@ pub enum Message {
     Stop,
 }
 
-/// The sending end.
+/// The sending end. Messages wait where the courier's thread has not been started yet.
 #[derive(Debug, Clone)]
-pub struct Handle(pub(super) Sender<Message>);
+pub struct Handle {
+    inbox: Sender<Message>,
+    thread: Thread,
+}
 
 impl Handle {
+    /// To whoever `thread` runs.
+    pub fn new(inbox: Sender<Message>, thread: Thread) -> Self {
+        Self { inbox, thread }
+    }
+
     /// Hands over a message; whether there still is a courier to take it.
     pub fn send(&self, message: Message) -> bool {
-        self.0.send(message).is_ok()
+        self.inbox.send(message).is_ok()
+    }
+
+    /// Starts the courier, unless it has been started; an error: there is no thread for it now.
+    pub fn start(&self) -> std::io::Result<()> {
+        self.thread.start()
+    }
+
+    /// Whether it is still to be started.
+    pub fn is_waiting(&self) -> bool {
+        self.thread.is_waiting()
     }
 }

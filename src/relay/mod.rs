@@ -10,7 +10,9 @@
 //! ends without having been told to. What a child knows is in the `journal`, for the next one, which compares it with the
 //! spool (`recovery`).
 
+mod body;
 mod book;
+mod connections;
 mod courier;
 mod deliverer;
 pub mod guard;
@@ -19,6 +21,7 @@ pub mod journal;
 mod ledger;
 mod message;
 pub mod payload;
+mod peer;
 pub mod protocol;
 mod recorder;
 mod recovery;
@@ -27,6 +30,7 @@ pub mod server;
 mod session;
 mod start;
 mod watched;
+mod worker;
 
 use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
@@ -78,7 +82,7 @@ pub fn run(mut environment: Environment, words: &[OsString]) -> ExitCode {
         environment.set("ACT_CLAUDE_CONFIG", path);
     }
     log::start(&environment);
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build() else {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build() else {
         return ExitCode::FAILURE;
     };
     let session = Session { start, environment, watched, journal: journal.clone(), lock, relay_pid, delivers };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::target::Route;
-use crate::state::outcome::Outcome;
+use crate::state::outcome::{Outcome, Trouble};
 
 /// The hidden command that makes this program the relay.
 pub const RELAY_COMMAND: &str = "relay";
@@ -33,7 +33,17 @@ pub enum ToRelay {
     Ended {
         /// Milliseconds.
         wait_ms: u64,
+        /// Where claude must have exported something.
+        #[serde(default)]
+        owed: Option<Owed>,
     },
+}
+
+/// Claude must have exported something: where nothing arrived, the record says so.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Owed {
+    /// Why nothing arrived, as far as that is known.
+    pub cause: Option<Trouble>,
 }
 
 /// From the relay.
@@ -55,16 +65,19 @@ pub struct Start {
     /// Attribute keys never sent.
     pub redact: Vec<String>,
     /// The state directory, where there is one.
+    #[serde(default, with = "crate::text::paths::optional")]
     pub state: Option<PathBuf>,
     /// `--verify`: claude is to see ACT's answers.
     pub verify: bool,
     /// The working directory claude starts in.
+    #[serde(with = "crate::text::paths")]
     pub directory: PathBuf,
     /// A warm spare: it moves to its session's directory later.
     pub moves: bool,
     /// Whether claude's arguments ask for a session: one whose exports are missed.
     pub is_session: bool,
     /// Claude's executable, for the record.
+    #[serde(with = "crate::text::paths")]
     pub claude: PathBuf,
 }
 

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use nix::fcntl::Flock;
-use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
+use super::worker::Worker;
 use crate::claude::version;
 use crate::relay::protocol::Start;
 use crate::state::outcome::Outcome;
@@ -29,6 +29,7 @@ pub struct Recorder {
     ledger: Arc<Ledger>,
     record: Mutex<Record>,
     lock: Mutex<Option<Flock<File>>>,
+    worker: Arc<Worker>,
 }
 
 impl Recorder {
@@ -58,6 +59,7 @@ impl Recorder {
             trouble: None,
             redirected_by: None,
             claude_has_gone: false,
+            owed: false,
         };
         let recorder = Arc::new(Self {
             state: start.state.clone().filter(|_| id.is_some()),
@@ -65,6 +67,7 @@ impl Recorder {
             ledger,
             record: Mutex::new(record),
             lock: Mutex::new(lock),
+            worker: Worker::start("disk"),
         });
         if recorder.state.is_some() {
             tokio::spawn(recorder.clone().follow());
@@ -77,6 +80,11 @@ impl Recorder {
         &self.id
     }
 
+    /// Who waits for the disk.
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
     /// Claude's pid is known. A supervised session shows from here on: the status line names its alias before
     /// anything was sent. Another has no record before that, only a lock.
     pub fn command(self: &Arc<Self>, pid: i32) {
@@ -86,7 +94,7 @@ impl Recorder {
             record.kind == Kind::Supervised
         };
         let recorder = self.clone();
-        aside(move || if is_supervised { recorder.update() } else { recorder.wait() });
+        self.aside(move || if is_supervised { recorder.update() } else { recorder.wait() });
     }
 
     /// A relay that is killed from now on has cut off nothing.
@@ -94,8 +102,13 @@ impl Recorder {
         lock(&self.record).claude_has_gone = true;
         if self.ledger.is_worth_a_record() {
             let recorder = self.clone();
-            aside(move || recorder.update());
+            self.aside(move || recorder.update());
         }
+    }
+
+    fn aside(&self, work: impl FnOnce() + Send + 'static) {
+        let worker = self.worker.clone();
+        tokio::spawn(async move { worker.run(work).await });
     }
 
     /// Nothing is left to do. A launcher's session that sent nothing was none, most likely: no record.
@@ -130,16 +143,12 @@ impl Recorder {
                 continue;
             }
             let recorder = self.clone();
-            let (written, is_written) = oneshot::channel();
-            aside(move || {
-                recorder.update();
-                let _ = written.send(());
-            });
-            let _ = is_written.await;
+            let _ = self.worker.run(move || recorder.update()).await;
             if !std::mem::replace(&mut is_open, true) {
                 let recorder = self.clone();
-                // It may wait for claude: better none than a relay that does.
-                let _ = std::thread::Builder::new().spawn(move || recorder.find_version());
+                // Without a thread for it, it is not known.
+                let thread = std::thread::Builder::new().name("version".to_owned());
+                let _ = thread.spawn(move || recorder.find_version());
             }
             tokio::time::sleep(RHYTHM).await;
         }
@@ -178,22 +187,6 @@ impl Recorder {
         let claude = lock(&self.record).claude.clone();
         let version = version::known(&claude, Some(state)).or_else(|| version::learn(&claude, state));
         lock(&self.record).client_version = version;
-    }
-}
-
-/// Does what waits for the disk on a thread of its own; at once, where there is none to be had.
-fn aside(work: impl FnOnce() + Send + 'static) {
-    let work = Arc::new(Mutex::new(Some(work)));
-    let of_thread = work.clone();
-    let run = move || {
-        if let Some(work) = lock(&of_thread).take() {
-            work();
-        }
-    };
-    if std::thread::Builder::new().stack_size(256 * 1024).spawn(run).is_err()
-        && let Some(work) = lock(&work).take()
-    {
-        work();
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::book::Found;
 use super::deliverer::{Deliverer, Deliverers};
 use super::watched::Watched;
-use crate::claude::conflict::Conflict;
+use crate::claude::conflict::{Conflict, Effect, Reach};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::{consent, settings};
-use crate::config::resolve::Place;
+use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
 use crate::config::{self, Delivery};
 use crate::delivery::cause;
 use crate::delivery::owner::Owners;
@@ -18,6 +18,7 @@ use crate::plan::flags::Flags;
 use crate::plan::{self, Situation};
 use crate::state::outcome::Trouble;
 use crate::state::spool::Limits;
+use crate::text::json::Fault;
 
 /// A route with its courier.
 #[derive(Debug)]
@@ -56,6 +57,13 @@ pub struct Routing {
     waits_in: Option<PathBuf>,
 }
 
+/// An error where files could not be read for want of descriptors: rules that can't be read would lead elsewhere.
+fn spare_descriptors() -> std::io::Result<()> {
+    let open = || std::fs::File::open("/");
+    let (_one, _two, _three) = (open()?, open()?, open()?);
+    Ok(())
+}
+
 impl Routing {
     /// With a route, given or decided by a relay before this one, its courier starts at once: token and connection are ready
     /// when the first export is. Such a route is never decided again.
@@ -66,8 +74,7 @@ impl Routing {
     ) -> Self {
         let directory = seen.clone().unwrap_or_default();
         let given = given.map(|route| Found { route, directory, redirected_by: None });
-        let decided = || deliverers.ledger.route().filter(|found| found.redirected_by.is_none());
-        let found = given.or_else(decided);
+        let found = given.or_else(|| deliverers.ledger.route());
         let routing = Self {
             routed: OnceLock::new(),
             directory: OnceLock::new(),
@@ -77,7 +84,7 @@ impl Routing {
             waits_in,
         };
         if let Some(found) = found {
-            routing.open(found).courier.start();
+            routing.open(found).courier.start_all();
         }
         routing
     }
@@ -85,6 +92,11 @@ impl Routing {
     /// The process whose working directory decides.
     pub fn follow(&self, command: Arc<Watched>) {
         let _ = self.command.set(command);
+    }
+
+    /// The user that process runs as now, where that can be seen.
+    pub fn command_user(&self) -> Option<u32> {
+        self.command.get()?.user()
     }
 
     /// Whether that is still to be decided; notes where claude works now.
@@ -109,6 +121,7 @@ impl Routing {
         if self.routed.get().is_none() {
             let directory = self.directory.get().cloned().or_else(|| self.look()).ok_or(NoRoute::None)?;
             let directory = self.directory.get_or_init(|| directory).clone();
+            spare_descriptors().map_err(|error| NoRoute::Broken(cause::shortage(&error)))?;
             let (route, _) = self.find(&directory)?;
             return Ok(self.open(Found { route, directory, redirected_by: None }));
         }
@@ -125,8 +138,13 @@ impl Routing {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (None, Some(directory)) = (self.known(), seen) else { return false };
         let Ok((route, Some(conflict))) = self.find(&directory) else { return false };
-        let found = Found { route, directory, redirected_by: Some(conflict.place()) };
-        self.deliverers.ledger.redirected(found, cause::redirection(&conflict));
+        if conflict.leads_past() {
+            let found = Found { route, directory, redirected_by: Some(conflict.place()) };
+            self.deliverers.ledger.redirected(found, cause::redirection(&conflict));
+        } else {
+            self.deliverers.ledger.found(Found { route, directory, redirected_by: None });
+            self.deliverers.ledger.owed(Some(cause::silence(&conflict)));
+        }
         true
     }
 
@@ -135,8 +153,9 @@ impl Routing {
         self.deliverers.ledger.found(found.clone());
         let Route { target, attributes, .. } = found.route;
         self.routed.get_or_init(|| {
-            let limits = Owners::new(self.deliverers.environment.clone(), Some(target.clone())).limits();
-            let courier = self.deliverers.of(target.clone());
+            let owners = Owners::new(self.deliverers.environment.clone(), Some(target.clone()));
+            let limits = owners.limits();
+            let courier = self.deliverers.of(&target, owners);
             Routed { target, attributes, limits, courier }
         })
     }
@@ -147,10 +166,17 @@ impl Routing {
         let mut environment = self.deliverers.environment.clone();
         environment.remove("PWD");
         let loaded = config::load(&environment);
-        if let Some(fault) = loaded.faults.first() {
-            return Err(NoRoute::Broken(cause::configuration(&fault.to_string())));
+        let broken = |fault: &Fault| NoRoute::Broken(cause::configuration(&fault.to_string()));
+        if let Some(fault) = loaded.general_fault() {
+            return Err(broken(fault));
         }
         let place = Place::of(directory, &environment, &loaded.config);
+        let explicit = Explicit { flag: None, variable: environment.text("ACT_CLAUDE_ALIAS") };
+        if let Ok(Resolution { reason: Reason::Broken { fault }, .. }) =
+            resolve::resolve(explicit, &loaded.config, &place)
+        {
+            return Err(broken(&fault));
+        }
         let layers = settings::read(directory, &[], &environment);
         let flags = Flags::default();
         let situation = Situation {
@@ -167,7 +193,9 @@ impl Routing {
             return Err(NoRoute::None);
         }
         let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
-        let conflict = conflicts::find(&wanted, &layers).into_iter().find(Conflict::leads_past);
+        let conflicts = conflicts::of_session(&wanted, &environment, &layers);
+        let counts = |conflict: &Conflict| conflict.silences() && conflict.reach != Reach::Older;
+        let conflict = conflicts.into_iter().filter(counts).min_by_key(|conflict| conflict.effect == Effect::Helper);
         Ok((route, conflict))
     }
 }

@@ -1,96 +1,172 @@
 //! The loopback HTTP front: one path that only claude knows, POST only, everything bounded (promise C2).
 
 use std::convert::Infallible;
-use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::{Backlog, listen};
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
+use super::body::{Budget, Buffer, Unread};
+use super::connections::{Connection, Connections};
 pub use super::intake::Accepted;
-use super::intake::Intake;
-use super::journal::Journal;
+use super::intake::{Intake, Unreadable};
+use super::journal::{Journal, Requests};
+use super::peer::{self, Peers};
 
-/// The largest export, compressed and inflated, in bytes.
-pub const LARGEST: usize = 20 * 1024 * 1024;
 /// More connections than claude and its agents open at once.
-const CONNECTIONS: usize = 64;
-/// How long a client may take over its headers, and again over its body.
+const CONNECTIONS: u64 = 64;
+/// Descriptors that the relay needs for itself: for its runtime, files, the connection to ACT.
+const OWN_DESCRIPTORS: u64 = 24;
+/// How long a client may take to name the secret path, and again over a body.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Until the next try to accept a connection when there was no descriptor for it.
+const SHORTAGE: Duration = Duration::from_millis(50);
 
 /// What a request is answered.
 pub type Reply = Response<Full<Bytes>>;
 
 /// Serves until dropped.
 pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, journal: Arc<Journal>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    // Many may come at once, and a connection that finds no place in the queue comes back only after a second.
+    let _ = listen(&listener, Backlog::MAXCONN);
+    let connections = Connections::new(room());
+    let budget = Arc::new(Budget::default());
+    let mut peers = Peers::default();
+    let own = nix::unistd::geteuid().as_raw();
     loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            // Out of descriptors: they come back when connections close.
-            Err(_) => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if is_shortage(&error) && !connections.give_way() {
+                    sleep(SHORTAGE).await;
+                }
+                // Whoever was told to leave does so first.
+                tokio::task::yield_now().await;
                 continue;
             }
         };
+        let user = stream.local_addr().ok().and_then(|here| peers.user(peer, here));
+        if let Some(user) = user.filter(|user| peer::is_stranger(*user, own, || intake.routing().command_user())) {
+            tracing::debug!(user, "a connection of another user is refused");
+            continue;
+        }
+        let connection = connections.enter().await;
         let _ = stream.set_nodelay(true);
-        let (path, intake, journal) = (path.clone(), intake.clone(), journal.clone());
-        // A connection brings a request: until that begins, it counts as one.
-        let first = Arc::new(Mutex::new(Some(journal.clone().begin())));
-        let begin = move || {
-            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-            first.unwrap_or_else(|| journal.clone().begin())
-        };
+        let (path, intake, budget) = (path.clone(), intake.clone(), budget.clone());
+        let requests = Requests::of(&journal);
         tokio::spawn(async move {
-            talk(stream, path, begin, move |body| intake.clone().accept(body)).await;
-            drop(permit);
+            hold(stream, path, (&connection, &requests), &budget, move |export| {
+                let intake = intake.clone();
+                async move {
+                    match export {
+                        Ok(body) => intake.accept(body).await,
+                        Err(why) => intake.unreadable(why),
+                    }
+                }
+            })
+            .await;
         });
+        // What has just come is looked at before it may have to give way to another.
+        tokio::task::yield_now().await;
     }
 }
 
-/// Talks over one connection until its end; each export goes to `accept`. What `begin` gives is kept from a request's head to
-/// its answer.
-pub async fn talk<S, B, G, A, F>(stream: S, path: Arc<str>, begin: B, accept: A)
+/// How many connections there may be at a time. Where descriptors are few, the limit is raised as far as we may.
+fn room() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, hard)| {
+        let wanted = hard.min(CONNECTIONS + OWN_DESCRIPTORS);
+        if soft >= wanted || setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_err() { soft } else { wanted }
+    });
+    let room = limit.map_or(CONNECTIONS, |limit| limit.saturating_sub(OWN_DESCRIPTORS));
+    usize::try_from(room.clamp(2, CONNECTIONS)).unwrap_or(2)
+}
+
+/// Whether there was no descriptor or memory for a connection; any other error is the connection's own.
+fn is_shortage(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS))
+}
+
+/// Talks over one connection until its end; each export goes to `accept`.
+pub async fn talk<S, A, F>(stream: S, path: Arc<str>, accept: A)
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    B: Fn() -> G + Clone,
     A: Fn(Bytes) -> F + Clone,
     F: Future<Output = Accepted>,
 {
-    let service = hyper::service::service_fn(move |request| {
-        let (path, begin, accept) = (path.clone(), begin.clone(), accept.clone());
-        async move { Ok::<_, Infallible>(answer(request, &path, begin, accept).await) }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service);
-    let _ = connection.await;
+    let connection = Connections::new(1).enter().await;
+    let accept = |export: Result<Bytes, Unreadable>| {
+        let accept = accept.clone();
+        async move {
+            match export {
+                Ok(body) => accept(body).await,
+                Err(why) => why.answer(),
+            }
+        }
+    };
+    hold(stream, path, (&connection, &Requests::default()), &Budget::default(), accept).await;
 }
 
-async fn answer<G, F: Future<Output = Accepted>>(
+/// A connection, and what is counted of its requests.
+type Place<'a> = (&'a Connection, &'a Requests);
+
+/// The same for one of many connections: it may have to leave, and has to name the path in time.
+async fn hold<S, A, F>(stream: S, path: Arc<str>, place: Place<'_>, budget: &Budget, accept: A)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: Fn(Result<Bytes, Unreadable>) -> F,
+    F: Future<Output = Accepted>,
+{
+    let (path, accept) = (&*path, &accept);
+    let service = hyper::service::service_fn(move |request| async move {
+        Ok::<_, Infallible>(answer(request, path, place, budget, accept).await)
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        // Between two exports the session's connection stays: claude may use it at any time.
+        .header_read_timeout(None)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    let too_late = async {
+        sleep(PATIENCE).await;
+        if place.0.is_known() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        _ = connection => {}
+        () = place.0.must_leave() => {}
+        () = too_late => {}
+    }
+}
+
+async fn answer<F: Future<Output = Accepted>>(
     request: Request<Incoming>,
     path: &str,
-    begin: impl Fn() -> G,
-    accept: impl Fn(Bytes) -> F,
+    (place, requests): Place<'_>,
+    budget: &Budget,
+    accept: &impl Fn(Result<Bytes, Unreadable>) -> F,
 ) -> Reply {
     if !bool::from(request.uri().path().as_bytes().ct_eq(path.as_bytes())) {
-        return status(StatusCode::NOT_FOUND);
+        let mut reply = status(StatusCode::NOT_FOUND);
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return reply;
     }
+    let (_served, _in_flight) = (place.serve(), requests.begin());
     if request.method() != Method::POST {
         return status(StatusCode::METHOD_NOT_ALLOWED);
     }
-    let _begun = begin();
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
     let json =
         header(CONTENT_TYPE).is_some_and(|kind| kind.split(';').next().unwrap_or("").trim() == "application/json");
@@ -102,23 +178,19 @@ async fn answer<G, F: Future<Output = Accepted>>(
         Some("gzip") => true,
         Some(_) => return status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
     };
-    let body = match tokio::time::timeout(PATIENCE, Limited::new(request.into_body(), LARGEST).collect()).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return status(StatusCode::PAYLOAD_TOO_LARGE);
-        }
-        Ok(Err(_)) => return status(StatusCode::BAD_REQUEST),
-        Err(_) => return status(StatusCode::REQUEST_TIMEOUT),
+    let mut body = Buffer::new(budget);
+    let read = match body.read(request.into_body(), PATIENCE).await {
+        Ok(()) if gzip => body.inflate().map(|inflated| body = inflated),
+        read => read,
     };
-    let body = if gzip {
-        match inflate(&body) {
-            Ok(body) => Bytes::from(body),
-            Err(code) => return status(code),
-        }
-    } else {
-        body
+    let export = match read {
+        Ok(()) => Ok(body.take()),
+        Err(Unread::TooLarge) => Err(Unreadable::TooLarge),
+        Err(Unread::NoMemory) => Err(Unreadable::NoMemory),
+        Err(Unread::Broken) => return status(StatusCode::BAD_REQUEST),
+        Err(Unread::Slow) => return status(StatusCode::REQUEST_TIMEOUT),
     };
-    match accept(body).await {
+    match accept(export).await {
         Accepted::Taken | Accepted::Unrouted => {
             json_reply(StatusCode::OK, Bytes::from_static(b"{\"partialSuccess\":{}}"))
         }
@@ -126,15 +198,9 @@ async fn answer<G, F: Future<Output = Accepted>>(
             json_reply(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body.into())
         }
         Accepted::NoExport => status(StatusCode::BAD_REQUEST),
+        Accepted::TooLarge => status(StatusCode::PAYLOAD_TOO_LARGE),
         Accepted::Lost => status(StatusCode::SERVICE_UNAVAILABLE),
     }
-}
-
-fn inflate(body: &[u8]) -> Result<Vec<u8>, StatusCode> {
-    let mut inflated = Vec::new();
-    let mut decoder = flate2::read::MultiGzDecoder::new(body).take(LARGEST as u64 + 1);
-    decoder.read_to_end(&mut inflated).map_err(|_| StatusCode::BAD_REQUEST)?;
-    if inflated.len() > LARGEST { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(inflated) }
 }
 
 fn status(code: StatusCode) -> Reply {
@@ -146,6 +212,6 @@ fn status(code: StatusCode) -> Reply {
 fn json_reply(code: StatusCode, body: Bytes) -> Reply {
     let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = code;
-    reply.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     reply
 }

@@ -95,6 +95,7 @@ impl Session {
         let intake = Arc::new(Intake::new(routing, how, state, ledger.clone(), recorder.clone()));
         let path = protocol::path(&start.secret).into();
         tracing::debug!(session = recorder.id(), is_supervised, is_replacement, "the relay is awake");
+        intake.clone().start_courier();
         let front = tokio::spawn(server::serve(listener, path, intake.clone(), journal));
 
         let supervised = Supervised {
@@ -225,7 +226,10 @@ impl Supervised {
             }
             match serde_json::from_str(&line) {
                 Ok(ToRelay::Command { pid }) => self.command(pid),
-                Ok(ToRelay::Ended { wait_ms }) => self.ended(wait_ms).await,
+                Ok(ToRelay::Ended { wait_ms, owed }) => {
+                    owed.into_iter().for_each(|owed| self.ledger.owed(owed.cause));
+                    self.ended(wait_ms).await;
+                }
                 _ => {}
             }
         }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 #[cfg(target_os = "linux")]
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+#[cfg(target_os = "linux")]
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// Between two looks, where the system does not tell by itself.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
@@ -33,21 +35,23 @@ impl Watched {
     /// The kernel does it: the parent-death signal, see `launch::process`.
     pub fn end_with_supervisor(&self) {}
 
-    /// Until it has ended.
+    /// Until it has ended. No thread waits: there may be none left.
     pub async fn gone(&self) {
-        let descriptor = self.descriptor.clone();
-        let (ended, has_ended) = tokio::sync::oneshot::channel();
-        let watch = move || {
-            wait(&descriptor, PollTimeout::NONE);
-            let _ = ended.send(());
-        };
-        if std::thread::Builder::new().stack_size(64 * 1024).spawn(watch).is_ok() {
-            let _ = has_ended.await;
-            return;
+        #[allow(unsafe_code)]
+        // SAFETY: the descriptor is shared, never replaced, and open as long as the clone in here.
+        let descriptor = unsafe { AsyncFd::register_with_interest(self.descriptor.clone(), Interest::READABLE) };
+        if let Ok(descriptor) = descriptor {
+            let _ = descriptor.readable().await;
         }
         while !wait(&self.descriptor, PollTimeout::ZERO) {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// The user it runs as now, where that can be seen.
+    pub fn user(&self) -> Option<u32> {
+        let user = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(format!("/proc/{}", self.pid)).ok()?);
+        (!wait(&self.descriptor, PollTimeout::ZERO)).then_some(user)
     }
 
     /// The directory it works in now.
@@ -92,6 +96,11 @@ impl Watched {
         while nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid), None).is_ok() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// Not asked here: connections are not told apart by user.
+    pub fn user(&self) -> Option<u32> {
+        None
     }
 
     /// The directory it works in now.

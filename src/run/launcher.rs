@@ -9,8 +9,10 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::claude::arguments::{self, Call};
+use crate::claude::chain::{Chain, Start};
 use crate::claude::consent::{self, Objection};
-use crate::claude::{ourselves, settings, variables, wrapper};
+use crate::claude::{locate, ourselves, settings, variables, wrapper};
+use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
 use crate::config::{self, Loaded};
 use crate::launch::process::Image;
 use crate::relay::protocol;
@@ -30,6 +32,12 @@ const SPARE: &str = "--bg-spare";
 pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
     variables::restore_originals(&mut environment);
     log::start(&environment);
+    let chain = Chain::here(&environment);
+    if locate::leads_back(claude, &chain) || chain.is_endless() {
+        let again = "which would start it again: name the real claude";
+        report::fatal(&format!("{} starts act-claude, {again}", claude.display()));
+        return ExitCode::from(126);
+    }
     let loaded = config::load(&environment);
     let directory = std::env::current_dir().unwrap_or_default();
     let layers = settings::read(&directory, args, &environment);
@@ -43,7 +51,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
     let has_aliases = !loaded.config.aliases.is_empty() || !loaded.faults.is_empty();
     // A link to ourselves in claude's place (the shim): it starts a relay of its own.
     let wanted = session && !off && objection.is_none() && has_aliases && !ourselves::is_ourselves(claude);
-    let relay = match may_run(&loaded, off, objection) {
+    let relay = match may_run(&loaded, off, objection, || resolution(&loaded, &directory, &environment)) {
         Err(message) => {
             report::fatal(&message);
             return ExitCode::from(CONFIGURATION);
@@ -66,6 +74,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
     if !off {
         variables::set_relayed(&mut with, &relayed);
     }
+    let with = chain.handed_on(&with, claude, Start::Exec(nix::unistd::getpid().as_raw()));
     let error = match Image::new(claude, claude.as_os_str(), args, &with) {
         Ok(image) => image.exec(),
         Err(error) => error,
@@ -75,15 +84,31 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
 }
 
 /// Under `required` nothing runs that could not report.
-fn may_run(loaded: &Loaded, off: bool, objection: Option<Objection>) -> Result<(), String> {
+fn may_run(
+    loaded: &Loaded,
+    off: bool,
+    objection: Option<Objection>,
+    resolution: impl FnOnce() -> Option<Resolution>,
+) -> Result<(), String> {
     let Some(origin) = loaded.config.required_by() else { return Ok(()) };
-    let why = match (loaded.faults.first(), objection) {
+    let is_broken = |resolution: Resolution| match resolution.reason {
+        Reason::Broken { fault } => Some(*fault),
+        _ => None,
+    };
+    let here = || if loaded.faults.is_empty() { None } else { resolution().and_then(is_broken) };
+    let why = match (loaded.general_fault().cloned().or_else(here), objection) {
         (Some(fault), _) => fault.to_string(),
         (None, Some(objection)) => objection.line(),
         (None, None) if off => "ACT_CLAUDE is off".to_owned(),
         (None, None) => return Ok(()),
     };
     Err(format!("{why} (telemetry is required by {origin})"))
+}
+
+/// What the configuration says of this directory.
+fn resolution(loaded: &Loaded, directory: &Path, environment: &Environment) -> Option<Resolution> {
+    let place = Place::of(directory, environment, &loaded.config);
+    resolve::resolve(Explicit::default(), &loaded.config, &place).ok()
 }
 
 /// The endpoint of a relay that finds out by itself what it is for.

@@ -6,6 +6,7 @@ mod missed;
 pub mod relay;
 mod relayed;
 pub mod report;
+pub mod silence;
 pub mod summary;
 pub mod verify;
 mod words;
@@ -14,6 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::claude::arguments::{self, Call};
+use crate::claude::chain::{Chain, Start};
 use crate::claude::settings::{self, Layer};
 use crate::claude::{locate, variables, wrapper};
 use crate::config::resolve::Place;
@@ -29,15 +31,20 @@ use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::{CONFIGURATION, ExitCode};
 
-/// Runs claude.
-pub fn run(flags: &Flags, args: &[OsString], mut environment: Environment) -> ExitCode {
+/// Runs claude. Where there is none, `answer` may answer `--help` and `--version` in its place.
+pub fn run(
+    flags: &Flags,
+    args: &[OsString],
+    mut environment: Environment,
+    answer: impl Fn(&OsStr) -> bool,
+) -> ExitCode {
     variables::restore_originals(&mut environment);
     log::start(&environment);
     let loaded = config::load(&environment);
     let claude = match locate::locate(&environment, &loaded.config) {
         Ok(claude) => claude,
         Err(error) => {
-            if arguments::call(args) == Call::Trivial && crate::commands::answer(&args[0]) {
+            if arguments::call(args) == Call::Trivial && answer(&args[0]) {
                 return ExitCode::SUCCESS;
             }
             report::fatal(&error.message);
@@ -116,23 +123,26 @@ impl Session<'_> {
         if stays { self.supervise(environment, || lines) } else { self.exec(environment) }
     }
 
-    fn image(&self, environment: &Environment) -> std::io::Result<Image> {
-        self.image_of(self.args, environment)
+    /// Claude as a child of ours.
+    fn image_of(&self, args: &[OsString], environment: &Environment) -> std::io::Result<Image> {
+        self.image(args, environment, Start::Child)
     }
 
-    fn image_of(&self, args: &[OsString], environment: &Environment) -> std::io::Result<Image> {
-        Image::new(self.claude, OsStr::new("claude"), args, environment)
+    fn image(&self, args: &[OsString], environment: &Environment, start: fn(i32) -> Start) -> std::io::Result<Image> {
+        let start = start(nix::unistd::getpid().as_raw());
+        let environment = Chain::here(environment).handed_on(environment, self.claude, start);
+        Image::new(self.claude, OsStr::new("claude"), args, &environment)
     }
 
     fn exec(&self, environment: &Environment) -> ExitCode {
-        match self.image(environment) {
+        match self.image(self.args, environment, Start::Exec) {
             Ok(image) => self.cannot_start(&image.exec()),
             Err(error) => self.cannot_start(&error),
         }
     }
 
     fn supervise(&self, environment: &Environment, lines: impl FnOnce() -> Vec<Line>) -> ExitCode {
-        match self.image(environment).and_then(|image| Supervisor::start(&image)) {
+        match self.image_of(self.args, environment).and_then(|image| Supervisor::start(&image)) {
             Ok(mut supervisor) => {
                 let ended = supervisor.wait(&mut ());
                 report::write(&[lines(), self.missed(environment)].concat());

@@ -20,7 +20,7 @@ use crate::launch::supervise::{Deferred, Supervisor};
 use crate::relay;
 use crate::relay::guard::Replacements;
 use crate::relay::journal::{self, Counter, Journal};
-use crate::relay::protocol::{self, CONTINUE, FromRelay, RELAY_COMMAND, Start, ToRelay, WATCH};
+use crate::relay::protocol::{self, CONTINUE, FromRelay, Owed, RELAY_COMMAND, Start, ToRelay, WATCH};
 use crate::state::outcome::Outcome;
 use crate::system::environment::Environment;
 use crate::system::{descriptors, shared_memory};
@@ -207,7 +207,12 @@ impl<'a> Relayed<'a> {
 
     /// Asks, once claude has gone, what became of its exports; waits at most `limit`, and no longer than until
     /// the next signal. `None`: the relay did not answer. An error: it could not be started.
-    pub fn outcome(&mut self, supervisor: &mut Supervisor, limit: Duration) -> io::Result<Option<Outcome>> {
+    pub fn outcome(
+        &mut self,
+        supervisor: &mut Supervisor,
+        limit: Duration,
+        owed: Option<Owed>,
+    ) -> io::Result<Option<Outcome>> {
         let is_waiting = matches!(self.state, State::Waiting);
         if is_waiting && self.source.is_needless(supervisor.command(), &self.endpoint) {
             supervisor.let_go();
@@ -221,7 +226,7 @@ impl<'a> Relayed<'a> {
                 State::Failed(_) => break,
                 State::Started(control) => {
                     let left = deadline.saturating_duration_since(Instant::now());
-                    match ask(control, supervisor, left) {
+                    match ask(control, supervisor, left, owed.clone()) {
                         // It ended meanwhile: another one knows what it knew.
                         None if has_ended(control) => {}
                         outcome => return Ok(outcome),
@@ -242,12 +247,12 @@ impl<'a> Relayed<'a> {
     }
 }
 
-fn ask(control: &UnixStream, supervisor: &mut Supervisor, limit: Duration) -> Option<Outcome> {
+fn ask(control: &UnixStream, supervisor: &mut Supervisor, limit: Duration, owed: Option<Owed>) -> Option<Outcome> {
     let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-    send(control, &ToRelay::Ended { wait_ms }).ok()?;
+    send(control, &ToRelay::Ended { wait_ms, owed }).ok()?;
     if !supervisor.wait_for(control, limit + GRACE) {
         // Interrupted: what is known now will do.
-        send(control, &ToRelay::Ended { wait_ms: 0 }).ok()?;
+        send(control, &ToRelay::Ended { wait_ms: 0, owed: None }).ok()?;
         if !supervisor.wait_for(control, GRACE) {
             return None;
         }

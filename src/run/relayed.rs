@@ -5,18 +5,22 @@ use std::time::{Duration, Instant};
 
 use super::Session;
 use crate::claude::arguments::{self, Call};
+use crate::claude::conflict::{Conflict, Effect};
 use crate::claude::overlay::{self, Overlay};
+use crate::claude::version::{self, Version};
 use crate::claude::{settings, variables, wrapper};
 use crate::launch::child::Ended;
 use crate::launch::process;
 use crate::launch::supervise::Supervisor;
 use crate::plan::line::Line;
 use crate::plan::{self, Telemetry};
-use crate::relay::protocol;
+use crate::relay::protocol::{self, Owed};
 use crate::run::relay::{self, Relayed};
+use crate::run::silence::{self, End};
 use crate::run::summary::{self, Context};
 use crate::run::verify::{self, Basis, Prepared};
 use crate::state;
+use crate::state::outcome::State;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
@@ -84,11 +88,14 @@ impl Session<'_> {
         tracing::debug!(pid = supervisor.command().as_raw(), overlay = overlay.is_some(), "claude runs");
         let following = log.map(Prepared::follow);
         let ended = supervisor.wait(&mut relay);
-        let beaten = overlay.is_some();
+        let lasted = start.elapsed();
+        let left = silence::unbeaten(&telemetry.conflicts, overlay.is_some());
         drop(overlay);
+        let silence = self.silence(ended, lasted, &left, environment);
         let wait = self.exit_wait(environment);
-        tracing::debug!(?ended, ?wait, "claude has gone");
-        let answer = relay.outcome(&mut supervisor, wait);
+        tracing::debug!(?ended, ?wait, ?silence, "claude has gone");
+        let owed = silence.owed.then(|| Owed { cause: silence.cause.clone() });
+        let answer = relay.outcome(&mut supervisor, wait, owed);
         tracing::debug!(?answer, "the relay's answer");
         let (outcome, failed) = match answer {
             Ok(outcome) => (outcome, None),
@@ -97,9 +104,9 @@ impl Session<'_> {
         let context = Context {
             alias: &telemetry.name,
             account: telemetry.account_name,
-            lasted: start.elapsed(),
-            interval: Duration::from_millis(self.loaded.config.export_interval_ms()),
-            is_session: arguments::call(self.args) == Call::Session,
+            lasted,
+            owed: silence.owed || (self.flags.verify && arguments::call(self.args) == Call::Session),
+            cause: silence.cause.as_ref(),
             verify: self.flags.verify,
         };
         let mut report = summary::report(outcome.as_ref(), &context);
@@ -107,9 +114,13 @@ impl Session<'_> {
             report.lines = vec![line];
         }
         if let Some(following) = following {
-            let left = telemetry.conflicts.iter().filter(|conflict| !(beaten && conflict.beatable));
-            let basis = Basis { whose: telemetry.whose(), conflicts: &left.collect::<Vec<_>>() };
+            let basis = Basis { whose: telemetry.whose(), conflicts: &left };
             verify::extend(&mut report, &following.finish(), &basis);
+        }
+        if report.state == State::NothingSent {
+            self.weigh(&mut report, silence.cause.as_ref(), environment);
+            // The cause says it already.
+            lines.retain(|line| !silence.names(line, &left));
         }
         lines.extend(self.worth_saying(report.lines.clone(), environment, directory));
         let is_kept = outcome.as_ref().is_some_and(|outcome| outcome.unkept.is_none());
@@ -142,6 +153,22 @@ impl Session<'_> {
             is_session: arguments::call(self.args) == Call::Session,
             claude: self.claude.to_path_buf(),
         }
+    }
+
+    /// Whether claude must have exported something, and what keeps it from that.
+    fn silence(
+        &self,
+        ended: Ended,
+        lasted: Duration,
+        left: &[&Conflict],
+        environment: &Environment,
+    ) -> silence::Silence {
+        let ours = Duration::from_millis(self.loaded.config.export_interval_ms());
+        let owed =
+            silence::is_owed(self.args, End { ended, lasted, interval: silence::interval(ours, &self.layers, left) });
+        let client = || Version::parse(&version::known(self.claude, state::directory(environment).as_deref())?);
+        let cause = owed.then(|| silence::cause(left.iter().copied(), client())).flatten();
+        silence::Silence { owed, cause }
     }
 
     /// How long to wait for what is under way once claude has gone.
@@ -180,7 +207,9 @@ impl Session<'_> {
             None => "{}".to_owned(),
         };
         let variables = variables::of_overlay(with, &self.layers, &telemetry.attributes, &telemetry.conflicts);
-        let Some(merged) = overlay::merge(&own, &variables) else { return Ok(None) };
+        let helper_off =
+            telemetry.conflicts.iter().any(|conflict| conflict.effect == Effect::Helper && conflict.beatable);
+        let Some(merged) = overlay::merge(&own, &variables, helper_off) else { return Ok(None) };
         let name = relay::secret()?;
         Overlay::write(&state, &name[..16], &merged, &own).map(Some)
     }

@@ -9,6 +9,7 @@ use crate::config::when::When;
 use crate::plan::line::{Importance, Line};
 use crate::system::output::{LONGEST, write_once};
 use crate::text::page;
+use crate::text::printable;
 
 /// Which of `lines` to write. `is_due` is asked for daily ones only.
 pub fn select(lines: Vec<Line>, when: When, on_terminal: bool, is_due: impl Fn(&str) -> bool) -> Vec<Line> {
@@ -47,22 +48,17 @@ fn shown(line: &Line, colour: bool) -> String {
         (true, Importance::Action) => page::RED.bold(),
         (true, Importance::Notice | Importance::Daily) => page::DIM,
     };
-    format!("{style}act-claude:{style:#} {}\n", one_line(&line.text))
+    format!("{style}act-claude:{style:#} {}\n", printable::line(&line.text))
 }
 
 /// Writes the report as one JSON object on a line of its own (`--report json`).
 pub fn write_json(report: &serde_json::Value) {
-    write_bounded(&format!("{report}\n"));
+    write_bounded(&format!("{}\n", printable::json(&report.to_string())));
 }
 
 /// Says why claude does not run.
 pub fn fatal(message: &str) {
     write(&[Line::configuration(message.to_owned())]);
-}
-
-/// No control characters: what is quoted may come from a file or a server.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// One write that can't hold, stop or kill us (promise A22).

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::plan::line::{Importance, Line};
-use crate::state::outcome::{Outcome, State, duration, words};
+use crate::state::outcome::{Outcome, State, Trouble, nothing_sent, words};
 
 /// Where a success shows in ACT.
 pub const WHERE_IN_ACT: &str = "see it in ACT: AI Agent Registry → Agents → Aliases: Monitoring: Active";
@@ -19,10 +19,10 @@ pub struct Context<'a> {
     pub account: &'a str,
     /// How long claude ran.
     pub lasted: Duration,
-    /// Between two exports.
-    pub interval: Duration,
-    /// Whether claude's arguments asked for a session.
-    pub is_session: bool,
+    /// Whether claude must have exported something.
+    pub owed: bool,
+    /// Why it did not, as far as that is known.
+    pub cause: Option<&'a Trouble>,
     /// `--verify`
     pub verify: bool,
 }
@@ -30,6 +30,8 @@ pub struct Context<'a> {
 /// The report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
+    /// The state that stands for the session.
+    pub state: State,
     /// Lines for people.
     pub lines: Vec<Line>,
     /// The same for programs.
@@ -46,8 +48,9 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
     let text = match outcome {
         None => Some("what ACT accepted is not known: the relay did not answer".to_owned()),
         Some(outcome) if outcome.is_silent() => {
-            let overdue = context.is_session && (context.lasted > context.interval * 2 || context.verify);
-            overdue.then(|| format!("claude sent no metrics in {}", duration(context.lasted)))
+            // With `--verify` the log tells more of the cause, behind this.
+            let cause = context.cause.filter(|_| !context.verify);
+            context.owed.then(|| nothing_sent(Some(context.lasted), cause))
         }
         Some(outcome) => Some(words(outcome)),
     };
@@ -66,7 +69,8 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
     }
     let empty = Outcome::default();
     let known = outcome.unwrap_or(&empty);
-    let trouble = known.troubles.get(&state);
+    let silence = context.cause.filter(|_| state == State::NothingSent && context.owed);
+    let trouble = known.troubles.get(&state).or(silence);
     let json = json!({
         "alias": context.alias,
         "account": context.account,
@@ -86,13 +90,13 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
         "seconds": context.lasted.as_secs_f64(),
         "text": text,
     });
-    Report { lines, json, verify_code: known.exit_code(state), success }
+    Report { state, lines, json, verify_code: known.exit_code(state), success }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::outcome::{NOTHING, Trouble};
+    use crate::state::outcome::{NOTHING, duration};
 
     fn outcome(exports: u64, points: u64, states: &[(State, u64)]) -> Outcome {
         let trouble = |state: &State| {
@@ -127,8 +131,8 @@ mod tests {
             alias: "billing",
             account: "acme",
             lasted: Duration::from_secs(lasted),
-            interval: Duration::from_secs(5),
-            is_session: true,
+            owed: true,
+            cause: None,
             verify: false,
         }
     }
@@ -177,15 +181,19 @@ mod tests {
     }
 
     #[test]
-    fn nothing_sent_is_worth_a_word_only_after_two_intervals_of_a_session() {
+    fn nothing_sent_is_worth_a_word_where_something_was_owed() {
         let nothing = outcome(0, 0, &[]);
-        assert_eq!(report(Some(&nothing), &context(9)).lines, []);
-        let subcommand = Context { is_session: false, ..context(500) };
-        assert_eq!(report(Some(&nothing), &subcommand).lines, []);
-        assert_eq!(report(Some(&nothing), &context(10)).lines, [], "two intervals exactly");
-        assert_eq!(report(Some(&nothing), &context(11)).lines.len(), 1);
-        let verify = Context { verify: true, ..context(1) };
-        assert_eq!(report(Some(&nothing), &verify).lines.len(), 1);
+        let (said, fix) = ("it stops (k in s.json)".to_owned(), "remove k".to_owned());
+        let cause = Trouble { said, cause: String::new(), fix, code: 69 };
+        let told = |owed, cause, verify| {
+            let report = report(Some(&nothing), &Context { owed, cause, verify, ..context(11) });
+            (report.lines.into_iter().map(|line| line.text).collect::<String>(), report.json["fix"].clone())
+        };
+        assert_eq!(told(false, Some(&cause), false), (String::new(), Value::Null));
+        assert_eq!(told(true, None, false), ("billing: claude sent no metrics in 11s".to_owned(), Value::Null));
+        let line = "billing: claude sent no metrics in 11s: it stops (k in s.json): remove k";
+        assert_eq!(told(true, Some(&cause), false), (line.to_owned(), json!("remove k")));
+        assert_eq!(told(true, Some(&cause), true).0, "billing: claude sent no metrics in 11s");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::plan::line::{Importance, Line};
 use crate::run::summary::Report;
 use crate::run::verify::{Prepared, others};
 use crate::run::{missed, report};
+use crate::state::outcome::Trouble;
 use crate::state::{self, spool};
 use crate::system::environment::Environment;
 
@@ -46,6 +47,16 @@ impl Session<'_> {
             report::on_terminal(),
             report::due_in(state.as_deref(), directory),
         )
+    }
+
+    /// Nothing arrived, and why is known: at a terminal that is said each time, elsewhere once a day for each cause.
+    pub(super) fn weigh(&self, report: &mut Report, cause: Option<&Trouble>, environment: &Environment) {
+        let Some(cause) = cause else { return };
+        let is_asked = self.when(environment) == When::Auto && !self.flags.verify;
+        let state = state::directory(environment);
+        if report::on_terminal() || (is_asked && report::due_in(state.as_deref(), Path::new(""))(&cause.said)) {
+            report.lines.iter_mut().for_each(|line| line.importance = Importance::Action);
+        }
     }
 
     /// What failed in the background since someone last looked.

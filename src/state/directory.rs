@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::prune;
 use crate::system::environment::Environment;
 
 /// Where state lives: `$XDG_STATE_HOME/act-claude`.
@@ -78,7 +79,7 @@ pub fn is_due(directory: &Path, subject: &Path, word: &str) -> bool {
     if prepare(directory).is_ok() && fs::DirBuilder::new().recursive(true).mode(0o700).create(&said).is_ok() {
         let _ = fs::remove_file(&mark);
         let _ = fs::File::options().write(true).create_new(true).mode(0o600).open(&mark);
-        forget_old(&said);
+        prune::prune(prune::entries(&said), prune::Bounds::of_age(DAY * 2), SystemTime::now());
     }
     true
 }
@@ -96,18 +97,6 @@ pub fn is_first(directory: &Path, subject: impl Hash) -> bool {
             .mode(0o600)
             .open(met.join(format!("{:016x}", hasher.finish())))
             .is_ok()
-}
-
-fn forget_old(said: &Path) {
-    for entry in fs::read_dir(said).into_iter().flatten().flatten() {
-        let old = entry
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > DAY * 2));
-        if old {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 pub mod directory;
 pub mod log;
 pub mod outcome;
+pub mod prune;
 pub mod record;
 pub mod session;
 pub mod spool;
+pub mod total;
 
 pub use directory::{check, directory, is_due, is_first, is_usable, make_private, prepare, write_private};

@@ -184,6 +184,13 @@ pub(crate) fn words(outcome: &Outcome) -> String {
     parts.join("; ")
 }
 
+/// "claude sent no metrics in 12s: …", with as much of the cause as is known.
+pub(crate) fn nothing_sent(lasted: Option<Duration>, cause: Option<&Trouble>) -> String {
+    let time = lasted.map(|lasted| format!(" in {}", duration(lasted))).unwrap_or_default();
+    let parts = cause.iter().flat_map(|cause| [&cause.said, &cause.fix]).filter(|part| !part.is_empty());
+    parts.fold(format!("claude sent no metrics{time}"), |words, part| format!("{words}: {part}"))
+}
+
 /// ". The API token or its user is wrong: act-claude act setup --account acme".
 pub(crate) fn advice(trouble: &Trouble) -> String {
     match (trouble.cause.trim_end_matches('.'), trouble.fix.as_str()) {

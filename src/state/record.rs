@@ -8,6 +8,7 @@
 //! record, with its pid in it: so `act uninstall` finds it. A record holds no token and no loopback address.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,6 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::state;
 use crate::state::outcome::{Outcome, State, Trouble};
+use crate::state::prune::{self, Bounds};
+
+pub use crate::state::total::Total;
 
 /// The format written; a record of another is passed over.
 pub const VERSION: u32 = 1;
@@ -38,15 +42,6 @@ pub enum Kind {
     Launcher,
 }
 
-/// A metric's sum over a session.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Total {
-    /// The sum of all points.
-    pub value: f64,
-    /// As claude names it: `tokens`, `USD`; may be empty.
-    pub unit: String,
-}
-
 /// What is remembered of a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -61,6 +56,7 @@ pub struct Record {
     /// When it had nothing left to do. Without one it is live or was killed: [`Record::is_live`].
     pub end: Option<Timestamp>,
     /// Where claude worked when the session's alias was decided.
+    #[serde(with = "crate::text::paths")]
     pub directory: PathBuf,
     /// The alias's name; none where the session had none.
     pub alias: Option<String>,
@@ -69,6 +65,7 @@ pub struct Record {
     /// The account's name.
     pub account: Option<String>,
     /// Claude's executable.
+    #[serde(with = "crate::text::paths")]
     pub claude: PathBuf,
     /// Its version, where that could be found out without running it.
     pub client_version: Option<String>,
@@ -88,6 +85,9 @@ pub struct Record {
     /// Whether claude had gone, and with it all that could send anything, when this was written.
     #[serde(default)]
     pub claude_has_gone: bool,
+    /// Claude must have exported something, and nothing arrived. Why, as far as that is known, is the trouble.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub owed: bool,
 }
 
 impl Record {
@@ -249,25 +249,13 @@ pub fn decided_later(state: &Path, id: &str, points: u64, to: State, trouble: Op
 
 /// Removes what is older than [`KEPT`] or beyond [`MOST`], and says how many records that were. Live sessions stay.
 pub fn prune(state: &Path, now: SystemTime) -> u64 {
-    let old = |path: &Path| {
-        let written = fs::metadata(path).and_then(|metadata| metadata.modified());
-        written.is_ok_and(|written| now.duration_since(written).is_ok_and(|age| age > KEPT))
-    };
-    let mut pruned = 0;
-    for (index, id) in ids(state).iter().enumerate() {
-        let path = directory(state).join(format!("{id}.json"));
-        if (index >= MOST || old(&path)) && !is_locked(state, id) && fs::remove_file(path).is_ok() {
-            pruned += 1;
-        }
-    }
+    let is_ended = |path: &PathBuf| path.file_stem().and_then(OsStr::to_str).is_none_or(|id| !is_locked(state, id));
+    let directory = directory(state);
+    let records = ids(state).into_iter().map(|id| directory.join(format!("{id}.json")));
+    let bounds = Bounds { age: KEPT, files: MOST, bytes: u64::MAX };
+    let pruned = prune::prune(records.filter(is_ended), bounds, now);
     // What stands beside a record, or stood beside one that is gone.
-    for entry in fs::read_dir(directory(state)).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let id = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        if old(&path) && !is_locked(state, id) {
-            let _ = fs::remove_file(&path);
-        }
-    }
+    prune::prune(prune::entries(&directory).filter(is_ended), Bounds::of_age(KEPT), now);
     pruned
 }
 
@@ -295,6 +283,7 @@ mod tests {
             trouble: None,
             redirected_by: None,
             claude_has_gone: false,
+            owed: false,
         }
     }
 
@@ -311,6 +300,20 @@ mod tests {
         assert_eq!(read_all(state.path()), ["c", "b", "a"].map(record));
         assert_eq!(latest(state.path()), Some(record("c")));
         assert_eq!(record("a").state(), State::Held);
+    }
+
+    /// An earlier version wrote `null` for a sum beyond all numbers, and could not read it again.
+    #[test]
+    fn a_total_that_is_no_number_hides_no_session() {
+        let state = tempfile::tempdir().unwrap();
+        state::make_private(&directory(state.path())).unwrap();
+        let mut value = serde_json::to_value(record("a")).unwrap();
+        value["totals"]["t"]["value"] = serde_json::Value::Null;
+        fs::write(directory(state.path()).join("a.json"), value.to_string()).unwrap();
+        let read = read(state.path(), "a").expect("a record");
+        assert!(read.totals["t"].value.is_nan(), "not known");
+        read.write(state.path()).unwrap();
+        assert_eq!(read_all(state.path()).len(), 1, "and it is read again when it has been written again");
     }
 
     #[test]

@@ -56,14 +56,15 @@ impl Session {
         let outcome = &self.record.outcome;
         let bad = [State::Lost, State::Rejected, State::NotUnderstood, State::Partial, State::Held];
         let is_bad = bad.iter().any(|state| outcome.count(*state) > 0);
-        is_bad || outcome.may_lack_exports() || self.record.redirected_by.is_some()
+        is_bad || outcome.may_lack_exports() || self.record.redirected_by.is_some() || self.record.owed
     }
 
     /// What became of its exports, as the report would say it.
     pub fn words(&self) -> String {
         match (&self.record.trouble, self.record.outcome.exports) {
+            (trouble, 0) if self.record.owed => outcome::nothing_sent(None, trouble.as_ref()),
             (Some(trouble), 0) => format!("{}{}", trouble.said, outcome::advice(trouble)),
-            (None, 0) if self.record.outcome.is_silent() => "claude sent no metrics".to_owned(),
+            (None, 0) if self.record.outcome.is_silent() => outcome::nothing_sent(None, None),
             _ => outcome::words(&self.record.outcome),
         }
     }
@@ -125,6 +126,7 @@ pub(crate) mod sample {
             trouble: None,
             redirected_by: None,
             claude_has_gone: false,
+            owed: false,
         };
         Session { record, live: false, kept: exports }
     }
@@ -165,5 +167,9 @@ mod tests {
         let mut redirected = session("a", &[]);
         redirected.record.redirected_by = Some("env.X in s.json".to_owned());
         assert!(redirected.has_failed() && redirected.needs_someone());
+        let mut owed = session("a", &[]);
+        owed.record.owed = true;
+        assert!(owed.has_failed() && owed.needs_someone());
+        assert_eq!(owed.words(), "claude sent no metrics");
     }
 }

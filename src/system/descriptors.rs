@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use nix::libc;
 
@@ -23,21 +23,52 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(ends)
 }
 
+/// Something that gives no input and takes no output: `/dev/null`, or where that is missing, an end of a socket whose other
+/// end is gone. Its number is at least `lowest`. Async-signal-safe.
+fn nothing(lowest: RawFd) -> RawFd {
+    // SAFETY: async-signal-safe calls on descriptors that are made here.
+    unsafe {
+        let mut nothing = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        if nothing < 0 {
+            let mut ends = [-1; 2];
+            libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, ends.as_mut_ptr());
+            libc::close(ends[1]);
+            nothing = ends[0];
+        }
+        let moved = libc::fcntl(nothing, libc::F_DUPFD_CLOEXEC, lowest);
+        libc::close(nothing);
+        moved
+    }
+}
+
+/// Puts nothing in the place of `descriptor`; closes it where even that can't be had. Async-signal-safe.
+pub fn put_nothing(descriptor: RawFd) {
+    let nothing = nothing(3);
+    // SAFETY: async-signal-safe; what stood there is not used from here on, by the caller's word.
+    unsafe {
+        if libc::dup2(nothing, descriptor) < 0 {
+            libc::close(descriptor);
+        }
+        libc::close(nothing);
+    }
+}
+
+/// The same as a child's standard input or output.
+pub fn no_input_or_output() -> std::process::Stdio {
+    let nothing = nothing(3);
+    if nothing < 0 {
+        return std::process::Stdio::null();
+    }
+    // SAFETY: just made, owned by nobody else.
+    unsafe { OwnedFd::from_raw_fd(nothing) }.into()
+}
+
 /// Lets go of everything inherited but standard error, so that a reader sees the end when claude ends
 /// (promise A19).
 pub fn release_inherited() {
-    let Ok(null) = std::fs::File::options().read(true).write(true).open("/dev/null") else {
-        return;
-    };
-    for descriptor in [0, 1] {
-        // SAFETY: replaces a standard descriptor; nothing in this process reads or writes it from here on.
-        let copy = unsafe { libc::dup2(null.as_raw_fd(), descriptor) };
-        debug_assert_eq!(copy, descriptor);
-    }
-    // The same on Linux and macOS.
-    let Ok(open) = std::fs::read_dir("/dev/fd") else { return };
-    let open: Vec<RawFd> = open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    for descriptor in open.into_iter().filter(|&descriptor| descriptor > 2) {
+    // Nothing in this process reads or writes them from here on.
+    [0, 1].into_iter().for_each(put_nothing);
+    for descriptor in open_descriptors().filter(|&descriptor| descriptor > 2) {
         // SAFETY: without close-on-exec it is none of ours, so nothing in this process uses it.
         unsafe {
             if libc::fcntl(descriptor, libc::F_GETFD) == 0 {
@@ -45,6 +76,22 @@ pub fn release_inherited() {
             }
         }
     }
+}
+
+/// The descriptors that are open, or may be.
+fn open_descriptors() -> impl Iterator<Item = RawFd> {
+    // The same on Linux and macOS.
+    let listed = ["/dev/fd", "/proc/self/fd"].iter().find_map(|directory| std::fs::read_dir(directory).ok());
+    let listed: Option<Vec<RawFd>> =
+        listed.map(|open| open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect());
+    let all = listed.is_none().then(|| 0..most_descriptors());
+    listed.into_iter().flatten().chain(all.into_iter().flatten())
+}
+
+/// One more than the largest descriptor that may be open.
+fn most_descriptors() -> RawFd {
+    let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::OPEN_MAX).ok().flatten().unwrap_or(1024);
+    RawFd::try_from(limit).unwrap_or(1024).min(65_536)
 }
 
 /// Takes over a descriptor this process was started with.
@@ -71,8 +118,7 @@ pub fn close_all_from(first: RawFd) -> bool {
 /// Closes every descriptor from `first` on.
 pub fn close_from(first: RawFd) {
     if !close_all_from(first) {
-        let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::OPEN_MAX).ok().flatten().unwrap_or(1024);
-        for descriptor in first..RawFd::try_from(limit).unwrap_or(1024).min(65_536) {
+        for descriptor in first..most_descriptors() {
             // SAFETY: called before this process has opened anything it needs above `first`.
             unsafe { libc::close(descriptor) };
         }

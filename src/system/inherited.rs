@@ -1,10 +1,13 @@
 //! What this process was given, before it was touched.
 //!
-//! We ignore SIGPIPE and open `/dev/null` for closed descriptors 0–2 first thing in `main`, or Rust's runtime does so before
-//! it; claude must get neither (promises A12, A20), nor the SIGXFSZ that we ignore. So that is noted by a function the
-//! loader calls earlier.
+//! This program ignores SIGPIPE and SIGXFSZ, and opens `/dev/null` for closed descriptors 0–2. Claude must get none of that
+//! (promises A12, A20). So `main` first notes what was inherited ([`note`]), and changes it then ([`settle`]).
 #![allow(unsafe_code)]
 
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use nix::libc;
@@ -12,15 +15,16 @@ use nix::libc;
 static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
 static SIGXFSZ_IGNORED: AtomicBool = AtomicBool::new(false);
 static CLOSED_DESCRIPTORS: AtomicU8 = AtomicU8::new(0);
+static PROGRAM_NAME: OnceLock<OsString> = OnceLock::new();
 
-#[used]
-#[cfg_attr(target_os = "macos", unsafe(link_section = "__DATA,__mod_init_func"))]
-#[cfg_attr(not(target_os = "macos"), unsafe(link_section = ".init_array"))]
-static NOTE: extern "C" fn() = note;
-
-extern "C" fn note() {
-    // SAFETY: runs once, before main, on the only thread; sigaction with a null new action only reads, and
-    // fcntl(F_GETFD) has no side effects.
+/// Notes the state of signals and descriptors, and returns the arguments, the program's own name included. On musl
+/// `std::env::args` has none without Rust's runtime; so all systems take them from `main`.
+///
+/// # Safety
+///
+/// Called first in `main`, on the only thread, with `main`'s own arguments.
+pub unsafe fn note(count: c_int, arguments: *const *const c_char) -> Vec<OsString> {
+    // SAFETY: sigaction with a null new action only reads, and fcntl(F_GETFD) has no side effects.
     unsafe {
         for (signal, is_ignored) in [(libc::SIGPIPE, &SIGPIPE_IGNORED), (libc::SIGXFSZ, &SIGXFSZ_IGNORED)] {
             let mut action: libc::sigaction = std::mem::zeroed();
@@ -31,18 +35,26 @@ extern "C" fn note() {
         let closed = (0..3).filter(|&fd| libc::fcntl(fd, libc::F_GETFD) == -1);
         CLOSED_DESCRIPTORS.store(closed.fold(0, |set, fd| set | 1 << fd), Ordering::Relaxed);
     }
+    let count = usize::try_from(count).unwrap_or(0);
+    // SAFETY: `main` gets `count` C strings that live as long as the process.
+    let argument = |at| unsafe { CStr::from_ptr(*arguments.add(at)) };
+    let arguments: Vec<OsString> = (0..count).map(|at| OsStr::from_bytes(argument(at).to_bytes()).to_owned()).collect();
+    arguments.first().into_iter().for_each(|name| drop(PROGRAM_NAME.set(name.clone())));
+    arguments
 }
 
-/// What Rust's runtime would have done: SIGPIPE ignored, so that a reader who leaves is an error like any other, and
+/// The name this program was started under, as the caller wrote it.
+pub fn program_name() -> Option<&'static OsStr> {
+    PROGRAM_NAME.get().map(OsString::as_os_str)
+}
+
+/// Does what Rust's runtime would have done: SIGPIPE ignored, so that a reader who leaves is an error like any other, and
 /// `/dev/null` in place of closed descriptors 0–2, so that no file of ours takes their numbers.
 pub fn settle() {
-    // SAFETY: called first thing in main, on the only thread.
+    // SAFETY: called in main before there is a second thread.
     unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
-        for _ in closed_descriptors() {
-            // Takes the lowest free number.
-            libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
-        }
+        closed_descriptors().for_each(super::descriptors::put_nothing);
     }
 }
 
@@ -66,6 +78,26 @@ pub fn outlive_full_files() {
 pub fn closed_descriptors() -> impl Iterator<Item = i32> {
     let set = CLOSED_DESCRIPTORS.load(Ordering::Relaxed);
     (0..3).filter(move |fd| set & 1 << fd != 0)
+}
+
+/// The path by which this program was executed, as the kernel notes it for the process; absolute.
+#[cfg(target_os = "linux")]
+pub fn executed_path() -> Option<PathBuf> {
+    // SAFETY: a C string at the top of the stack, or zero; it lives as long as the process.
+    let path = unsafe {
+        let path = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
+        if path.is_null() {
+            return None;
+        }
+        std::ffi::CStr::from_ptr(path)
+    };
+    std::path::absolute(OsStr::from_bytes(path.to_bytes())).ok()
+}
+
+/// Elsewhere the loader tells it.
+#[cfg(not(target_os = "linux"))]
+pub fn executed_path() -> Option<PathBuf> {
+    std::env::current_exe().ok()
 }
 
 /// The entries of the environment, as they are, odd ones included.

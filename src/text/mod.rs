@@ -3,4 +3,6 @@
 pub mod json;
 pub mod nearest;
 pub mod page;
+pub mod paths;
+pub mod printable;
 pub mod shell;

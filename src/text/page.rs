@@ -5,6 +5,8 @@ use std::io;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::text::printable;
+
 /// What is to be seen first.
 pub const BOLD: Style = Style::new().bold();
 /// What may be passed over.
@@ -52,19 +54,12 @@ pub fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
-/// What came from elsewhere can't steer the terminal: control characters, and those that are invisible or reorder
-/// text, are written as escapes.
+/// What came from elsewhere can't steer the terminal, hide or reorder text.
 pub fn visible(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if steers(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-        shown
-    })
+    printable::visible(text).into_owned()
+}
+
+/// Writes a page: lines for people, with colours of ours.
+pub fn write(out: &mut impl io::Write, page: &str) -> io::Result<()> {
+    out.write_all(printable::page(page).as_bytes())
 }

@@ -15,6 +15,7 @@ mod job_control;
 mod kept;
 mod launcher;
 mod overlay;
+mod silent;
 mod statusline;
 mod subcommands;
 mod verify;

@@ -190,7 +190,10 @@ fn settings_that_override_each_variable() {
                 ],
             ),
         ] {
-            lab.sandbox.write(".claude/settings.json", json!({"otelHeadersHelper": helper}).to_string());
+            // Logs of the user's need the helper: it stays on.
+            let logs = json!({"OTEL_LOGS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "http/json",
+                "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://127.0.0.1:9/v1/logs"});
+            lab.sandbox.write(".claude/settings.json", json!({"otelHeadersHelper": helper, "env": logs}).to_string());
             let output = lab.act_claude("project", &["--verify", "-p", "hi"]).output().unwrap();
             check(&output, &format!("{version} helper {helper}"), code, words);
         }

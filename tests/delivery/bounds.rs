@@ -3,7 +3,7 @@
 use act_claude::state::outcome::State;
 use serde_json::json;
 
-use crate::relay::{Relay, export, name_of, start_of, waiting};
+use crate::relay::{Relay, export, files, name_of, start_of, waiting};
 use crate::support::act::{Act, accepted, refused};
 use crate::support::sandbox::Sandbox;
 
@@ -52,6 +52,49 @@ fn b10_bytes_are_bounded_too() {
     assert_eq!(relay.post(&large("a")), Some(200));
     assert_eq!(relay.post(&large("b")), Some(503));
     assert_eq!(waiting(&sandbox).len(), 1);
+}
+
+/// What lacks its attributes grows when they are put back. What cannot be read again afterwards is not acknowledged.
+#[test]
+fn b10_what_grows_too_large_is_refused_and_counted() {
+    let (sandbox, act) = full(10, 64);
+    let mut start = start_of(&sandbox, &act.endpoint());
+    let attributes = vec![("providerType".to_owned(), "P".repeat(1_000))];
+    start.route.as_mut().expect("a route").attributes = attributes;
+    let mut relay = Relay::start_with(&sandbox, start);
+    let resources = |count: usize| {
+        let resource = r#"{"scopeMetrics":[{"metrics":[{"name":"m","sum":{"dataPoints":[{"asInt":"1"}]}}]}]}"#;
+        format!(r#"{{"resourceMetrics":[{}]}}"#, vec![resource; count].join(",")).into_bytes()
+    };
+    assert_eq!(relay.post(&resources(30_000)), Some(413), "it would be larger than 24 MiB");
+    assert_eq!(relay.post(&resources(1_000)), Some(200));
+    let outcome = relay.outcome(crate::support::DEADLINE);
+    assert_eq!(outcome.states, [(State::Lost, 1), (State::Delivered, 1)].into());
+    assert_eq!((outcome.exports, outcome.points), (2, 31_000));
+    assert_eq!(outcome.troubles[&State::Lost].said, "an export is larger than 24 MiB");
+    relay.finish();
+    assert_eq!((waiting(&sandbox), files(&sandbox, "corrupt")), (vec![], vec![]));
+    assert!(act.requests()[0].raw.len() > 1_000_000, "with its attributes");
+}
+
+/// Sums have an end, and a record that holds them is read again.
+#[test]
+fn b14_totals_are_numbers() {
+    let (sandbox, act) = full(10, 64);
+    let relay = Relay::start(&sandbox, &act.endpoint());
+    let points = r#"{"asDouble":1e308},{"asDouble":1e308}"#;
+    let body = format!(
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","unit":"t","sum":{{"dataPoints":[{points}]}}}}]}}]}}]}}"#
+    );
+    assert_eq!(relay.post(body.as_bytes()), Some(200));
+    // Two exports in two sums.
+    assert_eq!(relay.post(body.replace("1e308", "1.1e308").as_bytes()), Some(200));
+    relay.until(&sandbox, State::Delivered, 2);
+    relay.finish();
+    let records = act_claude::state::record::read_all(&sandbox.state());
+    assert_eq!(records.iter().map(|record| record.totals["m"].value).collect::<Vec<_>>(), [f64::MAX]);
+    let output = sandbox.act_claude(&["act", "history"]).output().expect("started");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("2 exports, 4 points"), "{output:?}");
 }
 
 #[test]

@@ -20,6 +20,8 @@ mod relay;
 mod replaced;
 mod report;
 mod route;
+mod silent;
 mod soak;
+mod threads;
 mod verdicts;
 mod words;

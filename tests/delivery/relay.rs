@@ -95,7 +95,7 @@ impl Relay {
     /// What it says became of the exports, `wait` being the supervisor's patience.
     pub fn outcome(&mut self, wait: Duration) -> Outcome {
         let wait_ms = u64::try_from(wait.as_millis()).expect("short");
-        self.say(&ToRelay::Ended { wait_ms });
+        self.say(&ToRelay::Ended { wait_ms, owed: None });
         let control = self.control.as_ref().expect("a control socket");
         control.set_read_timeout(Some(wait + support::DEADLINE)).expect("a timeout");
         let mut line = String::new();

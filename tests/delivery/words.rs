@@ -38,8 +38,8 @@ const ROWS: [Row; 8] = [
         on_terminal: true,
         elsewhere: true,
     },
-    // A session shorter than two intervals.
-    Row { state: "nothing_sent", reply: accepted, script: "print x", on_terminal: false, elsewhere: false },
+    // Why is not known: tests/delivery/silent.rs has the causes.
+    Row { state: "nothing_sent", reply: accepted, script: "print x", on_terminal: true, elsewhere: false },
 ];
 
 #[test]
@@ -140,6 +140,10 @@ fn nothing_is_said_when_all_is_well() {
     for args in ["mcp list", "plugin list", "--version", "-p hi", "--help", "update"] {
         let ours = run(&crate::support::act_claude(), args);
         assert_eq!(ours, run(&claude, args), "{args}");
+        if args == "-p hi" {
+            // At a terminal a session that exported nothing is named.
+            continue;
+        }
         let mut pty = Pty::start(sandbox.act_claude(&args.split(' ').collect::<Vec<_>>()));
         let (_, screen) = pty.finish();
         assert!(!screen.contains("act-claude"), "{args}: {screen}");

@@ -3,8 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bytes;
+mod candidates;
 mod faults;
 mod footprint;
+mod printed;
+mod reach;
 mod readme;
 mod required;
 mod variables;

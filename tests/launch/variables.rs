@@ -24,7 +24,9 @@ fn added(sandbox: &Sandbox, args: &[&str]) -> BTreeMap<String, String> {
     for (name, _) in sandbox.environment().iter().filter(|(name, _)| name != "ACT_CLAUDE_ALIAS") {
         assert!(found.contains_key(name), "{name} is gone");
     }
-    found.into_iter().filter(|(name, value)| sandbox.get(name) != Some(value)).collect()
+    // The mark for programs that are no native claude, such as this stand-in.
+    let is_mark = |name: &str| name == "ACT_CLAUDE_CHAIN";
+    found.into_iter().filter(|(name, value)| !is_mark(name) && sandbox.get(name) != Some(value)).collect()
 }
 
 fn sandbox(act: &Act) -> Sandbox {

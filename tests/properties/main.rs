@@ -7,6 +7,7 @@ mod arguments;
 mod configuration;
 mod front;
 mod log;
+mod paths;
 mod payload;
 mod resolution;
 mod scanning;

@@ -130,6 +130,7 @@ impl World {
             levels: levels(1, &self.files),
             logical: self.spelled.then(|| spelled(DEPTH).into()),
             worktree: self.main.as_ref().map(|files| Worktree { main: "/main".into(), levels: levels(2, files) }),
+            lost_worktree: None,
             rules: self.rules.iter().map(|(names, _)| identity(names)).collect(),
         }
     }
@@ -174,7 +175,11 @@ enum Candidate {
 /// All that could answer, the most preferred first; then the first that may.
 fn reference(world: &World) -> (Answer, &'static str, Option<String>) {
     let own = |wanted: Names, word: &'static str| {
-        let rule = world.rules.iter().find(|(names, _)| *names == wanted);
+        // Of several spellings of one directory a null counts, else the first.
+        let mut spellings = world.rules.iter().filter(|(names, _)| *names == wanted);
+        let first = spellings.next();
+        let rule =
+            spellings.find(|(_, answer)| answer.is_none() && first.is_some_and(|first| first.1.is_some())).or(first);
         rule.map(|(_, answer)| Candidate::Own(*answer, if answer.is_none() { "null" } else { word }))
     };
     let way = |tree: usize, files: &[Option<File>], names: fn(usize) -> Names, word| -> Vec<Candidate> {

@@ -41,6 +41,11 @@ fn arguments() {
 }
 
 #[test]
+fn paths() {
+    run("paths", super::paths::check);
+}
+
+#[test]
 fn spec() {
     run("spec", super::spec::check);
 }

@@ -105,7 +105,7 @@ fn has_no_keys(value: &Value) -> bool {
 
 fn merged(text: &str, own: Option<&Value>, is_json: bool) {
     let ours = [("OTEL_A", "1"), ("B\"", "ä\n")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let Some(merged) = merge(text, &ours) else {
+    let Some(merged) = merge(text, &ours, false) else {
         let env = own.and_then(|own| own.as_object()).map(|own| own.get("env").is_none_or(Value::is_object));
         assert!(env != Some(true), "a settings object that could not be merged: {text}");
         return;
@@ -118,7 +118,7 @@ fn merged(text: &str, own: Option<&Value>, is_json: bool) {
         let read: Value = serde_json::from_str(&merged).expect("what was merged is JSON");
         assert_eq!(read, expected);
     }
-    assert_eq!(merge(&merged, &ours), Some(merged.clone()), "once is enough");
+    assert_eq!(merge(&merged, &ours, false), Some(merged.clone()), "once is enough");
     let layer = layer(Kind::Argument, "x".into(), &merged).expect("it bears on telemetry");
     assert!(ours.iter().all(|(name, value)| layer.get(name) == Some(value)));
 }

@@ -7,7 +7,10 @@ use serde_json::json;
 use crate::support::act::Act;
 use crate::support::fake_claude;
 use crate::support::pty::Pty;
-use crate::support::sandbox::{Sandbox, Text};
+use crate::support::sandbox::{Sandbox, Text, snapshot};
+
+/// In no place but the file it is read from.
+const CANARY: &str = "canary-8d21";
 
 fn sandbox(act: &Act, command: &[&str]) -> Sandbox {
     let mut sandbox = Sandbox::new();
@@ -22,7 +25,7 @@ fn sandbox(act: &Act, command: &[&str]) -> Sandbox {
 #[test]
 fn c7_failures_are_held_with_their_words() {
     for (script, words) in [
-        ("echo locked >&2; exit 3", "failed with exit status 3 (locked)"),
+        ("echo locked >&2; exit 3", "the token command `sh` failed with exit status 3"),
         ("true", "gave no token"),
         ("echo a; echo b", "gave more than one line"),
         ("yes | head -c 3000000 | tr -d '\\n'", "gave something that is no API token"),
@@ -35,7 +38,63 @@ fn c7_failures_are_held_with_their_words() {
         let line = output.err();
         assert!(line.starts_with("act-claude: billing: 1 export held: ") && line.contains(words), "{script}: {line}");
         assert!(act.requests().is_empty(), "{script}");
+        // Where it may have said why, the line says how to see that.
+        assert_eq!(
+            line.contains("act-claude act check --all shows"),
+            words.contains("exit") || words.contains("killed"),
+            "{line}"
+        );
     }
+}
+
+/// A shell that traces what it does writes the token to standard error: it is in no report, record or log.
+#[test]
+fn c7_what_it_writes_to_standard_error_is_nowhere() {
+    for end in ["exit 3", "kill -9 $$", "echo one; echo two", ":"] {
+        let act = Act::start();
+        let mut sandbox = sandbox(&act, &["sh", "-c", &format!("set -x; T=$(cat \"$HOME/secret\"); : \"$T\"; {end}")]);
+        sandbox.write("secret", CANARY);
+        sandbox.set("ACT_CLAUDE_LOG", "debug");
+        let run = |args: &[&str]| {
+            let output = sandbox.act_claude(args).output().unwrap();
+            assert!(
+                !(output.out() + &output.err()).contains(CANARY),
+                "{end}, {args:?}: {}{}",
+                output.out(),
+                output.err()
+            );
+            output
+        };
+        let line = run(&["--report", "always", "-p", "hi"]).err();
+        assert!(line.contains("1 export held: the token command `sh` "), "{end}: {line}");
+        for args in [&["act", "check"][..], &["act", "history"], &["act", "doctor"], &["--direct", "-p", "hi"]] {
+            run(args);
+        }
+        for (path, content) in snapshot(sandbox.root()).iter().filter(|(path, _)| !path.ends_with("secret")) {
+            let is_there = memchr::memmem::find(content, CANARY.as_bytes()).is_some();
+            assert!(!is_there, "{end}: {}", path.display());
+        }
+        // The user who asks in a terminal sees it there, and nowhere else.
+        if end == "exit 3" {
+            let (_, screen) = Pty::start(sandbox.act_claude(&["act", "check", "--all"])).finish();
+            assert!(screen.contains(CANARY) && screen.contains("failed with exit status 3"), "{screen}");
+        }
+    }
+}
+
+/// What the command leaves behind keeps its output open; the token is there when the command itself has ended.
+#[test]
+fn c7_a_child_left_behind_keeps_nothing_waiting() {
+    let act = Act::start();
+    let sandbox = sandbox(&act, &["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; echo tok-1"]);
+    let output = sandbox.act_claude(&["--report", "always", "-p", "hi"]).output().unwrap();
+    assert_eq!((output.out().as_str(), output.code()), ("hi\n", 0));
+    let request = &act.wait_for(1)[0];
+    assert_eq!(crate::support::act::credential(request), "BOOMI_TOKEN.u@example.com:tok-1");
+    // It is not ours to end.
+    let left = std::fs::read_to_string(sandbox.home().join("left")).unwrap();
+    let left = nix::unistd::Pid::from_raw(left.trim().parse().unwrap());
+    nix::sys::signal::kill(left, nix::sys::signal::Signal::SIGKILL).expect("it lives");
 }
 
 /// What it says beyond a token's length is let go by: there is no room for all of it.

@@ -65,7 +65,7 @@ fn normalised(mut given: Value, top: i32) -> Value {
 }
 
 /// The variables of design.md, and those in which the runs themselves differ.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "CLAUDE_CODE_ENABLE_TELEMETRY",
     "OTEL_METRICS_EXPORTER",
     "OTEL_EXPORTER_OTLP_PROTOCOL",
@@ -77,6 +77,7 @@ const OURS: [&str; 14] = [
     "OTEL_METRIC_EXPORT_INTERVAL",
     "OTEL_RESOURCE_ATTRIBUTES",
     "CLAUDE_CODE_PROCESS_WRAPPER",
+    "ACT_CLAUDE_CHAIN",
     "ACT_CLAUDE_ORIG",
     "ACT_CLAUDE_CONFIG",
     "PROBE_LOG",

@@ -17,3 +17,4 @@ mod start;
 mod stopping;
 mod streams;
 mod terminal;
+mod wrappers;

@@ -147,3 +147,47 @@ fn a8_nothing_is_left_when_a_stopped_job_is_killed() {
         eventually("the end of the probe", || is_gone(probe).then_some(()));
     }
 }
+
+/// STOP and CONT to claude alone, as `cpulimit` sends them, where no terminal is and nobody will ever continue us: in a
+/// session of its own, in a process group of its own, and in that of its parent.
+#[test]
+fn a9_claude_alone_is_stopped_and_continued_without_a_terminal() {
+    let stage = Stage::new();
+    for form in [Form::Bare, Form::Relay, Form::Direct, Form::Line] {
+        for how in ["session", "group", "parent's group"] {
+            let (mut command, log) = stage.prepare(form, "catch USR1\nready\nhear USR1\nexit 5");
+            match how {
+                // SAFETY: setsid is async-signal-safe.
+                "session" => drop(unsafe { command.pre_exec(|| Ok(nix::unistd::setsid().map(drop)?)) }),
+                "group" => drop(command.process_group(0)),
+                _ => {}
+            }
+            let mut run = Run::start(command, log);
+            let probe = run.log.wait_ready();
+            for _ in 0..3 {
+                kill(probe, Signal::SIGSTOP).unwrap();
+                wait_state(probe, "T");
+                wait_state(run.pid(), "T");
+                kill(probe, Signal::SIGCONT).unwrap();
+                wait_state(run.pid(), "SR");
+                wait_state(probe, "SR");
+            }
+            kill(probe, Signal::SIGUSR1).unwrap();
+            assert_eq!(ended(run.wait()), "exit 5", "{form:?}, {how}");
+        }
+    }
+}
+
+/// Claude is killed while it is stopped: that is seen, too.
+#[test]
+fn a9_claude_is_killed_while_it_is_stopped() {
+    let stage = Stage::new();
+    for form in WRAPPED {
+        let mut run = start(&stage, form, "ready\nuntil /never");
+        let probe = run.log.wait_ready();
+        kill(probe, Signal::SIGSTOP).unwrap();
+        assert_eq!(stopped(&run), Signal::SIGSTOP);
+        kill(probe, Signal::SIGKILL).unwrap();
+        assert_eq!(ended(run.wait()), "signal 9", "{form:?}");
+    }
+}

@@ -56,6 +56,41 @@ fn a19_pipes_end_with_claude() {
     assert_eq!(ended(run.wait()), "exit 0");
 }
 
+/// The same where /dev/null is missing: standard input, output and error of claude, of act-claude, and none of the relay,
+/// which goes on delivering. With the launcher form, whose relay nobody waits for.
+#[test]
+fn a19_pipes_end_without_dev_null() {
+    let mut stage = Stage::new();
+    stage.act.answer(Reply::Hang);
+    stage.sandbox.unset("CI");
+    let may = std::process::Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/dev"]).status();
+    if !may.is_ok_and(|status| status.success()) {
+        return crate::support::skip("no mount namespace: run the tests as root");
+    }
+    for launcher in [false, true] {
+        let (inner, log) = stage.prepare(Form::Relay, "post\nsay out\nexit 4");
+        let mut command = std::process::Command::new("unshare");
+        let script =
+            "mount -t tmpfs none /dev && mknod -m 666 /dev/urandom c 1 9 && ln -s /proc/self/fd /dev/fd && exec \"$@\"";
+        command.args(["-m", "sh", "-c", script, "sh"]).arg(inner.get_program());
+        command.args(launcher.then_some(&stage.claude)).env_clear();
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(stage.sandbox.home());
+        // One pipe for both, as with `2>&1 | cat`.
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        command.stdin(Stdio::piped()).stdout(writer.try_clone().unwrap()).stderr(writer);
+        let mut run = Run::start(command, log);
+        let start = Instant::now();
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        let took = start.elapsed();
+        assert!(text.starts_with("out\n"), "{text}");
+        assert_eq!(ended(run.wait()), "exit 4", "{text}");
+        assert!(took < SOON * 2, "launcher form: {launcher}: {took:?}");
+    }
+    crate::support::process::end_relays(stage.sandbox.root());
+}
+
 /// Claude has ended, but act-claude has not seen it yet: the signal is for act-claude's wait.
 #[test]
 fn a19_a_signal_too_late_for_claude_ends_the_wait() {

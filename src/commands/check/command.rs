@@ -1,7 +1,6 @@
 //! `act check`: asks ACT, without a session and without data, whether endpoint, token and alias are good.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use serde_json::json;
 
@@ -46,13 +45,13 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
     };
     let findings = check_all(&subjects, &environment);
-    let text = if args.json {
-        format!("{}\n", json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }))
+    if args.json {
+        crate::commands::print_json(&json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }));
     } else {
         let width = page::width();
-        findings.iter().map(|finding| finding.text(width)).collect::<Vec<_>>().join("\n")
-    };
-    let _ = anstream::stdout().write_all(text.as_bytes());
+        let text = findings.iter().map(|finding| finding.text(width)).collect::<Vec<_>>().join("\n");
+        let _ = page::write(&mut anstream::stdout(), &text);
+    }
     let worst = WORST_FIRST.into_iter().find(|code| findings.iter().any(|finding| finding.code == *code));
     ExitCode::from(worst.unwrap_or(0))
 }
@@ -64,8 +63,9 @@ fn subjects<'a>(
     environment: &Environment,
 ) -> Result<Vec<Subject<'a>>, (u8, Vec<String>)> {
     let config = &loaded.config;
-    if !loaded.faults.is_empty() {
-        return Err((CONFIGURATION, loaded.faults.iter().map(ToString::to_string).collect()));
+    let faults = || loaded.faults.iter().map(ToString::to_string).collect();
+    if loaded.general_fault().is_some() || (args.all && !loaded.faults.is_empty()) {
+        return Err((CONFIGURATION, faults()));
     }
     if config.aliases.is_empty() {
         return Err((CONFIGURATION, vec!["no alias is configured: act-claude act setup".to_owned()]));
@@ -76,6 +76,9 @@ fn subjects<'a>(
     }
     let name = match &args.name {
         Some(name) if config.aliases.contains_key(name) => name.clone(),
+        Some(name) if config.broken.aliases.contains_key(name) => {
+            return Err((CONFIGURATION, vec![config.broken.aliases[name].to_string()]));
+        }
         Some(name) => {
             return Err((USAGE, vec![format!("there is no alias \"{name}\"; {}", config.suggest_alias(name))]));
         }
@@ -99,7 +102,7 @@ fn check_all(subjects: &[Subject<'_>], environment: &Environment) -> Vec<Finding
     let accounts: BTreeMap<&str, &Account> =
         subjects.iter().map(|subject| (subject.account_name, subject.account)).collect();
     let accounts: Vec<(&str, &Account)> = accounts.into_iter().collect();
-    let tokens = side_by_side(&accounts, |(name, account)| (*name, token::fetch(&account.token, environment)));
+    let tokens = side_by_side(&accounts, |(name, account)| (*name, token::fetch_shown(&account.token, environment)));
     let tokens: BTreeMap<&str, _> = tokens.into_iter().collect();
     side_by_side(subjects, |subject| check::run_with(subject, &tokens[subject.account_name], environment))
 }

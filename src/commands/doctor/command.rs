@@ -1,7 +1,5 @@
 //! `act doctor`: everything that would get in the way, each with its fix.
 
-use std::io::Write;
-
 use crate::claude::variables;
 use crate::commands::doctor::{self, Facts};
 use crate::system::environment::Environment;
@@ -21,10 +19,10 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let mut environment = environment.clone();
     variables::restore_originals(&mut environment);
     let findings = doctor::diagnose(&Facts::gather(&environment));
-    let text = match args.json {
-        true => format!("{}\n", doctor::json(&findings)),
-        false => doctor::text(&findings, page::width()),
-    };
-    let _ = anstream::stdout().write_all(text.as_bytes());
+    if args.json {
+        crate::commands::print_json(&doctor::json(&findings));
+    } else {
+        let _ = page::write(&mut anstream::stdout(), &doctor::text(&findings, page::width()));
+    }
     ExitCode::from(u8::from(!findings.is_empty()))
 }

@@ -4,10 +4,12 @@ use super::facts::{How, is_variable};
 use super::{Facts, Finding};
 use crate::config;
 use crate::config::resolve::Reason;
+use crate::text::json::{Fault, Origin};
 use crate::text::shell::shell_word;
 
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = faults(facts);
+    findings.extend(contradictions(facts));
     findings.extend(here(facts));
     findings.extend(exposed(facts));
     findings.extend(tokens(facts));
@@ -15,20 +17,32 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
 }
 
 fn faults(facts: &Facts) -> Vec<Finding> {
-    let effect = match facts.loaded.config.required_by() {
-        Some(_) => "claude does not run until this is put right (telemetry is required)",
-        None => "no session is reported until this is put right",
+    let effect = |fault: &Fault| match (facts.loaded.config.broken.holds(fault), facts.loaded.config.required_by()) {
+        (false, Some(_)) => "claude does not run until this is put right (telemetry is required)",
+        (false, None) => "no session is reported until this is put right",
+        (true, Some(_)) => "claude does not run where this counts (telemetry is required)",
+        (true, None) => "no session is reported where this counts",
     };
-    let finding = |fault: &crate::text::json::Fault| {
+    let finding = |fault: &Fault| {
         let fix = if fault.fix.is_empty() { "put it right in this file" } else { &fault.fix };
-        Finding::new("configuration", fault.what.clone(), fault.origin.to_string()).effect(effect).fix(fix)
+        Finding::new("configuration", fault.what.clone(), fault.origin.to_string()).effect(effect(fault)).fix(fix)
     };
     facts.loaded.faults.iter().map(finding).collect()
 }
 
+/// Rules that name one directory and disagree.
+fn contradictions(facts: &Facts) -> Vec<Finding> {
+    let finding = |(origin, what): &(Origin, String)| {
+        Finding::new("contradiction", what.clone(), origin.to_string())
+            .effect("one of the two rules is never followed")
+            .fix("remove one of the two")
+    };
+    facts.contradictions.iter().map(finding).collect()
+}
+
 /// What the configuration says of this directory.
 fn here(facts: &Facts) -> Vec<Finding> {
-    if !facts.loaded.faults.is_empty() {
+    if facts.loaded.general_fault().is_some() {
         return Vec::new();
     }
     let file = config::user_file(&facts.environment).map_or_else(String::new, |path| path.display().to_string());
@@ -70,7 +84,13 @@ fn here(facts: &Facts) -> Vec<Finding> {
         }
         _ => None,
     };
-    passed_over.chain(none).collect()
+    let lost = facts.lost_worktree.as_deref().map(|file| {
+        Finding::new("worktree", "the main checkout of this git worktree does not know it", file.display().to_string())
+            .effect("rules for the main checkout do not count here")
+            .fix("one of them was moved: put the link right, from the main checkout")
+            .command("git worktree repair PATH")
+    });
+    passed_over.chain(none).chain(lost).collect()
 }
 
 fn exposed(facts: &Facts) -> Vec<Finding> {

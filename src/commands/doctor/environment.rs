@@ -2,6 +2,7 @@
 
 use super::{Facts, Finding};
 use crate::claude::consent::{self, Objection};
+use crate::claude::exporters;
 use crate::claude::variables::{ENABLE, EXPORTER};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::verdict::{Failure, Reason, Verdict};
@@ -18,7 +19,7 @@ fn switched_off(facts: &Facts) -> Option<Finding> {
     let by_name = |name: &'static str| Some((name, environment.text(name)?));
     let is_off = |(name, value): &(&str, &str)| match *name {
         ENABLE => ["0", "false", "no", "off"].contains(&value.trim().to_ascii_lowercase().as_str()),
-        EXPORTER => value.trim() == "none",
+        EXPORTER => exporters::is_none(value),
         _ => *value == "off",
     };
     let (name, value) = [ENABLE, EXPORTER, "ACT_CLAUDE"].into_iter().filter_map(by_name).find(is_off)?;

@@ -20,7 +20,7 @@ use crate::state::spool::summary::Waiting;
 use crate::state::{self, spool};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
-use crate::text::json::{Fault, Source};
+use crate::text::json::{Fault, Origin, Source};
 
 /// How long `claude --version` may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,6 +38,10 @@ pub struct Facts {
     pub exposed: Vec<Exposed>,
     /// The alias of the working directory.
     pub resolution: Result<Resolution, UnknownAlias>,
+    /// Rules that name the directory of another rule, and disagree.
+    pub contradictions: Vec<(Origin, String)>,
+    /// The `.git` file of a worktree whose main checkout does not know it.
+    pub lost_worktree: Option<PathBuf>,
     /// What became of asking for each account's token, and of the way to it.
     pub accounts: Vec<Asked>,
     /// The real claude.
@@ -150,6 +154,8 @@ impl Facts {
         let running = running(claude.as_deref().ok(), environment, &loaded, &layers);
         Self {
             resolution: resolve::resolve(explicit, &loaded.config, &place),
+            contradictions: resolve::contradictions(&loaded.config, &place),
+            lost_worktree: place.lost_worktree,
             exposed: loaded.files.iter().flat_map(|file| exposed(file)).collect(),
             accounts: ask_accounts(&loaded, environment),
             claude: claude.map(|path| client(path, environment, state.as_deref())),

@@ -2,15 +2,13 @@
 //! tokens that lie about.
 
 use super::{Facts, Finding};
-use crate::claude::conflict::{Conflict, Effect, Reach};
+use crate::claude::conflict::{Conflict, Effect, GUARDS};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::consent::{self, Objection};
+use crate::claude::exporters;
 use crate::claude::settings::{Kind, Layer};
-use crate::claude::version::Version;
+use crate::claude::variables::EXPORTER;
 use crate::config::Delivery;
-
-/// The first client that keeps a repository's settings from deciding about telemetry.
-const GUARDS: Version = Version::new(2, 1, 282);
 
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = unreadable(facts);
@@ -99,14 +97,9 @@ fn overriding(facts: &Facts) -> Vec<Finding> {
         Effect::Endpoint => pipeline.as_ref().is_none_or(|by| *by != conflict.place()),
         _ => true,
     };
-    let heeded = |conflict: &Conflict| match (conflict.reach, facts.version()) {
-        (Reach::Older, Some(version)) => version < GUARDS,
-        (Reach::Current, Some(version)) => version >= GUARDS,
-        _ => true,
-    };
-    let conflicts = conflicts::find(&wanted, &facts.layers).into_iter();
+    let conflicts = conflicts::of_session(&wanted, &facts.environment, &facts.layers).into_iter();
     conflicts
-        .filter(|conflict| is_new(conflict) && heeded(conflict))
+        .filter(|conflict| is_new(conflict) && conflict.concerns(facts.version()))
         .map(|conflict| finding(facts, &conflict, config.delivery()))
         .collect()
 }
@@ -114,7 +107,7 @@ fn overriding(facts: &Facts) -> Vec<Finding> {
 fn finding(facts: &Facts, conflict: &Conflict, delivery: Delivery) -> Finding {
     let is_own_word = matches!(conflict.kind, Kind::User | Kind::Managed);
     let is_off =
-        conflict.effect == Effect::Off || (conflict.effect == Effect::Exporter && conflict.value.trim() == "none");
+        conflict.effect == Effect::Off || (conflict.key.ends_with(EXPORTER) && exporters::is_none(&conflict.value));
     let effect = if is_off && is_own_word {
         "act-claude takes it for your word: no session is reported"
     } else if conflict.beatable && delivery == Delivery::Relay {

@@ -49,7 +49,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     for fault in &loaded.faults {
         crate::run::report::fatal(&fault.to_string());
     }
-    if !loaded.faults.is_empty() {
+    if loaded.general_fault().is_some() {
         return ExitCode::from(CONFIGURATION);
     }
     let to = match &args.to {
@@ -75,8 +75,11 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     }
     crate::state::log::start(environment);
     let flush = Flush::carry_out(environment, &state, to, args.discard);
-    let text = if args.json { flush.tallies.json() } else { flush.words() };
-    crate::commands::print(&text);
+    if args.json {
+        crate::commands::print_json(&flush.tallies.json());
+    } else {
+        crate::commands::print(&flush.words());
+    }
     ExitCode::from(flush.tallies.code())
 }
 

@@ -60,8 +60,8 @@ impl Tallies {
         self.by_alias.values().map(worst).max().unwrap_or(0)
     }
 
-    /// As one line of JSON.
-    pub fn json(&self) -> String {
+    /// For programs.
+    pub fn json(&self) -> serde_json::Value {
         let aliases: Vec<_> = self
             .by_alias
             .iter()
@@ -75,7 +75,7 @@ impl Tallies {
                 entry
             })
             .collect();
-        format!("{}\n", serde_json::json!({ "aliases": aliases, "corrupt": self.corrupt, "newer": self.newer }))
+        serde_json::json!({ "aliases": aliases, "corrupt": self.corrupt, "newer": self.newer })
     }
 
     /// In words, a line each; `corrupt` is where what is damaged was put.

@@ -1,7 +1,5 @@
 //! `act history`: what recent sessions delivered; what is waiting or held.
 
-use std::io::Write;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -45,7 +43,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let sessions: Vec<Session> = sessions.collect();
     if args.json {
         let sessions: Vec<_> = sessions.iter().map(Session::json).collect();
-        return crate::commands::print(&format!("{}\n", json!({ "sessions": sessions, "spool": spool })));
+        return crate::commands::print_json(&json!({ "sessions": sessions, "spool": spool }));
     }
     let page = Page { width: page::width(), zone: TimeZone::system(), home: environment.home() };
     let mut text = if sessions.is_empty() {
@@ -59,6 +57,6 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         text.push('\n');
         text.push_str(&spool);
     }
-    let _ = anstream::stdout().write_all(text.as_bytes());
+    let _ = page::write(&mut anstream::stdout(), &text);
     ExitCode::SUCCESS
 }

@@ -137,6 +137,7 @@ fn standing(session: &Session) -> (Style, &'static str) {
     }
     match session.state() {
         _ if session.record.redirected_by.is_some() => (RED, "went elsewhere"),
+        State::NothingSent if session.record.owed => (RED, state_word(State::NothingSent)),
         state => (style(state), state_word(state)),
     }
 }

@@ -1,12 +1,12 @@
 //! The account: its metrics URL, its name, its user.
 
-use super::Setup;
-use super::ask::{Asker, Question, Stop};
+use super::dialogue::{Dialogue, Question, Stop};
+use super::facts::Facts;
+use super::sources::credential::{self, account_id, is_mail};
+use super::sources::from_settings::{host, is_documented};
+use super::sources::names;
+use super::sources::spec::Spec;
 use super::spec::field;
-use crate::commands::setup::sources::credential::{self, account_id, is_mail};
-use crate::commands::setup::sources::from_settings::{host, is_documented};
-use crate::commands::setup::sources::names;
-use crate::commands::setup::sources::spec::Spec;
 use crate::config::{self, Account, is_loopback};
 
 /// A metrics URL as given: whole, or the account id alone.
@@ -23,16 +23,16 @@ fn check_endpoint(text: &str) -> Result<(), String> {
 }
 
 /// The flag's, the account's, the Spec's, or typed in.
-pub fn endpoint(setup: &Setup<'_>, asker: &mut Asker, spec: Option<&Spec>) -> Result<String, Stop> {
+pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Spec>) -> Result<String, Stop> {
     let finding = spec.map(|spec| &spec.endpoint);
     let question = Question {
         ask: "Metrics URL, or the account id",
         help: "the Monitoring Spec's server and path; the account id is like acme-A1B2C3",
         flag: "--endpoint URL: the metrics URL, or the account id",
     };
-    if let Some(given) = &setup.args.endpoint {
+    if let Some(given) = &facts.args.endpoint {
         let given = documented(given);
-        config::check_endpoint(&given).map_err(|why| Stop::Usage(vec![format!("--endpoint: {given} {why}")]))?;
+        config::check_endpoint(&given).map_err(|why| Stop::usage(format!("--endpoint: {given} {why}")))?;
         let others = finding.map(|finding| finding.candidates.as_slice()).unwrap_or_default();
         if let Some(other) = others.first()
             && others.iter().all(|candidate| host(&candidate.value) != host(&given))
@@ -41,15 +41,15 @@ pub fn endpoint(setup: &Setup<'_>, asker: &mut Asker, spec: Option<&Spec>) -> Re
         }
         return Ok(given);
     }
-    let accounts = &setup.loaded.config.accounts;
-    let named = setup.args.account.as_ref().and_then(|name| accounts.get(name));
+    let accounts = &facts.loaded.config.accounts;
+    let named = facts.args.account.as_ref().and_then(|name| accounts.get(name));
     let known = named.or_else(|| accounts.values().next().filter(|_| accounts.len() == 1));
     if spec.is_none()
         && let Some(account) = known
     {
         return Ok(account.endpoint.clone());
     }
-    let endpoint = documented(&field(asker, None, finding, &question, check_endpoint)?);
+    let endpoint = documented(&field(dialogue, None, finding, &question, check_endpoint)?);
     let is_known = accounts.values().any(|account| host(&account.endpoint) == host(&endpoint));
     let is_here = host(&endpoint).is_some_and(|host| is_loopback(&host));
     if spec.is_some() && named.is_none() && !endpoint.is_empty() && !is_known && !is_here && !is_documented(&endpoint) {
@@ -57,27 +57,23 @@ pub fn endpoint(setup: &Setup<'_>, asker: &mut Asker, spec: Option<&Spec>) -> Re
         let ask = format!("The token would go to {host}, which is not Boomi's. Is that meant?");
         let flag =
             format!("--endpoint URL: the Spec's URL leads to {host}, which is not Boomi's; name it if it is meant");
-        if !asker.confirm(&Question { ask: &ask, help: "", flag: &flag }, false)? {
-            return Err(Stop::Cancelled);
-        }
+        dialogue.agree(&Question { ask: &ask, help: "", flag: &flag }, false)?;
     }
     Ok(endpoint)
 }
 
 fn other_host(url: &str, than: &str) -> Stop {
     let host = host(url).unwrap_or_default();
-    Stop::Usage(vec![format!(
-        "the Monitoring Spec is refused: its metrics URL leads to another host ({host}) than {than}"
-    )])
+    Stop::usage(format!("the Monitoring Spec is refused: its metrics URL leads to another host ({host}) than {than}"))
 }
 
 /// The flag's, the one that has this endpoint, or one made of the account id.
-pub fn name(setup: &Setup<'_>, endpoint: &str) -> String {
-    let accounts = &setup.loaded.config.accounts;
-    if let Some(name) = &setup.args.account {
+pub fn name(facts: &Facts<'_>, endpoint: &str) -> String {
+    let accounts = &facts.loaded.config.accounts;
+    if let Some(name) = &facts.args.account {
         return name.clone();
     }
-    let is_users = |account: &Account| setup.args.user.as_ref().is_none_or(|user| account.user == *user);
+    let is_users = |account: &Account| facts.args.user.as_ref().is_none_or(|user| account.user == *user);
     let same = accounts.iter().find(|(_, account)| account.endpoint == endpoint && is_users(account));
     match same {
         Some((name, _)) => name.clone(),
@@ -90,8 +86,8 @@ pub fn name(setup: &Setup<'_>, endpoint: &str) -> String {
 
 /// An account that is configured keeps its host; another URL on it is asked about.
 pub fn agree_on_endpoint(
-    setup: &Setup<'_>,
-    asker: &mut Asker,
+    facts: &Facts<'_>,
+    dialogue: &mut Dialogue<'_>,
     name: &str,
     existing: Option<&Account>,
     endpoint: &str,
@@ -99,7 +95,7 @@ pub fn agree_on_endpoint(
     let Some(existing) = existing.filter(|existing| existing.endpoint != endpoint && !endpoint.is_empty()) else {
         return Ok(());
     };
-    if setup.args.endpoint.is_some() {
+    if facts.args.endpoint.is_some() {
         return Ok(());
     }
     if host(&existing.endpoint) != host(endpoint) {
@@ -108,56 +104,49 @@ pub fn agree_on_endpoint(
     }
     let ask = format!("Account {name} has another metrics URL than {endpoint}. Replace it?");
     let flag = format!("--endpoint {endpoint}: account {name} has another metrics URL; or another --account NAME");
-    if asker.confirm(&Question { ask: &ask, help: &existing.endpoint, flag: &flag }, false)? {
-        return Ok(());
-    }
-    Err(Stop::Cancelled)
+    dialogue.agree(&Question { ask: &ask, help: &existing.endpoint, flag: &flag }, false)
 }
 
 /// The token's user, and the endpoint: the two are told apart where they were given in each other's place.
 pub fn user(
-    setup: &Setup<'_>,
-    asker: &mut Asker,
+    facts: &Facts<'_>,
+    dialogue: &mut Dialogue<'_>,
     account: &str,
     existing: Option<&Account>,
     from_credential: Option<&str>,
     endpoint: String,
 ) -> Result<(String, String), Stop> {
     let read = |text: &str| credential::user(text);
-    let given = setup.args.user.as_deref().map(read).transpose();
-    let given = given.map_err(|why| Stop::Usage(vec![format!("--user: {why}")]))?;
+    let given = facts.args.user.as_deref().map(read).transpose();
+    let given = given.map_err(|why| Stop::usage(format!("--user: {why}")))?;
     if let Some((user, endpoint)) = given.as_deref().and_then(|user| credential::unswapped(user, &endpoint)) {
-        setup.tell("E-mail and account id stood in each other's place: put right.");
+        dialogue.tell("E-mail and account id stood in each other's place: put right.");
         return Ok((user, endpoint));
     }
     let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
     if let Some(user) = &given {
         if is_account(user) {
-            return Err(Stop::Usage(vec![format!(
-                "--user {user}: that is the account id; the user's e-mail is wanted"
-            )]));
+            return Err(Stop::usage(format!("--user {user}: that is the account id; the user's e-mail is wanted")));
         }
         if let Some(other) = from_credential.filter(|other| other != user) {
             let why = format!("--user {user}: the credential is {other}'s");
-            return Err(Stop::Usage(vec![why]));
+            return Err(Stop::usage(why));
         }
         if !is_mail(user) {
-            setup.tell(&format!("{user} is no e-mail address; ACT knows users by theirs."));
+            dialogue.tell(&format!("{user} is no e-mail address; ACT knows users by theirs."));
         }
         return Ok((user.clone(), endpoint));
     }
     if let Some(user) = from_credential.filter(|user| !is_mail(user)) {
-        setup.tell(&format!("The credential's user, {user}, is no e-mail address."));
+        dialogue.tell(&format!("The credential's user, {user}, is no e-mail address."));
     }
     if let Some(user) = from_credential.filter(|user| is_mail(user)) {
-        let user = read(user).map_err(|why| Stop::Usage(vec![format!("the credential's user: {why}")]))?;
+        let user = read(user).map_err(|why| Stop::usage(format!("the credential's user: {why}")))?;
         if let Some(existing) = existing.filter(|existing| existing.user != user) {
             let ask =
                 format!("The credential is {user}'s, account {account} is {}'s. Change the account?", existing.user);
             let flag = format!("--user {user}: the credential is {user}'s, account {account} is {}'s", existing.user);
-            if !asker.confirm(&Question { ask: &ask, help: "", flag: &flag }, true)? {
-                return Err(Stop::Cancelled);
-            }
+            dialogue.agree(&Question { ask: &ask, help: "", flag: &flag }, true)?;
         }
         return Ok((user, endpoint));
     }
@@ -169,8 +158,8 @@ pub fn user(
         help: "the one you log in to the Boomi platform with",
         flag: "--user EMAIL: the e-mail of the token's user",
     };
-    let others = setup.loaded.config.accounts.values().next().map(|account| account.user.clone());
-    let user = asker.text(&question, others.as_deref(), |text| {
+    let others = facts.loaded.config.accounts.values().next().map(|account| account.user.clone());
+    let user = dialogue.text(&question, others.as_deref(), |text| {
         let user = credential::user(text)?;
         if is_mail(&user) { Ok(()) } else { Err("an e-mail address is wanted, not the account id".to_owned()) }
     })?;

@@ -1,12 +1,16 @@
 //! `act setup`: account, alias and token, from a Monitoring Spec, from existing settings, or from questions.
 //!
-//! Everything is found out and asked first; then the token is stored, the configuration written, and ACT asked. An
+//! [`facts`] gathers what can be found out (the one edge in front); [`alias`], [`renew`] and [`settings`] decide, and ask
+//! where an answer is missing ([`dialogue`]; pure); [`carry_out`] stores the token, writes the configuration and asks ACT. An
 //! end before that leaves everything as it was.
 
 mod account;
 mod alias;
 mod ask;
-mod finish;
+mod carry_out;
+mod decision;
+mod dialogue;
+mod facts;
 mod places;
 mod release;
 mod renew;
@@ -17,10 +21,12 @@ mod token;
 
 use std::path::PathBuf;
 
-use ask::{Asker, Stop};
+use decision::Decision;
+use dialogue::{Dialogue, Stop};
+use facts::Facts;
 
 use crate::claude::variables;
-use crate::config::{self, Loaded};
+use crate::config;
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
 use crate::text::page;
@@ -102,15 +108,7 @@ fn name(text: &str) -> Result<String, String> {
     if text.starts_with('-') { Err("it starts with '-'".to_owned()) } else { Ok(text.to_owned()) }
 }
 
-/// What every part of the set-up needs.
-struct Setup<'a> {
-    args: &'a Args,
-    environment: &'a Environment,
-    loaded: &'a Loaded,
-    here: PathBuf,
-}
-
-impl Setup<'_> {
+impl Args {
     /// Says a sentence on the way, in lines of whole words.
     fn tell(&self, words: &str) {
         let mut text = String::new();
@@ -120,11 +118,10 @@ impl Setup<'_> {
 
     /// Says something on the way; with `--json` standard output is for the result alone.
     fn say(&self, text: &str) {
-        use std::io::Write;
-        let _ = if self.args.json {
-            anstream::stderr().write_all(text.as_bytes())
+        let _ = if self.json {
+            page::write(&mut anstream::stderr(), text)
         } else {
-            anstream::stdout().write_all(text.as_bytes())
+            page::write(&mut anstream::stdout(), text)
         };
     }
 }
@@ -142,35 +139,65 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         faults.iter().for_each(|fault| crate::run::report::fatal(&fault.to_string()));
         return ExitCode::from(CONFIGURATION);
     }
-    let here = std::env::current_dir().unwrap_or_default();
-    let setup = Setup { args, environment: &environment, loaded: &loaded, here };
-    let mut asker = Asker::new(args.yes);
-    let outcome = if args.from_settings {
-        settings::gather(&setup, &mut asker)
-    } else if renew::is_meant(args) {
-        renew::gather(&setup, &mut asker)
+    let done = Facts::gather(args, &environment, &loaded)
+        .and_then(|facts| carry_out::carry_out(&facts, settle(&facts)?).map(ExitCode::from));
+    done.unwrap_or_else(|stop| end(args, stop))
+}
+
+/// Decides, and asks until nothing is missing.
+fn settle(facts: &Facts<'_>) -> Result<Decision, Stop> {
+    if let Some((name, spec)) = &facts.spec {
+        facts.args.say(&spec::shown(name, spec));
+    }
+    let can_ask = ask::can_ask(facts.args.yes);
+    let (mut answers, mut told) = (Vec::new(), 0);
+    loop {
+        let mut dialogue = Dialogue::new(can_ask, &answers);
+        let decided = decide(facts, &mut dialogue);
+        // Each making of the decision says the same as the one before, and then goes further.
+        dialogue.notes.iter().skip(told).for_each(|note| facts.args.tell(note));
+        told = told.max(dialogue.notes.len());
+        match decided {
+            Err(Stop::Ask(request)) => answers.push(ask::ask(&request)?),
+            decided => return decided,
+        }
+    }
+}
+
+fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, Stop> {
+    if facts.args.from_settings {
+        settings::decide(facts, dialogue)
+    } else if renew::is_meant(facts.args) {
+        renew::decide(facts, dialogue)
     } else {
-        alias::gather(&setup, &mut asker)
-    };
-    match outcome.and_then(|gathered| finish::finish(&setup, &mut asker, gathered)) {
-        Ok(code) => ExitCode::from(code),
-        Err(Stop::Cancelled) => {
+        alias::decide(facts, dialogue)
+    }
+}
+
+/// Says why nothing was changed; the exit status.
+fn end(args: &Args, stop: Stop) -> ExitCode {
+    match stop {
+        Stop::Cancelled => {
             crate::run::report::fatal("cancelled; nothing was changed");
             ExitCode::from(130)
         }
-        Err(Stop::Terminal(why)) => {
+        Stop::Terminal(why) => {
             crate::run::report::fatal(&format!("nothing was changed: {why}"));
             ExitCode::FAILURE
         }
-        Err(Stop::Usage(reasons)) => {
-            let why = if asker.can_ask() || args.yes { "" } else { " (there is no terminal to ask on)" };
+        Stop::Usage(reasons) => {
+            let why = if ask::can_ask(false) || args.yes { "" } else { " (there is no terminal to ask on)" };
             let mut text = format!("act-claude: act setup: nothing was changed{why}:\n");
             for reason in &reasons {
                 text.push_str("  ");
                 page::hang(&mut text, 4, page::width(), anstyle::Style::new(), reason);
             }
-            let _ = std::io::Write::write_all(&mut anstream::stderr(), text.as_bytes());
+            let _ = page::write(&mut anstream::stderr(), &text);
             ExitCode::from(USAGE)
         }
+        Stop::Ask(request) => end(args, Stop::usage(request.ask)),
     }
 }
+
+#[cfg(test)]
+mod tests;

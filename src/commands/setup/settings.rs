@@ -1,68 +1,58 @@
-//! `act setup --from-settings`: the documented recipe becomes accounts, aliases and directories.
+//! `act setup --from-settings`: the documented recipe becomes accounts, aliases and directories (pure).
 
 use std::path::Path;
 
-use super::Setup;
-use super::ask::{Asker, Question, Stop};
-use super::finish::Gathered;
+use super::decision::Decision;
+use super::dialogue::{Dialogue, Question, Stop};
+use super::facts::Facts;
+use super::sources::credential::{self, Credential, account_id};
+use super::sources::entries::{AccountEntry, AliasEntry, Entries};
+use super::sources::from_settings::{Entry, host, is_documented};
+use super::sources::names;
+use super::sources::recipe::Recipe;
 use super::token::{self, Choice};
-use crate::commands::setup::sources::credential::{self, Credential, account_id};
-use crate::commands::setup::sources::entries::{AccountEntry, AliasEntry, Entries};
-use crate::commands::setup::sources::from_settings::{self, Entry, host, is_documented};
-use crate::commands::setup::sources::names;
-use crate::commands::setup::sources::recipe::Recipe;
 use crate::config::{self, edit, is_loopback};
-use crate::system::error::plain;
 
 /// Takes over what the settings say.
-pub fn gather(setup: &Setup<'_>, asker: &mut Asker) -> Result<Gathered, Stop> {
-    let mut directories = from_settings::directories(&setup.here, setup.environment);
-    for directory in &setup.args.directories {
-        let found = setup.here.join(directory).canonicalize();
-        let why = |error| Stop::Usage(vec![format!("--directory {}: {}", directory.display(), plain(&error))]);
-        directories.push(found.map_err(why)?);
-    }
-    let found = from_settings::find(&directories, setup.environment);
-    for note in &found.notes {
-        setup.tell(note);
-    }
-    if found.entries.is_empty() {
-        return Err(Stop::Usage(vec![
+pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, Stop> {
+    let Some(found) = facts.found.as_ref().filter(|found| !found.entries.is_empty()) else {
+        facts.found.iter().flat_map(|found| &found.notes).for_each(|note| dialogue.tell(note));
+        return Err(Stop::usage(
             "no settings hold the documented recipe (looked at yours and those of every project claude knows): \
-             act-claude act setup --spec FILE"
-                .to_owned(),
-        ]));
+             act-claude act setup --spec FILE",
+        ));
+    };
+    found.notes.iter().for_each(|note| dialogue.tell(note));
+    let mut taken = Taken { facts, dialogue, entries: Entries::default(), decision: Decision::default() };
+    for entry in &found.entries {
+        taken.take(entry.clone())?;
     }
-    let mut taken = Taken { setup, asker, entries: Entries::default(), gathered: Gathered::default() };
-    for entry in found.entries {
-        taken.take(entry)?;
-    }
-    let Taken { entries, mut gathered, .. } = taken;
-    asker.complete()?;
-    gathered.entries = entries;
-    gathered.removals = found.removals;
-    Ok(gathered)
+    let Taken { entries, mut decision, .. } = taken;
+    dialogue.complete()?;
+    decision.entries = entries;
+    decision.removals = found.removals.clone();
+    Ok(decision)
 }
 
-struct Taken<'a, 's> {
-    setup: &'a Setup<'s>,
-    asker: &'a mut Asker,
+struct Taken<'a, 'f, 'd> {
+    facts: &'a Facts<'f>,
+    dialogue: &'a mut Dialogue<'d>,
     entries: Entries,
-    gathered: Gathered,
+    decision: Decision,
 }
 
-impl Taken<'_, '_> {
+impl Taken<'_, '_, '_> {
     fn take(&mut self, entry: Entry) -> Result<(), Stop> {
-        let key = |directory: &Path| edit::directory_key(directory, self.setup.environment);
+        let key = |directory: &Path| edit::directory_key(directory, self.facts.environment);
         let place = entry.directory.as_deref().map(key);
         let shown = place.clone().unwrap_or_else(|| "your own settings".to_owned());
         let Some(recipe) = entry.recipe else {
-            self.setup.tell(&format!("{shown}: no telemetry"));
+            self.dialogue.tell(&format!("{shown}: no telemetry"));
             self.entries.directories.extend(place.map(|place| (place, None)));
             return Ok(());
         };
         for problem in &recipe.problems {
-            self.setup.tell(&format!("{shown}: {problem}"));
+            self.dialogue.tell(&format!("{shown}: {problem}"));
         }
         let named =
             entry.directory.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
@@ -90,12 +80,12 @@ impl Taken<'_, '_> {
             Some(alias) => alias.name.clone(),
             None => {
                 let name = self.alias_name(&account, &id, named.as_deref());
-                self.gathered.checks.push(name.clone());
+                self.decision.checks.push(name.clone());
                 self.entries.aliases.push(AliasEntry { name: name.clone(), account, id, provider_type, attributes });
                 name
             }
         };
-        self.setup.tell(&format!("{shown}: alias {name}"));
+        self.dialogue.tell(&format!("{shown}: alias {name}"));
         match place {
             Some(place) => self.entries.directories.push((place, Some(name))),
             None => self.entries.default = Some(name),
@@ -103,18 +93,18 @@ impl Taken<'_, '_> {
         Ok(())
     }
 
-    fn ask(&mut self, place: &str, what: &str, check: super::ask::Check) -> Result<String, Stop> {
+    fn ask(&mut self, place: &str, what: &str, check: super::dialogue::Check) -> Result<String, Stop> {
         let ask = format!("{what} for {place}");
         let flag =
             format!("{place}: {} is missing or wrong there; correct it, or answer on a terminal", what.to_lowercase());
-        self.asker.text(&Question { ask: &ask, help: "", flag: &flag }, None, move |text: &str| {
+        self.dialogue.text(&Question { ask: &ask, help: "", flag: &flag }, None, move |text: &str| {
             check(text).map_err(|why| format!("it {why}"))
         })
     }
 
     /// A project's settings may be anybody's: where they would send the telemetry is for the user to say.
     fn trusted(&mut self, place: &str, endpoint: String) -> Result<String, Stop> {
-        let config = &self.setup.loaded.config;
+        let config = &self.facts.loaded.config;
         let is_known = config.accounts.values().any(|account| host(&account.endpoint) == host(&endpoint))
             || self.entries.accounts.iter().any(|account| host(&account.endpoint) == host(&endpoint))
             || host(&endpoint).is_some_and(|host| is_loopback(&host));
@@ -122,9 +112,7 @@ impl Taken<'_, '_> {
             let host = host(&endpoint).unwrap_or_default();
             let ask = format!("The settings of {place} send to {host}, which is not Boomi's. Is that meant?");
             let flag = format!("{place}: its settings send to {host}, which is not Boomi's; answer on a terminal");
-            if !self.asker.confirm(&Question { ask: &ask, help: &endpoint, flag: &flag }, false)? {
-                return Err(Stop::Cancelled);
-            }
+            self.dialogue.agree(&Question { ask: &ask, help: &endpoint, flag: &flag }, false)?;
         }
         Ok(endpoint)
     }
@@ -134,7 +122,7 @@ impl Taken<'_, '_> {
         for note in credential.iter().flat_map(|credential| &credential.notes) {
             // Every credential of the recipe is a whole header.
             if !note.contains("Authorization header") {
-                self.setup.tell(&format!("{place}: {note}"));
+                self.dialogue.tell(&format!("{place}: {note}"));
             }
         }
         let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
@@ -150,11 +138,11 @@ impl Taken<'_, '_> {
         if let Some(account) = same {
             return Ok(account.name.clone());
         }
-        let config = &self.setup.loaded.config;
+        let config = &self.facts.loaded.config;
         let existing = config.accounts.iter().find(|(_, own)| own.endpoint == endpoint && own.user == user);
         let name = match existing {
             Some((name, _)) => {
-                self.gathered.accounts.push(name.clone());
+                self.decision.accounts.push(name.clone());
                 name.clone()
             }
             None => {
@@ -166,26 +154,26 @@ impl Taken<'_, '_> {
             }
         };
         let existing = existing.map(|(_, account)| &account.value);
-        let choice = match (credential, token::from_flags(self.setup)?) {
+        let choice = match (credential, token::from_flags(self.facts)?) {
             (_, Some(source)) => Choice::Source(source),
             (Some(credential), None) => {
-                let place = existing.and_then(|existing| token::place_of(self.setup, &name, existing));
-                let place = place.filter(|_| self.setup.args.store.is_none());
-                match place.map_or_else(|| token::where_to(self.setup, self.asker, &name), |place| Ok(Ok(place)))? {
+                let place = existing.and_then(|existing| token::place_of(self.facts, &name, existing));
+                let place = place.filter(|_| self.facts.args.store.is_none());
+                match place.map_or_else(|| token::where_to(self.facts, self.dialogue, &name), |place| Ok(Ok(place)))? {
                     Ok(place) => Choice::Store(credential, place),
                     Err(source) => Choice::Source(source),
                 }
             }
-            (None, None) => token::choose(self.setup, self.asker, &name, existing)?,
+            (None, None) => token::choose(self.facts, self.dialogue, &name, existing)?,
         };
-        let token = self.gathered.token(choice, &name, &user);
+        let token = self.decision.token(choice, &name, &user);
         self.entries.accounts.push(AccountEntry { name: name.clone(), endpoint, user, token });
         Ok(name)
     }
 
     /// One that is configured for the same alias id, else a new one: the directory's, or the account's.
     fn alias_name(&self, account: &str, id: &str, directory: Option<&str>) -> String {
-        let aliases = &self.setup.loaded.config.aliases;
+        let aliases = &self.facts.loaded.config.aliases;
         let is_used = |name: &str| self.entries.aliases.iter().any(|alias| alias.name == name);
         let same = aliases.iter().find(|(name, alias)| alias.account == account && alias.id == id && !is_used(name));
         if let Some((name, _)) = same {

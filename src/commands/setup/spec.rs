@@ -1,40 +1,12 @@
-//! The Monitoring Spec as it is read and shown, and values out of it, or typed in.
+//! The Monitoring Spec as it is shown, and values out of it, or typed in (pure).
 
 use std::fmt::Write as _;
-use std::io::Read;
-use std::path::Path;
 
 use serde_json::json;
 
-use super::Setup;
-use super::ask::{Asker, Check, Offer, Question, Stop};
-use crate::commands::setup::sources::spec::{self, Finding, Spec};
-use crate::system::error::plain;
+use super::dialogue::{Check, Dialogue, Offer, Question, Stop};
+use super::sources::spec::{self, Finding, Spec};
 use crate::text::page::{self, BOLD, DIM};
-
-/// Reads the Monitoring Spec; what to call it, and its content.
-pub fn read(setup: &Setup<'_>, path: &Path) -> Result<(String, Spec), Stop> {
-    let (name, bytes) = if path == Path::new("-") {
-        if setup.args.token_stdin {
-            return Err(Stop::Usage(vec!["--spec - and --token-stdin both want standard input".to_owned()]));
-        }
-        let mut bytes = Vec::new();
-        let limit = spec::LARGEST as u64 + 1;
-        let read = std::io::stdin().take(limit).read_to_end(&mut bytes);
-        ("standard input".to_owned(), read.map(|_| bytes))
-    } else {
-        let bytes = std::fs::File::open(path).and_then(|file| {
-            let mut bytes = Vec::new();
-            file.take(spec::LARGEST as u64 + 1).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        });
-        (path.display().to_string(), bytes)
-    };
-    let refuse = |why: String| Stop::Usage(vec![format!("the Monitoring Spec {name} is refused: {why}")]);
-    let bytes = bytes.map_err(|error| Stop::Usage(vec![format!("{name}: {}", plain(&error))]))?;
-    let spec = spec::read(&bytes).map_err(refuse)?;
-    Ok((name, spec))
-}
 
 /// What was found where, for people.
 pub fn shown(name: &str, spec: &Spec) -> String {
@@ -74,7 +46,7 @@ pub fn places_of(finding: &Finding) -> serde_json::Value {
 
 /// A value: the flag's, the only one found, one of those found, or typed in.
 pub fn field(
-    asker: &mut Asker,
+    dialogue: &mut Dialogue<'_>,
     flag: Option<&str>,
     finding: Option<&Finding>,
     question: &Question<'_>,
@@ -82,7 +54,7 @@ pub fn field(
 ) -> Result<String, Stop> {
     if let Some(value) = flag {
         let named = question.flag.split(' ').next().unwrap_or_default();
-        check(value).map_err(|why| Stop::Usage(vec![format!("{named}: {value:?} {why}")]))?;
+        check(value).map_err(|why| Stop::usage(format!("{named}: {value:?} {why}")))?;
         return Ok(value.to_owned());
     }
     let check = move |text: &str| check(text).map_err(|why| format!("it {why}"));
@@ -90,19 +62,19 @@ pub fn field(
     if let Some(certain) = finding.and_then(Finding::certain) {
         return Ok(certain.value.clone());
     }
-    if !asker.can_ask() {
-        asker.miss(missing(question.flag, candidates));
+    if !dialogue.can_ask() {
+        dialogue.miss(missing(question.flag, candidates));
         return Ok(String::new());
     }
     if candidates.len() < 2 {
-        return asker.text(question, candidates.first().map(|only| only.value.as_str()), check);
+        return dialogue.text(question, candidates.first().map(|only| only.value.as_str()), check);
     }
     let values = candidates.iter().map(|candidate| Offer::plain(page::visible(&candidate.value)));
     let options = values.chain([Offer::plain("another one")]).collect();
-    let chosen = asker.choose(question, options)?;
+    let chosen = dialogue.choose(question, options)?;
     match candidates.get(chosen) {
         Some(candidate) => Ok(candidate.value.clone()),
-        None => asker.text(question, None, check),
+        None => dialogue.text(question, None, check),
     }
 }
 

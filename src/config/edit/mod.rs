@@ -18,6 +18,7 @@ use crate::config;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::text::json::Fault;
+use crate::text::paths;
 
 pub use text::Change;
 
@@ -30,6 +31,15 @@ pub struct Edited {
     pub changed: bool,
     /// Where the text before the change is kept; none for a new file.
     pub backup: Option<PathBuf>,
+}
+
+impl Edited {
+    /// For programs.
+    pub fn json(&self) -> Value {
+        serde_json::json!({
+            "file": paths::to_text(&self.path), "changed": self.changed, "backup": self.backup.as_deref().map(paths::to_text),
+        })
+    }
 }
 
 /// Why nothing was changed.
@@ -103,13 +113,14 @@ fn read(path: &Path) -> std::io::Result<Option<String>> {
     }
 }
 
-/// A directory as a key of `directories`: with `~` where it lies under the home directory.
+/// A directory as a key of `directories`, or a file as a value: with `~` where it lies under the home directory, a URL
+/// where it is no text.
 pub fn directory_key(directory: &Path, environment: &Environment) -> String {
     let home = environment.home().filter(|home| home.as_os_str().as_bytes() != b"/");
     match home.and_then(|home| Some(directory.strip_prefix(home).ok()?.to_path_buf())) {
         Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
-        Some(rest) => format!("~/{}", rest.display()),
-        None => directory.display().to_string(),
+        Some(rest) if rest.to_str().is_some() => format!("~/{}", rest.display()),
+        _ => paths::to_text(directory).into_owned(),
     }
 }
 

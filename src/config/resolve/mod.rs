@@ -11,9 +11,12 @@ mod place;
 mod reason;
 mod repository;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::config::{Config, Located, Rule};
+use crate::text::json::Origin;
 
 pub use place::{Identity, Level, Place, Worktree};
 pub use reason::{Reason, Via};
@@ -31,6 +34,24 @@ pub struct Resolution {
     pub reason: Reason,
     /// What was passed over, and why; a line each.
     pub passed_over: Vec<String>,
+    /// What may not be meant so; a line each.
+    pub hints: Vec<String>,
+    /// What only who asks wants to know; a line each.
+    pub notes: Vec<String>,
+}
+
+impl Resolution {
+    /// Without anything to say beside it.
+    fn plain(alias: Option<String>, reason: Reason) -> Self {
+        Self {
+            alias,
+            attributes: BTreeMap::new(),
+            reason,
+            passed_over: Vec::new(),
+            hints: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// An explicit choice of an alias that does not exist; exit status 64.
@@ -57,18 +78,20 @@ pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Place) -> Result
         _ => None,
     };
     if let Some((name, reason, how)) = chosen {
+        if let Some(fault) = config.broken.aliases.get(name) {
+            return Ok(Resolution::plain(None, Reason::Broken { fault: fault.clone().into() }));
+        }
         if !config.aliases.contains_key(name) {
             let message = format!("{how}: there is no alias \"{name}\"; {}", config.suggest_alias(name));
             return Err(UnknownAlias { message });
         }
-        return Ok(Resolution {
-            alias: Some(name.to_owned()),
-            attributes: BTreeMap::new(),
-            reason,
-            passed_over: Vec::new(),
-        });
+        return Ok(Resolution::plain(Some(name.to_owned()), reason));
     }
-    Ok(Walk { config, place, attributes: None, passed_over: Vec::new() }.run())
+    if let Some(fault) = &config.broken.rule {
+        return Ok(Resolution::plain(None, Reason::Broken { fault: fault.clone().into() }));
+    }
+    let said = Resolution::plain(None, Reason::NoRule);
+    Ok(Walk { config, place, attributes: None, said }.run())
 }
 
 struct Walk<'a> {
@@ -76,7 +99,8 @@ struct Walk<'a> {
     place: &'a Place,
     /// Of the closest usable repository file.
     attributes: Option<BTreeMap<String, String>>,
-    passed_over: Vec<String>,
+    /// What there is to say; the answer itself comes last.
+    said: Resolution,
 }
 
 impl<'a> Walk<'a> {
@@ -84,24 +108,41 @@ impl<'a> Walk<'a> {
         let place = self.place;
         let found = self
             .climb(&place.levels, |_| Via::Directory)
-            .or_else(|| self.logical_rule().map(|(rule, via)| rule_answer(rule, via)))
+            .or_else(|| self.logical_rule().map(|(rule, via)| self.rule_answer(rule, via)))
             .or_else(|| {
                 let worktree = place.worktree.as_ref()?;
                 self.climb(&worktree.levels, |_| Via::Worktree(worktree.main.clone()))
             });
-        let (alias, reason) = found.unwrap_or_else(|| match &self.config.default {
-            Some(default) => (
-                default.value.clone(),
-                Reason::Default { origin: default.origin.clone(), null: default.value.is_none() },
-            ),
-            None if self.config.aliases.is_empty() => (None, Reason::NothingConfigured),
-            None => (None, Reason::NoRule),
+        if found.is_none() {
+            self.said.hints.extend(place.lost_worktree.as_deref().map(lost_worktree));
+        }
+        let (alias, reason) = found.or_else(|| self.default_answer()).unwrap_or_else(|| match self.config {
+            config if config.aliases.is_empty() && config.broken.is_empty() => (None, Reason::NothingConfigured),
+            _ => (None, Reason::NoRule),
         });
-        Resolution {
-            attributes: self.attributes.filter(|_| alias.is_some()).unwrap_or_default(),
-            alias,
-            reason,
-            passed_over: self.passed_over,
+        let attributes = self.attributes.filter(|_| alias.is_some()).unwrap_or_default();
+        Resolution { alias, reason, attributes, ..self.said }
+    }
+
+    /// What `default` says.
+    fn default_answer(&self) -> Option<(Option<String>, Reason)> {
+        let default = self.config.default.as_ref()?;
+        let reason = Reason::Default { origin: default.origin.clone(), null: default.value.is_none() };
+        Some(self.usable(default.value.as_deref(), &default.origin, reason))
+    }
+
+    fn rule_answer(&self, rule: &Located<Rule>, via: Via) -> (Option<String>, Reason) {
+        if let Some(fault) = &rule.fault {
+            return (None, Reason::Broken { fault: fault.clone().into() });
+        }
+        self.usable(rule.alias.as_deref(), &rule.alias_origin, reason_of(rule, via))
+    }
+
+    /// An answer, unless its alias can't be used.
+    fn usable(&self, alias: Option<&str>, origin: &Origin, reason: Reason) -> (Option<String>, Reason) {
+        match alias.and_then(|alias| self.config.fault_of(alias, origin)) {
+            Some(fault) => (None, Reason::Broken { fault: fault.into() }),
+            None => (alias.map(str::to_owned), reason),
         }
     }
 
@@ -109,7 +150,12 @@ impl<'a> Walk<'a> {
     fn climb(&mut self, levels: &'a [Level], via: impl Fn(&Level) -> Via) -> Option<(Option<String>, Reason)> {
         for (index, level) in levels.iter().enumerate() {
             if let Some(rule) = self.rule_at(level.identity) {
-                return Some(rule_answer(rule, via(level)));
+                let via = via(level);
+                let others = self.spellings(level.identity);
+                self.said.hints.extend(others.filter_map(|other| contradiction(rule, other)));
+                let passed = level.file.as_ref().map(|file| (file.path.display(), reason_of(rule, via.clone())));
+                self.said.notes.extend(passed.map(|(file, rule)| format!("{file} is passed over: {rule} counts")));
+                return Some(self.rule_answer(rule, via));
             }
             let Some(file) = &level.file else { continue };
             match file.wish() {
@@ -118,7 +164,7 @@ impl<'a> Walk<'a> {
                         return Some(answer);
                     }
                 }
-                Err(word) => self.passed_over.push(word),
+                Err(word) => self.said.passed_over.push(word),
             }
         }
         None
@@ -127,6 +173,11 @@ impl<'a> Walk<'a> {
     /// What a repository's file may have of its wish.
     fn grant(&mut self, wish: Wish, above: &'a [Level]) -> Option<(Option<String>, Reason)> {
         let own = self.own_answer(above);
+        // Which account it has, nobody knows: nothing may take its place.
+        let broken = wish.alias.as_ref().and_then(|name| self.config.broken.aliases.get(&name.value));
+        if let (Some(fault), None | Some((Some(_), _))) = (broken, &own) {
+            return Some((None, Reason::Broken { fault: fault.clone().into() }));
+        }
         let granted = match &wish.alias {
             None => Ok(None),
             Some(name) => self.check(name, &own).map(|()| Some(name.value.clone())),
@@ -141,7 +192,7 @@ impl<'a> Walk<'a> {
             }
             Err(why) => {
                 let place = wish.alias.map(|name| name.origin.to_string()).unwrap_or_default();
-                self.passed_over.push(format!("{place}: passed over: {why}"));
+                self.said.passed_over.push(format!("{place}: passed over: {why}"));
                 None
             }
         }
@@ -154,7 +205,8 @@ impl<'a> Walk<'a> {
         let Some(alias) = self.config.aliases.get(name) else {
             return Err(format!("there is no alias \"{name}\" on this machine; {}", self.config.suggest_alias(name)));
         };
-        if self.config.accounts.len() == 1 {
+        let accounts = self.config.accounts.len() + self.config.broken.accounts.len();
+        if accounts == 1 {
             return Ok(());
         }
         let own_alias = own.as_ref().and_then(|(alias, _)| self.config.aliases.get(alias.as_ref()?));
@@ -164,10 +216,9 @@ impl<'a> Walk<'a> {
                 "alias \"{name}\" belongs to account \"{}\", but your rules give this directory account \"{}\"",
                 alias.account, own.account
             )),
-            None => Err(format!(
-                "no rule of yours says which account this directory belongs to, and there are {}",
-                self.config.accounts.len()
-            )),
+            None => {
+                Err(format!("no rule of yours says which account this directory belongs to, and there are {accounts}"))
+            }
         }
     }
 
@@ -175,26 +226,32 @@ impl<'a> Walk<'a> {
     fn own_answer(&self, above: &[Level]) -> Option<(Option<String>, Reason)> {
         let closest = |levels: &[Level]| levels.iter().find_map(|level| self.rule_at(level.identity));
         if let Some(rule) = closest(above) {
-            return Some(rule_answer(rule, Via::Directory));
+            return Some(self.rule_answer(rule, Via::Directory));
         }
         if let Some((rule, via)) = self.logical_rule() {
-            return Some(rule_answer(rule, via));
+            return Some(self.rule_answer(rule, via));
         }
         if let Some(worktree) = &self.place.worktree
             && let Some(rule) = closest(&worktree.levels)
         {
-            return Some(rule_answer(rule, Via::Worktree(worktree.main.clone())));
+            return Some(self.rule_answer(rule, Via::Worktree(worktree.main.clone())));
         }
-        let default = self.config.default.as_ref()?;
-        let reason = Reason::Default { origin: default.origin.clone(), null: default.value.is_none() };
-        Some((default.value.clone(), reason))
+        self.default_answer()
     }
 
-    /// The rule for one physical directory. The user's file goes before the system's; on a tie within one
-    /// file the first entry counts.
+    /// The rules for one physical directory, in order.
+    fn spellings(&self, identity: Identity) -> impl Iterator<Item = &'a Located<Rule>> + use<'a> {
+        let rules = self.place.rules.iter().zip(&self.config.directories);
+        rules.filter(move |(place, _)| **place == Some(identity)).map(|(_, rule)| rule)
+    }
+
+    /// The rule for one physical directory. The user's file goes before the system's; of several spellings within one
+    /// file a broken one counts, then `null`, then the first.
     fn rule_at(&self, identity: Identity) -> Option<&'a Located<Rule>> {
-        let index = self.place.rules.iter().position(|rule| *rule == Some(identity))?;
-        self.config.directories.get(index)
+        let first = self.spellings(identity).next()?;
+        self.spellings(identity)
+            .filter(|rule| rule.origin.path() == first.origin.path())
+            .min_by_key(|rule| precedence(rule))
     }
 
     /// The closest rule for the directory as `$PWD` spells it.
@@ -202,20 +259,51 @@ impl<'a> Walk<'a> {
         let logical = self.place.logical.as_deref()?;
         let rules = self.config.directories.iter().filter(|rule| logical.starts_with(&rule.path));
         // The first of the longest: `max_by_key` would take the last.
-        let closest =
-            rules.reduce(
-                |best, rule| {
-                    if rule.path.components().count() > best.path.components().count() { rule } else { best }
-                },
-            )?;
+        let closest = rules.reduce(|best, rule| {
+            let depth = |rule: &Located<Rule>| (rule.path.components().count(), Reverse(precedence(rule)));
+            if depth(rule) > depth(best) { rule } else { best }
+        })?;
         Some((closest, Via::Pwd(logical.to_path_buf())))
     }
 }
 
-fn rule_answer(rule: &Located<Rule>, via: Via) -> (Option<String>, Reason) {
-    let reason =
-        Reason::Rule { written: rule.written.clone(), origin: rule.origin.clone(), null: rule.alias.is_none(), via };
-    (rule.alias.clone(), reason)
+/// Of several spellings of one directory the one with the lowest counts: a broken one, then `null`.
+fn precedence(rule: &Rule) -> u8 {
+    match (&rule.fault, &rule.alias) {
+        (Some(_), _) => 0,
+        (None, None) => 1,
+        (None, Some(_)) => 2,
+    }
+}
+
+fn reason_of(rule: &Located<Rule>, via: Via) -> Reason {
+    Reason::Rule { written: rule.written.clone(), origin: rule.origin.clone(), null: rule.alias.is_none(), via }
+}
+
+/// That `other` names the directory of `rule`, the one that counts, and says something else.
+fn contradiction(rule: &Located<Rule>, other: &Located<Rule>) -> Option<String> {
+    let differs = other.origin.path() == rule.origin.path() && other.origin != rule.origin && other.alias != rule.alias;
+    let (rule, other) = (reason_of(rule, Via::Directory), reason_of(other, Via::Directory));
+    differs.then(|| format!("{other} names the same directory as {rule}, with another alias: the latter counts"))
+}
+
+/// All rules that name a directory for which another rule counts, and say something else.
+pub fn contradictions(config: &Config, place: &Place) -> Vec<(Origin, String)> {
+    let said = Resolution::plain(None, Reason::NoRule);
+    let walk = Walk { config, place, attributes: None, said };
+    let rules = place.rules.iter().zip(&config.directories);
+    let found = rules.filter_map(|(identity, other)| {
+        Some((other.origin.clone(), contradiction(walk.rule_at((*identity)?)?, other)?))
+    });
+    found.collect()
+}
+
+fn lost_worktree(git: &Path) -> String {
+    format!(
+        "{} says that this is a linked git worktree, but its main checkout does not know it here (was one of them moved?): \
+         git worktree repair",
+        git.display()
+    )
 }
 
 #[cfg(test)]

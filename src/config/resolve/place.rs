@@ -3,8 +3,10 @@
 //! Directories are compared by device and inode, so that symbolic links, bind mounts and file systems that
 //! ignore case need no rules of their own.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -46,6 +48,8 @@ pub struct Place {
     pub logical: Option<PathBuf>,
     /// The main checkout, where the directory lies in a linked git worktree.
     pub worktree: Option<Worktree>,
+    /// The `.git` file of a linked worktree whose main checkout does not know it.
+    pub lost_worktree: Option<PathBuf>,
     /// For each rule of the configuration, in order: the directory it names, if that exists.
     pub rules: Vec<Option<Identity>>,
 }
@@ -58,8 +62,14 @@ impl Place {
     pub fn of(directory: &Path, environment: &Environment, config: &Config) -> Self {
         let levels = levels(directory);
         let logical = logical(directory, environment, levels.first().map(|level| level.identity));
+        let (worktree, lost_worktree) = match main_checkout(&levels) {
+            Some(Checkout::Main(main)) => (Some(Worktree { levels: self::levels(&main), main }), None),
+            Some(Checkout::Lost(file)) => (None, Some(file)),
+            None => (None, None),
+        };
         Self {
-            worktree: main_checkout(&levels).map(|main| Worktree { levels: self::levels(&main), main }),
+            worktree,
+            lost_worktree,
             logical,
             rules: config.directories.iter().map(|rule| identity(&rule.path)).collect(),
             levels,
@@ -128,9 +138,17 @@ fn read_repository_file(file: File) -> Content {
     }
 }
 
+/// Where the main checkout of a worktree is.
+enum Checkout {
+    /// There.
+    Main(PathBuf),
+    /// This file of the worktree's names a place that does not name it back.
+    Lost(PathBuf),
+}
+
 /// The main checkout of the linked worktree the levels lie in. The link is checked both ways: a `.git` file
 /// that merely claims to belong to someone's repository is not believed.
-fn main_checkout(levels: &[Level]) -> Option<PathBuf> {
+fn main_checkout(levels: &[Level]) -> Option<Checkout> {
     for level in levels {
         let dot_git = level.path.join(".git");
         let Ok(metadata) = fs::symlink_metadata(&dot_git) else {
@@ -139,35 +157,41 @@ fn main_checkout(levels: &[Level]) -> Option<PathBuf> {
         if metadata.is_dir() {
             return None;
         }
-        let Some(git_directory) = read_line(&dot_git)
-            .and_then(|line| Some(level.path.join(line.strip_prefix("gitdir:")?.trim())))
-            .and_then(|path| path.canonicalize().ok())
-        else {
-            continue;
+        let Some(line) = read_line(&dot_git) else { continue };
+        let Some(named) = line.strip_prefix(b"gitdir:").map(|path| level.path.join(path_of(path))) else { continue };
+        let Ok(git_directory) = named.canonicalize() else {
+            // A worktree's is `…/worktrees/NAME`; a submodule's is none of ours.
+            let is_worktree = named.parent().is_some_and(|parent| parent.ends_with("worktrees"));
+            return is_worktree.then_some(Checkout::Lost(dot_git));
         };
         // A submodule has no common directory: its superproject is further up.
         let Some(common) = read_line(&git_directory.join("commondir")) else {
             continue;
         };
-        let back = git_directory.join(read_line(&git_directory.join("gitdir"))?.trim());
-        if identity(&back)? != (metadata.dev(), metadata.ino()) {
-            return None;
+        let back = read_line(&git_directory.join("gitdir")).map(|back| git_directory.join(path_of(&back)));
+        if back.and_then(|back| identity(&back)) != Some((metadata.dev(), metadata.ino())) {
+            return Some(Checkout::Lost(dot_git));
         }
-        let common = git_directory.join(common.trim()).canonicalize().ok()?;
-        return match common.file_name() {
-            Some(name) if name == ".git" => common.parent().map(Path::to_path_buf),
-            _ => Some(common),
-        };
+        let common = git_directory.join(path_of(&common)).canonicalize().ok()?;
+        return Some(Checkout::Main(match common.file_name() {
+            Some(name) if name == ".git" => common.parent()?.to_path_buf(),
+            _ => common,
+        }));
     }
     None
 }
 
-fn read_line(path: &Path) -> Option<String> {
-    let mut text = String::new();
+/// The path that a line of git's holds.
+fn path_of(line: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(line.trim_ascii()))
+}
+
+fn read_line(path: &Path) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
     let file = open_regular(path).ok()?;
     if !file.metadata().ok()?.is_file() {
         return None;
     }
-    file.take(8192).read_to_string(&mut text).ok()?;
-    Some(text.lines().next()?.to_owned())
+    file.take(8192).read_to_end(&mut text).ok()?;
+    text.split(|&byte| byte == b'\n').next().map(<[u8]>::to_vec)
 }

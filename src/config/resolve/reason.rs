@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::text::json::Origin;
+use crate::text::json::{Fault, Origin};
 
 /// How a rule came to cover the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,11 @@ pub enum Reason {
         /// It says `null`.
         null: bool,
     },
+    /// What counts here can't be used; nothing else takes its place.
+    Broken {
+        /// What is wrong.
+        fault: Box<Fault>,
+    },
     /// No rule covers the directory, and there is no default.
     NoRule,
     /// Nothing is configured at all.
@@ -66,6 +71,7 @@ impl Reason {
             Self::Rule { via: Via::Worktree(_), .. } => "worktree",
             Self::Repository { .. } => "repository",
             Self::Default { .. } => "default",
+            Self::Broken { .. } => "broken",
             Self::NoRule => "no-rule",
             Self::NothingConfigured => "nothing-configured",
         }
@@ -106,6 +112,7 @@ impl fmt::Display for Reason {
             Self::Default { origin, null: true } => {
                 write!(out, "\"default\": null in {origin}; no rule covers this directory")
             }
+            Self::Broken { fault } => write!(out, "{fault}"),
             Self::NoRule => out.write_str("no rule covers this directory, and there is no default"),
             Self::NothingConfigured => out.write_str("no alias is configured"),
         }

@@ -107,7 +107,8 @@ pub fn reap() {
 fn children() -> Vec<Pid> {
     let own = std::process::id().to_string();
     let parent = |pid: i32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat);
         Some(stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.to_owned())
     };
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();

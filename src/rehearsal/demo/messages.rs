@@ -1,16 +1,14 @@
 //! A stand-in for the Messages API on loopback: says one thing, whatever it is asked. As a proxy it refuses everything.
 
-use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+
+use crate::rehearsal::server::{Answer, Server};
 
 /// What it says.
 pub const REPLY: &str = "hello there";
@@ -21,56 +19,22 @@ const LIMIT: usize = 32 << 20;
 /// A running stand-in; dropping it stops it.
 #[derive(Debug)]
 pub struct Messages {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
+    server: Server,
 }
 
 impl Messages {
     /// Listens on a free port, and serves on a thread of its own.
     pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _guard = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
-        };
-        let (stop, stopped) = oneshot::channel();
-        std::thread::Builder::new().name("messages".to_owned()).spawn(move || {
-            runtime.spawn(accept(listener));
-            let _ = runtime.block_on(stopped);
-        })?;
-        Ok(Self { address, stop: Some(stop) })
+        Ok(Self { server: Server::start("messages", 0, serve)? })
     }
 
     /// For `ANTHROPIC_BASE_URL`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address())
     }
 }
 
-impl Drop for Messages {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-    }
-}
-
-async fn accept(listener: tokio::net::TcpListener) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            continue;
-        };
-        let _ = stream.set_nodelay(true);
-        tokio::spawn(async move {
-            let answer = hyper::service::service_fn(|request| async { Ok::<_, Infallible>(serve(request).await) });
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
-        });
-    }
-}
-
-async fn serve(request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn serve(request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     // A proxy is asked for an authority or a whole URL.
     if head.method == Method::CONNECT || head.uri.host().is_some() {
@@ -94,7 +58,7 @@ async fn serve(request: Request<Incoming>) -> Response<Full<Bytes>> {
     }
 }
 
-fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+fn respond(status: StatusCode, kind: &'static str, body: String) -> Answer {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));

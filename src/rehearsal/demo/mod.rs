@@ -2,8 +2,6 @@
 //! ([`crate::rehearsal::receiver`]), and claude, started by this very program as it always is ([`session`]). Claude is the real
 //! one with a stand-in for the Messages API ([`messages`]), or a stand-in itself ([`stand_in`]). What claude says it
 //! used is then compared with what ACT received ([`compare`], [`judge`]), and said ([`words`]).
-//!
-//! `act demo` (`crate::commands`) shows it.
 
 pub mod children;
 pub mod claude;

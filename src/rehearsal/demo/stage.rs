@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::{random_hex, uuid};
 use crate::rehearsal::receiver::{self, Expected};
 use crate::system::environment::Environment;
+use crate::text::paths;
 
 /// One directory with its alias and account.
 #[derive(Debug, Clone)]
@@ -114,13 +115,14 @@ impl Stage {
         let directory = self.home.join(".config/act-claude");
         fs::create_dir_all(&directory)?;
         // One export at the end, however long a busy machine takes.
-        let mut config = json!({ "claude": claude, "exit_wait_ms": exit_wait_ms, "export_interval_ms": 60_000 });
+        let mut config =
+            json!({ "claude": paths::to_text(claude), "exit_wait_ms": exit_wait_ms, "export_interval_ms": 60_000 });
         for place in places {
             let token = directory.join(format!("{}.token", place.account));
             let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&token)?;
             io::Write::write_all(&mut file, place.token.as_bytes())?;
             config["accounts"][place.account] = json!({
-                "endpoint": endpoint(&place.account_id), "user": place.user, "token": { "file": token }
+                "endpoint": endpoint(&place.account_id), "user": place.user, "token": { "file": paths::to_text(&token) }
             });
             config["aliases"][place.alias] =
                 json!({ "account": place.account, "id": place.id, "provider_type": PROVIDER_TYPE });

@@ -1,11 +1,9 @@
 //! The thin edge: listens on 127.0.0.1, reads each request within bounds, and answers what [`mod@check`] decides.
 
-use std::convert::Infallible;
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -13,21 +11,16 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, ORIGIN, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
 
 use super::answer::{Answer, Fail, Refusal};
 use super::check::{self, Expected, check};
 use super::event::{Event, Export, Stray};
+use crate::rehearsal::server::{PATIENCE, Server};
 
 /// How many bytes of a body are read, on the wire and inflated: 20 MiB.
 const LIMIT: usize = 20 << 20;
-/// How long a client may take for the head of a request, and for its body.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long to wait when no connection can be accepted (no descriptors left).
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is told of each request; called on the server's thread, before the answer goes out.
 pub type OnEvent = Box<dyn Fn(Event) + Send + Sync>;
@@ -50,10 +43,8 @@ pub struct Options {
 /// A running receiver; dropping it stops it.
 #[derive(Debug)]
 pub struct Receiver {
-    address: SocketAddr,
+    server: Server,
     fail: Arc<Mutex<Option<Fail>>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Receiver {
@@ -62,14 +53,6 @@ impl Receiver {
     /// # Errors
     /// Where the port is taken, or no socket, thread or runtime can be had.
     pub fn start(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _guard = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
-        };
         let fail = Arc::new(Mutex::new(options.fail));
         let service = Arc::new(Service {
             fail: Arc::clone(&fail),
@@ -77,36 +60,26 @@ impl Receiver {
             drop: options.drop,
             on_event: options.on_event,
         });
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("receive".to_owned()).spawn(move || {
-            runtime.spawn(accept(listener, service));
-            let _ = runtime.block_on(stopped);
+        let server = Server::start("receive", options.port, move |request| {
+            let service = Arc::clone(&service);
+            async move { service.serve(request).await }
         })?;
-        Ok(Self { address, fail, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { server, fail })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// The metrics endpoint of an account, for a configuration.
     pub fn endpoint(&self, account: &str) -> String {
-        format!("http://{}{BEFORE}{account}{AFTER}", self.address)
+        format!("http://{}{BEFORE}{account}{AFTER}", self.address())
     }
 
     /// From now on every export gets this answer; `None`: what the checks say.
     pub fn set_fail(&self, fail: Option<Fail>) {
         *self.fail.lock().unwrap_or_else(PoisonError::into_inner) = fail;
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -125,27 +98,6 @@ struct Service {
     expected: Expected,
     drop: bool,
     on_event: Option<OnEvent>,
-}
-
-async fn accept(listener: tokio::net::TcpListener, service: Arc<Service>) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        };
-        let _ = stream.set_nodelay(true);
-        let service = Arc::clone(&service);
-        tokio::spawn(async move {
-            let answer = hyper::service::service_fn(move |request| {
-                let service = Arc::clone(&service);
-                async move { Ok::<_, Infallible>(service.serve(request).await) }
-            });
-            let mut server = hyper::server::conn::http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-            // A client that breaks off is its own affair.
-            let _ = server.serve_connection(TokioIo::new(stream), answer).await;
-        });
-    }
 }
 
 impl Service {

@@ -23,7 +23,7 @@ pub use verdict::{Basis, extend, of_log};
 
 use crate::claude::debug_log::{self, Place};
 use crate::claude::overlay;
-use crate::state;
+use crate::state::{self, prune::Bounds};
 use crate::system::environment::Environment;
 
 /// Between two looks at the log.
@@ -169,17 +169,8 @@ fn name() -> String {
 }
 
 fn prune(directory: &Path, now: SystemTime) {
-    let mut logs: Vec<(PathBuf, u64)> = lengths(directory).collect();
-    logs.sort_unstable_by(|one, other| other.cmp(one));
-    let mut sum = 0;
-    for (path, length) in logs {
-        sum += length;
-        let written = fs::metadata(&path).and_then(|metadata| metadata.modified());
-        let is_old = written.is_ok_and(|written| now.duration_since(written).is_ok_and(|age| age > KEPT));
-        if is_old || sum > MOST_BYTES {
-            let _ = fs::remove_file(path);
-        }
-    }
+    let bounds = Bounds { age: KEPT, files: usize::MAX, bytes: MOST_BYTES };
+    state::prune::prune(lengths(directory).map(|(path, _)| path), bounds, now);
 }
 
 #[cfg(test)]

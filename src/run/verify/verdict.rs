@@ -29,7 +29,7 @@ const QUOTED: usize = 6;
 /// Adds the log's evidence, and where nothing arrived the cause, to the relay's report.
 pub fn extend(report: &mut Report, evidence: &Evidence, basis: &Basis<'_>) {
     let alias = basis.whose.alias;
-    if report.json["state"] == json!(State::NothingSent) {
+    if report.state == State::NothingSent {
         let (cause, fix) = why_nothing(evidence, basis);
         report.lines.push(line(format!("{alias}: {cause}{}", behind(&fix))));
         report.json["cause"] = json!(cause);
@@ -73,7 +73,7 @@ pub fn of_log(evidence: &Evidence, basis: &Basis<'_>, seconds: f64) -> Report {
         "alias": alias, "account": account, "state": state, "text": text, "cause": cause, "fix": fix, "seconds": seconds,
     });
     let lines = vec![line(format!("{alias}: {text}{advice}"))];
-    let mut report = Report { lines, json, verify_code, success: state == State::Delivered };
+    let mut report = Report { state, lines, json, verify_code, success: state == State::Delivered };
     finish(&mut report, evidence, alias, false);
     report
 }

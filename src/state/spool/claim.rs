@@ -10,10 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use super::Spool;
-use super::entry::{self, Fault, Header};
-
-/// No file is larger: an export's limit, and its head.
-const LARGEST: u64 = 24 << 20;
+use super::entry::{self, Fault, Header, LARGEST_FILE as LARGEST};
 
 /// A claimed export.
 #[derive(Debug)]
@@ -175,6 +172,24 @@ mod tests {
             assert!(fs::symlink_metadata(spool.corrupt().join(&name)).is_ok(), "{name}");
         }
         assert!(Claim::take(&spool, "s-00000001").is_ok());
+    }
+
+    /// One limit for writing and reading: what was acknowledged can be sent.
+    #[test]
+    fn b10_the_largest_that_is_written_is_read_and_nothing_larger_is_written() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path(), Limits::default()).unwrap();
+        let mut header = header(1);
+        let rest = serde_json::to_vec(&header).unwrap().len() - header.alias.len() + 1;
+        // With the longest head, too.
+        header.alias = "a".repeat(entry::LONGEST_HEAD - rest);
+        let body = vec![b'x'; crate::state::spool::LONGEST_BODY];
+        store.append(&header, &body).unwrap();
+        let claim = Claim::take(store.spool(), "s-00000001").expect("whole");
+        assert!(claim.header == header && claim.body() == body);
+        let error = store.append(&super::tests::header(2), &[&body[..], b"x"].concat()).unwrap_err();
+        assert_eq!(error.to_string(), "an export is larger than 24 MiB");
+        assert!(!store.spool().waiting().join("s-00000002").exists());
     }
 
     #[test]

@@ -12,6 +12,13 @@ pub const VERSION: u32 = 1;
 /// No first or second line is longer, in bytes.
 pub const LONGEST_HEAD: usize = 16 * 1024;
 
+/// No file is larger, in bytes: none is written that could not be read again.
+pub const LARGEST_FILE: u64 = 24 << 20;
+/// No body is longer: with the longest head it is a whole file.
+pub const LONGEST_BODY: usize = LARGEST_FILE as usize - LONGEST_HEAD - LONGEST_FIRST_LINE;
+/// Magic, version, digest and the end of the line.
+const LONGEST_FIRST_LINE: usize = MAGIC.len() + 10 + 1 + 64 + 1;
+
 /// Whose export it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
@@ -48,6 +55,9 @@ pub fn head(header: &Header, body: &[u8]) -> io::Result<Vec<u8>> {
     second.push(b'\n');
     if second.len() > LONGEST_HEAD {
         return Err(io::Error::other("the names of account and alias and the endpoint are too long"));
+    }
+    if body.len() > LONGEST_BODY {
+        return Err(io::Error::other(format!("an export is larger than {} MiB", LARGEST_FILE >> 20)));
     }
     let digest = Sha256::new().chain_update(&second).chain_update(body).finalize();
     let mut head = format!("{MAGIC}{VERSION} {digest:x}\n").into_bytes();

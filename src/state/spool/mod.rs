@@ -46,7 +46,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use claim::{Claim, Refusal};
-pub use entry::Header;
+pub use entry::{Header, LONGEST_BODY};
 pub use store::{Limits, NotStored, Store};
 pub use summary::{Summary, summary};
 

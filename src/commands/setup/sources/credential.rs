@@ -12,6 +12,7 @@ use crate::config::USER_PREFIX;
 const LONGEST: usize = 8 * 1024;
 
 /// A token, and the user where the text named one. Never printed.
+#[derive(Clone)]
 pub struct Credential {
     /// The platform API token alone.
     pub token: Zeroizing<String>,

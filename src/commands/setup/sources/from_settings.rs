@@ -12,6 +12,7 @@ use super::recipe::{self, Reading, Recipe};
 use super::settings_file::SettingsFile;
 
 /// What one directory's settings come to.
+#[derive(Clone)]
 pub struct Entry {
     /// The directory; `None`: the user's own settings, for everywhere else.
     pub directory: Option<PathBuf>,

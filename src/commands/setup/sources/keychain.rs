@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::config::{TokenSource, token};
+use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 
@@ -116,7 +117,7 @@ impl Keychain {
         let mut command = Command::new(&self.program);
         command.args(args).env_clear().envs(environment.iter());
         let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(fail)?;
+            command.stdin(Stdio::piped()).stdout(no_input_or_output()).stderr(Stdio::piped()).spawn().map_err(fail)?;
         if let Some(mut stdin) = child.stdin.take() {
             // One that ends without reading says why itself.
             let _ = stdin.write_all(input);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::percent_decode_str;
+
 use crate::config::{check_endpoint, check_text, check_word};
 
 use super::credential::Credential;
@@ -48,6 +50,7 @@ pub enum Reading {
 }
 
 /// The recipe's content; what is missing or unusable is left out and named.
+#[derive(Clone)]
 pub struct Recipe {
     /// The metrics URL.
     pub endpoint: Option<String>,
@@ -132,28 +135,10 @@ impl Reading {
 fn pairs(list: &str) -> Vec<(String, String)> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
-        Some((name.trim().to_owned(), percent_decoded(value.trim())))
+        let decoded = percent_decode_str(value.trim()).decode_utf8();
+        Some((name.trim().to_owned(), decoded.map_or_else(|_| value.trim().to_owned(), Into::into)))
     };
     list.split(',').filter_map(pair).collect()
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let hex = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]

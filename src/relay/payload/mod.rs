@@ -1,7 +1,13 @@
 //! OTLP/JSON metrics: counted, repaired, redacted (pure).
 //!
 //! The text is cut, not parsed and printed again: what neither repair nor redaction touches goes on byte for
-//! byte, numbers of any size and fields of any name included.
+//! byte, numbers of any size and fields of any name included. Memory is bounded: the text itself, and a changed copy
+//! of it that has a limit.
+
+mod edit;
+mod redact;
+mod repair;
+mod scan;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,17 +15,22 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use edit::NoResult;
+use scan::{elements, list, member, members, string};
+
 use crate::state::record::Total;
-use crate::text::json::members;
 
 /// What an export holds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Content {
     /// Its data points.
     pub points: u64,
-    /// The sums of its metrics, by name.
+    /// The sums of its metrics, by name; of the first [`NAMES`] names.
     pub totals: BTreeMap<String, Total>,
 }
+
+/// More names of metrics than claude has. Totals for more would let a record grow without end.
+pub const NAMES: usize = 256;
 
 const KINDS: [&str; 5] = ["sum", "gauge", "histogram", "exponentialHistogram", "summary"];
 
@@ -27,23 +38,40 @@ const KINDS: [&str; 5] = ["sum", "gauge", "histogram", "exponentialHistogram", "
 pub fn read(body: &[u8]) -> Option<Content> {
     let mut content = Content::default();
     for resource in elements(member(text(body)?, "resourceMetrics")?)? {
-        let scopes = list(resource, "scopeMetrics");
-        for metric in scopes.into_iter().flat_map(|scope| list(scope, "metrics")) {
-            for (kind, data) in members(metric).unwrap_or_default() {
-                if !KINDS.contains(&kind.as_ref()) {
-                    continue;
-                }
-                let points = list(data, "dataPoints");
-                content.points += points.len() as u64;
-                if kind == "sum" && !points.is_empty() {
-                    let total = content.totals.entry(string(metric, "name")).or_default();
-                    total.unit = string(metric, "unit");
-                    total.value += points.into_iter().filter_map(value).sum::<f64>();
+        for metric in list(resource, "scopeMetrics").flat_map(|scope| list(scope, "metrics")) {
+            for (kind, data) in members(metric).into_iter().flatten() {
+                if KINDS.contains(&kind.as_ref()) {
+                    content.add(metric, &kind, data);
                 }
             }
         }
     }
     Some(content)
+}
+
+impl Content {
+    fn add(&mut self, metric: &str, kind: &str, data: &str) {
+        let mut points = list(data, "dataPoints").peekable();
+        if kind != "sum" || points.peek().is_none() {
+            self.points += points.count() as u64;
+            return;
+        }
+        let mut total = Total { unit: string(metric, "unit"), ..Total::default() };
+        for point in points {
+            self.points += 1;
+            value(point).iter().for_each(|value| total.add(*value));
+        }
+        add_total(&mut self.totals, string(metric, "name"), &total);
+    }
+}
+
+/// Adds a sum to the others; one of a new name only where there are not too many.
+pub fn add_total(totals: &mut BTreeMap<String, Total>, name: String, more: &Total) {
+    if totals.len() < NAMES || totals.contains_key(&name) {
+        let total = totals.entry(name).or_default();
+        total.add(more.value);
+        total.unit.clone_from(&more.unit);
+    }
 }
 
 fn value(point: &str) -> Option<f64> {
@@ -53,114 +81,21 @@ fn value(point: &str) -> Option<f64> {
 }
 
 /// Puts back each required resource attribute that is missing, and drops the attributes whose keys are in
-/// `redact`. If neither applies, the very same bytes go on.
-pub fn repair<'a>(body: &'a [u8], required: &[(String, String)], redact: &[String]) -> Cow<'a, [u8]> {
-    let Some(text) = text(body) else { return Cow::Borrowed(body) };
-    let redacted = if redact.is_empty() { None } else { redacted(text, redact) };
-    let repaired = repaired(redacted.as_deref().unwrap_or(text), required);
-    match repaired.or(redacted) {
+/// `redact`. If neither applies, the very same bytes go on. What is added makes nothing larger than `largest` bytes.
+pub fn repair<'a>(
+    body: &'a [u8],
+    required: &[(String, String)],
+    redact: &[String],
+    largest: usize,
+) -> Result<Cow<'a, [u8]>, NoResult> {
+    let Some(text) = text(body) else { return Ok(Cow::Borrowed(body)) };
+    // This only takes away.
+    let redacted = if redact.is_empty() { None } else { redact::redacted(text, redact)? };
+    let repaired = repair::repaired(redacted.as_deref().unwrap_or(text), required, largest)?;
+    Ok(match repaired.or(redacted) {
         Some(text) => Cow::Owned(text.into_bytes()),
         None => Cow::Borrowed(body),
-    }
-}
-
-/// The text without the attributes of these keys, wherever they stand: in resources, scopes, points, exemplars
-/// or inside other attributes. `None`: there are none.
-fn redacted(text: &str, keys: &[String]) -> Option<String> {
-    if let Some(members) = members(text) {
-        let edits = members.iter().filter_map(|(_, inner)| Some((*inner, redacted(inner, keys)?)));
-        return splice(text, edits);
-    }
-    let elements = elements(text)?;
-    // Any "key" counts: of repeated members ACT may take another than we would.
-    let is_redacted = |(name, value): &(Cow<'_, str>, &str)| {
-        name == "key" && serde_json::from_str(value).is_ok_and(|key: String| keys.contains(&key))
-    };
-    let is_kept = |element: &&str| !crate::text::json::members(element).unwrap_or_default().iter().any(is_redacted);
-    if elements.iter().all(is_kept) {
-        return splice(text, elements.iter().filter_map(|element| Some((*element, redacted(element, keys)?))));
-    }
-    let kept = elements.iter().filter(|element| is_kept(element));
-    let kept: Vec<Cow<'_, str>> =
-        kept.map(|element| redacted(element, keys).map_or(Cow::Borrowed(*element), Cow::Owned)).collect();
-    Some(format!("[{}]", kept.join(",")))
-}
-
-/// The text with all required resource attributes. `None`: nothing is missing.
-fn repaired(text: &str, required: &[(String, String)]) -> Option<String> {
-    let resources = elements(member(text, "resourceMetrics")?)?;
-    splice(text, resources.iter().filter_map(|resource| with_attributes(resource, required)))
-}
-
-/// The part of one `resourceMetrics` entry to replace, and by what.
-fn with_attributes<'a>(entry: &'a str, required: &[(String, String)]) -> Option<(&'a str, String)> {
-    let list = |missing: &[&(String, String)]| {
-        let attributes = missing
-            .iter()
-            .map(|(key, value)| format!("{{\"key\":{},\"value\":{{\"stringValue\":{}}}}}", quoted(key), quoted(value)));
-        attributes.collect::<Vec<_>>().join(",")
-    };
-    let all: Vec<_> = required.iter().collect();
-    if all.is_empty() {
-        return None;
-    }
-    members(entry)?;
-    let resource = match member(entry, "resource") {
-        None => {
-            return Some((
-                opening(entry),
-                inserted(entry, &format!("\"resource\":{{\"attributes\":[{}]}}", list(&all))),
-            ));
-        }
-        Some("null") => return Some((member(entry, "resource")?, format!("{{\"attributes\":[{}]}}", list(&all)))),
-        Some(resource) => resource,
-    };
-    members(resource)?;
-    let attributes = match member(resource, "attributes") {
-        None => return Some((opening(resource), inserted(resource, &format!("\"attributes\":[{}]", list(&all))))),
-        Some("null") => return Some((member(resource, "attributes")?, format!("[{}]", list(&all)))),
-        Some(attributes) => attributes,
-    };
-    let present: Vec<String> = elements(attributes)?.into_iter().map(|attribute| string(attribute, "key")).collect();
-    let missing: Vec<_> = required.iter().filter(|(key, _)| !present.contains(key)).collect();
-    if missing.is_empty() {
-        return None;
-    }
-    let closing = &attributes[attributes.len() - 1..];
-    let comma = if present.is_empty() { "" } else { "," };
-    Some((closing, format!("{comma}{}]", list(&missing))))
-}
-
-/// The brace that opens an object.
-fn opening(object: &str) -> &str {
-    &object[..1]
-}
-
-/// The brace, then a new first member.
-fn inserted(object: &str, new: &str) -> String {
-    let comma = if members(object).is_some_and(|members| members.is_empty()) { "" } else { "," };
-    format!("{{{new}{comma}")
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// `text` with parts of it replaced, in order; `None` where there are none.
-fn splice<'a>(text: &'a str, edits: impl Iterator<Item = (&'a str, String)>) -> Option<String> {
-    let mut result = String::new();
-    let mut done = 0;
-    for (part, new) in edits {
-        let at = part.as_ptr() as usize - text.as_ptr() as usize;
-        result.push_str(&text[done..at]);
-        result.push_str(&new);
-        done = at + part.len();
-    }
-    if done == 0 {
-        return None;
-    }
-    result.push_str(&text[done..]);
-    Some(result)
+    })
 }
 
 fn text(body: &[u8]) -> Option<&str> {
@@ -189,27 +124,6 @@ fn is_shallow(json: &str) -> bool {
     true
 }
 
-/// An array's elements; `None` where the text is no array.
-fn elements(text: &str) -> Option<Vec<&str>> {
-    if !text.starts_with('[') {
-        return None;
-    }
-    let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-    Some(elements.into_iter().map(RawValue::get).collect())
-}
-
-fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    members(text)?.into_iter().find_map(|(key, value)| (key == name).then_some(value))
-}
-
-fn list<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
-    member(text, name).and_then(elements).unwrap_or_default()
-}
-
-fn string(text: &str, name: &str) -> String {
-    member(text, name).and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,7 +134,7 @@ mod tests {
 
     fn repair(body: &str, required: &[(String, String)], redact: &[&str]) -> String {
         let redact: Vec<String> = redact.iter().map(|key| (*key).to_owned()).collect();
-        String::from_utf8(super::repair(body.as_bytes(), required, &redact).into_owned()).unwrap()
+        String::from_utf8(super::repair(body.as_bytes(), required, &redact, 1 << 20).unwrap().into_owned()).unwrap()
     }
 
     #[test]
@@ -248,9 +162,11 @@ mod tests {
         let body = format!(
             r#" {{"resourceMetrics": [ {{"resource":{{"attributes":[{attributes}]}},"x":1e400,"scopeMetrics":[]}} ]}} "#
         );
-        assert!(matches!(super::repair(body.as_bytes(), &required(), &["user.email".to_owned()]), Cow::Borrowed(_)));
+        // Not even a limit that is too low matters: nothing is added.
+        let same = super::repair(body.as_bytes(), &required(), &["user.email".to_owned()], 1);
+        assert!(matches!(same, Ok(Cow::Borrowed(_))));
         for other in ["{}", "x", r#"{"resourceMetrics":[]}"#, r#"{"resourceMetrics":[7,{"resource":7}]}"#] {
-            assert!(matches!(super::repair(other.as_bytes(), &required(), &[]), Cow::Borrowed(_)), "{other}");
+            assert!(matches!(super::repair(other.as_bytes(), &required(), &[], 1), Ok(Cow::Borrowed(_))), "{other}");
         }
     }
 
@@ -320,5 +236,34 @@ mod tests {
             assert_eq!(read(nested(deep).as_bytes()), None);
             assert_eq!(repair(&nested(deep), &required(), &["user.email"]), nested(deep));
         }
+    }
+
+    #[test]
+    fn what_is_added_has_a_limit() {
+        let body = r#"{"resourceMetrics":[{},{}]}"#;
+        let whole = repair(body, &required(), &[]);
+        let within = |largest: usize| super::repair(body.as_bytes(), &required(), &[], largest).map(Cow::into_owned);
+        assert_eq!(within(whole.len()), Ok(whole.clone().into_bytes()));
+        assert_eq!(within(whole.len() - 1), Err(NoResult::TooLarge));
+    }
+
+    #[test]
+    fn totals_are_finite_and_few() {
+        let points = |value: &str, count: usize| vec![format!("{{\"asDouble\":{value}}}"); count].join(",");
+        let body = |points: &str| {
+            format!(
+                r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","sum":{{"dataPoints":[{points}]}}}}]}}]}}]}}"#
+            )
+        };
+        let total = |points: &str| read(body(points).as_bytes()).unwrap().totals["m"].value;
+        assert_eq!(total(&points("1e308", 2)), f64::MAX);
+        assert_eq!(total(&points("-1e308", 3)), f64::MIN);
+        assert_eq!(total(&points("1e400", 1)), 0.0, "no number: counted as a point, not as a value");
+        let mut totals = BTreeMap::new();
+        for index in 0..NAMES + 9 {
+            add_total(&mut totals, format!("m{index}"), &Total { value: 1.0, unit: String::new() });
+        }
+        add_total(&mut totals, "m0".to_owned(), &Total { value: 1.0, unit: "t".to_owned() });
+        assert_eq!((totals.len(), &totals["m0"]), (NAMES, &Total { value: 2.0, unit: "t".to_owned() }));
     }
 }

@@ -1,0 +1,88 @@
+//! What claude makes of a list of exporters, as in `OTEL_METRICS_EXPORTER` (pure; T11a in docs/observed-claude.md).
+//!
+//! Names are separated by commas, blanks around them are dropped, and they are exact: with one name that claude does
+//! not know, its telemetry does not start, for no signal at all.
+
+/// The names that both observed clients know for metrics; `none` stands for nothing.
+pub const METRICS: [&str; 4] = ["otlp", "console", "prometheus", "none"];
+/// For logs and traces.
+pub const OTHERS: [&str; 3] = ["otlp", "console", "none"];
+
+/// The names of a list.
+pub fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// Those that claude does not know.
+pub fn unknown<'a>(list: &'a str, known: &[&str]) -> Vec<&'a str> {
+    names(list).filter(|name| !known.contains(name)).collect()
+}
+
+/// Whether a list names OTLP, as claude spells it.
+pub fn has_otlp(list: &str) -> bool {
+    names(list).any(|name| name == "otlp")
+}
+
+/// Whether a list says that nothing is to be exported, however it is spelt.
+pub fn is_none(list: &str) -> bool {
+    let mut names = names(list).peekable();
+    names.peek().is_some() && names.all(|name| name.eq_ignore_ascii_case("none"))
+}
+
+/// `otlp`, and what else the user had, each once. A name that claude does not know would keep it from exporting at
+/// all, so it is left out; `otlp` twice would export everything twice.
+pub fn with_otlp(own: &str) -> String {
+    let mut list = vec!["otlp"];
+    for name in names(own).filter(|name| *name != "none" && METRICS.contains(name)) {
+        if !list.contains(&name) {
+            list.push(name);
+        }
+    }
+    list.join(",")
+}
+
+/// What [`with_otlp`] leaves out, apart from OTLP itself in another spelling.
+pub fn left_out(own: &str) -> Vec<&str> {
+    let is_meant = |name: &&str| !["otlp", "none"].iter().any(|known| name.eq_ignore_ascii_case(known));
+    unknown(own, &METRICS).into_iter().filter(is_meant).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ours_and_what_claude_knows_of_the_users() {
+        for (own, list, without) in [
+            ("", "otlp", &[][..]),
+            ("otlp", "otlp", &[]),
+            ("OTLP", "otlp", &[]),
+            (" otlp , console", "otlp,console", &[]),
+            ("console,otlp,otlp,console", "otlp,console", &[]),
+            ("otlp,OTLP,prometheus", "otlp,prometheus", &[]),
+            ("none", "otlp", &[]),
+            ("None,console", "otlp,console", &[]),
+            ("otpl", "otlp", &["otpl"]),
+            ("logging,console", "otlp,console", &["logging"]),
+            ("otlp;console", "otlp", &["otlp;console"]),
+        ] {
+            assert_eq!((with_otlp(own).as_str(), &left_out(own)[..]), (list, without), "{own:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_to_be_exported_only_where_all_say_so() {
+        for (list, expected) in
+            [("none", true), (" None ", true), ("none,NONE", true), ("", false), (",", false), ("none,otlp", false)]
+        {
+            assert_eq!(is_none(list), expected, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_exact() {
+        assert_eq!(unknown("otlp, OTLP,console,", &METRICS), ["OTLP"]);
+        assert_eq!(unknown("prometheus", &OTHERS), ["prometheus"]);
+        assert!(has_otlp("console, otlp") && !has_otlp("OTLP"));
+    }
+}

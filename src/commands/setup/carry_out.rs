@@ -1,0 +1,181 @@
+//! Carries a set-up out: the token is stored, the configuration written, ACT asked, in this order.
+
+use serde_json::{Value, json};
+
+use crate::commands::check::{self, Subject};
+use crate::config;
+use crate::config::edit::{self, Change};
+use crate::state::outcome::exports;
+use crate::system::error::plain;
+use crate::text::page;
+use crate::text::paths;
+use crate::text::shell::shell_word;
+
+use super::ask;
+use super::decision::{Decision, Store};
+use super::dialogue::Stop;
+use super::facts::Facts;
+use super::release::release;
+use super::sources::entries::Entries;
+use super::sources::from_settings::Removal;
+use super::sources::token_file;
+use super::token::{self, Place};
+
+/// Stores, writes, checks; the exit status.
+pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> {
+    let environment = facts.environment;
+    let refused = |refused: edit::Refused| Stop::usage(refused.to_string());
+    let user_file = config::user_file(environment).unwrap_or_default();
+    let is_first = !user_file.exists();
+    let changes = |entries: &Entries| entries.changes(&facts.loaded.config, &user_file, environment);
+    edit::preview(environment, &changes(&decision.entries)).map_err(refused)?;
+    for store in std::mem::take(&mut decision.stores) {
+        let place = store.carry_out(facts)?;
+        let source = place.source(&store.account, &store.user);
+        let account = decision.entries.accounts.iter_mut().find(|account| account.name == store.account);
+        account.into_iter().for_each(|account| account.token = source.clone());
+    }
+    let changes: Vec<Change> = changes(&decision.entries);
+    let edited = edit::commit(environment, &changes).map_err(refused)?;
+    let shown = edit::directory_key(&edited.path, environment);
+    facts.args.say(&match (edited.changed, &edited.backup) {
+        (false, _) => format!("Unchanged: {shown}\n"),
+        (true, None) => format!("Written: {shown}\n"),
+        (true, Some(backup)) => {
+            format!("Written: {shown} (as it was before: {})\n", edit::directory_key(backup, environment))
+        }
+    });
+    facts.args.say(&removals(&decision.removals, facts));
+    let (checks, code) = if facts.args.no_check { (Vec::new(), 0) } else { check(facts, &decision.checks) };
+    let released = if facts.args.no_check || code != 0 { 0 } else { release_all(facts, &decision.accounts) };
+    facts.args.say(&next_steps(&decision, facts, is_first));
+    if facts.args.json {
+        let result = json!({
+            "config": paths::to_text(&edited.path),
+            "changed": edited.changed,
+            "backup": edited.backup.as_deref().map(paths::to_text),
+            "accounts": decision.entries.accounts.iter().map(|account| &account.name).collect::<Vec<_>>(),
+            "aliases": decision.entries.aliases.iter().map(|alias| &alias.name).collect::<Vec<_>>(),
+            "directories": decision.entries.directories.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "default": decision.entries.default,
+            "found": decision.found,
+            "remove": decision.removals.iter().map(|removal| json!({
+                "file": paths::to_text(&removal.path),
+                "variables": removal.variables.iter().map(|(name, line)| json!({"name": name, "line": line})).collect::<Vec<_>>(),
+                "notes": removal.notes,
+            })).collect::<Vec<_>>(),
+            "checks": checks,
+            "released": released,
+        });
+        crate::commands::print_json(&result);
+    }
+    Ok(code)
+}
+
+impl Store {
+    /// Stores the token; where. A keychain that fails may be exchanged for a file.
+    fn carry_out(&self, facts: &Facts<'_>) -> Result<Place, Stop> {
+        let Self { account, user, token, place } = self;
+        let place = match place {
+            Place::File(_) => place.clone(),
+            Place::Keychain(keychain) => match keychain.store(account, user, token, facts.environment) {
+                Ok(()) => {
+                    facts.args.say(&format!("Stored: the token of account {account}, in {}\n", keychain.name()));
+                    return Ok(place.clone());
+                }
+                Err(why) => {
+                    let why = format!("{} did not take the token: {why}", keychain.name());
+                    let file = token::default_file(facts, account);
+                    let flag = format!("{why}; --store file keeps it in a file");
+                    facts.args.tell(&why);
+                    let shown = edit::directory_key(&file, facts.environment);
+                    let question = format!("Keep it in a file that only you can read ({shown})?");
+                    if !ask::can_ask(facts.args.yes) {
+                        return Err(Stop::usage(flag));
+                    }
+                    if !ask::confirm(&question, "", true).map_err(ask::stop)? {
+                        return Err(Stop::Cancelled);
+                    }
+                    Place::File(file)
+                }
+            },
+        };
+        if let Place::File(path) = &place {
+            let shown = edit::directory_key(path, facts.environment);
+            let why = |error| Stop::usage(format!("the token can't be written to {shown}: {}", plain(&error)));
+            token_file::write(path, token).map_err(why)?;
+            facts.args.say(&format!("Stored: the token of account {account}, in {shown}\n"));
+        }
+        Ok(place)
+    }
+}
+
+/// What the user is to delete; nobody else does.
+fn removals(removals: &[Removal], facts: &Facts<'_>) -> String {
+    let mut text = String::new();
+    for removal in removals {
+        let file = edit::directory_key(&removal.path, facts.environment);
+        let title = format!("Now remove from \"env\" in {file} (act-claude leaves it as it is):");
+        text.push('\n');
+        page::hang(&mut text, 0, page::width(), anstyle::Style::new(), &title);
+        for (name, line) in &removal.variables {
+            text.push_str(&format!("  line {line:<4} {name}\n"));
+        }
+        for note in &removal.notes {
+            for line in page::wrap(note, page::width().saturating_sub(2)) {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+/// Asks ACT about each alias; the findings, and the worst exit status. That ACT's answers don't tell is no failure.
+fn check(facts: &Facts<'_>, names: &[String]) -> (Vec<Value>, u8) {
+    let loaded = config::load(facts.environment);
+    let mut worst = 0;
+    let mut findings = Vec::new();
+    for name in names {
+        let Some(subject) = Subject::of(&loaded.config, name) else { continue };
+        let finding = check::run_for(&subject, facts.environment);
+        facts.args.say(&format!("\n{}", finding.text(page::width())));
+        if finding.trouble.is_some() {
+            worst = worst.max(finding.code);
+        }
+        findings.push(finding.json());
+    }
+    (findings, worst)
+}
+
+/// What was held for accounts that were configured before; how many exports are delivered now.
+fn release_all(facts: &Facts<'_>, accounts: &[String]) -> u64 {
+    let mut all = 0;
+    for account in accounts {
+        let count = release(account, facts.environment);
+        if count > 0 {
+            facts.args.say(&format!("\nDelivered: {} that waited for account {account}\n", exports(count)));
+        }
+        all += count;
+    }
+    all
+}
+
+fn next_steps(decision: &Decision, facts: &Facts<'_>, is_first: bool) -> String {
+    let mut text = String::new();
+    let entries = &decision.entries;
+    if let [alias] = &entries.aliases[..]
+        && entries.directories.is_empty()
+        && entries.default.is_none()
+        && !facts.loaded.config.aliases.contains_key(&alias.name)
+    {
+        let name = shell_word(alias.name.as_ref());
+        text.push_str(&format!("\nNo directory uses {name} yet. In the one that should: act-claude act use {name}\n"));
+    }
+    if is_first {
+        text.push_str("\nIn your shell's rc file: alias claude=act-claude\n");
+    }
+    text
+}

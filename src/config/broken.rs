@@ -1,0 +1,104 @@
+//! What of a configuration is broken, and how far that reaches (pure).
+//!
+//! A broken alias, account or rule switches telemetry off where it counts, and nothing takes its place: another rule above
+//! it, or an entry of the system's, would report what may be private. Any other fault leaves nothing to rely on.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::text::json::Fault;
+
+use super::{Located, Rule};
+
+/// Entries that can't be used.
+#[derive(Debug, Clone, Default)]
+pub struct Broken {
+    /// Aliases, each with its fault, or with that of its account.
+    pub aliases: BTreeMap<String, Fault>,
+    /// Accounts.
+    pub accounts: BTreeMap<String, Fault>,
+    /// A rule whose directory can't be read: it may be any.
+    pub rule: Option<Fault>,
+    /// All faults that reach no further than their entry.
+    faults: Vec<Fault>,
+}
+
+impl Broken {
+    /// Notes an account.
+    pub fn account(&mut self, name: &str, fault: &Fault) {
+        self.accounts.insert(name.to_owned(), fault.clone());
+        self.note(fault);
+    }
+
+    /// Notes an alias.
+    pub fn alias(&mut self, name: &str, fault: &Fault) {
+        self.aliases.insert(name.to_owned(), fault.clone());
+        self.note(fault);
+    }
+
+    /// Notes a rule whose directory can't be read.
+    pub fn rule(&mut self, fault: &Fault) {
+        self.rule.get_or_insert_with(|| fault.clone());
+        self.note(fault);
+    }
+
+    /// Notes that a fault reaches no further than its entry, which is marked itself.
+    pub fn note(&mut self, fault: &Fault) {
+        self.faults.push(fault.clone());
+    }
+
+    /// Whether a fault reaches no further than its entry.
+    pub fn holds(&self, fault: &Fault) -> bool {
+        self.faults.contains(fault)
+    }
+
+    /// Whether anything is broken in this way.
+    pub fn is_empty(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Adds what is broken in the layer below, where this layer has no entry of that name.
+    pub fn over(&mut self, below: Self, has_account: impl Fn(&str) -> bool, has_alias: impl Fn(&str) -> bool) {
+        let add = |own: &mut BTreeMap<String, Fault>, below: BTreeMap<String, Fault>, has: &dyn Fn(&str) -> bool| {
+            for (name, fault) in below.into_iter().filter(|(name, _)| !has(name)) {
+                own.entry(name).or_insert(fault);
+            }
+        };
+        add(&mut self.accounts, below.accounts, &has_account);
+        add(&mut self.aliases, below.aliases, &has_alias);
+        self.rule = self.rule.take().or(below.rule);
+        self.faults.extend(below.faults);
+    }
+}
+
+/// Breaks the rules that can't mean what they say: with a pattern, or a blank at the end, unless there is a directory of
+/// that very name. What is meant lies at the part before the pattern, or is the directory without the blank.
+pub fn misspelt(rules: &mut [Located<Rule>], is_there: impl Fn(&Path) -> bool) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for rule in rules.iter_mut().filter(|rule| rule.fault.is_none()) {
+        let Some((what, fix, meant)) = misspelling(&rule.value) else { continue };
+        if is_there(&rule.path) {
+            continue;
+        }
+        let fault = Fault::new(rule.origin.clone(), format!("\"{}\" {what}", rule.written)).fix(fix);
+        rule.value.path = meant;
+        rule.value.fault = Some(fault.clone());
+        faults.push(fault);
+    }
+    faults
+}
+
+/// What is odd, what to do, and which directory must be meant.
+fn misspelling(rule: &Rule) -> Option<(&'static str, &'static str, PathBuf)> {
+    let is_pattern = |part: &std::path::Component<'_>| part.as_os_str().as_encoded_bytes().contains(&b'*');
+    if rule.path.components().any(|part| is_pattern(&part)) {
+        let meant = rule.path.components().take_while(|part| !is_pattern(part)).collect();
+        let what = "is no directory; a rule names one directory, with all below: '*' has no meaning";
+        return Some((what, "name the directory itself", meant));
+    }
+    if rule.written.ends_with(char::is_whitespace) {
+        let meant = rule.path.to_str().map(|path| PathBuf::from(path.trim_end()).components().collect());
+        return Some(("is no directory, and ends with a blank", "remove the blank", meant.unwrap_or_default()));
+    }
+    None
+}

@@ -1,0 +1,50 @@
+//! Takes attributes out, wherever they stand: in resources, scopes, points, exemplars or inside other attributes.
+
+use super::edit::{Edited, NoResult};
+use super::scan::{elements, members};
+
+/// The text without the attributes of these keys. `None`: there are none.
+pub fn redacted(text: &str, keys: &[String]) -> Result<Option<String>, NoResult> {
+    let mut edited = Edited::new(text, text.len());
+    redact(text, keys, &mut edited)?;
+    edited.finish()
+}
+
+/// Goes through one value of the edited text.
+fn redact<'a>(value: &'a str, keys: &[String], edited: &mut Edited<'a>) -> Result<(), NoResult> {
+    for (_, inner) in members(value).into_iter().flatten() {
+        redact(inner, keys, edited)?;
+    }
+    // Where the last element ends, and whether one was kept, or one was taken out, so far.
+    let (mut end, mut is_kept, mut is_cut) = (0, false, false);
+    for element in elements(value).into_iter().flatten() {
+        let start = edited.offset(element);
+        match (is_attribute_of(element, keys), is_kept) {
+            // With the comma before it.
+            (true, true) => edited.replace_range(end, start + element.len(), "")?,
+            (true, false) => {
+                let from = if is_cut { end } else { start };
+                edited.replace_range(from, start + element.len(), "")?;
+                is_cut = true;
+            }
+            (false, _) => {
+                if is_cut && !is_kept {
+                    // The comma behind the last of those before it.
+                    edited.replace_range(end, start, "")?;
+                }
+                is_kept = true;
+                redact(element, keys, edited)?;
+            }
+        }
+        end = start + element.len();
+    }
+    Ok(())
+}
+
+/// Any "key" counts: of repeated members ACT may take another than we would.
+fn is_attribute_of(element: &str, keys: &[String]) -> bool {
+    members(element)
+        .into_iter()
+        .flatten()
+        .any(|(name, value)| name == "key" && serde_json::from_str(value).is_ok_and(|key: String| keys.contains(&key)))
+}

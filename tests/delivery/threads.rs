@@ -1,0 +1,63 @@
+//! Where the system refuses threads, nothing that was acknowledged is dropped or goes to another alias, and it is said.
+
+use act_claude::state::record;
+use serde_json::json;
+
+use crate::relay::waiting;
+use crate::support::act::Act;
+use crate::support::sandbox::{Sandbox, Text};
+use crate::support::{act_claude, fake_claude, process};
+
+const EXPORTS: usize = 4;
+
+/// A session with `--alias beta` where the rules say alpha; the system calls that make threads fail as strace is told.
+fn session(when: &str) -> Option<(Sandbox, Act, String)> {
+    let strace = crate::support::program("strace")?;
+    let act = Act::start();
+    let mut sandbox = Sandbox::new();
+    let alias = |id: &str| json!({"account": "acme", "id": id, "provider_type": "P"});
+    sandbox.configure(&json!({
+        "accounts": {"acme": sandbox.account(&act.endpoint())},
+        "aliases": {"alpha": alias("id-alpha"), "beta": alias("id-beta")},
+        "directories": {"~": "alpha"}, "exit_wait_ms": 3_000
+    }));
+    fake_claude::install(&mut sandbox, &"post\n".repeat(EXPORTS));
+    let mut command = sandbox.command(strace);
+    command.args(["-f", "-q", "-o", "/dev/null", "-e", "trace=clone3,clone"]);
+    command.args(["-e", &format!("inject=clone3:error=EAGAIN:when={when}")]);
+    command.arg(act_claude()).args(["--alias", "beta", "--report", "always", "-p", "hi"]);
+    let output = command.output().expect("started");
+    assert_eq!(output.code(), 0, "{when}: {}", output.err());
+    let answers = std::fs::read_to_string(fake_claude::log(sandbox.root())).expect("answers");
+    assert_eq!(answers.lines().filter(|line| line.starts_with("200 ")).count(), EXPORTS, "{when}: {answers}");
+    Some((sandbox, act, output.err()))
+}
+
+#[test]
+fn b1_a_thread_that_is_refused_costs_nothing() {
+    for when in ["1", "2", "3", "4"] {
+        let Some((sandbox, act, said)) = session(when) else { return };
+        assert!(said.starts_with("act-claude: beta: "), "{when}: {said}");
+        for request in act.wait_for(EXPORTS) {
+            assert_eq!(request.header("x-alias-id"), Some("id-beta"), "{when}");
+        }
+        crate::support::eventually("an empty spool", || waiting(&sandbox).is_empty().then_some(()));
+    }
+}
+
+#[test]
+fn b1_without_any_thread_all_is_kept_and_said() {
+    let Some((sandbox, act, said)) = session("1+") else { return };
+    let words = format!("act-claude: beta: {EXPORTS} exports waiting (there is no thread to deliver with: ");
+    assert!(said.starts_with(&words) && said.contains("kept for the next session"), "{said}");
+    process::end_relays(sandbox.root());
+    assert_eq!((waiting(&sandbox).len(), act.requests().len()), (EXPORTS, 0));
+    let record = record::latest(&sandbox.state()).expect("a record");
+    assert_eq!((record.alias.as_deref(), record.outcome.exports), (Some("beta"), EXPORTS as u64));
+    // The next one delivers them, where they belong.
+    let output = sandbox.act_claude(&["act", "flush"]).output().expect("started");
+    assert_eq!(output.code(), 0, "{}{}", output.out(), output.err());
+    let aliases: Vec<_> =
+        act.requests().iter().map(|request| request.header("x-alias-id").map(str::to_owned)).collect();
+    assert_eq!(aliases, vec![Some("id-beta".to_owned()); EXPORTS]);
+}
