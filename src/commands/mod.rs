@@ -112,8 +112,7 @@ pub fn commands() -> clap::Command {
 /// Runs one command.
 pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     if args.first().is_some_and(|first| first == crate::relay::protocol::RELAY_COMMAND) {
-        let watches = args.get(1).is_some_and(|word| word == crate::relay::protocol::WATCH);
-        return crate::relay::run(environment.clone(), watches);
+        return crate::relay::run(environment.clone(), &args[1..]);
     }
     if args.first().is_some_and(|first| first == crate::rehearsal::demo::stand_in::COMMAND) {
         return crate::rehearsal::demo::stand_in::run(&args[1..], environment);

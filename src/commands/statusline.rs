@@ -183,6 +183,7 @@ mod tests {
             totals: Default::default(),
             trouble: None,
             redirected_by: None,
+            claude_has_gone: false,
             owed: false,
         }
     }

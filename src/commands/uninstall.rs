@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::json;
 
@@ -138,7 +138,8 @@ fn end_idle(args: &Args, state: &Path) -> Result<Vec<i32>, String> {
     let mut ended = Vec::new();
     for (id, pid) in record::idle(state) {
         // Its lock says that the pid is still its own. What it has acknowledged is stored: nothing is lost.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        // Its whole process group: the guard, and whom it guards.
+        let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
         let end = Instant::now() + PATIENCE;
         while record::is_locked(state, &id) {
             if Instant::now() > end {

@@ -2,6 +2,7 @@
 //! The courier and `act flush` stand before it.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,7 +10,8 @@ use zeroize::Zeroizing;
 
 use super::upstream::{Limits, Upstream};
 use crate::claude::network::Network;
-use crate::config::{TokenSource, token};
+use crate::config::TokenSource;
+use crate::config::token::{self, Token, TokenError};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::target::Target;
 use crate::delivery::verdict::{Answer, Failure, Reason, Verdict, judge};
@@ -33,8 +35,17 @@ pub struct Posted {
     pub answer: Option<Answer>,
 }
 
+/// Who is told what is being delivered, and asked whether a token command may run.
+pub trait Observer: std::fmt::Debug + Send {
+    /// An export, known by a number made of its bytes, is being delivered; `None`: it is decided.
+    fn delivering(&self, export: Option<u64>);
+    /// Whether a token command may run now.
+    fn may_run_token_command(&self) -> bool;
+}
+
 /// The counter.
 pub struct Desk {
+    observer: Option<Box<dyn Observer>>,
     environment: Environment,
     network: Network,
     marks: Marks,
@@ -56,7 +67,13 @@ struct Line {
 impl Desk {
     /// With the marks of a state directory. Tokens are fetched in `environment`; `network` leads to ACT.
     pub fn new(environment: Environment, network: Network, state: Option<&Path>) -> Self {
-        Self { environment, network, marks: Marks::of(state), lines: BTreeMap::new(), limits: Limits::default() }
+        let (lines, limits) = (BTreeMap::new(), Limits::default());
+        Self { observer: None, environment, network, marks: Marks::of(state), lines, limits }
+    }
+
+    /// With an observer.
+    pub fn observed_by(self, observer: Box<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// Fetches the token and opens the roots, ahead of the first export.
@@ -85,6 +102,18 @@ impl Desk {
     /// Sends an export of `points` data points, unless its alias is held and ACT was asked within the minute;
     /// `now`: the user wants to know.
     pub fn post(&mut self, target: &Target, points: u64, body: &[u8], now: bool) -> Posted {
+        let tell = |desk: &Self, export| {
+            if let Some(observer) = &desk.observer {
+                observer.delivering(export);
+            }
+        };
+        tell(self, Some(number_of(body)));
+        let posted = self.post_one(target, points, body, now);
+        tell(self, None);
+        posted
+    }
+
+    fn post_one(&mut self, target: &Target, points: u64, body: &[u8], now: bool) -> Posted {
         if let Some(refusal) = self.authorize(target, now) {
             return refusal;
         }
@@ -151,7 +180,7 @@ impl Desk {
         {
             return Some(held(mark));
         }
-        match token::fetch(&target.token, &self.environment) {
+        match self.fetch(target) {
             Ok(token) => {
                 if self.marks.read(&key).is_some() {
                     self.marks.clear_one(&key);
@@ -180,11 +209,20 @@ impl Desk {
         if read.elapsed() < JUST_READ {
             return false;
         }
-        let Ok(token) = token::fetch(&target.token, &self.environment) else { return false };
+        let Ok(token) = self.fetch(target) else { return false };
         let new = token.authorization(&target.user);
         let changed = new != old;
         self.line(target).authorization = Some((new, Instant::now()));
         changed
+    }
+
+    fn fetch(&self, target: &Target) -> Result<Token, TokenError> {
+        let may_run = || self.observer.as_ref().is_none_or(|observer| observer.may_run_token_command());
+        if matches!(target.token, TokenSource::Command(_)) && !may_run() {
+            let what = "the relay was replaced too often to run the token command again".to_owned();
+            return Err(TokenError { what, fix: "act-claude act flush".to_owned() });
+        }
+        token::fetch(&target.token, &self.environment)
     }
 
     fn mark(&mut self, key: &Key, target: &Target, state: State, trouble: &Trouble) {
@@ -215,6 +253,13 @@ impl Desk {
         }
         line
     }
+}
+
+/// A number for an export: the same bytes have the same.
+fn number_of(body: &[u8]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    body.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn whose(target: &Target) -> Whose<'_> {

@@ -1,6 +1,7 @@
 //! Starting claude and standing in its place until it has gone: the transparent parent (promises A1–A22).
 
 pub mod child;
+pub mod fork;
 pub mod process;
 pub mod signals;
 pub mod supervise;

@@ -126,6 +126,8 @@ pub struct RelayEnds {
     pub control: RawFd,
     /// Becomes descriptor 3.
     pub watched: Option<RawFd>,
+    /// Becomes descriptor 4.
+    pub journal: Option<RawFd>,
 }
 
 /// An image made ready, so that little is left to do between a decision and its fork.
@@ -311,12 +313,12 @@ fn die_with(parent: Pid) {
 fn die_with(_parent: Pid) {}
 
 /// Makes the child the relay: own session first, so that no signal meant for the terminal's job reaches it. The
-/// descriptors go to 0, 1, 2 (nothing) and 3; `failure`, on which a failure is told, to 4, which is given back and
+/// descriptors go to 0, 1, 2 (nothing), 3 and 4; `failure`, on which a failure is told, to 5, which is given back and
 /// closes with exec. All others are let go of.
 fn detach(ends: RelayEnds, failure: RawFd) -> RawFd {
-    const FAILURE: RawFd = 4;
-    let wanted = [Some(ends.listener), Some(ends.control), None, ends.watched, Some(failure)];
-    // SAFETY: async-signal-safe calls on descriptors this process owns; they may themselves stand on 0–4, so
+    const FAILURE: RawFd = 5;
+    let wanted = [Some(ends.listener), Some(ends.control), None, ends.watched, ends.journal, Some(failure)];
+    // SAFETY: async-signal-safe calls on descriptors this process owns; they may themselves stand on 0–5, so
     // they are first moved out of the way.
     unsafe {
         libc::setsid();

@@ -16,7 +16,7 @@ use super::worker::Thread;
 use crate::delivery::backlog::{self, Backlog, Means, Step};
 use crate::delivery::backoff::{Backoff, random};
 use crate::delivery::owner::Owners;
-use crate::delivery::sender::{Desk, Posted};
+use crate::delivery::sender::{Desk, Observer, Posted};
 use crate::delivery::target::Target;
 use crate::delivery::verdict::Verdict;
 use crate::state::outcome::{State, Trouble};
@@ -60,6 +60,7 @@ pub struct Courier {
     is_stopped: bool,
     /// `--verify`: the first question is asked whatever is known.
     pub(super) ask_now: bool,
+    is_replacement: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,11 +82,15 @@ pub struct Post<'a> {
     pub state: Option<&'a Path>,
     /// `--verify`
     pub verify: bool,
+    /// Whether it takes the place of one that ended without a word: it asks for the token when there is something to send.
+    pub is_replacement: bool,
+    /// Who is told what is being delivered.
+    pub observer: Box<dyn Observer>,
 }
 
 impl Courier {
-    /// Starts the thread, now or when there is one to be had. Token and connection are fetched at once, while claude starts.
-    pub fn start(post: Post<'_>, owners: Owners, desk: Desk, ledger: Arc<Ledger>) -> Handle {
+    /// Made ready; who has the handle starts it. Token and connection are fetched at once then, while claude starts.
+    pub fn new(post: Post<'_>, owners: Owners, desk: Desk, ledger: Arc<Ledger>) -> Handle {
         let (sender, inbox) = channel();
         let spool = post.state.map(Spool::of);
         let courier = Self {
@@ -98,7 +103,7 @@ impl Courier {
             deferred: Vec::new(),
             seen: None,
             spool,
-            desk,
+            desk: desk.observed_by(post.observer),
             owners,
             ledger,
             inbox,
@@ -111,14 +116,16 @@ impl Courier {
             drain_until: None,
             is_stopped: false,
             ask_now: post.verify,
+            is_replacement: post.is_replacement,
         };
         let handle = Handle::new(sender, Thread::new("courier", move || courier.run()));
-        let _ = handle.start();
         handle
     }
 
     fn run(mut self) {
-        if let Ok(target) = self.owners.target(&self.account, &self.alias) {
+        if let Ok(target) = self.owners.target(&self.account, &self.alias)
+            && !self.is_replacement
+        {
             self.desk.prepare(&target);
         }
         while !self.is_stopped {

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, oneshot, watch};
 
 use super::body::LARGEST;
+use super::book::{REMEMBERED, Remembered};
 use super::ledger::Ledger;
 use super::message::{Direct, Item, Message};
 use super::payload::{self, Content, NoResult};
@@ -70,8 +71,6 @@ impl Unreadable {
 const VERIFY_WAIT: Duration = Duration::from_millis(1500);
 /// How long claude waits for ACT where nothing can be stored. Its exporter's own patience is 10 s.
 const DIRECT_WAIT: Duration = Duration::from_secs(8);
-/// How many exports back a repetition is recognised.
-const REMEMBERED: usize = 64;
 /// Between two tries to start the courier where there was no thread for it.
 const START_AGAIN: Duration = Duration::from_millis(250);
 
@@ -125,7 +124,8 @@ impl Intake {
         ledger: Arc<Ledger>,
         recorder: Arc<Recorder>,
     ) -> Self {
-        let (store, next, recent) = (OnceLock::new(), AtomicU64::new(0), Mutex::default());
+        let (store, next) = (OnceLock::new(), AtomicU64::new(ledger.next()));
+        let recent = Mutex::new(ledger.remembered().into_iter().filter_map(seen).collect());
         let (busy, is_starting) = (AtomicUsize::new(0), AtomicBool::new(false));
         Self { routing, redact, verify, state, ledger, recorder, store, next, busy, is_starting, recent }
     }
@@ -179,6 +179,7 @@ impl Intake {
             None => None,
         };
         let sequence = again.unwrap_or_else(|| self.next.load(Ordering::Relaxed));
+        self.ledger.taking(sequence, &digest);
         let intake = self.clone();
         let panicked = || Refused::Lost(Accepted::Lost, Content::default(), cause::panicked().into());
         let placed = self.recorder.worker().run(move || intake.place(&body, sequence)).await;
@@ -212,7 +213,7 @@ impl Intake {
         let (seen, message) = match not_stored {
             None => (Seen::Stored, Message::Stored(Item { sequence, reply })),
             Some(why) => {
-                self.ledger.unkept(why.clone());
+                self.ledger.unkept(sequence, why.clone());
                 let (taken, known) = watch::channel(None);
                 (Seen::Direct(sequence, known), Message::Direct(Direct { sequence, points, body, why, taken, reply }))
             }
@@ -324,6 +325,12 @@ impl Intake {
     pub fn tell(&self, message: Message) -> bool {
         self.routing.known().is_some_and(|routed| routed.courier.send(message))
     }
+}
+
+/// What a relay before this one had taken, or had to refuse.
+fn seen((known, is_stored): (Remembered, bool)) -> Option<([u8; 32], Seen)> {
+    let direct = || Seen::Direct(known.sequence, watch::channel(Some(false)).1);
+    Some((known.bytes()?, if is_stored { Seen::Stored } else { direct() }))
 }
 
 fn remember(recent: &mut VecDeque<([u8; 32], Seen)>, digest: [u8; 32], seen: Seen) {

@@ -1,224 +1,229 @@
-//! What is known of a session's exports, as it becomes known. Memory does not grow with the session: an
-//! export that is decided becomes a number.
+//! What is known of a session's exports, as it becomes known: a [`Book`] that the front, the delivery and the session share,
+//! and the journal that keeps it for the relay that replaces this one.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::payload::{self, Content};
-use crate::delivery::target::Route;
-use crate::state::outcome::{Deferred, Outcome, State, Trouble};
-use crate::state::record::{Record, Total};
+use super::book::{Book, Event, Remembered};
+use super::journal::{Counter, Journal};
+use super::payload::Content;
+use crate::state::outcome::{Outcome, State, Trouble};
+use crate::state::record::Record;
 
-/// Where a session's exports go, and how that came about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The route.
-    pub route: Route,
-    /// The working directory it was decided for.
-    pub directory: PathBuf,
-    /// Launcher form: the settings key that leads claude's exports past the relay.
-    pub redirected_by: Option<String>,
-}
+pub use super::book::Found;
 
-/// The ledger, shared by the front, the courier and the session.
+/// The ledger.
 #[derive(Debug)]
 pub struct Ledger {
     book: Mutex<Book>,
-    changed: watch::Sender<()>,
+    journal: Option<Arc<Journal>>,
+    /// Digests of exports that were cut off when a relay ended. Claude may send them again.
+    cut_off: Mutex<BTreeSet<String>>,
+    changed: watch::Sender<Changes>,
 }
 
-#[derive(Debug, Default)]
-struct Book {
-    found: Option<Found>,
-    exports: u64,
-    points: u64,
-    totals: BTreeMap<String, Total>,
-    /// Decided for good.
-    settled: BTreeMap<State, u64>,
-    /// By sequence number: what is stored and may yet change.
-    open: BTreeMap<u64, State>,
-    /// Those of the open ones that stepped aside.
-    deferred: BTreeSet<u64>,
-    deferred_trouble: Option<Trouble>,
-    troubles: BTreeMap<State, Trouble>,
-    latest: Option<Trouble>,
-    rejected_points: u64,
-    warning: Option<String>,
-    unkept: Option<String>,
-    /// Claude must have exported something.
-    owed: bool,
-    /// Why it did not.
-    silence: Option<Trouble>,
-    spool_trouble: Option<String>,
+/// What is told to those who watch, besides that something has changed.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Changes {
     courier_left: bool,
-}
-
-impl Book {
-    fn trouble(&mut self, state: State, trouble: Trouble) {
-        self.latest = Some(trouble.clone());
-        self.troubles.insert(state, trouble);
-    }
-
-    fn outcome(&self) -> Outcome {
-        let mut states = self.settled.clone();
-        for state in self.open.values() {
-            *states.entry(*state).or_default() += 1;
-        }
-        let troubles = self.troubles.iter().filter(|(state, _)| states.contains_key(state));
-        Outcome {
-            exports: self.exports,
-            points: self.points,
-            troubles: troubles.map(|(state, trouble)| (*state, trouble.clone())).collect(),
-            states,
-            rejected_points: self.rejected_points,
-            warning: self.warning.clone(),
-            unkept: self.unkept.clone(),
-            deferred: self
-                .deferred_trouble
-                .clone()
-                .filter(|_| !self.deferred.is_empty())
-                .map(|trouble| Deferred { exports: self.deferred.len() as u64, trouble }),
-            spool_trouble: self.spool_trouble.clone(),
-        }
-    }
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { book: Mutex::default(), changed: watch::Sender::new(()) }
+        Self::with(Book::default(), None)
     }
 }
 
 impl Ledger {
+    /// Goes on where the journal ends.
+    pub fn resume(journal: Arc<Journal>) -> Self {
+        Self::with(Book::read(&journal.read()), Some(journal))
+    }
+
+    fn with(book: Book, journal: Option<Arc<Journal>>) -> Self {
+        let cut_off = book.taking.iter().map(|taking| taking.digest.clone()).collect();
+        Self { book: Mutex::new(book), journal, cut_off: Mutex::new(cut_off), changed: watch::Sender::default() }
+    }
+
+    /// The session's id and start. Known to the relay that is replaced, they stay.
+    pub fn opened(&self, new: impl FnOnce() -> Option<(String, Timestamp)>) -> Option<(String, Timestamp)> {
+        if let Some(session) = self.lock().session.clone() {
+            return Some(session);
+        }
+        let (id, start) = new()?;
+        self.note(Event::Opened(id.clone(), start));
+        Some((id, start))
+    }
+
+    /// Claude's pid, and whether it has gone and the supervisor waits: what the relay that is replaced was told.
+    pub fn told(&self) -> (Option<i32>, Option<u64>) {
+        let book = self.lock();
+        (book.command, book.ended)
+    }
+
+    /// Claude runs, under this pid.
+    pub fn command(&self, pid: i32) {
+        self.note(Event::Command(pid));
+    }
+
+    /// Claude has gone; the supervisor waits this long.
+    pub fn ended(&self, wait_ms: u64) {
+        self.note(Event::Ended(wait_ms));
+    }
+
     /// It is known where the session's exports go.
     pub fn found(&self, found: Found) {
-        self.update(|book| book.found = Some(found));
+        if self.lock().found.as_ref() != Some(&found) {
+            self.note(Event::Found(Box::new(found)));
+        }
+    }
+
+    /// Where they go, if an export has decided that.
+    pub fn route(&self) -> Option<Found> {
+        let book = self.lock();
+        let is_decided = book.exports() > 0 || !book.taking.is_empty();
+        book.found.clone().filter(|found| is_decided && found.redirected_by.is_none())
     }
 
     /// Nothing will arrive: a settings key leads claude's exports past us.
     pub fn redirected(&self, found: Found, trouble: Trouble) {
-        self.update(|book| {
-            book.found = Some(found);
-            book.trouble(State::NothingSent, trouble);
-        });
+        self.note(Event::Redirected(Box::new(found), trouble));
     }
 
     /// Claude must have exported something; why nothing arrives, as far as that is known.
     pub fn owed(&self, cause: Option<Trouble>) {
-        self.update(|book| (book.owed, book.silence) = (true, cause));
+        self.note(Event::Owed(cause));
     }
 
     /// Whether there is anything a record could tell.
     pub fn is_worth_a_record(&self) -> bool {
         let book = self.lock();
-        book.exports > 0 || book.owed || book.found.as_ref().is_some_and(|found| found.redirected_by.is_some())
+        let is_redirected = book.found.as_ref().is_some_and(|found| found.redirected_by.is_some());
+        book.exports() > 0 || book.owed || is_redirected || self.count(Counter::Deaths) > 0
+    }
+
+    /// The number of the next export.
+    pub fn next(&self) -> u64 {
+        self.lock().next
+    }
+
+    /// The exports that were handed over last: digest, number, and whether it is stored.
+    pub fn remembered(&self) -> Vec<(Remembered, bool)> {
+        let book = self.lock();
+        let is_lost = |sequence: &u64| book.open.get(sequence) == Some(&State::Lost);
+        let is_stored = |sequence: &u64| !is_lost(sequence) && !book.unstored.contains(sequence);
+        book.recent.iter().map(|recent| (recent.clone(), is_stored(&recent.sequence))).collect()
+    }
+
+    /// An export of this digest is about to be stored under this number.
+    pub fn taking(&self, sequence: u64, digest: &[u8]) {
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        if self.cut_off.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&digest) {
+            self.is_not_missing();
+        }
+        self.note(Event::Taking(sequence, digest));
+    }
+
+    /// An export that was cut off is there after all.
+    pub fn is_not_missing(&self) {
+        if let Some(journal) = &self.journal {
+            let less = |count: u64| Some(count.saturating_sub(1));
+            let _ = journal.counter(Counter::CutOff).fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+        }
     }
 
     /// Claude handed over export `sequence`.
     pub fn received(&self, sequence: u64, content: Content) {
-        self.update(|book| {
-            book.exports += 1;
-            book.points += content.points;
-            for (name, total) in content.totals {
-                payload::add_total(&mut book.totals, name, &total);
-            }
-            book.open.insert(sequence, State::UnderWay);
-        });
+        self.note(Event::Received(sequence, content));
+        if let Some(journal) = &self.journal {
+            journal.counter(Counter::Taken).fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// Claude handed over an export that could not even be read.
     pub fn lost(&self, trouble: Trouble) {
-        self.update(|book| {
-            book.exports += 1;
-            *book.settled.entry(State::Lost).or_default() += 1;
-            book.trouble(State::Lost, trouble);
-        });
+        self.note(Event::Lost(trouble));
     }
 
     /// An open export is in another state, for now.
     pub fn mark(&self, sequence: u64, state: State, trouble: &Trouble) {
         let mut book = self.lock();
-        let Some(open) = book.open.get_mut(&sequence) else { return };
-        let is_news = std::mem::replace(open, state) != state || book.troubles.get(&state) != Some(trouble);
-        if is_news | book.deferred.remove(&sequence) {
-            book.trouble(state, trouble.clone());
+        if book.is_news(sequence, state, trouble) {
+            let news = (!book.is_known(state, trouble)).then(|| trouble.clone());
+            self.apply(&mut book, Event::Marked(sequence, state, news));
             drop(book);
-            self.changed.send_replace(());
+            self.tell();
         }
     }
 
     /// An open export fails by itself while others pass: it waits behind them.
     pub fn step_aside(&self, sequence: u64, trouble: &Trouble) {
-        self.update(|book| {
-            if book.open.insert(sequence, State::Waiting).is_some() {
-                book.deferred.insert(sequence);
-                book.deferred_trouble = Some(trouble.clone());
-                book.trouble(State::Waiting, trouble.clone());
-            } else {
-                book.open.remove(&sequence);
-            }
-        });
+        self.note(Event::SteppedAside(sequence, trouble.clone()));
     }
 
     /// What ACT has can't be taken out of the spool, or what it never takes can't be set aside, and why.
     pub fn spool_trouble(&self, why: &str) {
-        self.update(|book| book.spool_trouble = Some(why.to_owned()));
+        if self.lock().outcome().spool_trouble.as_deref() != Some(why) {
+            self.note(Event::SpoolTrouble(why.to_owned()));
+        }
     }
 
-    /// Nothing can be stored, and why; the session goes on without.
-    pub fn unkept(&self, why: String) {
-        self.update(|book| book.unkept = Some(why));
+    /// It can't be stored, and why; the session goes on without.
+    pub fn unkept(&self, sequence: u64, why: String) {
+        self.note(Event::Unkept(sequence, why));
     }
 
     /// A lost export is handed over again.
     pub fn again(&self, sequence: u64) {
-        self.update(|book| {
-            book.open.insert(sequence, State::UnderWay);
-        });
+        self.note(Event::Again(sequence));
     }
 
     /// An export is decided.
     pub fn settle(&self, sequence: u64, state: State, trouble: Option<Trouble>) {
-        self.update(|book| {
-            book.deferred.remove(&sequence);
-            if book.open.remove(&sequence).is_some() {
-                *book.settled.entry(state).or_default() += 1;
-            }
-            if let Some(trouble) = trouble {
-                book.trouble(state, trouble);
-            }
-        });
+        self.note(Event::Settled(sequence, state, trouble));
     }
 
     /// ACT refused points of an export it took.
     pub fn refused_points(&self, count: u64) {
-        self.update(|book| book.rejected_points += count);
+        self.note(Event::RefusedPoints(count));
     }
 
     /// ACT took an export with a warning.
     pub fn warned(&self, warning: String) {
-        self.update(|book| book.warning = Some(warning));
+        self.note(Event::Warned(warning));
     }
 
     /// The state an open export is in, and why, once it was tried.
     pub fn trouble_of(&self, sequence: u64) -> Option<(State, Trouble)> {
+        self.lock().trouble_of(sequence)
+    }
+
+    /// The open exports, and those of them that are in memory only.
+    pub fn open(&self) -> (Vec<(u64, State)>, BTreeSet<u64>) {
         let book = self.lock();
-        let state = *book.open.get(&sequence)?;
-        Some((state, book.troubles.get(&state)?.clone()))
+        (book.open.iter().map(|(sequence, state)| (*sequence, *state)).collect(), book.unstored.clone())
+    }
+
+    /// The open exports that are stored.
+    pub fn stored(&self) -> Vec<u64> {
+        let book = self.lock();
+        let is_stored =
+            |(sequence, state): &(&u64, &State)| **state != State::Lost && !book.unstored.contains(sequence);
+        book.open.iter().filter(is_stored).map(|(sequence, _)| *sequence).collect()
     }
 
     /// Nobody delivers any more.
     pub fn courier_left(&self) {
-        self.update(|book| book.courier_left = true);
+        self.changed.send_modify(|changes| changes.courier_left = true);
     }
 
     /// Whether somebody delivers, or will.
     pub fn has_courier(&self) -> bool {
-        let book = self.lock();
-        book.found.is_some() && !book.courier_left
+        !self.changed.borrow().courier_left && self.lock().found.is_some()
     }
 
     /// Whether no export is undecided and untried.
@@ -228,11 +233,13 @@ impl Ledger {
 
     /// What is known now.
     pub fn outcome(&self) -> Outcome {
-        self.lock().outcome()
+        let (deaths, cut_off) = (self.count(Counter::Deaths), self.count(Counter::CutOff));
+        Outcome { deaths, cut_off, ..self.lock().outcome() }
     }
 
     /// Puts what is known now into the session's record.
     pub fn fill(&self, record: &mut Record) {
+        record.outcome = self.outcome();
         let book = self.lock();
         if let Some(Found { route, directory, redirected_by }) = &book.found {
             record.directory = directory.clone();
@@ -241,20 +248,41 @@ impl Ledger {
             record.reason = Some(route.reason.clone());
             record.redirected_by = redirected_by.clone();
         }
-        record.outcome = book.outcome();
         record.totals = book.totals.clone();
-        record.owed = book.owed && book.exports == 0;
+        record.owed = book.owed && book.exports() == 0;
         record.trouble = if record.owed { book.silence.clone() } else { book.latest.clone() };
     }
 
     /// Tells of every change.
-    pub fn watch(&self) -> watch::Receiver<()> {
+    pub fn watch(&self) -> watch::Receiver<Changes> {
         self.changed.subscribe()
     }
 
-    fn update(&self, change: impl FnOnce(&mut Book)) {
-        change(&mut self.lock());
-        self.changed.send_replace(());
+    fn count(&self, counter: Counter) -> u64 {
+        self.journal.as_ref().map_or(0, |journal| journal.count(counter))
+    }
+
+    fn note(&self, event: Event) {
+        self.apply(&mut self.lock(), event);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.changed.send_modify(|_| {});
+    }
+
+    /// Under the book's lock: the journal has the events in their order.
+    fn apply(&self, book: &mut Book, event: Event) {
+        let is_long = self.journal.as_ref().is_some_and(|journal| {
+            let line = serde_json::to_vec(&event).unwrap_or_default();
+            journal.append(&line)
+        });
+        book.apply(event);
+        if let (true, Some(journal)) = (is_long, &self.journal)
+            && let Ok(snapshot) = serde_json::to_vec(&Event::Snapshot(Box::new(book.clone())))
+        {
+            journal.replace(&snapshot);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Book> {

@@ -12,8 +12,12 @@ use crate::state::outcome::{Outcome, Trouble};
 pub const RELAY_COMMAND: &str = "relay";
 /// Its argument where it finds a descriptor of the process it watches under [`WATCHED`].
 pub const WATCH: &str = "watch";
-/// The pidfd of the process that becomes claude, opened before it does: a pid might by then be another's.
+/// The pidfd of claude, or of the process that becomes claude, opened while that can't be another's pid.
 pub const WATCHED: i32 = 3;
+/// Its argument where it finds the session's journal under [`JOURNAL`].
+pub const CONTINUE: &str = "continue";
+/// Shared memory, which the supervisor keeps for a relay that has to be started again.
+pub const JOURNAL: i32 = 4;
 
 /// From the supervisor.
 #[derive(Debug, Serialize, Deserialize)]

@@ -34,14 +34,17 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts following the ledger. Without a state directory there is no record.
-    pub fn start(start: &Start, ledger: Arc<Ledger>) -> Arc<Self> {
-        let now = Timestamp::now();
-        let id = record::new_id(now).ok();
+    pub fn start(start: &Start, ledger: Arc<Ledger>, (relay_pid, lock): (u32, Option<Flock<File>>)) -> Arc<Self> {
+        let new = || {
+            let now = Timestamp::now();
+            Some((record::new_id(now).ok()?, now))
+        };
+        let (id, now) = ledger.opened(new).unzip();
         let record = Record {
             version: record::VERSION,
             id: id.clone().unwrap_or_default(),
             kind: if start.route.is_some() { Kind::Supervised } else { Kind::Launcher },
-            start: now,
+            start: now.unwrap_or_else(Timestamp::now),
             end: None,
             directory: start.directory.clone(),
             alias: None,
@@ -50,11 +53,12 @@ impl Recorder {
             claude: start.claude.clone(),
             client_version: None,
             command_pid: None,
-            relay_pid: std::process::id(),
+            relay_pid,
             outcome: Outcome::default(),
             totals: BTreeMap::new(),
             trouble: None,
             redirected_by: None,
+            claude_has_gone: false,
             owed: false,
         };
         let recorder = Arc::new(Self {
@@ -62,7 +66,7 @@ impl Recorder {
             id: id.unwrap_or_default(),
             ledger,
             record: Mutex::new(record),
-            lock: Mutex::default(),
+            lock: Mutex::new(lock),
             worker: Worker::start("disk"),
         });
         if recorder.state.is_some() {
@@ -90,10 +94,21 @@ impl Recorder {
             record.kind == Kind::Supervised
         };
         let recorder = self.clone();
-        tokio::spawn(async move {
-            let worker = recorder.worker.clone();
-            worker.run(move || if is_supervised { recorder.update() } else { recorder.wait() }).await
-        });
+        self.aside(move || if is_supervised { recorder.update() } else { recorder.wait() });
+    }
+
+    /// A relay that is killed from now on has cut off nothing.
+    pub fn nobody_can_send(self: &Arc<Self>) {
+        lock(&self.record).claude_has_gone = true;
+        if self.ledger.is_worth_a_record() {
+            let recorder = self.clone();
+            self.aside(move || recorder.update());
+        }
+    }
+
+    fn aside(&self, work: impl FnOnce() + Send + 'static) {
+        let worker = self.worker.clone();
+        tokio::spawn(async move { worker.run(work).await });
     }
 
     /// Nothing is left to do. A launcher's session that sent nothing was none, most likely: no record.
@@ -154,7 +169,7 @@ impl Recorder {
     fn wait(&self) {
         let record = lock(&self.record);
         if record.end.is_none() && self.open().is_ok() {
-            lock(&self.lock).iter().for_each(record::sign);
+            lock(&self.lock).iter().for_each(|lock| record::sign(lock, record.relay_pid));
         }
     }
 

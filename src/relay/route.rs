@@ -3,25 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::courier::{Courier, Post};
-use super::ledger::{Found, Ledger};
-use super::message::Handle;
+use super::book::Found;
+use super::deliverer::{Deliverer, Deliverers};
 use super::watched::Watched;
 use crate::claude::conflict::{Conflict, Reach};
 use crate::claude::conflicts::{self, Wanted};
-use crate::claude::network::Network;
 use crate::claude::{consent, settings};
 use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
 use crate::config::{self, Delivery};
 use crate::delivery::cause;
 use crate::delivery::owner::Owners;
-use crate::delivery::sender::Desk;
 use crate::delivery::target::{Route, Target};
 use crate::plan::flags::Flags;
 use crate::plan::{self, Situation};
 use crate::state::outcome::Trouble;
 use crate::state::spool::Limits;
-use crate::system::environment::Environment;
 use crate::text::json::Fault;
 
 /// A route with its courier.
@@ -34,18 +30,7 @@ pub struct Routed {
     /// How much the spool may hold.
     pub limits: Limits,
     /// Who delivers.
-    pub courier: Handle,
-}
-
-/// The session that is routed.
-#[derive(Debug)]
-pub struct Session {
-    /// Its id.
-    pub id: String,
-    /// The state directory.
-    pub state: Option<PathBuf>,
-    /// `--verify`
-    pub verify: bool,
+    pub courier: Deliverer,
 }
 
 /// Why an export goes nowhere.
@@ -63,10 +48,7 @@ pub struct Routing {
     routed: OnceLock<Routed>,
     /// Where it worked when its first export arrived.
     directory: OnceLock<PathBuf>,
-    session: Session,
-    environment: Environment,
-    network: Network,
-    ledger: Arc<Ledger>,
+    deliverers: Arc<Deliverers>,
     /// Whose working directory decides (launcher form).
     command: OnceLock<Arc<Watched>>,
     /// Where it was seen last: it may end while its last export is on the way.
@@ -83,29 +65,26 @@ fn spare_descriptors() -> std::io::Result<()> {
 }
 
 impl Routing {
-    /// With a route, its courier starts at once: token and connection are ready when the first export is.
+    /// With a route, given or decided by a relay before this one, its courier starts at once: token and connection are ready
+    /// when the first export is. Such a route is never decided again.
     pub fn new(
-        route: Option<Route>,
+        given: Option<Route>,
         (seen, waits_in): (Option<PathBuf>, Option<PathBuf>),
-        session: Session,
-        (environment, network): (Environment, Network),
-        ledger: Arc<Ledger>,
+        deliverers: Deliverers,
     ) -> Self {
         let directory = seen.clone().unwrap_or_default();
+        let given = given.map(|route| Found { route, directory, redirected_by: None });
+        let found = given.or_else(|| deliverers.ledger.route());
         let routing = Self {
             routed: OnceLock::new(),
             directory: OnceLock::new(),
-            session,
-            environment,
-            network,
-            ledger,
+            deliverers: Arc::new(deliverers),
             command: OnceLock::new(),
             seen: Mutex::new(seen),
             waits_in,
         };
-        if let Some(route) = route {
-            // It was given: it is never found out again.
-            let _ = routing.routed.set(routing.open(Found { route, directory, redirected_by: None }));
+        if let Some(found) = found {
+            routing.open(found).courier.start_all();
         }
         routing
     }
@@ -144,7 +123,7 @@ impl Routing {
             let directory = self.directory.get_or_init(|| directory).clone();
             spare_descriptors().map_err(|error| NoRoute::Broken(cause::shortage(&error)))?;
             let (route, _) = self.find(&directory)?;
-            let _ = self.routed.set(self.open(Found { route, directory, redirected_by: None }));
+            return Ok(self.open(Found { route, directory, redirected_by: None }));
         }
         self.known().ok_or(NoRoute::None)
     }
@@ -161,30 +140,30 @@ impl Routing {
         let Ok((route, Some(conflict))) = self.find(&directory) else { return false };
         if conflict.leads_past() {
             let found = Found { route, directory, redirected_by: Some(conflict.place()) };
-            self.ledger.redirected(found, cause::redirection(&conflict));
+            self.deliverers.ledger.redirected(found, cause::redirection(&conflict));
         } else {
-            self.ledger.found(Found { route, directory, redirected_by: None });
-            self.ledger.owed(Some(cause::silence(&conflict)));
+            self.deliverers.ledger.found(Found { route, directory, redirected_by: None });
+            self.deliverers.ledger.owed(Some(cause::silence(&conflict)));
         }
         true
     }
 
-    fn open(&self, found: Found) -> Routed {
-        let Route { target, attributes, .. } = found.route.clone();
-        let owners = Owners::new(self.environment.clone(), Some(target.clone()));
-        let limits = owners.limits();
-        let Session { id, state, verify } = &self.session;
-        let post = Post { session: id, target: &target, state: state.as_deref(), verify: *verify };
-        let desk = Desk::new(self.environment.clone(), self.network.clone(), state.as_deref());
-        let courier = Courier::start(post, owners, desk, self.ledger.clone());
-        self.ledger.found(found);
-        Routed { target, attributes, limits, courier }
+    /// The route is known from here on, whether or not anybody can deliver now.
+    fn open(&self, found: Found) -> &Routed {
+        self.deliverers.ledger.found(found.clone());
+        let Route { target, attributes, .. } = found.route;
+        self.routed.get_or_init(|| {
+            let owners = Owners::new(self.deliverers.environment.clone(), Some(target.clone()));
+            let limits = owners.limits();
+            let courier = self.deliverers.of(&target, owners);
+            Routed { target, attributes, limits, courier }
+        })
     }
 
     /// The route for `directory`, and which settings key would keep its exports from us. Whether the token can be
     /// had is not asked: what it is missing for is held.
     fn find(&self, directory: &Path) -> Result<(Route, Option<Conflict>), NoRoute> {
-        let mut environment = self.environment.clone();
+        let mut environment = self.deliverers.environment.clone();
         environment.remove("PWD");
         let loaded = config::load(&environment);
         let broken = |fault: &Fault| NoRoute::Broken(cause::configuration(&fault.to_string()));

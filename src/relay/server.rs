@@ -24,6 +24,7 @@ use super::body::{Budget, Buffer, Unread};
 use super::connections::{Connection, Connections};
 pub use super::intake::Accepted;
 use super::intake::{Intake, Unreadable};
+use super::journal::{Journal, Requests};
 use super::peer::{self, Peers};
 
 /// More connections than claude and its agents open at once.
@@ -39,7 +40,7 @@ const SHORTAGE: Duration = Duration::from_millis(50);
 pub type Reply = Response<Full<Bytes>>;
 
 /// Serves until dropped.
-pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>) {
+pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, journal: Arc<Journal>) {
     // Many may come at once, and a connection that finds no place in the queue comes back only after a second.
     let _ = listen(&listener, Backlog::MAXCONN);
     let connections = Connections::new(room());
@@ -70,8 +71,9 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>) {
         let connection = connections.enter().await;
         let _ = stream.set_nodelay(true);
         let (path, intake, budget) = (path.clone(), intake.clone(), budget.clone());
+        let requests = Requests::of(&journal);
         tokio::spawn(async move {
-            hold(stream, path, &connection, &budget, move |export| {
+            hold(stream, path, (&connection, &requests), &budget, move |export| {
                 let intake = intake.clone();
                 async move {
                     match export {
@@ -126,11 +128,14 @@ where
             }
         }
     };
-    hold(stream, path, &connection, &Budget::default(), accept).await;
+    hold(stream, path, (&connection, &Requests::default()), &Budget::default(), accept).await;
 }
 
+/// A connection, and what is counted of its requests.
+type Place<'a> = (&'a Connection, &'a Requests);
+
 /// The same for one of many connections: it may have to leave, and has to name the path in time.
-async fn hold<S, A, F>(stream: S, path: Arc<str>, place: &Connection, budget: &Budget, accept: A)
+async fn hold<S, A, F>(stream: S, path: Arc<str>, place: Place<'_>, budget: &Budget, accept: A)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: Fn(Result<Bytes, Unreadable>) -> F,
@@ -147,13 +152,13 @@ where
         .serve_connection(TokioIo::new(stream), service);
     let too_late = async {
         sleep(PATIENCE).await;
-        if place.is_known() {
+        if place.0.is_known() {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
         _ = connection => {}
-        () = place.must_leave() => {}
+        () = place.0.must_leave() => {}
         () = too_late => {}
     }
 }
@@ -161,7 +166,7 @@ where
 async fn answer<F: Future<Output = Accepted>>(
     request: Request<Incoming>,
     path: &str,
-    place: &Connection,
+    (place, requests): Place<'_>,
     budget: &Budget,
     accept: &impl Fn(Result<Bytes, Unreadable>) -> F,
 ) -> Reply {
@@ -170,7 +175,7 @@ async fn answer<F: Future<Output = Accepted>>(
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         return reply;
     }
-    let _served = place.serve();
+    let (_served, _in_flight) = (place.serve(), requests.begin());
     if request.method() != Method::POST {
         return status(StatusCode::METHOD_NOT_ALLOWED);
     }

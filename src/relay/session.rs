@@ -1,24 +1,29 @@
 //! How long the relay lives, and what it tells the supervisor.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::fcntl::Flock;
+use nix::sys::signal::SigSet;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
+use super::deliverer::Deliverers;
 use super::intake::Intake;
+use super::journal::{Counter, Journal};
 use super::ledger::Ledger;
 use super::message::Message;
 use super::recorder::Recorder;
-use super::route::{Routing, Session};
-use super::server;
+use super::route::Routing;
 use super::watched::Watched;
+use super::{recovery, server};
 use crate::claude::carriers;
 use crate::claude::network::Network;
 use crate::relay::protocol::{self, FromRelay, Start, ToRelay};
@@ -35,61 +40,94 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// How long what is in the sockets takes to get in.
 const LAST_BREATH: Duration = Duration::from_millis(50);
 
-/// Relays one session.
-pub async fn run(
-    mut start: Start,
-    environment: Environment,
-    listener: std::net::TcpListener,
-    control: StdUnixStream,
-    watched: Option<OwnedFd>,
-) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    control.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
-    let (reader, writer) = UnixStream::from_std(control)?.into_split();
-    let mut terminate = signal(SignalKind::terminate())?;
+/// A session to relay.
+#[derive(Debug)]
+pub struct Session {
+    /// What the supervisor said.
+    pub start: Start,
+    /// The variables the relay was started with.
+    pub environment: Environment,
+    /// A descriptor of claude.
+    pub watched: Option<OwnedFd>,
+    /// What a relay before this one has left, and the one after it will need.
+    pub journal: Arc<Journal>,
+    /// Of the session's record.
+    pub lock: Option<Flock<File>>,
+    /// The process to which signals for the relay are sent.
+    pub relay_pid: u32,
+    /// Whether it may deliver.
+    pub delivers: bool,
+}
 
-    // Another user's state directory is good for nothing but to say so.
-    let state = start.state.clone();
-    start.state = start.state.filter(|state| state::is_usable(state));
-    let ledger = Arc::new(Ledger::default());
-    let is_supervised = start.route.is_some();
-    let recorder = Recorder::start(&start, ledger.clone());
-    let network = Network::new(environment.clone(), start.network, &start.directory);
-    let place = if start.moves { (None, Some(start.directory)) } else { (Some(start.directory), None) };
-    let session = Session { id: recorder.id().to_owned(), state: start.state.clone(), verify: start.verify };
-    let routing = Routing::new(start.route, place, session, (environment, network), ledger.clone());
-    let how = (start.redact, start.verify);
-    let intake = Arc::new(Intake::new(routing, how, state, ledger.clone(), recorder.clone()));
-    let path = protocol::path(&start.secret).into();
-    tracing::debug!(session = recorder.id(), is_supervised, "the relay is awake");
-    let front = tokio::spawn(server::serve(listener, path, intake.clone()));
+impl Session {
+    /// Relays it, until nobody is left who could send anything, and what there is is delivered or stored.
+    pub async fn relay(self, listener: std::net::TcpListener, control: StdUnixStream) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        control.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let (reader, writer) = UnixStream::from_std(control)?.into_split();
+        let mut terminate = signal(SignalKind::terminate())?;
+        // The guard blocked it, so that none is lost before this.
+        [nix::sys::signal::SIGTERM].into_iter().collect::<SigSet>().thread_unblock()?;
 
-    let supervised = Supervised {
-        reader: BufReader::new(reader),
-        writer,
-        intake: intake.clone(),
-        ledger: ledger.clone(),
-        recorder: recorder.clone(),
-        watched,
-        command: None,
-        is_supervised,
-        is_session: start.is_session,
-    };
-    supervised.until_gone().await;
-    while carriers::any(&start.secret) {
-        tokio::select! {
-            () = sleep(LOOK_AGAIN) => {}
-            // "Drain once claude is gone": it is.
-            _ = terminate.recv() => break,
+        let Self { mut start, environment, watched, journal, lock, relay_pid, delivers } = self;
+        // Another user's state directory is good for nothing but to say so.
+        let state = start.state.clone();
+        start.state = start.state.filter(|state| state::is_usable(state));
+        let ledger = Arc::new(Ledger::resume(journal.clone()));
+        let is_supervised = start.route.is_some();
+        let is_replacement = journal.count(Counter::Deaths) > 0;
+        let recorder = Recorder::start(&start, ledger.clone(), (relay_pid, lock));
+        if is_replacement {
+            recovery::reconcile(&ledger, start.state.as_deref(), recorder.id());
         }
+        let network = Network::new(environment.clone(), start.network, &start.directory);
+        let deliverers = Deliverers {
+            session: recorder.id().to_owned(),
+            state: start.state.clone(),
+            verify: start.verify,
+            environment,
+            network,
+            ledger: ledger.clone(),
+            journal: journal.clone(),
+            delivers,
+        };
+        let place = if start.moves { (None, Some(start.directory)) } else { (Some(start.directory), None) };
+        let routing = Routing::new(start.route, place, deliverers);
+        let how = (start.redact, start.verify);
+        let intake = Arc::new(Intake::new(routing, how, state, ledger.clone(), recorder.clone()));
+        let path = protocol::path(&start.secret).into();
+        tracing::debug!(session = recorder.id(), is_supervised, is_replacement, "the relay is awake");
+        intake.clone().start_courier();
+        let front = tokio::spawn(server::serve(listener, path, intake.clone(), journal));
+
+        let supervised = Supervised {
+            reader: BufReader::new(reader),
+            writer,
+            intake: intake.clone(),
+            ledger: ledger.clone(),
+            recorder: recorder.clone(),
+            watched,
+            command: None,
+            is_supervised,
+            is_session: start.is_session,
+        };
+        supervised.until_gone().await;
+        while carriers::any(&start.secret) {
+            tokio::select! {
+                () = sleep(LOOK_AGAIN) => {}
+                // "Drain once claude is gone": it is.
+                _ = terminate.recv() => break,
+            }
+        }
+        tracing::debug!("nobody can send any more");
+        recorder.nobody_can_send();
+        drain(&intake, &ledger, &mut terminate).await;
+        front.abort();
+        recorder.finish();
+        tracing::debug!(outcome = ?ledger.outcome(), "the relay goes");
+        Ok(())
     }
-    tracing::debug!("nobody can send any more");
-    drain(&intake, &ledger, &mut terminate).await;
-    front.abort();
-    recorder.finish();
-    tracing::debug!(outcome = ?ledger.outcome(), "the relay goes");
-    Ok(())
 }
 
 /// Sees through what is still on its way in, then delivers what there is. What is left then is stored, and waits
@@ -166,6 +204,13 @@ impl Supervised {
     /// Serves the supervisor until claude has gone and the supervisor, too, or has been answered.
     async fn until_gone(mut self) {
         let mut line = String::new();
+        // What the relay before this one was told.
+        let (command, ended) = self.ledger.told();
+        if let Some(wait_ms) = ended {
+            self.ended(wait_ms).await;
+        } else if let Some(pid) = command {
+            self.command(pid);
+        }
         loop {
             line.clear();
             match self.reader.read_line(&mut line).await {
@@ -183,25 +228,36 @@ impl Supervised {
                 }
             }
             match serde_json::from_str(&line) {
-                Ok(ToRelay::Command { pid }) => {
-                    tracing::debug!(pid, "claude runs");
-                    self.recorder.command(pid);
-                    let watched = match self.watched.take() {
-                        Some(descriptor) => Watched::with(pid, descriptor),
-                        None => Watched::new(pid),
-                    };
-                    self.command = watched.map(Arc::new);
-                    self.command.iter().for_each(|command| self.intake.follow(command.clone()));
-                }
+                Ok(ToRelay::Command { pid }) => self.command(pid),
                 Ok(ToRelay::Ended { wait_ms, owed }) => {
                     owed.into_iter().for_each(|owed| self.ledger.owed(owed.cause));
-                    tracing::debug!(wait_ms, "claude has gone; the supervisor waits");
-                    self.command = None;
-                    self.answer(Duration::from_millis(wait_ms)).await;
+                    self.ended(wait_ms).await;
                 }
                 _ => {}
             }
         }
+    }
+
+    fn command(&mut self, pid: i32) {
+        tracing::debug!(pid, "claude runs");
+        self.ledger.command(pid);
+        self.recorder.command(pid);
+        if self.command.is_some() {
+            return;
+        }
+        let watched = match self.watched.take() {
+            Some(descriptor) => Watched::with(pid, descriptor),
+            None => Watched::new(pid),
+        };
+        self.command = watched.map(Arc::new);
+        self.command.iter().for_each(|command| self.intake.follow(command.clone()));
+    }
+
+    async fn ended(&mut self, wait_ms: u64) {
+        tracing::debug!(wait_ms, "claude has gone; the supervisor waits");
+        self.ledger.ended(wait_ms);
+        self.command = None;
+        self.answer(Duration::from_millis(wait_ms)).await;
     }
 
     /// In the launcher form claude may move until its first export says where it belongs.

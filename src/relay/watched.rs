@@ -9,6 +9,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 #[cfg(target_os = "linux")]
 use tokio::io::{Interest, unix::AsyncFd};
 
+/// Between two looks, where the system does not tell by itself.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// A watched process. On Linux a descriptor stands for it, so that a pid used again is never mistaken for it.
 #[derive(Debug)]
 pub struct Watched {
@@ -41,7 +44,7 @@ impl Watched {
             let _ = descriptor.readable().await;
         }
         while !wait(&self.descriptor, PollTimeout::ZERO) {
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -91,7 +94,7 @@ impl Watched {
     /// Until it has ended.
     pub async fn gone(&self) {
         while nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid), None).is_ok() {
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

@@ -3,12 +3,13 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::socket::{MsgFlags, recv};
 use nix::unistd::Pid;
 
 use crate::claude::carriers;
@@ -16,36 +17,53 @@ use crate::claude::ourselves::own_file;
 use crate::launch::process::{Image, Prepared, RelayEnds, Role};
 use crate::launch::signals;
 use crate::launch::supervise::{Deferred, Supervisor};
-use crate::relay::protocol::{self, FromRelay, Owed, RELAY_COMMAND, Start, ToRelay, WATCH};
+use crate::relay;
+use crate::relay::guard::Replacements;
+use crate::relay::journal::{self, Counter, Journal};
+use crate::relay::protocol::{self, CONTINUE, FromRelay, Owed, RELAY_COMMAND, Start, ToRelay, WATCH};
 use crate::state::outcome::Outcome;
-use crate::system::descriptors;
 use crate::system::environment::Environment;
+use crate::system::{descriptors, shared_memory};
 
 /// A relay, started or soon to be.
 #[derive(Debug)]
 pub struct Relayed<'a> {
-    control: UnixStream,
     /// The URL for claude.
     pub endpoint: String,
-    state: State<'a>,
+    source: Source<'a>,
+    state: State,
 }
 
 #[derive(Debug)]
-enum State<'a> {
-    Waiting(Waiting<'a>),
-    Started,
+enum State {
+    Waiting,
+    /// With our end of the socket to it.
+    Started(UnixStream),
     Failed(io::Error),
+    /// It is gone, and nothing would come of another one.
+    Lost,
 }
 
-/// What a relay will be made of: a listener it will serve, where connections wait until then, and its end of the socket
-/// to the supervisor.
+/// What relays are made of. It stays, so that a relay that was killed along with its guard can be started again.
 #[derive(Debug)]
-struct Waiting<'a> {
-    listener: TcpListener,
-    control: UnixStream,
-    start: Box<Start>,
-    command: Option<Pid>,
+struct Source<'a> {
+    /// Where connections wait until somebody serves them. None: they are refused.
+    listener: Option<TcpListener>,
+    start: ToRelay,
+    command: Option<Command>,
     environment: &'a Environment,
+    /// What one relay leaves to the next.
+    journal: Option<OwnedFd>,
+    /// How often that was done.
+    replacements: Option<Replacements>,
+}
+
+/// Claude.
+#[derive(Debug)]
+struct Command {
+    pid: Pid,
+    /// A descriptor of it, where the system has such.
+    watched: Option<OwnedFd>,
 }
 
 /// Whether somebody has connected and waits to be accepted. Where that can't be known: yes.
@@ -54,45 +72,57 @@ fn has_connection(listener: &TcpListener) -> bool {
     poll(&mut ready, PollTimeout::ZERO) != Ok(0)
 }
 
-impl<'a> Waiting<'a> {
-    /// Makes what claude and the relay will need; claude may be started at once. With the supervisor's end of the socket,
-    /// and the URL for claude.
-    fn new(start: Start, environment: &'a Environment) -> io::Result<(Self, UnixStream, String)> {
+impl<'a> Source<'a> {
+    /// Makes what claude and the relay will need; claude may be started at once. With the URL for claude.
+    fn new(start: Start, environment: &'a Environment) -> io::Result<(Self, String)> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_write_timeout(Some(PATIENCE))?;
-        let waiting = Self { listener, control: theirs, start: Box::new(start), command: None, environment };
-        Ok((waiting, ours, endpoint))
+        let (listener, start) = (Some(listener), ToRelay::Start(Box::new(start)));
+        Ok((Self { listener, start, command: None, environment, journal: None, replacements: None }, endpoint))
     }
 
     /// Whether nobody has connected to `endpoint` so far, nor can any more once `command` has gone.
     fn is_needless(&self, command: Pid, endpoint: &str) -> bool {
-        !carriers::any_since(command.as_raw().cast_unsigned(), endpoint) && !has_connection(&self.listener)
+        !carriers::any_since(command.as_raw().cast_unsigned(), endpoint)
+            && !self.listener.as_ref().is_some_and(has_connection)
     }
 
-    /// Starts the relay in the role that is made of its descriptors; it gets a descriptor to watch, if there is one.
-    fn start(
-        self,
-        control: &UnixStream,
-        watched: Option<RawFd>,
-        role: fn(RelayEnds) -> Role<'static>,
-    ) -> io::Result<()> {
-        send(control, &ToRelay::Start(self.start))?;
-        if let Some(command) = self.command {
-            send(control, &ToRelay::Command { pid: command.as_raw() })?;
+    /// Starts a relay in the role that is made of its descriptors. With our end of the socket to it.
+    fn launch(&mut self, role: fn(RelayEnds) -> Role<'static>) -> io::Result<UnixStream> {
+        let listener = self.listener.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_write_timeout(Some(PATIENCE))?;
+        send(&ours, &self.start)?;
+        if let Some(command) = &self.command {
+            send(&ours, &ToRelay::Command { pid: command.pid.as_raw() })?;
         }
+        let watched = self.command.as_ref().and_then(|command| command.watched.as_ref()).map(AsRawFd::as_raw_fd);
+        let journal = self.journal.as_ref().map(AsRawFd::as_raw_fd);
+        let words = [watched.map(|_| WATCH), journal.map(|_| CONTINUE)];
         let args: Vec<OsString> =
-            ["act", RELAY_COMMAND].into_iter().chain(watched.map(|_| WATCH)).map(OsString::from).collect();
+            ["act", RELAY_COMMAND].into_iter().chain(words.into_iter().flatten()).map(OsString::from).collect();
         let image = Image::new(&own_file(), OsStr::new("act-claude"), &args, self.environment)?;
         let prepared = Prepared::new(&image)?;
-        let ends = RelayEnds { listener: self.listener.as_raw_fd(), control: self.control.as_raw_fd(), watched };
+        let ends = RelayEnds { listener: listener.as_raw_fd(), control: theirs.as_raw_fd(), watched, journal };
         // Our handlers must not run in the relay before it has its own.
         let mut mask = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals::handled()), Some(&mut mask))?;
         let started = prepared.spawn(role(ends));
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
-        started.map(drop)
+        started.map(|_| ours)
+    }
+
+    /// What the relay that is gone has left, where the journal can be read.
+    fn journal(&self) -> Option<Journal> {
+        Journal::of(self.journal.as_ref()?).ok()
+    }
+
+    /// Whether another relay may do better than the last, which is gone with its guard.
+    fn may_start_again(&mut self) -> bool {
+        let journal = self.journal();
+        let has_given_up = journal.as_ref().is_some_and(|journal| journal.count(Counter::GivenUp) != 0);
+        let replacements = self.replacements.get_or_insert_with(|| Replacements::new(None));
+        !has_given_up && replacements.next(journal.as_ref()).is_some()
     }
 }
 
@@ -100,21 +130,36 @@ impl<'a> Waiting<'a> {
 impl Deferred for Relayed<'_> {
     fn needed(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
-            State::Waiting(waiting) => Some(waiting.listener.as_fd()),
-            State::Started | State::Failed(_) => None,
+            State::Waiting => self.source.listener.as_ref().map(AsFd::as_fd),
+            // Its end, when guard and relay have gone.
+            State::Started(control) => Some(control.as_fd()),
+            State::Failed(_) | State::Lost => None,
         }
     }
 
     /// Where it can't be started the listener goes: claude's exports are refused at once, instead of waited for.
     fn start(&mut self) {
-        self.state = match std::mem::replace(&mut self.state, State::Started) {
-            State::Waiting(waiting) => match waiting.start(&self.control, None, Role::Relay) {
-                Ok(()) => State::Started,
-                Err(error) => State::Failed(error),
-            },
-            state => state,
-        };
+        match &self.state {
+            State::Waiting => {
+                // Without it a relay starts all the same.
+                self.source.journal = shared_memory::descriptor(journal::LENGTH).ok();
+                self.state = self.started();
+            }
+            State::Started(control) if has_ended(control) => {
+                self.state = if self.source.may_start_again() { self.started() } else { State::Lost };
+            }
+            State::Started(_) | State::Failed(_) | State::Lost => {}
+        }
+        if matches!(self.state, State::Failed(_) | State::Lost) {
+            self.source.listener = None;
+        }
     }
+}
+
+/// Whether nobody is at the other end of the socket any more.
+fn has_ended(control: &UnixStream) -> bool {
+    let mut byte = [0];
+    matches!(recv(control.as_raw_fd(), &mut byte, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT), Ok(0))
 }
 
 /// How much longer than the relay the supervisor waits, for the answer to arrive.
@@ -132,9 +177,9 @@ pub fn secret() -> io::Result<String> {
 /// Starts a relay that nobody asks and that watches what this process becomes. Returns the URL for claude.
 pub fn orphan(start: Start, environment: &Environment) -> io::Result<String> {
     let watched = descriptors::own_descriptor()?;
-    let (mut waiting, ours, endpoint) = Waiting::new(start, environment)?;
-    waiting.command = Some(nix::unistd::getpid());
-    waiting.start(&ours, watched.as_ref().map(AsRawFd::as_raw_fd), Role::Orphan)?;
+    let (mut source, endpoint) = Source::new(start, environment)?;
+    source.command = Some(Command { pid: nix::unistd::getpid(), watched });
+    source.launch(Role::Orphan)?;
     Ok(endpoint)
 }
 
@@ -147,15 +192,17 @@ fn send(mut control: &UnixStream, message: &ToRelay) -> io::Result<()> {
 impl<'a> Relayed<'a> {
     /// What claude needs of a relay; the supervisor starts it when it is due.
     pub fn prepare(start: Start, environment: &'a Environment) -> io::Result<Self> {
-        let (waiting, control, endpoint) = Waiting::new(start, environment)?;
-        Ok(Self { control, endpoint, state: State::Waiting(waiting) })
+        let (source, endpoint) = Source::new(start, environment)?;
+        Ok(Self { endpoint, source, state: State::Waiting })
     }
 
     /// Notes for the relay whose exports it relays.
-    pub fn watch(&mut self, command: Pid) {
-        if let State::Waiting(waiting) = &mut self.state {
-            waiting.command = Some(command);
-        }
+    pub fn watch(&mut self, pid: Pid) {
+        self.source.command = Some(Command { pid, watched: descriptors::descriptor_of(pid) });
+    }
+
+    fn started(&mut self) -> State {
+        self.source.launch(Role::Relay).map_or_else(State::Failed, State::Started)
     }
 
     /// Asks, once claude has gone, what became of its exports; waits at most `limit`, and no longer than until
@@ -166,39 +213,61 @@ impl<'a> Relayed<'a> {
         limit: Duration,
         owed: Option<Owed>,
     ) -> io::Result<Option<Outcome>> {
-        if matches!(&self.state, State::Waiting(waiting) if waiting.is_needless(supervisor.command(), &self.endpoint)) {
+        let is_waiting = matches!(self.state, State::Waiting);
+        if is_waiting && self.source.is_needless(supervisor.command(), &self.endpoint) {
+            supervisor.let_go();
             return Ok(Some(Outcome::default()));
         }
         supervisor.let_go();
-        self.start();
-        match std::mem::replace(&mut self.state, State::Started) {
+        let deadline = Instant::now() + limit;
+        loop {
+            self.start();
+            match &self.state {
+                State::Failed(_) => break,
+                State::Started(control) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    match ask(control, supervisor, left, owed.clone()) {
+                        // It ended meanwhile: another one knows what it knew.
+                        None if has_ended(control) => {}
+                        outcome => return Ok(outcome),
+                    }
+                }
+                State::Waiting | State::Lost => return Ok(self.left()),
+            }
+        }
+        match std::mem::replace(&mut self.state, State::Lost) {
             State::Failed(error) => Err(error),
-            State::Waiting(_) | State::Started => Ok(self.ask(supervisor, limit, owed)),
+            _ => Ok(None),
         }
     }
 
-    fn ask(&self, supervisor: &mut Supervisor, limit: Duration, owed: Option<Owed>) -> Option<Outcome> {
-        let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        send(&self.control, &ToRelay::Ended { wait_ms, owed }).ok()?;
-        if !supervisor.wait_for(&self.control, limit + GRACE) {
-            // Interrupted: what is known now will do.
-            send(&self.control, &ToRelay::Ended { wait_ms: 0, owed: None }).ok()?;
-            if !supervisor.wait_for(&self.control, GRACE) {
-                return None;
-            }
-        }
-        self.control.set_read_timeout(Some(PATIENCE)).ok()?;
-        let deadline = Instant::now() + PATIENCE;
-        let mut line = String::new();
-        let mut reader = BufReader::new(&self.control);
-        while Instant::now() < deadline && reader.read_line(&mut line).ok()? > 0 {
-            if let Ok(FromRelay::Outcome(outcome)) = serde_json::from_str(&line) {
-                return Some(*outcome);
-            }
-            line.clear();
-        }
-        None
+    /// What is known of the exports of a relay that is gone for good.
+    fn left(&self) -> Option<Outcome> {
+        self.source.journal().map(|journal| relay::outcome_of(&journal))
     }
+}
+
+fn ask(control: &UnixStream, supervisor: &mut Supervisor, limit: Duration, owed: Option<Owed>) -> Option<Outcome> {
+    let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    send(control, &ToRelay::Ended { wait_ms, owed }).ok()?;
+    if !supervisor.wait_for(control, limit + GRACE) {
+        // Interrupted: what is known now will do.
+        send(control, &ToRelay::Ended { wait_ms: 0, owed: None }).ok()?;
+        if !supervisor.wait_for(control, GRACE) {
+            return None;
+        }
+    }
+    control.set_read_timeout(Some(PATIENCE)).ok()?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut line = String::new();
+    let mut reader = BufReader::new(control);
+    while Instant::now() < deadline && reader.read_line(&mut line).ok()? > 0 {
+        if let Ok(FromRelay::Outcome(outcome)) = serde_json::from_str(&line) {
+            return Some(*outcome);
+        }
+        line.clear();
+    }
+    None
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
     let state = outcome.map_or(State::NotObserved, Outcome::state);
     let text = match outcome {
         None => Some("what ACT accepted is not known: the relay did not answer".to_owned()),
-        Some(outcome) if outcome.exports == 0 => {
+        Some(outcome) if outcome.is_silent() => {
             // With `--verify` the log tells more of the cause, behind this.
             let cause = context.cause.filter(|_| !context.verify);
             context.owed.then(|| nothing_sent(Some(context.lasted), cause))
@@ -56,6 +56,7 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
     };
     let importance = match state {
         State::Lost | State::Rejected | State::NotUnderstood | State::Held => Importance::Action,
+        _ if outcome.is_some_and(Outcome::may_lack_exports) => Importance::Action,
         _ => Importance::Notice,
     };
     let success = state == State::Delivered;
@@ -85,6 +86,9 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
         "unkept": known.unkept,
         "deferred": known.deferred,
         "spool_trouble": known.spool_trouble,
+        "relay_ended": known.deaths,
+        "relay_lost": known.relay_lost,
+        "may_be_missing": known.cut_off,
         "seconds": context.lasted.as_secs_f64(),
         "text": text,
     });
@@ -94,7 +98,7 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::outcome::duration;
+    use crate::state::outcome::{NOTHING, duration};
 
     fn outcome(exports: u64, points: u64, states: &[(State, u64)]) -> Outcome {
         let trouble = |state: &State| {
@@ -205,6 +209,26 @@ mod tests {
         assert!(report(Some(&delivered), &verify).lines[1].text.ends_with(WHERE_IN_ACT));
         let held = report(Some(&outcome(1, 1, &[(State::Held, 1)])), &verify);
         assert_eq!((held.success, held.lines.len()), (false, 1));
+    }
+
+    #[test]
+    fn a_relay_that_ended_is_said() {
+        let delivered = outcome(6, 12, &[(State::Delivered, 6)]);
+        let words = |deaths, cut_off, relay_lost| {
+            let outcome = Outcome { deaths, cut_off, relay_lost, ..delivered.clone() };
+            let report = report(Some(&outcome), &context(60));
+            (report.lines[0].text.clone(), report.lines[0].importance, report.verify_code, report.success)
+        };
+        let line = |rest: &str| format!("billing: 6 exports delivered (12 points); the relay ended unexpectedly{rest}");
+        assert_eq!(words(1, 0, false), (line(" and was replaced"), Importance::Notice, 0, true));
+        let missing = line(" 3 times and was replaced: up to 2 exports may be missing");
+        assert_eq!(words(3, 2, false), (missing, Importance::Action, 0, true));
+        let lost = line(" 11 times, and what claude sent after that is not known");
+        assert_eq!(words(11, 0, true), (lost, Importance::Action, NOTHING, false));
+        let nothing = Outcome { deaths: 1, cut_off: 1, ..Outcome::default() };
+        let report = report(Some(&nothing), &context(1));
+        let text = "billing: claude sent no metrics; the relay ended unexpectedly and was replaced: up to 1 export may be missing";
+        assert_eq!((report.lines[0].text.as_str(), nothing.state()), (text, State::NotObserved));
     }
 
     #[test]

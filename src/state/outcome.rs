@@ -70,6 +70,15 @@ pub struct Outcome {
     /// Why an export that is decided is still in the spool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spool_trouble: Option<String>,
+    /// How often the relay ended without having been told to, and was replaced.
+    #[serde(default)]
+    pub deaths: u64,
+    /// Requests that were cut off by that, and did not come again.
+    #[serde(default)]
+    pub cut_off: u64,
+    /// The relay was not replaced any more: nobody saw what claude sent then.
+    #[serde(default)]
+    pub relay_lost: bool,
 }
 
 /// Exports that fail by themselves.
@@ -92,11 +101,23 @@ impl Outcome {
 
     /// The worst state, which stands for the session.
     pub fn state(&self) -> State {
-        if self.exports == 0 {
-            return State::NothingSent;
-        }
         let worst = self.states.iter().find(|(_, count)| **count > 0).map(|(state, _)| *state);
-        worst.unwrap_or(State::UnderWay)
+        match (self.exports, worst) {
+            (0, _) if self.may_lack_exports() => State::NotObserved,
+            (0, _) => State::NothingSent,
+            (_, Some(State::Delivered)) if self.relay_lost => State::NotObserved,
+            (_, worst) => worst.unwrap_or(State::UnderWay),
+        }
+    }
+
+    /// Whether there is no more to say than that claude sent nothing.
+    pub fn is_silent(&self) -> bool {
+        self.exports == 0 && !self.relay_lost && self.deaths == 0
+    }
+
+    /// Whether something that claude sent may be nowhere, or was seen by nobody.
+    pub fn may_lack_exports(&self) -> bool {
+        self.relay_lost || self.cut_off > 0
     }
 
     /// How many exports fail by themselves while ACT takes others; they count as waiting, too.
@@ -118,11 +139,30 @@ impl Outcome {
     }
 }
 
-/// An outcome of at least one export, in words.
+/// What became of the relay, where that is worth a word.
+fn words_of_relay(outcome: &Outcome) -> Option<String> {
+    let times = match outcome.deaths {
+        0 | 1 => String::new(),
+        count => format!(" {count} times"),
+    };
+    let missing = match outcome.cut_off {
+        0 => String::new(),
+        count => format!(": up to {} may be missing", exports(count)),
+    };
+    match (outcome.relay_lost, outcome.deaths) {
+        (true, _) => Some(format!("the relay ended unexpectedly{times}, and what claude sent after that is not known")),
+        (false, 0) => None,
+        (false, _) => Some(format!("the relay ended unexpectedly{times} and was replaced{missing}")),
+    }
+}
+
+/// An outcome in words: one of at least one export, or one whose relay is worth a word.
 pub(crate) fn words(outcome: &Outcome) -> String {
     let accepted = outcome.count(State::Delivered) + outcome.count(State::Partial);
     let mut parts = Vec::new();
-    if accepted == outcome.exports && outcome.rejected_points == 0 {
+    if outcome.exports == 0 {
+        parts.push("claude sent no metrics".to_owned());
+    } else if accepted == outcome.exports && outcome.rejected_points == 0 {
         parts.push(format!("{} delivered ({})", exports(accepted), points(outcome.points)));
     } else if accepted == outcome.exports {
         parts.push(format!("{} delivered", exports(accepted)));
@@ -169,6 +209,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
     if let Some(why) = &outcome.spool_trouble {
         parts.push(format!("what is done with can't be removed from the spool: {why}"));
     }
+    parts.extend(words_of_relay(outcome));
     parts.join("; ")
 }
 

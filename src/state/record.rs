@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -82,6 +82,9 @@ pub struct Record {
     /// Launcher form: the settings key that led claude's exports past the relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_by: Option<String>,
+    /// Whether claude had gone, and with it all that could send anything, when this was written.
+    #[serde(default)]
+    pub claude_has_gone: bool,
     /// Claude must have exported something, and nothing arrived. Why, as far as that is known, is the trouble.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub owed: bool,
@@ -146,8 +149,8 @@ pub fn is_lock_of(state: &Path, id: &str, lock: &File) -> bool {
 }
 
 /// Says in the lock's file whose it is, for a relay that nobody has sent anything: it has no record that would.
-pub fn sign(lock: &Flock<File>) {
-    let _ = writeln!(&**lock, "{}", std::process::id());
+pub fn sign(lock: &Flock<File>, relay_pid: u32) {
+    let _ = lock.set_len(0).and_then(|()| (&**lock).rewind()).and_then(|()| writeln!(&**lock, "{relay_pid}"));
 }
 
 /// The relays of background sessions that nobody has sent anything yet: id and pid.
@@ -296,6 +299,7 @@ mod tests {
             totals: [("t".to_owned(), Total { value: 0.5, unit: "USD".to_owned() })].into(),
             trouble: None,
             redirected_by: None,
+            claude_has_gone: false,
             owed: false,
         }
     }

@@ -22,8 +22,10 @@ pub struct Session {
 
 impl Session {
     /// With a look at whether it is live.
-    pub fn new(record: Record, state: &Path, spool: &Summary) -> Self {
+    pub fn new(mut record: Record, state: &Path, spool: &Summary) -> Self {
         let live = record.is_live(state);
+        // Its relay was killed while claude could still send something.
+        record.outcome.relay_lost |= record.end.is_none() && !live && !record.claude_has_gone;
         let kept = spool.sessions.get(&record.id).copied().unwrap_or(0);
         Self { record, live, kept }
     }
@@ -53,7 +55,8 @@ impl Session {
     pub fn needs_someone(&self) -> bool {
         let outcome = &self.record.outcome;
         let bad = [State::Lost, State::Rejected, State::NotUnderstood, State::Partial, State::Held];
-        bad.iter().any(|state| outcome.count(*state) > 0) || self.record.redirected_by.is_some() || self.record.owed
+        let is_bad = bad.iter().any(|state| outcome.count(*state) > 0);
+        is_bad || outcome.may_lack_exports() || self.record.redirected_by.is_some() || self.record.owed
     }
 
     /// What became of its exports, as the report would say it.
@@ -61,7 +64,7 @@ impl Session {
         match (&self.record.trouble, self.record.outcome.exports) {
             (trouble, 0) if self.record.owed => outcome::nothing_sent(None, trouble.as_ref()),
             (Some(trouble), 0) => format!("{}{}", trouble.said, outcome::advice(trouble)),
-            (None, 0) => outcome::nothing_sent(None, None),
+            (None, 0) if self.record.outcome.is_silent() => outcome::nothing_sent(None, None),
             _ => outcome::words(&self.record.outcome),
         }
     }
@@ -122,6 +125,7 @@ pub(crate) mod sample {
             totals: Default::default(),
             trouble: None,
             redirected_by: None,
+            claude_has_gone: false,
             owed: false,
         };
         Session { record, live: false, kept: exports }

@@ -137,6 +137,17 @@ pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) })
 }
 
+/// A descriptor of a child that has not been waited for; none where there can't be one.
+pub fn descriptor_of(child: nix::unistd::Pid) -> Option<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    return pidfd(child.as_raw()).ok();
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = child;
+        None
+    }
+}
+
 /// A descriptor of this very process; it stays the same one through exec.
 pub fn own_descriptor() -> io::Result<Option<OwnedFd>> {
     #[cfg(target_os = "linux")]

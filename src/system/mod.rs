@@ -6,3 +6,4 @@ pub mod error;
 pub mod exit;
 pub mod inherited;
 pub mod output;
+pub mod shared_memory;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::act::{Act, accepted};
 use crate::support::fake_claude;
 use crate::support::http::Reply;
-use crate::support::process::{Process, with_environment};
+use crate::support::process::relays;
 use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{act_claude, eventually};
@@ -168,11 +168,8 @@ fn a_relay_that_waits_for_a_first_export_goes() {
     let claude = fake_claude::install(&mut sandbox, &script);
     let mut command = sandbox.act_claude(&[claude.to_str().unwrap(), "--session-id", "x"]);
     let mut agent = command.stderr(std::process::Stdio::null()).spawn().unwrap();
-    let relays = || -> Vec<i32> {
-        let root = sandbox.root().display().to_string();
-        with_environment(&root).into_iter().filter(Process::is_relay).map(|relay| relay.pid).collect()
-    };
-    let relay = eventually("a relay", || (ready.exists() && relays().len() == 1).then(|| relays()[0]));
+    let guards = || -> Vec<i32> { relays(sandbox.root()).0.iter().map(|guard| guard.pid).collect() };
+    let relay = eventually("a relay", || (ready.exists() && guards().len() == 1).then(|| guards()[0]));
     eventually("its lock", || of_sessions(&sandbox, "lock"));
 
     let output = sandbox.act_claude(&["act", "uninstall", "--yes", "--keep-config"]).output().unwrap();
@@ -182,7 +179,8 @@ fn a_relay_that_waits_for_a_first_export_goes() {
         "{}",
         output.out()
     );
-    assert!(relays().is_empty());
+    let left = relays(sandbox.root());
+    assert!(left.0.is_empty() && left.1.is_empty(), "{left:?}");
     assert!(agent.try_wait().unwrap().is_none(), "claude is not touched");
     // It exports now, in vain.
     std::fs::write(&go, "").unwrap();

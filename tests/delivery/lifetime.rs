@@ -97,7 +97,7 @@ fn flush_takes_what_a_relay_leaves_that_ends_meanwhile() {
     relay.until(&sandbox, act_claude::state::outcome::State::Waiting, 1);
     act.answer(accepted());
     // Alive, and deaf.
-    kill(pid(&relay), Signal::SIGSTOP).unwrap();
+    kill(relay.worker(), Signal::SIGSTOP).unwrap();
     let mut command = sandbox.act_claude(&["act", "flush"]);
     let flush = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let spool = act_claude::state::spool::Spool::of(&sandbox.state());

@@ -10,6 +10,9 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
 use act_claude::config::TokenSource;
 use act_claude::delivery::target::{Route, Target};
 use act_claude::relay::protocol::{FromRelay, Start, ToRelay};
@@ -145,9 +148,21 @@ impl Relay {
         support::eventually("the relay's end", || self.child.try_wait().expect("a child"));
     }
 
-    /// `kill -9`
+    /// The process that works; the child guards it.
+    pub fn worker(&self) -> Pid {
+        let guard = self.child.id();
+        let children = format!("/proc/{guard}/task/{guard}/children");
+        support::eventually("a working relay", || {
+            let children = std::fs::read_to_string(&children).ok()?;
+            children.split_ascii_whitespace().next()?.parse().ok().map(Pid::from_raw)
+        })
+    }
+
+    /// `kill -9`: the guard and the relay.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
+        // Its group has its pid, and no other group will as long as one process is in it.
+        let _ = killpg(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGKILL);
         let _ = self.child.wait();
     }
 }
@@ -156,8 +171,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.control = None;
         if self.child.try_wait().ok().flatten().is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            self.kill();
         }
     }
 }

@@ -44,7 +44,7 @@ fn soak_a_day_in_a_minute() {
     for number in 0..EXPORTS {
         assert_eq!(send(&mut stream, &path, &export(&format!("n{number}"))), Some(200));
         if number % (EXPORTS / 8) == EXPORTS / 16 {
-            measured.push(measure(relay.child.id()));
+            measured.push(measure(relay.worker().as_raw().cast_unsigned()));
         }
     }
     let posted = begun.elapsed();
@@ -53,7 +53,7 @@ fn soak_a_day_in_a_minute() {
         let left = std::fs::read_dir(state.join("spool/new")).expect("a spool").count();
         (left == 0).then_some(())
     });
-    let end = measure(relay.child.id());
+    let end = measure(relay.worker().as_raw().cast_unsigned());
     println!(
         "{EXPORTS} exports in {:.1} s ({left} still to be delivered), delivered after {:.1} s; resident KiB {:?}, peak {} KiB; descriptors {:?}",
         posted.as_secs_f64(),

@@ -68,8 +68,7 @@ impl Session {
     }
 
     fn relay(&self) -> process::Process {
-        let root = self.sandbox.root().display().to_string();
-        eventually("the relay", || process::with_environment(&root).into_iter().find(process::Process::is_relay))
+        eventually("the relay", || process::relays(self.sandbox.root()).1.pop())
     }
 
     /// How many descriptors its relay has open.

@@ -9,5 +9,6 @@ mod c3_hostile_repository;
 mod c3_inside_claude;
 mod c4_files;
 mod c5_memory;
+mod c5_races;
 mod c6_values;
 mod c7_commands;

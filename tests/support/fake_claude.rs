@@ -10,6 +10,8 @@ use super::sandbox::Sandbox;
 /// - `print TEXT`, `complain TEXT`: a line on standard output, standard error
 /// - `post`, `post FILE`: one export to the metrics endpoint as the client would send it (of two points, or FILE's bytes), the answer's status
 ///   and body noted behind `$FAKE_CLAUDE_LOG`; `post-as HEADER: VALUE` is sent along with every later `post`
+/// - `posts COUNT MILLISECONDS`: so many of these exports, with pauses; a 503 is tried twice more. Noted with their names, which begin
+///   with `$FAKE_CLAUDE_NAME`
 /// - `environment FILE`, `arguments FILE`: what it was given, NUL-terminated
 /// - `touch FILE`, `wait FILE`: a barrier
 /// - `read`: waits for a line of input

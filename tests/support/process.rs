@@ -25,6 +25,12 @@ impl Process {
         self.command_line.starts_with("act-claude act relay")
     }
 
+    /// The process that started it, or took it over.
+    pub fn parent(&self) -> Option<i32> {
+        let stat = std::fs::read_to_string(self.file("stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+    }
+
     /// Whether it is there and no zombie.
     pub fn is_alive(&self) -> bool {
         let stat = std::fs::read_to_string(self.file("stat")).unwrap_or_default();
@@ -38,6 +44,18 @@ pub fn with_environment(text: &str) -> Vec<Process> {
         .into_iter()
         .filter(|process| memchr::memmem::find(&process.environment(), text.as_bytes()).is_some())
         .collect()
+}
+
+/// The relays of a test's sandbox by what they do: those that guard one, and those that work.
+pub fn relays(root: &std::path::Path) -> (Vec<Process>, Vec<Process>) {
+    relays_with(&root.display().to_string())
+}
+
+/// The same of those that have a text in their environment.
+pub fn relays_with(text: &str) -> (Vec<Process>, Vec<Process>) {
+    let relays: Vec<Process> = with_environment(text).into_iter().filter(|it| it.is_relay() && it.is_alive()).collect();
+    let parents: Vec<i32> = relays.iter().filter_map(Process::parent).collect();
+    relays.into_iter().partition(|relay| parents.contains(&relay.pid))
 }
 
 /// Ends the relays of a test's sandbox, which would go on trying for a while: what they have is left to the next session.

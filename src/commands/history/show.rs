@@ -55,7 +55,7 @@ impl Page {
             let line = format!("  {time}  {BOLD}{name:<widest$}{BOLD:#}  {style}{state:<14}{style:#}  {counts}");
             let _ = writeln!(text, "{}", line.trim_end());
             self.beside(&mut text, DIM, &self.circumstances(session));
-            if session.has_failed() {
+            if session.has_failed() || outcome.deaths > 0 {
                 self.beside(&mut text, Style::new(), &session.words());
             }
         }

@@ -12,6 +12,7 @@ mod scan;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use edit::NoResult;
@@ -20,7 +21,7 @@ use scan::{elements, list, member, members, string};
 use crate::state::record::Total;
 
 /// What an export holds.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Content {
     /// Its data points.
     pub points: u64,

@@ -22,6 +22,15 @@ fn main() {
                 let body = if rest.is_empty() { export(sequence) } else { std::fs::read(rest).expect("a file") };
                 note(&post(&extra, &body));
             }
+            "posts" => {
+                let (count, pause) = rest.split_once(' ').expect("a count and a pause");
+                let pause = Duration::from_millis(pause.parse().expect("milliseconds"));
+                for _ in 0..count.parse().expect("a count") {
+                    sequence += 1;
+                    note(&format!("{}-{sequence} {}", name(), post_again(&extra, &export(sequence))));
+                    std::thread::sleep(pause);
+                }
+            }
             "environment" => {
                 let entries = std::env::vars_os()
                     .flat_map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
@@ -55,6 +64,24 @@ fn main() {
     }
 }
 
+/// What tells this claude's exports from others'.
+fn name() -> String {
+    std::env::var("FAKE_CLAUDE_NAME").unwrap_or_else(|_| std::process::id().to_string())
+}
+
+/// As the real exporter: a 503 is tried twice more, nothing else.
+fn post_again(extra: &str, body: &[u8]) -> String {
+    let mut answer = post(extra, body);
+    for _ in 0..2 {
+        if !answer.starts_with("503") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        answer = post(extra, body);
+    }
+    answer
+}
+
 /// One export of two points, different each time.
 fn export(sequence: u64) -> Vec<u8> {
     let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
@@ -66,7 +93,7 @@ fn export(sequence: u64) -> Vec<u8> {
             format!(r#"{{"key":"{key}","value":{{"stringValue":{value}}}}}"#)
         })
         .collect();
-    let session = format!("{}-{sequence}", std::process::id());
+    let session = format!("{}-{sequence}", name());
     let point = |extra: &str, value: u64| {
         format!(
             r#"{{"attributes":[{{"key":"session.id","value":{{"stringValue":"{session}"}}}}{extra}],"startTimeUnixNano":"1700000000000000000","timeUnixNano":"1700000005000000000","asInt":"{value}"}}"#

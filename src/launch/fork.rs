@@ -1,0 +1,82 @@
+//! A copy of this process that goes on where it stands, and waiting for its end.
+#![allow(unsafe_code)]
+
+use std::io;
+
+use nix::libc;
+use nix::sys::signal::{SigHandler, SigSet, Signal, kill, signal};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid};
+
+/// Which of the two processes this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Child {
+    /// The new one.
+    Itself,
+    /// The old one; the new one has this pid.
+    Of(Pid),
+}
+
+/// While it lives, signals that matter to who waits for a child are waited for instead of acted on.
+#[derive(Debug)]
+pub struct Waiting {
+    signals: SigSet,
+    before: SigSet,
+}
+
+impl Waiting {
+    /// Begins to wait. For a process with one thread.
+    #[must_use]
+    pub fn new() -> Self {
+        let signals: SigSet = [Signal::SIGCHLD, Signal::SIGTERM].into_iter().collect();
+        // Ignored, children would be gone without a word.
+        // SAFETY: the default action runs no code of ours.
+        let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
+        let before = signals.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK);
+        Self { signals, before: before.unwrap_or_else(|_| SigSet::empty()) }
+    }
+
+    /// Signals act again as before.
+    pub fn end(&self) {
+        let _ = self.before.thread_set_mask();
+    }
+
+    /// Waits for the child's end; whether it ended by itself, with status 0. A TERM meanwhile is the child's.
+    pub fn wait_for(&self, child: Pid) -> bool {
+        loop {
+            match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(_, code)) => return code == 0,
+                Ok(WaitStatus::Signaled(..)) | Err(nix::errno::Errno::ECHILD) => return false,
+                _ => {}
+            }
+            if self.signals.wait() == Ok(Signal::SIGTERM) {
+                let _ = kill(child, Signal::SIGTERM);
+            }
+        }
+    }
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes a copy of this process, which has one thread. The copy's signals act as before `waiting`.
+pub fn fork(waiting: &Waiting) -> io::Result<Child> {
+    // SAFETY: this process has one thread, so the copy has all there is, and nothing in it is locked for ever.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Child => {
+            waiting.end();
+            Ok(Child::Itself)
+        }
+        ForkResult::Parent { child } => Ok(Child::Of(child)),
+    }
+}
+
+/// Who traces process `pid`, as the system tells; 0: nobody.
+#[cfg(target_os = "linux")]
+pub fn tracer_of(pid: libc::pid_t) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("TracerPid:")).and_then(|pid| pid.trim().parse().ok())
+}

@@ -1,0 +1,362 @@
+//! A session's accounts, changed by events only (pure): the same events, read again, give the same book. Memory does not
+//! grow with the session: an export that is decided becomes a number.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::journal::{Counter, Journal};
+use super::payload::{self, Content};
+use crate::delivery::target::Route;
+use crate::state::outcome::{Deferred, Outcome, State, Trouble};
+use crate::state::record::Total;
+
+/// How many exports back a repetition is recognised.
+pub const REMEMBERED: usize = 64;
+
+/// Where a session's exports go, and how that came about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The route.
+    pub route: Route,
+    /// The working directory it was decided for.
+    #[serde(with = "crate::text::paths")]
+    pub directory: PathBuf,
+    /// Launcher form: the settings key that leads claude's exports past the relay.
+    pub redirected_by: Option<String>,
+}
+
+/// What happens in a session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Event {
+    /// All that happened before.
+    Snapshot(Box<Book>),
+    /// The session has an id, and a start.
+    Opened(String, Timestamp),
+    /// Claude runs, under this pid.
+    Command(i32),
+    /// Claude has gone; the supervisor waits this many milliseconds for the outcome.
+    Ended(u64),
+    /// It is known where its exports go.
+    Found(Box<Found>),
+    /// Nothing will arrive: a settings key leads claude's exports past us.
+    Redirected(Box<Found>, Trouble),
+    /// An export of this digest is about to be stored under this number.
+    Taking(u64, String),
+    /// Claude handed over an export.
+    Received(u64, Content),
+    /// It is in memory only, because it could not be stored.
+    Unkept(u64, String),
+    /// A lost export is handed over again.
+    Again(u64),
+    /// An open export is in another state, for now, and why where that is news.
+    Marked(u64, State, Option<Trouble>),
+    /// An open export fails by itself while others pass: it waits behind them.
+    SteppedAside(u64, Trouble),
+    /// What is decided can't be taken out of the spool, and why.
+    SpoolTrouble(String),
+    /// An export is decided.
+    Settled(u64, State, Option<Trouble>),
+    /// ACT refused points of an export it took.
+    RefusedPoints(u64),
+    /// ACT took an export with a warning.
+    Warned(String),
+    /// Claude handed over an export that could not even be read.
+    Lost(Trouble),
+    /// Claude must have exported something; why it did not, as far as that is known.
+    Owed(Option<Trouble>),
+}
+
+/// An export that may be repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Its number.
+    pub sequence: u64,
+    /// Its bytes' digest.
+    pub digest: String,
+}
+
+impl Remembered {
+    /// The digest as bytes.
+    pub fn bytes(&self) -> Option<[u8; 32]> {
+        let digits = self.digest.as_bytes().chunks(2);
+        let bytes = digits.map(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        bytes.collect::<Option<Vec<u8>>>()?.try_into().ok()
+    }
+}
+
+/// The accounts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Book {
+    /// The session's id and start.
+    pub session: Option<(String, Timestamp)>,
+    /// Claude's pid.
+    pub command: Option<i32>,
+    /// Whether claude has gone, and how long the supervisor waited then.
+    pub ended: Option<u64>,
+    /// Where exports go.
+    pub found: Option<Found>,
+    /// The number of the next export.
+    pub next: u64,
+    exports: u64,
+    points: u64,
+    /// Sums by metric name.
+    pub totals: BTreeMap<String, Total>,
+    /// Decided for good.
+    settled: BTreeMap<State, u64>,
+    /// By number: what may yet change.
+    pub open: BTreeMap<u64, State>,
+    /// Those of the open ones that are in memory only.
+    pub unstored: BTreeSet<u64>,
+    /// Exports that were about to be stored, of which nothing else is known.
+    pub taking: Vec<Remembered>,
+    /// The last ones that were handed over.
+    pub recent: VecDeque<Remembered>,
+    troubles: BTreeMap<State, Trouble>,
+    /// The latest of the session's troubles.
+    pub latest: Option<Trouble>,
+    rejected_points: u64,
+    warning: Option<String>,
+    unkept: Option<String>,
+    /// Those of the open ones that stepped aside.
+    #[serde(default)]
+    deferred: BTreeSet<u64>,
+    #[serde(default)]
+    deferred_trouble: Option<Trouble>,
+    #[serde(default)]
+    spool_trouble: Option<String>,
+    /// Claude must have exported something.
+    pub owed: bool,
+    /// Why it did not.
+    pub silence: Option<Trouble>,
+}
+
+impl Book {
+    /// From a journal's lines; one that can't be read is passed over.
+    pub fn read(journal: &[u8]) -> Self {
+        let mut book = Self::default();
+        let lines = journal.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        lines.filter_map(|line| serde_json::from_slice(line).ok()).for_each(|event| book.apply(event));
+        book
+    }
+
+    /// Notes an event.
+    pub fn apply(&mut self, event: Event) {
+        match event {
+            Event::Snapshot(book) => *self = *book,
+            Event::Opened(id, start) => self.session = Some((id, start)),
+            Event::Command(pid) => self.command = Some(pid),
+            Event::Ended(wait_ms) => self.ended = Some(wait_ms),
+            Event::Found(found) => self.found = Some(*found),
+            Event::Redirected(found, trouble) => {
+                self.found = Some(*found);
+                self.trouble(State::NothingSent, trouble);
+            }
+            Event::Taking(sequence, digest) => {
+                self.taking.retain(|taking| taking.sequence != sequence && taking.digest != digest);
+                self.taking.push(Remembered { sequence, digest });
+            }
+            Event::Received(sequence, content) => self.receive(sequence, content),
+            Event::Unkept(sequence, why) => {
+                self.unkept = Some(why);
+                self.unstored.insert(sequence);
+            }
+            Event::Again(sequence) => {
+                self.remember(sequence);
+                self.unstored.remove(&sequence);
+                self.open.insert(sequence, State::UnderWay);
+            }
+            Event::Marked(sequence, state, trouble) => {
+                self.deferred.remove(&sequence);
+                if let Some(open) = self.open.get_mut(&sequence) {
+                    *open = state;
+                }
+                trouble.into_iter().for_each(|trouble| self.trouble(state, trouble));
+            }
+            Event::SteppedAside(sequence, trouble) => self.step_aside(sequence, trouble),
+            Event::SpoolTrouble(why) => self.spool_trouble = Some(why),
+            Event::Settled(sequence, state, trouble) => {
+                self.deferred.remove(&sequence);
+                self.unstored.remove(&sequence);
+                if self.open.remove(&sequence).is_some() {
+                    *self.settled.entry(state).or_default() += 1;
+                }
+                trouble.into_iter().for_each(|trouble| self.trouble(state, trouble));
+            }
+            Event::RefusedPoints(count) => self.rejected_points += count,
+            Event::Warned(warning) => self.warning = Some(warning),
+            Event::Lost(trouble) => {
+                self.exports += 1;
+                *self.settled.entry(State::Lost).or_default() += 1;
+                self.trouble(State::Lost, trouble);
+            }
+            Event::Owed(cause) => (self.owed, self.silence) = (true, cause),
+        }
+    }
+
+    fn step_aside(&mut self, sequence: u64, trouble: Trouble) {
+        let Some(open) = self.open.get_mut(&sequence) else { return };
+        *open = State::Waiting;
+        self.deferred.insert(sequence);
+        self.deferred_trouble = Some(trouble.clone());
+        self.trouble(State::Waiting, trouble);
+    }
+
+    fn receive(&mut self, sequence: u64, content: Content) {
+        self.exports += 1;
+        self.points += content.points;
+        for (name, total) in content.totals {
+            payload::add_total(&mut self.totals, name, &total);
+        }
+        self.next = self.next.max(sequence + 1);
+        self.open.insert(sequence, State::UnderWay);
+        self.remember(sequence);
+    }
+
+    /// What was about to be stored is handed over.
+    fn remember(&mut self, sequence: u64) {
+        let Some(at) = self.taking.iter().position(|taking| taking.sequence == sequence) else { return };
+        let taken = self.taking.remove(at);
+        self.recent.retain(|recent| recent.digest != taken.digest);
+        self.recent.push_back(taken);
+        if self.recent.len() > REMEMBERED {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Whether a mark would say anything new.
+    pub fn is_news(&self, sequence: u64, state: State, trouble: &Trouble) -> bool {
+        let differs = |open: &State| *open != state || self.troubles.get(&state) != Some(trouble);
+        self.open.get(&sequence).is_some_and(differs) || self.deferred.contains(&sequence)
+    }
+
+    /// Whether `trouble` is what is known for `state` already.
+    pub fn is_known(&self, state: State, trouble: &Trouble) -> bool {
+        self.troubles.get(&state) == Some(trouble) && self.latest.as_ref() == Some(trouble)
+    }
+
+    /// The state an open export is in, and why, once it was tried.
+    pub fn trouble_of(&self, sequence: u64) -> Option<(State, Trouble)> {
+        let state = *self.open.get(&sequence)?;
+        Some((state, self.troubles.get(&state)?.clone()))
+    }
+
+    fn trouble(&mut self, state: State, trouble: Trouble) {
+        self.latest = Some(trouble.clone());
+        self.troubles.insert(state, trouble);
+    }
+
+    /// How many exports claude handed over.
+    pub fn exports(&self) -> u64 {
+        self.exports
+    }
+
+    /// What became of them.
+    pub fn outcome(&self) -> Outcome {
+        let mut states = self.settled.clone();
+        for state in self.open.values() {
+            *states.entry(*state).or_default() += 1;
+        }
+        let deferred = self.deferred_trouble.clone().filter(|_| !self.deferred.is_empty());
+        let troubles = self.troubles.iter().filter(|(state, _)| states.contains_key(state));
+        Outcome {
+            exports: self.exports,
+            points: self.points,
+            troubles: troubles.map(|(state, trouble)| (*state, trouble.clone())).collect(),
+            states,
+            rejected_points: self.rejected_points,
+            warning: self.warning.clone(),
+            unkept: self.unkept.clone(),
+            deferred: deferred.map(|trouble| Deferred { exports: self.deferred.len() as u64, trouble }),
+            spool_trouble: self.spool_trouble.clone(),
+            ..Outcome::default()
+        }
+    }
+}
+
+/// What the journal of a relay that is gone for good tells.
+pub fn outcome_of(journal: &Journal) -> Outcome {
+    let (deaths, cut_off) = (journal.count(Counter::Deaths), journal.count(Counter::CutOff));
+    Outcome { deaths, cut_off, relay_lost: true, ..Book::read(&journal.read()).outcome() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(points: u64) -> Content {
+        let total = Total { value: points as f64, unit: "tokens".to_owned() };
+        Content { points, totals: [("t".to_owned(), total)].into() }
+    }
+
+    fn trouble(said: &str) -> Trouble {
+        Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 75 }
+    }
+
+    fn events() -> Vec<Event> {
+        vec![
+            Event::Opened("id".to_owned(), Timestamp::UNIX_EPOCH),
+            Event::Command(7),
+            Event::Taking(0, "d0".to_owned()),
+            Event::Received(0, content(2)),
+            Event::Settled(0, State::Delivered, None),
+            Event::Taking(1, "d1".to_owned()),
+            Event::Received(1, content(3)),
+            Event::Marked(1, State::Waiting, Some(trouble("503"))),
+            Event::Taking(2, "d2".to_owned()),
+            Event::Received(2, content(4)),
+            Event::Unkept(2, "the disk is full".to_owned()),
+            Event::Taking(3, "d3".to_owned()),
+        ]
+    }
+
+    fn written(events: &[Event]) -> Vec<u8> {
+        events.iter().flat_map(|event| [serde_json::to_vec(event).unwrap(), b"\n".to_vec()].concat()).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_the_same_book_again_with_or_without_a_snapshot() {
+        let events = events();
+        let book = Book::read(&written(&events));
+        assert_eq!((book.next, book.exports(), book.command), (3, 3, Some(7)));
+        assert_eq!(book.open, [(1, State::Waiting), (2, State::UnderWay)].into());
+        assert_eq!((&book.unstored, book.taking.len(), book.recent.len()), (&[2].into(), 1, 3));
+        let outcome = book.outcome();
+        assert_eq!((outcome.exports, outcome.points, outcome.count(State::Delivered)), (3, 9, 1));
+        for cut in 0..events.len() {
+            let snapshot = Event::Snapshot(Box::new(Book::read(&written(&events[..cut]))));
+            let rest = [&[snapshot], &events[cut..]].concat();
+            assert_eq!(Book::read(&written(&rest)), book, "a snapshot after {cut} events");
+        }
+    }
+
+    #[test]
+    fn a_line_that_can_t_be_read_is_passed_over() {
+        let mut journal = written(&events()[..4]);
+        journal.extend_from_slice(b"{\"Unknown\":1}\n\xff\n");
+        journal.extend(written(&events()[4..]));
+        assert_eq!(Book::read(&journal), Book::read(&written(&events())));
+    }
+
+    #[test]
+    fn only_the_last_exports_are_remembered() {
+        let mut book = Book::default();
+        for sequence in 0..REMEMBERED as u64 + 9 {
+            book.apply(Event::Taking(sequence, format!("d{sequence}")));
+            book.apply(Event::Received(sequence, content(1)));
+        }
+        assert_eq!((book.recent.len(), book.recent[0].sequence), (REMEMBERED, 9));
+        assert!(book.taking.is_empty());
+    }
+
+    #[test]
+    fn an_export_is_settled_once() {
+        let mut book = Book::read(&written(&events()));
+        for _ in 0..2 {
+            book.apply(Event::Settled(1, State::Delivered, None));
+        }
+        assert_eq!(book.outcome().count(State::Delivered), 2);
+    }
+}

@@ -1,0 +1,161 @@
+//! Who delivers a session's exports: a courier, started as soon as that is possible.
+//!
+//! What is stored does not depend on it: where no thread can be had, or delivery has ended relays before, exports are
+//! stored and acknowledged, and the courier is tried again at the next one.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::courier::{Courier, Post};
+use super::journal::{Counter, Journal};
+use super::ledger::Ledger;
+use super::message::{Handle, Item, Message};
+use crate::claude::network::Network;
+use crate::delivery::cause;
+use crate::delivery::owner::Owners;
+use crate::delivery::sender::{Desk, Observer};
+use crate::delivery::target::Target;
+use crate::state::outcome::State;
+use crate::system::environment::Environment;
+
+/// How often in a row relays end over the same export before delivery waits.
+const COINCIDENCE: u64 = 3;
+/// How long it waits then at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+/// How often a session's relays that replaced another one may run a token command.
+const TOKEN_COMMANDS: u64 = 3;
+
+/// What couriers of a session are made of.
+#[derive(Debug)]
+pub struct Deliverers {
+    /// The session's id.
+    pub session: String,
+    /// The state directory.
+    pub state: Option<PathBuf>,
+    /// `--verify`
+    pub verify: bool,
+    /// The variables the relay was started with.
+    pub environment: Environment,
+    /// The proxy and the certificates that lead to ACT.
+    pub network: Network,
+    /// What is known of the session's exports.
+    pub ledger: Arc<Ledger>,
+    /// What is known of relays before this one.
+    pub journal: Arc<Journal>,
+    /// Whether this process may deliver.
+    pub delivers: bool,
+}
+
+impl Deliverers {
+    /// Of exports for `target`. What is stored already is handed over.
+    pub fn of(&self, target: &Target, owners: Owners) -> Deliverer {
+        let is_replacement = self.journal.count(Counter::Deaths) > 0;
+        let post = Post {
+            session: &self.session,
+            target,
+            state: self.state.as_deref(),
+            verify: self.verify,
+            is_replacement,
+            observer: Box::new(Delivery { journal: self.journal.clone(), is_replacement }),
+        };
+        let desk = Desk::new(self.environment.clone(), self.network.clone(), self.state.as_deref());
+        let courier = Courier::new(post, owners, desk, self.ledger.clone());
+        for sequence in self.ledger.stored() {
+            courier.send(Message::Stored(Item { sequence, reply: None }));
+        }
+        let not_before = pause(self.journal.count(Counter::Suspicion)).map(|pause| Instant::now() + pause);
+        Deliverer { courier, ledger: self.ledger.clone(), delivers: self.delivers, not_before }
+    }
+}
+
+/// How long delivery waits after so many deaths over the same export.
+fn pause(suspicion: u64) -> Option<Duration> {
+    let times = suspicion.checked_sub(COINCIDENCE)?;
+    Some((PAUSES.0 * 2u32.saturating_pow(times.min(16) as u32)).min(PAUSES.1))
+}
+
+/// Who delivers. Messages wait until it can be started.
+#[derive(Debug)]
+pub struct Deliverer {
+    courier: Handle,
+    ledger: Arc<Ledger>,
+    delivers: bool,
+    not_before: Option<Instant>,
+}
+
+impl Deliverer {
+    /// Starts to deliver, where that is possible now.
+    pub fn start(&self) -> io::Result<()> {
+        if !self.delivers {
+            return Err(nix::errno::Errno::EAGAIN.into());
+        }
+        if self.not_before.is_some_and(|time| Instant::now() < time) {
+            return Err(io::Error::other("the relay has ended several times while it delivered the same export"));
+        }
+        self.courier.start()
+    }
+
+    /// The same; where it is not possible, all that is stored waits.
+    pub fn start_all(&self) {
+        let Err(error) = self.start() else { return };
+        tracing::debug!(%error, "delivery can't start");
+        for sequence in self.ledger.stored() {
+            self.ledger.mark(sequence, State::Waiting, &cause::no_courier(&error));
+        }
+    }
+
+    /// Whether it is still to be started.
+    pub fn is_waiting(&self) -> bool {
+        self.courier.is_waiting()
+    }
+
+    /// Hands over a message; whether there still is a courier to take it.
+    pub fn send(&self, message: Message) -> bool {
+        self.courier.send(message)
+    }
+}
+
+/// Notes which export is being delivered, and counts what may not be done again and again.
+#[derive(Debug)]
+struct Delivery {
+    journal: Arc<Journal>,
+    is_replacement: bool,
+}
+
+impl Observer for Delivery {
+    fn delivering(&self, export: Option<u64>) {
+        let number = export.map_or(0, |export| export.max(1));
+        self.journal.counter(Counter::Delivering).store(number, Ordering::Release);
+    }
+
+    fn may_run_token_command(&self) -> bool {
+        !self.is_replacement
+            || self.journal.counter(Counter::TokenCommands).fetch_add(1, Ordering::AcqRel) < TOKEN_COMMANDS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delivery_waits_longer_the_more_often_it_ends_relays() {
+        let seconds = |suspicion| pause(suspicion).map(|pause| pause.as_secs());
+        assert_eq!(
+            [0, 2, 3, 4, 6, 9, 100].map(seconds),
+            [None, None, Some(5), Some(10), Some(40), Some(300), Some(300)]
+        );
+    }
+
+    #[test]
+    fn a_replacement_runs_a_token_command_three_times_a_session() {
+        let journal = Arc::new(Journal::new().unwrap());
+        let asked = |is_replacement| Delivery { journal: journal.clone(), is_replacement }.may_run_token_command();
+        assert_eq!([false; 5].map(asked), [true; 5]);
+        assert_eq!([true; 5].map(asked), [true, true, true, false, false]);
+        assert!(!asked(true), "the next one, too");
+    }
+}

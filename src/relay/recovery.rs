@@ -1,0 +1,186 @@
+//! What a relay that ended without a word has left: the spool says what is stored, the book what was known of it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::ledger::Ledger;
+use super::payload;
+use crate::state::outcome::{State, Trouble};
+use crate::state::spool::{self, Claim, Spool, list};
+
+/// Brings a session's book and its spool together.
+pub fn reconcile(ledger: &Ledger, state: Option<&Path>, session: &str) {
+    let spool = state.map(Spool::of);
+    // What can't be read is not empty: then each export is looked at when its turn comes.
+    let Ok(stored) = spool.as_ref().map_or(Ok(BTreeSet::new()), |spool| stored(spool, session)) else { return };
+    if let Some(spool) = &spool {
+        remove_half_written(spool, session);
+        for sequence in stored.range(ledger.next()..).copied().collect::<Vec<_>>() {
+            receive(ledger, spool, session, sequence);
+        }
+    }
+    let (open, unstored) = ledger.open();
+    for (sequence, was) in open {
+        if was == State::Lost || stored.contains(&sequence) {
+            continue;
+        }
+        if unstored.contains(&sequence) {
+            ledger.mark(sequence, State::Lost, &never_stored());
+        } else if let Some(spool) = &spool {
+            let (state, why) = left(spool, &spool::name(session, sequence));
+            ledger.settle(sequence, state, why);
+        }
+    }
+}
+
+/// The numbers of a session's exports in `new`.
+fn stored(spool: &Spool, session: &str) -> std::io::Result<BTreeSet<u64>> {
+    let names = list::sessions(spool)?.remove(session).unwrap_or_default();
+    Ok(names.iter().filter_map(|name| name.rsplit_once('-')?.1.parse().ok()).collect())
+}
+
+/// Stored, and not counted any more: it counts now. Claude may have been told.
+fn receive(ledger: &Ledger, spool: &Spool, session: &str, sequence: u64) {
+    let Ok(claim) = Claim::take(spool, &spool::name(session, sequence)) else { return };
+    let mut content = payload::read(claim.body()).unwrap_or_default();
+    content.points = claim.header.points;
+    ledger.received(sequence, content);
+    ledger.is_not_missing();
+}
+
+/// What became of an export that is not in `new` any more. Only its own relay takes it from there, for one of these reasons.
+fn left(spool: &Spool, name: &str) -> (State, Option<Trouble>) {
+    let aside =
+        |said: &str| Some(Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 65 });
+    if spool.rejected().join(name).exists() {
+        (State::Rejected, aside("ACT rejected it; it is in spool/rejected"))
+    } else if spool.corrupt().join(name).exists() {
+        (State::Lost, aside("its file was damaged; it is in spool/corrupt"))
+    } else {
+        (State::Delivered, None)
+    }
+}
+
+fn never_stored() -> Trouble {
+    let said = "the relay ended before ACT had answered, and it could not be kept".to_owned();
+    Trouble { said, cause: String::new(), fix: String::new(), code: 74 }
+}
+
+/// Their names are needed again.
+fn remove_half_written(spool: &Spool, session: &str) {
+    for entry in std::fs::read_dir(spool.tmp()).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| spool::session_of(name) == session) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use super::super::journal::{Counter, Journal};
+    use super::*;
+    use crate::state::spool::{Header, Limits, Store};
+
+    const BODY: &[u8] = br#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"t","unit":"tokens","sum":{"dataPoints":[{"asInt":"5"}]}}]}]}]}"#;
+
+    struct Left {
+        state: tempfile::TempDir,
+        store: Store,
+        journal: Arc<Journal>,
+        ledger: Ledger,
+    }
+
+    fn left_behind() -> Left {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path(), Limits::default()).unwrap();
+        let journal = Arc::new(Journal::new().unwrap());
+        let ledger = Ledger::resume(journal.clone());
+        Left { state, store, journal, ledger }
+    }
+
+    impl Left {
+        fn store(&self, sequence: u64) {
+            self.ledger.taking(sequence, &[sequence as u8; 32]);
+            let text = |text: &str| text.to_owned();
+            let header = Header {
+                session: text("s"),
+                sequence,
+                alias: text("a"),
+                account: text("b"),
+                endpoint: text("e"),
+                user: text("u"),
+                points: 1,
+                captured: jiff::Timestamp::UNIX_EPOCH,
+            };
+            self.store.append(&header, BODY).unwrap();
+        }
+
+        fn receive(&self, sequence: u64) {
+            self.ledger.received(sequence, payload::read(BODY).unwrap());
+        }
+
+        fn path(&self, part: &str, sequence: u64) -> std::path::PathBuf {
+            self.state.path().join("spool").join(part).join(spool::name("s", sequence))
+        }
+
+        fn reconciled(&self) -> Ledger {
+            let ledger = Ledger::resume(self.journal.clone());
+            reconcile(&ledger, Some(self.state.path()), "s");
+            ledger
+        }
+    }
+
+    #[test]
+    fn every_export_is_where_it_belongs() {
+        let before = left_behind();
+        for sequence in 0..4 {
+            before.store(sequence);
+            before.receive(sequence);
+        }
+        fs::remove_file(before.path("new", 0)).unwrap();
+        fs::rename(before.path("new", 1), before.path("rejected", 1)).unwrap();
+        fs::rename(before.path("new", 2), before.path("corrupt", 2)).unwrap();
+        before.ledger.received(4, payload::read(BODY).unwrap());
+        before.ledger.unkept(4, "the disk is full".to_owned());
+        let ledger = before.reconciled();
+        let states = [(State::Lost, 2), (State::Rejected, 1), (State::UnderWay, 1), (State::Delivered, 1)];
+        assert_eq!(ledger.outcome().states, states.into());
+        assert_eq!(ledger.open().0, [(3, State::UnderWay), (4, State::Lost)]);
+        // Nothing is counted a second time.
+        assert_eq!(before.reconciled().outcome(), ledger.outcome());
+    }
+
+    #[test]
+    fn what_was_stored_and_not_counted_counts_and_joins_its_repetition() {
+        let before = left_behind();
+        before.store(0);
+        before.receive(0);
+        before.store(1);
+        before.journal.counter(Counter::CutOff).store(2, std::sync::atomic::Ordering::Release);
+        let ledger = before.reconciled();
+        let outcome = ledger.outcome();
+        assert_eq!((outcome.exports, outcome.points, outcome.cut_off, ledger.next()), (2, 2, 1, 2));
+        let remembered: Vec<_> =
+            ledger.remembered().into_iter().map(|(known, stored)| (known.sequence, stored)).collect();
+        assert_eq!(remembered, [(0, true), (1, true)]);
+    }
+
+    #[test]
+    fn what_was_cut_off_and_comes_again_is_not_missing() {
+        let before = left_behind();
+        before.ledger.taking(0, &[7; 32]);
+        fs::create_dir_all(before.path("tmp", 0).parent().unwrap()).unwrap();
+        fs::write(before.path("tmp", 0), "half").unwrap();
+        before.journal.counter(Counter::CutOff).store(1, std::sync::atomic::Ordering::Release);
+        let ledger = before.reconciled();
+        assert!(!before.path("tmp", 0).exists());
+        ledger.taking(0, &[8; 32]);
+        assert_eq!(ledger.outcome().cut_off, 1);
+        ledger.taking(1, &[7; 32]);
+        ledger.taking(2, &[7; 32]);
+        assert_eq!(ledger.outcome().cut_off, 0);
+    }
+}
