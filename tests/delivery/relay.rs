@@ -160,10 +160,16 @@ impl Relay {
 
     /// `kill -9`: the guard and the relay.
     pub fn kill(&mut self) {
+        let guard = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap_or_default();
         let _ = self.child.kill();
         // Its group has its pid, and no other group will as long as one process is in it.
-        let _ = killpg(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGKILL);
+        let _ = killpg(Pid::from_raw(guard.cast_signed()), Signal::SIGKILL);
         let _ = self.child.wait();
+        for pid in children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()) {
+            let relay = support::process::Process { pid, command_line: String::new() };
+            support::eventually("the relay's end", || (!relay.is_alive()).then_some(()));
+        }
     }
 }
 
