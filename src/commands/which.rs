@@ -71,53 +71,15 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let explicit = Explicit::of(flags.alias.as_deref(), &environment);
     let resolution = resolve::resolve(explicit, &loaded.config, &place).ok();
 
-    let mut facts: Vec<(&str, Value)> = vec![("directory", json!(paths::to_text(&directory)))];
-    let mut notes: Vec<String> = Vec::new();
-    let code = match &plan {
-        Plan::Run { telemetry, .. } => {
-            let Telemetry { name, alias, account_name, account, delivery, .. } = &**telemetry;
-            facts.push(("alias", json!(name)));
-            facts.push(("because", json!(telemetry.reason.to_string())));
-            facts.push(("reason", json!(telemetry.reason.word())));
-            facts.push(("id", json!(alias.id)));
-            facts.push(("account", json!(account_name)));
-            facts.push(("endpoint", json!(account.endpoint)));
-            facts.push(("user", json!(account.user)));
-            facts.push(("delivery", json!(if *delivery == Delivery::Direct { "direct" } else { "relay" })));
-            0
-        }
-        Plan::Plain { lines } => {
-            facts.push(("alias", Value::Null));
-            if let Some(resolution) = &resolution {
-                facts.push(("because", json!(resolution.reason.to_string())));
-                facts.push(("reason", json!(resolution.reason.word())));
-            }
-            notes.extend(lines.iter().map(|line| line.text.clone()));
-            1
-        }
-        Plan::Refuse { code, message } => {
-            facts.push(("alias", Value::Null));
-            notes.push(message.clone());
-            *code
-        }
-    };
-    let named = |notes: &[String], fault: &str| notes.iter().any(|note| note.contains(fault));
-    for fault in loaded.faults.iter().map(ToString::to_string) {
-        if !named(&notes, &fault) {
-            notes.push(fault);
-        }
-    }
-    let said =
-        |resolution: &'_ Resolution| [&resolution.passed_over[..], &resolution.hints, &resolution.notes].concat();
-    for word in resolution.as_ref().map(said).unwrap_or_default() {
-        if !notes.contains(&word) {
-            notes.push(word);
-        }
-    }
+    let mut findings = Findings::of(&plan, resolution.as_ref());
+    findings.facts.insert(0, ("directory", json!(paths::to_text(&directory))));
+    findings.note_once(loaded.faults.iter().map(ToString::to_string));
+    findings.note_once(resolution.iter().flat_map(said_beside));
     match locate::locate(&environment, &loaded.config) {
-        Ok(claude) => facts.push(("claude", json!(paths::to_text(&claude)))),
-        Err(error) => notes.push(error.message),
+        Ok(claude) => findings.facts.push(("claude", json!(paths::to_text(&claude)))),
+        Err(error) => findings.notes.push(error.message),
     }
+    let Findings { facts, notes, code } = findings;
     let variables = match (&plan, args.env) {
         (Plan::Run { telemetry, .. }, true) => {
             changes(telemetry, &environment, &layers, loaded.config.export_interval_ms())
@@ -130,6 +92,61 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         super::print(&as_text(&facts, &notes, &variables));
     }
     ExitCode::from(code)
+}
+
+/// What there is to say, in order, and the exit status.
+struct Findings {
+    facts: Vec<(&'static str, Value)>,
+    notes: Vec<String>,
+    code: u8,
+}
+
+impl Findings {
+    /// What a launch would do.
+    fn of(plan: &Plan<'_>, resolution: Option<&Resolution>) -> Self {
+        let because = |resolution: &Resolution| {
+            [("because", json!(resolution.reason.to_string())), ("reason", json!(resolution.reason.word()))]
+        };
+        match plan {
+            Plan::Run { telemetry, .. } => {
+                let Telemetry { name, alias, account_name, account, delivery, reason, .. } = &**telemetry;
+                let delivery = if *delivery == Delivery::Direct { "direct" } else { "relay" };
+                let facts = vec![
+                    ("alias", json!(name)),
+                    ("because", json!(reason.to_string())),
+                    ("reason", json!(reason.word())),
+                    ("id", json!(alias.id)),
+                    ("account", json!(account_name)),
+                    ("endpoint", json!(account.endpoint)),
+                    ("user", json!(account.user)),
+                    ("delivery", json!(delivery)),
+                ];
+                Self { facts, notes: Vec::new(), code: 0 }
+            }
+            Plan::Plain { lines } => {
+                let facts = [("alias", Value::Null)].into_iter().chain(resolution.into_iter().flat_map(because));
+                let notes = lines.iter().map(|line| line.text.clone()).collect();
+                Self { facts: facts.collect(), notes, code: 1 }
+            }
+            Plan::Refuse { code, message } => {
+                Self { facts: vec![("alias", Value::Null)], notes: vec![message.clone()], code: *code }
+            }
+        }
+    }
+
+    /// Adds what no note says yet.
+    fn note_once(&mut self, words: impl Iterator<Item = String>) {
+        for word in words {
+            if !self.notes.iter().any(|note| note.contains(&word)) {
+                self.notes.push(word);
+            }
+        }
+    }
+}
+
+/// What a resolution says beside its answer.
+fn said_beside(resolution: &Resolution) -> Vec<String> {
+    [&resolution.passed_over[..], &resolution.hints, &resolution.notes].concat()
 }
 
 /// The variables a launch would set, in order.

@@ -223,8 +223,7 @@ fn clean(text: &str) -> String {
 }
 
 fn host_of(location: &str) -> Option<String> {
-    let uri: hyper::Uri = location.parse().ok()?;
-    Some(clean(uri.host()?))
+    Some(clean(location.parse::<hyper::Uri>().ok()?.host()?))
 }
 
 fn retry_after(answer: &Answer, now: std::time::SystemTime) -> Option<Duration> {

@@ -221,6 +221,11 @@ impl Intake {
         remember(&mut recent, digest, seen.clone());
         self.hand_over(routed, sequence, message);
         drop(recent);
+        self.answer(seen, answered).await
+    }
+
+    /// What claude is told of an export that was handed over: with `--verify` ACT's own answer, where it comes in time.
+    async fn answer(&self, seen: Seen, answered: oneshot::Receiver<Answer>) -> Accepted {
         if self.verify
             && let Ok(Ok(Answer { status, body, .. })) = tokio::time::timeout(VERIFY_WAIT, answered).await
         {

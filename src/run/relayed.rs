@@ -18,13 +18,28 @@ use crate::plan::{self, Telemetry};
 use crate::relay::protocol::{self, Owed};
 use crate::run::relay::{self, Relayed};
 use crate::run::silence::{self, End};
-use crate::run::summary::{self, Context};
-use crate::run::verify::{self, Basis, Prepared};
+use crate::run::summary::{self, Context, Report};
+use crate::run::verify::{self, Basis, Evidence, Following, Prepared};
 use crate::state;
-use crate::state::outcome::State;
+use crate::state::outcome::{Outcome, State};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
+
+/// What is known once claude has gone.
+struct Gone<'a> {
+    lasted: Duration,
+    /// Settings that were not beaten.
+    left: Vec<&'a Conflict>,
+    silence: silence::Silence,
+    /// What claude's log says, with `--verify`.
+    evidence: Option<Evidence>,
+}
+
+fn relay_cannot_start(telemetry: &Telemetry<'_>, error: &std::io::Error) -> Line {
+    let why = plain(error);
+    Line::configuration(format!("{}: no telemetry: the relay cannot start ({why})", telemetry.name))
+}
 
 impl Session<'_> {
     /// Claude with the relay's loopback endpoint. If there can be no relay there is no telemetry either, never
@@ -36,31 +51,19 @@ impl Session<'_> {
         environment: &Environment,
         directory: &Path,
     ) -> ExitCode {
-        let cannot_start = |error: &std::io::Error| {
-            let why = plain(error);
-            Line::configuration(format!("{}: no telemetry: the relay cannot start ({why})", telemetry.name))
-        };
         let prepared = relay::secret()
             .and_then(|secret| Relayed::prepare(self.relay_start(telemetry, secret, directory), self.trusted));
         let mut relay = match prepared {
             Ok(relay) => relay,
             Err(error) => {
-                return self.carry_out(plan::without(self.loaded, cannot_start(&error)), environment, directory);
+                return self.carry_out(
+                    plan::without(self.loaded, relay_cannot_start(telemetry, &error)),
+                    environment,
+                    directory,
+                );
             }
         };
-        let mut with = environment.clone();
-        let wrapper = wrapper::own(environment, self.trusted, &self.layers);
-        variables::set_relayed(
-            &mut with,
-            &variables::Relayed {
-                endpoint: Some(&relay.endpoint),
-                attributes: &telemetry.attributes,
-                interval_ms: self.loaded.config.export_interval_ms(),
-                wrapper: wrapper.as_deref(),
-                token_variables: &self.loaded.config.token_variables(),
-                debug: self.flags.verify,
-            },
-        );
+        let with = self.variables(telemetry, &relay.endpoint, environment);
         let overlay = match self.overlay(telemetry, &with, directory) {
             Ok(overlay) => overlay,
             Err(error) => {
@@ -97,9 +100,46 @@ impl Session<'_> {
         let owed = silence.owed.then(|| Owed { cause: silence.cause.clone() });
         let answer = relay.outcome(&mut supervisor, wait, owed);
         tracing::debug!(?answer, "the relay's answer");
+        let evidence = following.map(Following::finish);
+        let gone = Gone { lasted, left, silence, evidence };
+        let report = self.relay_report(telemetry, answer, lines, gone, directory);
+        match ended {
+            Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
+            _ => ended.repeat(),
+        }
+    }
+
+    /// Claude's environment, with the variables that lead its exports to the relay.
+    fn variables(&self, telemetry: &Telemetry<'_>, endpoint: &str, environment: &Environment) -> Environment {
+        let wrapper = wrapper::own(environment, self.trusted, &self.layers);
+        let mut with = environment.clone();
+        variables::set_relayed(
+            &mut with,
+            &variables::Relayed {
+                endpoint: Some(endpoint),
+                attributes: &telemetry.attributes,
+                interval_ms: self.loaded.config.export_interval_ms(),
+                wrapper: wrapper.as_deref(),
+                token_variables: &self.loaded.config.token_variables(),
+                debug: self.flags.verify,
+            },
+        );
+        with
+    }
+
+    /// Says how it went.
+    fn relay_report(
+        &self,
+        telemetry: &Telemetry<'_>,
+        answer: std::io::Result<Option<Outcome>>,
+        mut lines: Vec<Line>,
+        gone: Gone<'_>,
+        directory: &Path,
+    ) -> Report {
+        let Gone { lasted, left, silence, evidence } = gone;
         let (outcome, failed) = match answer {
             Ok(outcome) => (outcome, None),
-            Err(error) => (None, Some(cannot_start(&error))),
+            Err(error) => (None, Some(relay_cannot_start(telemetry, &error))),
         };
         let context = Context {
             alias: &telemetry.name,
@@ -113,9 +153,8 @@ impl Session<'_> {
         if let Some(line) = failed {
             report.lines = vec![line];
         }
-        if let Some(following) = following {
-            let basis = Basis { whose: telemetry.whose(), conflicts: &left };
-            verify::extend(&mut report, &following.finish(), &basis);
+        if let Some(evidence) = evidence {
+            verify::extend(&mut report, &evidence, &Basis { whose: telemetry.whose(), conflicts: &left });
         }
         if report.state == State::NothingSent {
             self.weigh(&mut report, silence.cause.as_ref());
@@ -129,10 +168,7 @@ impl Session<'_> {
         }
         lines.extend(self.missed());
         self.say(&report, &lines);
-        match ended {
-            Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
-            _ => ended.repeat(),
-        }
+        report
     }
 
     fn relay_start(&self, telemetry: &Telemetry<'_>, secret: String, directory: &Path) -> protocol::Start {

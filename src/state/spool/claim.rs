@@ -309,7 +309,8 @@ mod tests {
     fn b8_what_is_too_large_to_be_read_is_neither_damaged_nor_gone() {
         let (_state, spool) = stored(0);
         let body = vec![b' '; usize::try_from(LARGEST).unwrap()];
-        let bytes = [entry::head(&header(1), &body).unwrap(), body].concat();
+        let second = [serde_json::to_vec(&header(1)).unwrap(), b"\n".to_vec()].concat();
+        let bytes = [entry::compose(&second, &body), body].concat();
         fs::write(spool.waiting().join("s-00000001"), &bytes).unwrap();
         assert_eq!(refusal(&spool, "s-00000001"), Refusal::Unreadable(Errno::EFBIG));
         fs::write(spool.waiting().join("s-00000002"), &bytes[..bytes.len() - 1]).unwrap();

@@ -68,10 +68,15 @@ pub fn head(header: &Header, body: &[u8]) -> io::Result<Vec<u8>> {
     if body.len() > LONGEST_BODY {
         return Err(io::Error::other(format!("an export is larger than {} MiB", LARGEST_FILE >> 20)));
     }
-    let digest = Sha256::new().chain_update(&second).chain_update(body).finalize();
+    Ok(compose(&second, body))
+}
+
+/// Both lines, of the second one and the body.
+pub(super) fn compose(second: &[u8], body: &[u8]) -> Vec<u8> {
+    let digest = Sha256::new().chain_update(second).chain_update(body).finalize();
     let mut head = format!("{MAGIC}{VERSION} {digest:x}\n").into_bytes();
-    head.extend_from_slice(&second);
-    Ok(head)
+    head.extend_from_slice(second);
+    head
 }
 
 /// Takes a file apart: the header, and where the body begins. Every byte is checked.
