@@ -124,7 +124,7 @@ impl Intake {
         ledger: Arc<Ledger>,
         recorder: Arc<Recorder>,
     ) -> Self {
-        let (store, next) = (OnceLock::new(), AtomicU64::new(ledger.next()));
+        let (store, next) = (OnceLock::new(), AtomicU64::new(ledger.free()));
         let recent = Mutex::new(ledger.remembered().into_iter().filter_map(seen).collect());
         let (busy, is_starting) = (AtomicUsize::new(0), AtomicBool::new(false));
         Self { routing, redact, verify, state, ledger, recorder, store, next, busy, is_starting, recent }

@@ -106,9 +106,15 @@ impl Ledger {
         book.exports() > 0 || book.owed || is_redirected || self.count(Counter::Deaths) > 0
     }
 
-    /// The number of the next export.
+    /// One more than the highest number that is counted.
     pub fn next(&self) -> u64 {
         self.lock().next
+    }
+
+    /// A number that no file can have: not that of an export that was about to be stored either.
+    pub fn free(&self) -> u64 {
+        let book = self.lock();
+        book.taking.iter().map(|taking| taking.sequence + 1).max().unwrap_or(0).max(book.next)
     }
 
     /// The exports that were handed over last: digest, number, and whether it is stored.

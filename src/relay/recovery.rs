@@ -26,8 +26,9 @@ pub fn reconcile(ledger: &Ledger, state: Option<&Path>, session: &str) {
         }
         if unstored.contains(&sequence) {
             ledger.mark(sequence, State::Lost, &never_stored());
-        } else if let Some(spool) = &spool {
-            let (state, why) = left(spool, &spool::name(session, sequence));
+        } else if let Some(spool) = &spool
+            && let Ok((state, why)) = left(spool, &spool::name(session, sequence))
+        {
             ledger.settle(sequence, state, why);
         }
     }
@@ -49,16 +50,16 @@ fn receive(ledger: &Ledger, spool: &Spool, session: &str, sequence: u64) {
 }
 
 /// What became of an export that is not in `new` any more. Only its own relay takes it from there, for one of these reasons.
-fn left(spool: &Spool, name: &str) -> (State, Option<Trouble>) {
+fn left(spool: &Spool, name: &str) -> std::io::Result<(State, Option<Trouble>)> {
     let aside =
         |said: &str| Some(Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 65 });
-    if spool.rejected().join(name).exists() {
+    Ok(if spool.rejected().join(name).try_exists()? {
         (State::Rejected, aside("ACT rejected it; it is in spool/rejected"))
-    } else if spool.corrupt().join(name).exists() {
+    } else if spool.corrupt().join(name).try_exists()? {
         (State::Lost, aside("its file was damaged; it is in spool/corrupt"))
     } else {
         (State::Delivered, None)
-    }
+    })
 }
 
 fn never_stored() -> Trouble {
