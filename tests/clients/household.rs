@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::support::act::{self, resource_attributes};
 use crate::support::client::Lab;
 use crate::support::http::Request;
+use crate::support::process::{self, Process};
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{DEADLINE, eventually};
 
@@ -81,10 +82,12 @@ impl Household<'_> {
             .collect()
     }
 
-    /// The relays of the sandbox.
+    /// The relays of the sandbox: of each the process that was executed, not its child.
     pub fn relays(&self) -> Vec<i32> {
-        let is_relay = |line: &str| line.contains(" act relay");
-        self.processes().into_iter().filter(|(_, line)| is_relay(line)).map(|(pid, _)| pid).collect()
+        let all = process::with_environment(&format!("HOME={}", self.0.sandbox.home().display()));
+        let relays: Vec<_> = all.into_iter().filter(Process::is_relay).collect();
+        let is_child = |relay: &Process| relay.parent().is_some_and(|parent| relays.iter().any(|it| it.pid == parent));
+        relays.iter().filter(|relay| !is_child(relay)).map(|relay| relay.pid).collect()
     }
 
     /// Stops the daemon with all its agents.
