@@ -31,11 +31,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// Shown, with another exit status than 0 in the home of this test.
-const STATUS: [(&str, &[i32]); 7] = [
+const STATUS: [(&str, &[i32]); 8] = [
     // It finds that no shell has the alias, for one.
     ("act-claude act doctor", &[0, 1]),
     // The stand-in's answers don't tell whether the alias is good.
     ("act-claude act check", &[0, 69]),
+    ("act-claude act check --all", &[0, 69]),
     ("act-claude act check --all --json", &[0, 69]),
     // The stand-in for claude sends nothing,
     ("claude --verify …", &[69]),
