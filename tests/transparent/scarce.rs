@@ -142,7 +142,7 @@ fn binary_replaced() {
     stage.act.wait_for(1);
 }
 
-/// The relay killed in the middle: claude goes on, its status is its own, one line says what is not known.
+/// The relay killed in the middle: it is replaced, claude goes on, and its status is its own.
 #[test]
 fn relay_killed() {
     let stage = Stage::new();
@@ -157,9 +157,9 @@ fn relay_killed() {
     eventually("the end of the relay", || is_gone(pid).then_some(()));
     let top = nix::unistd::Pid::from_raw(child.id().cast_signed());
     nix::sys::signal::kill(top, nix::sys::signal::Signal::SIGUSR1).expect("sent");
-    eventually("the second post", || (log.notes().last()?["post"] == 0).then_some(()));
+    eventually("the second post", || (log.notes().last()?["post"] == 200).then_some(()));
     let mut said = String::new();
     std::io::Read::read_to_string(&mut child.stderr.take().expect("a pipe"), &mut said).expect("text");
     assert_eq!(child.wait().expect("ended").code(), Some(53));
-    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.lines().count() <= 1, "{said}");
 }
