@@ -90,7 +90,7 @@ pub struct Post<'a> {
 
 impl Courier {
     /// Made ready; who has the handle starts it. Token and connection are fetched at once then, while claude starts.
-    pub fn new(post: Post<'_>, owners: Owners, desk: Desk, ledger: Arc<Ledger>) -> Handle {
+    pub fn ready(post: Post<'_>, owners: Owners, desk: Desk, ledger: Arc<Ledger>) -> Handle {
         let (sender, inbox) = channel();
         let spool = post.state.map(Spool::of);
         let courier = Self {
@@ -118,8 +118,7 @@ impl Courier {
             ask_now: post.verify,
             is_replacement: post.is_replacement,
         };
-        let handle = Handle::new(sender, Thread::new("courier", move || courier.run()));
-        handle
+        Handle::new(sender, Thread::new("courier", move || courier.run()))
     }
 
     fn run(mut self) {

@@ -62,7 +62,7 @@ impl Deliverers {
             observer: Box::new(Delivery { journal: self.journal.clone(), is_replacement }),
         };
         let desk = Desk::new(self.environment.clone(), self.network.clone(), self.state.as_deref());
-        let courier = Courier::new(post, owners, desk, self.ledger.clone());
+        let courier = Courier::ready(post, owners, desk, self.ledger.clone());
         for sequence in self.ledger.stored() {
             courier.send(Message::Stored(Item { sequence, reply: None }));
         }

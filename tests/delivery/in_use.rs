@@ -267,7 +267,7 @@ fn one_session(
     let mut command = sandbox.act_claude(arguments);
     command.env("FAKE_CLAUDE_NAME", &name).env("FAKE_CLAUDE_LOG", &log);
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let random = Random((seed ^ number as u64 + 1).rotate_left(number as u32) | 1);
+    let random = Random((seed ^ (number as u64 + 1)).rotate_left(number as u32) | 1);
     let (deaths, is_guarded) = (0, true);
     let mut session = Session { name, is_launcher, log, child, random, figures, deaths, is_guarded };
     eventually("its first export", || (!Session::answers(&session.log).is_empty()).then_some(()));

@@ -217,7 +217,7 @@ fn two_spellings_of_one_directory() {
         assert_eq!(world.reported("work/deep", &[]).0.as_deref(), Some("id-2"), "{other}");
         let which = world.run("work/deep", &["act", "which"]).out();
         assert!(which.contains("names the same directory as the rule \"~/work\""), "{other}: {which}");
-        assert!(which.contains(&format!("\"{}\"", other.replace(&full, &full))), "{other}: {which}");
+        assert!(which.contains(&format!("\"{}\"", other)), "{other}: {which}");
         let doctor = world.run("else", &["act", "doctor"]).out().replace('\n', " ");
         assert!(doctor.contains("same directory"), "{other}: {doctor}");
         // The same alias twice is no contradiction.

@@ -133,12 +133,12 @@ pub fn user(
             return Err(Stop::usage(why));
         }
         if !is_mail(user) {
-            dialogue.tell(&format!("{user} is no e-mail address; ACT knows users by theirs."));
+            dialogue.tell(format!("{user} is no e-mail address; ACT knows users by theirs."));
         }
         return Ok((user.clone(), endpoint));
     }
     if let Some(user) = from_credential.filter(|user| !is_mail(user)) {
-        dialogue.tell(&format!("The credential's user, {user}, is no e-mail address."));
+        dialogue.tell(format!("The credential's user, {user}, is no e-mail address."));
     }
     if let Some(user) = from_credential.filter(|user| is_mail(user)) {
         let user = read(user).map_err(|why| Stop::usage(format!("the credential's user: {why}")))?;

@@ -47,12 +47,12 @@ impl Taken<'_, '_, '_> {
         let place = entry.directory.as_deref().map(key);
         let shown = place.clone().unwrap_or_else(|| "your own settings".to_owned());
         let Some(recipe) = entry.recipe else {
-            self.dialogue.tell(&format!("{shown}: no telemetry"));
+            self.dialogue.tell(format!("{shown}: no telemetry"));
             self.entries.directories.extend(place.map(|place| (place, None)));
             return Ok(());
         };
         for problem in &recipe.problems {
-            self.dialogue.tell(&format!("{shown}: {problem}"));
+            self.dialogue.tell(format!("{shown}: {problem}"));
         }
         let named =
             entry.directory.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
@@ -85,7 +85,7 @@ impl Taken<'_, '_, '_> {
                 name
             }
         };
-        self.dialogue.tell(&format!("{shown}: alias {name}"));
+        self.dialogue.tell(format!("{shown}: alias {name}"));
         match place {
             Some(place) => self.entries.directories.push((place, Some(name))),
             None => self.entries.default = Some(name),
@@ -122,7 +122,7 @@ impl Taken<'_, '_, '_> {
         for note in credential.iter().flat_map(|credential| &credential.notes) {
             // Every credential of the recipe is a whole header.
             if !note.contains("Authorization header") {
-                self.dialogue.tell(&format!("{place}: {note}"));
+                self.dialogue.tell(format!("{place}: {note}"));
             }
         }
         let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));

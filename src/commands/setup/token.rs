@@ -156,7 +156,7 @@ pub fn where_to(
         (1, None) | (2, Some(_)) => {
             let question = Question { ask: "Command", help: "run without a shell and without a terminal", flag: "" };
             let line = dialogue.text(&question, None, |line| command(line).map(drop))?;
-            Err(command(&line).map_err(|why| Stop::usage(why))?)
+            Err(command(&line).map_err(Stop::usage)?)
         }
         _ => {
             let help = "background agents don't have it: their exports are held";
@@ -191,7 +191,7 @@ pub fn store(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, plac
     let credential =
         Credential::read(&text).map_err(|why| Stop::usage(format!("the token on standard input: {why}")))?;
     for note in &credential.notes {
-        dialogue.tell(&format!("API token: {note}"));
+        dialogue.tell(format!("API token: {note}"));
     }
     Ok(Choice::Store(credential, place))
 }
