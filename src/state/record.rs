@@ -231,7 +231,10 @@ pub fn of_command(state: &Path, pids: &[i32]) -> Option<Record> {
 /// Another relay, or `act flush`, decided an export of `points` data points that session `id` had left.
 pub fn decided_later(state: &Path, id: &str, points: u64, to: State, trouble: Option<&Trouble>, rejected: u64) {
     let Ok(lock) = File::open(directory(state)) else { return };
-    let Ok(_lock) = Flock::lock(lock, FlockArg::LockExclusive) else { return };
+    // Locked until it is closed.
+    if lock.lock().is_err() {
+        return;
+    }
     let Some(mut record) = read(state, id) else { return };
     let outcome = &mut record.outcome;
     let open = [State::Waiting, State::Held, State::NotUnderstood, State::UnderWay];

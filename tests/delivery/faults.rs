@@ -132,7 +132,8 @@ fn session(faults: &Faults, random: &mut Random, seen: &Seen) {
 /// Whether an outcome says that all is well.
 fn is_silent(outcome: &Outcome) -> bool {
     let delivered = outcome.count(State::Delivered) + outcome.count(State::Partial);
-    delivered == outcome.exports && outcome.unkept.is_none() && outcome.spool_trouble.is_none()
+    let of_relay = outcome.deaths > 0 || outcome.cut_off > 0 || outcome.relay_lost;
+    delivered == outcome.exports && outcome.unkept.is_none() && outcome.spool_trouble.is_none() && !of_relay
 }
 
 /// Runs until so many faults were injected.

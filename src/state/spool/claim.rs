@@ -1,13 +1,13 @@
 //! Taking an export out of the spool: whoever holds the file's lock, and nobody else, decides about it
 //! (promises B7 to B9).
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::OFlag;
 
 use super::entry::{self, Fault, Header, LARGEST_FILE};
 use super::{Spool, aside};
@@ -25,7 +25,8 @@ pub struct Claim {
     spool: Spool,
     name: String,
     /// Held until decided.
-    _lock: Flock<File>,
+    /// Locked until it is closed.
+    _file: File,
 }
 
 /// Why a file could not be claimed.
@@ -70,11 +71,11 @@ impl Claim {
             Ok(file) => file,
             Err(error) => return Err(of_error(&error).unwrap_or_else(|| set_aside(spool, name))),
         };
-        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => file,
-            Err((_, Errno::EWOULDBLOCK)) => return Err(Refusal::Busy),
-            Err((_, errno)) => return Err(Refusal::Unreadable(errno)),
-        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Refusal::Busy),
+            Err(TryLockError::Error(error)) => return Err(unreadable(&error)),
+        }
         // Whoever held the lock before may have sent it: then its name has gone, or is another file's.
         let metadata = file.metadata().map_err(|error| unreadable(&error))?;
         match fs::symlink_metadata(&path) {
@@ -98,11 +99,11 @@ impl Claim {
         let mut bytes = Vec::new();
         let size = usize::try_from(metadata.len()).unwrap_or_default();
         bytes.try_reserve_exact(size).map_err(|_| Refusal::Unreadable(Errno::ENOMEM))?;
-        (&*file).take(LARGEST).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+        (&file).take(LARGEST).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
         match entry::read(&bytes) {
             // The name is no claim of the file's own: both must agree.
             Ok((header, body)) if super::name(&header.session, header.sequence) == name => {
-                Ok(Self { header, bytes, body, spool: spool.clone(), name: name.to_owned(), _lock: file })
+                Ok(Self { header, bytes, body, spool: spool.clone(), name: name.to_owned(), _file: file })
             }
             Err(Fault::Newer(version)) => Err(Refusal::Newer(version)),
             // ACT has it. Perhaps it can be removed now.

@@ -10,7 +10,6 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -94,7 +93,10 @@ impl Marks {
         let path = path(directory, key);
         // Gone meanwhile: then nothing is held any more.
         let Ok(file) = File::open(&path) else { return true };
-        let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { return false };
+        // Locked until it is closed.
+        if file.try_lock().is_err() {
+            return false;
+        }
         let Some(mark) = read(&path) else { return true };
         if !now && !mark.is_due(SystemTime::now()) {
             return false;
