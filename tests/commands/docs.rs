@@ -12,6 +12,7 @@ use crate::support::{act_claude, fake_claude, program};
 /// Shown, and run by another test.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("act-claude act demo --fail 401", "tests/commands/demo.rs"),
+    ("act-claude act relay", "delivery: hidden, and started by act-claude itself"),
     ("act-claude act receive", "tests/receive.rs: it runs until it is ended"),
     ("act-claude act receive --port 4318", "tests/receive.rs"),
     ("act-claude act setup", "commands::setup_dialogue: it asks"),
