@@ -112,7 +112,8 @@ impl Server {
 
     /// The same at an address.
     pub fn start_at(address: SocketAddr, handler: Handler, wrap: Wrap) -> Self {
-        let listener = TcpListener::bind(address).expect("a port");
+        // A server at the same port that was dropped may take a moment to close it.
+        let listener = super::eventually("a port", || TcpListener::bind(address).ok());
         let address = listener.local_addr().expect("its address");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
