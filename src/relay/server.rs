@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{Backlog, listen};
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use super::body::{Budget, Buffer, Unread};
@@ -49,9 +50,11 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
     let mut is_short = false;
     let (own, here) = (nix::unistd::geteuid().as_raw(), listener.local_addr().ok());
     loop {
-        let (stream, peer) = match listener.accept().await {
+        let (accepted, requests) = accept(&listener, &journal).await;
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
+                drop(requests);
                 // A shortage shows even where nobody waits, and what was accepted last gets its time to speak.
                 let is_lasting = std::mem::replace(&mut is_short, is_shortage(&error));
                 if is_short && !(is_lasting && has_connection(&listener) && connections.give_way()) {
@@ -71,7 +74,6 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
         let connection = connections.enter().await;
         let _ = stream.set_nodelay(true);
         let (path, intake, budget) = (path.clone(), intake.clone(), budget.clone());
-        let requests = Requests::of(&journal);
         tokio::spawn(async move {
             hold(stream, path, (&connection, &requests), &budget, move |export| {
                 let intake = intake.clone();
@@ -87,6 +89,16 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
         // What has just come is looked at before it may have to give way to another.
         tokio::task::yield_now().await;
     }
+}
+
+/// The next connection. It counts as a request in flight before the system hands it over: a relay that is killed in between
+/// has cut it off.
+async fn accept(listener: &TcpListener, journal: &Arc<Journal>) -> (io::Result<(TcpStream, SocketAddr)>, Requests) {
+    std::future::poll_fn(|context| {
+        let requests = Requests::of(journal);
+        listener.poll_accept(context).map(|accepted| (accepted, requests))
+    })
+    .await
 }
 
 /// How many connections there may be at a time. Where descriptors are few, the limit is raised as far as we may.
