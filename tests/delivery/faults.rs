@@ -18,6 +18,7 @@ use crate::relay::{Relay, export, files, leave, name_of, start_of, waiting};
 use crate::support::act::{Act, accepted, refused};
 use crate::support::faults::{Faults, calls, injected, possible};
 use crate::support::http::Reply;
+use crate::support::random::Random;
 use crate::support::sandbox::{Sandbox, Text};
 
 /// Kinds of calls and their errors.
@@ -35,17 +36,6 @@ const KINDS: [(&str, &[&str]); 9] = [
 
 /// Exports of one session.
 const EXPORTS: usize = 5;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// What was seen in all runs.
 #[derive(Default)]

@@ -17,6 +17,7 @@ use crate::relay::waiting;
 use crate::support::act::{Act, accepted};
 use crate::support::http::Reply;
 use crate::support::process::{Process, relays, relays_with};
+use crate::support::random::Random;
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{eventually, fake_claude};
 
@@ -29,17 +30,6 @@ const EXPORTS: usize = 200;
 const PAUSE_MS: usize = 60;
 /// Sessions at the same time.
 const SESSIONS: usize = 4;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 #[derive(Debug, Default)]
 struct Figures {

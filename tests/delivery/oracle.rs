@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::relay::{Relay, export, files, name_of, post, waiting};
 use crate::support::act::{Act, accepted, refused};
 use crate::support::http::{Reply, Request};
+use crate::support::random::Random;
 use crate::support::sandbox::Sandbox;
 
 /// One relay after the other, killed.
@@ -17,18 +18,6 @@ const KILLS: usize = 320;
 const SESSIONS: usize = 4;
 /// Exports of each, some of them at the same time.
 const EXPORTS: usize = 6;
-
-/// A small generator: the run is random, and its seed is printed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// What the server did, by the export's name.
 #[derive(Default)]

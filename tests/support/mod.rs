@@ -15,6 +15,7 @@ pub mod network;
 pub mod probe;
 pub mod process;
 pub mod pty;
+pub mod random;
 pub mod sandbox;
 pub mod site;
 pub mod system;
