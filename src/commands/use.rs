@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::claude::variables;
 use crate::config::edit::{self, Change, Edited, Refused, file};
 use crate::config::resolve::{self, Explicit, Place};
 use crate::config::{self, Config};
@@ -38,9 +37,7 @@ pub struct Args {
 
 /// Runs it. Exit status 64 for an unknown alias, 78 where the file has faults or can't be written.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
-    let mut environment = environment.clone();
-    variables::restore_originals(&mut environment);
-    let loaded = config::load(&environment);
+    let loaded = config::load(environment);
     if let Some(name) = &args.name
         && !loaded.config.aliases.contains_key(name)
     {
@@ -56,12 +53,12 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             return ExitCode::from(CONFIGURATION);
         }
     };
-    let place = Place::of(&directory, &environment, &loaded.config);
+    let place = Place::of(&directory, environment, &loaded.config);
     let (subject, edited) = if args.repo {
         let top = top(&place, &directory);
         (top.display().to_string(), in_repository(&top, args.name.as_deref()))
     } else {
-        let key = key(&place, &directory, &loaded.config, &environment);
+        let key = key(&place, &directory, &loaded.config, environment);
         let path = if args.default { vec!["default"] } else { vec!["directories", &key] };
         let change = match &args.name {
             _ if args.remove => Change::remove(path),
@@ -69,10 +66,10 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             None => Change::set(path, Value::Null),
         };
         let subject = if args.default { "every directory without a rule".to_owned() } else { key.clone() };
-        (subject, edit::commit(&environment, &[change]))
+        (subject, edit::commit(environment, &[change]))
     };
     match edited {
-        Ok(edited) => say(args, &subject, &edited, &directory, &environment),
+        Ok(edited) => say(args, &subject, &edited, &directory, environment),
         Err(refused) => {
             crate::run::report::fatal(&refused.to_string());
             ExitCode::from(CONFIGURATION)

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::claude::network::Network;
-use crate::claude::variables;
 use crate::commands::check::{self, Finding, Subject};
 use crate::config::resolve::{self, Explicit, Place};
 use crate::config::{self, Account, Loaded, token};
@@ -35,17 +34,15 @@ const WORST_FIRST: [u8; 5] = [65, 77, 78, 75, 69];
 /// Runs it. Exit status 0 where all is good, 69 where ACT's answers don't tell, else as `--verify` would give: the
 /// worst of all that was checked. 64 for an unknown alias, 78 for a faulty configuration.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
-    let mut environment = environment.clone();
-    variables::restore_originals(&mut environment);
-    let loaded = config::load(&environment);
-    let subjects = match subjects(args, &loaded, &environment) {
+    let loaded = config::load(environment);
+    let subjects = match subjects(args, &loaded, environment) {
         Ok(subjects) => subjects,
         Err((code, messages)) => {
             messages.iter().for_each(|message| crate::run::report::fatal(message));
             return ExitCode::from(code);
         }
     };
-    let findings = check_all(&subjects, &environment);
+    let findings = check_all(&subjects, environment);
     if args.json {
         crate::commands::print_json(&json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }));
     } else {

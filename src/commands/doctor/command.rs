@@ -1,6 +1,5 @@
 //! `act doctor`: everything that would get in the way, each with its fix.
 
-use crate::claude::variables;
 use crate::commands::doctor::{self, Facts};
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
@@ -16,9 +15,7 @@ pub struct Args {
 
 /// Runs it. Exit status 0 where nothing is in the way, else 1.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
-    let mut environment = environment.clone();
-    variables::restore_originals(&mut environment);
-    let findings = doctor::diagnose(&Facts::gather(&environment));
+    let findings = doctor::diagnose(&Facts::gather(environment));
     if args.json {
         crate::commands::print_json(&doctor::json(&findings));
     } else {

@@ -25,7 +25,6 @@ use decision::Decision;
 use dialogue::{Dialogue, Stop};
 use facts::Facts;
 
-use crate::claude::variables;
 use crate::config;
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
@@ -129,17 +128,15 @@ impl Args {
 /// Runs it. Exit status 0, or that of the check at the end; 64 where something is missing or could mean two things,
 /// 78 where the configuration has faults, 130 where it was cancelled: then nothing was written.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
-    let mut environment = environment.clone();
-    variables::restore_originals(&mut environment);
-    let loaded = config::load(&environment);
+    let loaded = config::load(environment);
     // A configuration file that is named and not there yet is what set-up makes.
-    let missing = config::user_file(&environment).is_some_and(|path| !path.exists());
+    let missing = config::user_file(environment).is_some_and(|path| !path.exists());
     let faults: Vec<_> = loaded.faults.iter().filter(|fault| !missing || fault.origin.offset().is_some()).collect();
     if !faults.is_empty() {
         faults.iter().for_each(|fault| crate::run::report::fatal(&fault.to_string()));
         return ExitCode::from(CONFIGURATION);
     }
-    let done = Facts::gather(args, &environment, &loaded)
+    let done = Facts::gather(args, environment, &loaded)
         .and_then(|facts| carry_out::carry_out(&facts, settle(&facts)?).map(ExitCode::from));
     done.unwrap_or_else(|stop| end(args, stop))
 }
