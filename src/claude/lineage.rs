@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::claude::ourselves::is_ourselves;
 use crate::system::environment::Environment;
@@ -44,6 +45,8 @@ struct Process {
     name: String,
     /// The program's file, where it may be seen.
     executable: Option<PathBuf>,
+    /// It is on its way out: its memory is gone, and with it its environment, and its children are about to get another parent.
+    is_ending: bool,
 }
 
 /// More processes than this on top of each other are not looked at.
@@ -52,36 +55,56 @@ const HIGHEST: usize = 256;
 /// The processes above this one, the nearest first; none where no claude is to be expected among them, which a look at
 /// their names tells. `is_marked`: this process carries claude's mark.
 pub fn above(is_marked: bool) -> Vec<Ancestor> {
-    let processes = processes();
+    // A parent that ends while we look leaves us another one (claude does so when it starts its daemon): then once more from
+    // the start. A process that keeps ending, which only a kernel thread seems to do, is taken as it is.
+    for _ in 0..100 {
+        if let Some(ancestors) = look(is_marked, |process| process.is_ending) {
+            return ancestors;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    look(is_marked, |_| false).unwrap_or_default()
+}
+
+/// One look; `None` where a process has ended meanwhile.
+fn look(is_marked: bool, is_ending: impl Fn(&Process) -> bool) -> Option<Vec<Ancestor>> {
+    let processes = processes()?;
     if !is_marked && !processes.iter().any(may_be_claude) {
-        return Vec::new();
+        return Some(Vec::new());
     }
     let mut ancestors: Vec<Ancestor> = Vec::with_capacity(processes.len());
     for (index, process) in processes.iter().enumerate() {
         let by_act_claude = || processes.get(index + 1).is_some_and(is_act_claude);
         let kind = kind(process, by_act_claude);
-        ancestors.push(Ancestor { pid: process.pid, kind, environment: system::environment(process.pid) });
+        let environment = system::environment(process.pid);
+        if environment.as_ref().is_none_or(|environment| environment.iter().next().is_none()) {
+            // Nothing to be read, or no longer?
+            if system::look(process.pid).is_none_or(|now| is_ending(&now)) {
+                return None;
+            }
+        }
+        ancestors.push(Ancestor { pid: process.pid, kind, environment });
     }
     recognize_by_mark(&mut ancestors, is_marked);
-    ancestors
+    Some(ancestors)
 }
 
-/// A parent that ends while we look leaves us another one: then once more from the start.
-fn processes() -> Vec<Process> {
-    for _ in 0..3 {
-        let mut found = Vec::new();
-        let mut pid = nix::unistd::getppid().as_raw();
-        while pid > 1 && found.len() < HIGHEST {
-            let Some(process) = system::look(pid) else { break };
-            pid = process.parent;
-            found.push(process);
-        }
-        // Of processes that are hidden from this user nothing is known; a parent that is gone is no longer ours.
-        if pid <= 1 || !found.is_empty() || nix::unistd::getppid().as_raw() == pid {
-            return found;
-        }
+/// The chain of parents. `None`: one of them has ended meanwhile. Of processes that are hidden from this user nothing is known.
+fn processes() -> Option<Vec<Process>> {
+    let mut found: Vec<Process> = Vec::new();
+    let mut pid = nix::unistd::getppid().as_raw();
+    while pid > 1 && found.len() < HIGHEST {
+        let Some(process) = system::look(pid) else {
+            let parent = match found.last() {
+                Some(child) => system::look(child.pid)?.parent,
+                None => nix::unistd::getppid().as_raw(),
+            };
+            return (parent == pid).then_some(found);
+        };
+        pid = process.parent;
+        found.push(process);
     }
-    Vec::new()
+    Some(found)
 }
 
 /// By its name, or by the native installer's place for it (`…/claude/versions/2.1.330`). A client that runs on node gives
@@ -204,7 +227,9 @@ mod system {
         let (head, tail) = stat.rsplit_once(')')?;
         let parent = tail.split_ascii_whitespace().nth(1)?.parse().ok()?;
         let name = head.split_once('(')?.1.to_owned();
-        Some(Process { pid, parent, name, executable: std::fs::read_link(format!("/proc/{pid}/exe")).ok() })
+        let executable = std::fs::read_link(format!("/proc/{pid}/exe"));
+        let is_ending = executable.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        Some(Process { pid, parent, name, executable: executable.ok(), is_ending })
     }
 
     /// The program's file, even where an upgrade has removed it.
@@ -252,7 +277,8 @@ mod system {
         }
         // SAFETY: the kernel ends the name with a zero.
         let name = unsafe { CStr::from_ptr(info.pbi_comm.as_ptr()) }.to_string_lossy().into_owned();
-        Some(Process { pid, parent: i32::try_from(info.pbi_ppid).ok()?, name, executable: executable(pid) })
+        let parent = i32::try_from(info.pbi_ppid).ok()?;
+        Some(Process { pid, parent, name, executable: executable(pid), is_ending: info.pbi_status == libc::SZOMB })
     }
 
     pub fn program(process: &Process) -> PathBuf {
@@ -302,7 +328,7 @@ mod tests {
     use super::*;
 
     fn process(name: &str, executable: &str) -> Process {
-        Process { pid: 0, parent: 1, name: name.to_owned(), executable: Some(executable.into()) }
+        Process { pid: 0, parent: 1, name: name.to_owned(), executable: Some(executable.into()), is_ending: false }
     }
 
     #[test]
@@ -321,6 +347,22 @@ mod tests {
         ] {
             assert_eq!(kind(&process(name, executable), || by_act_claude), expected, "{name} {executable}");
         }
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_told_from_one_without_an_environment() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        // Until it is a zombie.
+        let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
+        nix::sys::wait::waitid(nix::sys::wait::Id::Pid(nix::unistd::Pid::from_raw(pid)), flags).unwrap();
+        assert!(system::look(pid).is_some_and(|process| process.is_ending));
+        child.wait().unwrap();
+        assert!(system::look(pid).is_none());
+        let mut child = std::process::Command::new("sleep").arg("60").env_clear().spawn().unwrap();
+        assert!(system::look(i32::try_from(child.id()).unwrap()).is_some_and(|process| !process.is_ending));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]
