@@ -1,13 +1,12 @@
 //! Who could still send something: processes that carry a relay's endpoint in their environment, such as the daemon an old
 //! client leaves behind.
 
+use crate::system::process;
+
 /// Whether any process but this one carries `secret` in its environment.
-#[cfg(target_os = "linux")]
 pub fn any(secret: &str) -> bool {
-    let own = std::process::id();
-    let Ok(processes) = std::fs::read_dir("/proc") else { return false };
-    let mut pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.any(|pid| pid != own && carries(pid, secret))
+    let own = std::process::id().cast_signed();
+    process::all().into_iter().any(|pid| pid != own && carries(pid, secret))
 }
 
 /// Whether anything started since `command` carries `secret`: what that has left behind, once it has ended. May say yes for
@@ -22,7 +21,7 @@ pub fn any_since(command: u32, secret: &str) -> bool {
         match newest() {
             Some(newest) if newest == asked => return false,
             Some(newest) if newest > asked && newest - command <= MANY => {
-                if (asked + 1..=newest).any(|pid| carries(pid, secret)) {
+                if (asked + 1..=newest).any(|pid| carries(pid.cast_signed(), secret)) {
                     return true;
                 }
                 asked = newest;
@@ -33,9 +32,8 @@ pub fn any_since(command: u32, secret: &str) -> bool {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn carries(pid: u32, secret: &str) -> bool {
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+fn carries(pid: i32, secret: &str) -> bool {
+    let environment = process::environment_block(pid).unwrap_or_default();
     super::ourselves::contains(&environment, secret.as_bytes())
 }
 
@@ -43,18 +41,6 @@ fn carries(pid: u32, secret: &str) -> bool {
 #[cfg(target_os = "linux")]
 fn newest() -> Option<u32> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split_ascii_whitespace().next_back()?.parse().ok()
-}
-
-/// Elsewhere `ps` shows the environments of the user's own processes.
-#[cfg(not(target_os = "linux"))]
-pub fn any(secret: &str) -> bool {
-    let output = std::process::Command::new("/bin/ps").args(["-axwwE", "-o", "pid=,command="]).output();
-    let own = std::process::id().to_string();
-    output.is_ok_and(|output| {
-        String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .any(|line| line.contains(secret) && line.split_ascii_whitespace().next() != Some(&own))
-    })
 }
 
 /// Elsewhere that is no cheaper than starting the relay, which asks all.
@@ -75,10 +61,10 @@ mod tests {
             command.arg("60").env("SECRET", value).spawn().expect("started")
         };
         let mut before = sleeper("none");
-        assert!(!any(secret) && !carries(before.id(), secret));
+        assert!(!any(secret) && !carries(before.id().cast_signed(), secret));
         let mut carrier = sleeper(secret);
         // A child is its parent's copy until it executes.
-        while !carries(carrier.id(), secret) {
+        while !carries(carrier.id().cast_signed(), secret) {
             std::thread::yield_now();
         }
         assert!(any(secret) && any_since(before.id(), secret));

@@ -1,11 +1,12 @@
 //! The processes above this one, and what each is: a claude, act-claude, a shell, or another program.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::claude::ourselves::is_ourselves;
 use crate::system::environment::Environment;
+use crate::system::process::{self, Process};
 
 /// Claude sets this variable for its Bash tool, hooks and MCP servers, whatever its settings say (observed on all clients).
 pub const MARK: &str = "CLAUDECODE";
@@ -36,22 +37,6 @@ pub struct Ancestor {
     pub environment: Option<Environment>,
 }
 
-/// A process, as the system shows it.
-#[derive(Debug, Clone)]
-struct Process {
-    pid: i32,
-    parent: i32,
-    /// The name of the program as it was executed, or what the process calls itself.
-    name: String,
-    /// The program's file, where it may be seen.
-    executable: Option<PathBuf>,
-    /// It is on its way out: its memory is gone, and with it its environment, and its children are about to get another parent.
-    is_ending: bool,
-}
-
-/// More processes than this on top of each other are not looked at.
-const HIGHEST: usize = 256;
-
 /// The processes above this one, the nearest first; none where no claude is to be expected among them, which a look at
 /// their names tells. `is_marked`: this process carries claude's mark.
 pub fn above(is_marked: bool) -> Vec<Ancestor> {
@@ -68,7 +53,7 @@ pub fn above(is_marked: bool) -> Vec<Ancestor> {
 
 /// One look; `None` where a process has ended meanwhile.
 fn look(is_marked: bool, is_ending: impl Fn(&Process) -> bool) -> Option<Vec<Ancestor>> {
-    let processes = processes()?;
+    let processes = process::above()?;
     if !is_marked && !processes.iter().any(may_be_claude) {
         return Some(Vec::new());
     }
@@ -76,10 +61,10 @@ fn look(is_marked: bool, is_ending: impl Fn(&Process) -> bool) -> Option<Vec<Anc
     for (index, process) in processes.iter().enumerate() {
         let by_act_claude = || processes.get(index + 1).is_some_and(is_act_claude);
         let kind = kind(process, by_act_claude);
-        let environment = system::environment(process.pid);
+        let environment = process::environment(process.pid);
         if environment.as_ref().is_none_or(|environment| environment.iter().next().is_none()) {
             // Nothing to be read, or no longer?
-            if system::look(process.pid).is_none_or(|now| is_ending(&now)) {
+            if process::look(process.pid).is_none_or(|now| is_ending(&now)) {
                 return None;
             }
         }
@@ -87,24 +72,6 @@ fn look(is_marked: bool, is_ending: impl Fn(&Process) -> bool) -> Option<Vec<Anc
     }
     recognize_by_mark(&mut ancestors, is_marked);
     Some(ancestors)
-}
-
-/// The chain of parents. `None`: one of them has ended meanwhile. Of processes that are hidden from this user nothing is known.
-fn processes() -> Option<Vec<Process>> {
-    let mut found: Vec<Process> = Vec::new();
-    let mut pid = nix::unistd::getppid().as_raw();
-    while pid > 1 && found.len() < HIGHEST {
-        let Some(process) = system::look(pid) else {
-            let parent = match found.last() {
-                Some(child) => system::look(child.pid)?.parent,
-                None => nix::unistd::getppid().as_raw(),
-            };
-            return (parent == pid).then_some(found);
-        };
-        pid = process.parent;
-        found.push(process);
-    }
-    Some(found)
 }
 
 /// By its name, or by the native installer's place for it (`…/claude/versions/2.1.330`). A client that runs on node gives
@@ -123,7 +90,7 @@ fn runs_claude(process: &Process) -> bool {
         let name = word.rsplit(|&byte| byte == b'/').next();
         name == Some(b"claude") || word.windows(12).any(|part| part == b"claude-code/")
     };
-    system::arguments(process.pid).iter().take(3).any(is_claude)
+    process::arguments(process.pid).iter().take(3).any(is_claude)
 }
 
 /// What a process is. `by_act_claude`: whether act-claude started it.
@@ -143,7 +110,7 @@ fn kind(process: &Process, by_act_claude: impl Fn() -> bool) -> Kind {
 }
 
 fn is_act_claude(process: &Process) -> bool {
-    process.executable.is_some() && is_ourselves(&system::program(process))
+    process.executable.is_some() && is_ourselves(&process.program())
 }
 
 /// A program that gives its children claude's mark without having it itself is a claude, under whatever name.
@@ -209,120 +176,6 @@ const INTERPRETERS: [&str; 4] = ["python", "perl", "ruby", "pypy"];
 /// What Claude Code itself may run on.
 const ENGINES: [&str; 4] = ["node", "nodejs", "bun", "deno"];
 
-#[cfg(target_os = "linux")]
-mod system {
-    use std::fs::File;
-    use std::io::Read;
-    use std::path::PathBuf;
-
-    use super::Process;
-    use crate::system::environment::Environment;
-
-    pub fn look(pid: i32) -> Option<Process> {
-        // Its beginning is enough, and one read.
-        let mut start = [0; 128];
-        let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut start).ok()?;
-        let stat = String::from_utf8_lossy(&start[..length]);
-        // The name, in parentheses, may itself hold anything: count from its end.
-        let (head, tail) = stat.rsplit_once(')')?;
-        let parent = tail.split_ascii_whitespace().nth(1)?.parse().ok()?;
-        let name = head.split_once('(')?.1.to_owned();
-        let executable = std::fs::read_link(format!("/proc/{pid}/exe"));
-        let is_ending = executable.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
-        Some(Process { pid, parent, name, executable: executable.ok(), is_ending })
-    }
-
-    /// The program's file, even where an upgrade has removed it.
-    pub fn program(process: &Process) -> PathBuf {
-        format!("/proc/{}/exe", process.pid).into()
-    }
-
-    /// What it was started with: the kernel shows the first environment, not what the process has made of it.
-    pub fn environment(pid: i32) -> Option<Environment> {
-        let bytes = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
-        Some(Environment::from_entries(split(&bytes)))
-    }
-
-    pub fn arguments(pid: i32) -> Vec<Vec<u8>> {
-        split(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
-    }
-
-    fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
-        bytes.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec).collect()
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod system {
-    #![allow(unsafe_code)]
-
-    use std::ffi::{CStr, OsStr};
-    use std::mem::{size_of, zeroed};
-    use std::os::unix::ffi::OsStrExt;
-    use std::path::{Path, PathBuf};
-
-    use nix::libc;
-
-    use super::Process;
-    use crate::system::environment::Environment;
-
-    pub fn look(pid: i32) -> Option<Process> {
-        let size = i32::try_from(size_of::<libc::proc_bsdinfo>()).ok()?;
-        // SAFETY: a structure of integers and byte arrays, for which zeroes are a value.
-        let mut info: libc::proc_bsdinfo = unsafe { zeroed() };
-        // SAFETY: the buffer is as long as is said.
-        let read = unsafe { libc::proc_pidinfo(pid, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size) };
-        if read != size {
-            return None;
-        }
-        // SAFETY: the kernel ends the name with a zero.
-        let name = unsafe { CStr::from_ptr(info.pbi_comm.as_ptr()) }.to_string_lossy().into_owned();
-        let parent = i32::try_from(info.pbi_ppid).ok()?;
-        Some(Process { pid, parent, name, executable: executable(pid), is_ending: info.pbi_status == libc::SZOMB })
-    }
-
-    pub fn program(process: &Process) -> PathBuf {
-        process.executable.clone().unwrap_or_default()
-    }
-
-    fn executable(pid: i32) -> Option<PathBuf> {
-        let mut path = [0u8; 4096];
-        // SAFETY: the buffer is as long as is said.
-        let length = unsafe { libc::proc_pidpath(pid, path.as_mut_ptr().cast(), 4096) };
-        let length = usize::try_from(length).ok().filter(|length| *length > 0)?;
-        Some(Path::new(OsStr::from_bytes(&path[..length])).to_path_buf())
-    }
-
-    /// What it was started with. The system shows none of a protected program: that is "can't be read", not "empty".
-    pub fn environment(pid: i32) -> Option<Environment> {
-        let (_, entries) = started_with(pid)?;
-        (!entries.is_empty()).then(|| Environment::from_entries(entries))
-    }
-
-    pub fn arguments(pid: i32) -> Vec<Vec<u8>> {
-        started_with(pid).map(|(arguments, _)| arguments).unwrap_or_default()
-    }
-
-    /// Arguments and environment: a count, the program's path, padding, then the strings.
-    fn started_with(pid: i32) -> Option<(Vec<Vec<u8>>, Vec<Vec<u8>>)> {
-        let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid];
-        let mut buffer = vec![0u8; 1024 * 1024];
-        let mut length = buffer.len();
-        // SAFETY: name and buffer are as long as is said.
-        let result = unsafe {
-            libc::sysctl(name.as_mut_ptr(), 3, buffer.as_mut_ptr().cast(), &raw mut length, std::ptr::null_mut(), 0)
-        };
-        if result != 0 || length < 4 {
-            return None;
-        }
-        let count = usize::try_from(i32::from_ne_bytes(buffer[..4].try_into().ok()?)).ok()?;
-        let mut strings =
-            buffer[4..length].split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec);
-        strings.next()?;
-        Some((strings.by_ref().take(count).collect(), strings.collect()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,22 +200,6 @@ mod tests {
         ] {
             assert_eq!(kind(&process(name, executable), || by_act_claude), expected, "{name} {executable}");
         }
-    }
-
-    #[test]
-    fn a_process_that_has_ended_is_told_from_one_without_an_environment() {
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        // Until it is a zombie.
-        let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
-        nix::sys::wait::waitid(nix::sys::wait::Id::Pid(nix::unistd::Pid::from_raw(pid)), flags).unwrap();
-        assert!(system::look(pid).is_some_and(|process| process.is_ending));
-        child.wait().unwrap();
-        assert!(system::look(pid).is_none());
-        let mut child = std::process::Command::new("sleep").arg("60").env_clear().spawn().unwrap();
-        assert!(system::look(i32::try_from(child.id()).unwrap()).is_some_and(|process| !process.is_ending));
-        child.kill().unwrap();
-        child.wait().unwrap();
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::system::inherited;
 
@@ -52,9 +53,11 @@ pub fn identity(path: &Path) -> Option<Identity> {
 
 /// Whether `path` is this program, under whatever name, or a copy of it.
 pub fn is_ourselves(path: &Path) -> bool {
+    static OWN: OnceLock<Option<Identity>> = OnceLock::new();
     // Opened, a FIFO would wait for a writer.
-    let Some(it) = identity(path).filter(|_| path.is_file()) else { return false };
-    identity(&own_file()) == Some(it) || holds_mark(path)
+    let Some(metadata) = fs::metadata(path).ok().filter(|metadata| metadata.is_file()) else { return false };
+    let own = OWN.get_or_init(|| identity(&own_file()));
+    *own == Some((metadata.dev(), metadata.ino())) || holds_mark(path)
 }
 
 fn holds_mark(path: &Path) -> bool {

@@ -2,11 +2,13 @@
 //! names sessions started under another configuration.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::variables::{ENDPOINT, ORIGINALS};
 use crate::claude::arguments::{self, Call};
 use crate::system::environment::Environment;
+use crate::system::process;
 
 /// What a claude process is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,13 +65,13 @@ pub fn running(claude: Option<&Path>, environment: &Environment) -> Vec<Process>
     let claude = claude.and_then(|claude| claude.canonicalize().ok());
     let home = environment.get("HOME").map(OsStr::to_owned);
     let own = std::process::id().cast_signed();
-    let found = system::all().into_iter().filter(|seen| seen.pid != own && is_claude(seen, claude.as_deref()));
+    let found = seen().into_iter().filter(|seen| seen.pid != own && is_claude(seen, claude.as_deref()));
     let processes = found.filter_map(|seen| {
         let process = Process {
             pid: seen.pid,
             role: role(seen.arguments.get(1..).unwrap_or_default())?,
-            environment: system::environment(seen.pid)?,
-            directory: system::directory(seen.pid)?,
+            environment: process::environment(seen.pid)?,
+            directory: process::directory(seen.pid)?,
         };
         (process.environment.get("HOME").map(OsStr::to_owned) == home).then_some(process)
     });
@@ -81,6 +83,15 @@ struct Seen {
     pid: i32,
     executable: PathBuf,
     arguments: Vec<OsString>,
+}
+
+/// Every process whose program may be looked at: the user's own.
+fn seen() -> Vec<Seen> {
+    let look = |pid: i32| {
+        let executable = process::look(pid)?.path()?;
+        Some(Seen { pid, executable, arguments: process::arguments(pid).into_iter().map(OsString::from_vec).collect() })
+    };
+    process::all().into_iter().filter_map(look).collect()
 }
 
 /// The name of the program, or the native installer's place for it (`…/claude/versions/2.1.330`); a client that runs
@@ -100,87 +111,6 @@ fn role(arguments: &[OsString]) -> Option<Role> {
         ("--bg-pty-host" | "--bg-spare", _) => None,
         _ if arguments::is_background(arguments) => None,
         _ => (arguments::call(arguments) == Call::Session).then_some(Role::Session),
-    }
-}
-
-#[cfg(target_os = "linux")]
-mod system {
-    use std::ffi::{OsStr, OsString};
-    use std::fs;
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    use std::path::PathBuf;
-
-    use super::Seen;
-    use crate::system::environment::Environment;
-
-    /// Every process whose program may be looked at: the user's own.
-    pub fn all() -> Vec<Seen> {
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries
-            .filter_map(|entry| {
-                let pid = entry.file_name().to_str()?.parse().ok()?;
-                let executable = fs::read_link(entry.path().join("exe")).ok()?;
-                let arguments = split(&fs::read(entry.path().join("cmdline")).ok()?).map(OsString::from_vec).collect();
-                Some(Seen { pid, executable: undeleted(executable), arguments })
-            })
-            .collect()
-    }
-
-    /// An upgrade removed the file; it is the same program all the same.
-    fn undeleted(executable: PathBuf) -> PathBuf {
-        let path = executable.as_os_str().as_bytes().strip_suffix(b" (deleted)");
-        path.map(|path| OsStr::from_bytes(path).into()).unwrap_or(executable)
-    }
-
-    pub fn environment(pid: i32) -> Option<Environment> {
-        let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
-        Some(Environment::from_entries(split(&bytes).collect()))
-    }
-
-    pub fn directory(pid: i32) -> Option<PathBuf> {
-        fs::read_link(format!("/proc/{pid}/cwd")).ok()
-    }
-
-    fn split(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
-        bytes.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec)
-    }
-}
-
-/// `ps` and `lsof` tell the same, but for values with spaces in them.
-#[cfg(not(target_os = "linux"))]
-mod system {
-    use std::ffi::OsString;
-    use std::path::PathBuf;
-    use std::process::Command;
-
-    use super::Seen;
-    use crate::system::environment::Environment;
-
-    pub fn all() -> Vec<Seen> {
-        let text = output("/bin/ps", &["-xww", "-o", "pid=,command="]);
-        let lines = text.lines().filter_map(|line| {
-            let mut words = line.split_ascii_whitespace();
-            let pid = words.next()?.parse().ok()?;
-            let arguments: Vec<OsString> = words.map(OsString::from).collect();
-            Some(Seen { pid, executable: PathBuf::from(arguments.first()?), arguments })
-        });
-        lines.collect()
-    }
-
-    pub fn environment(pid: i32) -> Option<Environment> {
-        let text = output("/bin/ps", &["-wwE", "-o", "command=", "-p", &pid.to_string()]);
-        let entries = text.split_ascii_whitespace().filter(|word| word.contains('='));
-        Some(Environment::from_entries(entries.map(|entry| entry.as_bytes().to_vec()).collect()))
-    }
-
-    pub fn directory(pid: i32) -> Option<PathBuf> {
-        let text = output("/usr/sbin/lsof", &["-a", "-p", &pid.to_string(), "-d", "cwd", "-Fn"]);
-        text.lines().find_map(|line| line.strip_prefix('n')).map(PathBuf::from)
-    }
-
-    fn output(program: &str, arguments: &[&str]) -> String {
-        let output = Command::new(program).args(arguments).output();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
     }
 }
 

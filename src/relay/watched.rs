@@ -9,6 +9,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 #[cfg(target_os = "linux")]
 use tokio::io::{Interest, unix::AsyncFd};
 
+use crate::system::process;
+
 /// Between two looks, where the system does not tell by itself.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
 
@@ -56,7 +58,7 @@ impl Watched {
 
     /// The directory it works in now.
     pub fn working_directory(&self) -> Option<PathBuf> {
-        let directory = std::fs::read_link(format!("/proc/{}/cwd", self.pid)).ok()?;
+        let directory = process::directory(self.pid)?;
         // It still runs: then the pid was its own all the time.
         (!wait(&self.descriptor, PollTimeout::ZERO)).then_some(directory)
     }
@@ -105,9 +107,6 @@ impl Watched {
 
     /// The directory it works in now.
     pub fn working_directory(&self) -> Option<PathBuf> {
-        let arguments = ["-a", "-p", &self.pid.to_string(), "-d", "cwd", "-Fn"];
-        let output = std::process::Command::new("/usr/sbin/lsof").args(arguments).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        text.lines().find_map(|line| line.strip_prefix('n')).map(PathBuf::from)
+        process::directory(self.pid)
     }
 }

@@ -6,4 +6,5 @@ pub mod error;
 pub mod exit;
 pub mod inherited;
 pub mod output;
+pub mod process;
 pub mod shared_memory;

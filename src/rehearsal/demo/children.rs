@@ -12,6 +12,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::system::process;
+
 /// Between two looks at a child.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How long an interrupted claude may take to end, and a relay whose ACT has gone.
@@ -105,13 +107,7 @@ pub fn reap() {
 
 /// Our children. Not yet reaped, so the pids are theirs.
 fn children() -> Vec<Pid> {
-    let own = std::process::id().to_string();
-    let parent = |pid: i32| {
-        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-        let stat = String::from_utf8_lossy(&stat);
-        Some(stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.to_owned())
-    };
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| parent(*pid).as_ref() == Some(&own)).map(Pid::from_raw).collect()
+    let own = std::process::id().cast_signed();
+    let is_child = |pid: &i32| process::look(*pid).is_some_and(|process| process.parent == own);
+    process::all().into_iter().filter(is_child).map(Pid::from_raw).collect()
 }
