@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::claude::chain::Chain;
+use crate::claude::lineage;
 use crate::claude::ourselves::{Identity, identity, is_ourselves};
 use crate::system::process::{self, Process};
 
@@ -23,11 +24,11 @@ pub fn pids() -> Vec<i32> {
 /// claude and a shell in between.
 pub fn loops_through(program: &Path, chain: &Chain) -> bool {
     let above = process::above().unwrap_or_default();
-    let is_ours = ours(&above);
-    let Some(file) = identity(program).filter(|_| is_ours.iter().filter(|is_ours| **is_ours).count() > DEEPEST_ALONE)
-    else {
+    if !repeats(&above) {
         return false;
-    };
+    }
+    let Some(file) = identity(program) else { return false };
+    let is_ours = ours(&above);
     let mut is_seen = false;
     let mut only_wrappers = true;
     let mut launches = 0;
@@ -52,6 +53,13 @@ pub fn loops_through(program: &Path, chain: &Chain) -> bool {
         }
     }
     false
+}
+
+/// Whether a program that is no shell stands above this process more than once, as act-claude does in a loop.
+fn repeats(above: &[Process]) -> bool {
+    let programs: Vec<&Path> =
+        above.iter().filter(|it| !lineage::is_shell(it)).filter_map(|it| it.executable.as_deref()).collect();
+    programs.iter().enumerate().any(|(index, program)| programs[..index].contains(program))
 }
 
 /// Which of the processes are act-claude. Each program is looked at once: most are the same few shells.

@@ -98,7 +98,7 @@ fn kind(process: &Process, by_act_claude: impl Fn() -> bool) -> Kind {
     if is_act_claude(process) {
         return Kind::Ourselves;
     }
-    let is_shell = SHELLS.iter().any(|name| program_is(process, name));
+    let is_shell = is_shell(process);
     let is_script = is_shell || INTERPRETERS.iter().any(|name| program_is(process, name));
     match (may_be_claude(process), is_script) {
         (true, false) => Kind::Claude,
@@ -107,6 +107,11 @@ fn kind(process: &Process, by_act_claude: impl Fn() -> bool) -> Kind {
         _ if is_shell => Kind::Shell,
         _ => Kind::Other,
     }
+}
+
+/// Whether it is a shell, or a program that passes on the words of one.
+pub fn is_shell(process: &Process) -> bool {
+    SHELLS.iter().any(|name| program_is(process, name))
 }
 
 fn is_act_claude(process: &Process) -> bool {

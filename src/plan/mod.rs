@@ -234,9 +234,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     if let Some(line) = unbeaten(name, &stays.collect::<Vec<_>>()) {
         let is_session = crate::claude::arguments::call(situation.args) == crate::claude::arguments::Call::Session;
         let is_beaten = |conflict: &Conflict| conflict.beatable && may_overlay;
-        let unbeatable = conflicts.iter().any(|conflict| {
-            conflict.is_certain() && (conflict.kind == Kind::Managed || (conflict.is_unread() && !is_beaten(conflict)))
-        });
+        let unbeatable = conflicts.iter().any(|conflict| conflict.is_certain() && !is_beaten(conflict));
         if unbeatable && is_session && loaded.config.required_by().is_some() {
             return without(loaded, line);
         }
