@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::settings::{Kind, Unread};
+use super::settings::{LayerKind, Unread};
 use super::version::Version;
 
 /// The first client that keeps a repository's settings from deciding about telemetry.
@@ -67,7 +67,7 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// Its layer.
-    pub kind: Kind,
+    pub kind: LayerKind,
     /// The file, or `--settings`.
     pub path: PathBuf,
     /// The key: `env.OTEL_METRICS_EXPORTER`, `otelHeadersHelper`.
@@ -162,15 +162,17 @@ impl Conflict {
         if let Effect::Unread(unread) = &self.effect {
             return unread.fix();
         }
-        if self.effect == Effect::Helper && self.kind != Kind::Managed {
+        if self.effect == Effect::Helper && self.kind != LayerKind::Managed {
             let (value, key, path) = (&self.value, &self.key, self.path.display());
             return format!("remove {key} from {path}, or let {value:?} print a JSON object of headers");
         }
         match self.kind {
-            Kind::Environment => format!("correct {key}, or: unset {key}", key = self.key),
-            Kind::Managed => format!("ask whoever manages {} to remove {}", self.path.display(), self.key),
-            Kind::Argument => format!("leave {} out of what you give to --settings", self.key),
-            Kind::Local | Kind::Project | Kind::User => format!("remove {} from {}", self.key, self.path.display()),
+            LayerKind::Environment => format!("correct {key}, or: unset {key}", key = self.key),
+            LayerKind::Managed => format!("ask whoever manages {} to remove {}", self.path.display(), self.key),
+            LayerKind::Argument => format!("leave {} out of what you give to --settings", self.key),
+            LayerKind::Local | LayerKind::Project | LayerKind::User => {
+                format!("remove {} from {}", self.key, self.path.display())
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::system::environment::Environment;
 use super::conflict::{Conflict, Effect, Reach};
 use super::exporters;
 use super::other_signals;
-use super::settings::{Kind, Layer, Unread};
+use super::settings::{Layer, LayerKind, Unread};
 use super::variables::{ATTRIBUTES, ENABLE, ENDPOINT, EXPORTER, INTERVAL, LOG_LEVEL, PROTOCOL, TEMPORALITY, WRAPPER};
 
 /// What a launch would set, as far as a settings file can contradict it.
@@ -44,7 +44,7 @@ pub fn of_session(wanted: &Wanted<'_>, environment: &Environment, layers: &[Laye
     conflicts.extend(other_signals::find(environment, layers));
     let is_ours_alone = wanted.delivery == Delivery::Relay && !other_signals::use_otlp(environment, layers);
     for conflict in conflicts.iter_mut().filter(|conflict| conflict.effect == Effect::Helper) {
-        conflict.beatable = is_ours_alone && conflict.kind != Kind::Managed;
+        conflict.beatable = is_ours_alone && conflict.kind != LayerKind::Managed;
     }
     conflicts
 }
@@ -77,7 +77,11 @@ impl Keys<'_> {
     /// layer: then there is no place for one.
     fn whole(&self, unread: &Unread) -> Conflict {
         let conflict = self.conflict("", "", Effect::Unread(unread.clone()), Reach::Every);
-        Conflict { beatable: conflict.beatable && self.layer.kind != Kind::Argument, key: String::new(), ..conflict }
+        Conflict {
+            beatable: conflict.beatable && self.layer.kind != LayerKind::Argument,
+            key: String::new(),
+            ..conflict
+        }
     }
 
     /// Variables we set that this layer sets, too.
@@ -159,7 +163,7 @@ impl Keys<'_> {
     /// What a managed layer claims for itself.
     fn claims(&self) -> impl Iterator<Item = Conflict> {
         let relay = self.wanted.delivery == Delivery::Relay;
-        let managed = self.layer.kind == Kind::Managed;
+        let managed = self.layer.kind == LayerKind::Managed;
         let stated = move |name| self.layer.get(name).filter(|value| managed && !value.trim().is_empty());
         let endpoint = CLAIMS
             .into_iter()
@@ -178,7 +182,7 @@ impl Keys<'_> {
             ..self.conflict(key, value, effect, reach)
         };
         let helper = self.layer.headers_helper.as_deref();
-        let drops = helper.filter(|_| self.layer.kind == Kind::Managed);
+        let drops = helper.filter(|_| self.layer.kind == LayerKind::Managed);
         let drops = drops.map(|helper| of_key("otelHeadersHelper", helper, Effect::DropsEndpoint, Reach::Current));
         let reach = if drops.is_some() { Reach::Older } else { Reach::Every };
         let helper = helper.map(|helper| of_key("otelHeadersHelper", helper, Effect::Helper, reach));
@@ -201,14 +205,14 @@ impl Keys<'_> {
             value: if may_hold_a_credential { "********".to_owned() } else { value.to_owned() },
             effect,
             reach,
-            beatable: self.layer.kind != Kind::Managed && self.wanted.delivery == Delivery::Relay,
+            beatable: self.layer.kind != LayerKind::Managed && self.wanted.delivery == Delivery::Relay,
         }
     }
 
     /// Current clients do not take from a repository what says where telemetry goes.
     fn reach(&self, name: &str) -> Reach {
         match self.layer.kind {
-            Kind::Project | Kind::Local if is_guarded(name) => Reach::Older,
+            LayerKind::Project | LayerKind::Local if is_guarded(name) => Reach::Older,
             _ => Reach::Every,
         }
     }
@@ -229,7 +233,7 @@ pub(super) fn is_truthy(value: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn layer(kind: Kind, name: &str, value: &str) -> Layer {
+    fn layer(kind: LayerKind, name: &str, value: &str) -> Layer {
         Layer { env: vec![(name.to_owned(), value.to_owned())], ..Layer::new(kind, "s.json".into()) }
     }
 
@@ -277,13 +281,13 @@ mod tests {
         ] {
             let expected: Vec<_> =
                 effect.into_iter().map(|effect| (effect.clone(), Reach::Every, effect != Launcher)).collect();
-            assert_eq!(found(Delivery::Relay, layer(Kind::User, name, value)), expected, "{name}={value}");
+            assert_eq!(found(Delivery::Relay, layer(LayerKind::User, name, value)), expected, "{name}={value}");
         }
     }
 
     #[test]
     fn current_clients_pass_over_what_a_repository_says() {
-        for kind in [Kind::Project, Kind::Local] {
+        for kind in [LayerKind::Project, LayerKind::Local] {
             assert_eq!(found(Delivery::Relay, layer(kind, EXPORTER, "none")), [(Effect::Exporter, Reach::Older, true)]);
             assert_eq!(
                 found(Delivery::Relay, layer(kind, TEMPORALITY, "cumulative")),
@@ -300,10 +304,14 @@ mod tests {
             (GENERIC_ENDPOINT, "https://x", Effect::DropsEndpoint, Reach::Current),
             (GENERIC_PROTOCOL, "grpc", Effect::DropsProtocol, Reach::Current),
         ] {
-            assert_eq!(found(Delivery::Relay, layer(Kind::Managed, name, value)), [(effect, reach, false)], "{name}");
+            assert_eq!(
+                found(Delivery::Relay, layer(LayerKind::Managed, name, value)),
+                [(effect, reach, false)],
+                "{name}"
+            );
         }
-        assert_eq!(found(Delivery::Relay, layer(Kind::Managed, GENERIC_PROTOCOL, "http/json")), []);
-        let helper = Layer { headers_helper: Some("h".into()), ..layer(Kind::Managed, "X", "") };
+        assert_eq!(found(Delivery::Relay, layer(LayerKind::Managed, GENERIC_PROTOCOL, "http/json")), []);
+        let helper = Layer { headers_helper: Some("h".into()), ..layer(LayerKind::Managed, "X", "") };
         let expected = [(Effect::DropsEndpoint, Reach::Current, false), (Effect::Helper, Reach::Older, false)];
         assert_eq!(found(Delivery::Relay, helper), expected);
     }
@@ -313,17 +321,17 @@ mod tests {
         use crate::claude::settings::Reason;
         let unread = Unread { path: "/s.json".into(), reason: Reason::Refused("Permission denied".into()) };
         for (kind, beatable) in [
-            (Kind::Managed, false),
-            (Kind::Argument, false),
-            (Kind::Local, true),
-            (Kind::Project, true),
-            (Kind::User, true),
+            (LayerKind::Managed, false),
+            (LayerKind::Argument, false),
+            (LayerKind::Local, true),
+            (LayerKind::Project, true),
+            (LayerKind::User, true),
         ] {
             let conflicts = found(Delivery::Relay, Layer::of_unread(kind, unread.clone()));
             assert_eq!(conflicts, [(Effect::Unread(unread.clone()), Reach::Every, beatable)], "{kind:?}");
         }
         let wanted = Wanted { delivery: Delivery::Relay, attributes: &[], debug: false };
-        let conflict = find(&wanted, &[Layer::of_unread(Kind::User, unread)]).remove(0);
+        let conflict = find(&wanted, &[Layer::of_unread(LayerKind::User, unread)]).remove(0);
         assert!(conflict.breaks() && conflict.leads_past() && conflict.is_certain());
         assert_eq!(conflict.place(), "/s.json");
         assert_eq!(conflict.fix(), "make /s.json readable for you, or remove it");
@@ -340,7 +348,7 @@ mod tests {
             (GENERIC_PROTOCOL, "grpc", Effect::Protocol),
         ] {
             let expected = [(effect, Reach::Every, false)];
-            assert_eq!(found(Delivery::Direct, layer(Kind::User, name, value)), expected, "{name}");
+            assert_eq!(found(Delivery::Direct, layer(LayerKind::User, name, value)), expected, "{name}");
         }
     }
 
@@ -348,11 +356,11 @@ mod tests {
     fn a_helper_that_serves_another_signal_stays() {
         let helper = |kind| Layer { headers_helper: Some("h".into()), ..layer(kind, "X", "") };
         for (logs, kind, delivery, beatable) in [
-            ("", Kind::User, Delivery::Relay, true),
-            ("console", Kind::Project, Delivery::Relay, true),
-            ("otlp", Kind::User, Delivery::Relay, false),
-            ("", Kind::Managed, Delivery::Relay, false),
-            ("", Kind::User, Delivery::Direct, false),
+            ("", LayerKind::User, Delivery::Relay, true),
+            ("console", LayerKind::Project, Delivery::Relay, true),
+            ("otlp", LayerKind::User, Delivery::Relay, false),
+            ("", LayerKind::Managed, Delivery::Relay, false),
+            ("", LayerKind::User, Delivery::Direct, false),
         ] {
             let environment: Environment = [("OTEL_LOGS_EXPORTER", logs)].into_iter().collect();
             let wanted = Wanted { delivery, attributes: &[], debug: false };
@@ -365,7 +373,8 @@ mod tests {
     #[test]
     fn words_name_the_key_and_hide_credentials() {
         let wanted = Wanted { delivery: Delivery::Direct, attributes: &[], debug: false };
-        let conflict = find(&wanted, &[layer(Kind::User, GENERIC_HEADERS, "Authorization=Basic secret")]).remove(0);
+        let conflict =
+            find(&wanted, &[layer(LayerKind::User, GENERIC_HEADERS, "Authorization=Basic secret")]).remove(0);
         assert!(!format!("{conflict:?}").contains("secret"));
         assert_eq!(conflict.place(), "env.OTEL_EXPORTER_OTLP_HEADERS in s.json");
         assert_eq!(conflict.fix(), "remove env.OTEL_EXPORTER_OTLP_HEADERS from s.json");

@@ -7,7 +7,7 @@ use crate::config::{Config, Delivery};
 use crate::system::environment::Environment;
 
 use super::exporters;
-use super::settings::{Kind, Layer, Unread};
+use super::settings::{Layer, LayerKind, Unread};
 
 /// Why there is no telemetry although an alias was found; or what the user should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,13 +73,13 @@ pub fn objection(
 ) -> Option<Objection> {
     own_word(config, environment, layers).or_else(|| match delivery {
         Delivery::Relay => None,
-        Delivery::Direct => Stated { environment, layers }.leak(account_endpoint),
+        Delivery::Direct => Telemetry { environment, layers }.leak(account_endpoint),
     })
 }
 
 /// The user's own word: switched off, or another pipeline.
 pub fn own_word(config: &Config, environment: &Environment, layers: &[Layer]) -> Option<Objection> {
-    let stated = Stated { environment, layers };
+    let stated = Telemetry { environment, layers };
     if let Some((value, by)) = stated.value("CLAUDE_CODE_ENABLE_TELEMETRY")
         && ["0", "false", "no", "off"].contains(&value.trim().to_ascii_lowercase().as_str())
     {
@@ -94,15 +94,15 @@ pub fn own_word(config: &Config, environment: &Environment, layers: &[Layer]) ->
     if replace { None } else { stated.other_pipeline(config) }
 }
 
-struct Stated<'a> {
+struct Telemetry<'a> {
     environment: &'a Environment,
     layers: &'a [Layer],
 }
 
-impl Stated<'_> {
+impl Telemetry<'_> {
     /// What the user or the company says of a variable, strongest first, and where.
     fn value(&self, name: &str) -> Option<(String, String)> {
-        let own = self.layers.iter().filter(|layer| !matches!(layer.kind, Kind::Project | Kind::Local));
+        let own = self.layers.iter().filter(|layer| !matches!(layer.kind, LayerKind::Project | LayerKind::Local));
         let mut settings = own.filter_map(|layer| Some((layer.get(name)?.to_owned(), layer.key(name))));
         settings.next().or_else(|| {
             let value = self.environment.get(name)?.to_string_lossy().into_owned();
@@ -153,7 +153,7 @@ impl Stated<'_> {
         if let Some((_, by)) = tracing {
             return Some(Objection::WouldLeak { by });
         }
-        let repository = self.layers.iter().filter(|layer| matches!(layer.kind, Kind::Project | Kind::Local));
+        let repository = self.layers.iter().filter(|layer| matches!(layer.kind, LayerKind::Project | LayerKind::Local));
         let trusted = |layer: &Layer| TRUST.iter().find(|name| layer.get(name).is_some()).map(|name| layer.key(name));
         if let Some(by) = repository.filter_map(trusted).next() {
             return Some(Objection::WouldTrust { by });
@@ -192,7 +192,7 @@ mod tests {
         objection(&Config::default(), Delivery::Direct, "https://act.example/m", &environment, &[layer])
     }
 
-    fn layer(kind: Kind, name: &str, value: &str) -> Layer {
+    fn layer(kind: LayerKind, name: &str, value: &str) -> Layer {
         Layer { env: vec![(name.to_owned(), value.to_owned())], ..Layer::new(kind, "s.json".into()) }
     }
 
@@ -207,18 +207,18 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", ""),
             ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "null"),
         ] {
-            assert_eq!(objection_to(layer(Kind::Project, name, value)), leak(name), "{name}={value}");
+            assert_eq!(objection_to(layer(LayerKind::Project, name, value)), leak(name), "{name}={value}");
         }
         assert_eq!(
-            objection_to(layer(Kind::Project, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://act.example/m")),
+            objection_to(layer(LayerKind::Project, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://act.example/m")),
             None
         );
         for name in TRUST {
             let by = format!("env.{name} in s.json");
-            assert_eq!(objection_to(layer(Kind::Local, name, "x")), Some(Objection::WouldTrust { by }), "{name}");
-            assert_eq!(objection_to(layer(Kind::User, name, "x")), None, "{name}: the user's own choice");
+            assert_eq!(objection_to(layer(LayerKind::Local, name, "x")), Some(Objection::WouldTrust { by }), "{name}");
+            assert_eq!(objection_to(layer(LayerKind::User, name, "x")), None, "{name}: the user's own choice");
         }
-        for kind in [Kind::Managed, Kind::Argument, Kind::Local, Kind::Project, Kind::User] {
+        for kind in [LayerKind::Managed, LayerKind::Argument, LayerKind::Local, LayerKind::Project, LayerKind::User] {
             let unread = Unread { path: "/s.json".into(), reason: Reason::TooLarge { limit: 1 << 24 } };
             let found = objection_to(Layer::of_unread(kind, unread.clone())).unwrap();
             assert_eq!(found, Objection::Unread(unread));

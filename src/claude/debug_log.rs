@@ -147,7 +147,7 @@ impl Sign {
 
 /// Where claude will write its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum LogFile {
     /// Into this file.
     File(PathBuf),
     /// Into a file of this directory, named by the session's id.
@@ -162,7 +162,7 @@ pub enum Place {
 }
 
 /// What the user's own arguments and environment say about the log.
-pub fn place(args: &[OsString], directory: &Path, environment: &Environment) -> Place {
+pub fn place(args: &[OsString], directory: &Path, environment: &Environment) -> LogFile {
     let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
     let args = &args[..end];
     // The first one counts (observed on both clients).
@@ -171,24 +171,24 @@ pub fn place(args: &[OsString], directory: &Path, environment: &Environment) -> 
         joined.or_else(|| (arg == "--debug-file").then(|| args.get(index + 1)).flatten().map(OsString::as_os_str))
     });
     if let Some(file) = file {
-        return Place::File(directory.join(file));
+        return LogFile::File(directory.join(file));
     }
     let is = |names: &[&str]| args.iter().any(|arg| names.iter().any(|name| arg == name));
     if is(&["--debug-to-stderr", "-d2e"]) {
-        return Place::Nowhere;
+        return LogFile::Nowhere;
     }
     let wanted = environment.get("CLAUDE_CODE_DEBUG_LOGS_DIR").filter(|value| !value.is_empty());
     let wanted = wanted.map(|wanted| directory.join(wanted));
     let filtered = args.iter().any(|arg| arg.as_bytes().starts_with(b"--debug="));
     if !is(&["--debug", "-d"]) && !filtered {
-        return Place::Off { wanted };
+        return LogFile::Off { wanted };
     }
     match wanted {
-        Some(wanted) if wanted.is_dir() => Place::In(wanted),
-        Some(wanted) => Place::File(wanted),
+        Some(wanted) if wanted.is_dir() => LogFile::In(wanted),
+        Some(wanted) => LogFile::File(wanted),
         None => match own_directory(environment) {
-            Some(own) => Place::In(own),
-            None => Place::Nowhere,
+            Some(own) => LogFile::In(own),
+            None => LogFile::Nowhere,
         },
     }
 }
@@ -262,15 +262,15 @@ mod tests {
             place(&args, Path::new("/w"), &variables.iter().copied().collect())
         };
         let home = [("HOME", "/h")];
-        assert_eq!(place(&["-p", "x"], &home), Place::Off { wanted: None });
+        assert_eq!(place(&["-p", "x"], &home), LogFile::Off { wanted: None });
         let variable = [("CLAUDE_CODE_DEBUG_LOGS_DIR", "d.txt")];
-        assert_eq!(place(&["-p", "x"], &variable), Place::Off { wanted: Some("/w/d.txt".into()) });
-        assert_eq!(place(&["--debug"], &variable), Place::File("/w/d.txt".into()));
-        assert_eq!(place(&["-d", "-p", "x"], &home), Place::In("/h/.claude/debug".into()));
-        assert_eq!(place(&["--debug=api"], &home), Place::In("/h/.claude/debug".into()));
-        assert_eq!(place(&["--debug-file", "a", "--debug-file=b"], &home), Place::File("/w/a".into()));
-        assert_eq!(place(&["--debug-file=/b", "--debug"], &variable), Place::File("/b".into()));
-        assert_eq!(place(&["-p", "--debug-to-stderr"], &home), Place::Nowhere);
-        assert_eq!(place(&["-p", "--", "--debug"], &home), Place::Off { wanted: None });
+        assert_eq!(place(&["-p", "x"], &variable), LogFile::Off { wanted: Some("/w/d.txt".into()) });
+        assert_eq!(place(&["--debug"], &variable), LogFile::File("/w/d.txt".into()));
+        assert_eq!(place(&["-d", "-p", "x"], &home), LogFile::In("/h/.claude/debug".into()));
+        assert_eq!(place(&["--debug=api"], &home), LogFile::In("/h/.claude/debug".into()));
+        assert_eq!(place(&["--debug-file", "a", "--debug-file=b"], &home), LogFile::File("/w/a".into()));
+        assert_eq!(place(&["--debug-file=/b", "--debug"], &variable), LogFile::File("/b".into()));
+        assert_eq!(place(&["-p", "--debug-to-stderr"], &home), LogFile::Nowhere);
+        assert_eq!(place(&["-p", "--", "--debug"], &home), LogFile::Off { wanted: None });
     }
 }

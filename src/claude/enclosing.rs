@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::claude::lineage::{self, Ancestor, Kind, MARK};
+use crate::claude::lineage::{self, Ancestor, MARK, ProcessKind};
 use crate::claude::settings;
 use crate::claude::variables::{self, ENABLE, ORIGINALS, WRAPPER};
 use crate::system::environment::{Doubt, Environment};
@@ -61,7 +61,7 @@ const OWN: [&str; 12] = [
 /// What is in doubt is noted in it. In both, what act-claude has set for an enclosing claude is put back to what the user had.
 pub fn settle(own: &mut Environment) -> Environment {
     let is_marked = own.text(MARK).is_some();
-    let mut trusted = judge(&lineage::above(is_marked), own);
+    let mut trusted = trusted_by(&lineage::above(is_marked), own);
     own.put(ORIGINALS, trusted.get(ORIGINALS));
     variables::restore_originals(own);
     variables::restore_originals(&mut trusted);
@@ -75,8 +75,10 @@ pub fn differs(own: &Environment, trusted: &Environment) -> bool {
 }
 
 /// The same for what is known of the processes above, the nearest first (pure).
-fn judge(ancestors: &[Ancestor], own: &Environment) -> Environment {
-    let Some(top) = ancestors.iter().rposition(|ancestor| matches!(ancestor.kind, Kind::Claude | Kind::Script)) else {
+fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
+    let Some(top) =
+        ancestors.iter().rposition(|ancestor| matches!(ancestor.kind, ProcessKind::Claude | ProcessKind::Script))
+    else {
         return if own.text(MARK).is_some() { orphan(own) } else { own.clone() };
     };
     let Some(first) = &ancestors[top].environment else {
@@ -113,7 +115,7 @@ struct Descent {
 /// From the outermost claude, the last of `ancestors`, down to the process started with `own`. `start` is what counts there.
 fn descend(ancestors: &[Ancestor], start: Environment, own: &Environment) -> Descent {
     let mut descent = Descent { trusted: start, is_fresh: false };
-    let mut above: Option<(&Environment, Kind)> = None;
+    let mut above: Option<(&Environment, ProcessKind)> = None;
     for ancestor in ancestors.iter().rev() {
         above = match (above, &ancestor.environment) {
             (Some((before, kind)), Some(after)) => {
@@ -122,7 +124,7 @@ fn descend(ancestors: &[Ancestor], start: Environment, own: &Environment) -> Des
             }
             (None, Some(first)) => Some((first, ancestor.kind)),
             // What can't be read may have changed anything.
-            (Some((before, kind)), None) if kind != Kind::Claude => Some((before, Kind::Shell)),
+            (Some((before, kind)), None) if kind != ProcessKind::Claude => Some((before, ProcessKind::Shell)),
             (above, None) => above,
         };
     }
@@ -134,20 +136,20 @@ fn descend(ancestors: &[Ancestor], start: Environment, own: &Environment) -> Des
 
 impl Descent {
     /// A process of `kind` that was started with `before` starts one with `after`.
-    fn step(&mut self, kind: Kind, before: &Environment, after: &Environment) {
-        let is_free = matches!(kind, Kind::Other | Kind::Ourselves);
+    fn step(&mut self, kind: ProcessKind, before: &Environment, after: &Environment) {
+        let is_free = matches!(kind, ProcessKind::Other | ProcessKind::Ourselves);
         let is_untouched = |trusted: &Environment, name: &str| trusted.get(name) == before.get(name);
         let is_new_home = after.get("HOME") != before.get("HOME") && is_untouched(&self.trusted, "HOME");
         self.is_fresh = match kind {
-            Kind::Claude | Kind::Script => false,
-            Kind::Shell => self.is_fresh,
-            Kind::Other | Kind::Ourselves => self.is_fresh || (is_new_home && after.get(MARK).is_none()),
+            ProcessKind::Claude | ProcessKind::Script => false,
+            ProcessKind::Shell => self.is_fresh,
+            ProcessKind::Other | ProcessKind::Ourselves => self.is_fresh || (is_new_home && after.get(MARK).is_none()),
         };
         for name in changed(before, after) {
             let counts = match kind {
-                Kind::Claude => false,
-                Kind::Script => ["PATH", "ACT_CLAUDE_BIN"].contains(&name.as_str()),
-                Kind::Ourselves if name == ORIGINALS => true,
+                ProcessKind::Claude => false,
+                ProcessKind::Script => ["PATH", "ACT_CLAUDE_BIN"].contains(&name.as_str()),
+                ProcessKind::Ourselves if name == ORIGINALS => true,
                 // What was changed above stays changed, whoever adds to it.
                 _ => (is_free && self.is_fresh) || ((is_free || self.is_fresh) && is_untouched(&self.trusted, &name)),
             };

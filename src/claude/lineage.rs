@@ -13,7 +13,7 @@ pub const MARK: &str = "CLAUDECODE";
 
 /// What a process may do to the environment of its children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ProcessKind {
     /// A claude: settings, a repository's among them, change the environment of its children.
     Claude,
     /// A script in claude's place, started by act-claude. It may say which program comes next; apart from that as a claude.
@@ -32,7 +32,7 @@ pub struct Ancestor {
     /// Its pid.
     pub pid: i32,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ProcessKind,
     /// The environment it was started with, where that can be read.
     pub environment: Option<Environment>,
 }
@@ -94,18 +94,18 @@ fn runs_claude(process: &Process) -> bool {
 }
 
 /// What a process is. `by_act_claude`: whether act-claude started it.
-fn kind(process: &Process, by_act_claude: impl Fn() -> bool) -> Kind {
+fn kind(process: &Process, by_act_claude: impl Fn() -> bool) -> ProcessKind {
     if is_act_claude(process) {
-        return Kind::Ourselves;
+        return ProcessKind::Ourselves;
     }
     let is_shell = is_shell(process);
     let is_script = is_shell || INTERPRETERS.iter().any(|name| program_is(process, name));
     match (may_be_claude(process), is_script) {
-        (true, false) => Kind::Claude,
+        (true, false) => ProcessKind::Claude,
         // A wrapper of the user's that starts act-claude is no claude.
-        (true, true) if by_act_claude() => Kind::Script,
-        _ if is_shell => Kind::Shell,
-        _ => Kind::Other,
+        (true, true) if by_act_claude() => ProcessKind::Script,
+        _ if is_shell => ProcessKind::Shell,
+        _ => ProcessKind::Other,
     }
 }
 
@@ -124,8 +124,8 @@ fn recognize_by_mark(ancestors: &mut [Ancestor], is_marked: bool) {
     for ancestor in ancestors {
         let Some(environment) = &ancestor.environment else { continue };
         let is_marked = environment.text(MARK).is_some();
-        if child_is_marked && !is_marked && ancestor.kind == Kind::Other {
-            ancestor.kind = Kind::Claude;
+        if child_is_marked && !is_marked && ancestor.kind == ProcessKind::Other {
+            ancestor.kind = ProcessKind::Claude;
         }
         child_is_marked = is_marked;
     }
@@ -192,16 +192,16 @@ mod tests {
     #[test]
     fn what_a_process_is() {
         for (name, executable, by_act_claude, expected) in [
-            ("claude", "/opt/x/claude", false, Kind::Claude),
-            ("claude", "/opt/x/fake", false, Kind::Claude),
-            ("2.1.330", "/home/x/.local/share/claude/versions/2.1.330", false, Kind::Claude),
-            ("claude", "/usr/bin/node", false, Kind::Claude),
-            ("claude", "/usr/bin/dash", true, Kind::Script),
-            ("claude", "/usr/bin/dash", false, Kind::Shell),
-            ("bash", "/usr/bin/bash", true, Kind::Shell),
-            ("timeout", "/usr/bin/timeout", false, Kind::Shell),
-            ("python3", "/usr/bin/python3.11", true, Kind::Other),
-            ("cargo", "/usr/bin/cargo", false, Kind::Other),
+            ("claude", "/opt/x/claude", false, ProcessKind::Claude),
+            ("claude", "/opt/x/fake", false, ProcessKind::Claude),
+            ("2.1.330", "/home/x/.local/share/claude/versions/2.1.330", false, ProcessKind::Claude),
+            ("claude", "/usr/bin/node", false, ProcessKind::Claude),
+            ("claude", "/usr/bin/dash", true, ProcessKind::Script),
+            ("claude", "/usr/bin/dash", false, ProcessKind::Shell),
+            ("bash", "/usr/bin/bash", true, ProcessKind::Shell),
+            ("timeout", "/usr/bin/timeout", false, ProcessKind::Shell),
+            ("python3", "/usr/bin/python3.11", true, ProcessKind::Other),
+            ("cargo", "/usr/bin/cargo", false, ProcessKind::Other),
         ] {
             assert_eq!(kind(&process(name, executable), || by_act_claude), expected, "{name} {executable}");
         }
@@ -214,8 +214,15 @@ mod tests {
             kind,
             environment: Some(marked.then_some((MARK, "1")).into_iter().collect()),
         };
-        let mut ancestors = [ancestor(Kind::Shell, true), ancestor(Kind::Other, false), ancestor(Kind::Other, false)];
+        let mut ancestors = [
+            ancestor(ProcessKind::Shell, true),
+            ancestor(ProcessKind::Other, false),
+            ancestor(ProcessKind::Other, false),
+        ];
         recognize_by_mark(&mut ancestors, true);
-        assert_eq!(ancestors.map(|ancestor| ancestor.kind), [Kind::Shell, Kind::Claude, Kind::Other]);
+        assert_eq!(
+            ancestors.map(|ancestor| ancestor.kind),
+            [ProcessKind::Shell, ProcessKind::Claude, ProcessKind::Other]
+        );
     }
 }

@@ -30,7 +30,7 @@ pub fn locate(environment: &Environment, config: &Config) -> Result<PathBuf, Loc
         let message = "claude starts act-claude again and again: set ACT_CLAUDE_BIN=/path/to/claude to the real claude";
         return Err(LocateError { code: 126, message: message.to_owned() });
     }
-    let mut passed = Passed::default();
+    let mut passed = PassedOver::default();
     if let Some((path, by)) = named(environment, config) {
         usable(&path).map_err(|(code, why)| LocateError {
             code,
@@ -76,13 +76,13 @@ fn named(environment: &Environment, config: &Config) -> Option<(PathBuf, String)
 
 /// What was no claude to start.
 #[derive(Default)]
-struct Passed {
+struct PassedOver {
     ourselves: Option<PathBuf>,
     wrapper: Option<PathBuf>,
     unusable: Option<String>,
 }
 
-impl Passed {
+impl PassedOver {
     fn error(self) -> LocateError {
         let (code, message) = match self {
             Self { wrapper: Some(path), .. } => (

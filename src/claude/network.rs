@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::{self, Kind, Layer};
+use super::settings::{self, Layer, LayerKind};
 use crate::system::environment::Environment;
 
 /// The variables that name proxies, in claude's order: the first one that is set and not empty counts.
@@ -45,7 +45,7 @@ impl fmt::Debug for Setting {
 
 /// The network variables of the layers that are the user's or the company's, the strongest layer's value of each.
 pub fn of_layers(layers: &[Layer]) -> Vec<Setting> {
-    let counts = |layer: &&Layer| matches!(layer.kind, Kind::Managed | Kind::Argument | Kind::User);
+    let counts = |layer: &&Layer| matches!(layer.kind, LayerKind::Managed | LayerKind::Argument | LayerKind::User);
     names()
         .filter_map(|name| {
             let (layer, value) =
@@ -57,7 +57,7 @@ pub fn of_layers(layers: &[Layer]) -> Vec<Setting> {
 
 /// The network variables of a repository's own settings, which are passed over: the layer and the name.
 pub fn passed_over(layers: &[Layer]) -> Vec<(&Layer, &'static str)> {
-    let of_repository = |layer: &&Layer| matches!(layer.kind, Kind::Project | Kind::Local);
+    let of_repository = |layer: &&Layer| matches!(layer.kind, LayerKind::Project | LayerKind::Local);
     let named = |layer: &&Layer, name: &&'static str| layer.get(name).is_some_and(|value| !value.is_empty());
     layers
         .iter()
@@ -142,23 +142,23 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Network {
 mod tests {
     use super::*;
 
-    fn layer(kind: Kind, path: &str, text: &str) -> Layer {
+    fn layer(kind: LayerKind, path: &str, text: &str) -> Layer {
         settings::layer(kind, path.into(), text).expect("a layer")
     }
 
     #[test]
     fn the_strongest_layer_of_the_user_s_and_the_company_s_counts() {
         let layers = [
-            layer(Kind::Managed, "m", r#"{"env": {"NO_PROXY": "m.corp"}}"#),
-            layer(Kind::Argument, "--settings", r#"{"env": {"HTTPS_PROXY": "http://a:1", "NO_PROXY": "a.corp"}}"#),
-            layer(Kind::Local, "l", r#"{"env": {"HTTP_PROXY": "http://evil:1", "NO_PROXY": "*"}}"#),
+            layer(LayerKind::Managed, "m", r#"{"env": {"NO_PROXY": "m.corp"}}"#),
+            layer(LayerKind::Argument, "--settings", r#"{"env": {"HTTPS_PROXY": "http://a:1", "NO_PROXY": "a.corp"}}"#),
+            layer(LayerKind::Local, "l", r#"{"env": {"HTTP_PROXY": "http://evil:1", "NO_PROXY": "*"}}"#),
             layer(
-                Kind::Project,
+                LayerKind::Project,
                 "p",
                 r#"{"env": {"https_proxy": "http://evil:1", "NODE_EXTRA_CA_CERTS": "evil.pem"}}"#,
             ),
             layer(
-                Kind::User,
+                LayerKind::User,
                 "u",
                 r#"{"env": {"HTTPS_PROXY": "http://u:1", "NODE_EXTRA_CA_CERTS": "", "SSL_CERT_FILE": "u.pem"}}"#,
             ),

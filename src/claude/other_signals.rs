@@ -10,7 +10,7 @@ use crate::system::environment::Environment;
 
 use super::conflict::{Conflict, Effect, Reach};
 use super::exporters;
-use super::settings::{Kind, Layer};
+use super::settings::{Layer, LayerKind};
 
 /// A signal beside metrics.
 struct Signal {
@@ -42,7 +42,7 @@ const PROTOCOLS: [&str; 3] = ["http/json", "http/protobuf", "grpc"];
 /// Names what keeps claude from exporting anything because another signal cannot start. No overlay changes it: it is
 /// the user's own signal.
 pub fn find(environment: &Environment, layers: &[Layer]) -> Vec<Conflict> {
-    let said = Said { layers, environment: of_environment(environment) };
+    let said = SignalSettings { layers, environment: of_environment(environment) };
     let traces_on =
         TRACES_ON.iter().any(|name| said.of(name).any(|(_, value)| super::conflicts::is_truthy(value.trim())));
     let signals = [Some(LOGS), traces_on.then_some(TRACES)];
@@ -53,7 +53,7 @@ pub fn find(environment: &Environment, layers: &[Layer]) -> Vec<Conflict> {
 
 /// Whether another signal is exported by OTLP, or may be: then `otelHeadersHelper` serves it, too.
 pub fn use_otlp(environment: &Environment, layers: &[Layer]) -> bool {
-    let said = Said { layers, environment: of_environment(environment) };
+    let said = SignalSettings { layers, environment: of_environment(environment) };
     let is_unknown = layers.iter().any(|layer| layer.unread().is_some());
     is_unknown
         || [LOGS, TRACES].iter().any(|signal| said.of(signal.exporter).any(|(_, value)| exporters::has_otlp(value)))
@@ -64,24 +64,27 @@ fn of_environment(environment: &Environment) -> Layer {
     let names = [LOGS, TRACES].into_iter().flat_map(|signal| [signal.exporter, signal.protocol, signal.endpoint]);
     let names = names.chain(TRACES_ON).chain(HEADERS).chain([GENERIC_PROTOCOL, GENERIC_ENDPOINT]);
     let text = |name: &'static str| Some((name.to_owned(), environment.get(name)?.to_str()?.to_owned()));
-    Layer { env: names.filter_map(text).collect(), ..Layer::new(Kind::Environment, PathBuf::from("the environment")) }
+    Layer {
+        env: names.filter_map(text).collect(),
+        ..Layer::new(LayerKind::Environment, PathBuf::from("the environment"))
+    }
 }
 
 const GENERIC_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const GENERIC_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-struct Said<'a> {
+struct SignalSettings<'a> {
     layers: &'a [Layer],
     environment: Layer,
 }
 
-impl Said<'_> {
+impl SignalSettings<'_> {
     /// What layers say of a variable, strongest first, down to the first that every client heeds.
     fn of(&self, name: &str) -> impl Iterator<Item = (&Layer, &str)> {
         let all = self.layers.iter().chain([&self.environment]);
         let mut is_decided = false;
         all.filter_map(move |layer| Some((layer, layer.get(name)?))).take_while(move |(layer, _)| {
-            !std::mem::replace(&mut is_decided, !matches!(layer.kind, Kind::Project | Kind::Local))
+            !std::mem::replace(&mut is_decided, !matches!(layer.kind, LayerKind::Project | LayerKind::Local))
         })
     }
 
@@ -131,11 +134,11 @@ fn can_be_sent(list: &str) -> bool {
 }
 
 fn conflict(layer: &Layer, name: &str, value: &str, why: String) -> Conflict {
-    let is_repository = matches!(layer.kind, Kind::Project | Kind::Local);
+    let is_repository = matches!(layer.kind, LayerKind::Project | LayerKind::Local);
     Conflict {
         kind: layer.kind,
         path: layer.path.clone(),
-        key: if layer.kind == Kind::Environment { name.to_owned() } else { format!("env.{name}") },
+        key: if layer.kind == LayerKind::Environment { name.to_owned() } else { format!("env.{name}") },
         value: value.to_owned(),
         effect: Effect::Stops { why },
         reach: if is_repository { Reach::Older } else { Reach::Every },
@@ -147,7 +150,7 @@ fn conflict(layer: &Layer, name: &str, value: &str, why: String) -> Conflict {
 mod tests {
     use super::*;
 
-    fn layer(kind: Kind, pairs: &[(&str, &str)]) -> Layer {
+    fn layer(kind: LayerKind, pairs: &[(&str, &str)]) -> Layer {
         let env = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Layer { env, ..Layer::new(kind, "s.json".into()) }
     }
@@ -207,10 +210,10 @@ mod tests {
         let wrong = [("OTEL_LOGS_EXPORTER", "x")];
         let right = [("OTEL_LOGS_EXPORTER", "console")];
         let place = "env.OTEL_LOGS_EXPORTER in s.json".to_owned();
-        assert_eq!(found(&wrong, &[layer(Kind::User, &right)]), []);
-        assert_eq!(found(&right, &[layer(Kind::User, &wrong)]), [(place.clone(), Reach::Every)]);
-        assert_eq!(found(&right, &[layer(Kind::Managed, &right), layer(Kind::User, &wrong)]), []);
-        assert_eq!(found(&right, &[layer(Kind::Project, &wrong)]), [(place, Reach::Older)]);
+        assert_eq!(found(&wrong, &[layer(LayerKind::User, &right)]), []);
+        assert_eq!(found(&right, &[layer(LayerKind::User, &wrong)]), [(place.clone(), Reach::Every)]);
+        assert_eq!(found(&right, &[layer(LayerKind::Managed, &right), layer(LayerKind::User, &wrong)]), []);
+        assert_eq!(found(&right, &[layer(LayerKind::Project, &wrong)]), [(place, Reach::Older)]);
     }
 
     #[test]
@@ -219,7 +222,7 @@ mod tests {
         assert!(!use_otlp(&Environment::default(), &[]));
         assert!(!use_otlp(&environment("console"), &[]));
         assert!(use_otlp(&environment("console, otlp"), &[]));
-        let traces = layer(Kind::Project, &[("OTEL_TRACES_EXPORTER", "otlp")]);
+        let traces = layer(LayerKind::Project, &[("OTEL_TRACES_EXPORTER", "otlp")]);
         assert!(use_otlp(&Environment::default(), &[traces]));
     }
 }

@@ -79,24 +79,28 @@ pub fn running(claude: Option<&Path>, environment: &Environment) -> Vec<Process>
 }
 
 /// A process, as the system shows it.
-struct Seen {
+struct Candidate {
     pid: i32,
     executable: PathBuf,
     arguments: Vec<OsString>,
 }
 
 /// Every process whose program may be looked at: the user's own.
-fn seen() -> Vec<Seen> {
+fn seen() -> Vec<Candidate> {
     let look = |pid: i32| {
         let executable = process::look(pid)?.path()?;
-        Some(Seen { pid, executable, arguments: process::arguments(pid).into_iter().map(OsString::from_vec).collect() })
+        Some(Candidate {
+            pid,
+            executable,
+            arguments: process::arguments(pid).into_iter().map(OsString::from_vec).collect(),
+        })
     };
     process::all().into_iter().filter_map(look).collect()
 }
 
 /// The name of the program, or the native installer's place for it (`…/claude/versions/2.1.330`); a client that runs
 /// on node gives itself the name.
-fn is_claude(seen: &Seen, claude: Option<&Path>) -> bool {
+fn is_claude(seen: &Candidate, claude: Option<&Path>) -> bool {
     let is_named = |path: &Path| path.file_name() == Some(OsStr::new("claude"));
     let is_installed = || seen.executable.parent().is_some_and(|place| place.ends_with("claude/versions"));
     let runs = is_named(&seen.executable) || claude == Some(&seen.executable) || is_installed();
@@ -138,7 +142,7 @@ mod tests {
 
     #[test]
     fn what_is_a_claude() {
-        let seen = |executable: &str, name: &str| Seen {
+        let seen = |executable: &str, name: &str| Candidate {
             pid: 1,
             executable: executable.into(),
             arguments: vec![name.into(), "-p".into()],

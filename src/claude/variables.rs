@@ -12,7 +12,7 @@ use crate::system::environment::Environment;
 
 use super::conflict::Conflict;
 use super::exporters;
-use super::settings::{Kind, Layer};
+use super::settings::{Layer, LayerKind};
 
 /// Holds what the user had in the variables the relay mode sets.
 pub const ORIGINALS: &str = "ACT_CLAUDE_ORIG";
@@ -130,9 +130,9 @@ pub fn of_overlay(
 ) -> Vec<(String, String)> {
     let stated = |name: &str, of_repository: bool| {
         let layers = layers.iter().filter(|layer| match layer.kind {
-            Kind::Managed => false,
-            Kind::Project | Kind::Local => of_repository,
-            Kind::Argument | Kind::User | Kind::Environment => true,
+            LayerKind::Managed => false,
+            LayerKind::Project | LayerKind::Local => of_repository,
+            LayerKind::Argument | LayerKind::User | LayerKind::Environment => true,
         });
         layers.filter_map(|layer| layer.get(name)).next().unwrap_or_else(|| text(environment, name)).to_owned()
     };

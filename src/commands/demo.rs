@@ -7,14 +7,14 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::rehearsal::demo::check::{Played, check, judge_failure};
 use crate::rehearsal::demo::children::{self, Interrupt};
 use crate::rehearsal::demo::claude::Claude;
-use crate::rehearsal::demo::judge::{Played, judge, judge_failure};
 use crate::rehearsal::demo::messages::Messages;
-use crate::rehearsal::demo::session::{PROMPT, Session};
-use crate::rehearsal::demo::stage::{self, Place, Stage};
+use crate::rehearsal::demo::sandbox::{self, DemoDirectory, Sandbox};
+use crate::rehearsal::demo::session::{Launch, PROMPT};
 use crate::rehearsal::demo::words;
-use crate::rehearsal::receiver::show::Page;
+use crate::rehearsal::receiver::log_line::Page;
 use crate::rehearsal::receiver::{Event, Export, Fail, Options, Receiver};
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
@@ -59,12 +59,12 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 fn rehearse(args: &Args, environment: &Environment) -> io::Result<ExitCode> {
     children::adopt();
     let interrupt = Interrupt::note()?;
-    let places = stage::places()?;
-    let stage = Stage::set(&places)?;
-    let result = perform(args, environment, &places, &stage, &interrupt);
+    let places = sandbox::places()?;
+    let sandbox = Sandbox::set(&places)?;
+    let result = perform(args, environment, &places, &sandbox, &interrupt);
     // ACT and the Messages API have gone with `perform`: what still waits for them ends now.
     children::reap();
-    stage.strike()?;
+    sandbox.strike()?;
     match interrupt.signal() {
         Some(signal) => Ok(crate::launch::child::Ended::Signal(signal).repeat()),
         None => result,
@@ -74,8 +74,8 @@ fn rehearse(args: &Args, environment: &Environment) -> io::Result<ExitCode> {
 fn perform(
     args: &Args,
     environment: &Environment,
-    places: &[Place; 2],
-    stage: &Stage,
+    places: &[DemoDirectory; 2],
+    sandbox: &Sandbox,
     interrupt: &Interrupt,
 ) -> io::Result<ExitCode> {
     let program = std::env::current_exe()?;
@@ -83,7 +83,7 @@ fn perform(
     let receiver = Receiver::start(Options {
         fail: args.fail,
         drop: args.drop,
-        expected: stage::expected(places),
+        expected: sandbox::expected(places),
         on_event: Some(Box::new(move |event| {
             let _ = sender.send(event);
         })),
@@ -93,11 +93,11 @@ fn perform(
     let claude = Claude::choose(args.stand_in, environment);
     let executable = match &claude {
         Claude::Real(path) => path.clone(),
-        Claude::StandIn(_) => stage.stand_in(&program)?,
+        Claude::StandIn(_) => sandbox.stand_in(&program)?,
     };
     let exit_wait_ms = if args.fail == Some(Fail::Hang) { 300 } else { EXIT_WAIT_MS };
-    stage.configure(places, |account| receiver.endpoint(account), &executable, exit_wait_ms)?;
-    let launch = stage.environment(environment, &messages.url());
+    sandbox.configure(places, |account| receiver.endpoint(account), &executable, exit_wait_ms)?;
+    let launch = sandbox.environment(environment, &messages.url());
 
     let show = Show::new(args.json);
     show.text(&words::introduction(&claude, &receiver, args.fail, places, show.page.width))?;
@@ -109,7 +109,7 @@ fn perform(
             "{DIM}{} ${DIM:#} {BOLD}act-claude -p \"{PROMPT}\" --output-format json{BOLD:#}\n",
             place.directory
         ))?;
-        let Some(session) = Session::run(&program, place, stage, &launch, interrupt)? else {
+        let Some(session) = Launch::run(&program, place, sandbox, &launch, interrupt)? else {
             return Ok(ExitCode::FAILURE);
         };
         let received = received(&events, args.fail.is_some());
@@ -117,7 +117,7 @@ fn perform(
         played.push(Played { place, session, received });
     }
     let verdict = match args.fail {
-        None => judge(&played),
+        None => check(&played),
         Some(fail) => judge_failure(&played, fail),
     };
     if args.json {

@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::Value;
 
-use crate::rehearsal::receiver::show::Page;
+use crate::rehearsal::receiver::log_line::Page;
 use crate::rehearsal::receiver::totals::Totals;
 use crate::rehearsal::receiver::{Event, Expected, Fail, Options, Receiver};
 use crate::system::exit::ExitCode;

@@ -83,8 +83,8 @@ fn text(record: &Record, colours: bool) -> String {
         true => format!("{style}{sign}{style:#}"),
         false => String::from(sign),
     };
-    match (troubles(&record.outcome), accepted(&record.outcome)) {
-        (troubles, _) if !troubles.is_empty() => format!("{alias} {} {}", sign(YELLOW, "!"), troubles.join(", ")),
+    match (problems(&record.outcome), accepted(&record.outcome)) {
+        (problems, _) if !problems.is_empty() => format!("{alias} {} {}", sign(YELLOW, "!"), problems.join(", ")),
         (_, 0) => alias,
         (_, count) => format!("{alias} {} {count}", sign(GREEN, "✓")),
     }
@@ -96,7 +96,7 @@ fn accepted(outcome: &Outcome) -> u64 {
 }
 
 /// What the user might want to know of, worst first.
-fn troubles(outcome: &Outcome) -> Vec<String> {
+fn problems(outcome: &Outcome) -> Vec<String> {
     let counts = outcome.states.iter().filter(|(_, count)| **count > 0);
     counts
         .filter_map(|(state, count)| match state {
@@ -148,14 +148,14 @@ mod tests {
             let record = record(Some("billing"), outcome);
             assert_eq!(text(&record, false), expected);
         }
-        let trouble =
-            crate::state::outcome::Trouble { said: "500".into(), cause: String::new(), fix: String::new(), code: 75 };
+        let problem =
+            crate::state::outcome::Problem { said: "500".into(), cause: String::new(), fix: String::new(), code: 75 };
         for (waiting, deferred, expected) in [
             (3, 1, "billing ! 2 waiting, 1 stepped aside"),
             (1, 1, "billing ! 1 stepped aside"),
             (1, 2, "billing ! 1 stepped aside"),
         ] {
-            let deferred = Some(crate::state::outcome::Deferred { exports: deferred, trouble: trouble.clone() });
+            let deferred = Some(crate::state::outcome::Deferred { exports: deferred, problem: problem.clone() });
             let outcome = Outcome { states: [(State::Waiting, waiting)].into(), deferred, ..Outcome::default() };
             assert_eq!(text(&record(Some("billing"), outcome), false), expected);
         }
@@ -168,7 +168,7 @@ mod tests {
         Record {
             version: record::VERSION,
             id: "a".to_owned(),
-            kind: record::Kind::Supervised,
+            kind: record::LaunchKind::Supervised,
             start: jiff::Timestamp::UNIX_EPOCH,
             end: None,
             directory: "/w".into(),
@@ -181,7 +181,7 @@ mod tests {
             relay_pid: 8,
             outcome,
             totals: Default::default(),
-            trouble: None,
+            problem: None,
             redirected_by: None,
             claude_has_gone: false,
             owed: false,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::config::edit::{self, Change, Edited, Refused, file};
-use crate::config::resolve::{self, Explicit, Place};
+use crate::config::resolve::{self, Directory, Explicit};
 use crate::config::{self, Config};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -53,7 +53,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             return ExitCode::from(CONFIGURATION);
         }
     };
-    let place = Place::of(&directory, environment, &loaded.config);
+    let place = Directory::of(&directory, environment, &loaded.config);
     let (subject, edited) = if args.repo {
         let top = top(&place, &directory);
         (top.display().to_string(), in_repository(&top, args.name.as_deref()))
@@ -80,7 +80,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 /// What was changed, and what this directory uses now.
 fn say(args: &Args, subject: &str, edited: &Edited, directory: &Path, environment: &Environment) -> ExitCode {
     let config = config::load(environment).config;
-    let place = Place::of(directory, environment, &config);
+    let place = Directory::of(directory, environment, &config);
     let resolution = resolve::resolve(Explicit::of(None, environment), &config, &place).ok();
     let alias = resolution.as_ref().and_then(|resolution| resolution.alias.clone());
     let because = resolution.as_ref().map(|resolution| resolution.reason.to_string()).unwrap_or_default();
@@ -111,7 +111,7 @@ fn say(args: &Args, subject: &str, edited: &Edited, directory: &Path, environmen
 
 /// The key of this directory's rule: the one it has in the user's file, under whatever spelling; else as `$PWD`
 /// spells it.
-fn key(place: &Place, directory: &Path, config: &Config, environment: &Environment) -> String {
+fn key(place: &Directory, directory: &Path, config: &Config, environment: &Environment) -> String {
     let here = place.levels.first().map(|level| level.identity);
     let own = config::user_file(environment);
     let rules = config.directories.iter().zip(&place.rules);
@@ -123,7 +123,7 @@ fn key(place: &Place, directory: &Path, config: &Config, environment: &Environme
 }
 
 /// The top of the repository this directory lies in; without one the directory itself.
-fn top(place: &Place, directory: &Path) -> PathBuf {
+fn top(place: &Directory, directory: &Path) -> PathBuf {
     let mut levels = place.levels.iter().map(|level| &level.path);
     levels.find(|path| path.join(".git").exists()).cloned().unwrap_or_else(|| directory.to_path_buf())
 }

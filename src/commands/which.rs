@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::claude::{locate, settings, variables};
-use crate::config::resolve::{self, Explicit, Place, Resolution};
+use crate::config::resolve::{self, Directory, Explicit, Resolution};
 use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
 use crate::plan::{self, Plan, Situation, Telemetry};
@@ -56,7 +56,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         environment.remove("PWD");
     }
     let loaded = config::load(&environment);
-    let place = Place::of(&directory, &environment, &loaded.config);
+    let place = Directory::of(&directory, &environment, &loaded.config);
     let layers = settings::read(&directory, &[], &environment);
     let flags = Flags { alias: args.alias.clone(), direct: args.direct, ..Flags::default() };
     let plan = plan::decide(&Situation {

@@ -5,10 +5,10 @@ use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::blame::{Blame, Failed, TRIES};
-use super::owner::Owners;
-use super::sender::{Desk, Posted};
+use super::sender::{Response, Sender};
+use super::targets::Targets;
 use crate::delivery::verdict::Verdict;
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::{Problem, State};
 use crate::state::record;
 use crate::state::spool::deferral::Deferrals;
 use crate::state::spool::entry::Fault;
@@ -24,7 +24,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub struct Backlog {
     own: String,
     account: String,
-    sessions: VecDeque<Left>,
+    sessions: VecDeque<Remaining>,
     /// What has stepped aside, and when it is tried next.
     deferred: Vec<(String, Instant)>,
     scan_at: Instant,
@@ -32,7 +32,7 @@ pub struct Backlog {
 
 /// What one session left, oldest first.
 #[derive(Debug)]
-struct Left {
+struct Remaining {
     session: String,
     names: VecDeque<String>,
 }
@@ -42,9 +42,9 @@ pub struct Means<'a> {
     /// Where exports are kept.
     pub spool: &'a Spool,
     /// Whose they are.
-    pub owners: &'a Owners,
+    pub targets: &'a Targets,
     /// Who sends them.
-    pub desk: &'a mut Desk,
+    pub sender: &'a mut Sender,
     /// Which ones fail by themselves.
     pub deferrals: &'a mut Deferrals,
 }
@@ -56,7 +56,7 @@ pub enum Step {
     #[default]
     Nothing,
     /// ACT decided about an export.
-    Decided(Decided),
+    DecidedExport(DecidedExport),
     /// Nothing goes for its alias until something changes.
     Held,
     /// An export could not be sent. It stands where it stood.
@@ -65,7 +65,7 @@ pub enum Step {
 
 /// ACT's decision about an export.
 #[derive(Debug)]
-pub struct Decided {
+pub struct DecidedExport {
     /// The verdict.
     pub verdict: Option<Verdict>,
     /// Why its file could not be taken out of the spool.
@@ -137,7 +137,7 @@ impl Backlog {
             left.names.retain(|name| *name != failed.name);
         }
         if let Some(note) = deferrals.step_aside(&failed.name, failed.took) {
-            tracing::debug!(name = failed.name, tries = note.tries, said = note.trouble.said, "steps aside");
+            tracing::debug!(name = failed.name, tries = note.tries, said = note.problem.said, "steps aside");
             self.deferred.push((failed.name.clone(), Instant::now() + note.due_in(SystemTime::now())));
         }
     }
@@ -176,7 +176,7 @@ impl Backlog {
         }
         let step = send(claim, &self.account, means);
         match &step {
-            Step::Decided(_) => {
+            Step::DecidedExport(_) => {
                 self.sessions[session].names.remove(at);
             }
             Step::Held => {
@@ -255,7 +255,7 @@ impl Backlog {
                 self.scan_at = Instant::now() + SCAN;
                 self.deferred.clear();
                 let sessions = sessions.into_iter().filter(|(session, _)| *session != self.own);
-                self.sessions = sessions.map(|(session, names)| Left { session, names: names.into() }).collect();
+                self.sessions = sessions.map(|(session, names)| Remaining { session, names: names.into() }).collect();
             }
             // Not known is not nothing.
             Err(error) => {
@@ -271,8 +271,8 @@ pub fn claim(spool: &Spool, name: &str) -> Result<Claim, Refusal> {
     let claim = Claim::take(spool, name);
     if matches!(claim, Err(Refusal::Corrupt)) {
         let said = "its file was damaged; it is in spool/corrupt".to_owned();
-        let trouble = Trouble { said, cause: String::new(), fix: String::new(), code: 74 };
-        record::decided_later(spool.state(), session_of(name), 0, State::Lost, Some(&trouble), 0);
+        let problem = Problem { said, cause: String::new(), fix: String::new(), code: 74 };
+        record::decided_later(spool.state(), session_of(name), 0, State::Lost, Some(&problem), 0);
     }
     claim
 }
@@ -282,37 +282,37 @@ fn send(claim: Claim, account: &str, means: &mut Means<'_>) -> Step {
     if claim.header.account != account {
         return Step::Nothing;
     }
-    let Ok(target) = means.owners.of(&claim.header) else { return Step::Nothing };
-    if means.desk.is_held(&target).is_some() {
+    let Ok(target) = means.targets.of(&claim.header) else { return Step::Nothing };
+    if means.sender.is_held(&target).is_some() {
         return Step::Nothing;
     }
     let begun = Instant::now();
-    let posted = means.desk.post(&target, claim.header.points, claim.body(), false);
-    match &posted.verdict {
-        Some(Verdict::Waiting { .. }) => match Failed::of(claim.name(), &posted, begun.elapsed()) {
+    let response = means.sender.post(&target, claim.header.points, claim.body(), false);
+    match &response.verdict {
+        Some(Verdict::Waiting { .. }) => match Failed::of(claim.name(), &response, begun.elapsed()) {
             Some(failed) => Step::Failed(failed.noted(means.deferrals)),
             None => Step::Held,
         },
         Some(Verdict::Held(_) | Verdict::NotUnderstood(_)) | None => Step::Held,
         Some(_) => {
             let name = claim.name().to_owned();
-            let stays = decided(means.spool, claim, &posted).err().map(|error| crate::system::error::plain(&error));
+            let stays = decided(means.spool, claim, &response).err().map(|error| crate::system::error::plain(&error));
             means.deferrals.forget(&name);
-            Step::Decided(Decided { verdict: posted.verdict, stays })
+            Step::DecidedExport(DecidedExport { verdict: response.verdict, stays })
         }
     }
 }
 
 /// An export of a session that is over is decided: it leaves the spool, and the session's record says so. An error: its
 /// file could not be taken out.
-pub fn decided(spool: &Spool, claim: Claim, posted: &Posted) -> io::Result<()> {
+pub fn decided(spool: &Spool, claim: Claim, response: &Response) -> io::Result<()> {
     let header = claim.header.clone();
-    let (left, rejected) = match &posted.verdict {
+    let (left, rejected) = match &response.verdict {
         Some(Verdict::Rejected(_)) => (claim.reject(), 0),
         Some(Verdict::Partial { rejected, .. }) => (claim.done(), *rejected),
         _ => (claim.done(), 0),
     };
-    let (state, trouble) = (posted.state, posted.trouble.as_ref());
-    record::decided_later(spool.state(), &header.session, header.points, state, trouble, rejected);
+    let (state, problem) = (response.state, response.problem.as_ref());
+    record::decided_later(spool.state(), &header.session, header.points, state, problem, rejected);
     left
 }

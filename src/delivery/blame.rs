@@ -1,18 +1,18 @@
-//! Whose trouble a failed attempt may be (pure): the export's own, or the account's and with it everybody's.
+//! Whose problem a failed attempt may be (pure): the export's own, or the account's and with it everybody's.
 
 use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::sender::Posted;
+use super::sender::Response;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
-use crate::state::outcome::Trouble;
+use crate::state::outcome::Problem;
 use crate::state::spool::deferral::Deferrals;
 
 /// An export that fails so often for a reason of its own steps aside as soon as another one passes.
 pub const TRIES: u32 = 3;
 
-/// Whose trouble it may be.
+/// Whose problem it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
     /// ACT or the way to it: every export would meet the same.
@@ -23,7 +23,7 @@ pub enum Blame {
     File,
 }
 
-/// Whose trouble a verdict may be; `None`: it is no failure that is tried again.
+/// Whose problem a verdict may be; `None`: it is no failure that is tried again.
 pub fn blame(verdict: &Verdict) -> Option<Blame> {
     let Verdict::Waiting { reason, retry_after } = verdict else { return None };
     // A server that names a time means all of its client's requests.
@@ -39,10 +39,10 @@ pub fn blame(verdict: &Verdict) -> Option<Blame> {
     })
 }
 
-/// The trouble of a file that can't be read.
-fn unreadable(errno: Errno) -> Trouble {
+/// The problem of a file that can't be read.
+fn unreadable(errno: Errno) -> Problem {
     let said = format!("its file can't be read now ({})", errno.desc());
-    Trouble { said, cause: String::new(), fix: String::new(), code: 75 }
+    Problem { said, cause: String::new(), fix: String::new(), code: 75 }
 }
 
 /// An attempt that failed.
@@ -51,8 +51,8 @@ pub struct Failed {
     /// The export's name in the spool.
     pub name: String,
     /// Why.
-    pub trouble: Trouble,
-    /// Whose trouble that may be.
+    pub problem: Problem,
+    /// Whose problem that may be.
     pub blame: Blame,
     /// How often it has failed now for a reason that may be its own.
     pub tries: u32,
@@ -64,23 +64,23 @@ pub struct Failed {
 
 impl Failed {
     /// Of what came of an export; `None`: it is no failure that is tried again.
-    pub fn of(name: &str, posted: &Posted, took: Duration) -> Option<Self> {
-        let verdict = posted.verdict.as_ref()?;
-        let (blame, trouble) = (blame(verdict)?, posted.trouble.clone()?);
+    pub fn of(name: &str, response: &Response, took: Duration) -> Option<Self> {
+        let verdict = response.verdict.as_ref()?;
+        let (blame, problem) = (blame(verdict)?, response.problem.clone()?);
         let Verdict::Waiting { retry_after, .. } = verdict else { return None };
-        Some(Self { name: name.to_owned(), trouble, blame, tries: 0, took, retry_after: *retry_after })
+        Some(Self { name: name.to_owned(), problem, blame, tries: 0, took, retry_after: *retry_after })
     }
 
     /// Its file can't be read now.
     pub fn to_read(name: String, errno: Errno) -> Self {
-        let (trouble, took) = (unreadable(errno), Duration::ZERO);
-        Self { name, trouble, blame: Blame::File, tries: 0, took, retry_after: None }
+        let (problem, took) = (unreadable(errno), Duration::ZERO);
+        Self { name, problem, blame: Blame::File, tries: 0, took, retry_after: None }
     }
 
     /// Noted for all processes, where it may be the export's own.
     pub fn noted(mut self, deferrals: &mut Deferrals) -> Self {
         if self.blame != Blame::Account {
-            self.tries = deferrals.failed(&self.name, &self.trouble, self.took).tries;
+            self.tries = deferrals.failed(&self.name, &self.problem, self.took).tries;
         }
         self
     }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_an_export_s_own_trouble() {
+    fn what_may_be_an_export_s_own_problem() {
         let waiting = |reason, retry_after: Option<u64>| Verdict::Waiting {
             reason,
             retry_after: retry_after.map(Duration::from_secs),

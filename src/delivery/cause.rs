@@ -2,7 +2,7 @@
 
 use crate::claude::conflict::Conflict;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
-use crate::state::outcome::{NOTHING, State, Trouble};
+use crate::state::outcome::{NOTHING, Problem, State};
 
 /// Whose export it is, for the fix.
 #[derive(Debug, Clone, Copy)]
@@ -15,51 +15,51 @@ pub struct Whose<'a> {
     pub endpoint: &'a str,
 }
 
-/// The state a verdict puts an export in, and why; no trouble for a plain success.
-pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Trouble>) {
+/// The state a verdict puts an export in, and why; no problem for a plain success.
+pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Problem>) {
     match verdict {
         Verdict::Delivered { .. } => (State::Delivered, None),
         Verdict::Partial { rejected, message } => {
             let said = if message.is_empty() { format!("{rejected} points rejected") } else { message.clone() };
-            (State::Partial, Some(trouble(said, "ACT does not take these points; it took the others", "", 65)))
+            (State::Partial, Some(problem(said, "ACT does not take these points; it took the others", "", 65)))
         }
         Verdict::Held(reason) => (State::Held, Some(of(reason, whose))),
-        Verdict::Waiting { reason, .. } => (State::Waiting, Some(Trouble { code: 75, ..of(reason, whose) })),
-        Verdict::Rejected(reason) => (State::Rejected, Some(Trouble { code: 65, ..of(reason, whose) })),
-        Verdict::NotUnderstood(reason) => (State::NotUnderstood, Some(Trouble { code: 65, ..of(reason, whose) })),
+        Verdict::Waiting { reason, .. } => (State::Waiting, Some(Problem { code: 75, ..of(reason, whose) })),
+        Verdict::Rejected(reason) => (State::Rejected, Some(Problem { code: 65, ..of(reason, whose) })),
+        Verdict::NotUnderstood(reason) => (State::NotUnderstood, Some(Problem { code: 65, ..of(reason, whose) })),
     }
 }
 
-/// The trouble of an export that came while the configuration had a fault.
-pub fn configuration(fault: &str) -> Trouble {
-    trouble(fault, "Without the configuration nobody knows whose they are", "act-claude act which", 78)
+/// The problem of an export that came while the configuration had a fault.
+pub fn configuration(fault: &str) -> Problem {
+    problem(fault, "Without the configuration nobody knows whose they are", "act-claude act which", 78)
 }
 
-/// The trouble of an export that came while the system had no descriptor, thread or memory for it.
-pub fn shortage(error: &std::io::Error) -> Trouble {
-    trouble(crate::system::error::plain(error), "The relay lacks descriptors, threads or memory", "ulimit -a", 74)
+/// The problem of an export that came while the system had no descriptor, thread or memory for it.
+pub fn shortage(error: &std::io::Error) -> Problem {
+    problem(crate::system::error::plain(error), "The relay lacks descriptors, threads or memory", "ulimit -a", 74)
 }
 
-/// The trouble of an export that is larger than what can be kept.
-pub fn too_large(most: usize, is_grown: bool) -> Trouble {
+/// The problem of an export that is larger than what can be kept.
+pub fn too_large(most: usize, is_grown: bool) -> Problem {
     let said = format!("an export is larger than {} MiB", most.div_ceil(1 << 20));
     let cause = if is_grown { "With the resource attributes that it lacked it is too large to be kept" } else { "" };
-    trouble(said, cause, "", 74)
+    problem(said, cause, "", 74)
 }
 
-/// The trouble of an export that a fault of ours has cost.
-pub fn panicked() -> Trouble {
-    trouble("a fault in act-claude", "It could not be stored", "", 74)
+/// The problem of an export that a fault of ours has cost.
+pub fn panicked() -> Problem {
+    problem("a fault in act-claude", "It could not be stored", "", 74)
 }
 
-/// The trouble of an export that is stored, while there is no thread to deliver it with.
-pub fn no_courier(error: &std::io::Error) -> Trouble {
+/// The problem of an export that is stored, while there is no thread to deliver it with.
+pub fn no_courier(error: &std::io::Error) -> Problem {
     let said = format!("there is no thread to deliver with: {}", crate::system::error::plain(error));
-    trouble(said, "As many processes run as may", "ulimit -u", 75)
+    problem(said, "As many processes run as may", "ulimit -u", 75)
 }
 
-/// The trouble of a session whose exports a settings key keeps from us.
-pub fn redirection(conflict: &Conflict) -> Trouble {
+/// The problem of a session whose exports a settings key keeps from us.
+pub fn redirection(conflict: &Conflict) -> Problem {
     let said = match conflict.is_unread() {
         true => format!("no export arrived; {}: {conflict}", conflict.place()),
         false => format!("no export arrived: {conflict}"),
@@ -68,42 +68,42 @@ pub fn redirection(conflict: &Conflict) -> Trouble {
         true => "What act-claude can't read there may count more than its variables",
         false => "A setting counts more than act-claude's variables here",
     };
-    trouble(said, cause, &conflict.fix(), 78)
+    problem(said, cause, &conflict.fix(), 78)
 }
 
-/// The trouble of a session that sent nothing, because of a setting. Its words go behind "claude sent no metrics".
-pub fn silence(conflict: &Conflict) -> Trouble {
+/// The problem of a session that sent nothing, because of a setting. Its words go behind "claude sent no metrics".
+pub fn silence(conflict: &Conflict) -> Problem {
     let place = conflict.place();
     let said = if conflict.is_unread() { format!("{place}: {conflict}") } else { format!("{conflict} ({place})") };
-    trouble(said, "", &conflict.fix(), NOTHING)
+    problem(said, "", &conflict.fix(), NOTHING)
 }
 
-/// The trouble of a token that can't be had: the export is held.
-pub fn without_token(error: &crate::config::token::TokenError) -> Trouble {
-    trouble(error.what.clone(), "", &error.fix, 77)
+/// The problem of a token that can't be had: the export is held.
+pub fn without_token(error: &crate::config::token::TokenError) -> Problem {
+    problem(error.what.clone(), "", &error.fix, 77)
 }
 
-fn trouble(said: impl Into<String>, cause: &str, fix: &str, code: u8) -> Trouble {
-    Trouble { said: said.into(), cause: cause.to_owned(), fix: fix.to_owned(), code }
+fn problem(said: impl Into<String>, cause: &str, fix: &str, code: u8) -> Problem {
+    Problem { said: said.into(), cause: cause.to_owned(), fix: fix.to_owned(), code }
 }
 
-fn of(reason: &Reason, whose: &Whose<'_>) -> Trouble {
+fn of(reason: &Reason, whose: &Whose<'_>) -> Problem {
     let Whose { account, alias, endpoint } = whose;
     let host = endpoint.parse::<hyper::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
     match reason {
-        Reason::AliasNotFound => trouble(
+        Reason::AliasNotFound => problem(
             "ACT answered: agent alias not found",
             "Its id is wrong, or it is not published (the UK/EU platform has no such monitoring)",
             &format!("compare \"id\" of alias {alias} with the Monitoring Spec"),
             78,
         ),
-        Reason::AliasOfAnotherAccount => trouble(
+        Reason::AliasOfAnotherAccount => problem(
             "ACT answered: alias does not belong to the specified account",
             &format!("The id of alias {alias} is another account's, or the endpoint of account {account} is"),
             "take both from the same Monitoring Spec",
             78,
         ),
-        Reason::EmptyPayload => trouble(
+        Reason::EmptyPayload => problem(
             "ACT answered: empty resourceMetrics in OTLP payload",
             "Claude sent an export without metrics",
             "claude update",
@@ -112,7 +112,7 @@ fn of(reason: &Reason, whose: &Whose<'_>) -> Trouble {
         Reason::Status { status, message, redirect } => {
             of_status(*status, message.as_deref(), redirect.as_deref(), whose)
         }
-        Reason::NotOtlp { status, kind } => trouble(
+        Reason::NotOtlp { status, kind } => problem(
             format!("{host} answered {status} with {kind}"),
             "That is not ACT, but a wrong URL or a proxy's login page",
             &format!("compare \"endpoint\" of account {account} with the Monitoring Spec"),
@@ -122,7 +122,7 @@ fn of(reason: &Reason, whose: &Whose<'_>) -> Trouble {
     }
 }
 
-fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: &Whose<'_>) -> Trouble {
+fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: &Whose<'_>) -> Problem {
     let Whose { account, .. } = whose;
     let phrase = hyper::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
     let line = format!("{status} {phrase}").trim_end().to_owned();
@@ -131,25 +131,25 @@ fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: 
         _ => format!("ACT answered {line}"),
     };
     match status {
-        401 => trouble(
+        401 => problem(
             said,
             "The API token or its user is wrong",
             &format!("act-claude act setup --account {account}"),
             77,
         ),
-        403 => trouble(
+        403 => problem(
             said,
             "The API token lacks the right to write metrics, or the alias is another account's",
             &format!("act-claude act setup --account {account}"),
             77,
         ),
-        404 => trouble(
+        404 => problem(
             said,
             "There is no metrics endpoint at this URL",
             &format!("compare \"endpoint\" of account {account} with the Monitoring Spec"),
             78,
         ),
-        300..400 => trouble(
+        300..400 => problem(
             match redirect {
                 Some(host) => format!("{said} and points to {host}"),
                 None => said,
@@ -158,40 +158,40 @@ fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: 
             &format!("compare \"endpoint\" of account {account} with the Monitoring Spec"),
             78,
         ),
-        407 => trouble(said, "A proxy asks for credentials", "export HTTPS_PROXY=http://user:password@proxy:port", 78),
+        407 => problem(said, "A proxy asks for credentials", "export HTTPS_PROXY=http://user:password@proxy:port", 78),
         // Said in brackets behind "waiting": the status is enough.
-        408 | 425 | 429 | 500.. => trouble(line, "ACT is busy or not available", "", 75),
-        400 => trouble(said, "ACT does not take this export", "act-claude act doctor", 65),
-        _ => trouble(said, "ACT does not take this export", "", 65),
+        408 | 425 | 429 | 500.. => problem(line, "ACT is busy or not available", "", 75),
+        400 => problem(said, "ACT does not take this export", "act-claude act doctor", 65),
+        _ => problem(said, "ACT does not take this export", "", 65),
     }
 }
 
-fn of_failure(failure: &Failure, account: &str, host: &str) -> Trouble {
+fn of_failure(failure: &Failure, account: &str, host: &str) -> Problem {
     let check = format!("compare \"endpoint\" of account {account} with the Monitoring Spec");
     match failure {
         Failure::UnknownHost(host) => {
-            trouble(format!("{host} has no address"), "DNS does not know the host", &check, 75)
+            problem(format!("{host} has no address"), "DNS does not know the host", &check, 75)
         }
-        Failure::Refused => trouble(format!("{host} refused the connection"), "Nobody listens there", &check, 75),
-        Failure::TimedOut => trouble(format!("no answer from {host}"), "ACT or the network is slow", "", 75),
-        Failure::NoRoute => trouble(format!("no route to {host}"), "This machine is offline", "", 75),
-        Failure::Broken(what) => trouble(format!("the connection to {host} broke: {what}"), "", "", 75),
-        Failure::Tls(what) => trouble(
+        Failure::Refused => problem(format!("{host} refused the connection"), "Nobody listens there", &check, 75),
+        Failure::TimedOut => problem(format!("no answer from {host}"), "ACT or the network is slow", "", 75),
+        Failure::NoRoute => problem(format!("no route to {host}"), "This machine is offline", "", 75),
+        Failure::Broken(what) => problem(format!("the connection to {host} broke: {what}"), "", "", 75),
+        Failure::Tls(what) => problem(
             format!("TLS with {host} failed: {what}"),
             "The certificate is not trusted, it may be a company proxy's",
             "export NODE_EXTRA_CA_CERTS=/path/to/company-ca.pem",
             75,
         ),
-        Failure::Proxy { place, what } => trouble(
+        Failure::Proxy { place, what } => problem(
             format!("the proxy did not connect to {host}: {what}"),
             "The proxy is not the right one, or does not let ACT through",
             &format!("check {place}, or add {host} to NO_PROXY"),
             75,
         ),
         Failure::ProxyAuthentication { fix } => {
-            trouble("the proxy answered 407 Proxy Authentication Required", "The proxy asks for credentials", fix, 78)
+            problem("the proxy answered 407 Proxy Authentication Required", "The proxy asks for credentials", fix, 78)
         }
-        Failure::ProxySetting { place, why, fix } => trouble(
+        Failure::ProxySetting { place, why, fix } => problem(
             format!("{place} can't be used: {why}"),
             "The way to ACT leads through a proxy, and this setting does not name one",
             fix,
@@ -228,10 +228,10 @@ mod tests {
             (400, "ACT answered 400 Bad Request", "ACT does not take this export", "act-claude act doctor", 65),
             (413, "ACT answered 413 Payload Too Large", "ACT does not take this export", "", 65),
         ] {
-            let trouble = of(&status(status_code, None, None), &WHOSE);
-            assert_eq!((trouble.said.as_str(), trouble.code), (said, code));
-            assert!(trouble.cause.starts_with(cause), "{status_code}: {}", trouble.cause);
-            assert!(trouble.fix.starts_with(fix) && trouble.fix.is_empty() == fix.is_empty(), "{}", trouble.fix);
+            let problem = of(&status(status_code, None, None), &WHOSE);
+            assert_eq!((problem.said.as_str(), problem.code), (said, code));
+            assert!(problem.cause.starts_with(cause), "{status_code}: {}", problem.cause);
+            assert!(problem.fix.starts_with(fix) && problem.fix.is_empty() == fix.is_empty(), "{}", problem.fix);
         }
     }
 
@@ -268,16 +268,16 @@ mod tests {
                 78,
             ),
         ] {
-            let trouble = of(&Reason::Failure(failure), &WHOSE);
-            assert_eq!((trouble.said.as_str(), trouble.code), (said, code));
+            let problem = of(&Reason::Failure(failure), &WHOSE);
+            assert_eq!((problem.said.as_str(), problem.code), (said, code));
         }
     }
 
     #[test]
     fn the_verdict_decides_the_exit_status() {
         let code = |verdict: &Verdict| {
-            let (state, trouble) = explain(verdict, &WHOSE);
-            (state, trouble.map(|trouble| trouble.code))
+            let (state, problem) = explain(verdict, &WHOSE);
+            (state, problem.map(|problem| problem.code))
         };
         // A reason whose own status is another each time.
         let failure = Failure::ProxyAuthentication { fix: String::new() };

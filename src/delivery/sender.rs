@@ -1,5 +1,5 @@
 //! The counter where exports are handed to ACT: tokens and connections by account, and what is held.
-//! The courier and `act flush` stand before it.
+//! The worker and `act flush` stand before it.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -15,8 +15,8 @@ use crate::config::token::{self, Token, TokenError};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::target::Target;
 use crate::delivery::verdict::{Answer, Failure, Reason, Verdict, judge};
-use crate::state::outcome::{State, Trouble};
-use crate::state::spool::mark::{Key, Mark, Marks, now_ms};
+use crate::state::outcome::{Problem, State};
+use crate::state::spool::hold::{Hold, Holds, Key, now_ms};
 use crate::system::environment::Environment;
 
 /// A token read within this time is not read again because of a refusal.
@@ -24,13 +24,13 @@ const JUST_READ: Duration = Duration::from_secs(2);
 
 /// What came of an export.
 #[derive(Debug)]
-pub struct Posted {
+pub struct Response {
     /// The verdict; `None`: ACT was not asked.
     pub verdict: Option<Verdict>,
     /// The state it puts the export in.
     pub state: State,
     /// Why.
-    pub trouble: Option<Trouble>,
+    pub problem: Option<Problem>,
     /// ACT's own answer.
     pub answer: Option<Answer>,
 }
@@ -44,11 +44,11 @@ pub trait Observer: std::fmt::Debug + Send {
 }
 
 /// The counter.
-pub struct Desk {
+pub struct Sender {
     observer: Option<Box<dyn Observer>>,
     environment: Environment,
     network: Network,
-    marks: Marks,
+    holds: Holds,
     lines: BTreeMap<String, Line>,
     limits: Limits,
 }
@@ -64,11 +64,11 @@ struct Line {
     look_again: bool,
 }
 
-impl Desk {
-    /// With the marks of a state directory. Tokens are fetched in `environment`; `network` leads to ACT.
+impl Sender {
+    /// With the holds of a state directory. Tokens are fetched in `environment`; `network` leads to ACT.
     pub fn new(environment: Environment, network: Network, state: Option<&Path>) -> Self {
         let (lines, limits) = (BTreeMap::new(), Limits::default());
-        Self { observer: None, environment, network, marks: Marks::of(state), lines, limits }
+        Self { observer: None, environment, network, holds: Holds::of(state), lines, limits }
     }
 
     /// With an observer.
@@ -82,13 +82,13 @@ impl Desk {
         let _ = self.connect(target);
     }
 
-    /// Why nothing would be asked now. Cheap where a mark says so.
-    pub fn is_held(&mut self, target: &Target) -> Option<Mark> {
+    /// Why nothing would be asked now. Cheap where a hold says so.
+    pub fn is_held(&mut self, target: &Target) -> Option<Hold> {
         if self.may_look(target) {
             return None;
         }
         let key = self.key(target);
-        self.marks.read(&key).filter(|mark| !mark.is_due(SystemTime::now()))
+        self.holds.read(&key).filter(|hold| !hold.is_due(SystemTime::now()))
     }
 
     /// Forgets tokens: they may have been renewed.
@@ -101,26 +101,26 @@ impl Desk {
 
     /// Sends an export of `points` data points, unless its alias is held and ACT was asked within the minute;
     /// `now`: the user wants to know.
-    pub fn post(&mut self, target: &Target, points: u64, body: &[u8], now: bool) -> Posted {
-        let tell = |desk: &Self, export| {
-            if let Some(observer) = &desk.observer {
+    pub fn post(&mut self, target: &Target, points: u64, body: &[u8], now: bool) -> Response {
+        let tell = |sender: &Self, export| {
+            if let Some(observer) = &sender.observer {
                 observer.delivering(export);
             }
         };
         tell(self, Some(number_of(body)));
-        let posted = self.post_one(target, points, body, now);
+        let response = self.post_one(target, points, body, now);
         tell(self, None);
-        posted
+        response
     }
 
-    fn post_one(&mut self, target: &Target, points: u64, body: &[u8], now: bool) -> Posted {
+    fn post_one(&mut self, target: &Target, points: u64, body: &[u8], now: bool) -> Response {
         if let Some(refusal) = self.authorize(target, now) {
             return refusal;
         }
         let mut key = self.key(target);
-        if let Some(mark) = self.marks.read(&key) {
-            if !self.marks.take_turn(&key, now) {
-                return held(mark);
+        if let Some(hold) = self.holds.read(&key) {
+            if !self.holds.take_turn(&key, now) {
+                return held(hold);
             }
             // A minute has passed: the token may have been renewed.
             self.token_changed(target);
@@ -136,16 +136,16 @@ impl Desk {
             answer = self.ask(target, body);
             verdict = judge(answer.as_ref(), points, SystemTime::now());
         }
-        let (state, trouble) = cause::explain(&verdict, &whose(target));
+        let (state, problem) = cause::explain(&verdict, &whose(target));
         let status = answer.as_ref().map(|answer| answer.status).ok();
-        let said = trouble.as_ref().map(|trouble| trouble.said.as_str());
+        let said = problem.as_ref().map(|problem| problem.said.as_str());
         tracing::debug!(alias = target.alias, points, bytes = body.len(), status, ?state, said, "asked ACT");
-        match (&verdict, &trouble) {
-            (Verdict::Held(_) | Verdict::NotUnderstood(_), Some(trouble)) => self.mark(&key, target, state, trouble),
-            (Verdict::Delivered { .. } | Verdict::Partial { .. }, _) => self.marks.clear(&key),
+        match (&verdict, &problem) {
+            (Verdict::Held(_) | Verdict::NotUnderstood(_), Some(problem)) => self.hold(&key, target, state, problem),
+            (Verdict::Delivered { .. } | Verdict::Partial { .. }, _) => self.holds.clear(&key),
             _ => {}
         }
-        Posted { verdict: Some(verdict), state, trouble, answer: answer.ok() }
+        Response { verdict: Some(verdict), state, problem, answer: answer.ok() }
     }
 
     fn ask(&mut self, target: &Target, body: &[u8]) -> Result<Answer, Failure> {
@@ -167,38 +167,38 @@ impl Desk {
 
     /// Fetches the token, where it is not there; `Some`: why there is none. A source that fails is tried once a
     /// minute, too: it may ask the user.
-    fn authorize(&mut self, target: &Target, now: bool) -> Option<Posted> {
+    fn authorize(&mut self, target: &Target, now: bool) -> Option<Response> {
         if self.line(target).authorization.is_some() {
             return None;
         }
         let may_look = self.may_look(target);
         self.line(target).look_again = false;
         let key = self.key(target);
-        if let Some(mark) = self.marks.read(&key)
+        if let Some(hold) = self.holds.read(&key)
             && !may_look
-            && !self.marks.take_turn(&key, now)
+            && !self.holds.take_turn(&key, now)
         {
-            return Some(held(mark));
+            return Some(held(hold));
         }
         match self.fetch(target) {
             Ok(token) => {
-                if self.marks.read(&key).is_some() {
-                    self.marks.clear_one(&key);
+                if self.holds.read(&key).is_some() {
+                    self.holds.clear_one(&key);
                 }
                 let authorization = token.authorization(&target.user);
                 self.line(target).authorization = Some((authorization, Instant::now()));
                 None
             }
             Err(error) => {
-                let trouble = cause::without_token(&error);
-                tracing::debug!(account = target.account, said = trouble.said, "no token");
-                self.mark(&key, target, State::Held, &trouble);
-                Some(Posted { verdict: None, state: State::Held, trouble: Some(trouble), answer: None })
+                let problem = cause::without_token(&error);
+                tracing::debug!(account = target.account, said = problem.said, "no token");
+                self.hold(&key, target, State::Held, &problem);
+                Some(Response { verdict: None, state: State::Held, problem: Some(problem), answer: None })
             }
         }
     }
 
-    /// Whether the token is to be read whatever a mark says: that asks neither ACT nor the user.
+    /// Whether the token is to be read whatever a hold says: that asks neither ACT nor the user.
     fn may_look(&mut self, target: &Target) -> bool {
         let line = self.line(target);
         line.look_again && line.authorization.is_none() && matches!(line.token, TokenSource::File(_))
@@ -225,9 +225,9 @@ impl Desk {
         token::fetch(&target.token, &self.environment)
     }
 
-    fn mark(&mut self, key: &Key, target: &Target, state: State, trouble: &Trouble) {
+    fn hold(&mut self, key: &Key, target: &Target, state: State, problem: &Problem) {
         let (alias, account) = (target.alias.clone(), target.account.clone());
-        self.marks.set(key, Mark { alias, account, state, trouble: trouble.clone(), asked_ms: now_ms() });
+        self.holds.set(key, Hold { alias, account, state, problem: problem.clone(), asked_ms: now_ms() });
     }
 
     /// For what would be presented now; without a token, for its source.
@@ -266,6 +266,6 @@ fn whose(target: &Target) -> Whose<'_> {
     Whose { account: &target.account, alias: &target.alias, endpoint: &target.endpoint }
 }
 
-fn held(mark: Mark) -> Posted {
-    Posted { verdict: None, state: mark.state, trouble: Some(mark.trouble), answer: None }
+fn held(hold: Hold) -> Response {
+    Response { verdict: None, state: hold.state, problem: Some(hold.problem), answer: None }
 }

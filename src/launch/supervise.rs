@@ -20,7 +20,7 @@ use crate::system::descriptors;
 pub struct Supervisor {
     signals: Signals,
     command: Pid,
-    state: State,
+    state: Continuation,
     leads_session: bool,
     terminal: Option<Terminal>,
     /// When what can wait is done; `None` once it is.
@@ -33,7 +33,7 @@ pub struct Supervisor {
 
 /// Whether a CONT that reaches us still has to reach the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Continuation {
     /// It runs: yes.
     Running,
     /// It is stopped, and so were we: yes, unless it was sent to both.
@@ -93,7 +93,7 @@ impl Supervisor {
         Ok(Self {
             signals,
             command,
-            state: State::Running,
+            state: Continuation::Running,
             leads_session,
             terminal,
             due,
@@ -164,12 +164,12 @@ impl Supervisor {
             }
             match change {
                 Change::Ended(ended) => return Some(ended),
-                Change::Continued if self.state == State::Stopped => self.state = State::Continued,
+                Change::Continued if self.state == Continuation::Stopped => self.state = Continuation::Continued,
                 Change::Continued => {}
                 // Stopped and continued faster than we looked.
                 Change::Stopped(_) if child::is_running(self.command) => {}
                 Change::Stopped(signal) => {
-                    self.state = State::Stopped;
+                    self.state = Continuation::Stopped;
                     self.stop_as_well(signal);
                 }
             }
@@ -190,10 +190,10 @@ impl Supervisor {
 
     fn forward(&mut self, signal: Signal) {
         if signal == Signal::SIGCONT {
-            match std::mem::replace(&mut self.state, State::Running) {
-                State::Continued => return,
-                State::Stopped if self.continues_within(GROUP_DELIVERY) => return,
-                State::Stopped | State::Running => {}
+            match std::mem::replace(&mut self.state, Continuation::Running) {
+                Continuation::Continued => return,
+                Continuation::Stopped if self.continues_within(GROUP_DELIVERY) => return,
+                Continuation::Stopped | Continuation::Running => {}
             }
         }
         let _ = nix::sys::signal::kill(self.command, signal);

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use crate::claude::conflict::Conflict;
 use crate::claude::conflicts::{self, Wanted};
-use crate::claude::settings::{Kind, Layer};
+use crate::claude::settings::{Layer, LayerKind};
 use crate::claude::variables::EXPORTER;
 use crate::claude::{consent, exporters, overlay};
-use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
+use crate::config::resolve::{self, Directory, Explicit, Reason, Resolution};
 use crate::config::{Account, Alias, Delivery, Loaded};
 use crate::delivery::cause::Whose;
 use crate::delivery::target::{Route, Target};
@@ -35,7 +35,7 @@ pub struct Situation<'a> {
     /// The working directory.
     pub directory: &'a Path,
     /// What the file system says of it.
-    pub place: &'a Place,
+    pub place: &'a Directory,
     /// Claude's settings.
     pub layers: &'a [Layer],
 }
@@ -224,7 +224,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
     let conflicts = conflicts::of_session(&wanted, environment, situation.layers);
     // Settings of the user's own that are not understood can't be kept in an overlay.
-    let has_place = !situation.layers.iter().any(|layer| layer.kind == Kind::Argument && layer.unread().is_some());
+    let has_place = !situation.layers.iter().any(|layer| layer.kind == LayerKind::Argument && layer.unread().is_some());
     let may_overlay = has_place && overlay::is_allowed(situation.args);
     // What only stops exports is known to the relay: it is said where none arrived.
     let shows_later = |conflict: &Conflict| delivery == Delivery::Relay && conflict.stops();
@@ -258,7 +258,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
 
 /// Names what no overlay beats: managed settings, and all where claude's arguments must stay as they are.
 fn unbeaten(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
-    let managed = conflicts.iter().find(|conflict| conflict.kind == Kind::Managed);
+    let managed = conflicts.iter().find(|conflict| conflict.kind == LayerKind::Managed);
     let first = managed.or(conflicts.iter().find(|conflict| conflict.is_unread())).or(conflicts.first())?;
     let more = match conflicts.len() - 1 {
         0 => String::new(),
@@ -266,7 +266,7 @@ fn unbeaten(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
     };
     let text = |why: &str| format!("{name}: {}: {first}; {why}: {}{more}", first.place(), first.fix());
     Some(match first.kind {
-        Kind::Managed => Line::notice(text("managed settings can't be overridden")),
+        LayerKind::Managed => Line::notice(text("managed settings can't be overridden")),
         _ => Line::daily(text("this can't be overridden here")),
     })
 }

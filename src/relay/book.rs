@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::{Counter, Journal};
 use super::payload::{self, Content};
 use crate::delivery::target::Route;
-use crate::state::outcome::{Deferred, Outcome, State, Trouble};
+use crate::state::outcome::{Deferred, Outcome, Problem, State};
 use crate::state::record::Total;
 
 /// How many exports back a repetition is recognised.
@@ -18,7 +18,7 @@ pub const REMEMBERED: usize = 64;
 
 /// Where a session's exports go, and how that came about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub struct RouteChoice {
     /// The route.
     pub route: Route,
     /// The working directory it was decided for.
@@ -40,9 +40,9 @@ pub enum Event {
     /// Claude has gone; the supervisor waits this many milliseconds for the outcome.
     Ended(u64),
     /// It is known where its exports go.
-    Found(Box<Found>),
+    RouteChoice(Box<RouteChoice>),
     /// Nothing will arrive: a settings key leads claude's exports past us.
-    Redirected(Box<Found>, Trouble),
+    Redirected(Box<RouteChoice>, Problem),
     /// An export of this digest is about to be stored under this number.
     Taking(u64, String),
     /// Claude handed over an export.
@@ -52,33 +52,33 @@ pub enum Event {
     /// A lost export is handed over again.
     Again(u64),
     /// An open export is in another state, for now, and why where that is news.
-    Marked(u64, State, Option<Trouble>),
+    Marked(u64, State, Option<Problem>),
     /// An open export fails by itself while others pass: it waits behind them.
-    SteppedAside(u64, Trouble),
+    SteppedAside(u64, Problem),
     /// What is decided can't be taken out of the spool, and why.
     SpoolTrouble(String),
     /// An export is decided.
-    Settled(u64, State, Option<Trouble>),
+    Settled(u64, State, Option<Problem>),
     /// ACT refused points of an export it took.
     RefusedPoints(u64),
     /// ACT took an export with a warning.
     Warned(String),
     /// Claude handed over an export that could not even be read.
-    Lost(Trouble),
+    Lost(Problem),
     /// Claude must have exported something; why it did not, as far as that is known.
-    Owed(Option<Trouble>),
+    ExpectedExport(Option<Problem>),
 }
 
 /// An export that may be repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Remembered {
+pub struct PossibleRepetition {
     /// Its number.
     pub sequence: u64,
     /// Its bytes' digest.
     pub digest: String,
 }
 
-impl Remembered {
+impl PossibleRepetition {
     /// The digest as bytes.
     pub fn bytes(&self) -> Option<[u8; 32]> {
         let digits = self.digest.as_bytes().chunks(2);
@@ -97,7 +97,7 @@ pub struct Book {
     /// Whether claude has gone, and how long the supervisor waited then.
     pub ended: Option<u64>,
     /// Where exports go.
-    pub found: Option<Found>,
+    pub found: Option<RouteChoice>,
     /// The number of the next export.
     pub next: u64,
     exports: u64,
@@ -111,12 +111,13 @@ pub struct Book {
     /// Those of the open ones that are in memory only.
     pub unstored: BTreeSet<u64>,
     /// Exports that were about to be stored, of which nothing else is known.
-    pub taking: Vec<Remembered>,
+    pub taking: Vec<PossibleRepetition>,
     /// The last ones that were handed over.
-    pub recent: VecDeque<Remembered>,
-    troubles: BTreeMap<State, Trouble>,
-    /// The latest of the session's troubles.
-    pub latest: Option<Trouble>,
+    pub recent: VecDeque<PossibleRepetition>,
+    #[serde(rename = "troubles")]
+    problems: BTreeMap<State, Problem>,
+    /// The latest of the session's problems.
+    pub latest: Option<Problem>,
     rejected_points: u64,
     warning: Option<String>,
     unkept: Option<String>,
@@ -124,13 +125,14 @@ pub struct Book {
     #[serde(default)]
     deferred: BTreeSet<u64>,
     #[serde(default)]
-    deferred_trouble: Option<Trouble>,
+    deferred_problem: Option<Problem>,
     #[serde(default)]
-    spool_trouble: Option<String>,
+    #[serde(rename = "spool_trouble")]
+    spool_problem: Option<String>,
     /// Claude must have exported something.
     pub owed: bool,
     /// Why it did not.
-    pub silence: Option<Trouble>,
+    pub silence: Option<Problem>,
 }
 
 impl Book {
@@ -149,14 +151,14 @@ impl Book {
             Event::Opened(id, start) => self.session = Some((id, start)),
             Event::Command(pid) => self.command = Some(pid),
             Event::Ended(wait_ms) => self.ended = Some(wait_ms),
-            Event::Found(found) => self.found = Some(*found),
-            Event::Redirected(found, trouble) => {
+            Event::RouteChoice(found) => self.found = Some(*found),
+            Event::Redirected(found, problem) => {
                 self.found = Some(*found);
-                self.trouble(State::NothingSent, trouble);
+                self.problem(State::NothingSent, problem);
             }
             Event::Taking(sequence, digest) => {
                 self.taking.retain(|taking| taking.sequence != sequence && taking.digest != digest);
-                self.taking.push(Remembered { sequence, digest });
+                self.taking.push(PossibleRepetition { sequence, digest });
             }
             Event::Received(sequence, content) => self.receive(sequence, content),
             Event::Unkept(sequence, why) => {
@@ -168,40 +170,40 @@ impl Book {
                 self.unstored.remove(&sequence);
                 self.open.insert(sequence, State::UnderWay);
             }
-            Event::Marked(sequence, state, trouble) => {
+            Event::Marked(sequence, state, problem) => {
                 self.deferred.remove(&sequence);
                 if let Some(open) = self.open.get_mut(&sequence) {
                     *open = state;
                 }
-                trouble.into_iter().for_each(|trouble| self.trouble(state, trouble));
+                problem.into_iter().for_each(|problem| self.problem(state, problem));
             }
-            Event::SteppedAside(sequence, trouble) => self.step_aside(sequence, trouble),
-            Event::SpoolTrouble(why) => self.spool_trouble = Some(why),
-            Event::Settled(sequence, state, trouble) => {
+            Event::SteppedAside(sequence, problem) => self.step_aside(sequence, problem),
+            Event::SpoolTrouble(why) => self.spool_problem = Some(why),
+            Event::Settled(sequence, state, problem) => {
                 self.deferred.remove(&sequence);
                 self.unstored.remove(&sequence);
                 if self.open.remove(&sequence).is_some() {
                     *self.settled.entry(state).or_default() += 1;
                 }
-                trouble.into_iter().for_each(|trouble| self.trouble(state, trouble));
+                problem.into_iter().for_each(|problem| self.problem(state, problem));
             }
             Event::RefusedPoints(count) => self.rejected_points += count,
             Event::Warned(warning) => self.warning = Some(warning),
-            Event::Lost(trouble) => {
+            Event::Lost(problem) => {
                 self.exports += 1;
                 *self.settled.entry(State::Lost).or_default() += 1;
-                self.trouble(State::Lost, trouble);
+                self.problem(State::Lost, problem);
             }
-            Event::Owed(cause) => (self.owed, self.silence) = (true, cause),
+            Event::ExpectedExport(cause) => (self.owed, self.silence) = (true, cause),
         }
     }
 
-    fn step_aside(&mut self, sequence: u64, trouble: Trouble) {
+    fn step_aside(&mut self, sequence: u64, problem: Problem) {
         let Some(open) = self.open.get_mut(&sequence) else { return };
         *open = State::Waiting;
         self.deferred.insert(sequence);
-        self.deferred_trouble = Some(trouble.clone());
-        self.trouble(State::Waiting, trouble);
+        self.deferred_problem = Some(problem.clone());
+        self.problem(State::Waiting, problem);
     }
 
     fn receive(&mut self, sequence: u64, content: Content) {
@@ -226,26 +228,26 @@ impl Book {
         }
     }
 
-    /// Whether a mark would say anything new.
-    pub fn is_news(&self, sequence: u64, state: State, trouble: &Trouble) -> bool {
-        let differs = |open: &State| *open != state || self.troubles.get(&state) != Some(trouble);
+    /// Whether a hold would say anything new.
+    pub fn is_news(&self, sequence: u64, state: State, problem: &Problem) -> bool {
+        let differs = |open: &State| *open != state || self.problems.get(&state) != Some(problem);
         self.open.get(&sequence).is_some_and(differs) || self.deferred.contains(&sequence)
     }
 
-    /// Whether `trouble` is what is known for `state` already.
-    pub fn is_known(&self, state: State, trouble: &Trouble) -> bool {
-        self.troubles.get(&state) == Some(trouble) && self.latest.as_ref() == Some(trouble)
+    /// Whether `problem` is what is known for `state` already.
+    pub fn is_known(&self, state: State, problem: &Problem) -> bool {
+        self.problems.get(&state) == Some(problem) && self.latest.as_ref() == Some(problem)
     }
 
     /// The state an open export is in, and why, once it was tried.
-    pub fn trouble_of(&self, sequence: u64) -> Option<(State, Trouble)> {
+    pub fn problem_of(&self, sequence: u64) -> Option<(State, Problem)> {
         let state = *self.open.get(&sequence)?;
-        Some((state, self.troubles.get(&state)?.clone()))
+        Some((state, self.problems.get(&state)?.clone()))
     }
 
-    fn trouble(&mut self, state: State, trouble: Trouble) {
-        self.latest = Some(trouble.clone());
-        self.troubles.insert(state, trouble);
+    fn problem(&mut self, state: State, problem: Problem) {
+        self.latest = Some(problem.clone());
+        self.problems.insert(state, problem);
     }
 
     /// How many exports claude handed over.
@@ -259,18 +261,18 @@ impl Book {
         for state in self.open.values() {
             *states.entry(*state).or_default() += 1;
         }
-        let deferred = self.deferred_trouble.clone().filter(|_| !self.deferred.is_empty());
-        let troubles = self.troubles.iter().filter(|(state, _)| states.contains_key(state));
+        let deferred = self.deferred_problem.clone().filter(|_| !self.deferred.is_empty());
+        let problems = self.problems.iter().filter(|(state, _)| states.contains_key(state));
         Outcome {
             exports: self.exports,
             points: self.points,
-            troubles: troubles.map(|(state, trouble)| (*state, trouble.clone())).collect(),
+            problems: problems.map(|(state, problem)| (*state, problem.clone())).collect(),
             states,
             rejected_points: self.rejected_points,
             warning: self.warning.clone(),
             unkept: self.unkept.clone(),
-            deferred: deferred.map(|trouble| Deferred { exports: self.deferred.len() as u64, trouble }),
-            spool_trouble: self.spool_trouble.clone(),
+            deferred: deferred.map(|problem| Deferred { exports: self.deferred.len() as u64, problem }),
+            spool_problem: self.spool_problem.clone(),
             ..Outcome::default()
         }
     }
@@ -291,8 +293,8 @@ mod tests {
         Content { points, totals: [("t".to_owned(), total)].into() }
     }
 
-    fn trouble(said: &str) -> Trouble {
-        Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 75 }
+    fn problem(said: &str) -> Problem {
+        Problem { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 75 }
     }
 
     fn events() -> Vec<Event> {
@@ -304,7 +306,7 @@ mod tests {
             Event::Settled(0, State::Delivered, None),
             Event::Taking(1, "d1".to_owned()),
             Event::Received(1, content(3)),
-            Event::Marked(1, State::Waiting, Some(trouble("503"))),
+            Event::Marked(1, State::Waiting, Some(problem("503"))),
             Event::Taking(2, "d2".to_owned()),
             Event::Received(2, content(4)),
             Event::Unkept(2, "the disk is full".to_owned()),

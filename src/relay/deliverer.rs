@@ -1,7 +1,7 @@
-//! Who delivers a session's exports: a courier, started as soon as that is possible.
+//! Who delivers a session's exports: a worker, started as soon as that is possible.
 //!
 //! What is stored does not depend on it: where no thread can be had, or delivery has ended relays before, exports are
-//! stored and acknowledged, and the courier is tried again at the next one.
+//! stored and acknowledged, and the worker is tried again at the next one.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::courier::{Courier, Post};
+use super::delivery_worker::{DeliveryWorker, Post};
 use super::journal::{Counter, Journal};
 use super::ledger::Ledger;
 use super::message::{Handle, Item, Message};
 use crate::claude::network::Network;
 use crate::delivery::cause;
-use crate::delivery::owner::Owners;
-use crate::delivery::sender::{Desk, Observer};
+use crate::delivery::sender::{Observer, Sender};
 use crate::delivery::target::Target;
+use crate::delivery::targets::Targets;
 use crate::state::outcome::State;
 use crate::system::environment::Environment;
 
@@ -28,7 +28,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_sec
 /// How often a session's relays that replaced another one may run a token command.
 const TOKEN_COMMANDS: u64 = 3;
 
-/// What couriers of a session are made of.
+/// What workers of a session are made of.
 #[derive(Debug)]
 pub struct Deliverers {
     /// The session's id.
@@ -51,7 +51,7 @@ pub struct Deliverers {
 
 impl Deliverers {
     /// Of exports for `target`. What is stored already is handed over.
-    pub fn of(&self, target: &Target, owners: Owners) -> Deliverer {
+    pub fn of(&self, target: &Target, targets: Targets) -> Deliverer {
         let is_replacement = self.journal.count(Counter::Deaths) > 0;
         let post = Post {
             session: &self.session,
@@ -61,13 +61,13 @@ impl Deliverers {
             is_replacement,
             observer: Box::new(Delivery { journal: self.journal.clone(), is_replacement }),
         };
-        let desk = Desk::new(self.environment.clone(), self.network.clone(), self.state.as_deref());
-        let courier = Courier::ready(post, owners, desk, self.ledger.clone());
+        let sender = Sender::new(self.environment.clone(), self.network.clone(), self.state.as_deref());
+        let worker = DeliveryWorker::ready(post, targets, sender, self.ledger.clone());
         for sequence in self.ledger.stored() {
-            courier.send(Message::Stored(Item { sequence, reply: None }));
+            worker.send(Message::Stored(Item { sequence, reply: None }));
         }
         let not_before = pause(self.journal.count(Counter::Suspicion)).map(|pause| Instant::now() + pause);
-        Deliverer { courier, ledger: self.ledger.clone(), delivers: self.delivers, not_before }
+        Deliverer { worker, ledger: self.ledger.clone(), delivers: self.delivers, not_before }
     }
 }
 
@@ -80,7 +80,7 @@ fn pause(suspicion: u64) -> Option<Duration> {
 /// Who delivers. Messages wait until it can be started.
 #[derive(Debug)]
 pub struct Deliverer {
-    courier: Handle,
+    worker: Handle,
     ledger: Arc<Ledger>,
     delivers: bool,
     not_before: Option<Instant>,
@@ -95,7 +95,7 @@ impl Deliverer {
         if self.not_before.is_some_and(|time| Instant::now() < time) {
             return Err(io::Error::other("the relay has ended several times while it delivered the same export"));
         }
-        self.courier.start()
+        self.worker.start()
     }
 
     /// The same; where it is not possible, all that is stored waits.
@@ -103,18 +103,18 @@ impl Deliverer {
         let Err(error) = self.start() else { return };
         tracing::debug!(%error, "delivery can't start");
         for sequence in self.ledger.stored() {
-            self.ledger.mark(sequence, State::Waiting, &cause::no_courier(&error));
+            self.ledger.hold(sequence, State::Waiting, &cause::no_courier(&error));
         }
     }
 
     /// Whether it is still to be started.
     pub fn is_waiting(&self) -> bool {
-        self.courier.is_waiting()
+        self.worker.is_waiting()
     }
 
-    /// Hands over a message; whether there still is a courier to take it.
+    /// Hands over a message; whether there still is a worker to take it.
     pub fn send(&self, message: Message) -> bool {
-        self.courier.send(message)
+        self.worker.send(message)
     }
 }
 

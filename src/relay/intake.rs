@@ -1,4 +1,4 @@
-//! An export's way in: put right, stored, acknowledged, handed to the courier.
+//! An export's way in: put right, stored, acknowledged, handed to the worker.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, oneshot, watch};
 
 use super::body::LARGEST;
-use super::book::{REMEMBERED, Remembered};
+use super::book::{PossibleRepetition, REMEMBERED};
 use super::ledger::Ledger;
 use super::message::{Direct, Item, Message};
 use super::payload::{self, Content, NoResult};
@@ -23,7 +23,7 @@ use super::route::{NoRoute, Routed, Routing};
 use super::watched::Watched;
 use crate::delivery::cause;
 use crate::delivery::verdict::Answer;
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::{Problem, State};
 use crate::state::spool::{Header, LONGEST_BODY, NotStored, Store};
 
 /// What a poster is told.
@@ -71,12 +71,12 @@ impl Unreadable {
 const VERIFY_WAIT: Duration = Duration::from_millis(1500);
 /// How long claude waits for ACT where nothing can be stored. Its exporter's own patience is 10 s.
 const DIRECT_WAIT: Duration = Duration::from_secs(8);
-/// Between two tries to start the courier where there was no thread for it.
+/// Between two tries to start the worker where there was no thread for it.
 const START_AGAIN: Duration = Duration::from_millis(250);
 
 /// What is known of an export that may be repeated.
 #[derive(Debug, Clone)]
-enum Seen {
+enum Repetition {
     /// It is stored: a repetition joins it.
     Stored,
     /// It is not; ACT has it, or not, or that is not known yet.
@@ -95,13 +95,13 @@ pub struct Intake {
     store: OnceLock<Arc<Store>>,
     next: AtomicU64,
     busy: AtomicUsize,
-    /// Somebody tries to start the courier.
+    /// Somebody tries to start the worker.
     is_starting: AtomicBool,
-    recent: Mutex<VecDeque<([u8; 32], Seen)>>,
+    recent: Mutex<VecDeque<([u8; 32], Repetition)>>,
 }
 
 /// An export that was put right, and whether it is stored.
-struct Placed {
+struct StoredExport {
     content: Content,
     body: Bytes,
     stored: Result<(), NotStored>,
@@ -112,7 +112,7 @@ enum Refused {
     /// That is all there is to say.
     Answered(Accepted),
     /// It is lost, for now; what its poster is told, and why.
-    Lost(Accepted, Content, Box<Trouble>),
+    Lost(Accepted, Content, Box<Problem>),
 }
 
 impl Intake {
@@ -144,11 +144,11 @@ impl Intake {
 
     /// Notes an export that could not be read.
     pub fn unreadable(&self, why: Unreadable) -> Accepted {
-        let trouble = match why {
+        let problem = match why {
             Unreadable::TooLarge => cause::too_large(LARGEST, false),
             Unreadable::NoMemory => cause::shortage(&io::ErrorKind::OutOfMemory.into()),
         };
-        self.ledger.lost(trouble);
+        self.ledger.lost(problem);
         why.answer()
     }
 
@@ -163,12 +163,12 @@ impl Intake {
         let mut recent = self.recent.lock().await;
         let seen = recent.iter().find(|(known, _)| *known == digest).map(|(_, seen)| seen.clone());
         let again = match seen {
-            Some(Seen::Stored) => {
+            Some(Repetition::Stored) => {
                 tracing::debug!("a repetition of what is stored");
                 return Accepted::Taken;
             }
             // Bound first: a borrow must not live across the wait.
-            Some(Seen::Direct(sequence, taken)) => {
+            Some(Repetition::Direct(sequence, taken)) => {
                 let known = *taken.borrow();
                 if known != Some(false) {
                     drop(recent);
@@ -186,19 +186,19 @@ impl Intake {
         let placed = match placed.unwrap_or_else(|| Err(panicked())) {
             Ok(placed) => placed,
             Err(Refused::Answered(answer)) => return answer,
-            Err(Refused::Lost(answer, content, trouble)) => {
+            Err(Refused::Lost(answer, content, problem)) => {
                 // Claude tries it again: it counts once.
                 if again.is_none() {
                     self.next.fetch_add(1, Ordering::Relaxed);
                     self.ledger.received(sequence, content);
-                    remember(&mut recent, digest, Seen::Direct(sequence, watch::channel(Some(false)).1));
+                    remember(&mut recent, digest, Repetition::Direct(sequence, watch::channel(Some(false)).1));
                 }
-                self.ledger.mark(sequence, State::Lost, &trouble);
+                self.ledger.hold(sequence, State::Lost, &problem);
                 return answer;
             }
         };
         let Some(routed) = self.routing.known() else { return Accepted::Unrouted };
-        let Placed { content, body, stored } = placed;
+        let StoredExport { content, body, stored } = placed;
         let (points, not_stored) = (content.points, stored.as_ref().err().map(ToString::to_string));
         tracing::debug!(sequence, points, bytes = body.len(), not_stored, "an export");
         if again.is_some() {
@@ -211,11 +211,14 @@ impl Intake {
         let (reply, answered) = oneshot::channel();
         let reply = self.verify.then_some(reply);
         let (seen, message) = match not_stored {
-            None => (Seen::Stored, Message::Stored(Item { sequence, reply })),
+            None => (Repetition::Stored, Message::Stored(Item { sequence, reply })),
             Some(why) => {
                 self.ledger.unkept(sequence, why.clone());
                 let (taken, known) = watch::channel(None);
-                (Seen::Direct(sequence, known), Message::Direct(Direct { sequence, points, body, why, taken, reply }))
+                (
+                    Repetition::Direct(sequence, known),
+                    Message::Direct(Direct { sequence, points, body, why, taken, reply }),
+                )
             }
         };
         remember(&mut recent, digest, seen.clone());
@@ -225,56 +228,56 @@ impl Intake {
     }
 
     /// What claude is told of an export that was handed over: with `--verify` ACT's own answer, where it comes in time.
-    async fn answer(&self, seen: Seen, answered: oneshot::Receiver<Answer>) -> Accepted {
+    async fn answer(&self, seen: Repetition, answered: oneshot::Receiver<Answer>) -> Accepted {
         if self.verify
             && let Ok(Ok(Answer { status, body, .. })) = tokio::time::timeout(VERIFY_WAIT, answered).await
         {
             return Accepted::Answered { status, body };
         }
         match seen {
-            Seen::Stored => Accepted::Taken,
-            Seen::Direct(_, taken) => wait_for(taken).await,
+            Repetition::Stored => Accepted::Taken,
+            Repetition::Direct(_, taken) => wait_for(taken).await,
         }
     }
 
-    /// Tries to start the courier until there is a thread for it: what is stored waits for it meanwhile.
+    /// Tries to start the worker until there is a thread for it: what is stored waits for it meanwhile.
     pub fn start_courier(self: Arc<Self>) {
-        if !self.routing.known().is_some_and(|routed| routed.courier.is_waiting()) {
+        if !self.routing.known().is_some_and(|routed| routed.worker.is_waiting()) {
             return;
         }
         if self.is_starting.swap(true, Ordering::Relaxed) {
             return;
         }
         tokio::spawn(async move {
-            while self.routing.known().is_some_and(|routed| routed.courier.start().is_err()) {
+            while self.routing.known().is_some_and(|routed| routed.worker.start().is_err()) {
                 tokio::time::sleep(START_AGAIN).await;
             }
             self.is_starting.store(false, Ordering::Relaxed);
         });
     }
 
-    /// Hands an export to the courier.
+    /// Hands an export to the worker.
     fn hand_over(self: &Arc<Self>, routed: &Routed, sequence: u64, message: Message) {
         // Nobody delivers it now: what is stored waits, here or for the next session.
         let state = if matches!(message, Message::Stored(_)) { State::Waiting } else { State::Lost };
-        if let Err(error) = routed.courier.start() {
-            self.ledger.mark(sequence, state, &cause::no_courier(&error));
+        if let Err(error) = routed.worker.start() {
+            self.ledger.hold(sequence, state, &cause::no_courier(&error));
             self.clone().start_courier();
         }
-        if !routed.courier.send(message) {
+        if !routed.worker.send(message) {
             let said = "it came when the relay had to leave".to_owned();
-            let trouble = Trouble { said, cause: String::new(), fix: String::new(), code: 75 };
-            self.ledger.mark(sequence, state, &trouble);
+            let problem = Problem { said, cause: String::new(), fix: String::new(), code: 75 };
+            self.ledger.hold(sequence, state, &problem);
         }
     }
 
     /// Puts an export right and stores it. On a thread of its own, because it waits for the disk.
-    fn place(&self, body: &Bytes, sequence: u64) -> Result<Placed, Refused> {
+    fn place(&self, body: &Bytes, sequence: u64) -> Result<StoredExport, Refused> {
         let content = payload::read(body).ok_or(Refused::Answered(Accepted::NoExport))?;
         let routed = match self.routing.get() {
             Ok(routed) => routed,
             Err(NoRoute::None) => return Err(Refused::Answered(Accepted::Unrouted)),
-            Err(NoRoute::Broken(trouble)) => return Err(Refused::Lost(Accepted::Lost, content, trouble.into())),
+            Err(NoRoute::Broken(problem)) => return Err(Refused::Lost(Accepted::Lost, content, problem.into())),
         };
         let body = match payload::repair(body, &routed.attributes, &self.redact, LONGEST_BODY) {
             Ok(Cow::Borrowed(_)) => body.clone(),
@@ -283,12 +286,12 @@ impl Intake {
                 return Err(Refused::Lost(Accepted::TooLarge, content, cause::too_large(LONGEST_BODY, true).into()));
             }
             Err(NoResult::NoMemory) => {
-                let trouble = cause::shortage(&io::ErrorKind::OutOfMemory.into());
-                return Err(Refused::Lost(Accepted::Lost, content, trouble.into()));
+                let problem = cause::shortage(&io::ErrorKind::OutOfMemory.into());
+                return Err(Refused::Lost(Accepted::Lost, content, problem.into()));
             }
         };
         let stored = self.store(routed, content.points, &body, sequence);
-        Ok(Placed { content, body, stored })
+        Ok(StoredExport { content, body, stored })
     }
 
     fn store(&self, routed: &Routed, points: u64, body: &[u8], sequence: u64) -> Result<(), NotStored> {
@@ -326,19 +329,19 @@ impl Intake {
         &self.routing
     }
 
-    /// A word to the courier; false where there is none.
+    /// A word to the worker; false where there is none.
     pub fn tell(&self, message: Message) -> bool {
-        self.routing.known().is_some_and(|routed| routed.courier.send(message))
+        self.routing.known().is_some_and(|routed| routed.worker.send(message))
     }
 }
 
 /// What a relay before this one had taken, or had to refuse.
-fn seen((known, is_stored): (Remembered, bool)) -> Option<([u8; 32], Seen)> {
-    let direct = || Seen::Direct(known.sequence, watch::channel(Some(false)).1);
-    Some((known.bytes()?, if is_stored { Seen::Stored } else { direct() }))
+fn seen((known, is_stored): (PossibleRepetition, bool)) -> Option<([u8; 32], Repetition)> {
+    let direct = || Repetition::Direct(known.sequence, watch::channel(Some(false)).1);
+    Some((known.bytes()?, if is_stored { Repetition::Stored } else { direct() }))
 }
 
-fn remember(recent: &mut VecDeque<([u8; 32], Seen)>, digest: [u8; 32], seen: Seen) {
+fn remember(recent: &mut VecDeque<([u8; 32], Repetition)>, digest: [u8; 32], seen: Repetition) {
     recent.push_back((digest, seen));
     if recent.len() > REMEMBERED {
         recent.pop_front();

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::book::{Book, Event, Remembered};
+use super::book::{Book, Event, PossibleRepetition};
 use super::journal::{Counter, Journal};
 use super::payload::Content;
-use crate::state::outcome::{Outcome, State, Trouble};
+use crate::state::outcome::{Outcome, Problem, State};
 use crate::state::record::Record;
 
-pub use super::book::Found;
+pub use super::book::RouteChoice;
 
 /// The ledger.
 #[derive(Debug)]
@@ -76,27 +76,27 @@ impl Ledger {
     }
 
     /// It is known where the session's exports go.
-    pub fn found(&self, found: Found) {
+    pub fn found(&self, found: RouteChoice) {
         if self.lock().found.as_ref() != Some(&found) {
-            self.note(Event::Found(Box::new(found)));
+            self.note(Event::RouteChoice(Box::new(found)));
         }
     }
 
     /// Where they go, if an export has decided that.
-    pub fn route(&self) -> Option<Found> {
+    pub fn route(&self) -> Option<RouteChoice> {
         let book = self.lock();
         let is_decided = book.exports() > 0 || !book.taking.is_empty();
         book.found.clone().filter(|found| is_decided && found.redirected_by.is_none())
     }
 
     /// Nothing will arrive: a settings key leads claude's exports past us.
-    pub fn redirected(&self, found: Found, trouble: Trouble) {
-        self.note(Event::Redirected(Box::new(found), trouble));
+    pub fn redirected(&self, found: RouteChoice, problem: Problem) {
+        self.note(Event::Redirected(Box::new(found), problem));
     }
 
     /// Claude must have exported something; why nothing arrives, as far as that is known.
-    pub fn owed(&self, cause: Option<Trouble>) {
-        self.note(Event::Owed(cause));
+    pub fn owed(&self, cause: Option<Problem>) {
+        self.note(Event::ExpectedExport(cause));
     }
 
     /// Whether there is anything a record could tell.
@@ -118,7 +118,7 @@ impl Ledger {
     }
 
     /// The exports that were handed over last: digest, number, and whether it is stored.
-    pub fn remembered(&self) -> Vec<(Remembered, bool)> {
+    pub fn remembered(&self) -> Vec<(PossibleRepetition, bool)> {
         let book = self.lock();
         let is_lost = |sequence: &u64| book.open.get(sequence) == Some(&State::Lost);
         let is_stored = |sequence: &u64| !is_lost(sequence) && !book.unstored.contains(sequence);
@@ -151,15 +151,15 @@ impl Ledger {
     }
 
     /// Claude handed over an export that could not even be read.
-    pub fn lost(&self, trouble: Trouble) {
-        self.note(Event::Lost(trouble));
+    pub fn lost(&self, problem: Problem) {
+        self.note(Event::Lost(problem));
     }
 
     /// An open export is in another state, for now.
-    pub fn mark(&self, sequence: u64, state: State, trouble: &Trouble) {
+    pub fn hold(&self, sequence: u64, state: State, problem: &Problem) {
         let mut book = self.lock();
-        if book.is_news(sequence, state, trouble) {
-            let news = (!book.is_known(state, trouble)).then(|| trouble.clone());
+        if book.is_news(sequence, state, problem) {
+            let news = (!book.is_known(state, problem)).then(|| problem.clone());
             self.apply(&mut book, Event::Marked(sequence, state, news));
             drop(book);
             self.tell();
@@ -167,13 +167,13 @@ impl Ledger {
     }
 
     /// An open export fails by itself while others pass: it waits behind them.
-    pub fn step_aside(&self, sequence: u64, trouble: &Trouble) {
-        self.note(Event::SteppedAside(sequence, trouble.clone()));
+    pub fn step_aside(&self, sequence: u64, problem: &Problem) {
+        self.note(Event::SteppedAside(sequence, problem.clone()));
     }
 
     /// What ACT has can't be taken out of the spool, or what it never takes can't be set aside, and why.
-    pub fn spool_trouble(&self, why: &str) {
-        if self.lock().outcome().spool_trouble.as_deref() != Some(why) {
+    pub fn spool_problem(&self, why: &str) {
+        if self.lock().outcome().spool_problem.as_deref() != Some(why) {
             self.note(Event::SpoolTrouble(why.to_owned()));
         }
     }
@@ -189,8 +189,8 @@ impl Ledger {
     }
 
     /// An export is decided.
-    pub fn settle(&self, sequence: u64, state: State, trouble: Option<Trouble>) {
-        self.note(Event::Settled(sequence, state, trouble));
+    pub fn settle(&self, sequence: u64, state: State, problem: Option<Problem>) {
+        self.note(Event::Settled(sequence, state, problem));
     }
 
     /// ACT refused points of an export it took.
@@ -204,8 +204,8 @@ impl Ledger {
     }
 
     /// The state an open export is in, and why, once it was tried.
-    pub fn trouble_of(&self, sequence: u64) -> Option<(State, Trouble)> {
-        self.lock().trouble_of(sequence)
+    pub fn problem_of(&self, sequence: u64) -> Option<(State, Problem)> {
+        self.lock().problem_of(sequence)
     }
 
     /// The open exports, and those of them that are in memory only.
@@ -247,7 +247,7 @@ impl Ledger {
     pub fn fill(&self, record: &mut Record) {
         record.outcome = self.outcome();
         let book = self.lock();
-        if let Some(Found { route, directory, redirected_by }) = &book.found {
+        if let Some(RouteChoice { route, directory, redirected_by }) = &book.found {
             record.directory = directory.clone();
             record.alias = Some(route.target.alias.clone());
             record.account = Some(route.target.account.clone());
@@ -256,7 +256,7 @@ impl Ledger {
         }
         record.totals = book.totals.clone();
         record.owed = book.owed && book.exports() == 0;
-        record.trouble = if record.owed { book.silence.clone() } else { book.latest.clone() };
+        record.problem = if record.owed { book.silence.clone() } else { book.latest.clone() };
     }
 
     /// Tells of every change.

@@ -1,4 +1,4 @@
-//! What the courier is told.
+//! What the worker is told.
 
 use std::sync::mpsc::Sender;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use hyper::body::Bytes;
 use tokio::sync::oneshot;
 
-use super::worker::Thread;
+use super::thread::Thread;
 use crate::delivery::verdict::Answer;
 
 /// One stored export to deliver.
@@ -35,7 +35,7 @@ pub struct Direct {
     pub reply: Option<oneshot::Sender<Answer>>,
 }
 
-/// To the courier.
+/// To the worker.
 #[derive(Debug)]
 pub enum Message {
     /// A new export, stored.
@@ -48,7 +48,7 @@ pub enum Message {
     Stop,
 }
 
-/// The sending end. Messages wait where the courier's thread has not been started yet.
+/// The sending end. Messages wait where the worker's thread has not been started yet.
 #[derive(Debug, Clone)]
 pub struct Handle {
     inbox: Sender<Message>,
@@ -61,12 +61,12 @@ impl Handle {
         Self { inbox, thread }
     }
 
-    /// Hands over a message; whether there still is a courier to take it.
+    /// Hands over a message; whether there still is a worker to take it.
     pub fn send(&self, message: Message) -> bool {
         self.inbox.send(message).is_ok()
     }
 
-    /// Starts the courier, unless it has been started; an error: there is no thread for it now.
+    /// Starts the worker, unless it has been started; an error: there is no thread for it now.
     pub fn start(&self) -> std::io::Result<()> {
         self.thread.start()
     }

@@ -1,7 +1,7 @@
 //! The relay: the only process that sees the token. Claude's exports come in on loopback and go out to ACT;
 //! what ACT said goes to the supervisor and into the session's record.
 //!
-//! `server` (HTTP front) → `intake` (repair, redact, store) → `courier` (delivery, one at a time, over the `desk`)
+//! `server` (HTTP front) → `intake` (repair, redact, store) → `worker` (delivery, one at a time, over the `sender`)
 //! → `ledger` (what is known) → `recorder`. `session` decides how long all that lives. A supervisor that was killed, a closed terminal
 //! or a claude that forked away do not end it: it goes when nobody is left who could send it anything and what
 //! it has is delivered or stored.
@@ -13,8 +13,8 @@
 mod body;
 mod book;
 mod connections;
-mod courier;
 mod deliverer;
+mod delivery_worker;
 pub mod guard;
 mod intake;
 pub mod journal;
@@ -30,8 +30,8 @@ mod route;
 pub mod server;
 mod session;
 mod start;
+mod thread;
 mod watched;
-mod worker;
 
 use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
@@ -44,7 +44,7 @@ use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
 use guard::Turn;
 use journal::Journal;
-use session::Session;
+use session::RelaySession;
 
 pub use book::outcome_of;
 
@@ -86,7 +86,7 @@ pub fn run(mut environment: Environment, words: &[OsString]) -> ExitCode {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build() else {
         return ExitCode::FAILURE;
     };
-    let session = Session { start, environment, watched, journal: journal.clone(), lock, relay_pid, delivers };
+    let session = RelaySession { start, environment, watched, journal: journal.clone(), lock, relay_pid, delivers };
     let result = runtime.block_on(session.relay(listener, control));
     // What still runs on other threads has nothing left to lose.
     runtime.shutdown_background();

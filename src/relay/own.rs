@@ -5,12 +5,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::courier::{Courier, LOOK, Probe, Whose, gone};
+use super::delivery_worker::{DeliveryWorker, LOOK, Probe, Whose, gone};
 use super::message::Item;
 use crate::delivery::blame::{Failed, TRIES};
-use crate::delivery::sender::Posted;
+use crate::delivery::sender::Response;
 use crate::delivery::verdict::{Answer, Verdict};
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::{Problem, State};
 use crate::state::spool::{self, Claim, Refusal};
 
 /// An export that stepped aside.
@@ -24,24 +24,24 @@ pub(super) struct Deferred {
 }
 
 /// What came of sending one.
-enum Sent {
+enum Attempt {
     /// It is decided.
-    Decided(State, Option<Trouble>),
+    Decided(State, Option<Problem>),
     /// Nothing of this alias goes until something changes.
-    Held(State, Trouble),
+    Held(State, Problem),
     /// It could not be sent.
     Failed(Failed),
     /// Its file can't be had now, for reasons that concern all files.
-    Later(Option<Trouble>),
+    Later(Option<Problem>),
 }
 
-impl Courier {
+impl DeliveryWorker {
     /// One more of the session's exports; one that had stepped aside before this relay started is still aside.
     pub(super) fn enqueue(&mut self, item: Item) {
         let note = self.spool.as_ref().and_then(|_| self.deferrals.read(&self.name_of(item.sequence)));
         match note.filter(|note| note.is_aside()) {
             Some(note) => {
-                self.ledger.step_aside(item.sequence, &note.trouble);
+                self.ledger.step_aside(item.sequence, &note.problem);
                 let due = Instant::now() + note.due_in(SystemTime::now());
                 self.deferred.push(Deferred { item, due, is_retried: false });
             }
@@ -59,12 +59,12 @@ impl Courier {
         let (sent, answer) = self.send(sequence);
         self.reply(0, answer);
         match sent {
-            Sent::Decided(state, trouble) => self.settle(0, state, trouble),
-            Sent::Held(state, trouble) => self.hold(state, &trouble),
-            Sent::Failed(failed) => self.failed(&failed),
-            Sent::Later(trouble) => {
-                if let Some(trouble) = trouble {
-                    self.mark_all(State::Waiting, &trouble);
+            Attempt::Decided(state, problem) => self.settle(0, state, problem),
+            Attempt::Held(state, problem) => self.hold(state, &problem),
+            Attempt::Failed(failed) => self.failed(&failed),
+            Attempt::Later(problem) => {
+                if let Some(problem) = problem {
+                    self.mark_all(State::Waiting, &problem);
                 }
                 self.look_at = Some(Instant::now() + LOOK);
             }
@@ -72,14 +72,14 @@ impl Courier {
     }
 
     fn failed(&mut self, failed: &Failed) {
-        self.mark_all(State::Waiting, &failed.trouble);
+        self.mark_all(State::Waiting, &failed.problem);
         let mut retry_after = failed.retry_after;
         if failed.is_in_doubt() {
             match self.does_another_pass(Whose::Own) {
                 Probe::Passed => return self.step_aside(failed),
                 Probe::Failed(asked) => {
                     retry_after = retry_after.max(asked);
-                    self.mark_all(State::Waiting, &failed.trouble);
+                    self.mark_all(State::Waiting, &failed.problem);
                 }
             }
         } else if failed.is_unreadable() && failed.tries >= TRIES {
@@ -93,8 +93,8 @@ impl Courier {
         let (Some(item), note) = (self.queue.pop_front(), self.deferrals.step_aside(&failed.name, failed.took)) else {
             return;
         };
-        tracing::debug!(sequence = item.sequence, tries = failed.tries, said = failed.trouble.said, "steps aside");
-        self.ledger.step_aside(item.sequence, &failed.trouble);
+        tracing::debug!(sequence = item.sequence, tries = failed.tries, said = failed.problem.said, "steps aside");
+        self.ledger.step_aside(item.sequence, &failed.problem);
         let due = Instant::now() + note.map_or(LOOK, |note| note.due_in(SystemTime::now()));
         self.deferred.push(Deferred { item, due, is_retried: false });
         self.backoff.reset();
@@ -119,19 +119,19 @@ impl Courier {
         let (sent, answer) = self.send(sequence);
         self.reply(at, answer);
         match sent {
-            Sent::Decided(state, trouble) => {
-                self.settle(at, state, trouble);
+            Attempt::Decided(state, problem) => {
+                self.settle(at, state, problem);
                 Probe::Passed
             }
-            Sent::Held(state, trouble) => {
-                self.hold(state, &trouble);
+            Attempt::Held(state, problem) => {
+                self.hold(state, &problem);
                 Probe::Failed(None)
             }
-            Sent::Failed(failed) => {
-                self.ledger.mark(sequence, State::Waiting, &failed.trouble);
+            Attempt::Failed(failed) => {
+                self.ledger.hold(sequence, State::Waiting, &failed.problem);
                 Probe::Failed(failed.retry_after)
             }
-            Sent::Later(_) => Probe::Failed(None),
+            Attempt::Later(_) => Probe::Failed(None),
         }
     }
 
@@ -143,95 +143,97 @@ impl Courier {
         let (sent, _) = self.send(sequence);
         self.deferred[at].is_retried = true;
         match sent {
-            Sent::Decided(state, trouble) => {
+            Attempt::Decided(state, problem) => {
                 self.deferred.swap_remove(at);
-                self.ledger.settle(sequence, state, trouble);
+                self.ledger.settle(sequence, state, problem);
                 self.backoff.reset();
             }
-            Sent::Held(state, trouble) => {
-                self.ledger.mark(sequence, state, &trouble);
-                self.deferred[at].due = now + spool::mark::PROBE;
-                self.hold(state, &trouble);
+            Attempt::Held(state, problem) => {
+                self.ledger.hold(sequence, state, &problem);
+                self.deferred[at].due = now + spool::hold::PROBE;
+                self.hold(state, &problem);
             }
             // Nobody waits for this one: it alone is tried later.
-            Sent::Failed(failed) => {
-                self.ledger.step_aside(sequence, &failed.trouble);
+            Attempt::Failed(failed) => {
+                self.ledger.step_aside(sequence, &failed.problem);
                 let note = self.deferrals.read(&failed.name);
-                let due = note.map_or(spool::mark::PROBE, |note| note.due_in(SystemTime::now()));
+                let due = note.map_or(spool::hold::PROBE, |note| note.due_in(SystemTime::now()));
                 self.deferred[at].due = Instant::now() + due.max(LOOK);
             }
-            Sent::Later(_) => self.deferred[at].due = now + LOOK,
+            Attempt::Later(_) => self.deferred[at].due = now + LOOK,
         }
         true
     }
 
     /// Claims and sends one of the session's own; the queue is as before.
-    fn send(&mut self, sequence: u64) -> (Sent, Option<Answer>) {
+    fn send(&mut self, sequence: u64) -> (Attempt, Option<Answer>) {
         let name = self.name_of(sequence);
-        let Some(spool) = &self.spool else { return (Sent::Later(None), None) };
-        let target = match self.owners.target(&self.account, &self.alias) {
+        let Some(spool) = &self.spool else { return (Attempt::Later(None), None) };
+        let target = match self.targets.target(&self.account, &self.alias) {
             Ok(target) => target,
-            Err(trouble) => return (Sent::Held(State::Held, trouble), None),
+            Err(problem) => return (Attempt::Held(State::Held, problem), None),
         };
         if !self.ask_now
-            && let Some(mark) = self.desk.is_held(&target)
+            && let Some(hold) = self.sender.is_held(&target)
         {
-            return (Sent::Held(mark.state, mark.trouble), None);
+            return (Attempt::Held(hold.state, hold.problem), None);
         }
         if self.look_at.take().is_some() {
-            // The mark has gone or is due: the token may be another.
-            self.desk.forget_tokens();
+            // The hold has gone or is due: the token may be another.
+            self.sender.forget_tokens();
         }
         let claim = match Claim::take(spool, &name) {
             Ok(claim) => claim,
             Err(refusal) => return (self.refused(name, refusal), None),
         };
-        if let Err(trouble) = self.owners.of(&claim.header) {
-            return (Sent::Held(State::Held, trouble), None);
+        if let Err(problem) = self.targets.of(&claim.header) {
+            return (Attempt::Held(State::Held, problem), None);
         }
         let ask_now = std::mem::take(&mut self.ask_now);
         let begun = Instant::now();
-        let posted = self.desk.post(&target, claim.header.points, claim.body(), ask_now);
+        let response = self.sender.post(&target, claim.header.points, claim.body(), ask_now);
         let took = begun.elapsed();
-        self.note(posted.verdict.as_ref());
-        (self.judge(claim, &posted, took), posted.answer)
+        self.note(response.verdict.as_ref());
+        (self.judge(claim, &response, took), response.answer)
     }
 
-    fn judge(&mut self, claim: Claim, posted: &Posted, took: Duration) -> Sent {
-        let trouble = || posted.trouble.clone().unwrap_or_else(|| gone("it is held"));
+    fn judge(&mut self, claim: Claim, response: &Response, took: Duration) -> Attempt {
+        let problem = || response.problem.clone().unwrap_or_else(|| gone("it is held"));
         let name = claim.name().to_owned();
-        let left = match &posted.verdict {
+        let left = match &response.verdict {
             Some(Verdict::Delivered { .. } | Verdict::Partial { .. }) => claim.done(),
             Some(Verdict::Rejected(_)) => claim.reject(),
             Some(Verdict::Waiting { .. }) => {
-                return match Failed::of(&name, posted, took) {
-                    Some(failed) => Sent::Failed(failed.noted(&mut self.deferrals)),
-                    None => Sent::Held(posted.state, trouble()),
+                return match Failed::of(&name, response, took) {
+                    Some(failed) => Attempt::Failed(failed.noted(&mut self.deferrals)),
+                    None => Attempt::Held(response.state, problem()),
                 };
             }
-            Some(Verdict::Held(_) | Verdict::NotUnderstood(_)) | None => return Sent::Held(posted.state, trouble()),
+            Some(Verdict::Held(_) | Verdict::NotUnderstood(_)) | None => {
+                return Attempt::Held(response.state, problem());
+            }
         };
         if let Err(error) = left {
-            self.ledger.spool_trouble(&crate::system::error::plain(&error));
+            self.ledger.spool_problem(&crate::system::error::plain(&error));
         }
         self.deferrals.forget(&name);
-        Sent::Decided(posted.state, posted.trouble.clone())
+        Attempt::Decided(response.state, response.problem.clone())
     }
 
-    fn refused(&mut self, name: String, refusal: Refusal) -> Sent {
-        let lost = |said: &str| Sent::Decided(State::Lost, Some(gone(said)));
+    fn refused(&mut self, name: String, refusal: Refusal) -> Attempt {
+        let lost = |said: &str| Attempt::Decided(State::Lost, Some(gone(said)));
         match refusal {
             Refusal::Gone => lost("its file was removed from the spool"),
             Refusal::Corrupt => lost("its file was damaged; it is in spool/corrupt"),
             Refusal::CorruptStays(errno) => {
                 lost(&format!("its file was damaged, and can't be moved to spool/corrupt ({})", errno.desc()))
             }
-            Refusal::Busy | Refusal::Newer(_) => Sent::Later(None),
+            Refusal::Busy | Refusal::Newer(_) => Attempt::Later(None),
             Refusal::Unreadable(errno) if !refusal.is_general() => {
-                Sent::Failed(Failed::to_read(name, errno).noted(&mut self.deferrals))
+                Attempt::Failed(Failed::to_read(name, errno).noted(&mut self.deferrals))
             }
             Refusal::Unreadable(errno) | Refusal::ReadOnly(errno) => {
-                Sent::Later(Some(Failed::to_read(name, errno).trouble))
+                Attempt::Later(Some(Failed::to_read(name, errno).problem))
             }
         }
     }
@@ -246,24 +248,24 @@ impl Courier {
     }
 
     /// An export of the queue is decided.
-    fn settle(&mut self, at: usize, state: State, trouble: Option<Trouble>) {
+    fn settle(&mut self, at: usize, state: State, problem: Option<Problem>) {
         if let Some(item) = self.queue.remove(at) {
             tracing::debug!(sequence = item.sequence, ?state, "decided");
-            self.ledger.settle(item.sequence, state, trouble);
+            self.ledger.settle(item.sequence, state, problem);
         }
         self.backoff.reset();
     }
 
     /// Nothing of the session's can go until something changes.
-    fn hold(&mut self, state: State, trouble: &Trouble) {
-        tracing::debug!(exports = self.queue.len(), ?state, said = trouble.said, "nothing goes for now");
-        self.mark_all(state, trouble);
+    fn hold(&mut self, state: State, problem: &Problem) {
+        tracing::debug!(exports = self.queue.len(), ?state, said = problem.said, "nothing goes for now");
+        self.mark_all(state, problem);
         self.look_at = Some(Instant::now() + LOOK);
     }
 
-    fn mark_all(&self, state: State, trouble: &Trouble) {
+    fn mark_all(&self, state: State, problem: &Problem) {
         for item in &self.queue {
-            self.ledger.mark(item.sequence, state, trouble);
+            self.ledger.hold(item.sequence, state, problem);
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claude::network;
 use crate::delivery::target::Route;
-use crate::state::outcome::{Outcome, Trouble};
+use crate::state::outcome::{Outcome, Problem};
 
 /// The hidden command that makes this program the relay.
 pub const RELAY_COMMAND: &str = "relay";
@@ -36,15 +36,15 @@ pub enum ToRelay {
         wait_ms: u64,
         /// Where claude must have exported something.
         #[serde(default)]
-        owed: Option<Owed>,
+        owed: Option<ExpectedExport>,
     },
 }
 
 /// Claude must have exported something: where nothing arrived, the record says so.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Owed {
+pub struct ExpectedExport {
     /// Why nothing arrived, as far as that is known.
-    pub cause: Option<Trouble>,
+    pub cause: Option<Problem>,
 }
 
 /// From the relay.

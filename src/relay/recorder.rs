@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use nix::fcntl::Flock;
 
 use super::ledger::Ledger;
-use super::worker::Worker;
+use super::thread::Worker;
 use crate::claude::version;
 use crate::relay::protocol::Start;
 use crate::state::outcome::Outcome;
-use crate::state::record::{self, Kind, Record};
-use crate::state::spool::{Spool, aside, deferral, list, mark};
+use crate::state::record::{self, LaunchKind, Record};
+use crate::state::spool::{Spool, aside, deferral, hold, list};
 
 /// Between two updates.
 const RHYTHM: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ impl Recorder {
         let record = Record {
             version: record::VERSION,
             id: id.clone().unwrap_or_default(),
-            kind: if start.route.is_some() { Kind::Supervised } else { Kind::Launcher },
+            kind: if start.route.is_some() { LaunchKind::Supervised } else { LaunchKind::Launcher },
             start: now.unwrap_or_else(Timestamp::now),
             end: None,
             directory: start.directory.clone(),
@@ -56,7 +56,7 @@ impl Recorder {
             relay_pid,
             outcome: Outcome::default(),
             totals: BTreeMap::new(),
-            trouble: None,
+            problem: None,
             redirected_by: None,
             claude_has_gone: false,
             owed: false,
@@ -91,7 +91,7 @@ impl Recorder {
         let is_supervised = {
             let mut record = lock(&self.record);
             record.command_pid = Some(pid);
-            record.kind == Kind::Supervised
+            record.kind == LaunchKind::Supervised
         };
         let recorder = self.clone();
         self.aside(move || if is_supervised { recorder.update() } else { recorder.wait() });
@@ -118,7 +118,7 @@ impl Recorder {
             let mut record = lock(&self.record);
             record.end = Some(Timestamp::now());
             self.ledger.fill(&mut record);
-            if record.kind == Kind::Supervised || self.ledger.is_worth_a_record() {
+            if record.kind == LaunchKind::Supervised || self.ledger.is_worth_a_record() {
                 let _ = self.open();
                 let _ = record.write(state);
             }
@@ -131,7 +131,7 @@ impl Recorder {
         tracing::debug!(pruned, "records");
         let spool = Spool::of(state);
         aside::prune(&spool, now);
-        mark::prune(state, now);
+        hold::prune(state, now);
         deferral::prune(&spool);
         list::clean_tmp(&spool);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::ledger::Ledger;
 use super::payload;
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::{Problem, State};
 use crate::state::spool::{self, Claim, Spool, list};
 
 /// Brings a session's book and its spool together.
@@ -25,7 +25,7 @@ pub fn reconcile(ledger: &Ledger, state: Option<&Path>, session: &str) {
             continue;
         }
         if unstored.contains(&sequence) {
-            ledger.mark(sequence, State::Lost, &never_stored());
+            ledger.hold(sequence, State::Lost, &never_stored());
         } else if let Some(spool) = &spool
             && let Ok((state, why)) = left(spool, &spool::name(session, sequence))
         {
@@ -50,9 +50,9 @@ fn receive(ledger: &Ledger, spool: &Spool, session: &str, sequence: u64) {
 }
 
 /// What became of an export that is not in `new` any more. Only its own relay takes it from there, for one of these reasons.
-fn left(spool: &Spool, name: &str) -> std::io::Result<(State, Option<Trouble>)> {
+fn left(spool: &Spool, name: &str) -> std::io::Result<(State, Option<Problem>)> {
     let aside =
-        |said: &str| Some(Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 65 });
+        |said: &str| Some(Problem { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 65 });
     Ok(if spool.rejected().join(name).try_exists()? {
         (State::Rejected, aside("ACT rejected it; it is in spool/rejected"))
     } else if spool.corrupt().join(name).try_exists()? {
@@ -62,9 +62,9 @@ fn left(spool: &Spool, name: &str) -> std::io::Result<(State, Option<Trouble>)> 
     })
 }
 
-fn never_stored() -> Trouble {
+fn never_stored() -> Problem {
     let said = "the relay ended before ACT had answered, and it could not be kept".to_owned();
-    Trouble { said, cause: String::new(), fix: String::new(), code: 74 }
+    Problem { said, cause: String::new(), fix: String::new(), code: 74 }
 }
 
 /// Their names are needed again.

@@ -3,24 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::book::Found;
+use super::book::RouteChoice;
 use super::deliverer::{Deliverer, Deliverers};
 use super::watched::Watched;
 use crate::claude::conflict::{Conflict, Reach};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::{consent, settings};
-use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
+use crate::config::resolve::{self, Directory, Explicit, Reason, Resolution};
 use crate::config::{self, Delivery};
 use crate::delivery::cause;
-use crate::delivery::owner::Owners;
 use crate::delivery::target::{Route, Target};
+use crate::delivery::targets::Targets;
 use crate::plan::flags::Flags;
 use crate::plan::{self, Situation};
-use crate::state::outcome::Trouble;
+use crate::state::outcome::Problem;
 use crate::state::spool::Limits;
 use crate::text::json::Fault;
 
-/// A route with its courier.
+/// A route with its worker.
 #[derive(Debug)]
 pub struct Routed {
     /// Where its exports go.
@@ -30,7 +30,7 @@ pub struct Routed {
     /// How much the spool may hold.
     pub limits: Limits,
     /// Who delivers.
-    pub courier: Deliverer,
+    pub worker: Deliverer,
 }
 
 /// Why an export goes nowhere.
@@ -39,7 +39,7 @@ pub enum NoRoute {
     /// There is no telemetry here, as the configuration stands.
     None,
     /// The configuration can't be read: nobody knows.
-    Broken(Trouble),
+    Broken(Problem),
 }
 
 /// The route, as soon as it is known.
@@ -65,7 +65,7 @@ fn spare_descriptors() -> std::io::Result<()> {
 }
 
 impl Routing {
-    /// With a route, given or decided by a relay before this one, its courier starts at once: token and connection are ready
+    /// With a route, given or decided by a relay before this one, its worker starts at once: token and connection are ready
     /// when the first export is. Such a route is never decided again.
     pub fn new(
         given: Option<Route>,
@@ -73,7 +73,7 @@ impl Routing {
         deliverers: Deliverers,
     ) -> Self {
         let directory = seen.clone().unwrap_or_default();
-        let given = given.map(|route| Found { route, directory, redirected_by: None });
+        let given = given.map(|route| RouteChoice { route, directory, redirected_by: None });
         let found = given.or_else(|| deliverers.ledger.route());
         let routing = Self {
             routed: OnceLock::new(),
@@ -84,7 +84,7 @@ impl Routing {
             waits_in,
         };
         if let Some(found) = found {
-            routing.open(found).courier.start_all();
+            routing.open(found).worker.start_all();
         }
         routing
     }
@@ -123,7 +123,7 @@ impl Routing {
             let directory = self.directory.get_or_init(|| directory).clone();
             spare_descriptors().map_err(|error| NoRoute::Broken(cause::shortage(&error)))?;
             let (route, _) = self.find(&directory)?;
-            return Ok(self.open(Found { route, directory, redirected_by: None }));
+            return Ok(self.open(RouteChoice { route, directory, redirected_by: None }));
         }
         self.known().ok_or(NoRoute::None)
     }
@@ -139,24 +139,24 @@ impl Routing {
         let (None, Some(directory)) = (self.known(), seen) else { return false };
         let Ok((route, Some(conflict))) = self.find(&directory) else { return false };
         if conflict.leads_past() {
-            let found = Found { route, directory, redirected_by: Some(conflict.place()) };
+            let found = RouteChoice { route, directory, redirected_by: Some(conflict.place()) };
             self.deliverers.ledger.redirected(found, cause::redirection(&conflict));
         } else {
-            self.deliverers.ledger.found(Found { route, directory, redirected_by: None });
+            self.deliverers.ledger.found(RouteChoice { route, directory, redirected_by: None });
             self.deliverers.ledger.owed(Some(cause::silence(&conflict)));
         }
         true
     }
 
     /// The route is known from here on, whether or not anybody can deliver now.
-    fn open(&self, found: Found) -> &Routed {
+    fn open(&self, found: RouteChoice) -> &Routed {
         self.deliverers.ledger.found(found.clone());
         let Route { target, attributes, .. } = found.route;
         self.routed.get_or_init(|| {
-            let owners = Owners::new(self.deliverers.environment.clone(), Some(target.clone()));
-            let limits = owners.limits();
-            let courier = self.deliverers.of(&target, owners);
-            Routed { target, attributes, limits, courier }
+            let targets = Targets::new(self.deliverers.environment.clone(), Some(target.clone()));
+            let limits = targets.limits();
+            let worker = self.deliverers.of(&target, targets);
+            Routed { target, attributes, limits, worker }
         })
     }
 
@@ -170,7 +170,7 @@ impl Routing {
         if let Some(fault) = loaded.general_fault() {
             return Err(broken(fault));
         }
-        let place = Place::of(directory, &environment, &loaded.config);
+        let place = Directory::of(directory, &environment, &loaded.config);
         let explicit = Explicit::of(None, &environment);
         if let Ok(Resolution { reason: Reason::Broken { fault }, .. }) =
             resolve::resolve(explicit, &loaded.config, &place)

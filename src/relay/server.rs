@@ -144,10 +144,10 @@ where
 }
 
 /// A connection, and what is counted of its requests.
-type Place<'a> = (&'a Connection, &'a Requests);
+type Counted<'a> = (&'a Connection, &'a Requests);
 
 /// The same for one of many connections: it may have to leave, and has to name the path in time.
-async fn hold<S, A, F>(stream: S, path: Arc<str>, place: Place<'_>, budget: &Budget, accept: A)
+async fn hold<S, A, F>(stream: S, path: Arc<str>, place: Counted<'_>, budget: &Budget, accept: A)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: Fn(Result<Bytes, Unreadable>) -> F,
@@ -178,7 +178,7 @@ where
 async fn answer<F: Future<Output = Accepted>>(
     request: Request<Incoming>,
     path: &str,
-    (place, requests): Place<'_>,
+    (place, requests): Counted<'_>,
     budget: &Budget,
     accept: &impl Fn(Result<Bytes, Unreadable>) -> F,
 ) -> Reply {

@@ -42,7 +42,7 @@ const LAST_BREATH: Duration = Duration::from_millis(50);
 
 /// A session to relay.
 #[derive(Debug)]
-pub struct Session {
+pub struct RelaySession {
     /// What the supervisor said.
     pub start: Start,
     /// The variables the relay was started with.
@@ -59,7 +59,7 @@ pub struct Session {
     pub delivers: bool,
 }
 
-impl Session {
+impl RelaySession {
     /// Relays it, until nobody is left who could send anything, and what there is is delivered or stored.
     pub async fn relay(self, listener: std::net::TcpListener, control: StdUnixStream) -> io::Result<()> {
         listener.set_nonblocking(true)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::Session;
+use super::SessionRun;
 use crate::claude::arguments::{self, Call};
 use crate::claude::variables;
 use crate::config::token;
@@ -15,7 +15,7 @@ use crate::run::verify::{self, Basis};
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
 
-impl Session<'_> {
+impl SessionRun<'_> {
     /// Claude with the documented variables.
     pub(super) fn direct(
         &self,

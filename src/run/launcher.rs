@@ -13,7 +13,7 @@ use crate::claude::chain::{Chain, Start};
 use crate::claude::consent::{self, Objection};
 use crate::claude::settings::{self, Layer};
 use crate::claude::{enclosing, locate, network, ourselves, variables, wrapper};
-use crate::config::resolve::{self, Explicit, Place, Reason, Resolution};
+use crate::config::resolve::{self, Directory, Explicit, Reason, Resolution};
 use crate::config::{self, Loaded};
 use crate::launch::process::Image;
 use crate::relay::protocol;
@@ -119,7 +119,7 @@ fn may_run(
 
 /// What the configuration says of this directory.
 fn resolution(loaded: &Loaded, directory: &Path, environment: &Environment) -> Option<Resolution> {
-    let place = Place::of(directory, environment, &loaded.config);
+    let place = Directory::of(directory, environment, &loaded.config);
     resolve::resolve(Explicit::default(), &loaded.config, &place).ok()
 }
 

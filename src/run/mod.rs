@@ -2,12 +2,12 @@
 
 mod direct;
 pub mod launcher;
-mod missed;
 pub mod relay;
 mod relayed;
 pub mod report;
 pub mod silence;
 pub mod summary;
+mod unreported;
 pub mod verify;
 mod words;
 
@@ -18,7 +18,7 @@ use crate::claude::arguments::{self, Call};
 use crate::claude::chain::{Chain, Start};
 use crate::claude::settings::{self, Layer};
 use crate::claude::{enclosing, locate, wrapper};
-use crate::config::resolve::Place;
+use crate::config::resolve::Directory;
 use crate::config::{self, Delivery, Loaded};
 use crate::launch::child::Ended;
 use crate::launch::process::{self, Image};
@@ -51,7 +51,8 @@ pub fn run(
             return ExitCode::from(error.code);
         }
     };
-    let mut session = Session { flags, args, loaded: &loaded, claude: &claude, layers: Vec::new(), trusted: &trusted };
+    let mut session =
+        SessionRun { flags, args, loaded: &loaded, claude: &claude, layers: Vec::new(), trusted: &trusted };
     if arguments::call(args) == Call::Trivial {
         return session.exec(&environment);
     }
@@ -65,7 +66,7 @@ pub fn run(
         };
     }
     let directory = std::env::current_dir().unwrap_or_default();
-    let place = Place::of(&directory, &trusted, &loaded.config);
+    let place = Directory::of(&directory, &trusted, &loaded.config);
     session.layers = settings::read(&directory, args, &trusted);
     let plan = plan::decide(&Situation {
         flags,
@@ -81,7 +82,7 @@ pub fn run(
     session.carry_out(plan, covered.as_ref().unwrap_or(&environment), &directory)
 }
 
-struct Session<'a> {
+struct SessionRun<'a> {
     flags: &'a Flags,
     args: &'a [OsString],
     loaded: &'a Loaded,
@@ -91,7 +92,7 @@ struct Session<'a> {
     trusted: &'a Environment,
 }
 
-impl Session<'_> {
+impl SessionRun<'_> {
     fn carry_out(&self, mut plan: Plan<'_>, environment: &Environment, directory: &Path) -> ExitCode {
         if let Plan::Plain { lines } | Plan::Run { lines, .. } = &mut plan {
             lines.extend(self.misspelt_report());
@@ -147,7 +148,7 @@ impl Session<'_> {
         match self.image_of(self.args, environment).and_then(|image| Supervisor::start(&image)) {
             Ok(mut supervisor) => {
                 let ended = supervisor.wait(&mut ());
-                report::write(&[lines(), self.missed()].concat());
+                report::write(&[lines(), self.unreported()].concat());
                 match ended {
                     // Nothing was sent.
                     Ended::Code(0) if self.flags.verify => ExitCode::from(outcome::NOTHING),

@@ -20,7 +20,7 @@ use crate::launch::supervise::{Deferred, Supervisor};
 use crate::relay;
 use crate::relay::guard::Replacements;
 use crate::relay::journal::{self, Counter, Journal};
-use crate::relay::protocol::{self, CONTINUE, FromRelay, Owed, RELAY_COMMAND, Start, ToRelay, WATCH};
+use crate::relay::protocol::{self, CONTINUE, ExpectedExport, FromRelay, RELAY_COMMAND, Start, ToRelay, WATCH};
 use crate::state::outcome::Outcome;
 use crate::system::environment::Environment;
 use crate::system::{descriptors, shared_memory};
@@ -31,11 +31,11 @@ pub struct Relayed<'a> {
     /// The URL for claude.
     pub endpoint: String,
     source: Source<'a>,
-    state: State,
+    state: Phase,
 }
 
 #[derive(Debug)]
-enum State {
+enum Phase {
     Waiting,
     /// With our end of the socket to it.
     Started(UnixStream),
@@ -130,27 +130,27 @@ impl<'a> Source<'a> {
 impl Deferred for Relayed<'_> {
     fn needed(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
-            State::Waiting => self.source.listener.as_ref().map(AsFd::as_fd),
+            Phase::Waiting => self.source.listener.as_ref().map(AsFd::as_fd),
             // Its end, when guard and relay have gone.
-            State::Started(control) => Some(control.as_fd()),
-            State::Failed(_) | State::Lost => None,
+            Phase::Started(control) => Some(control.as_fd()),
+            Phase::Failed(_) | Phase::Lost => None,
         }
     }
 
     /// Where it can't be started the listener goes: claude's exports are refused at once, instead of waited for.
     fn start(&mut self) {
         match &self.state {
-            State::Waiting => {
+            Phase::Waiting => {
                 // Without it a relay starts all the same.
                 self.source.journal = shared_memory::descriptor(journal::LENGTH).ok();
                 self.state = self.started();
             }
-            State::Started(control) if has_ended(control) => {
-                self.state = if self.source.may_start_again() { self.started() } else { State::Lost };
+            Phase::Started(control) if has_ended(control) => {
+                self.state = if self.source.may_start_again() { self.started() } else { Phase::Lost };
             }
-            State::Started(_) | State::Failed(_) | State::Lost => {}
+            Phase::Started(_) | Phase::Failed(_) | Phase::Lost => {}
         }
-        if matches!(self.state, State::Failed(_) | State::Lost) {
+        if matches!(self.state, Phase::Failed(_) | Phase::Lost) {
             self.source.listener = None;
         }
     }
@@ -193,7 +193,7 @@ impl<'a> Relayed<'a> {
     /// What claude needs of a relay; the supervisor starts it when it is due.
     pub fn prepare(start: Start, environment: &'a Environment) -> io::Result<Self> {
         let (source, endpoint) = Source::new(start, environment)?;
-        Ok(Self { endpoint, source, state: State::Waiting })
+        Ok(Self { endpoint, source, state: Phase::Waiting })
     }
 
     /// Notes for the relay whose exports it relays.
@@ -201,8 +201,8 @@ impl<'a> Relayed<'a> {
         self.source.command = Some(Command { pid, watched: descriptors::descriptor_of(pid) });
     }
 
-    fn started(&mut self) -> State {
-        self.source.launch(Role::Relay).map_or_else(State::Failed, State::Started)
+    fn started(&mut self) -> Phase {
+        self.source.launch(Role::Relay).map_or_else(Phase::Failed, Phase::Started)
     }
 
     /// Asks, once claude has gone, what became of its exports; waits at most `limit`, and no longer than until
@@ -211,9 +211,9 @@ impl<'a> Relayed<'a> {
         &mut self,
         supervisor: &mut Supervisor,
         limit: Duration,
-        owed: Option<Owed>,
+        owed: Option<ExpectedExport>,
     ) -> io::Result<Option<Outcome>> {
-        let is_waiting = matches!(self.state, State::Waiting);
+        let is_waiting = matches!(self.state, Phase::Waiting);
         if is_waiting && self.source.is_needless(supervisor.command(), &self.endpoint) {
             supervisor.let_go();
             return Ok(Some(Outcome::default()));
@@ -223,8 +223,8 @@ impl<'a> Relayed<'a> {
         loop {
             self.start();
             match &self.state {
-                State::Failed(_) => break,
-                State::Started(control) => {
+                Phase::Failed(_) => break,
+                Phase::Started(control) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     match ask(control, supervisor, left, owed.clone()) {
                         // It ended meanwhile: another one knows what it knew.
@@ -232,11 +232,11 @@ impl<'a> Relayed<'a> {
                         outcome => return Ok(outcome),
                     }
                 }
-                State::Waiting | State::Lost => return Ok(self.left()),
+                Phase::Waiting | Phase::Lost => return Ok(self.left()),
             }
         }
-        match std::mem::replace(&mut self.state, State::Lost) {
-            State::Failed(error) => Err(error),
+        match std::mem::replace(&mut self.state, Phase::Lost) {
+            Phase::Failed(error) => Err(error),
             _ => Ok(None),
         }
     }
@@ -247,7 +247,12 @@ impl<'a> Relayed<'a> {
     }
 }
 
-fn ask(control: &UnixStream, supervisor: &mut Supervisor, limit: Duration, owed: Option<Owed>) -> Option<Outcome> {
+fn ask(
+    control: &UnixStream,
+    supervisor: &mut Supervisor,
+    limit: Duration,
+    owed: Option<ExpectedExport>,
+) -> Option<Outcome> {
     let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     send(control, &ToRelay::Ended { wait_ms, owed }).ok()?;
     if !supervisor.wait_for(control, limit + GRACE) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::Session;
+use super::SessionRun;
 use crate::claude::arguments::{self, Call};
 use crate::claude::conflict::{Conflict, Effect};
 use crate::claude::overlay::{self, Overlay};
@@ -15,7 +15,7 @@ use crate::launch::process;
 use crate::launch::supervise::Supervisor;
 use crate::plan::line::Line;
 use crate::plan::{self, Telemetry};
-use crate::relay::protocol::{self, Owed};
+use crate::relay::protocol::{self, ExpectedExport};
 use crate::run::relay::{self, Relayed};
 use crate::run::silence::{self, End};
 use crate::run::summary::{self, Context, Report};
@@ -27,7 +27,7 @@ use crate::system::error::plain;
 use crate::system::exit::ExitCode;
 
 /// What is known once claude has gone.
-struct Gone<'a> {
+struct EndedSession<'a> {
     lasted: Duration,
     /// Settings that were not beaten.
     left: Vec<&'a Conflict>,
@@ -41,7 +41,7 @@ fn relay_cannot_start(telemetry: &Telemetry<'_>, error: &std::io::Error) -> Line
     Line::configuration(format!("{}: no telemetry: the relay cannot start ({why})", telemetry.name))
 }
 
-impl Session<'_> {
+impl SessionRun<'_> {
     /// Claude with the relay's loopback endpoint. If there can be no relay there is no telemetry either, never
     /// a fall-back that would put the token into claude's environment.
     pub(super) fn relayed(
@@ -97,11 +97,11 @@ impl Session<'_> {
         let silence = self.silence(ended, lasted, &left);
         let wait = self.exit_wait();
         tracing::debug!(?ended, ?wait, ?silence, "claude has gone");
-        let owed = silence.owed.then(|| Owed { cause: silence.cause.clone() });
+        let owed = silence.owed.then(|| ExpectedExport { cause: silence.cause.clone() });
         let answer = relay.outcome(&mut supervisor, wait, owed);
         tracing::debug!(?answer, "the relay's answer");
         let evidence = following.map(Following::finish);
-        let gone = Gone { lasted, left, silence, evidence };
+        let gone = EndedSession { lasted, left, silence, evidence };
         let report = self.relay_report(telemetry, answer, lines, gone, directory);
         match ended {
             Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
@@ -133,10 +133,10 @@ impl Session<'_> {
         telemetry: &Telemetry<'_>,
         answer: std::io::Result<Option<Outcome>>,
         mut lines: Vec<Line>,
-        gone: Gone<'_>,
+        gone: EndedSession<'_>,
         directory: &Path,
     ) -> Report {
-        let Gone { lasted, left, silence, evidence } = gone;
+        let EndedSession { lasted, left, silence, evidence } = gone;
         let (outcome, failed) = match answer {
             Ok(outcome) => (outcome, None),
             Err(error) => (None, Some(relay_cannot_start(telemetry, &error))),
@@ -166,7 +166,7 @@ impl Session<'_> {
         if report.success && is_kept && !self.flags.verify {
             lines.extend(self.first_success(telemetry, directory));
         }
-        lines.extend(self.missed());
+        lines.extend(self.unreported());
         self.say(&report, &lines);
         report
     }

@@ -17,7 +17,7 @@ use crate::claude::version::Version;
 use crate::delivery::cause;
 use crate::launch::child::Ended;
 use crate::plan::line::Line;
-use crate::state::outcome::Trouble;
+use crate::state::outcome::Problem;
 
 /// How claude ended.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ pub struct Silence {
     /// Whether claude must have exported something.
     pub owed: bool,
     /// Why it did not, as far as that is known.
-    pub cause: Option<Trouble>,
+    pub cause: Option<Problem>,
 }
 
 impl Silence {
@@ -83,7 +83,7 @@ pub fn interval(ours: Duration, layers: &[Layer], left: &[&Conflict]) -> Duratio
 
 /// Why nothing arrived: of the settings that were not beaten, the one that most certainly keeps this client from
 /// exporting to the relay. The words go behind "claude sent no metrics".
-pub fn cause<'a>(conflicts: impl IntoIterator<Item = &'a Conflict>, client: Option<Version>) -> Option<Trouble> {
+pub fn cause<'a>(conflicts: impl IntoIterator<Item = &'a Conflict>, client: Option<Version>) -> Option<Problem> {
     let candidates = conflicts.into_iter().filter(|conflict| conflict.silences() && conflict.concerns(client));
     candidates.min_by_key(|conflict| conflict.doubt()).map(cause::silence)
 }
@@ -92,7 +92,7 @@ pub fn cause<'a>(conflicts: impl IntoIterator<Item = &'a Conflict>, client: Opti
 mod tests {
     use super::*;
     use crate::claude::conflict::Reach;
-    use crate::claude::settings::Kind;
+    use crate::claude::settings::LayerKind;
     use crate::claude::version::Version;
 
     fn end(ended: Ended, seconds: u64) -> End {
@@ -131,14 +131,14 @@ mod tests {
 
     fn conflict(effect: Effect, reach: Reach) -> Conflict {
         let (path, key) = ("s.json".into(), "k".to_owned());
-        Conflict { kind: Kind::User, path, key, value: "v".to_owned(), effect, reach, beatable: false }
+        Conflict { kind: LayerKind::User, path, key, value: "v".to_owned(), effect, reach, beatable: false }
     }
 
     #[test]
     fn the_most_certain_cause_of_this_client_counts() {
         let stops = || conflict(Effect::Stops { why: "it stops".to_owned() }, Reach::Every);
         let helper = || conflict(Effect::Helper, Reach::Every);
-        let said = |conflicts: &[Conflict], client| cause(conflicts, client).map(|trouble| trouble.said);
+        let said = |conflicts: &[Conflict], client| cause(conflicts, client).map(|problem| problem.said);
         assert_eq!(said(&[], None), None);
         assert_eq!(said(&[conflict(Effect::Launcher, Reach::Every)], None), None);
         assert_eq!(said(&[helper(), stops()], None).as_deref(), Some("it stops (k in s.json)"));
@@ -166,7 +166,7 @@ mod tests {
             ("3600000", &[&left], 3600),
             ("0", &[&left], 5),
         ] {
-            let interval = interval(ours, &[layer(Kind::User, value)], left);
+            let interval = interval(ours, &[layer(LayerKind::User, value)], left);
             assert_eq!(interval.as_secs(), expected, "{value} {left:?}");
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::plan::line::{Importance, Line};
-use crate::state::outcome::{Outcome, State, Trouble, nothing_sent, words};
+use crate::state::outcome::{Outcome, Problem, State, nothing_sent, words};
 
 /// Where a success shows in ACT.
 pub const WHERE_IN_ACT: &str = "see it in ACT: AI Agent Registry → Agents → Aliases: Monitoring: Active";
@@ -22,7 +22,7 @@ pub struct Context<'a> {
     /// Whether claude must have exported something.
     pub owed: bool,
     /// Why it did not, as far as that is known.
-    pub cause: Option<&'a Trouble>,
+    pub cause: Option<&'a Problem>,
     /// `--verify`
     pub verify: bool,
 }
@@ -70,7 +70,7 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
     let empty = Outcome::default();
     let known = outcome.unwrap_or(&empty);
     let silence = context.cause.filter(|_| state == State::NothingSent && context.owed);
-    let trouble = known.troubles.get(&state).or(silence);
+    let problem = known.problems.get(&state).or(silence);
     let json = json!({
         "alias": context.alias,
         "account": context.account,
@@ -79,13 +79,13 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
         "points": known.points,
         "states": known.states,
         "rejected_points": known.rejected_points,
-        "said": trouble.map(|trouble| &trouble.said),
-        "cause": trouble.map(|trouble| &trouble.cause),
-        "fix": trouble.map(|trouble| &trouble.fix),
+        "said": problem.map(|problem| &problem.said),
+        "cause": problem.map(|problem| &problem.cause),
+        "fix": problem.map(|problem| &problem.fix),
         "warning": known.warning,
         "unkept": known.unkept,
         "deferred": known.deferred,
-        "spool_trouble": known.spool_trouble,
+        "spool_problem": known.spool_problem,
         "relay_ended": known.deaths,
         "relay_lost": known.relay_lost,
         "may_be_missing": known.cut_off,
@@ -101,7 +101,7 @@ mod tests {
     use crate::state::outcome::{NOTHING, duration};
 
     fn outcome(exports: u64, points: u64, states: &[(State, u64)]) -> Outcome {
-        let trouble = |state: &State| {
+        let problem = |state: &State| {
             let (said, cause, fix, code) = match state {
                 State::Waiting => ("503 Service Unavailable", "ACT is not available", "", 75),
                 State::Held => (
@@ -113,16 +113,16 @@ mod tests {
                 State::Partial => ("3 points rejected", "", "", 65),
                 _ => ("said so", "", "", 0),
             };
-            Trouble { said: said.into(), cause: cause.into(), fix: fix.into(), code }
+            Problem { said: said.into(), cause: cause.into(), fix: fix.into(), code }
         };
         Outcome {
             exports,
             points,
             states: states.iter().copied().collect(),
-            troubles: states
+            problems: states
                 .iter()
                 .filter(|(state, _)| *state != State::Delivered)
-                .map(|(state, _)| (*state, trouble(state)))
+                .map(|(state, _)| (*state, problem(state)))
                 .collect(),
             ..Outcome::default()
         }
@@ -186,7 +186,7 @@ mod tests {
     fn nothing_sent_is_worth_a_word_where_something_was_owed() {
         let nothing = outcome(0, 0, &[]);
         let (said, fix) = ("it stops (k in s.json)".to_owned(), "remove k".to_owned());
-        let cause = Trouble { said, cause: String::new(), fix, code: 69 };
+        let cause = Problem { said, cause: String::new(), fix, code: 69 };
         let told = |owed, cause, verify| {
             let report = report(Some(&nothing), &Context { owed, cause, verify, ..context(11) });
             (report.lines.into_iter().map(|line| line.text).collect::<String>(), report.json["fix"].clone())
@@ -235,8 +235,8 @@ mod tests {
     fn what_waits_names_its_cause_where_the_user_can_do_something() {
         let mut waiting = outcome(1, 1, &[(State::Waiting, 1)]);
         assert_eq!(words(&waiting), "1 export waiting (503 Service Unavailable), kept for the next session");
-        let trouble = waiting.troubles.get_mut(&State::Waiting).unwrap();
-        trouble.fix = "check HTTPS_PROXY".to_owned();
+        let problem = waiting.problems.get_mut(&State::Waiting).unwrap();
+        problem.fix = "check HTTPS_PROXY".to_owned();
         let expected = "1 export waiting (503 Service Unavailable), kept for the next session. ACT is not available: check HTTPS_PROXY";
         assert_eq!(words(&waiting), expected);
     }

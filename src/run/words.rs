@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-use super::Session;
+use super::SessionRun;
 use crate::config::when::When;
 use crate::plan::Telemetry;
 use crate::plan::flags::UsageError;
 use crate::plan::line::{Importance, Line};
 use crate::run::summary::Report;
 use crate::run::verify::{Prepared, others};
-use crate::run::{missed, report};
-use crate::state::outcome::Trouble;
+use crate::run::{report, unreported};
+use crate::state::outcome::Problem;
 use crate::state::{self, spool};
 use crate::system::environment::Environment;
 
-impl Session<'_> {
+impl SessionRun<'_> {
     pub(super) fn say(&self, report: &Report, lines: &[Line]) {
         if self.when() == When::Json {
             report::write_json(&report.json);
@@ -45,7 +45,7 @@ impl Session<'_> {
     }
 
     /// Nothing arrived, and why is known: at a terminal that is said each time, elsewhere once a day for each cause.
-    pub(super) fn weigh(&self, report: &mut Report, cause: Option<&Trouble>) {
+    pub(super) fn weigh(&self, report: &mut Report, cause: Option<&Problem>) {
         let Some(cause) = cause else { return };
         let is_asked = self.when() == When::Auto && !self.flags.verify;
         let state = state::directory(self.trusted);
@@ -55,14 +55,14 @@ impl Session<'_> {
     }
 
     /// What failed in the background since someone last looked.
-    pub(super) fn missed(&self) -> Vec<Line> {
+    pub(super) fn unreported(&self) -> Vec<Line> {
         let is_wanted = match self.when() {
             When::Always => true,
             When::Auto => report::on_terminal(),
             When::Never | When::Json => false,
         };
         let state = state::directory(self.trusted).filter(|state| is_wanted && state::is_usable(state));
-        state.and_then(|state| missed::line(&state, spool::summary)).map(Line::notice).into_iter().collect()
+        state.and_then(|state| unreported::line(&state, spool::summary)).map(Line::notice).into_iter().collect()
     }
 
     /// With `--verify`: names who else reports, and says which log is to be followed.

@@ -35,7 +35,7 @@ pub enum State {
 
 /// Why an export is in its state, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
+pub struct Problem {
     /// What happened: "ACT answered 401 Unauthorized".
     pub said: String,
     /// What that means; may be empty.
@@ -56,7 +56,8 @@ pub struct Outcome {
     /// How many exports are in which state; `Delivered` counts partial ones, too.
     pub states: BTreeMap<State, u64>,
     /// Why, for each state but delivered: the latest.
-    pub troubles: BTreeMap<State, Trouble>,
+    #[serde(rename = "troubles")]
+    pub problems: BTreeMap<State, Problem>,
     /// Points ACT refused in partial answers.
     pub rejected_points: u64,
     /// A warning ACT gave along with a success.
@@ -69,7 +70,8 @@ pub struct Outcome {
     pub deferred: Option<Deferred>,
     /// Why an export that is decided is still in the spool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spool_trouble: Option<String>,
+    #[serde(rename = "spool_trouble")]
+    pub spool_problem: Option<String>,
     /// How often the relay ended without having been told to, and was replaced.
     #[serde(default)]
     pub deaths: u64,
@@ -87,7 +89,8 @@ pub struct Deferred {
     /// How many.
     pub exports: u64,
     /// Why the last of them failed.
-    pub trouble: Trouble,
+    #[serde(rename = "trouble")]
+    pub problem: Problem,
 }
 
 /// `--verify`'s exit status where nothing was sent, or nobody could see.
@@ -131,7 +134,7 @@ impl Outcome {
         match state {
             State::Lost => 74,
             State::Rejected | State::NotUnderstood | State::Partial => 65,
-            State::Held => self.troubles.get(&state).map_or(78, |trouble| trouble.code),
+            State::Held => self.problems.get(&state).map_or(78, |problem| problem.code),
             State::Waiting | State::UnderWay => 75,
             State::NothingSent | State::NotObserved => NOTHING,
             State::Delivered => 0,
@@ -170,7 +173,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         parts.push(format!("{accepted} of {} delivered", exports(outcome.exports)));
     }
     if outcome.rejected_points > 0 {
-        let said = outcome.troubles.get(&State::Partial).map(|trouble| format!(" ({})", trouble.said));
+        let said = outcome.problems.get(&State::Partial).map(|problem| format!(" ({})", problem.said));
         parts.push(format!(
             "ACT rejected {} of {}{}",
             outcome.rejected_points,
@@ -185,8 +188,8 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         if count == 0 {
             continue;
         }
-        let trouble = outcome.troubles.get(state);
-        let said = trouble.map(|trouble| trouble.said.as_str()).unwrap_or_default();
+        let problem = outcome.problems.get(state);
+        let said = problem.map(|problem| problem.said.as_str()).unwrap_or_default();
         let tail = match state {
             State::Delivered | State::Partial | State::NothingSent | State::NotObserved => continue,
             State::Lost => format!("lost: {said}"),
@@ -197,7 +200,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
             State::UnderWay => "under way: delivery goes on in the background".to_owned(),
         };
         // What waits for better times needs no word about the cause, unless the user can do something.
-        let told = trouble.filter(|trouble| *state != State::Waiting || !trouble.fix.is_empty());
+        let told = problem.filter(|problem| *state != State::Waiting || !problem.fix.is_empty());
         let advice = told.map(advice).unwrap_or_default();
         let subject = if parts.is_empty() { exports(count) } else { count.to_string() };
         parts.push(format!("{subject} {tail}{advice}"));
@@ -206,7 +209,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
     if let Some(why) = &outcome.unkept {
         parts.push(format!("nothing could be kept on this machine: {why}"));
     }
-    if let Some(why) = &outcome.spool_trouble {
+    if let Some(why) = &outcome.spool_problem {
         parts.push(format!("what is done with can't be removed from the spool: {why}"));
     }
     parts.extend(words_of_relay(outcome));
@@ -214,7 +217,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
 }
 
 /// "claude sent no metrics in 12s: …", with as much of the cause as is known.
-pub(crate) fn nothing_sent(lasted: Option<Duration>, cause: Option<&Trouble>) -> String {
+pub(crate) fn nothing_sent(lasted: Option<Duration>, cause: Option<&Problem>) -> String {
     let time = lasted.map(|lasted| format!(" in {}", duration(lasted))).unwrap_or_default();
     let parts = cause.iter().flat_map(|cause| [&cause.said, &cause.fix]).filter(|part| !part.is_empty());
     parts.fold(format!("claude sent no metrics{time}"), |words, part| format!("{words}: {part}"))
@@ -225,13 +228,13 @@ fn deferred_words(outcome: &Outcome, is_first: bool) -> Option<String> {
     let (count, deferred) = (outcome.deferred(), outcome.deferred.as_ref()?);
     let subject = if is_first { exports(count) } else { count.to_string() };
     let kept = if count == 1 { "it is kept" } else { "they are kept" };
-    let said = &deferred.trouble.said;
+    let said = &deferred.problem.said;
     (count > 0).then(|| format!("{subject} stepped aside ({said}): ACT takes others; {kept}: act-claude act flush"))
 }
 
 /// ". The API token or its user is wrong: act-claude act setup --account acme".
-pub(crate) fn advice(trouble: &Trouble) -> String {
-    match (trouble.cause.trim_end_matches('.'), trouble.fix.as_str()) {
+pub(crate) fn advice(problem: &Problem) -> String {
+    match (problem.cause.trim_end_matches('.'), problem.fix.as_str()) {
         ("", "") => String::new(),
         ("", fix) => format!(". {fix}"),
         (cause, "") => format!(". {cause}"),

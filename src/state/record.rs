@@ -2,7 +2,7 @@
 //!
 //! A record is written by the session's relay alone, atomically and 0600: when the first export arrives, while
 //! exports are decided (once a second at most), and at the end. Others read it: `act history`, the status line,
-//! the next run. What others add stands beside it: `<id>.said`, once a terminal run has named its trouble, and
+//! the next run. What others add stands beside it: `<id>.said`, once a terminal run has named its problem, and
 //! `<id>.lock`, which the relay keeps locked as long as it lives, so that a record without an end is known to be
 //! either live or left by a relay that was killed. The relay of a background session has the lock before it has a
 //! record, with its pid in it: so `act uninstall` finds it. A record holds no token and no loopback address.
@@ -20,7 +20,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use crate::state;
-use crate::state::outcome::{Deferred, Outcome, State, Trouble};
+use crate::state::outcome::{Deferred, Outcome, Problem, State};
 use crate::state::prune::{self, Bounds};
 
 pub use crate::state::total::Total;
@@ -35,7 +35,7 @@ pub const MOST: usize = 5_000;
 /// How claude was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum LaunchKind {
     /// Under the supervisor: a report was given at the end.
     Supervised,
     /// In the launcher form: nobody could be told.
@@ -50,7 +50,7 @@ pub struct Record {
     /// Sorts by start; also the session in the spool's file names.
     pub id: String,
     /// How claude was started.
-    pub kind: Kind,
+    pub kind: LaunchKind,
     /// When the relay started.
     pub start: Timestamp,
     /// When it had nothing left to do. Without one it is live or was killed: [`Record::is_live`].
@@ -73,19 +73,20 @@ pub struct Record {
     pub command_pid: Option<i32>,
     /// The relay's pid.
     pub relay_pid: u32,
-    /// Counts and points by state, rejected points, troubles by state.
+    /// Counts and points by state, rejected points, problems by state.
     pub outcome: Outcome,
     /// Sums by metric name, of all that claude sent.
     pub totals: BTreeMap<String, Total>,
-    /// The latest trouble.
-    pub trouble: Option<Trouble>,
+    /// The latest problem.
+    #[serde(rename = "trouble")]
+    pub problem: Option<Problem>,
     /// Launcher form: the settings key that led claude's exports past the relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_by: Option<String>,
     /// Whether claude had gone, and with it all that could send anything, when this was written.
     #[serde(default)]
     pub claude_has_gone: bool,
-    /// Claude must have exported something, and nothing arrived. Why, as far as that is known, is the trouble.
+    /// Claude must have exported something, and nothing arrived. Why, as far as that is known, is the problem.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub owed: bool,
 }
@@ -178,7 +179,7 @@ fn lock_path(state: &Path, id: &str) -> PathBuf {
     directory(state).join(format!("{id}.lock"))
 }
 
-/// Says that the trouble of session `id` has been named; true for the first to say so.
+/// Says that the problem of session `id` has been named; true for the first to say so.
 pub fn mark_said(state: &Path, id: &str) -> bool {
     let path = directory(state).join(format!("{id}.said"));
     File::options().write(true).create_new(true).mode(0o600).open(path).is_ok()
@@ -229,7 +230,7 @@ pub fn of_command(state: &Path, pids: &[i32]) -> Option<Record> {
 }
 
 /// Another relay, or `act flush`, decided an export of `points` data points that session `id` had left.
-pub fn decided_later(state: &Path, id: &str, points: u64, to: State, trouble: Option<&Trouble>, rejected: u64) {
+pub fn decided_later(state: &Path, id: &str, points: u64, to: State, problem: Option<&Problem>, rejected: u64) {
     let Ok(lock) = File::open(directory(state)) else { return };
     // Locked until it is closed.
     if lock.lock().is_err() {
@@ -244,7 +245,7 @@ pub fn decided_later(state: &Path, id: &str, points: u64, to: State, trouble: Op
             outcome.states.insert(*from, left);
             if left == 0 {
                 outcome.states.remove(from);
-                outcome.troubles.remove(from);
+                outcome.problems.remove(from);
             }
         }
         // Its relay was killed before it could note this one.
@@ -261,8 +262,8 @@ pub fn decided_later(state: &Path, id: &str, points: u64, to: State, trouble: Op
     });
     *outcome.states.entry(to).or_default() += 1;
     outcome.rejected_points += rejected;
-    if let Some(trouble) = trouble {
-        outcome.troubles.insert(to, trouble.clone());
+    if let Some(problem) = problem {
+        outcome.problems.insert(to, problem.clone());
     }
     let _ = record.write(state);
 }
@@ -287,7 +288,7 @@ mod tests {
         Record {
             version: VERSION,
             id: id.to_owned(),
-            kind: Kind::Supervised,
+            kind: LaunchKind::Supervised,
             start: Timestamp::UNIX_EPOCH,
             end: None,
             directory: "/w".into(),
@@ -300,7 +301,7 @@ mod tests {
             relay_pid: 8,
             outcome: Outcome { exports: 2, states: [(State::Held, 2)].into(), ..Outcome::default() },
             totals: [("t".to_owned(), Total { value: 0.5, unit: "USD".to_owned() })].into(),
-            trouble: None,
+            problem: None,
             redirected_by: None,
             claude_has_gone: false,
             owed: false,
@@ -368,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_said_once() {
+    fn problem_is_said_once() {
         let state = tempfile::tempdir().unwrap();
         state::make_private(&directory(state.path())).unwrap();
         assert!(!is_said(state.path(), "a"));

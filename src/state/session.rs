@@ -61,9 +61,9 @@ impl Session {
 
     /// What became of its exports, as the report would say it.
     pub fn words(&self) -> String {
-        match (&self.record.trouble, self.record.outcome.exports) {
-            (trouble, 0) if self.record.owed => outcome::nothing_sent(None, trouble.as_ref()),
-            (Some(trouble), 0) => format!("{}{}", trouble.said, outcome::advice(trouble)),
+        match (&self.record.problem, self.record.outcome.exports) {
+            (problem, 0) if self.record.owed => outcome::nothing_sent(None, problem.as_ref()),
+            (Some(problem), 0) => format!("{}{}", problem.said, outcome::advice(problem)),
             (None, 0) if self.record.outcome.is_silent() => outcome::nothing_sent(None, None),
             _ => outcome::words(&self.record.outcome),
         }
@@ -88,23 +88,23 @@ impl Session {
 #[cfg(test)]
 pub(crate) mod sample {
     use super::Session;
-    use crate::state::outcome::{Outcome, State, Trouble};
-    use crate::state::record::{Kind, Record, VERSION};
+    use crate::state::outcome::{Outcome, Problem, State};
+    use crate::state::record::{LaunchKind, Record, VERSION};
 
     /// An ended session of the launcher form with as many exports in each state.
     pub fn session(id: &str, states: &[(State, u64)]) -> Session {
-        let held = Trouble {
+        let held = Problem {
             said: "ACT answered 401 Unauthorized".to_owned(),
             cause: "The API token or its user is wrong".to_owned(),
             fix: "act-claude act setup --account acme".to_owned(),
             code: 77,
         };
         let exports = states.iter().map(|(_, count)| count).sum();
-        let troubles = states.iter().filter(|(state, _)| *state != State::Delivered);
+        let problems = states.iter().filter(|(state, _)| *state != State::Delivered);
         let record = Record {
             version: VERSION,
             id: id.to_owned(),
-            kind: Kind::Launcher,
+            kind: LaunchKind::Launcher,
             start: "2026-11-24T18:02:11Z".parse().unwrap(),
             end: Some("2026-11-24T18:14:11Z".parse().unwrap()),
             directory: "/home/dev/work/billing".into(),
@@ -119,11 +119,11 @@ pub(crate) mod sample {
                 exports,
                 points: exports * 15,
                 states: states.iter().copied().collect(),
-                troubles: troubles.map(|(state, _)| (*state, held.clone())).collect(),
+                problems: problems.map(|(state, _)| (*state, held.clone())).collect(),
                 ..Outcome::default()
             },
             totals: Default::default(),
-            trouble: None,
+            problem: None,
             redirected_by: None,
             claude_has_gone: false,
             owed: false,

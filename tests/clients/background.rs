@@ -1,7 +1,7 @@
 //! Background agents: the alias is that of each agent's own directory, and what happens when act-claude's binary
 //! is replaced or gone.
 
-use crate::household::{self, Household, UNMAPPED};
+use crate::background_lab::{self, BackgroundLab, UNMAPPED};
 use crate::support::client::{NEW, OLD};
 use crate::support::sandbox::Text;
 use crate::support::{act_claude, eventually};
@@ -10,57 +10,60 @@ use crate::support::{act_claude, eventually};
 /// is started by claude itself under the daemon that act-claude once started.
 #[test]
 fn each_agent_reports_under_its_own_directory() {
-    let Some(lab) = household::lab(NEW) else { return };
-    let household = Household(&lab);
-    let one = household.agent("one");
-    household.assert_reported(&one, "one");
-    let two = household.agent("two");
-    household.assert_reported(&two, "two");
+    let Some(lab) = background_lab::lab(NEW) else { return };
+    let background_lab = BackgroundLab(&lab);
+    let one = background_lab.agent("one");
+    background_lab.assert_reported(&one, "one");
+    let two = background_lab.agent("two");
+    background_lab.assert_reported(&two, "two");
     let turns = lab.messages.turns();
-    let elsewhere = household.agent(UNMAPPED);
+    let elsewhere = background_lab.agent(UNMAPPED);
     eventually("the turn of the agent without an alias", || (lab.messages.turns() > turns).then_some(()));
     let output = lab.claude("three", &["--bg", "hello"]).output().unwrap();
-    let three = household::agent_id(&output.out());
-    household.assert_reported(&three, "three");
+    let three = background_lab::agent_id(&output.out());
+    background_lab.assert_reported(&three, "three");
 
-    let relays = household.relays();
+    let relays = background_lab.relays();
     assert!(relays.len() >= 4, "one for each agent: {relays:?}");
     for agent in [&one, &two, &elsewhere, &three] {
         lab.claude("one", &["stop", agent]).output().unwrap();
     }
     // Those of the agents go, that of the spare in waiting stays.
     let left = eventually("the end of the agents' relays", || {
-        let left: Vec<_> = household.relays().into_iter().filter(|pid| relays.contains(pid)).collect();
+        let left: Vec<_> = background_lab.relays().into_iter().filter(|pid| relays.contains(pid)).collect();
         (left.len() <= relays.len() - 4).then_some(left)
     });
     assert!(left.len() <= 1, "{left:?}");
-    household.assert_no_zombies();
-    household.stop();
-    household.assert_gone();
+    background_lab.assert_no_zombies();
+    background_lab.stop();
+    background_lab.assert_gone();
 
-    household.assert_reported(&one, "one");
-    household.assert_reported(&two, "two");
-    household.assert_reported(&three, "three");
+    background_lab.assert_reported(&one, "one");
+    background_lab.assert_reported(&two, "two");
+    background_lab.assert_reported(&three, "three");
     let all = lab.act.requests();
-    assert!(all.iter().all(|request| !household::sessions(request).contains(&elsewhere)), "exported without an alias");
+    assert!(
+        all.iter().all(|request| !background_lab::sessions(request).contains(&elsewhere)),
+        "exported without an alias"
+    );
 }
 
 /// A client that does not know the wrapper hands its environment to the daemon: what that sends still arrives.
 #[test]
 fn exports_of_an_older_clients_agent_arrive_after_act_claude_has_exited() {
-    let Some(lab) = household::lab(OLD) else { return };
-    let household = Household(&lab);
-    let agent = household.agent("one");
-    household.assert_reported(&agent, "one");
-    assert_eq!(household.relays().len(), 1);
-    household.stop();
-    household.assert_gone();
+    let Some(lab) = background_lab::lab(OLD) else { return };
+    let background_lab = BackgroundLab(&lab);
+    let agent = background_lab.agent("one");
+    background_lab.assert_reported(&agent, "one");
+    assert_eq!(background_lab.relays().len(), 1);
+    background_lab.stop();
+    background_lab.assert_gone();
 }
 
 /// docs/background-agents.md: "After an upgrade", "If act-claude is gone".
 #[test]
 fn a_newer_binary_is_used_and_a_missing_one_recovered_from() {
-    let Some(mut lab) = household::lab(NEW) else { return };
+    let Some(mut lab) = background_lab::lab(NEW) else { return };
     let bin = lab.sandbox.directory("bin");
     let place = bin.join("act-claude");
     let install = || {
@@ -70,18 +73,18 @@ fn a_newer_binary_is_used_and_a_missing_one_recovered_from() {
     };
     install();
     lab.sandbox.path_first(&bin);
-    let household = Household(&lab);
+    let background_lab = BackgroundLab(&lab);
     let start = |directory: &str| {
         let mut command = lab.sandbox.command("act-claude");
         command.args(["--bg", "hello"]).current_dir(lab.sandbox.directory(directory));
-        household::agent_id(&command.output().unwrap().out())
+        background_lab::agent_id(&command.output().unwrap().out())
     };
     let one = start("one");
-    household.assert_reported(&one, "one");
+    background_lab.assert_reported(&one, "one");
     install();
     // The spare in waiting was started by the old binary; the one after it by the new.
     for directory in ["two", "three"] {
-        household.assert_reported(&start(directory), directory);
+        background_lab.assert_reported(&start(directory), directory);
     }
 
     std::fs::remove_file(&place).unwrap();
@@ -92,10 +95,10 @@ fn a_newer_binary_is_used_and_a_missing_one_recovered_from() {
         lab.claude("one", &["--bg", "hello"]).output().unwrap();
         says_so().then_some(())
     });
-    household.stop();
+    background_lab.stop();
     let turns = lab.messages.turns();
     lab.claude("one", &["--bg", "hello"]).output().unwrap();
     eventually("an agent without act-claude", || (lab.messages.turns() > turns).then_some(()));
     install();
-    household.assert_reported(&start("two"), "two");
+    background_lab.assert_reported(&start("two"), "two");
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::household::{self, Household, sessions};
+use crate::background_lab::{self, BackgroundLab, sessions};
 use crate::support::act::refused;
 use crate::support::client::BOTH;
 use crate::support::eventually;
@@ -29,8 +29,8 @@ fn talk(mut command: Command, input: &[u8]) -> std::process::Output {
 #[test]
 fn a_real_client_talks_to_its_editor_and_reports_under_the_directorys_alias() {
     for version in BOTH {
-        let Some(lab) = household::lab(version) else { return };
-        let household = Household(&lab);
+        let Some(lab) = background_lab::lab(version) else { return };
+        let background_lab = BackgroundLab(&lab);
         let mut bare = lab.claude("one", &STREAM);
         bare.current_dir(lab.sandbox.directory("one"));
         let bare = talk(bare, MESSAGE.as_bytes());
@@ -38,9 +38,9 @@ fn a_real_client_talks_to_its_editor_and_reports_under_the_directorys_alias() {
         let ours = talk(lab.act_claude("one", &[&[claude][..], &STREAM].concat()), MESSAGE.as_bytes());
         assert_eq!((shape(&ours.out()), ours.err(), ours.code()), (shape(&bare.out()), bare.err(), 0), "{version}");
         let session = last_line(&ours.out())["session_id"].as_str().unwrap()[..8].to_owned();
-        household.assert_reported(&session, "one");
+        background_lab.assert_reported(&session, "one");
         // The relay, too, goes when claude has gone.
-        household.assert_gone();
+        background_lab.assert_gone();
     }
 }
 
@@ -63,7 +63,7 @@ fn last_line(text: &str) -> Value {
 #[test]
 fn streams_are_claudes_own_byte_for_byte() {
     let sandbox = Sandbox::new();
-    household::configure(&sandbox, "http://127.0.0.1:1/m");
+    background_lab::configure(&sandbox, "http://127.0.0.1:1/m");
     let claude = sandbox.script("editor/claude", "#!/bin/sh\ncat\nprintf '\\377done' >&2\nexit 5\n");
     let input: Vec<u8> = (0..=255).cycle().take(300_000).collect();
     let mut command = sandbox.act_claude(&[claude.to_str().unwrap(), "--output-format", "stream-json"]);
@@ -77,7 +77,7 @@ fn streams_are_claudes_own_byte_for_byte() {
 #[test]
 fn arguments_and_variables_are_passed_on() {
     let mut sandbox = Sandbox::new();
-    household::configure(&sandbox, "http://127.0.0.1:1/m");
+    background_lab::configure(&sandbox, "http://127.0.0.1:1/m");
     sandbox.set("MINE", "kept");
     sandbox.set("OTEL_RESOURCE_ATTRIBUTES", "mine=1");
     let claude = sandbox.script("editor/claude", "#!/bin/sh\nprintf '%s\\n' \"$@\"\nexec env\n");
@@ -96,7 +96,7 @@ fn arguments_and_variables_are_passed_on() {
 #[test]
 fn the_daemon_itself_is_no_session() {
     let sandbox = Sandbox::new();
-    household::configure(&sandbox, "http://127.0.0.1:1/m");
+    background_lab::configure(&sandbox, "http://127.0.0.1:1/m");
     let claude = sandbox.script("editor/claude", "#!/bin/sh\nexec env\n");
     for (args, is_session) in [
         (&["daemon", "run", "--origin", "transient"][..], false),
@@ -116,7 +116,7 @@ fn the_daemon_itself_is_no_session() {
 #[test]
 fn a_token_in_a_variable_reaches_relays_only() {
     let mut sandbox = Sandbox::new();
-    household::configure(&sandbox, "http://127.0.0.1:1/m");
+    background_lab::configure(&sandbox, "http://127.0.0.1:1/m");
     let mut config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
     config["accounts"]["acme"]["token"] = serde_json::json!({"env": "ACME_TOKEN"});
     sandbox.configure(&config);
@@ -133,7 +133,7 @@ fn a_token_in_a_variable_reaches_relays_only() {
 #[test]
 fn claude_starts_where_a_relay_can_not() {
     let sandbox = Sandbox::new();
-    household::configure(&sandbox, "http://127.0.0.1:1/m");
+    background_lab::configure(&sandbox, "http://127.0.0.1:1/m");
     for (limit, has_relay) in [(64, true), (5, false)] {
         let mut command = sandbox.command("/bin/sh");
         let script = format!("ulimit -n {limit}; exec \"$0\" /usr/bin/env");
@@ -148,13 +148,13 @@ fn claude_starts_where_a_relay_can_not() {
 #[test]
 fn a_failure_is_named_by_the_next_terminal_run() {
     for version in BOTH {
-        let Some(lab) = household::lab(version) else { return };
-        let household = Household(&lab);
+        let Some(lab) = background_lab::lab(version) else { return };
+        let background_lab = BackgroundLab(&lab);
         lab.act.answer(refused(401, "Unauthorized"));
         let claude = lab.claude.to_str().unwrap();
         let output = talk(lab.act_claude("one", &[&[claude][..], &STREAM].concat()), MESSAGE.as_bytes());
         assert_eq!((output.err().as_str(), output.code()), ("", 0));
-        household.assert_gone();
+        background_lab.assert_gone();
         let history = lab.act_claude("one", &["act", "history", "--failed", "--json"]).output().unwrap();
         let history: Value = serde_json::from_str(&history.out()).unwrap();
         assert_eq!(history["sessions"][0]["state"], "held", "{history}");
@@ -184,8 +184,8 @@ fn a_failure_is_named_by_the_next_terminal_run() {
 #[test]
 fn the_recipe_in_user_settings_is_named_with_its_key_and_the_remedy() {
     for version in BOTH {
-        let Some(lab) = household::lab(version) else { return };
-        let household = Household(&lab);
+        let Some(lab) = background_lab::lab(version) else { return };
+        let background_lab = BackgroundLab(&lab);
         let recipe = lab.act.endpoint_of("recipe-0000");
         let settings = lab.sandbox.write(
             ".claude/settings.json",
@@ -202,7 +202,7 @@ fn the_recipe_in_user_settings_is_named_with_its_key_and_the_remedy() {
         let output = talk(lab.act_claude("one", &[&[claude][..], &STREAM].concat()), MESSAGE.as_bytes());
         assert_eq!((output.err().as_str(), output.code()), ("", 0));
         assert!(before.iter().all(|(path, content)| std::fs::read(path).unwrap() == *content), "settings were touched");
-        household.assert_gone();
+        background_lab.assert_gone();
         let posts = lab.act.wait_for(1);
         assert!(posts.iter().all(|post| post.path.contains("recipe-0000")), "the premise: {posts:?}");
         let key = format!("env.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT in {}", settings.display());

@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use serde_json::{Value, json};
 
-use crate::household;
+use crate::background_lab;
 use crate::support::act::{Act, resource_attributes};
 use crate::support::sandbox::{Sandbox, TOKEN, Text};
 use crate::support::{eventually, fake_claude};
@@ -22,7 +22,7 @@ impl Launched {
     /// In `directory` below the home.
     fn start(directory: &str, prepare: impl Fn(&mut Sandbox)) -> Self {
         let (act, mut sandbox) = (Act::start(), Sandbox::new());
-        household::configure(&sandbox, &act.endpoint());
+        background_lab::configure(&sandbox, &act.endpoint());
         let (first, changed) = (sandbox.root().join("first"), sandbox.root().join("changed"));
         let script = format!("post\ntouch {}\nwait {}\npost", first.display(), changed.display());
         let claude = fake_claude::install(&mut sandbox, &script);
@@ -81,7 +81,7 @@ fn an_export_that_meets_a_broken_configuration_is_counted_as_lost() {
         std::fs::write(sandbox.config_file(), format!("{text},")).unwrap();
     };
     let mut launched = Launched::start("one", broken);
-    household::configure(&launched.sandbox, &launched.act.endpoint());
+    background_lab::configure(&launched.sandbox, &launched.act.endpoint());
     let record = launched.finish();
     assert_eq!(launched.answers(), ["503", "200"]);
     assert_eq!(launched.act.wait_for(1)[0].header("x-alias-id"), Some("id-one"));

@@ -32,7 +32,7 @@ fn b10_when_full_act_decides_and_nothing_acknowledged_goes() {
     assert_eq!(relay.post(&export("e")), Some(200), "delivered past the full spool");
     let outcome = relay.outcome(crate::support::DEADLINE);
     assert_eq!(outcome.states.get(&State::Lost), Some(&1));
-    let why = &outcome.troubles[&State::Lost].said;
+    let why = &outcome.problems[&State::Lost].said;
     assert!(why.contains("3 exports are waiting already"), "{why}");
     assert_eq!(outcome.unkept.as_deref(), Some("3 exports are waiting already"));
     relay.finish();
@@ -71,7 +71,7 @@ fn b10_what_grows_too_large_is_refused_and_counted() {
     let outcome = relay.outcome(crate::support::DEADLINE);
     assert_eq!(outcome.states, [(State::Lost, 1), (State::Delivered, 1)].into());
     assert_eq!((outcome.exports, outcome.points), (2, 31_000));
-    assert_eq!(outcome.troubles[&State::Lost].said, "an export is larger than 24 MiB");
+    assert_eq!(outcome.problems[&State::Lost].said, "an export is larger than 24 MiB");
     relay.finish();
     assert_eq!((waiting(&sandbox), files(&sandbox, "corrupt")), (vec![], vec![]));
     assert!(act.requests()[0].raw.len() > 1_000_000, "with its attributes");

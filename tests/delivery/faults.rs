@@ -1,6 +1,6 @@
 //! B2 and B10 under faults: each system call the spool needs fails, with each of its errors, one by one and at random, while a
 //! session goes on. An oracle: what was acknowledged is at ACT or in the spool; nothing that is whole is set aside; nothing
-//! goes out under another alias; no session with trouble is silent.
+//! goes out under another alias; no session with problem is silent.
 //!
 //! The whole run, some 5,000 faults: `cargo test --test delivery faults_all -- --ignored --nocapture`
 
@@ -123,7 +123,7 @@ fn session(faults: &Faults, random: &mut Random, seen: &Seen) {
 fn is_silent(outcome: &Outcome) -> bool {
     let delivered = outcome.count(State::Delivered) + outcome.count(State::Partial);
     let of_relay = outcome.deaths > 0 || outcome.cut_off > 0 || outcome.relay_lost;
-    delivered == outcome.exports && outcome.unkept.is_none() && outcome.spool_trouble.is_none() && !of_relay
+    delivered == outcome.exports && outcome.unkept.is_none() && outcome.spool_problem.is_none() && !of_relay
 }
 
 /// Runs until so many faults were injected.

@@ -162,7 +162,7 @@ fn b7_a_living_session_tells_and_its_export_can_be_given_up() {
         let record = act_claude::state::record::latest(&sandbox.state())?;
         (record.outcome.deferred.as_ref()?.exports == 2).then_some(record.outcome)
     });
-    assert_eq!(outcome.deferred.unwrap().trouble.said, "500 Internal Server Error");
+    assert_eq!(outcome.deferred.unwrap().problem.said, "500 Internal Server Error");
     assert_eq!(waiting(&sandbox).len(), 2);
     // By its name, although its session lives.
     let first = waiting(&sandbox)[0].clone();
@@ -220,7 +220,7 @@ fn b7_flush_names_what_steps_aside_and_discards_it_and_nothing_else() {
 
 /// In an outage nobody is to blame: nothing steps aside, nothing is discarded but by its name.
 #[test]
-fn b11_an_outage_is_no_export_s_own_trouble() {
+fn b11_an_outage_is_no_export_s_own_problem() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());

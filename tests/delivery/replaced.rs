@@ -270,7 +270,7 @@ fn a_token_command_is_run_by_a_replacement_only_when_it_is_needed() {
     }
     let outcome = relay.outcome(crate::support::DEADLINE);
     assert_eq!((outcome.count(State::Delivered), outcome.count(State::Held)), (4, 1), "{outcome:?}");
-    assert!(outcome.troubles[&State::Held].said.contains("replaced too often"), "{outcome:?}");
+    assert!(outcome.problems[&State::Held].said.contains("replaced too often"), "{outcome:?}");
     assert_eq!(waiting(&sandbox).len(), 1, "kept for act flush");
 }
 

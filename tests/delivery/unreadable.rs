@@ -139,6 +139,6 @@ fn b10_a_state_directory_that_goes_in_mid_session_is_made_again() {
     relay.until(&sandbox, State::Lost, 1);
     let outcome = relay.outcome(Duration::from_millis(100));
     assert_eq!(outcome.states, [(State::Lost, 1), (State::Waiting, 1)].into());
-    assert_eq!(outcome.troubles[&State::Lost].said, "its file was removed from the spool");
+    assert_eq!(outcome.problems[&State::Lost].said, "its file was removed from the spool");
     relay.kill();
 }

@@ -82,7 +82,7 @@ fn b5_a_partial_success_is_counted_and_never_resent() {
     for rejected in ["1", "\"1\"", "\"99\""] {
         let (state, new, _, outcome) = partial(rejected);
         assert_eq!((state, new, outcome.rejected_points), (State::Partial, 0, 1), "{rejected}");
-        assert_eq!(outcome.troubles[&State::Partial].said, "too old");
+        assert_eq!(outcome.problems[&State::Partial].said, "too old");
     }
     // A long answer is read.
     let long = "x".repeat(60_000);

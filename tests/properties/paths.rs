@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use act_claude::config::resolve::{Explicit, Place, resolve};
+use act_claude::config::resolve::{Directory, Explicit, resolve};
 use act_claude::config::{self, TokenSource, edit};
 use act_claude::system::environment::Environment;
 use act_claude::text::{paths, printable};
@@ -89,7 +89,7 @@ fn ruled(home: &Path, directory: &Path) {
     assert_eq!(config.directories[0].path, normal, "{key:?}");
     assert_eq!(config.accounts["acme"].token, TokenSource::File(normal.clone()), "{key:?}");
     let alias = |directory: &Path| {
-        let place = Place { logical: Some(directory.to_path_buf()), rules: vec![None], ..Place::default() };
+        let place = Directory { logical: Some(directory.to_path_buf()), rules: vec![None], ..Directory::default() };
         resolve(Explicit::default(), &config, &place).expect("nothing is named").alias
     };
     assert_eq!(alias(&normal).as_deref(), Some("web"));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use act_claude::config;
 use act_claude::config::Config;
-use act_claude::config::resolve::{Content, Explicit, Level, Place, RepositoryFile, Resolution, Worktree, resolve};
+use act_claude::config::resolve::{Content, Directory, Explicit, Level, RepositoryFile, Resolution, Worktree, resolve};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -112,7 +112,7 @@ impl World {
         config
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> Directory {
         let levels = |tree: u64, files: &[Option<File>]| -> Vec<Level> {
             let level = |(index, file): (usize, &Option<File>)| {
                 let path = Path::new("/t").join(tree.to_string()).join(index.to_string());
@@ -126,7 +126,7 @@ impl World {
             Names::Other(true) => Some((3, 0)),
             Names::Spelled(_) | Names::Other(false) => None,
         };
-        Place {
+        Directory {
             levels: levels(1, &self.files),
             logical: self.spelled.then(|| spelled(DEPTH).into()),
             worktree: self.main.as_ref().map(|files| Worktree { main: "/main".into(), levels: levels(2, files) }),

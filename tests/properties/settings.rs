@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use act_claude::claude::overlay::merge;
-use act_claude::claude::settings::{Kind, decode, layer};
+use act_claude::claude::settings::{LayerKind, decode, layer};
 use act_claude::commands::setup::sources::recipe;
 use act_claude::commands::setup::sources::recipe::Reading;
 use act_claude::commands::setup::sources::settings_file::SettingsFile;
@@ -52,7 +52,7 @@ pub fn check(data: &[u8]) {
     let is_json = serde_json::from_str::<IgnoredAny>(&text).is_ok();
     // Numbers, strings and depths that claude takes are beyond this one.
     let value: Option<Value> = serde_json::from_str(&text).ok();
-    let layer = layer(Kind::User, path.into(), &text);
+    let layer = layer(LayerKind::User, path.into(), &text);
     let file = SettingsFile::parse(path, text.clone());
     match (&layer, &value) {
         (Some(layer), Some(value)) => {
@@ -154,7 +154,7 @@ fn merged(text: &str, own: Option<&Value>, is_json: bool) {
         }
     }
     assert_eq!(merge(&merged, &ours, false), merged, "once is enough");
-    let layer = layer(Kind::Argument, "x".into(), &merged).expect("it bears on telemetry");
+    let layer = layer(LayerKind::Argument, "x".into(), &merged).expect("it bears on telemetry");
     assert!(ours.iter().all(|(name, value)| layer.get(name) == Some(value)));
 }
 

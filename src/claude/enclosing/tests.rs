@@ -4,14 +4,14 @@ fn environment(text: &str) -> Environment {
     text.split_whitespace().map(|entry| entry.split_once('=').expect("NAME=value")).collect()
 }
 
-fn ancestor(kind: Kind, text: &str) -> Ancestor {
+fn ancestor(kind: ProcessKind, text: &str) -> Ancestor {
     Ancestor { pid: 7, kind, environment: Some(environment(text)) }
 }
 
 /// What counts for `own` below these processes, the outermost first.
-fn below(line: &[(Kind, &str)], own: &str) -> Environment {
+fn below(line: &[(ProcessKind, &str)], own: &str) -> Environment {
     let ancestors: Vec<Ancestor> = line.iter().rev().map(|(kind, text)| ancestor(*kind, text)).collect();
-    judge(&ancestors, &environment(own))
+    trusted_by(&ancestors, &environment(own))
 }
 
 const HOME: &str = "HOME=/h PATH=/bin";
@@ -28,15 +28,18 @@ fn why(environment: &Environment) -> &str {
 #[test]
 fn outside_everything_counts() {
     let own = environment("HOME=/h ACT_CLAUDE_CONFIG=/c");
-    assert_eq!(judge(&[], &own), own);
-    assert_eq!(judge(&[ancestor(Kind::Shell, "HOME=/x"), ancestor(Kind::Other, "")], &own), own);
+    assert_eq!(trusted_by(&[], &own), own);
+    assert_eq!(trusted_by(&[ancestor(ProcessKind::Shell, "HOME=/x"), ancestor(ProcessKind::Other, "")], &own), own);
 }
 
 #[test]
 fn what_settings_put_in_does_not_count() {
     let inside = |extra: &str| {
         let poisoned = format!("{HOME} CLAUDECODE=1 {extra}");
-        below(&[(Kind::Other, "HOME=/x"), (Kind::Claude, HOME), (Kind::Shell, &poisoned)], &poisoned)
+        below(
+            &[(ProcessKind::Other, "HOME=/x"), (ProcessKind::Claude, HOME), (ProcessKind::Shell, &poisoned)],
+            &poisoned,
+        )
     };
     assert_eq!(inside("").doubt(), &Doubt::default());
     for place in ["ACT_CLAUDE_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "CLAUDE_CONFIG_DIR"] {
@@ -50,39 +53,50 @@ fn what_settings_put_in_does_not_count() {
         let trusted = inside(&format!("{route}=/evil"));
         assert_eq!((trusted.get(route), why(&trusted)), (None, ""), "{route}");
     }
-    let home = below(&[(Kind::Claude, HOME)], "HOME=/evil PATH=/evil CLAUDECODE=1");
+    let home = below(&[(ProcessKind::Claude, HOME)], "HOME=/evil PATH=/evil CLAUDECODE=1");
     assert!(why(&home).starts_with("HOME is not"));
     assert_eq!((home.text("HOME"), home.text("PATH")), (Some("/h"), Some("/bin")));
 }
 
 #[test]
 fn what_a_session_may_say_for_itself() {
-    let trusted =
-        below(&[(Kind::Claude, HOME)], &format!("{HOME} ACT_CLAUDE=off ACT_CLAUDE_ALIAS=web ACT_CLAUDE_REPORT=json"));
+    let trusted = below(
+        &[(ProcessKind::Claude, HOME)],
+        &format!("{HOME} ACT_CLAUDE=off ACT_CLAUDE_ALIAS=web ACT_CLAUDE_REPORT=json"),
+    );
     assert_eq!((trusted.text("ACT_CLAUDE"), trusted.text("ACT_CLAUDE_ALIAS")), (Some("off"), Some("web")));
     assert_eq!(trusted.doubt(), &Doubt { everything: None, alias: true });
     // Off stays off, and the alias that claude was started with is no wish.
     let outer = format!("{HOME} ACT_CLAUDE=off ACT_CLAUDE_ALIAS=web");
-    let trusted = below(&[(Kind::Claude, &outer)], &format!("{HOME} ACT_CLAUDE=on ACT_CLAUDE_ALIAS=web"));
+    let trusted = below(&[(ProcessKind::Claude, &outer)], &format!("{HOME} ACT_CLAUDE=on ACT_CLAUDE_ALIAS=web"));
     assert_eq!((trusted.text("ACT_CLAUDE"), trusted.doubt().alias), (Some("off"), false));
     // What hides the reason does not count.
-    let silenced = below(&[(Kind::Claude, HOME)], &format!("{HOME} ACT_CLAUDE_CONFIG=/evil ACT_CLAUDE_REPORT=never"));
+    let silenced =
+        below(&[(ProcessKind::Claude, HOME)], &format!("{HOME} ACT_CLAUDE_CONFIG=/evil ACT_CLAUDE_REPORT=never"));
     assert_eq!(silenced.text("ACT_CLAUDE_REPORT"), None);
 }
 
 #[test]
 fn a_claude_started_inside_a_claude_is_not_believed() {
     let poisoned = format!("{HOME} ACT_CLAUDE_CONFIG=/evil CLAUDECODE=1");
-    let line = [(Kind::Claude, HOME), (Kind::Shell, &*poisoned), (Kind::Claude, &poisoned), (Kind::Shell, &poisoned)];
+    let line = [
+        (ProcessKind::Claude, HOME),
+        (ProcessKind::Shell, &*poisoned),
+        (ProcessKind::Claude, &poisoned),
+        (ProcessKind::Shell, &poisoned),
+    ];
     assert!(why(&below(&line, &poisoned)).starts_with("ACT_CLAUDE_CONFIG"));
     // Its enclosing claude has gone: nobody knows.
     let home = own_home();
     for variable in ["ACT_CLAUDE_CONFIG", "HTTPS_PROXY"] {
         let orphan = format!("{home} CLAUDECODE=1 {variable}=/evil");
-        assert!(why(&below(&[(Kind::Claude, &orphan)], &orphan)).starts_with(&format!("{variable} is set")));
+        assert!(why(&below(&[(ProcessKind::Claude, &orphan)], &orphan)).starts_with(&format!("{variable} is set")));
     }
     assert_eq!(
-        why(&below(&[(Kind::Claude, &format!("{home} CLAUDECODE=1"))], &format!("{home} CLAUDECODE=1 TMPDIR=/x"))),
+        why(&below(
+            &[(ProcessKind::Claude, &format!("{home} CLAUDECODE=1"))],
+            &format!("{home} CLAUDECODE=1 TMPDIR=/x")
+        )),
         ""
     );
 }
@@ -90,9 +104,9 @@ fn a_claude_started_inside_a_claude_is_not_believed() {
 #[test]
 fn the_mark_without_a_claude() {
     let home = format!("{} CLAUDECODE=1", own_home());
-    assert_eq!(why(&judge(&[], &environment(&home))), "");
+    assert_eq!(why(&trusted_by(&[], &environment(&home))), "");
     for name in ["ACT_CLAUDE_CONFIG", "XDG_STATE_HOME", "HTTPS_PROXY", "ACT_CLAUDE_BIN"] {
-        let trusted = judge(&[], &environment(&format!("{home} {name}=/x")));
+        let trusted = trusted_by(&[], &environment(&format!("{home} {name}=/x")));
         assert!(why(&trusted).starts_with(&format!("{name} is set")), "{}", why(&trusted));
         assert_eq!(trusted.get(name), None);
     }
@@ -100,36 +114,36 @@ fn the_mark_without_a_claude() {
 
 #[test]
 fn an_environment_that_can_t_be_read() {
-    let hidden = Ancestor { pid: 7, kind: Kind::Claude, environment: None };
-    let trusted = judge(&[hidden], &environment("HOME=/h ACT_CLAUDE_BIN=/evil ACT_CLAUDE_CONFIG=/evil"));
+    let hidden = Ancestor { pid: 7, kind: ProcessKind::Claude, environment: None };
+    let trusted = trusted_by(&[hidden], &environment("HOME=/h ACT_CLAUDE_BIN=/evil ACT_CLAUDE_CONFIG=/evil"));
     assert!(why(&trusted).contains("process 7) can't be read"));
     assert_eq!((trusted.get("ACT_CLAUDE_BIN"), trusted.get("ACT_CLAUDE_CONFIG")), (None, None));
     // A shell in between: whatever it hides is not believed.
-    let hidden = Ancestor { pid: 8, kind: Kind::Other, environment: None };
-    let trusted = judge(&[hidden, ancestor(Kind::Claude, HOME)], &environment("HOME=/other"));
+    let hidden = Ancestor { pid: 8, kind: ProcessKind::Other, environment: None };
+    let trusted = trusted_by(&[hidden, ancestor(ProcessKind::Claude, HOME)], &environment("HOME=/other"));
     assert!(why(&trusted).starts_with("HOME"));
 }
 
 #[test]
 fn programs_in_between() {
-    let claude = (Kind::Claude, HOME);
+    let claude = (ProcessKind::Claude, HOME);
     let tool = format!("{HOME} CLAUDECODE=1");
-    let shell = (Kind::Shell, tool.as_str());
+    let shell = (ProcessKind::Shell, tool.as_str());
     // As typed in a shell, or by way of a program that passes on what was typed: not believed.
     assert!(why(&below(&[claude, shell], "HOME=/other PATH=/bin")).starts_with("HOME"));
     // A test suite with a home of its own, and what shells below it set.
     let sandbox = "HOME=/sandbox PATH=/sandbox/bin";
-    let line = [claude, shell, (Kind::Other, &tool), (Kind::Shell, sandbox)];
+    let line = [claude, shell, (ProcessKind::Other, &tool), (ProcessKind::Shell, sandbox)];
     let own = format!("{sandbox} ACT_CLAUDE_BIN=/own HTTPS_PROXY=p");
     assert_eq!(below(&line, &own), environment(&own));
     // A claude inside of that is one like any other.
-    let line = [line[0], line[1], line[2], (Kind::Claude, sandbox)];
+    let line = [line[0], line[1], line[2], (ProcessKind::Claude, sandbox)];
     let trusted = below(&line, &format!("{own} ACT_CLAUDE_CONFIG=/evil"));
     assert!(why(&trusted).starts_with("ACT_CLAUDE_CONFIG"));
     assert_eq!((trusted.get("ACT_CLAUDE_BIN"), trusted.text("HOME")), (None, Some("/sandbox")));
     // What settings have changed stays changed, whoever adds to it.
     let poisoned = "HOME=/h PATH=/evil CLAUDECODE=1";
-    let line = [claude, (Kind::Shell, poisoned), (Kind::Other, poisoned)];
+    let line = [claude, (ProcessKind::Shell, poisoned), (ProcessKind::Other, poisoned)];
     assert_eq!(below(&line, "HOME=/h PATH=/npm:/evil CLAUDECODE=1").text("PATH"), Some("/bin"));
 }
 
@@ -138,13 +152,17 @@ fn act_claude_in_between() {
     let first = format!("{HOME} ACT_CLAUDE_ORIG=1 OTEL_X=relay1");
     let tool = format!("{HOME} ACT_CLAUDE_ORIG=1 CLAUDECODE=1");
     let second = format!("{HOME} ACT_CLAUDE_ORIG=2 OTEL_X=relay2 CLAUDECODE=1");
-    let line =
-        [(Kind::Claude, first.as_str()), (Kind::Shell, &tool), (Kind::Ourselves, &tool), (Kind::Claude, &second)];
+    let line = [
+        (ProcessKind::Claude, first.as_str()),
+        (ProcessKind::Shell, &tool),
+        (ProcessKind::Ourselves, &tool),
+        (ProcessKind::Claude, &second),
+    ];
     let forged = format!("{HOME} ACT_CLAUDE_ORIG=forged CLAUDECODE=1");
     let trusted = below(&line, &forged);
     assert_eq!((trusted.text("ACT_CLAUDE_ORIG"), trusted.get("OTEL_X")), (Some("2"), None));
     // A script that act-claude started says which program comes next, and nothing else.
-    let trusted = below(&[(Kind::Script, HOME)], "HOME=/h PATH=/next ACT_CLAUDE_BIN=/next HTTPS_PROXY=evil");
+    let trusted = below(&[(ProcessKind::Script, HOME)], "HOME=/h PATH=/next ACT_CLAUDE_BIN=/next HTTPS_PROXY=evil");
     assert_eq!(
         (trusted.text("PATH"), trusted.text("ACT_CLAUDE_BIN"), trusted.get("HTTPS_PROXY")),
         (Some("/next"), Some("/next"), None)

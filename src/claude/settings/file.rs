@@ -21,8 +21,8 @@ pub fn bytes(path: &Path) -> Option<Result<Vec<u8>, Reason>> {
     // Looked at before it is opened: opening a pipe already takes part in it.
     match fs::metadata(path).map(|metadata| unreadable(&metadata)) {
         Ok(None) => {}
-        Ok(Some(Kind::Directory)) => return None,
-        Ok(Some(Kind::Special(kind))) => return Some(Err(Reason::Special(kind))),
+        Ok(Some(FileKind::Directory)) => return None,
+        Ok(Some(FileKind::Special(kind))) => return Some(Err(Reason::Special(kind))),
         Err(error) => return refused(error),
     }
     let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY).open(path);
@@ -34,19 +34,19 @@ pub fn bytes(path: &Path) -> Option<Result<Vec<u8>, Reason>> {
     }
 }
 
-enum Kind {
+enum FileKind {
     Directory,
     Special(&'static str),
 }
 
-fn unreadable(metadata: &Metadata) -> Option<Kind> {
+fn unreadable(metadata: &Metadata) -> Option<FileKind> {
     let kind = metadata.file_type();
     Some(match () {
         () if kind.is_file() => return None,
-        () if kind.is_dir() => Kind::Directory,
-        () if kind.is_fifo() => Kind::Special("a pipe"),
-        () if kind.is_socket() => Kind::Special("a socket"),
-        () => Kind::Special("a device"),
+        () if kind.is_dir() => FileKind::Directory,
+        () if kind.is_fifo() => FileKind::Special("a pipe"),
+        () if kind.is_socket() => FileKind::Special("a socket"),
+        () => FileKind::Special("a device"),
     })
 }
 

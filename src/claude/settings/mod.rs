@@ -27,7 +27,7 @@ pub use unread::{Reason, Unread};
 
 /// Where settings come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum LayerKind {
     /// The company's, in the system.
     Managed,
     /// `--settings` on claude's command line.
@@ -46,7 +46,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
     /// Which.
-    pub kind: Kind,
+    pub kind: LayerKind,
     /// The file, or `--settings`.
     pub path: PathBuf,
     /// Its `env`, values as text.
@@ -61,12 +61,12 @@ pub struct Layer {
 
 impl Layer {
     /// A layer that says nothing yet.
-    pub fn new(kind: Kind, path: PathBuf) -> Self {
+    pub fn new(kind: LayerKind, path: PathBuf) -> Self {
         Self { kind, path, env: Vec::new(), headers_helper: None, process_wrapper: None, unread: None }
     }
 
     /// A layer that exists and is not understood.
-    pub fn of_unread(kind: Kind, unread: Unread) -> Self {
+    pub fn of_unread(kind: LayerKind, unread: Unread) -> Self {
         Self { unread: Some(unread.clone()), ..Self::new(kind, unread.path) }
     }
 
@@ -92,23 +92,23 @@ pub const MANAGED_DIRECTORY: &str =
 
 /// Reads all layers that bear on telemetry, strongest first.
 pub fn read(directory: &Path, args: &[OsString], environment: &Environment) -> Vec<Layer> {
-    let from_file = |(kind, path): (Kind, PathBuf)| match text(&path)? {
+    let from_file = |(kind, path): (LayerKind, PathBuf)| match text(&path)? {
         Ok(text) => layer(kind, path, &text),
         Err(reason) => Some(Layer::of_unread(kind, Unread { path, reason })),
     };
     let (drop_ins, unlisted) = drop_ins(&Path::new(MANAGED_DIRECTORY).join("managed-settings.d"));
-    let managed = unlisted.map(|unread| Layer::of_unread(Kind::Managed, unread)).into_iter();
+    let managed = unlisted.map(|unread| Layer::of_unread(LayerKind::Managed, unread)).into_iter();
     let managed = managed.chain(managed_files(drop_ins).filter_map(from_file));
     let argument = match argument::of(directory, args, environment) {
         Argument::Absent => None,
-        Argument::Given { text, .. } => layer(Kind::Argument, PathBuf::from("--settings"), &text),
-        Argument::Unread(unread) => Some(Layer::of_unread(Kind::Argument, unread)),
+        Argument::Given { text, .. } => layer(LayerKind::Argument, PathBuf::from("--settings"), &text),
+        Argument::Unread(unread) => Some(Layer::of_unread(LayerKind::Argument, unread)),
     };
     managed.chain(argument).chain(own_files(directory, environment).filter_map(from_file)).collect()
 }
 
 /// Where settings files may be, strongest first.
-pub fn files(directory: &Path, environment: &Environment) -> Vec<(Kind, PathBuf)> {
+pub fn files(directory: &Path, environment: &Environment) -> Vec<(LayerKind, PathBuf)> {
     let (drop_ins, _) = drop_ins(&Path::new(MANAGED_DIRECTORY).join("managed-settings.d"));
     managed_files(drop_ins).chain(own_files(directory, environment)).collect()
 }
@@ -118,18 +118,18 @@ pub fn text(path: &Path) -> Option<Result<String, Reason>> {
     file::bytes(path).map(|bytes| bytes.map(decode))
 }
 
-fn managed_files(drop_ins: Vec<PathBuf>) -> impl Iterator<Item = (Kind, PathBuf)> {
+fn managed_files(drop_ins: Vec<PathBuf>) -> impl Iterator<Item = (LayerKind, PathBuf)> {
     // Drop-ins are merged over the base file in the order of their names.
     let base = Path::new(MANAGED_DIRECTORY).join("managed-settings.json");
-    drop_ins.into_iter().rev().chain([base]).map(|path| (Kind::Managed, path))
+    drop_ins.into_iter().rev().chain([base]).map(|path| (LayerKind::Managed, path))
 }
 
-fn own_files(directory: &Path, environment: &Environment) -> impl Iterator<Item = (Kind, PathBuf)> {
+fn own_files(directory: &Path, environment: &Environment) -> impl Iterator<Item = (LayerKind, PathBuf)> {
     let repository = [
-        (Kind::Local, directory.join(".claude/settings.local.json")),
-        (Kind::Project, directory.join(".claude/settings.json")),
+        (LayerKind::Local, directory.join(".claude/settings.local.json")),
+        (LayerKind::Project, directory.join(".claude/settings.json")),
     ];
-    let user = user_directory(environment).map(|user| (Kind::User, user.join("settings.json")));
+    let user = user_directory(environment).map(|user| (LayerKind::User, user.join("settings.json")));
     repository.into_iter().chain(user)
 }
 
@@ -170,7 +170,7 @@ pub fn user_directory(environment: &Environment) -> Option<PathBuf> {
 
 /// Reads what bears on telemetry (pure); `None` where nothing does, or where the text is no JSON object, which claude
 /// ignores as a whole. Most settings files hold none of it and are not parsed at all.
-pub fn layer(kind: Kind, path: PathBuf, text: &str) -> Option<Layer> {
+pub fn layer(kind: LayerKind, path: PathBuf, text: &str) -> Option<Layer> {
     const WORDS: [&str; 4] = ["\"env\"", "otelHeadersHelper", "processWrapper", POLICY_HELPER];
     // Escapes can spell them otherwise, and claude would read them.
     if !WORDS.iter().any(|word| text.contains(word)) && !text.contains("\\u") {
@@ -181,7 +181,7 @@ pub fn layer(kind: Kind, path: PathBuf, text: &str) -> Option<Layer> {
     let members = json::members(text)?;
     let member = |name: &str| members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
     let has_program = members.iter().any(|(key, value)| key.starts_with(POLICY_HELPER) && value.starts_with('{'));
-    if kind == Kind::Managed && has_program {
+    if kind == LayerKind::Managed && has_program {
         return Some(Layer::of_unread(kind, Unread { path, reason: Reason::Program }));
     }
     let text =
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn layers_hold_what_bears_on_telemetry() {
-        let layer = |text: &str| layer(Kind::User, "s".into(), text);
+        let layer = |text: &str| layer(LayerKind::User, "s".into(), text);
         assert_eq!(layer(r#"{"model": "x"}"#), None);
         assert_eq!(layer(r#"{"env": {"OTEL_X": "1",}}"#), None, "an invalid file counts for nothing");
         let repeated = layer(r#"{"env": {"OTEL_X": "1", "OTEL_X": null, "B": "1", "B": "2"}}"#).unwrap();
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!((hidden.get("OTEL_X"), hidden.headers_helper.as_deref()), (Some("1"), Some("h")));
         let program = r#"{"policyHelper": {"path": "/x"}, "env": {}}"#;
         assert_eq!(layer(program).unwrap().unread(), None, "only managed settings can");
-        let managed = super::layer(Kind::Managed, "m".into(), program).unwrap();
+        let managed = super::layer(LayerKind::Managed, "m".into(), program).unwrap();
         assert_eq!(managed.unread().unwrap().to_string(), "m takes the managed settings from a program (policyHelper)");
         let layer = layer(r#"{"env": {"OTEL_X": 5, "A": "b"}, "otelHeadersHelper": ""}"#).unwrap();
         assert_eq!(layer.get("OTEL_X"), Some("5"));

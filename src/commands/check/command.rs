@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::claude::network::Network;
 use crate::commands::check::{self, Finding, Subject};
-use crate::config::resolve::{self, Explicit, Place};
+use crate::config::resolve::{self, Directory, Explicit};
 use crate::config::{self, Account, Loaded, token};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
@@ -82,7 +82,7 @@ fn subjects<'a>(
         }
         None => {
             let directory = std::env::current_dir().unwrap_or_default();
-            let place = Place::of(&directory, environment, config);
+            let place = Directory::of(&directory, environment, config);
             let explicit = Explicit::of(None, environment);
             let resolution = resolve::resolve(explicit, config, &place).map_err(|no| (USAGE, vec![no.message]))?;
             resolution.alias.ok_or_else(|| {

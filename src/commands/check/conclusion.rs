@@ -3,10 +3,10 @@
 //! One rule: where only the credential (or only the alias id) was replaced by an impossible one and ACT's answer
 //! became another, ACT looks at it, and ours passed. Where the answer stays the same nothing is shown.
 
-use super::{State, Step};
+use super::{Progress, Step};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::verdict::{Reason, Verdict};
-use crate::state::outcome::Trouble;
+use crate::state::outcome::Problem;
 
 /// ACT's answers to an export without metrics.
 #[derive(Debug, Clone)]
@@ -86,17 +86,17 @@ fn kind(verdict: &Verdict) -> (u8, u16) {
 }
 
 /// The steps behind the connection, why it stopped, and the exit status.
-pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Trouble>, u8) {
+pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Problem>, u8) {
     let main = &answers.main;
-    let trouble = cause::explain(main, whose).1;
+    let problem = cause::explain(main, whose).1;
     let said = |verdict: &Option<Verdict>| verdict.as_ref().map_or_else(String::new, |verdict| words(verdict, whose));
     let step = |name, state, seen| Step { name, state, seen };
-    let stopped = |name| step(name, State::Stopped, words(main, whose));
+    let stopped = |name| step(name, Progress::Stopped, words(main, whose));
     let mut steps = Vec::new();
     if about(main) == About::Something {
         steps.push(stopped("answer"));
-        let code = trouble.as_ref().map_or(UNCLEAR, |trouble| trouble.code);
-        return (steps, trouble, code);
+        let code = problem.as_ref().map_or(UNCLEAR, |problem| problem.code);
+        return (steps, problem, code);
     }
     let (credential, alias) = (answers.credential_counts(), answers.alias_counts());
     steps.push(if about(main) == About::Credential {
@@ -107,30 +107,30 @@ pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Trou
             true => format!("ACT knows it (with none, and with nobody's, it answers: {none})"),
             false => format!("ACT knows it (with none it answers: {none}; with nobody's: {unknown})"),
         };
-        step("credential", State::Held, seen)
+        step("credential", Progress::Held, seen)
     } else {
-        step("credential", State::Unclear, unclear("credential", answers, whose))
+        step("credential", Progress::Unclear, unclear("credential", answers, whose))
     });
     if about(main) == About::Alias {
         steps.push(stopped("alias"));
     } else if alias {
         let seen = format!("ACT knows it (for an id nobody has it answers: {})", said(&answers.unknown_alias));
-        steps.push(step("alias", State::Held, seen));
+        steps.push(step("alias", Progress::Held, seen));
     } else if about(main) != About::Credential {
-        steps.push(step("alias", State::Unclear, unclear("alias", answers, whose)));
+        steps.push(step("alias", Progress::Unclear, unclear("alias", answers, whose)));
     }
     match about(main) {
         About::Export if credential && alias => (steps, None, 0),
         // A refusal for another reason than being empty is told as it is.
         About::Export if matches!(main, Verdict::Rejected(reason) if *reason != Reason::EmptyPayload) => {
             steps.push(stopped("answer"));
-            let code = trouble.as_ref().map_or(UNCLEAR, |trouble| trouble.code);
-            (steps, trouble, code)
+            let code = problem.as_ref().map_or(UNCLEAR, |problem| problem.code);
+            (steps, problem, code)
         }
         About::Export => (steps, None, UNCLEAR),
         _ => {
-            let code = trouble.as_ref().map_or(UNCLEAR, |trouble| trouble.code);
-            (steps, trouble, code)
+            let code = problem.as_ref().map_or(UNCLEAR, |problem| problem.code);
+            (steps, problem, code)
         }
     }
 }
@@ -157,9 +157,9 @@ fn unclear(what: &str, answers: &Answers, whose: &Whose<'_>) -> String {
 fn words(verdict: &Verdict, whose: &Whose<'_>) -> String {
     match cause::explain(verdict, whose).1 {
         None => "accepted".to_owned(),
-        Some(trouble) => {
+        Some(problem) => {
             // Who answered is known here.
-            let said = trouble.said.split_once(" answered").map_or(trouble.said.as_str(), |(_, said)| said);
+            let said = problem.said.split_once(" answered").map_or(problem.said.as_str(), |(_, said)| said);
             said.trim_start_matches([':', ' ']).to_owned()
         }
     }
@@ -199,12 +199,12 @@ mod tests {
         let answers =
             Answers { main, no_credential: Some(none), unknown_credential: unknown, unknown_alias: Some(alias) };
         let whose = Whose { account: "acme", alias: "billing", endpoint: "https://act.example.com/m" };
-        let (steps, trouble, code) = conclude(&answers, &whose);
-        assert_eq!(trouble.is_some(), ![0, 69].contains(&code), "{steps:?}");
+        let (steps, problem, code) = conclude(&answers, &whose);
+        assert_eq!(problem.is_some(), ![0, 69].contains(&code), "{steps:?}");
         let letter = |step: &Step| match step.state {
-            State::Held => 'h',
-            State::Stopped => 's',
-            State::Unclear => 'u',
+            Progress::Held => 'h',
+            Progress::Stopped => 's',
+            Progress::Unclear => 'u',
         };
         (steps.iter().map(|step| format!("{}:{} ", step.name, letter(step))).collect::<String>(), code)
     }

@@ -8,7 +8,7 @@ mod command;
 mod conclusion;
 mod question;
 mod route;
-mod show;
+mod steps;
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ use crate::config::{Account, Alias, Config, TokenSource};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::upstream::{Limits, Upstream};
 use crate::delivery::verdict::{Failure, Reason, Verdict, judge};
-use crate::state::outcome::Trouble;
+use crate::state::outcome::Problem;
 use crate::system::environment::Environment;
 
 pub use command::{Args, run};
@@ -39,7 +39,7 @@ pub struct Subject<'a> {
 
 /// How far one step came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum Progress {
     /// It is as it should be.
     Held,
     /// Here it stopped.
@@ -54,7 +54,7 @@ pub struct Step {
     /// Its name.
     pub name: &'static str,
     /// How far it came.
-    pub state: State,
+    pub state: Progress,
     /// What was seen.
     pub seen: String,
 }
@@ -71,7 +71,7 @@ pub struct Finding {
     /// The steps, as far as it came.
     pub steps: Vec<Step>,
     /// Why it stopped; none where all is good, or where ACT's answers don't tell.
-    pub trouble: Option<Trouble>,
+    pub problem: Option<Problem>,
     /// The exit status: 0 good, 69 can't be told, 65, 75, 77, 78 as `--verify` would give.
     pub code: u8,
 }
@@ -99,13 +99,13 @@ pub fn run_with(subject: &Subject<'_>, token: &Result<Token, TokenError>, networ
     let mut walk = Walk { subject, steps: Vec::new() };
     match walk.go(token, network) {
         Ok(answers) => {
-            let (steps, trouble, code) = conclusion::conclude(&answers, &subject.whose());
+            let (steps, problem, code) = conclusion::conclude(&answers, &subject.whose());
             walk.steps.extend(steps);
-            walk.finding(trouble, code)
+            walk.finding(problem, code)
         }
-        Err(trouble) => {
-            let code = trouble.code;
-            walk.finding(Some(*trouble), code)
+        Err(problem) => {
+            let code = problem.code;
+            walk.finding(Some(*problem), code)
         }
     }
 }
@@ -134,7 +134,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn go(&mut self, token: &Result<Token, TokenError>, network: &Network) -> Result<Answers, Box<Trouble>> {
+    fn go(&mut self, token: &Result<Token, TokenError>, network: &Network) -> Result<Answers, Box<Problem>> {
         let account = self.subject.account;
         let token = match token {
             Ok(token) => {
@@ -189,7 +189,7 @@ impl Walk<'_> {
     }
 
     /// A request got no answer: the failure tells at which step it stopped.
-    fn unanswered(&mut self, hop: &route::Hop, failure: Failure) -> Box<Trouble> {
+    fn unanswered(&mut self, hop: &route::Hop, failure: Failure) -> Box<Problem> {
         let step = match &failure {
             Failure::Proxy { .. } | Failure::ProxyAuthentication { .. } | Failure::ProxySetting { .. } => "proxy",
             Failure::Tls(_) => {
@@ -204,30 +204,30 @@ impl Walk<'_> {
     }
 
     fn held(&mut self, name: &'static str, seen: String) {
-        self.steps.push(Step { name, state: State::Held, seen });
+        self.steps.push(Step { name, state: Progress::Held, seen });
     }
 
-    fn failed(&mut self, name: &'static str, failure: Failure) -> Box<Trouble> {
+    fn failed(&mut self, name: &'static str, failure: Failure) -> Box<Problem> {
         let verdict = Verdict::Waiting { reason: Reason::Failure(failure.clone()), retry_after: None };
         let held = Verdict::Held(Reason::Failure(failure.clone()));
         let verdict = if matches!(failure, Failure::ProxyAuthentication { .. }) { held } else { verdict };
-        let trouble = cause::explain(&verdict, &self.subject.whose()).1.unwrap_or_else(|| unreachable!("a failure"));
-        self.stop(name, trouble.said.clone(), trouble)
+        let problem = cause::explain(&verdict, &self.subject.whose()).1.unwrap_or_else(|| unreachable!("a failure"));
+        self.stop(name, problem.said.clone(), problem)
     }
 
-    fn stop(&mut self, name: &'static str, seen: String, trouble: Trouble) -> Box<Trouble> {
-        self.steps.push(Step { name, state: State::Stopped, seen });
-        Box::new(trouble)
+    fn stop(&mut self, name: &'static str, seen: String, problem: Problem) -> Box<Problem> {
+        self.steps.push(Step { name, state: Progress::Stopped, seen });
+        Box::new(problem)
     }
 
-    fn finding(self, trouble: Option<Trouble>, code: u8) -> Finding {
+    fn finding(self, problem: Option<Problem>, code: u8) -> Finding {
         let Subject { name, account_name, account, .. } = self.subject;
         Finding {
             alias: (*name).to_owned(),
             account: (*account_name).to_owned(),
             endpoint: account.endpoint.clone(),
             steps: self.steps,
-            trouble,
+            problem,
             code,
         }
     }

@@ -66,15 +66,15 @@ fn proxies(facts: &Facts) -> Vec<Finding> {
         let account = facts.loaded.config.accounts.get(name)?;
         let whose = Whose { account: name, alias: "", endpoint: &account.endpoint };
         let verdict = Verdict::Held(Reason::Failure(failure.clone()));
-        let trouble = cause::explain(&verdict, &whose).1?;
+        let problem = cause::explain(&verdict, &whose).1?;
         let (variable, _) = facts.network.first(&PROXIES)?;
         let place = match facts.network.place(variable) {
             place if place == variable => format!("{variable} in the environment"),
             place => place,
         };
-        let finding = Finding::new("proxy", trouble.said, place)
+        let finding = Finding::new("proxy", problem.said, place)
             .effect(format!("what sessions send for account {name} waits on this machine"))
-            .fix(trouble.fix);
+            .fix(problem.fix);
         let host = account.endpoint.parse::<hyper::Uri>().ok()?.host().unwrap_or_default().to_owned();
         Some(match failure {
             Failure::Proxy { .. } => finding.command(format!("export NO_PROXY=\"$NO_PROXY,{host}\"")),

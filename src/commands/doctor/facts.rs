@@ -9,11 +9,11 @@ use crate::claude::locate::{self, LocateError};
 use crate::claude::network::{self, Network};
 use crate::claude::ourselves;
 use crate::claude::processes::{self, Process};
-use crate::claude::settings::{self, Kind, Layer};
+use crate::claude::settings::{self, Layer, LayerKind};
 use crate::claude::variables::WRAPPER;
 use crate::claude::version::{self, Version};
 use crate::commands::check;
-use crate::config::resolve::{self, Explicit, Place, Resolution, UnknownAlias};
+use crate::config::resolve::{self, Directory, Explicit, Resolution, UnknownAlias};
 use crate::config::token::{self, TokenError};
 use crate::config::{self, Loaded, TokenSource};
 use crate::delivery::verdict::Failure;
@@ -113,7 +113,7 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Document {
     /// Which layer.
-    pub kind: Kind,
+    pub kind: LayerKind,
     /// Its text.
     pub source: Arc<Source>,
     /// Bytes on disk.
@@ -126,7 +126,7 @@ pub struct Launcher {
     /// The program.
     pub path: PathBuf,
     /// The settings file and the key that name it; none: the environment.
-    pub named_by: Option<(Kind, PathBuf, &'static str)>,
+    pub named_by: Option<(LayerKind, PathBuf, &'static str)>,
     /// Whether it can be executed.
     pub is_there: bool,
     /// Whether it is act-claude.
@@ -151,7 +151,7 @@ impl Facts {
     pub fn gather(environment: &Environment) -> Self {
         let directory = std::env::current_dir().unwrap_or_default();
         let loaded = config::load(environment);
-        let place = Place::of(&directory, environment, &loaded.config);
+        let place = Directory::of(&directory, environment, &loaded.config);
         let explicit = Explicit::of(None, environment);
         let layers = settings::read(&directory, &[], environment);
         let network = Network::new(environment.clone(), network::of_layers(&layers), &directory);
@@ -327,7 +327,7 @@ fn running(claude: Option<&Path>, environment: &Environment, loaded: &Loaded, la
     let alias_of = |directory: &Path| {
         let mut environment = environment.clone();
         environment.remove("PWD");
-        let place = Place::of(directory, &environment, &loaded.config);
+        let place = Directory::of(directory, &environment, &loaded.config);
         resolve::resolve(Explicit::default(), &loaded.config, &place).ok()?.alias
     };
     let by_settings = layers.iter().any(|layer| {

@@ -2,7 +2,7 @@
 
 use super::facts::Launcher;
 use super::{Facts, Finding};
-use crate::claude::settings::Kind;
+use crate::claude::settings::LayerKind;
 
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     facts.launchers.iter().filter(|launcher| !launcher.is_ours).map(|launcher| finding(facts, launcher)).collect()
@@ -29,7 +29,7 @@ fn finding(facts: &Facts, launcher: &Launcher) -> Finding {
         None => {
             finding.fix("remove the variable: act-claude names itself").command("unset CLAUDE_CODE_PROCESS_WRAPPER")
         }
-        Some((Kind::Managed, file, key)) => {
+        Some((LayerKind::Managed, file, key)) => {
             finding.fix(format!("ask whoever manages {} to remove {key}, or to name act-claude there", file.display()))
         }
         Some((_, file, key)) => finding.fix(format!("remove {key} from {}: act-claude names itself", file.display())),

@@ -8,15 +8,15 @@ mod command;
 mod configuration;
 mod environment;
 mod facts;
+mod findings;
 mod launchers;
 mod sessions;
 mod settings;
-mod show;
 mod store;
 
 pub use command::{Args, run};
 pub use facts::Facts;
-pub use show::{json, text};
+pub use findings::{json, text};
 
 /// Something in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]

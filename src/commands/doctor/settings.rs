@@ -7,7 +7,7 @@ use crate::claude::conflict::{Conflict, Effect, GUARDS};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::consent::{self, Objection};
 use crate::claude::exporters;
-use crate::claude::settings::{self, Kind, Layer};
+use crate::claude::settings::{self, Layer, LayerKind};
 use crate::claude::variables::EXPORTER;
 use crate::config::Delivery;
 
@@ -32,7 +32,7 @@ fn ignored_files(facts: &Facts) -> Vec<Finding> {
             None => return None,
         };
         let effect = match (document.kind, document.fault()) {
-            (Kind::Managed, _) => "current claude does not start; older claude ignores the whole file",
+            (LayerKind::Managed, _) => "current claude does not start; older claude ignores the whole file",
             (_, Some(_)) => "claude ignores the whole file, mostly without a word",
             (_, None) => "current claude ignores the whole file, mostly without a word; old claude reads it",
         };
@@ -51,7 +51,7 @@ fn unread(facts: &Facts) -> Vec<Finding> {
             _ if direct => {
                 "no telemetry with direct delivery: claude may read it, and it could send the token elsewhere"
             }
-            Kind::Managed => {
+            LayerKind::Managed => {
                 "claude may read it, and what it says of telemetry can't be overridden: sessions may not be reported, and \
                  under \"required\" none starts"
             }
@@ -74,17 +74,17 @@ fn tokens(facts: &Facts) -> Vec<Finding> {
         names
             .map(|(name, _)| {
                 let key = format!("env.{name}");
-                let shared = if layer.kind == Kind::User { "" } else { ", and who has the repository has it" };
+                let shared = if layer.kind == LayerKind::User { "" } else { ", and who has the repository has it" };
                 Finding::new("settings-token", format!("a token lies open in {key}"), facts.place(&layer.path, &key))
                     .effect(format!("every program that reads the file has it{shared}"))
                     .fix(match layer.kind {
-                        Kind::User => format!("remove {key}; act-claude fetches the token itself"),
+                        LayerKind::User => format!("remove {key}; act-claude fetches the token itself"),
                         _ => format!("remove {key}, and replace the token if the file was ever shared"),
                     })
             })
             .collect::<Vec<_>>()
     };
-    facts.layers.iter().filter(|layer| layer.kind != Kind::Managed).flat_map(of_layer).collect()
+    facts.layers.iter().filter(|layer| layer.kind != LayerKind::Managed).flat_map(of_layer).collect()
 }
 
 fn has_credential(headers: &str) -> bool {
@@ -112,7 +112,7 @@ fn ignored(facts: &Facts) -> Vec<Finding> {
             .fix("remove them; the directory's alias is what act-claude act use NAME says"),
         )
     };
-    let repository = facts.layers.iter().filter(|layer| matches!(layer.kind, Kind::Project | Kind::Local));
+    let repository = facts.layers.iter().filter(|layer| matches!(layer.kind, LayerKind::Project | LayerKind::Local));
     repository.filter_map(of_layer).collect()
 }
 
@@ -140,14 +140,14 @@ fn overriding(facts: &Facts) -> Vec<Finding> {
 }
 
 fn finding(facts: &Facts, conflict: &Conflict, delivery: Delivery) -> Finding {
-    let is_own_word = matches!(conflict.kind, Kind::User | Kind::Managed);
+    let is_own_word = matches!(conflict.kind, LayerKind::User | LayerKind::Managed);
     let is_off =
         conflict.effect == Effect::Off || (conflict.key.ends_with(EXPORTER) && exporters::is_none(&conflict.value));
     let effect = if is_off && is_own_word {
         "act-claude takes it for your word: no session is reported"
     } else if conflict.beatable && delivery == Delivery::Relay {
         "act-claude overrides it for a session in a terminal; background sessions and editors go by it"
-    } else if conflict.kind == Kind::Managed {
+    } else if conflict.kind == LayerKind::Managed {
         "managed settings can't be overridden: no session here is reported as it should be"
     } else if conflict.breaks() {
         "no session here is reported as it should be"

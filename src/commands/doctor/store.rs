@@ -18,7 +18,7 @@ fn deferred(facts: &Facts, waiting: &Waiting) -> Finding {
     let Waiting { alias, deferred, .. } = waiting;
     let plural = if deferred.len() == 1 { "" } else { "s" };
     let last = deferred.last();
-    let said = last.map(|aside| aside.trouble.said.clone()).unwrap_or_default();
+    let said = last.map(|aside| aside.problem.said.clone()).unwrap_or_default();
     let place = facts.state.as_deref().map(|state| Spool::of(state).waiting().display().to_string());
     let name = last.map(|aside| aside.export.clone()).unwrap_or_default();
     let what = format!("{} export{plural} of {alias} stepped aside: {said}", deferred.len());
@@ -32,12 +32,12 @@ fn deferred(facts: &Facts, waiting: &Waiting) -> Finding {
 fn kept(facts: &Facts, waiting: &Waiting) -> Finding {
     let Waiting { alias, account, exports, .. } = waiting;
     let plural = if *exports == 1 { "" } else { "s" };
-    let said = waiting.trouble.as_ref().map(|trouble| trouble.said.clone()).unwrap_or_default();
+    let said = waiting.problem.as_ref().map(|problem| problem.said.clone()).unwrap_or_default();
     let place = facts.state.as_deref().map(|state| Spool::of(state).waiting().display().to_string());
-    let trouble = waiting.trouble.as_ref();
+    let problem = waiting.problem.as_ref();
     let words = |text: &str| text.trim_end_matches('.').to_owned();
-    let cause = trouble.map(|trouble| words(&trouble.cause)).filter(|cause| !cause.is_empty());
-    let fix = trouble.map(|trouble| words(&trouble.fix)).filter(|fix| !fix.is_empty());
+    let cause = problem.map(|problem| words(&problem.cause)).filter(|cause| !cause.is_empty());
+    let fix = problem.map(|problem| words(&problem.fix)).filter(|fix| !fix.is_empty());
     let fix = [cause, fix].into_iter().flatten().collect::<Vec<_>>().join(": ");
     Finding::new("held", format!("{exports} export{plural} of {alias} held: {said}"), place.unwrap_or_default())
         .effect(format!("ACT does not have them yet; they are kept until account {account} is right"))

@@ -1,4 +1,4 @@
-//! The exports of sessions, session by session and in order: sent, or found to stay. One that fails by itself while others
+//! The exports of sessions, session by session and in order: sent, or found to stay. ExportResult that fails by itself while others
 //! pass steps aside.
 
 use std::collections::VecDeque;
@@ -8,9 +8,9 @@ use super::Flush;
 use crate::commands::progress::Progress;
 use crate::delivery::backlog::{claim, decided};
 use crate::delivery::blame::{Blame, Failed};
-use crate::delivery::sender::Posted;
+use crate::delivery::sender::Response;
 use crate::delivery::verdict::Verdict;
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::{Problem, State};
 use crate::state::record;
 use crate::state::spool::{Claim, Header, Refusal, list};
 
@@ -31,7 +31,7 @@ pub(super) struct Line {
 }
 
 /// What came of one export.
-enum One {
+enum ExportResult {
     /// ACT decided about it.
     Passed,
     /// It stays, or has gone; nothing more is to be done.
@@ -54,19 +54,19 @@ impl Flush {
                     continue;
                 }
                 match self.one(&name) {
-                    One::Passed | One::Done => {
+                    ExportResult::Passed | ExportResult::Done => {
                         line.names.pop_front();
                         progress.step();
                     }
-                    One::Busy => break,
-                    One::Failed(failed) if !failed.1.is_in_doubt() => std::thread::sleep(PAUSE),
-                    One::Failed(failed) => {
+                    ExportResult::Busy => break,
+                    ExportResult::Failed(failed) if !failed.1.is_in_doubt() => std::thread::sleep(PAUSE),
+                    ExportResult::Failed(failed) => {
                         let (header, failed) = *failed;
                         if self.does_another_pass(&header, &mut line, &mut lines, progress) {
                             self.step_aside(&header, &failed);
                         } else {
                             let key = (header.account.clone(), String::new());
-                            self.stuck.insert(key, (State::Waiting, failed.trouble.clone()));
+                            self.stuck.insert(key, (State::Waiting, failed.problem.clone()));
                             self.tallies.of(&header).alone = self.is_alone(&line, &lines).then_some(failed.name);
                             // Counted, with all the others, as what waits.
                             continue;
@@ -81,7 +81,7 @@ impl Flush {
             }
         }
         for name in late {
-            if let One::Failed(failed) = self.one(&name) {
+            if let ExportResult::Failed(failed) = self.one(&name) {
                 self.step_aside(&failed.0, &failed.1);
             }
             progress.step();
@@ -119,15 +119,15 @@ impl Flush {
                 continue;
             }
             match self.one(&name) {
-                One::Failed(failed) if failed.1.is_in_doubt() => return false,
-                One::Failed(_) => asked += 1,
-                One::Busy => {}
+                ExportResult::Failed(failed) if failed.1.is_in_doubt() => return false,
+                ExportResult::Failed(_) => asked += 1,
+                ExportResult::Busy => {}
                 one => {
                     for line in lines.iter_mut().chain([&mut *line]) {
                         line.names.retain(|other| *other != name);
                     }
                     progress.step();
-                    if matches!(one, One::Passed) {
+                    if matches!(one, ExportResult::Passed) {
                         return true;
                     }
                 }
@@ -136,50 +136,50 @@ impl Flush {
         false
     }
 
-    /// One export of a session that is over.
-    fn one(&mut self, name: &str) -> One {
+    /// ExportResult export of a session that is over.
+    fn one(&mut self, name: &str) -> ExportResult {
         let claim = match claim(&self.spool, name) {
             Ok(claim) => claim,
             Err(refusal) => return self.refused(name, refusal),
         };
         let header = claim.header.clone();
-        let target = match (self.owners.of(&header), &self.choice.to) {
+        let target = match (self.targets.of(&header), &self.choice.to) {
             (Ok(target), _) => target,
             (Err(_), Some(to)) => to.clone(),
-            (Err(trouble), None) => return self.stays(claim, State::Held, trouble),
+            (Err(problem), None) => return self.stays(claim, State::Held, problem),
         };
         let account = (target.account.clone(), String::new());
         let alias = (target.account.clone(), target.alias.clone());
-        if let Some((state, trouble)) = self.stuck.get(&account).or_else(|| self.stuck.get(&alias)).cloned() {
-            return self.stays(claim, state, trouble);
+        if let Some((state, problem)) = self.stuck.get(&account).or_else(|| self.stuck.get(&alias)).cloned() {
+            return self.stays(claim, state, problem);
         }
         let begun = Instant::now();
-        let posted = self.desk.post(&target, header.points, claim.body(), true);
+        let response = self.sender.post(&target, header.points, claim.body(), true);
         std::thread::sleep(GAP);
-        if let Some(failed) = Failed::of(name, &posted, begun.elapsed()) {
+        if let Some(failed) = Failed::of(name, &response, begun.elapsed()) {
             if failed.blame == Blame::Account {
-                self.stuck.insert(account, (State::Waiting, failed.trouble.clone()));
-                return self.stays(claim, State::Waiting, failed.trouble);
+                self.stuck.insert(account, (State::Waiting, failed.problem.clone()));
+                return self.stays(claim, State::Waiting, failed.problem);
             }
-            return One::Failed(Box::new((header, failed.noted(&mut self.deferrals))));
+            return ExportResult::Failed(Box::new((header, failed.noted(&mut self.deferrals))));
         }
-        match &posted.verdict {
+        match &response.verdict {
             Some(Verdict::Delivered { .. } | Verdict::Partial { .. } | Verdict::Rejected(_)) => {
-                self.passed(claim, posted);
-                One::Passed
+                self.passed(claim, response);
+                ExportResult::Passed
             }
             _ => {
-                let trouble = posted.trouble.unwrap_or_else(|| unreachable!("what stays has a reason"));
-                self.stuck.insert(alias, (posted.state, trouble.clone()));
-                self.stays(claim, posted.state, trouble)
+                let problem = response.problem.unwrap_or_else(|| unreachable!("what stays has a reason"));
+                self.stuck.insert(alias, (response.state, problem.clone()));
+                self.stays(claim, response.state, problem)
             }
         }
     }
 
-    fn refused(&mut self, name: &str, refusal: Refusal) -> One {
+    fn refused(&mut self, name: &str, refusal: Refusal) -> ExportResult {
         match refusal {
             Refusal::Gone => {}
-            Refusal::Busy => return One::Busy,
+            Refusal::Busy => return ExportResult::Busy,
             Refusal::Corrupt => self.tallies.corrupt += 1,
             Refusal::CorruptStays(errno) => self.tallies.corrupt_stays(errno),
             Refusal::Newer(_) => self.tallies.newer += 1,
@@ -188,13 +188,13 @@ impl Flush {
                 self.tallies.unreadable(errno);
             }
         }
-        One::Done
+        ExportResult::Done
     }
 
-    fn passed(&mut self, claim: Claim, posted: Posted) {
+    fn passed(&mut self, claim: Claim, response: Response) {
         let (header, name) = (claim.header.clone(), claim.name().to_owned());
         let tally = self.tallies.of(&header);
-        match &posted.verdict {
+        match &response.verdict {
             Some(Verdict::Rejected(_)) => tally.rejected += 1,
             verdict => {
                 tally.delivered += 1;
@@ -204,14 +204,14 @@ impl Flush {
                 }
             }
         }
-        if posted.trouble.is_some() {
-            tally.trouble.clone_from(&posted.trouble);
+        if response.problem.is_some() {
+            tally.problem.clone_from(&response.problem);
         }
-        if let Err(error) = decided(&self.spool, claim, &posted) {
+        if let Err(error) = decided(&self.spool, claim, &response) {
             self.tallies.unremoved = Some(crate::system::error::plain(&error));
         }
         self.deferrals.forget(&name);
-        tracing::debug!(name, state = ?posted.state, "flushed");
+        tracing::debug!(name, state = ?response.state, "flushed");
     }
 
     /// An export fails by itself: it stays behind the others, or is given up.
@@ -225,17 +225,17 @@ impl Flush {
         self.tallies.of(header).step_aside(failed);
     }
 
-    fn stays(&mut self, claim: Claim, state: State, trouble: Trouble) -> One {
+    fn stays(&mut self, claim: Claim, state: State, problem: Problem) -> ExportResult {
         let is_aside = self.is_aside(claim.name());
         // What waits because ACT is not available is given up only by its name.
         if self.choice.discard && (state != State::Waiting || is_aside || !self.choice.only.is_empty()) {
             self.give_up(claim, true);
-            return One::Done;
+            return ExportResult::Done;
         }
         let tally = self.tallies.of(&claim.header);
         *tally.stays.entry(state).or_default() += 1;
-        tally.trouble = Some(trouble);
-        One::Done
+        tally.problem = Some(problem);
+        ExportResult::Done
     }
 
     /// Deletes an export; a running session counts its own itself.
@@ -247,7 +247,7 @@ impl Flush {
         self.deferrals.forget(&name);
         if is_over {
             let said = "given up with act flush --discard".to_owned();
-            let given_up = Trouble { said, cause: String::new(), fix: String::new(), code: 74 };
+            let given_up = Problem { said, cause: String::new(), fix: String::new(), code: 74 };
             let state = self.spool.state();
             record::decided_later(state, &header.session, header.points, State::Lost, Some(&given_up), 0);
         }
@@ -318,7 +318,7 @@ impl Flush {
         }
         let tally = self.tallies.of(header);
         match note {
-            Some(note) => tally.note_aside(&name, note.tries, &note.trouble),
+            Some(note) => tally.note_aside(&name, note.tries, &note.problem),
             None => tally.running += 1,
         }
     }

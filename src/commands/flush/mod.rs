@@ -9,10 +9,10 @@ use std::path::Path;
 use crate::claude::network::Network;
 use crate::commands::progress::Progress;
 use crate::config::{self, Config};
-use crate::delivery::owner::Owners;
-use crate::delivery::sender::Desk;
+use crate::delivery::sender::Sender;
 use crate::delivery::target::Target;
-use crate::state::outcome::{State, Trouble};
+use crate::delivery::targets::Targets;
+use crate::state::outcome::{Problem, State};
 use crate::state::spool::deferral::Deferrals;
 use crate::state::spool::{Spool, list};
 use crate::state::{self, record};
@@ -103,13 +103,13 @@ fn target(config: &Config, alias: &str) -> Option<Target> {
 
 struct Flush {
     spool: Spool,
-    owners: Owners,
-    desk: Desk,
+    targets: Targets,
+    sender: Sender,
     deferrals: Deferrals,
     choice: Choice,
     tallies: Tallies,
     /// Why nothing more is tried: for an alias, or with an empty alias for an account.
-    stuck: BTreeMap<(String, String), (State, Trouble)>,
+    stuck: BTreeMap<(String, String), (State, Problem)>,
 }
 
 /// What the user wants.
@@ -127,8 +127,8 @@ impl Flush {
         let mut flush = Self {
             deferrals: Deferrals::of(Some(&spool)),
             spool,
-            owners: Owners::new(environment.clone(), None),
-            desk: Desk::new(environment.clone(), Network::here(environment), Some(state)),
+            targets: Targets::new(environment.clone(), None),
+            sender: Sender::new(environment.clone(), Network::here(environment), Some(state)),
             choice,
             tallies: Tallies::default(),
             stuck: BTreeMap::new(),

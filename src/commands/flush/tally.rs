@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::delivery::blame::Failed;
-use crate::state::outcome::{State, Trouble, exports, points};
+use crate::state::outcome::{Problem, State, exports, points};
 use crate::state::spool::Header;
 use crate::system::exit::USAGE;
 
@@ -37,7 +37,8 @@ pub struct Tally {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alone: Option<String>,
     /// Why something stays.
-    pub trouble: Option<Trouble>,
+    #[serde(rename = "trouble")]
+    pub problem: Option<Problem>,
 }
 
 /// An export that stepped aside.
@@ -54,12 +55,12 @@ pub struct Aside {
 impl Tally {
     /// An export fails by itself.
     pub fn step_aside(&mut self, failed: &Failed) {
-        self.note_aside(&failed.name, failed.tries, &failed.trouble);
+        self.note_aside(&failed.name, failed.tries, &failed.problem);
     }
 
     /// The same, from what is noted of it.
-    pub fn note_aside(&mut self, name: &str, tries: u32, trouble: &Trouble) {
-        self.deferred.push(Aside { export: name.to_owned(), tries, said: trouble.said.clone() });
+    pub fn note_aside(&mut self, name: &str, tries: u32, problem: &Problem) {
+        self.deferred.push(Aside { export: name.to_owned(), tries, said: problem.said.clone() });
     }
 }
 
@@ -109,7 +110,7 @@ impl Tallies {
     pub fn code(&self) -> u8 {
         let worst = |tally: &Tally| match tally.stays.keys().next() {
             Some(State::Waiting) => 75,
-            Some(_) => tally.trouble.as_ref().map_or(78, |trouble| trouble.code),
+            Some(_) => tally.problem.as_ref().map_or(78, |problem| problem.code),
             None if tally.running > 0 || !tally.deferred.is_empty() => 75,
             None => 0,
         };
@@ -199,7 +200,7 @@ impl Tally {
                 State::NotUnderstood => "not understood",
                 _ => "held",
             };
-            let why = self.trouble.as_ref().map(words_of).unwrap_or_default();
+            let why = self.problem.as_ref().map(words_of).unwrap_or_default();
             let _ = writeln!(text, "{alias}: {} {what}: {why}", exports(*count));
         }
         if let Some(name) = self.alone.as_ref().filter(|_| self.stays.contains_key(&State::Waiting)) {
@@ -223,8 +224,8 @@ impl Tally {
 }
 
 /// What happened, what it means, and what to do.
-fn words_of(trouble: &Trouble) -> String {
-    let rest = [trouble.cause.trim_end_matches('.'), trouble.fix.as_str()];
+fn words_of(problem: &Problem) -> String {
+    let rest = [problem.cause.trim_end_matches('.'), problem.fix.as_str()];
     let rest = rest.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
-    if rest.is_empty() { trouble.said.clone() } else { format!("{}. {rest}", trouble.said) }
+    if rest.is_empty() { problem.said.clone() } else { format!("{}. {rest}", problem.said) }
 }

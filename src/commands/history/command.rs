@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::commands::history::show::Page;
+use crate::commands::history::listing::Page;
 use crate::state::session::Session;
 use crate::state::{self, record, spool};
 use crate::system::environment::Environment;

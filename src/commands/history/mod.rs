@@ -1,6 +1,6 @@
 //! `act history`: what recent sessions delivered.
 
 mod command;
-mod show;
+mod listing;
 
 pub use command::{Args, run};

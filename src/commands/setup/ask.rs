@@ -9,7 +9,7 @@ use inquire::validator::Validation;
 use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
 use zeroize::Zeroizing;
 
-use super::dialogue::{Answer, Check, Kind, Offer, Request, Stop, Validator};
+use super::dialogue::{Answer, Check, Offer, QuestionKind, Request, Stop, Validator};
 use crate::text::page::{self, visible};
 
 /// How to choose.
@@ -26,10 +26,10 @@ pub fn ask(request: &Request) -> Result<Answer, Stop> {
     let Request { ask, help, kind } = request;
     let ask = &visible(ask);
     match kind {
-        Kind::Text(proposal, check) => text(ask, help, proposal.as_deref(), check).map(Answer::Text),
-        Kind::Choice(options) => choose(ask, help, options.clone()).map(Answer::Choice),
-        Kind::Confirmation(proposal) => confirm(ask, help, *proposal).map(Answer::Confirmation),
-        Kind::Secret(check) => secret(ask, help, *check).map(Answer::Secret),
+        QuestionKind::Text(proposal, check) => text(ask, help, proposal.as_deref(), check).map(Answer::Text),
+        QuestionKind::Choice(options) => choose(ask, help, options.clone()).map(Answer::Choice),
+        QuestionKind::Confirmation(proposal) => confirm(ask, help, *proposal).map(Answer::Confirmation),
+        QuestionKind::Secret(check) => secret(ask, help, *check).map(Answer::Secret),
     }
     .map_err(stop)
 }

@@ -19,7 +19,7 @@ use super::release::release;
 use super::sources::entries::Entries;
 use super::sources::from_settings::Removal;
 use super::sources::token_file;
-use super::token::{self, Place};
+use super::token::{self, TokenPlace};
 
 /// Stores, writes, checks; the exit status.
 pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> {
@@ -74,11 +74,11 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
 
 impl Store {
     /// Stores the token; where. A keychain that fails may be exchanged for a file.
-    fn carry_out(&self, facts: &Facts<'_>) -> Result<Place, Stop> {
+    fn carry_out(&self, facts: &Facts<'_>) -> Result<TokenPlace, Stop> {
         let Self { account, user, token, place } = self;
         let place = match place {
-            Place::File(_) => place.clone(),
-            Place::Keychain(keychain) => match keychain.store(account, user, token, facts.environment) {
+            TokenPlace::File(_) => place.clone(),
+            TokenPlace::Keychain(keychain) => match keychain.store(account, user, token, facts.environment) {
                 Ok(()) => {
                     facts.args.say(&format!("Stored: the token of account {account}, in {}\n", keychain.name()));
                     return Ok(place.clone());
@@ -96,11 +96,11 @@ impl Store {
                     if !ask::confirm(&question, "", true).map_err(ask::stop)? {
                         return Err(Stop::Cancelled);
                     }
-                    Place::File(file)
+                    TokenPlace::File(file)
                 }
             },
         };
-        if let Place::File(path) = &place {
+        if let TokenPlace::File(path) = &place {
             let shown = edit::directory_key(path, facts.environment);
             let why = |error| Stop::usage(format!("the token can't be written to {shown}: {}", plain(&error)));
             token_file::write(path, token).map_err(why)?;
@@ -142,7 +142,7 @@ fn check(facts: &Facts<'_>, names: &[String]) -> (Vec<Value>, u8) {
         let Some(subject) = Subject::of(&loaded.config, name) else { continue };
         let finding = check::run_for(&subject, facts.environment);
         facts.args.say(&format!("\n{}", finding.text(page::width())));
-        if finding.trouble.is_some() {
+        if finding.problem.is_some() {
             worst = worst.max(finding.code);
         }
         findings.push(finding.json());

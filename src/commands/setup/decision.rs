@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::sources::entries::Entries;
 use super::sources::from_settings::Removal;
-use super::token::{Choice, Place};
+use super::token::{Choice, TokenPlace};
 use crate::config::TokenSource;
 
 /// Everything that a set-up will do.
@@ -34,7 +34,7 @@ pub struct Store {
     /// The token.
     pub token: Zeroizing<String>,
     /// Where to.
-    pub place: Place,
+    pub place: TokenPlace,
 }
 
 impl Decision {

@@ -85,11 +85,11 @@ pub struct Request {
     /// A line below it.
     pub help: String,
     /// What kind of answer is wanted.
-    pub kind: Kind,
+    pub kind: QuestionKind,
 }
 
 /// What kind of answer is wanted.
-pub enum Kind {
+pub enum QuestionKind {
     /// A text, with a proposal and what it must be.
     Text(Option<String>, Validator),
     /// One of several.
@@ -100,7 +100,7 @@ pub enum Kind {
     Secret(Check),
 }
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for QuestionKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Text(..) => "Text",
@@ -166,7 +166,7 @@ impl<'a> Dialogue<'a> {
         proposal: Option<&str>,
         check: impl Fn(&str) -> Result<(), String> + 'static,
     ) -> Result<String, Stop> {
-        let kind = || Kind::Text(proposal.map(str::to_owned), Rc::new(check));
+        let kind = || QuestionKind::Text(proposal.map(str::to_owned), Rc::new(check));
         match self.answer(question, format!("{}:", question.ask), kind)? {
             Some(Answer::Text(text)) => Ok(text.clone()),
             _ => Ok(String::new()),
@@ -175,7 +175,7 @@ impl<'a> Dialogue<'a> {
 
     /// One of several; the index. Where it can't be asked, it is missing, and the first one stands for it.
     pub fn choose(&mut self, question: &Question<'_>, options: Vec<Offer>) -> Result<usize, Stop> {
-        match self.answer(question, format!("{}:", question.ask), || Kind::Choice(options))? {
+        match self.answer(question, format!("{}:", question.ask), || QuestionKind::Choice(options))? {
             Some(Answer::Choice(index)) => Ok(*index),
             _ => Ok(0),
         }
@@ -183,7 +183,7 @@ impl<'a> Dialogue<'a> {
 
     /// Yes or no. Where it can't be asked, it is missing, and a yes stands for it.
     pub fn confirm(&mut self, question: &Question<'_>, proposal: bool) -> Result<bool, Stop> {
-        match self.answer(question, question.ask.to_owned(), || Kind::Confirmation(proposal))? {
+        match self.answer(question, question.ask.to_owned(), || QuestionKind::Confirmation(proposal))? {
             Some(Answer::Confirmation(is_yes)) => Ok(*is_yes),
             _ => Ok(true),
         }
@@ -196,7 +196,7 @@ impl<'a> Dialogue<'a> {
 
     /// A secret. Where it can't be asked, it is missing, and an empty one stands for it.
     pub fn secret(&mut self, question: &Question<'_>, check: Check) -> Result<Zeroizing<String>, Stop> {
-        match self.answer(question, format!("{}:", question.ask), || Kind::Secret(check))? {
+        match self.answer(question, format!("{}:", question.ask), || QuestionKind::Secret(check))? {
             Some(Answer::Secret(text)) => Ok(text.clone()),
             _ => Ok(Zeroizing::default()),
         }
@@ -207,7 +207,7 @@ impl<'a> Dialogue<'a> {
         &mut self,
         question: &Question<'_>,
         ask: String,
-        kind: impl FnOnce() -> Kind,
+        kind: impl FnOnce() -> QuestionKind,
     ) -> Result<Option<&'a Answer>, Stop> {
         if !self.can_ask {
             self.miss(question.flag);

@@ -11,7 +11,7 @@ use super::dialogue::Stop;
 use super::sources::from_settings::{self, Found};
 use super::sources::keychain::Keychain;
 use super::sources::spec::{self, Spec};
-use crate::config::resolve::{self, Explicit, Place};
+use crate::config::resolve::{self, Directory, Explicit};
 use crate::config::{self, Loaded, token};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -92,7 +92,7 @@ fn in_settings(here: &Path, named: &[PathBuf], environment: &Environment) -> Fou
 }
 
 fn alias_of(here: &Path, environment: &Environment, loaded: &Loaded) -> Option<String> {
-    let place = Place::of(here, environment, &loaded.config);
+    let place = Directory::of(here, environment, &loaded.config);
     let alias = resolve::resolve(Explicit::default(), &loaded.config, &place).ok()?.alias?;
     loaded.config.aliases.contains_key(&alias).then_some(alias)
 }

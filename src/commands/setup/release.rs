@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use crate::claude::network::Network;
-use crate::delivery::backlog::{Backlog, Decided, Means, Step};
+use crate::delivery::backlog::{Backlog, DecidedExport, Means, Step};
 use crate::delivery::blame::Blame;
-use crate::delivery::owner::Owners;
-use crate::delivery::sender::Desk;
+use crate::delivery::sender::Sender;
+use crate::delivery::targets::Targets;
 use crate::delivery::verdict::Verdict;
 use crate::state;
 use crate::state::spool::Spool;
@@ -28,22 +28,22 @@ pub fn release(account: &str, environment: &Environment) -> u64 {
     }
     let _ = spool.nudge();
     let mut backlog = Backlog::new("", account);
-    let owners = Owners::new(environment.clone(), None);
-    let mut desk = Desk::new(environment.clone(), Network::here(environment), Some(&state));
+    let targets = Targets::new(environment.clone(), None);
+    let mut sender = Sender::new(environment.clone(), Network::here(environment), Some(&state));
     let mut deferrals = Deferrals::of(Some(&spool));
-    let mut means = Means { spool: &spool, owners: &owners, desk: &mut desk, deferrals: &mut deferrals };
+    let mut means = Means { spool: &spool, targets: &targets, sender: &mut sender, deferrals: &mut deferrals };
     let end = Instant::now() + LIMIT;
     let mut delivered = 0;
     while Instant::now() < end {
         match backlog.deliver_one(&mut means) {
-            Step::Decided(decided) => delivered += u64::from(is_taken(&decided)),
+            Step::DecidedExport(decided) => delivered += u64::from(is_taken(&decided)),
             Step::Held => {}
             Step::Nothing => break,
             Step::Failed(failed) if !failed.is_in_doubt() && failed.blame != Blame::Account => {
                 std::thread::sleep(PAUSE)
             }
             Step::Failed(failed) => match backlog.probe(&mut means) {
-                Step::Decided(decided) => {
+                Step::DecidedExport(decided) => {
                     delivered += u64::from(is_taken(&decided));
                     backlog.step_aside(&failed, means.deferrals);
                 }
@@ -54,6 +54,6 @@ pub fn release(account: &str, environment: &Environment) -> u64 {
     delivered
 }
 
-fn is_taken(decided: &Decided) -> bool {
+fn is_taken(decided: &DecidedExport) -> bool {
     matches!(decided.verdict, Some(Verdict::Delivered { .. } | Verdict::Partial { .. }))
 }

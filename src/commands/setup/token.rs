@@ -15,7 +15,7 @@ use super::facts::Facts;
 
 /// Where a token will be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum TokenPlace {
     /// The operating system's keychain.
     Keychain(Keychain),
     /// A file.
@@ -27,10 +27,10 @@ pub enum Choice {
     /// It is kept elsewhere, and fetched when needed.
     Source(TokenSource),
     /// It is to be stored.
-    Store(Credential, Place),
+    Store(Credential, TokenPlace),
 }
 
-impl Place {
+impl TokenPlace {
     /// Where it will be fetched from.
     pub fn source(&self, account: &str, user: &str) -> TokenSource {
         match self {
@@ -78,12 +78,12 @@ pub fn choose(
 }
 
 /// The place of an existing account's token, where it is one that set-up can write to.
-pub fn place_of(facts: &Facts<'_>, account: &str, existing: &Account) -> Option<Place> {
+pub fn place_of(facts: &Facts<'_>, account: &str, existing: &Account) -> Option<TokenPlace> {
     match &existing.token {
-        TokenSource::File(path) => Some(Place::File(path.clone())),
+        TokenSource::File(path) => Some(TokenPlace::File(path.clone())),
         TokenSource::Command(argv) => {
             let keychain = facts.keychain.clone()?;
-            keychain.owns(argv, account, &existing.user).then_some(Place::Keychain(keychain))
+            keychain.owns(argv, account, &existing.user).then_some(TokenPlace::Keychain(keychain))
         }
         TokenSource::Env(_) => None,
     }
@@ -116,12 +116,12 @@ pub fn where_to(
     facts: &Facts<'_>,
     dialogue: &mut Dialogue<'_>,
     account: &str,
-) -> Result<Result<Place, TokenSource>, Stop> {
+) -> Result<Result<TokenPlace, TokenSource>, Stop> {
     let keychain = facts.keychain.clone();
     let file = default_file(facts, account);
     match (facts.args.store, &keychain) {
-        (Some(Store::File), _) => return Ok(Ok(Place::File(file))),
-        (Some(Store::Keychain), Some(keychain)) => return Ok(Ok(Place::Keychain(keychain.clone()))),
+        (Some(Store::File), _) => return Ok(Ok(TokenPlace::File(file))),
+        (Some(Store::Keychain), Some(keychain)) => return Ok(Ok(TokenPlace::Keychain(keychain.clone()))),
         (Some(Store::Keychain), None) => {
             let why = "--store keychain: neither `secret-tool` nor `security` is installed; use --store file";
             return Err(Stop::usage(why));
@@ -151,8 +151,8 @@ pub fn where_to(
     let question = Question { ask: &ask, help: "", flag };
     let chosen = dialogue.choose(&question, options)?;
     Ok(match (chosen, keychain) {
-        (0, Some(keychain)) => Ok(Place::Keychain(keychain)),
-        (0, None) | (1, Some(_)) => Ok(Place::File(file)),
+        (0, Some(keychain)) => Ok(TokenPlace::Keychain(keychain)),
+        (0, None) | (1, Some(_)) => Ok(TokenPlace::File(file)),
         (1, None) | (2, Some(_)) => {
             let question = Question { ask: "Command", help: "run without a shell and without a terminal", flag: "" };
             let line = dialogue.text(&question, None, |line| command(line).map(drop))?;
@@ -173,7 +173,7 @@ pub fn default_file(facts: &Facts<'_>, account: &str) -> PathBuf {
 }
 
 /// The token that standard input held, or that is typed.
-pub fn store(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, place: Place) -> Result<Choice, Stop> {
+pub fn store(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, place: TokenPlace) -> Result<Choice, Stop> {
     let text = match &facts.typed {
         Some(text) => text.clone(),
         None => {

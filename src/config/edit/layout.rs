@@ -7,7 +7,7 @@ pub const WIDTH: usize = 100;
 
 /// Where a value will stand.
 #[derive(Debug)]
-pub struct Place {
+pub struct Insertion {
     /// White space at the start of its line.
     indent: String,
     /// The column its first character gets.
@@ -20,7 +20,7 @@ pub struct Place {
     depth: usize,
 }
 
-impl Place {
+impl Insertion {
     /// The place of the value that starts at `at`.
     pub fn within(text: &str, at: usize, depth: usize) -> Self {
         let line = line_start(text, at);
@@ -47,14 +47,14 @@ impl Place {
 }
 
 /// A value: on one line where that fits.
-pub fn value(value: &Value, place: &Place) -> String {
+pub fn value(value: &Value, place: &Insertion) -> String {
     let short = one_line(value);
     match value {
         Value::Object(members) if !members.is_empty() => {
             if place.depth > 1 && place.column + short.chars().count() < WIDTH {
                 return short;
             }
-            let Place { newline, indent, unit, .. } = place;
+            let Insertion { newline, indent, unit, .. } = place;
             let members = members
                 .iter()
                 .map(|(key, value)| format!("{newline}{indent}{unit}{}", member(key, value, &place.inner(key))));
@@ -65,7 +65,7 @@ pub fn value(value: &Value, place: &Place) -> String {
 }
 
 /// A member on a line of its own, without the indentation; `place` is its value's.
-pub fn member(key: &str, value: &Value, place: &Place) -> String {
+pub fn member(key: &str, value: &Value, place: &Insertion) -> String {
     format!("{}: {}", string(key), self::value(value, place))
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::text::json::{Fault, Node, Source};
 
-use super::layout::{self, Place};
+use super::layout::{self, Insertion};
 
 /// One change: the member at `path` gets `value`, or goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,14 +102,14 @@ impl Target {
         if member.same.as_ref() == Some(value) {
             return None;
         }
-        let place = Place::within(text, member.value.start, self.depth + 1);
+        let place = Insertion::within(text, member.value.start, self.depth + 1);
         Some((member.value.clone(), layout::value(value, &place)))
     }
 
     fn insert(&self, text: &str, keys: &[String], value: &Value) -> (Range<usize>, String) {
         let nested = keys[1..].iter().rev().fold(value.clone(), |inner, key| super::object([(key.as_str(), inner)]));
         let Some(last) = self.members.last() else {
-            let place = Place::within(text, self.object.start, self.depth);
+            let place = Insertion::within(text, self.object.start, self.depth);
             return (self.object.clone(), layout::value(&super::object([(keys[0].as_str(), nested)]), &place));
         };
         let first = &self.members[0];
@@ -121,7 +121,7 @@ impl Target {
         let newline = layout::newline(text);
         let broken = || {
             let indent = layout::indent(text, sibling.start);
-            let place = Place::indented(text, &indent, &keys[0], self.depth + 1);
+            let place = Insertion::indented(text, &indent, &keys[0], self.depth + 1);
             format!(",{newline}{indent}{}", layout::member(&keys[0], &nested, &place))
         };
         if is_broken {

@@ -7,7 +7,7 @@
 //! A repository's file chooses among the aliases of the account that the user's own rules give the directory
 //! (with a single account: all), and never undoes a `null`. What it may not do is passed over with a word.
 
-mod place;
+mod directory;
 mod reason;
 mod repository;
 
@@ -19,7 +19,7 @@ use crate::config::{Config, Located, Rule};
 use crate::system::environment::Environment;
 use crate::text::json::Origin;
 
-pub use place::{Identity, Level, Place, Worktree};
+pub use directory::{Directory, Identity, Level, Worktree};
 pub use reason::{Reason, Via};
 use repository::Wish;
 pub use repository::{Content, NAME as FILE, RepositoryFile};
@@ -84,7 +84,7 @@ impl<'a> Explicit<'a> {
 }
 
 /// Resolves the alias of `place`.
-pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Place) -> Result<Resolution, UnknownAlias> {
+pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Directory) -> Result<Resolution, UnknownAlias> {
     let chosen = match explicit {
         Explicit { flag: Some(name), .. } => Some((name, Reason::Flag, "--alias")),
         Explicit { variable: Some(name), .. } => Some((name, Reason::Variable, "ACT_CLAUDE_ALIAS")),
@@ -116,7 +116,7 @@ pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Place) -> Result
 
 struct Walk<'a> {
     config: &'a Config,
-    place: &'a Place,
+    place: &'a Directory,
     /// Of the closest usable repository file.
     attributes: Option<BTreeMap<String, String>>,
     /// What there is to say; the answer itself comes last.
@@ -320,7 +320,7 @@ fn contradiction(rule: &Located<Rule>, other: &Located<Rule>) -> Option<String> 
 }
 
 /// All rules that name a directory for which another rule counts, and say something else.
-pub fn contradictions(config: &Config, place: &Place) -> Vec<(Origin, String)> {
+pub fn contradictions(config: &Config, place: &Directory) -> Vec<(Origin, String)> {
     let said = Resolution::plain(None, Reason::NoRule);
     let walk = Walk { config, place, attributes: None, said };
     let rules = place.rules.iter().zip(&config.directories);

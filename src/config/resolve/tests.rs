@@ -76,7 +76,7 @@ impl World {
     fn resolve_from(&self, config: &Config, directory: &str, pwd: Option<&str>) -> Resolution {
         let environment: Environment = pwd.iter().map(|pwd| ("PWD", self.path(pwd))).collect();
         let directory = self.path(directory).canonicalize().unwrap();
-        let place = Place::of(&directory, &environment, config);
+        let place = Directory::of(&directory, &environment, config);
         resolve(Explicit::default(), config, &place).unwrap()
     }
 
@@ -221,7 +221,7 @@ fn a_strangers_file_is_passed_over() {
     let world = World::new();
     let config = world.config(r#""default": "billing""#);
     let level = Level { path: "/w".into(), identity: (9, 9), file: Some(file) };
-    let place = Place { levels: vec![level], ..Place::default() };
+    let place = Directory { levels: vec![level], ..Directory::default() };
     let resolution = resolve(Explicit::default(), &config, &place).unwrap();
     assert_eq!(answer(&resolution), (Some("billing"), "default", 1));
     assert!(resolution.passed_over[0].contains("belongs to user 4242"));
@@ -301,7 +301,7 @@ fn a_submodule_belongs_to_its_superproject() {
 fn explicit_choices_come_first() {
     let world = World::new();
     let config = world.config(r#""default": "billing""#);
-    let place = Place::default();
+    let place = Directory::default();
     let both = Explicit { flag: Some("web"), variable: Some("labs"), wish: None };
     let resolved = |explicit| resolve(explicit, &config, &place);
     assert_eq!(answer(&resolved(both).unwrap()), (Some("web"), "flag", 0));

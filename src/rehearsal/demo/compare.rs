@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::stage::{PROVIDER_TYPE, Place};
+use super::sandbox::{DemoDirectory, PROVIDER_TYPE};
 use crate::rehearsal::receiver::Export;
 use crate::rehearsal::receiver::payload::Resource;
 
@@ -36,7 +36,7 @@ impl Used {
 #[derive(Debug)]
 pub struct Sent<'a> {
     /// Whose.
-    pub place: &'a Place,
+    pub place: &'a DemoDirectory,
     /// Claude's own word.
     pub used: &'a Used,
     /// Exports the relay took over.
@@ -112,12 +112,12 @@ pub fn money(dollars: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearsal::demo::stage::places;
+    use crate::rehearsal::demo::sandbox::places;
     use crate::rehearsal::receiver::Answer;
     use crate::rehearsal::receiver::payload::Payload;
     use serde_json::json;
 
-    fn export(place: &Place, session: &str, tokens: f64) -> Export {
+    fn export(place: &DemoDirectory, session: &str, tokens: f64) -> Export {
         let point = |value: f64| json!({"attributes": [{"key": "session.id", "value": {"stringValue": session}}], "asDouble": value});
         let metric = |name: &str, value| json!({"name": name, "sum": {"dataPoints": [point(value)]}});
         let body = json!({"resourceMetrics": [{

@@ -1,15 +1,15 @@
-//! A rehearsal on this machine: a throw-away home with two directories and two accounts ([`stage`]), a local ACT
+//! A rehearsal on this machine: a throw-away home with two directories and two accounts ([`sandbox`]), a local ACT
 //! ([`crate::rehearsal::receiver`]), and claude, started by this very program as it always is ([`session`]). Claude is the real
 //! one with a stand-in for the Messages API ([`messages`]), or a stand-in itself ([`stand_in`]). What claude says it
-//! used is then compared with what ACT received ([`compare`], [`judge`]), and said ([`words`]).
+//! used is then compared with what ACT received ([`compare`], [`check`]), and said ([`words`]).
 
+pub mod check;
 pub mod children;
 pub mod claude;
 pub mod compare;
-pub mod judge;
 pub mod messages;
+pub mod sandbox;
 pub mod session;
-pub mod stage;
 pub mod stand_in;
 pub mod words;
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::children::Interrupt;
 use super::compare::Used;
-use super::stage::{Place, Stage};
+use super::sandbox::{DemoDirectory, Sandbox};
 use crate::system::environment::Environment;
 
 /// What is asked of claude.
@@ -17,7 +17,7 @@ pub const PROMPT: &str = "say hello";
 
 /// A finished launch.
 #[derive(Debug)]
-pub struct Session {
+pub struct Launch {
     /// act-claude's exit status.
     pub status: ExitStatus,
     /// What claude says it used; `None` where its answer could not be read.
@@ -30,22 +30,22 @@ pub struct Session {
     pub errors: String,
 }
 
-impl Session {
+impl Launch {
     /// Runs `program`, which is act-claude, in the place's directory. `None`: interrupted.
     pub fn run(
         program: &Path,
-        place: &Place,
-        stage: &Stage,
+        place: &DemoDirectory,
+        sandbox: &Sandbox,
         environment: &Environment,
         interrupt: &Interrupt,
     ) -> io::Result<Option<Self>> {
         let id = super::uuid()?;
         // Files, not pipes: nobody who keeps one open could keep us waiting.
-        let (out, err) = (stage.output("out"), stage.output("err"));
+        let (out, err) = (sandbox.output("out"), sandbox.output("err"));
         let mut command = Command::new(program);
         command.args(["-p", PROMPT, "--output-format", "json", "--session-id", &id]);
         command.env_clear().envs(environment.iter()).env("ACT_CLAUDE_REPORT", "json");
-        command.current_dir(stage.directory(place));
+        command.current_dir(sandbox.directory(place));
         command.stdin(Stdio::null()).stdout(File::create(&out)?).stderr(File::create(&err)?);
         let Some(status) = interrupt.wait(command.spawn()?)? else { return Ok(None) };
         let read = |path| std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

@@ -6,12 +6,12 @@ use std::path::Path;
 use anstyle::Style;
 use serde_json::{Value, json};
 
+use super::check::{Played, fault};
 use super::claude::Claude;
 use super::compare::{self, Used};
-use super::judge::{Played, fault};
-use super::session::Session;
-use super::stage::Place;
-use crate::rehearsal::receiver::show::Page;
+use super::sandbox::DemoDirectory;
+use super::session::Launch;
+use crate::rehearsal::receiver::log_line::Page;
 use crate::rehearsal::receiver::{Event, Export, Fail, Receiver};
 use crate::text::page::{BOLD, DIM, GREEN, RED, wrap};
 use crate::text::paths;
@@ -21,7 +21,7 @@ pub fn introduction(
     claude: &Claude,
     receiver: &Receiver,
     fail: Option<Fail>,
-    places: &[Place],
+    places: &[DemoDirectory],
     width: usize,
 ) -> String {
     let mut text = String::new();
@@ -55,7 +55,7 @@ pub fn introduction(
         },
     );
     let _ = writeln!(text, "\n  {DIM}{:<14}  {:<7}  {:<36}  account{DIM:#}", "directory", "alias", "id");
-    for Place { directory, alias, id, account, .. } in places {
+    for DemoDirectory { directory, alias, id, account, .. } in places {
         let _ = writeln!(text, "  {directory:<14}  {BOLD}{alias:<7}{BOLD:#}  {id}  {account}");
     }
     text.push('\n');
@@ -63,7 +63,7 @@ pub fn introduction(
 }
 
 /// Claude's reply, the report, and what ACT received.
-pub fn outcome(session: &Session, received: &[Export], page: &Page) -> String {
+pub fn outcome(session: &Launch, received: &[Export], page: &Page) -> String {
     let mut text = String::new();
     if let Some(Used { tokens, cost, .. }) = &session.used {
         let _ = writeln!(text, "{} {DIM}({tokens} tokens, {} USD){DIM:#}", session.reply, compare::money(*cost));

@@ -53,7 +53,7 @@ fn metric(metric: &Metric) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearsal::receiver::show::sample;
+    use crate::rehearsal::receiver::log_line::sample;
 
     #[test]
     fn golden() {

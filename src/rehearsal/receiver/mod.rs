@@ -8,9 +8,9 @@ pub mod answer;
 pub mod check;
 pub mod event;
 pub mod json;
+pub mod log_line;
 pub mod payload;
 pub mod server;
-pub mod show;
 pub mod summary;
 pub mod totals;
 

@@ -62,7 +62,7 @@ impl Totals {
 mod tests {
     use super::*;
     use crate::rehearsal::receiver::answer::Refusal;
-    use crate::rehearsal::receiver::show::sample;
+    use crate::rehearsal::receiver::log_line::sample;
 
     #[test]
     fn one_line() {

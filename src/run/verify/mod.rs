@@ -21,7 +21,7 @@ pub use evidence::Evidence;
 pub use follow::Follow;
 pub use verdict::{Basis, extend, of_log};
 
-use crate::claude::debug_log::{self, Place};
+use crate::claude::debug_log::{self, LogFile};
 use crate::claude::overlay;
 use crate::state::{self, prune::Bounds};
 use crate::system::environment::Environment;
@@ -67,9 +67,9 @@ impl Prepared {
         let file =
             |path: PathBuf| Source::File { from: fs::metadata(&path).map_or(0, |metadata| metadata.len()), path };
         match debug_log::place(args, directory, environment) {
-            Place::File(path) => unchanged(file(path)),
-            Place::In(directory) => unchanged(Source::In { before: lengths(&directory).collect(), directory }),
-            Place::Off { wanted } if overlay::is_allowed(args) => {
+            LogFile::File(path) => unchanged(file(path)),
+            LogFile::In(directory) => unchanged(Source::In { before: lengths(&directory).collect(), directory }),
+            LogFile::Off { wanted } if overlay::is_allowed(args) => {
                 let own = match wanted {
                     Some(wanted) if wanted.is_dir() => Some(wanted.join(format!("{}.txt", name()))),
                     Some(wanted) => Some(wanted),
@@ -79,7 +79,7 @@ impl Prepared {
                 let added = [OsString::from("--debug-file"), own.clone().into()];
                 Self { args: added.into_iter().chain(args.iter().cloned()).collect(), source: file(own) }
             }
-            Place::Off { .. } | Place::Nowhere => unchanged(Source::None),
+            LogFile::Off { .. } | LogFile::Nowhere => unchanged(Source::None),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::delivery::cause::{self, Whose};
 use crate::delivery::verdict::{Answer, Failure, Verdict, judge};
 use crate::plan::line::{Importance, Line};
 use crate::run::summary::Report;
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::{Problem, State};
 use crate::text::paths;
 
 /// What a verdict rests on besides the log.
@@ -43,15 +43,15 @@ pub fn extend(report: &mut Report, evidence: &Evidence, basis: &Basis<'_>) {
 pub fn of_log(evidence: &Evidence, basis: &Basis<'_>, seconds: f64) -> Report {
     let Whose { alias, account, .. } = basis.whose;
     let (state, text, cause, fix, verify_code) = if let Some(why) = evidence.failure() {
-        let (state, trouble) = match judged(why) {
+        let (state, problem) = match judged(why) {
             Some(verdict) => cause::explain(&verdict, &basis.whose),
             None => (State::Rejected, None),
         };
         let fix = "run it without --direct: the relay knows ACT's answers".to_owned();
-        let unknown = || Trouble { said: why.to_owned(), cause: String::new(), fix, code: 65 };
-        let trouble = trouble.unwrap_or_else(unknown);
-        let text = format!("an export failed, says claude's log: {}", trouble.said);
-        (state, text, trouble.cause, trouble.fix, trouble.code)
+        let unknown = || Problem { said: why.to_owned(), cause: String::new(), fix, code: 65 };
+        let problem = problem.unwrap_or_else(unknown);
+        let text = format!("an export failed, says claude's log: {}", problem.said);
+        (state, text, problem.cause, problem.fix, problem.code)
     } else if evidence.timed_out() {
         let text = "claude gave its last export up: ACT did not answer in time".to_owned();
         (State::Waiting, text, "ACT or the network is slow".to_owned(), "run it again without --direct".to_owned(), 75)

@@ -49,7 +49,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether that is a trouble of this process or the whole spool, not the file's.
+    /// Whether that is a problem of this process or the whole spool, not the file's.
     pub fn is_general(self) -> bool {
         matches!(
             self,
@@ -332,7 +332,7 @@ mod tests {
         assert!(spool.waiting().join("s-00000002").exists());
     }
 
-    /// Unlink fails where the name is a directory's; so does a rename onto one. What is left is the mark.
+    /// Unlink fails where the name is a directory's; so does a rename onto one. What is left is the hold.
     #[test]
     fn b12_what_act_has_is_not_sent_again() {
         let (_state, spool) = stored(2);

@@ -14,9 +14,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::Spool;
-use super::mark::now_ms;
+use super::hold::now_ms;
 use crate::state;
-use crate::state::outcome::Trouble;
+use crate::state::outcome::Problem;
 
 /// The first pause of an export that stepped aside.
 const FIRST: Duration = Duration::from_secs(2);
@@ -35,7 +35,8 @@ pub struct Deferral {
     /// It has stepped aside: others go first, and it is tried again after this many milliseconds.
     pub pause_ms: Option<u64>,
     /// Why it failed last.
-    pub trouble: Trouble,
+    #[serde(rename = "trouble")]
+    pub problem: Problem,
 }
 
 impl Deferral {
@@ -86,14 +87,14 @@ impl Deferrals {
     }
 
     /// An export failed once more, in an attempt that `took` so long; what is noted of it now.
-    pub fn failed(&mut self, name: &str, trouble: &Trouble, took: Duration) -> Deferral {
+    pub fn failed(&mut self, name: &str, problem: &Problem, took: Duration) -> Deferral {
         let last = self.read(name);
         let (tries, last_pause) = last.map_or((0, None), |last| (last.tries, last.pause_ms));
         let note = Deferral {
             tries: tries.saturating_add(1),
             tried_ms: now_ms(),
             pause_ms: last_pause.map(|last| pause(Some(last), took)),
-            trouble: trouble.clone(),
+            problem: problem.clone(),
         };
         self.write(name, &note);
         note
@@ -150,8 +151,8 @@ pub fn prune(spool: &Spool) {
 mod tests {
     use super::*;
 
-    fn trouble(said: &str) -> Trouble {
-        Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 75 }
+    fn problem(said: &str) -> Problem {
+        Problem { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 75 }
     }
 
     fn spool() -> (tempfile::TempDir, Spool) {
@@ -180,17 +181,17 @@ mod tests {
         let (mut one, mut other) = (Deferrals::of(Some(&spool)), Deferrals::of(Some(&spool)));
         assert_eq!(one.read("s-00000001"), None);
         assert_eq!(one.step_aside("s-00000001", Duration::ZERO), None, "it never failed");
-        let first = one.failed("s-00000001", &trouble("500"), Duration::ZERO);
+        let first = one.failed("s-00000001", &problem("500"), Duration::ZERO);
         assert_eq!((first.tries, first.is_aside()), (1, false));
-        assert_eq!(other.failed("s-00000001", &trouble("502"), Duration::ZERO).tries, 2);
+        assert_eq!(other.failed("s-00000001", &problem("502"), Duration::ZERO).tries, 2);
         other.step_aside("s-00000001", Duration::ZERO);
         let read = one.read("s-00000001").unwrap();
-        assert_eq!((read.tries, read.pause_ms, read.trouble.said.as_str()), (2, Some(2_000), "502"));
-        assert_eq!(one.failed("s-00000001", &trouble("500"), Duration::ZERO).pause_ms, Some(4_000));
+        assert_eq!((read.tries, read.pause_ms, read.problem.said.as_str()), (2, Some(2_000), "502"));
+        assert_eq!(one.failed("s-00000001", &problem("500"), Duration::ZERO).pause_ms, Some(4_000));
         assert_eq!(one.names(), ["s-00000001"]);
         // The export has left: so does the note.
         fs::write(spool.waiting().join("s-00000002"), "").unwrap();
-        one.failed("s-00000002", &trouble("500"), Duration::ZERO);
+        one.failed("s-00000002", &problem("500"), Duration::ZERO);
         prune(&spool);
         assert_eq!((look(&spool, "s-00000001"), one.names()), (None, vec!["s-00000002".to_owned()]));
     }
@@ -203,8 +204,8 @@ mod tests {
         fs::write(state.path().join("spool/deferred"), "").unwrap();
         for spool in [None, Some(Spool::of(state.path()))] {
             let mut notes = Deferrals::of(spool.as_ref());
-            notes.failed("s-00000001", &trouble("500"), Duration::ZERO);
-            assert_eq!(notes.failed("s-00000001", &trouble("500"), Duration::ZERO).tries, 2);
+            notes.failed("s-00000001", &problem("500"), Duration::ZERO);
+            assert_eq!(notes.failed("s-00000001", &problem("500"), Duration::ZERO).tries, 2);
             assert!(notes.step_aside("s-00000001", Duration::ZERO).is_some_and(|note| note.is_aside()));
             assert_eq!(notes.names(), ["s-00000001"]);
             notes.forget("s-00000001");
@@ -214,7 +215,7 @@ mod tests {
 
     #[test]
     fn b13_a_clock_that_jumps_holds_nothing_up() {
-        let note = Deferral { tries: 3, tried_ms: now_ms(), pause_ms: Some(3_600_000), trouble: trouble("500") };
+        let note = Deferral { tries: 3, tried_ms: now_ms(), pause_ms: Some(3_600_000), problem: problem("500") };
         let years = Duration::from_secs(10 * 365 * 86_400);
         for now in [SystemTime::now() + years, SystemTime::now() - years] {
             assert_eq!(note.due_in(now), Duration::ZERO);

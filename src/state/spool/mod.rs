@@ -11,7 +11,7 @@
 //! | `spool/corrupt/NAME` | not what was written |
 //! | `spool/pruned.json` | how many of the last two kinds were removed because of age or size |
 //! | `spool/nudge` | touched by `act flush`: whoever waits for better times tries now |
-//! | `held/*.json` | which account and alias is held, since when it was last tried, and why ([`mark`]) |
+//! | `held/*.json` | which account and alias is held, since when it was last tried, and why ([`hold`]) |
 //!
 //! `NAME` is `SESSION-SEQUENCE`; sorted by name is oldest first within a session. A file is a line with the
 //! format's version and the SHA-256 of the rest, a line of JSON (the [`Header`]), and the body as it is to be sent.
@@ -22,7 +22,7 @@
 //! 2. A file never changes. It leaves `new` by unlink (ACT has it, or the user gave it up) or by rename into
 //!    `rejected` or `corrupt`; only who holds its lock does that ([`claim`]). Locks are the kernel's: those of a
 //!    killed process are gone. Where unlink fails, the file is renamed into `tmp`, and where that fails, its first
-//!    bytes are overwritten with a mark that says "delivered".
+//!    bytes are overwritten with a hold that says "delivered".
 //! 3. There is no index. What is in the directory is what there is, so a crash leaves nothing to mend.
 //! 4. `new` is bounded by refusing to add, never by removing.
 //! 5. The files of a live session belong to its relay; those of a session that is over to whoever claims them,
@@ -42,8 +42,8 @@ pub mod claim;
 pub mod deferral;
 pub mod disk;
 pub mod entry;
+pub mod hold;
 pub mod list;
-pub mod mark;
 pub mod store;
 pub mod summary;
 

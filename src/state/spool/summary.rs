@@ -10,10 +10,10 @@ use serde::Serialize;
 use super::aside::{self, Pruned};
 use super::deferral;
 use super::entry::Fault;
+use super::hold::{self, Hold};
 use super::list::{self, Usage};
-use super::mark::{self, Mark};
 use super::{Header, Spool};
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::{Problem, State};
 use crate::state::record;
 use crate::system::error::plain;
 
@@ -63,7 +63,8 @@ pub struct Waiting {
     /// Waiting, held or not understood.
     pub state: State,
     /// Why it is held.
-    pub trouble: Option<Trouble>,
+    #[serde(rename = "trouble")]
+    pub problem: Option<Problem>,
 }
 
 /// An export that failed for a reason that may be its own.
@@ -76,13 +77,14 @@ pub struct Failing {
     /// In how many seconds it is tried again.
     pub next_in: u64,
     /// Why it failed last.
-    pub trouble: Trouble,
+    #[serde(rename = "trouble")]
+    pub problem: Problem,
 }
 
 /// Looks into the spool of a state directory.
 pub fn summary(state: &Path) -> Summary {
     let spool = Spool::of(state);
-    let marks = mark::read_all(state);
+    let holds = hold::read_all(state);
     let mut summary = Summary {
         rejected: files(&spool.rejected()),
         corrupt: files(&spool.corrupt()),
@@ -101,7 +103,7 @@ pub fn summary(state: &Path) -> Summary {
                 Ok(header) => {
                     *summary.sessions.entry(session.clone()).or_default() += 1;
                     let key = (header.account.clone(), header.alias.clone());
-                    let entry = waiting.entry(key).or_insert_with(|| begin(&header, &marks));
+                    let entry = waiting.entry(key).or_insert_with(|| begin(&header, &holds));
                     entry.exports += 1;
                     entry.points += header.points;
                     entry.live += live;
@@ -126,8 +128,8 @@ pub fn summary(state: &Path) -> Summary {
     summary
 }
 
-fn begin(header: &Header, marks: &[Mark]) -> Waiting {
-    let mark = marks.iter().rev().find(|mark| mark.account == header.account && mark.alias == header.alias);
+fn begin(header: &Header, holds: &[Hold]) -> Waiting {
+    let hold = holds.iter().rev().find(|hold| hold.account == header.account && hold.alias == header.alias);
     Waiting {
         alias: header.alias.clone(),
         account: header.account.clone(),
@@ -137,15 +139,15 @@ fn begin(header: &Header, marks: &[Mark]) -> Waiting {
         deferred: Vec::new(),
         failing: Vec::new(),
         oldest: header.captured,
-        state: mark.map_or(State::Waiting, |mark| mark.state),
-        trouble: mark.map(|mark| mark.trouble.clone()),
+        state: hold.map_or(State::Waiting, |hold| hold.state),
+        problem: hold.map(|hold| hold.problem.clone()),
     }
 }
 
 fn failing(spool: &Spool, name: String) -> Option<(bool, Failing)> {
     let note = deferral::look(spool, &name)?;
     let (is_aside, next_in) = (note.is_aside(), note.due_in(SystemTime::now()).as_secs());
-    Some((is_aside, Failing { export: name, tries: note.tries, next_in, trouble: note.trouble }))
+    Some((is_aside, Failing { export: name, tries: note.tries, next_in, problem: note.problem }))
 }
 
 fn files(directory: &Path) -> u64 {
@@ -155,7 +157,7 @@ fn files(directory: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::spool::{Limits, Store, entry, mark};
+    use crate::state::spool::{Limits, Store, entry, hold};
 
     fn header(session: &str, sequence: u64, alias: &str, account: &str, second: i64) -> Header {
         Header {
@@ -183,18 +185,18 @@ mod tests {
             store.append(&header, b"{}").unwrap();
         }
         let _live = record::lock(state, "a").unwrap();
-        let trouble =
-            |said: &str| Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 77 };
-        let mut marks = mark::Marks::of(Some(state));
+        let problem =
+            |said: &str| Problem { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 77 };
+        let mut holds = hold::Holds::of(Some(state));
         for (credentials, asked_ms, state) in [("old", 1, State::NotUnderstood), ("new", 2, State::Held)] {
-            let mark = Mark {
+            let hold = Hold {
                 alias: "billing".to_owned(),
                 account: "acme".to_owned(),
                 state,
-                trouble: trouble(credentials),
+                problem: problem(credentials),
                 asked_ms,
             };
-            marks.set(&mark::Key::new("acme", "billing", &[credentials]), mark);
+            holds.set(&hold::Key::new("acme", "billing", &[credentials]), hold);
         }
         let spool = store.spool();
         for (directory, names) in
@@ -220,10 +222,10 @@ mod tests {
             failing: Vec::new(),
             oldest: Timestamp::from_second(oldest).unwrap(),
             state: State::Waiting,
-            trouble: None,
+            problem: None,
         };
         let held =
-            Waiting { state: State::Held, trouble: Some(trouble("new")), ..waiting("billing", "acme", [3, 60, 2], 20) };
+            Waiting { state: State::Held, problem: Some(problem("new")), ..waiting("billing", "acme", [3, 60, 2], 20) };
         let expected = Summary {
             waiting: vec![held, waiting("web", "acme", [1, 50, 0], 60), waiting("billing", "other", [1, 40, 0], 50)],
             sessions: [("a".to_owned(), 2), ("b".to_owned(), 3)].into(),

@@ -14,12 +14,12 @@ use crate::system::error::plain;
 /// A keychain's tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keychain {
-    kind: Kind,
+    kind: Service,
     program: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Service {
     /// macOS
     Security,
     /// The Secret Service (GNOME Keyring, KWallet, KeePassXC)
@@ -39,9 +39,9 @@ impl Keychain {
     /// The one of this machine, where its tool is installed.
     pub fn find(environment: &Environment) -> Option<Self> {
         let kinds = if cfg!(target_os = "macos") {
-            [Kind::Security, Kind::SecretTool]
+            [Service::Security, Service::SecretTool]
         } else {
-            [Kind::SecretTool, Kind::Security]
+            [Service::SecretTool, Service::Security]
         };
         kinds.into_iter().find_map(|kind| {
             let program = which::which_in(kind.program(), environment.get("PATH"), "/").ok()?;
@@ -52,7 +52,7 @@ impl Keychain {
     /// Whether it can be reached at all: the Secret Service is on the session bus.
     pub fn is_reachable(&self, environment: &Environment) -> bool {
         let socket = || environment.path("XDG_RUNTIME_DIR").map(|directory| directory.join("bus"));
-        self.kind == Kind::Security
+        self.kind == Service::Security
             || environment.text("DBUS_SESSION_BUS_ADDRESS").is_some()
             || socket().is_some_and(|socket| socket.exists())
     }
@@ -60,8 +60,8 @@ impl Keychain {
     /// What to call it.
     pub fn name(&self) -> &'static str {
         match self.kind {
-            Kind::Security => "the macOS keychain",
-            Kind::SecretTool => "the keychain (Secret Service)",
+            Service::Security => "the macOS keychain",
+            Service::SecretTool => "the keychain (Secret Service)",
         }
     }
 
@@ -69,8 +69,8 @@ impl Keychain {
     pub fn lookup(&self, account: &str, user: &str) -> Vec<String> {
         let service = format!("{SERVICE}.{account}");
         let words = match self.kind {
-            Kind::Security => ["security", "find-generic-password", "-s", &service, "-a", user, "-w"],
-            Kind::SecretTool => ["secret-tool", "lookup", "service", &service, "username", user, ""],
+            Service::Security => ["security", "find-generic-password", "-s", &service, "-a", user, "-w"],
+            Service::SecretTool => ["secret-tool", "lookup", "service", &service, "username", user, ""],
         };
         words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
@@ -85,11 +85,11 @@ impl Keychain {
         let service = format!("{SERVICE}.{account}");
         let label = format!("act-claude: {account} ({user})");
         match self.kind {
-            Kind::SecretTool => {
+            Service::SecretTool => {
                 let args = ["store", "--label", &label, "service", &service, "username", user];
                 self.run(&args, token.as_bytes(), environment)?;
             }
-            Kind::Security => {
+            Service::Security => {
                 if [account, user].iter().any(|word| word.contains(['\'', '\\', '"'])) {
                     return Err(format!("`security` can't take the name {account} or the user {user}"));
                 }
@@ -147,7 +147,7 @@ impl Keychain {
     }
 }
 
-impl Kind {
+impl Service {
     fn program(self) -> &'static str {
         match self {
             Self::Security => "security",

@@ -24,10 +24,10 @@ pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String>
             let place = format!("{}, paths.{}", server.place, path.name);
             let base = server.value.trim_end_matches('/');
             for rest in expand(tree, path.name, &|name| path_parameter(tree, path, name), notes)? {
-                let guess = (path.kind < Kind::Documented).then_some(ANOTHER_PATH);
+                let guess = (path.kind < PathKind::Documented).then_some(ANOTHER_PATH);
                 found.push(Candidate { value: format!("{base}{}", rest.value), place: place.clone(), guess });
             }
-            if path.kind < Kind::Documented {
+            if path.kind < PathKind::Documented {
                 found.extend(completed(&server));
             }
         }
@@ -80,7 +80,7 @@ fn too_many() -> String {
 
 /// How much a path looks like the one for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum PathKind {
     Metrics,
     Otlp,
     Documented,
@@ -88,7 +88,7 @@ enum Kind {
 
 struct Path<'a> {
     name: &'a str,
-    kind: Kind,
+    kind: PathKind,
     item: &'a Value,
 }
 
@@ -99,11 +99,11 @@ fn metrics_paths<'a>(tree: &Tree<'a>) -> Vec<Path<'a>> {
         .filter_map(|(name, item)| {
             let lower = name.to_ascii_lowercase();
             let kind = if lower.trim_end_matches('/').ends_with(END) {
-                Kind::Documented
+                PathKind::Documented
             } else if lower.contains("otlp") {
-                Kind::Otlp
+                PathKind::Otlp
             } else if lower.contains("metric") {
-                Kind::Metrics
+                PathKind::Metrics
             } else {
                 return None;
             };

@@ -41,7 +41,7 @@ pub struct Worktree {
 
 /// Everything resolution needs to know about a directory.
 #[derive(Debug, Clone, Default)]
-pub struct Place {
+pub struct Directory {
     /// From the directory up to the root, physically.
     pub levels: Vec<Level>,
     /// `$PWD`, where it is the same directory under another spelling.
@@ -57,7 +57,7 @@ pub struct Place {
 /// The largest `.act-claude.json` worth reading, in bytes.
 const LARGEST_FILE: u64 = 64 * 1024;
 
-impl Place {
+impl Directory {
     /// Looks at `directory` (physical, absolute).
     pub fn of(directory: &Path, environment: &Environment, config: &Config) -> Self {
         let levels = levels(directory);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::{Finding, State};
+use super::{Finding, Progress};
 use crate::run::summary::WHERE_IN_ACT;
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
 
@@ -23,16 +23,16 @@ impl Finding {
         let mut text = format!("{BOLD}{}{BOLD:#}  account {}\n", self.alias, self.account);
         for step in &self.steps {
             let (style, word) = match step.state {
-                State::Held => (GREEN, "ok"),
-                State::Stopped => (RED, "stopped"),
-                State::Unclear => (YELLOW, "unclear"),
+                Progress::Held => (GREEN, "ok"),
+                Progress::Stopped => (RED, "stopped"),
+                Progress::Unclear => (YELLOW, "unclear"),
             };
             let _ = write!(text, "  {style}{word:<7}{style:#}  {:<11}  ", step.name);
             page::hang(
                 &mut text,
                 INDENT,
                 width,
-                if step.state == State::Held { DIM } else { Style::new() },
+                if step.state == Progress::Held { DIM } else { Style::new() },
                 &step.seen,
             );
         }
@@ -40,13 +40,13 @@ impl Finding {
             text.push_str("  ");
             page::hang(&mut text, 2, width, style, words);
         };
-        match &self.trouble {
-            Some(trouble) => {
-                if !trouble.cause.is_empty() {
-                    line(RED, &format!("{}.", trouble.cause.trim_end_matches('.')));
+        match &self.problem {
+            Some(problem) => {
+                if !problem.cause.is_empty() {
+                    line(RED, &format!("{}.", problem.cause.trim_end_matches('.')));
                 }
-                if !trouble.fix.is_empty() {
-                    line(Style::new(), &format!("fix: {}", trouble.fix));
+                if !problem.fix.is_empty() {
+                    line(Style::new(), &format!("fix: {}", problem.fix));
                 }
             }
             None if self.is_good() => {
@@ -68,13 +68,13 @@ impl Finding {
 
     /// The same for programs.
     pub fn json(&self) -> Value {
-        let trouble = self.trouble.as_ref();
+        let problem = self.problem.as_ref();
         let state = |state| match state {
-            State::Held => "ok",
-            State::Stopped => "stopped",
-            State::Unclear => "unclear",
+            Progress::Held => "ok",
+            Progress::Stopped => "stopped",
+            Progress::Unclear => "unclear",
         };
-        let result = match (self.code, trouble) {
+        let result = match (self.code, problem) {
             (0, _) => "good",
             (_, None) => "unclear",
             _ => "stopped",
@@ -90,9 +90,9 @@ impl Finding {
             "endpoint": self.endpoint,
             "result": result,
             "steps": steps,
-            "said": trouble.map(|trouble| &trouble.said),
-            "cause": trouble.map(|trouble| &trouble.cause),
-            "fix": trouble.map(|trouble| trouble.fix.clone()).or((result == "unclear").then(|| self.session())),
+            "said": problem.map(|problem| &problem.said),
+            "cause": problem.map(|problem| &problem.cause),
+            "fix": problem.map(|problem| problem.fix.clone()).or((result == "unclear").then(|| self.session())),
             "exit_status": self.code,
         })
     }

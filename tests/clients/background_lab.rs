@@ -34,9 +34,9 @@ pub fn configure(sandbox: &Sandbox, endpoint: &str) {
 }
 
 /// Ends what a real client left running in its sandbox, whatever becomes of the test.
-pub struct Household<'a>(pub &'a Lab);
+pub struct BackgroundLab<'a>(pub &'a Lab);
 
-impl Household<'_> {
+impl BackgroundLab<'_> {
     /// Starts an agent by `act-claude --bg` and gives its id.
     pub fn agent(&self, directory: &str) -> String {
         let output = self.0.act_claude(directory, &["--bg", "hello"]).output().unwrap();
@@ -121,7 +121,7 @@ impl Household<'_> {
     }
 }
 
-impl Drop for Household<'_> {
+impl Drop for BackgroundLab<'_> {
     fn drop(&mut self) {
         self.stop();
         for (pid, _) in self.processes() {

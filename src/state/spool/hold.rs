@@ -1,10 +1,10 @@
 //! What is held, for all relays of this machine: one of them asks ACT once a minute, the others heed the answer
 //! (promise B6).
 //!
-//! A mark is for an account, an alias and the credentials that were refused: `held/KEY-CHECKSUM.json`. Other
-//! credentials have no mark and are tried at once, so a corrected token or alias id heals without waiting. The
+//! A hold is for an account, an alias and the credentials that were refused: `held/KEY-CHECKSUM.json`. Other
+//! credentials have no hold and are tried at once, so a corrected token or alias id heals without waiting. The
 //! checksum is 32 bits of a hash over endpoint, user, alias id and credentials: nothing can be got back from it.
-//! A success removes all marks of its account and alias, which tells the others.
+//! A success removes all holds of its account and alias, which tells the others.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::state;
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::{Problem, State};
 
 /// Between two questions.
 pub const PROBE: Duration = Duration::from_secs(60);
 
 /// Why an alias is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct Hold {
     /// The alias's name.
     pub alias: String,
     /// The account's name.
@@ -29,12 +29,13 @@ pub struct Mark {
     /// Held or not understood.
     pub state: State,
     /// Why.
-    pub trouble: Trouble,
+    #[serde(rename = "trouble")]
+    pub problem: Problem,
     /// When ACT was last asked, in milliseconds since 1970.
     pub asked_ms: u64,
 }
 
-impl Mark {
+impl Hold {
     /// Whether ACT may be asked again. A clock that was set back does not hold anything up.
     pub fn is_due(&self, now: SystemTime) -> bool {
         let asked = UNIX_EPOCH + Duration::from_millis(self.asked_ms);
@@ -42,7 +43,7 @@ impl Mark {
     }
 }
 
-/// What a mark stands for.
+/// What a hold stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     stem: String,
@@ -65,28 +66,28 @@ fn hash(parts: &[&str], bytes: usize) -> String {
     hasher.finalize()[..bytes].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The marks of a state directory; without one they are this process's own.
+/// The holds of a state directory; without one they are this process's own.
 #[derive(Debug, Default)]
-pub struct Marks {
+pub struct Holds {
     directory: Option<PathBuf>,
-    own: Vec<(Key, Mark)>,
+    own: Vec<(Key, Hold)>,
 }
 
-impl Marks {
+impl Holds {
     /// Of a state directory.
     pub fn of(state: Option<&Path>) -> Self {
         Self { directory: state.map(directory), own: Vec::new() }
     }
 
-    /// The mark, where there is one.
-    pub fn read(&self, key: &Key) -> Option<Mark> {
+    /// The hold, where there is one.
+    pub fn read(&self, key: &Key) -> Option<Hold> {
         match &self.directory {
             Some(directory) => read(&path(directory, key)),
-            None => self.own.iter().find(|(own, _)| own == key).map(|(_, mark)| mark.clone()),
+            None => self.own.iter().find(|(own, _)| own == key).map(|(_, hold)| hold.clone()),
         }
     }
 
-    /// Takes the turn to ask, where the mark is due or the user wants to know `now`. False: not yet, or another
+    /// Takes the turn to ask, where the hold is due or the user wants to know `now`. False: not yet, or another
     /// has just taken it.
     pub fn take_turn(&self, key: &Key, now: bool) -> bool {
         let Some(directory) = &self.directory else { return true };
@@ -97,27 +98,27 @@ impl Marks {
         if file.try_lock().is_err() {
             return false;
         }
-        let Some(mark) = read(&path) else { return true };
-        if !now && !mark.is_due(SystemTime::now()) {
+        let Some(hold) = read(&path) else { return true };
+        if !now && !hold.is_due(SystemTime::now()) {
             return false;
         }
-        replace(&path, &Mark { asked_ms: now_ms(), ..mark });
+        replace(&path, &Hold { asked_ms: now_ms(), ..hold });
         true
     }
 
     /// ACT refuses: nobody asks again for a minute.
-    pub fn set(&mut self, key: &Key, mark: Mark) {
+    pub fn set(&mut self, key: &Key, hold: Hold) {
         match &self.directory {
             Some(directory) => {
                 if state::prepare(directory.parent().unwrap_or(directory)).is_ok()
                     && state::make_private(directory).is_ok()
                 {
-                    replace(&path(directory, key), &mark);
+                    replace(&path(directory, key), &hold);
                 }
             }
             None => {
                 self.own.retain(|(own, _)| own != key);
-                self.own.push((key.clone(), mark));
+                self.own.push((key.clone(), hold));
             }
         }
     }
@@ -142,22 +143,22 @@ impl Marks {
     }
 }
 
-fn replace(path: &Path, mark: &Mark) {
-    if let Ok(bytes) = serde_json::to_vec(mark) {
+fn replace(path: &Path, hold: &Hold) {
+    if let Ok(bytes) = serde_json::to_vec(hold) {
         let _ = state::write_private(path, &bytes);
     }
 }
 
-/// All marks of a state directory, the one that was asked about last at the end.
-pub fn read_all(state: &Path) -> Vec<Mark> {
+/// All holds of a state directory, the one that was asked about last at the end.
+pub fn read_all(state: &Path) -> Vec<Hold> {
     let entries = fs::read_dir(directory(state)).into_iter().flatten().flatten();
-    let mut marks: Vec<Mark> = entries.filter_map(|entry| read(&entry.path())).collect();
+    let mut holds: Vec<Hold> = entries.filter_map(|entry| read(&entry.path())).collect();
     // Of several credentials the one that was tried last speaks for the alias.
-    marks.sort_by_key(|mark| mark.asked_ms);
-    marks
+    holds.sort_by_key(|hold| hold.asked_ms);
+    holds
 }
 
-/// Removes marks nobody asked about for a month.
+/// Removes holds nobody asked about for a month.
 pub fn prune(state: &Path, now: SystemTime) {
     for entry in fs::read_dir(directory(state)).into_iter().flatten().flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
@@ -167,7 +168,7 @@ pub fn prune(state: &Path, now: SystemTime) {
     }
 }
 
-/// Now, as marks count.
+/// Now, as holds count.
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -181,7 +182,7 @@ fn path(directory: &Path, key: &Key) -> PathBuf {
     directory.join(format!("{}-{}.json", key.stem, key.checksum))
 }
 
-fn read(path: &Path) -> Option<Mark> {
+fn read(path: &Path) -> Option<Hold> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
@@ -189,81 +190,81 @@ fn read(path: &Path) -> Option<Mark> {
 mod tests {
     use super::*;
 
-    fn mark(asked_ms: u64) -> Mark {
-        let trouble = Trouble { said: "401".into(), cause: String::new(), fix: String::new(), code: 77 };
-        Mark { alias: "billing".into(), account: "acme".into(), state: State::Held, trouble, asked_ms }
+    fn hold(asked_ms: u64) -> Hold {
+        let problem = Problem { said: "401".into(), cause: String::new(), fix: String::new(), code: 77 };
+        Hold { alias: "billing".into(), account: "acme".into(), state: State::Held, problem, asked_ms }
     }
 
     #[test]
     fn b6_one_question_a_minute_and_none_for_other_credentials() {
         let state = tempfile::tempdir().unwrap();
-        let mut marks = Marks::of(Some(state.path()));
+        let mut holds = Holds::of(Some(state.path()));
         let refused = Key::new("acme", "billing", &["e", "u", "id", "old"]);
         let corrected = Key::new("acme", "billing", &["e", "u", "id", "new"]);
-        marks.set(&refused, mark(now_ms()));
-        assert!(marks.read(&refused).is_some() && marks.read(&corrected).is_none());
-        assert!(!marks.take_turn(&refused, false), "within the minute");
-        assert!(marks.take_turn(&refused, true), "the user asks");
-        marks.set(&refused, mark(now_ms() - 61_000));
-        assert!(marks.take_turn(&refused, false), "a minute later");
-        assert!(!Marks::of(Some(state.path())).take_turn(&refused, false), "the turn was taken");
-        marks.clear(&corrected);
-        assert_eq!(marks.read(&refused), None, "a success with other credentials heals");
+        holds.set(&refused, hold(now_ms()));
+        assert!(holds.read(&refused).is_some() && holds.read(&corrected).is_none());
+        assert!(!holds.take_turn(&refused, false), "within the minute");
+        assert!(holds.take_turn(&refused, true), "the user asks");
+        holds.set(&refused, hold(now_ms() - 61_000));
+        assert!(holds.take_turn(&refused, false), "a minute later");
+        assert!(!Holds::of(Some(state.path())).take_turn(&refused, false), "the turn was taken");
+        holds.clear(&corrected);
+        assert_eq!(holds.read(&refused), None, "a success with other credentials heals");
     }
 
     #[test]
     fn b13_a_clock_that_jumps_holds_nothing_up() {
         let years = Duration::from_secs(10 * 365 * 86_400);
-        let asked = mark(now_ms());
+        let asked = hold(now_ms());
         assert!(asked.is_due(SystemTime::now() + years) && asked.is_due(SystemTime::now() - years));
         assert!(!asked.is_due(SystemTime::now()));
     }
 
     #[test]
     fn without_a_state_directory_marks_are_the_process_s_own() {
-        let mut marks = Marks::of(None);
+        let mut holds = Holds::of(None);
         let key = Key::new("a", "b", &["c"]);
-        assert_eq!(marks.read(&key), None);
-        marks.set(&key, mark(7));
-        assert_eq!(marks.read(&key), Some(mark(7)));
+        assert_eq!(holds.read(&key), None);
+        holds.set(&key, hold(7));
+        assert_eq!(holds.read(&key), Some(hold(7)));
         let other = Key::new("a", "b", &["d"]);
-        marks.set(&other, mark(8));
-        marks.set(&other, mark(9));
-        assert_eq!((marks.read(&key), marks.read(&other)), (Some(mark(7)), Some(mark(9))));
-        marks.clear_one(&key);
-        assert_eq!((marks.read(&key), marks.read(&other)), (None, Some(mark(9))));
-        marks.clear(&key);
-        assert_eq!(marks.read(&other), None);
+        holds.set(&other, hold(8));
+        holds.set(&other, hold(9));
+        assert_eq!((holds.read(&key), holds.read(&other)), (Some(hold(7)), Some(hold(9))));
+        holds.clear_one(&key);
+        assert_eq!((holds.read(&key), holds.read(&other)), (None, Some(hold(9))));
+        holds.clear(&key);
+        assert_eq!(holds.read(&other), None);
     }
 
     #[test]
     fn the_mark_asked_about_last_speaks_for_its_alias() {
         let state = tempfile::tempdir().unwrap();
         assert_eq!(read_all(state.path()), []);
-        let mut marks = Marks::of(Some(state.path()));
+        let mut holds = Holds::of(Some(state.path()));
         let [first, second, third] = ["x", "y", "z"].map(|token| Key::new("acme", "billing", &[token]));
         for (key, asked) in [(&first, 3), (&second, 1), (&third, 2)] {
-            marks.set(key, mark(asked));
+            holds.set(key, hold(asked));
         }
-        assert_eq!(read_all(state.path()), [1, 2, 3].map(mark));
-        marks.clear_one(&third);
-        assert_eq!(read_all(state.path()), [1, 3].map(mark));
+        assert_eq!(read_all(state.path()), [1, 2, 3].map(hold));
+        holds.clear_one(&third);
+        assert_eq!(read_all(state.path()), [1, 3].map(hold));
     }
 
     #[test]
     fn marks_go_after_a_month() {
         let state = tempfile::tempdir().unwrap();
-        let mut marks = Marks::of(Some(state.path()));
+        let mut holds = Holds::of(Some(state.path()));
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let month = Duration::from_secs(30 * 24 * 60 * 60);
         let ages = [("old", month + Duration::from_secs(1)), ("kept", month), ("new", Duration::ZERO)];
         for (name, age) in ages {
             let key = Key::new("acme", name, &[]);
-            marks.set(&key, mark(7));
+            holds.set(&key, hold(7));
             File::open(path(&directory(state.path()), &key)).unwrap().set_modified(now - age).unwrap();
         }
         prune(state.path(), now);
-        let left = ages.map(|(name, _)| marks.read(&Key::new("acme", name, &[])).is_some());
+        let left = ages.map(|(name, _)| holds.read(&Key::new("acme", name, &[])).is_some());
         assert_eq!(left, [false, true, true]);
     }
 }

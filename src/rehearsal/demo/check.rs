@@ -1,16 +1,16 @@
 //! Whether the rehearsal went as it should (pure).
 
 use super::compare::{self, Sent};
-use super::session::Session;
-use super::stage::Place;
+use super::sandbox::DemoDirectory;
+use super::session::Launch;
 use crate::rehearsal::receiver::{Export, Fail};
 
 /// A launch and what ACT saw of it.
 pub struct Played<'a> {
     /// Where.
-    pub place: &'a Place,
+    pub place: &'a DemoDirectory,
     /// The launch.
-    pub session: Session,
+    pub session: Launch,
     /// What ACT saw.
     pub received: Vec<Export>,
 }
@@ -29,7 +29,7 @@ pub fn fault(played: &Played<'_>) -> Option<String> {
 }
 
 /// Everything that is not as it should be; empty: it is.
-pub fn judge(played: &[Played<'_>]) -> Vec<String> {
+pub fn check(played: &[Played<'_>]) -> Vec<String> {
     let faults: Vec<String> = played.iter().filter_map(fault).collect();
     if !faults.is_empty() {
         return faults;

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config, TokenSource};
 use crate::delivery::target::Target;
-use crate::state::outcome::Trouble;
+use crate::state::outcome::Problem;
 use crate::state::spool::{Header, Limits};
 use crate::system::environment::Environment;
 
 /// The configuration, as it is on disk now.
 #[derive(Debug)]
-pub struct Owners {
+pub struct Targets {
     environment: Environment,
     files: Vec<PathBuf>,
     stamps: Vec<Option<Stamp>>,
@@ -44,14 +44,14 @@ fn stamp(path: &Path) -> Option<Stamp> {
     })
 }
 
-impl Owners {
+impl Targets {
     /// Reads the configuration.
     pub fn new(environment: Environment, start: Option<Target>) -> Self {
         let mut files = vec![PathBuf::from(config::SYSTEM_FILE)];
         files.extend(config::user_file(&environment));
-        let mut owners = Self { environment, files, stamps: Vec::new(), config: None, start };
-        owners.refresh();
-        owners
+        let mut targets = Self { environment, files, stamps: Vec::new(), config: None, start };
+        targets.refresh();
+        targets
     }
 
     /// Reads the configuration again where it has changed. One with faults, half saved perhaps, is passed over.
@@ -85,7 +85,7 @@ impl Owners {
     }
 
     /// Where an alias's exports go now.
-    pub fn target(&self, account: &str, alias: &str) -> Result<Target, Trouble> {
+    pub fn target(&self, account: &str, alias: &str) -> Result<Target, Problem> {
         let Some(config) = &self.config else {
             let start = self.start.clone().filter(|start| start.alias == alias && start.account == account);
             return start.ok_or_else(|| lost_owner("the configuration can't be read", alias));
@@ -115,7 +115,7 @@ impl Owners {
     }
 
     /// Where this export goes: to whom it was captured for, or nowhere until the user says so.
-    pub fn of(&self, header: &Header) -> Result<Target, Trouble> {
+    pub fn of(&self, header: &Header) -> Result<Target, Problem> {
         let target = self.target(&header.account, &header.alias)?;
         if target.endpoint != header.endpoint {
             return Err(lost_owner(&format!("account {} has another endpoint now", header.account), &header.alias));
@@ -127,8 +127,8 @@ impl Owners {
     }
 }
 
-fn lost_owner(what: &str, alias: &str) -> Trouble {
-    Trouble {
+fn lost_owner(what: &str, alias: &str) -> Problem {
+    Problem {
         said: what.to_owned(),
         cause: "An export goes only where it was captured for".to_owned(),
         fix: format!("act-claude act flush --to {alias}"),

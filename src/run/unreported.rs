@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::state::record::{self, Kind, Record};
+use crate::state::record::{self, LaunchKind, Record};
 use crate::state::session::Session;
 use crate::state::spool::Summary;
 
@@ -17,8 +17,8 @@ const LATE: Duration = Duration::from_secs(60);
 /// Sessions further back than this are left to `act history`.
 const RECENT: usize = 500;
 
-/// The line for what was missed since the last look; nothing, most times. What it names counts as said. What has left
-/// the spool since is not missed any more; that is asked only where there is something.
+/// The line for what was unreported since the last look; nothing, most times. What it names counts as said. What has left
+/// the spool since is not unreported any more; that is asked only where there is something.
 pub fn line(state: &Path, spool: impl FnOnce(&Path) -> Summary) -> Option<String> {
     let since = looked(state);
     note_look(state)?;
@@ -26,44 +26,44 @@ pub fn line(state: &Path, spool: impl FnOnce(&Path) -> Summary) -> Option<String
     let is_new = |written: SystemTime| since.is_none_or(|since| written + LATE >= since);
     let changed = |id: &&String| written(state, id).is_none_or(is_new);
     let records = ids.iter().take(RECENT).filter(changed).filter_map(|id| record::read(state, id));
-    let unseen: Vec<Record> = records.filter(|record| record.kind == Kind::Launcher).collect();
+    let unseen: Vec<Record> = records.filter(|record| record.kind == LaunchKind::Launcher).collect();
     if unseen.is_empty() {
         return None;
     }
     let spool = spool(state);
     let sessions = unseen.into_iter().map(|record| Session::new(record, state, &spool));
-    let missed: Vec<Session> = sessions
+    let unreported: Vec<Session> = sessions
         .filter(|session| !session.live && session.needs_someone() && session.has_failed())
         .filter(|session| record::mark_said(state, &session.record.id))
         .collect();
-    words(&missed)
+    words(&unreported)
 }
 
 /// The latest, and how many more there are (pure).
-fn words(missed: &[Session]) -> Option<String> {
-    let latest = missed.first()?;
+fn words(unreported: &[Session]) -> Option<String> {
+    let latest = unreported.first()?;
     let alias = latest.record.alias.as_deref().unwrap_or("no alias");
-    let subject = match missed.len() {
+    let subject = match unreported.len() {
         1 => format!("a background session in {}", latest.record.directory.display()),
         count => format!("{count} background sessions, the last in {}", latest.record.directory.display()),
     };
-    let more = if missed.len() > 1 { " (all: act-claude act history --failed)" } else { "" };
+    let more = if unreported.len() > 1 { " (all: act-claude act history --failed)" } else { "" };
     Some(format!("{subject}: {alias}: {}{more}", latest.words()))
 }
 
 /// When sessions were last looked at. What a relay writes later is new.
 fn looked(state: &Path) -> Option<SystemTime> {
-    fs::metadata(mark(state)).and_then(|metadata| metadata.modified()).ok()
+    fs::metadata(hold(state)).and_then(|metadata| metadata.modified()).ok()
 }
 
 /// Where nothing can be noted nothing is said: it would be said again and again.
 fn note_look(state: &Path) -> Option<()> {
     // Written, not dated by us: the time is then of the same coarse clock as the records' times.
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(mark(state)).ok()?;
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(hold(state)).ok()?;
     file.write_all(b"\n").ok()
 }
 
-fn mark(state: &Path) -> std::path::PathBuf {
+fn hold(state: &Path) -> std::path::PathBuf {
     record::directory(state).join(".looked")
 }
 
@@ -98,7 +98,7 @@ mod tests {
         write(state, &session("1", &[(State::Delivered, 2)]));
         write(state, &session("2", &[(State::Held, 3)]));
         let mut supervised = session("3", &[(State::Held, 1)]);
-        supervised.record.kind = Kind::Supervised;
+        supervised.record.kind = LaunchKind::Supervised;
         write(state, &supervised);
         write(state, &session("4", &[(State::Waiting, 1)]));
         assert_eq!(

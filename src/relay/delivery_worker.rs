@@ -12,14 +12,14 @@ use std::time::{Duration, Instant, SystemTime};
 use super::ledger::Ledger;
 use super::message::{Direct, Handle, Item, Message};
 use super::own::Deferred;
-use super::worker::Thread;
+use super::thread::Thread;
 use crate::delivery::backlog::{self, Backlog, Means, Step};
 use crate::delivery::backoff::{Backoff, random};
-use crate::delivery::owner::Owners;
-use crate::delivery::sender::{Desk, Observer, Posted};
+use crate::delivery::sender::{Observer, Response, Sender};
 use crate::delivery::target::Target;
+use crate::delivery::targets::Targets;
 use crate::delivery::verdict::Verdict;
-use crate::state::outcome::{State, Trouble};
+use crate::state::outcome::{Problem, State};
 use crate::state::spool::Spool;
 use crate::state::spool::deferral::Deferrals;
 
@@ -31,13 +31,13 @@ pub(super) const LOOK: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The deliverer of one session's exports.
-pub struct Courier {
+pub struct DeliveryWorker {
     pub(super) session: String,
     pub(super) account: String,
     pub(super) alias: String,
     pub(super) spool: Option<Spool>,
-    pub(super) owners: Owners,
-    pub(super) desk: Desk,
+    pub(super) targets: Targets,
+    pub(super) sender: Sender,
     pub(super) ledger: Arc<Ledger>,
     inbox: Receiver<Message>,
     direct: VecDeque<Direct>,
@@ -48,7 +48,7 @@ pub struct Courier {
     /// Where there is a spool.
     backlog: Option<Backlog>,
     pub(super) backoff: Backoff,
-    /// The server has trouble: not before this time.
+    /// The server has problem: not before this time.
     pub(super) pause: Option<Pause>,
     /// The session's own exports are held: looked at again then.
     pub(super) look_at: Option<Instant>,
@@ -71,7 +71,7 @@ pub(super) struct Pause {
     is_asked: bool,
 }
 
-/// For whom a courier works.
+/// For whom a worker works.
 #[derive(Debug)]
 pub struct Post<'a> {
     /// The session's id.
@@ -88,12 +88,12 @@ pub struct Post<'a> {
     pub observer: Box<dyn Observer>,
 }
 
-impl Courier {
+impl DeliveryWorker {
     /// Made ready; who has the handle starts it. Token and connection are fetched at once then, while claude starts.
-    pub fn ready(post: Post<'_>, owners: Owners, desk: Desk, ledger: Arc<Ledger>) -> Handle {
-        let (sender, inbox) = channel();
+    pub fn ready(post: Post<'_>, targets: Targets, sender: Sender, ledger: Arc<Ledger>) -> Handle {
+        let (messages, inbox) = channel();
         let spool = post.state.map(Spool::of);
-        let courier = Self {
+        let worker = Self {
             session: post.session.to_owned(),
             account: post.target.account.clone(),
             alias: post.target.alias.clone(),
@@ -103,8 +103,8 @@ impl Courier {
             deferred: Vec::new(),
             seen: None,
             spool,
-            desk: desk.observed_by(post.observer),
-            owners,
+            sender: sender.observed_by(post.observer),
+            targets,
             ledger,
             inbox,
             direct: VecDeque::new(),
@@ -118,14 +118,14 @@ impl Courier {
             ask_now: post.verify,
             is_replacement: post.is_replacement,
         };
-        Handle::new(sender, Thread::new("courier", move || courier.run()))
+        Handle::new(messages, Thread::new("delivery", move || worker.run()))
     }
 
     fn run(mut self) {
-        if let Ok(target) = self.owners.target(&self.account, &self.alias)
+        if let Ok(target) = self.targets.target(&self.account, &self.alias)
             && !self.is_replacement
         {
-            self.desk.prepare(&target);
+            self.sender.prepare(&target);
         }
         while !self.is_stopped {
             match self.inbox.try_recv() {
@@ -152,7 +152,7 @@ impl Courier {
             }
         }
         for Direct { sequence, why, .. } in self.direct.drain(..) {
-            self.ledger.mark(sequence, State::Lost, &gone(&format!("it could not be kept: {why}")));
+            self.ledger.hold(sequence, State::Lost, &gone(&format!("it could not be kept: {why}")));
         }
         self.ledger.courier_left();
     }
@@ -162,9 +162,9 @@ impl Courier {
             Message::Stored(item) => {
                 // While something before it is held or waits, so does this one: order is kept.
                 if (self.pause.is_some() || self.look_at.is_some())
-                    && let Some((state, trouble)) = self.front_trouble()
+                    && let Some((state, problem)) = self.front_problem()
                 {
-                    self.ledger.mark(item.sequence, state, &trouble);
+                    self.ledger.hold(item.sequence, state, &problem);
                 }
                 self.enqueue(item);
             }
@@ -186,8 +186,8 @@ impl Courier {
         self.look_for_removed();
     }
 
-    fn front_trouble(&self) -> Option<(State, Trouble)> {
-        self.ledger.trouble_of(self.queue.front()?.sequence)
+    fn front_problem(&self) -> Option<(State, Problem)> {
+        self.ledger.problem_of(self.queue.front()?.sequence)
     }
 
     /// Does the next thing that is due, and says how long to wait then; `None`: nothing is.
@@ -221,10 +221,10 @@ impl Courier {
         let nudged = self.spool.as_ref().and_then(Spool::nudged);
         let is_nudged = nudged != self.nudged;
         self.nudged = nudged;
-        let is_changed = self.owners.refresh();
+        let is_changed = self.targets.refresh();
         if is_changed || is_nudged {
             // What a command gives can't be watched: asked for, it is read again, too.
-            self.desk.forget_tokens();
+            self.sender.forget_tokens();
             self.look_at = None;
             self.backlog.iter_mut().for_each(Backlog::look_again);
         }
@@ -263,28 +263,28 @@ impl Courier {
     /// What is in memory only is tried at once: out of order is better than lost.
     fn deliver_direct(&mut self, direct: Direct) {
         let Direct { sequence, points, body, why, taken, reply } = direct;
-        let posted = match self.owners.target(&self.account, &self.alias) {
+        let response = match self.targets.target(&self.account, &self.alias) {
             Ok(target) => {
                 let ask_now = std::mem::take(&mut self.ask_now);
-                self.desk.post(&target, points, &body, ask_now)
+                self.sender.post(&target, points, &body, ask_now)
             }
-            Err(trouble) => Posted { verdict: None, state: State::Held, trouble: Some(trouble), answer: None },
+            Err(problem) => Response { verdict: None, state: State::Held, problem: Some(problem), answer: None },
         };
-        if let (Some(answer), Some(reply)) = (posted.answer, reply) {
+        if let (Some(answer), Some(reply)) = (response.answer, reply) {
             let _ = reply.send(answer);
         }
-        self.note(posted.verdict.as_ref());
-        match posted.verdict {
+        self.note(response.verdict.as_ref());
+        match response.verdict {
             Some(Verdict::Delivered { .. } | Verdict::Partial { .. }) => {
-                self.ledger.settle(sequence, posted.state, posted.trouble);
+                self.ledger.settle(sequence, response.state, response.problem);
                 self.backoff.reset();
                 self.pause = None;
                 let _ = taken.send(Some(true));
             }
             _ => {
-                let trouble = posted.trouble.unwrap_or_else(|| gone("it could not be delivered"));
-                let said = format!("{}, and it could not be kept: {why}", trouble.said);
-                self.ledger.mark(sequence, State::Lost, &Trouble { said, code: 74, ..trouble });
+                let problem = response.problem.unwrap_or_else(|| gone("it could not be delivered"));
+                let said = format!("{}, and it could not be kept: {why}", problem.said);
+                self.ledger.hold(sequence, State::Lost, &Problem { said, code: 74, ..problem });
                 let _ = taken.send(Some(false));
             }
         }
@@ -295,7 +295,7 @@ impl Courier {
         match self.with_backlog(Backlog::deliver_one) {
             Step::Nothing => return false,
             Step::Held => {}
-            Step::Decided(decided) => self.passed(decided),
+            Step::DecidedExport(decided) => self.passed(decided),
             Step::Failed(failed) => {
                 let mut retry_after = failed.retry_after;
                 if failed.is_in_doubt() {
@@ -313,7 +313,7 @@ impl Courier {
         true
     }
 
-    /// One export fails by itself, it seems. One request tells whether another passes: then it is not ACT's trouble.
+    /// One export fails by itself, it seems. One request tells whether another passes: then it is not ACT's problem.
     pub(super) fn does_another_pass(&mut self, whose: Whose) -> Probe {
         self.collect();
         let is_free = self.look_at.is_none();
@@ -323,14 +323,14 @@ impl Courier {
                     return probe;
                 }
                 match self.with_backlog(Backlog::deliver_one) {
-                    Step::Decided(decided) => self.passed(decided),
+                    Step::DecidedExport(decided) => self.passed(decided),
                     Step::Failed(failed) => return Probe::Failed(failed.retry_after),
                     Step::Nothing | Step::Held => return Probe::Failed(None),
                 }
             }
             Whose::Left if is_free && !self.queue.is_empty() => return self.probe_front(),
             Whose::Left => match self.with_backlog(Backlog::probe) {
-                Step::Decided(decided) => self.passed(decided),
+                Step::DecidedExport(decided) => self.passed(decided),
                 Step::Failed(failed) => return Probe::Failed(failed.retry_after),
                 Step::Nothing | Step::Held => return Probe::Failed(None),
             },
@@ -347,13 +347,13 @@ impl Courier {
 
     fn with_backlog<T: Default>(&mut self, act: impl FnOnce(&mut Backlog, &mut Means<'_>) -> T) -> T {
         let (Some(spool), Some(backlog)) = (&self.spool, &mut self.backlog) else { return T::default() };
-        let (owners, desk, deferrals) = (&self.owners, &mut self.desk, &mut self.deferrals);
-        act(backlog, &mut Means { spool, owners, desk, deferrals })
+        let (targets, sender, deferrals) = (&self.targets, &mut self.sender, &mut self.deferrals);
+        act(backlog, &mut Means { spool, targets, sender, deferrals })
     }
 
-    fn passed(&mut self, decided: backlog::Decided) {
+    fn passed(&mut self, decided: backlog::DecidedExport) {
         if let Some(why) = decided.stays {
-            self.ledger.spool_trouble(&why);
+            self.ledger.spool_problem(&why);
         }
         self.backoff.reset();
     }
@@ -393,6 +393,6 @@ pub(super) enum Probe {
     Failed(Option<Duration>),
 }
 
-pub(super) fn gone(said: &str) -> Trouble {
-    Trouble { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 74 }
+pub(super) fn gone(said: &str) -> Problem {
+    Problem { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 74 }
 }

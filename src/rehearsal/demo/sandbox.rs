@@ -15,7 +15,7 @@ use crate::text::paths;
 
 /// One directory with its alias and account.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct DemoDirectory {
     /// The directory, as `~/…`.
     pub directory: &'static str,
     /// The alias's name.
@@ -34,7 +34,7 @@ pub struct Place {
 /// What every alias here has.
 pub const PROVIDER_TYPE: &str = "CUSTOM_PROVIDER";
 
-impl Place {
+impl DemoDirectory {
     fn draw(
         directory: &'static str,
         alias: &'static str,
@@ -47,16 +47,17 @@ impl Place {
 }
 
 /// The two places, their ids drawn anew.
-pub fn places() -> io::Result<[Place; 2]> {
+pub fn places() -> io::Result<[DemoDirectory; 2]> {
     Ok([
-        Place::draw("~/work/billing", "billing", "acme", "you@acme.example")?,
-        Place::draw("~/web/shop", "shop", "globex", "you@globex.example")?,
+        DemoDirectory::draw("~/work/billing", "billing", "acme", "you@acme.example")?,
+        DemoDirectory::draw("~/web/shop", "shop", "globex", "you@globex.example")?,
     ])
 }
 
 /// What a local ACT has to know: these accounts with their credentials, these aliases.
-pub fn expected(places: &[Place]) -> Expected {
-    let account = |place: &Place| receiver::Account::new(&place.account_id).with_credential(place.user, &place.token);
+pub fn expected(places: &[DemoDirectory]) -> Expected {
+    let account =
+        |place: &DemoDirectory| receiver::Account::new(&place.account_id).with_credential(place.user, &place.token);
     Expected {
         accounts: places.iter().map(account).collect(),
         aliases: places.iter().map(|place| (place.id.clone(), Some(place.account_id.clone()))).collect(),
@@ -65,14 +66,14 @@ pub fn expected(places: &[Place]) -> Expected {
 
 /// A home that is gone when this is dropped.
 #[derive(Debug)]
-pub struct Stage {
+pub struct Sandbox {
     root: TempDir,
     home: PathBuf,
 }
 
-impl Stage {
+impl Sandbox {
     /// With the directories of `places`, and nothing else.
-    pub fn set(places: &[Place]) -> io::Result<Self> {
+    pub fn set(places: &[DemoDirectory]) -> io::Result<Self> {
         let root = tempfile::Builder::new().prefix("act-claude-demo-").tempdir()?;
         let home = root.path().canonicalize()?.join("home");
         for place in places {
@@ -82,7 +83,7 @@ impl Stage {
     }
 
     /// Where a place's directory is.
-    pub fn directory(&self, place: &Place) -> PathBuf {
+    pub fn directory(&self, place: &DemoDirectory) -> PathBuf {
         within(&self.home, place.directory)
     }
 
@@ -107,7 +108,7 @@ impl Stage {
     /// Writes the configuration: endpoints from `endpoint`, tokens in files, this `claude`.
     pub fn configure(
         &self,
-        places: &[Place],
+        places: &[DemoDirectory],
         endpoint: impl Fn(&str) -> String,
         claude: &Path,
         exit_wait_ms: u64,
@@ -182,18 +183,18 @@ mod tests {
     #[test]
     fn the_configuration_is_valid_and_the_home_goes() {
         let places = places().unwrap();
-        let stage = Stage::set(&places).unwrap();
+        let sandbox = Sandbox::set(&places).unwrap();
         let endpoint = |account: &str| format!("http://127.0.0.1:1/{account}");
-        stage.configure(&places, endpoint, Path::new("/bin/true"), 300).unwrap();
+        sandbox.configure(&places, endpoint, Path::new("/bin/true"), 300).unwrap();
         let user: Environment = [("HOME", "/nowhere"), ("PATH", "/bin"), ("SECRET", "x")].into_iter().collect();
-        let environment = stage.environment(&user, "http://127.0.0.1:2");
+        let environment = sandbox.environment(&user, "http://127.0.0.1:2");
         assert_eq!((environment.get("SECRET"), environment.text("PATH")), (None, Some("/bin")));
         let loaded = crate::config::load(&environment);
         assert!(loaded.faults.is_empty(), "{:?}", loaded.faults);
         assert_eq!(loaded.config.aliases["shop"].id, places[1].id);
         assert_eq!(loaded.config.directories.len(), 2);
-        let root = stage.root.path().to_path_buf();
-        stage.strike().unwrap();
+        let root = sandbox.root.path().to_path_buf();
+        sandbox.strike().unwrap();
         assert!(!root.exists());
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::state::outcome::{self, State};
-use crate::state::record::Kind;
+use crate::state::record::LaunchKind;
 use crate::state::session::Session;
 use crate::state::spool::Summary;
 use crate::state::spool::summary::{Failing, Waiting};
@@ -68,11 +68,11 @@ impl Page {
         if !spool.waiting.is_empty() {
             let _ = writeln!(text, "{BOLD}Kept on this machine{BOLD:#}");
         }
-        for Waiting { alias, exports, oldest, state, trouble, .. } in &spool.waiting {
+        for Waiting { alias, exports, oldest, state, problem, .. } in &spool.waiting {
             let style = if *state == State::Waiting { YELLOW } else { RED };
             let age = outcome::duration(now.duration_since(*oldest).try_into().unwrap_or_default());
             let count = outcome::exports(*exports);
-            let why = trouble.as_ref().map(|trouble| format!(": {}{}", trouble.said, outcome::advice(trouble)));
+            let why = problem.as_ref().map(|problem| format!(": {}{}", problem.said, outcome::advice(problem)));
             let words = format!("{count} {}, the oldest for {age}{}", state_word(*state), why.unwrap_or_default());
             let alias = page::visible(alias);
             let _ = write!(text, "  {BOLD}{alias}{BOLD:#}  ");
@@ -106,10 +106,10 @@ impl Page {
         let alone = waiting.failing.iter().filter(|_| waiting.exports == 1).map(|failing| (failing, "fails"));
         let deferred = waiting.deferred.iter().map(|failing| (failing, "stepped aside, for ACT takes others"));
         for (failing, what) in deferred.chain(alone).take(SHOWN) {
-            let Failing { export, tries, trouble, .. } = failing;
+            let Failing { export, tries, problem, .. } = failing;
             let words = format!(
                 "{export} {what}: {}, tried {tries} times. To give it up: act-claude act flush --discard --only {export}",
-                trouble.said
+                problem.said
             );
             text.push_str("    ");
             page::hang(text, 4, self.width, YELLOW, &words);
@@ -126,7 +126,7 @@ impl Page {
         let record = &session.record;
         let mut words = vec![self.path(&record.directory)];
         words.extend(record.client_version.as_ref().map(|version| format!("claude {version}")));
-        if record.kind == Kind::Launcher {
+        if record.kind == LaunchKind::Launcher {
             words.push("in the background or an editor".to_owned());
         }
         if let Some(end) = record.end {
@@ -222,7 +222,7 @@ mod tests {
     fn sessions_by_day() {
         let mut delivered = session("3", &[(State::Delivered, 14)]);
         let total = |value, unit: &str| Total { value, unit: unit.to_owned() };
-        delivered.record.kind = Kind::Supervised;
+        delivered.record.kind = LaunchKind::Supervised;
         delivered.record.totals.insert("claude_code.cost.usage".to_owned(), total(0.4242, "USD"));
         delivered.record.totals.insert("claude_code.token.usage".to_owned(), total(48210.0, "tokens"));
         let held = session("2", &[(State::Held, 3)]);
@@ -253,7 +253,7 @@ Mon 23 Nov 2026
     fn what_went_elsewhere_says_so() {
         let mut redirected = session("1", &[]);
         redirected.record.redirected_by = Some("env.X in s.json".to_owned());
-        redirected.record.trouble = Some(crate::state::outcome::Trouble {
+        redirected.record.problem = Some(crate::state::outcome::Problem {
             said: "no export arrived: exports go to https://x".to_owned(),
             cause: "A setting counts more".to_owned(),
             fix: "remove env.X from s.json".to_owned(),
