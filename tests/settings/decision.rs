@@ -34,11 +34,11 @@ impl Decision {
     }
 }
 
-pub struct Desk {
+pub struct Decider {
     sandbox: Sandbox,
 }
 
-impl Desk {
+impl Decider {
     pub fn new() -> Self {
         let mut sandbox = Sandbox::new();
         let environment = sandbox.home().join("environment");

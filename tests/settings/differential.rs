@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use crate::support::client;
 
 use super::bench::{Bench, Way};
-use super::decision::{Decision, Desk};
+use super::decision::{Decision, Decider};
 use super::forms::{FORMS, Form, named};
 use super::layers::{LAYERS, Layer};
 
@@ -75,11 +75,11 @@ fn misfit(decision: Decision, ways: &[Way]) -> Option<&'static str> {
 
 /// act-claude's decisions, and which of them do not fit.
 fn compare(cases: &[Case], ways: &Ways) -> (BTreeMap<Case, Decision>, Vec<String>) {
-    let desk = Desk::new();
+    let decider = Decider::new();
     let mut decisions = BTreeMap::new();
     let mut misfits = Vec::new();
     for &(form, layer) in cases {
-        let Some(decision) = desk.decide(&FORMS[form], layer) else { continue };
+        let Some(decision) = decider.decide(&FORMS[form], layer) else { continue };
         let of_clients: Vec<Way> = client::BOTH.iter().map(|version| ways[&(*version, (form, layer))]).collect();
         if let Some(misfit) = misfit(decision, &of_clients) {
             misfits.push(format!("{} {layer:?}: {misfit}: {of_clients:?} {decision:?}", FORMS[form].name));
