@@ -63,6 +63,8 @@ pub enum Event {
     RefusedPoints(u64),
     /// ACT took an export with a warning.
     Warned(String),
+    /// Connections wait that can't be accepted, and why.
+    Unaccepted(String),
     /// Claude handed over an export that could not even be read.
     Lost(Problem),
     /// Claude must have exported something; why it did not, as far as that is known.
@@ -121,6 +123,8 @@ pub struct Book {
     rejected_points: u64,
     warning: Option<String>,
     unkept: Option<String>,
+    #[serde(default)]
+    unaccepted: Option<String>,
     /// Those of the open ones that stepped aside.
     #[serde(default)]
     deferred: BTreeSet<u64>,
@@ -178,6 +182,7 @@ impl Book {
                 problem.into_iter().for_each(|problem| self.problem(state, problem));
             }
             Event::SteppedAside(sequence, problem) => self.step_aside(sequence, problem),
+            Event::Unaccepted(why) => self.unaccepted = Some(why),
             Event::SpoolTrouble(why) => self.spool_problem = Some(why),
             Event::Settled(sequence, state, problem) => {
                 self.deferred.remove(&sequence);
@@ -271,6 +276,7 @@ impl Book {
             rejected_points: self.rejected_points,
             warning: self.warning.clone(),
             unkept: self.unkept.clone(),
+            unaccepted: self.unaccepted.clone(),
             deferred: deferred.map(|problem| Deferred { exports: self.deferred.len() as u64, problem }),
             spool_problem: self.spool_problem.clone(),
             ..Outcome::default()

@@ -25,6 +25,7 @@ use crate::delivery::cause;
 use crate::delivery::verdict::Answer;
 use crate::state::outcome::{Problem, State};
 use crate::state::spool::{Header, LONGEST_BODY, NotStored, Store};
+use crate::system::error::plain;
 
 /// What a poster is told.
 #[derive(Debug)]
@@ -317,6 +318,11 @@ impl Intake {
             captured: Timestamp::now(),
         };
         store.append(&header, body)
+    }
+
+    /// Notes that connections wait which can't be accepted.
+    pub fn unaccepted(&self, error: &io::Error) {
+        self.ledger.unaccepted(&plain(error));
     }
 
     /// The process whose working directory decides about the alias.

@@ -183,6 +183,13 @@ impl Ledger {
         self.note(Event::Unkept(sequence, why));
     }
 
+    /// Connections wait that can't be accepted, and why: claude may give up.
+    pub fn unaccepted(&self, why: &str) {
+        if self.lock().outcome().unaccepted.as_deref() != Some(why) {
+            self.note(Event::Unaccepted(why.to_owned()));
+        }
+    }
+
     /// A lost export is handed over again.
     pub fn again(&self, sequence: u64) {
         self.note(Event::Again(sequence));

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -34,8 +34,10 @@ const CONNECTIONS: u64 = 64;
 const OWN_DESCRIPTORS: u64 = 24;
 /// How long a client may take to name the secret path, and again over a body.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Until the next try to accept a connection when there was no descriptor for it.
+/// Until the next try to accept a connection where it can't be accepted now.
 const SHORTAGE: Duration = Duration::from_millis(50);
+/// After so long a client may have given up its export: claude waits 10 seconds, from before we could look.
+const LONG_SHORTAGE: Duration = Duration::from_secs(1);
 
 /// What a request is answered.
 pub type Reply = Response<Full<Bytes>>;
@@ -47,7 +49,8 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
     let connections = Connections::new(room());
     let budget = Arc::new(Budget::default());
     let mut peers = Peers::default();
-    let mut is_short = false;
+    let mut is_failing = false;
+    let mut waiting = None;
     let (own, here) = (nix::unistd::geteuid().as_raw(), listener.local_addr().ok());
     loop {
         let (accepted, requests) = accept(&listener, &journal).await;
@@ -55,9 +58,15 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
             Ok(accepted) => accepted,
             Err(error) => {
                 drop(requests);
-                // A shortage shows even where nobody waits, and what was accepted last gets its time to speak.
-                let is_lasting = std::mem::replace(&mut is_short, is_shortage(&error));
-                if is_short && !(is_lasting && has_connection(&listener) && connections.give_way()) {
+                // A shortage shows even where nobody waits, and what was accepted last gets its time to speak. Another
+                // error is the connection's own, unless it comes again.
+                let is_lasting = std::mem::replace(&mut is_failing, true);
+                let is_waited_for = is_lasting && has_connection(&listener);
+                if is_waited_for && waiting.get_or_insert_with(Instant::now).elapsed() > LONG_SHORTAGE {
+                    intake.unaccepted(&error);
+                }
+                let has_room = is_waited_for && is_shortage(&error) && connections.give_way();
+                if (is_lasting || is_shortage(&error)) && !has_room {
                     sleep(SHORTAGE).await;
                 }
                 // Whoever was told to leave does so first.
@@ -65,7 +74,8 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
                 continue;
             }
         };
-        is_short = false;
+        is_failing = false;
+        waiting = None;
         let user = here.and_then(|here| peers.user(peer, here));
         if let Some(user) = user.filter(|user| peer::is_stranger(*user, own, || intake.routing().command_user())) {
             tracing::debug!(user, "a connection of another user is refused");
@@ -117,7 +127,7 @@ fn has_connection(listener: &TcpListener) -> bool {
     poll(&mut ready, PollTimeout::ZERO) != Ok(0)
 }
 
-/// Whether there was no descriptor or memory for a connection; any other error is the connection's own.
+/// Whether there was no descriptor or memory for a connection.
 fn is_shortage(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
     matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS))

@@ -65,6 +65,9 @@ pub struct Outcome {
     /// Why exports could not be kept on this machine until ACT had them.
     #[serde(default)]
     pub unkept: Option<String>,
+    /// Why connections could not be accepted for a while: what claude wanted to send then may be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unaccepted: Option<String>,
     /// Those of the waiting ones that fail by themselves while ACT takes others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deferred: Option<Deferred>,
@@ -115,12 +118,12 @@ impl Outcome {
 
     /// Whether there is no more to say than that claude sent nothing.
     pub fn is_silent(&self) -> bool {
-        self.exports == 0 && !self.relay_lost && self.deaths == 0
+        self.exports == 0 && !self.relay_lost && self.deaths == 0 && self.unaccepted.is_none()
     }
 
     /// Whether something that claude sent may be nowhere, or was seen by nobody.
     pub fn may_lack_exports(&self) -> bool {
-        self.relay_lost || self.cut_off > 0
+        self.relay_lost || self.cut_off > 0 || self.unaccepted.is_some()
     }
 
     /// How many exports fail by themselves while ACT takes others; they count as waiting, too.
@@ -208,6 +211,9 @@ pub(crate) fn words(outcome: &Outcome) -> String {
     parts.extend(deferred_words(outcome, parts.is_empty()));
     if let Some(why) = &outcome.unkept {
         parts.push(format!("nothing could be kept on this machine: {why}"));
+    }
+    if let Some(why) = &outcome.unaccepted {
+        parts.push(format!("no connection could be accepted for a while ({why}): exports may be missing"));
     }
     if let Some(why) = &outcome.spool_problem {
         parts.push(format!("what is done with can't be removed from the spool: {why}"));

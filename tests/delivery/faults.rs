@@ -2,7 +2,8 @@
 //! session goes on. An oracle: what was acknowledged is at ACT or in the spool; nothing that is whole is set aside; nothing
 //! goes out under another alias; no session with problem is silent.
 //!
-//! The whole run, some 5,000 faults: `cargo test --test delivery faults_all -- --ignored --nocapture`
+//! The whole run, some 5,000 faults: `cargo test --test delivery faults_all -- --ignored --nocapture`; with
+//! `FAULTS=clone,accept` of other calls.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -66,7 +67,8 @@ fn session(faults: &Faults, random: &mut Random, seen: &Seen) {
     let mut refusals = 0;
     for number in 0..EXPORTS {
         let name = format!("own{number}");
-        match relay.post(&export(&name)) {
+        // Claude waits 10 seconds for an answer.
+        match relay.post_within(&export(&name), Duration::from_secs(3)) {
             Some(200) => drop(acknowledged.insert(name)),
             _ => refusals += 1,
         }
@@ -123,7 +125,11 @@ fn session(faults: &Faults, random: &mut Random, seen: &Seen) {
 fn is_silent(outcome: &Outcome) -> bool {
     let delivered = outcome.count(State::Delivered) + outcome.count(State::Partial);
     let of_relay = outcome.deaths > 0 || outcome.cut_off > 0 || outcome.relay_lost;
-    delivered == outcome.exports && outcome.unkept.is_none() && outcome.spool_problem.is_none() && !of_relay
+    delivered == outcome.exports
+        && outcome.unkept.is_none()
+        && outcome.spool_problem.is_none()
+        && outcome.unaccepted.is_none()
+        && !of_relay
 }
 
 /// Runs until so many faults were injected.
@@ -190,6 +196,11 @@ const SPOOL: [&str; 7] = ["open", "read", "write", "fsync", "rename", "unlink", 
 #[test]
 fn faults_of_the_spool() {
     faults(300, &SPOOL);
+}
+
+#[test]
+fn faults_of_threads_and_connections() {
+    faults(100, &["clone", "accept"]);
 }
 
 #[test]

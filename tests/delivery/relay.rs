@@ -101,6 +101,12 @@ impl Relay {
         post(self.address, &self.path, body)
     }
 
+    /// The same, with so much patience.
+    pub fn post_within(&self, body: &[u8], patience: Duration) -> Option<u16> {
+        let mut stream = TcpStream::connect(self.address).ok()?;
+        exchange(&mut stream, &self.path, body, patience)
+    }
+
     /// Where to post, for threads.
     pub fn place(&self) -> (SocketAddr, String) {
         (self.address, self.path.clone())
@@ -190,8 +196,12 @@ pub fn post(address: SocketAddr, path: &str, body: &[u8]) -> Option<u16> {
 
 /// The same over a connection that is kept.
 pub fn send(stream: &mut TcpStream, path: &str, body: &[u8]) -> Option<u16> {
+    exchange(stream, path, body, support::DEADLINE)
+}
+
+fn exchange(stream: &mut TcpStream, path: &str, body: &[u8], patience: Duration) -> Option<u16> {
     stream.set_nodelay(true).ok()?;
-    stream.set_read_timeout(Some(support::DEADLINE)).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
     let mut request = format!(
         "POST {path} HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
