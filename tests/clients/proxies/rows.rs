@@ -148,7 +148,7 @@ pub const ROWS: &[Row] = &[
     environment!(ALL_PROXY = "http://proxy.test:3128").always(),
     environment!(all_proxy = "http://proxy.test:3128", ALL_PROXY = "http://proxy.test:3129"),
     environment!(HTTP_PROXY = "http://proxy.test:3128", ALL_PROXY = "http://proxy.test:3129"),
-    environment!(ALL_PROXY = "socks5h://proxy.test:3128"),
+    environment!(ALL_PROXY = "socks5h://proxy.test:3128").instead("a proxy that is named is not passed by"),
     // NO_PROXY.
     no_proxy!("act.corp.test").always(),
     no_proxy!("corp.test"),
