@@ -1,4 +1,4 @@
-//! `.act-claude.json`: what a repository may wish for (pure).
+//! `.act-claude.json`: what a repository may ask for (pure).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ pub const NAME: &str = ".act-claude.json";
 /// The file as it was found.
 #[derive(Debug, Clone)]
 pub struct RepositoryFile {
-    /// Where.
+    /// Its path.
     pub path: PathBuf,
-    /// What was found there.
+    /// Its contents.
     pub content: Content,
 }
 
-/// What reading the file gave.
+/// The result of reading the file.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// Its text.
@@ -34,7 +34,7 @@ pub enum Content {
     Unusable(String),
 }
 
-/// What the file asks for.
+/// The file's request.
 #[derive(Debug, Default)]
 pub(super) struct Wish {
     pub alias: Option<Located<String>>,
@@ -42,7 +42,7 @@ pub(super) struct Wish {
 }
 
 impl RepositoryFile {
-    /// Reads the wish; an error is the word with which the file is passed over.
+    /// Reads the request; an error is the message with which the file is ignored.
     pub(super) fn wish(&self) -> Result<Wish, String> {
         match &self.content {
             Content::Text(text) => {
