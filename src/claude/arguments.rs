@@ -41,7 +41,7 @@ pub fn is_print(args: &[OsString]) -> bool {
 }
 
 /// Whether claude is asked for its version or its help text; in that case it does nothing else.
-pub fn asks_for_words(args: &[OsString]) -> bool {
+pub fn asks_for_help(args: &[OsString]) -> bool {
     has_flag(args, &["-h", "--help", "-v", "--version"])
 }
 

@@ -63,12 +63,12 @@ impl Chain {
         if (since..since.saturating_add(WINDOW)).contains(&now) {
             (chain.launches, chain.since, chain.started) = (launches, since, started);
         }
-        let is_in_claude_s_place = match start {
+        let is_in_place_of_claude = match start {
             Start::Exec(pid) => pid == own,
             // The first process of a container is the parent of all orphans.
             Start::Child(pid) => pid == parent && pid != 1,
         };
-        if is_in_claude_s_place {
+        if is_in_place_of_claude {
             chain.tried = tried;
         }
         chain

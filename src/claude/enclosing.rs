@@ -88,10 +88,10 @@ fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
              have changed: start it outside of that claude",
             ancestors[top].pid
         );
-        return cautious(own).doubted(Doubt { everything: Some(why), alias: true });
+        return without_controls(own).doubted(Doubt { everything: Some(why), alias: true });
     };
     let is_orphan = first.text(MARK).is_some();
-    let start = if is_orphan { cautious(first) } else { first.clone() };
+    let start = if is_orphan { without_controls(first) } else { first.clone() };
     let descent = descend(&ancestors[..=top], start, own);
     let mut trusted = overlaid(own, &descent.trusted);
     let rerouted = || rerouted(own, &trusted).filter(|_| is_orphan && !descent.is_fresh);
@@ -182,13 +182,13 @@ fn overlaid(own: &Environment, trusted: &Environment) -> Environment {
 
 /// For a process with claude's marker and no claude above it: that claude has ended, or can't be seen.
 fn orphan(own: &Environment) -> Environment {
-    let trusted = cautious(own);
+    let trusted = without_controls(own);
     let everything = moved(own, &trusted).or_else(|| rerouted(own, &trusted)).map(unknown);
     trusted.doubted(Doubt { everything, alias: own.get("ACT_CLAUDE_ALIAS").is_some() })
 }
 
 /// `environment` without the variables that control act-claude, where their origin is not known. So the usual paths apply.
-fn cautious(environment: &Environment) -> Environment {
+fn without_controls(environment: &Environment) -> Environment {
     let mut result = environment.clone();
     for name in PLACES.iter().chain(&ROUTES) {
         result.remove(name);

@@ -136,12 +136,12 @@ pub fn of_overlay(
         layers.filter_map(|layer| layer.get(name)).next().unwrap_or_else(|| text(environment, name)).to_owned()
     };
     // A layer that is not understood may set any of them.
-    let in_the_way = |name: &str| {
+    let is_in_conflict = |name: &str| {
         let is_set = environment.get(name).is_some();
         conflicts.iter().any(|conflict| conflict.key == format!("env.{name}") || (conflict.is_unread() && is_set))
     };
     let names = [ENABLE, EXPORTER, PROTOCOL, ENDPOINT, TEMPORALITY, INTERVAL, ATTRIBUTES, LOG_LEVEL];
-    let wanted = names.into_iter().filter(|name| ![INTERVAL, LOG_LEVEL].contains(name) || in_the_way(name));
+    let wanted = names.into_iter().filter(|name| ![INTERVAL, LOG_LEVEL].contains(name) || is_in_conflict(name));
     wanted
         .map(|name| {
             let value = match name {

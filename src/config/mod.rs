@@ -178,7 +178,7 @@ impl Config {
 
     /// Finds names that don't exist, and rules that can't mean what is written. The entries that hold them become broken.
     fn settle(&mut self, is_there: impl Fn(&Path) -> bool) -> Vec<Fault> {
-        let mut faults = self.homeless_aliases();
+        let mut faults = self.aliases_without_account();
         faults.extend(broken::misspelt(&mut self.directories, is_there));
         let rules = self.directories.iter().map(|rule| (rule.alias.as_deref(), &rule.alias_origin));
         let default = self.default.iter().map(|default| (default.value.as_deref(), &default.origin));
@@ -193,12 +193,13 @@ impl Config {
     }
 
     /// Breaks the aliases whose account does not exist, or is broken itself.
-    fn homeless_aliases(&mut self) -> Vec<Fault> {
+    fn aliases_without_account(&mut self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        let homeless = self.aliases.iter().filter(|(_, alias)| !self.accounts.contains_key(&alias.account));
-        let homeless: Vec<_> =
-            homeless.map(|(name, alias)| (name.clone(), alias.account.clone(), alias.account_origin.clone())).collect();
-        for (alias, account, origin) in homeless {
+        let without_account = self.aliases.iter().filter(|(_, alias)| !self.accounts.contains_key(&alias.account));
+        let without_account: Vec<_> = without_account
+            .map(|(name, alias)| (name.clone(), alias.account.clone(), alias.account_origin.clone()))
+            .collect();
+        for (alias, account, origin) in without_account {
             self.aliases.remove(&alias);
             let fault = self.broken.accounts.get(&account).cloned().unwrap_or_else(|| {
                 let fault = Fault::new(origin, format!("there is no account \"{account}\""));

@@ -197,7 +197,7 @@ impl Child<'_> {
             Role::Orphan(ends) => {
                 fork_again(failure);
                 failure = detach(ends, failure);
-                nap();
+                pause();
             }
         }
         self.pointers.execve();
@@ -258,7 +258,7 @@ unsafe fn plain_fork() -> libc::c_long {
 }
 
 /// Sleeps until a connection arrives at the listener, which is descriptor 0, or claude's head start is over. Async-signal-safe.
-fn nap() {
+fn pause() {
     const MILLISECONDS: libc::c_int = HEAD_START.as_millis() as libc::c_int;
     let mut ready = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
     // SAFETY: async-signal-safe on Linux and macOS; the array has one entry, as the call is told.

@@ -26,7 +26,7 @@ pub struct Supervisor {
     /// When the deferred work is due; `None` once it has been done.
     due: Option<Instant>,
     /// A signal arrived after the command had ended, so it is meant for us.
-    told: bool,
+    has_late_signal: bool,
     /// Pids of the wakers that have continued us, or could have, and whose signals may not have been read yet.
     wakers: Vec<i32>,
 }
@@ -98,7 +98,7 @@ impl Supervisor {
             leads_session,
             terminal,
             due,
-            told: false,
+            has_late_signal: false,
             wakers: Vec::new(),
         })
     }
@@ -125,7 +125,7 @@ impl Supervisor {
             let polled = poll(&mut ready, timeout);
             let is_needed = ready.get(1).is_some_and(|deferred| deferred.any() == Some(true));
             if is_needed || polled == Ok(0) {
-                self.let_go();
+                self.close_inherited();
                 deferred.start();
             }
             while let Some((signal, sender)) = self.signals.next() {
@@ -136,7 +136,7 @@ impl Supervisor {
                     continue;
                 }
                 if child::has_ended(self.command) {
-                    self.told |= ends_a_wait(signal);
+                    self.has_late_signal |= ends_a_wait(signal);
                 } else {
                     self.forward(signal);
                 }
@@ -150,7 +150,7 @@ impl Supervisor {
     }
 
     /// Closes inherited descriptors. The command does not depend on it, so it comes after the command's first steps.
-    pub fn let_go(&mut self) {
+    pub fn close_inherited(&mut self) {
         if self.due.take().is_some() {
             descriptors::release_inherited();
         }
@@ -216,7 +216,7 @@ impl Supervisor {
 
     /// Waits until `other` is readable, `limit` is over, or a signal arrives. Returns whether it is readable.
     pub fn wait_for(&mut self, other: impl AsFd, limit: Duration) -> bool {
-        if std::mem::take(&mut self.told) {
+        if std::mem::take(&mut self.has_late_signal) {
             return false;
         }
         let deadline = Instant::now() + limit;

@@ -224,8 +224,8 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
     let conflicts = conflicts::of_session(&wanted, environment, situation.layers);
     // Where the user's own `--settings` is not understood, an overlay can't keep its contents.
-    let has_place = !situation.layers.iter().any(|layer| layer.kind == LayerKind::Argument && layer.unread().is_some());
-    let may_overlay = has_place && overlay::is_allowed(situation.args);
+    let can_merge = !situation.layers.iter().any(|layer| layer.kind == LayerKind::Argument && layer.unread().is_some());
+    let may_overlay = can_merge && overlay::is_allowed(situation.args);
     // A conflict that only stops exports is reported after the session, and only where no export arrived.
     let shows_later = |conflict: &Conflict| delivery == Delivery::Relay && conflict.stops();
     let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !shows_later(conflict));

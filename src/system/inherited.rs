@@ -69,7 +69,7 @@ pub fn sigxfsz_ignored() -> bool {
 }
 
 /// Ignores SIGXFSZ: from here on a write beyond the file size limit (`ulimit -f`) fails, instead of killing this process.
-pub fn outlive_full_files() {
+pub fn ignore_sigxfsz() {
     // SAFETY: ignoring runs no code.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }

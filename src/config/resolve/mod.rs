@@ -21,7 +21,7 @@ use crate::text::json::Origin;
 
 pub use directory::{Directory, Identity, Level, Worktree};
 pub use reason::{Reason, Via};
-use repository::Wish;
+use repository::Request;
 pub use repository::{Content, NAME as FILE, RepositoryFile};
 
 /// The answer for one directory.
@@ -71,15 +71,15 @@ pub struct Explicit<'a> {
     pub variable: Option<&'a str>,
     /// The same inside a claude, where a repository's settings may have set it. It may choose only what the repository's own file
     /// may choose.
-    pub wish: Option<&'a str>,
+    pub request: Option<&'a str>,
 }
 
 impl<'a> Explicit<'a> {
     /// The choice by flag and environment.
     pub fn of(flag: Option<&'a str>, environment: &'a Environment) -> Self {
         let named = environment.text("ACT_CLAUDE_ALIAS");
-        let (wish, variable) = if environment.doubt().alias { (named, None) } else { (None, named) };
-        Self { flag, variable, wish }
+        let (request, variable) = if environment.doubt().alias { (named, None) } else { (None, named) };
+        Self { flag, variable, request }
     }
 }
 
@@ -105,8 +105,8 @@ pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Directory) -> Re
     }
     let said = Resolution::plain(None, Reason::NoRule);
     let mut walk = Walk { config, place, attributes: None, said };
-    if let Some(name) = explicit.wish {
-        match walk.wished(name) {
+    if let Some(name) = explicit.request {
+        match walk.may_choose(name) {
             Ok(()) => return Ok(Resolution::plain(Some(name.to_owned()), Reason::Variable)),
             Err(why) => walk.said.passed_over.push(format!("ACT_CLAUDE_ALIAS inside of claude: passed over: {why}")),
         }
@@ -178,9 +178,9 @@ impl<'a> Walk<'a> {
                 return Some(self.rule_answer(rule, via));
             }
             let Some(file) = &level.file else { continue };
-            match file.wish() {
-                Ok(wish) => {
-                    if let Some(answer) = self.grant(wish, &levels[index + 1..]) {
+            match file.request() {
+                Ok(request) => {
+                    if let Some(answer) = self.grant(request, &levels[index + 1..]) {
                         return Some(answer);
                     }
                 }
@@ -191,27 +191,27 @@ impl<'a> Walk<'a> {
     }
 
     /// Grants the part of a repository file's request that it may have.
-    fn grant(&mut self, wish: Wish, above: &'a [Level]) -> Option<(Option<String>, Reason)> {
+    fn grant(&mut self, request: Request, above: &'a [Level]) -> Option<(Option<String>, Reason)> {
         let own = self.own_answer(above);
         // The account of a broken alias is not known, so nothing may replace the alias.
-        let broken = wish.alias.as_ref().and_then(|name| self.config.broken.aliases.get(&name.value));
+        let broken = request.alias.as_ref().and_then(|name| self.config.broken.aliases.get(&name.value));
         if let (Some(fault), None | Some((Some(_), _))) = (broken, &own) {
             return Some((None, Reason::Broken { fault: fault.clone().into() }));
         }
-        let granted = match &wish.alias {
+        let granted = match &request.alias {
             None => Ok(None),
             Some(name) => self.check(name, &own).map(|()| Some(name.value.clone())),
         };
         match granted {
             Ok(alias) => {
-                self.attributes.get_or_insert(wish.attributes);
+                self.attributes.get_or_insert(request.attributes);
                 alias.map(|alias| {
-                    let origin = wish.alias.expect("granted").origin;
+                    let origin = request.alias.expect("granted").origin;
                     (Some(alias), Reason::Repository { origin, account_from: own.map(|(_, reason)| Box::new(reason)) })
                 })
             }
             Err(why) => {
-                let place = wish.alias.map(|name| name.origin.to_string()).unwrap_or_default();
+                let place = request.alias.map(|name| name.origin.to_string()).unwrap_or_default();
                 self.said.passed_over.push(format!("{place}: passed over: {why}"));
                 None
             }
@@ -220,7 +220,7 @@ impl<'a> Walk<'a> {
 
     /// Whether the repository's own file could choose the alias `name`. It comes from a variable that the repository may have
     /// set.
-    fn wished(&self, name: &str) -> Result<(), String> {
+    fn may_choose(&self, name: &str) -> Result<(), String> {
         if let Some(fault) = self.config.broken.aliases.get(name) {
             return Err(fault.to_string());
         }
