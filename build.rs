@@ -1,5 +1,5 @@
-//! Puts the commit into the version of a release build, and sees to how the program is linked. Debug builds are not rebuilt for
-//! each commit; without git, or outside a checkout of this project, the version stands alone.
+//! Adds the commit to the version of a release build, and chooses how the program is linked. Debug builds are not rebuilt for
+//! each commit. Without git, or outside a checkout of this project, the version has no commit.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,9 +21,10 @@ fn main() {
     }
 }
 
-/// The kernel maps a program in pieces of 64 KiB around what is touched. A launch runs some 400 small functions from all over the
-/// binary; side by side they need 2 MiB less memory, and 0.1 ms less time. The order is a linker script (GNU ld, lld) that
-/// `tests/bench --order` writes; a function it does not know stays where it was. A linker of one's own choosing is left alone.
+/// Puts the functions that a launch runs side by side. The kernel maps a program in pieces of 64 KiB around each page that is
+/// touched, and a launch runs some 400 small functions from all over the binary; side by side they need 2 MiB less memory, and
+/// 0.1 ms less time. The order is a linker script (GNU ld, lld) that `tests/bench --order` writes; a function that it does not
+/// name stays where it was. Where the user has chosen a linker, the script is not used.
 fn keep_launch_together() {
     let order = Path::new(&env("CARGO_MANIFEST_DIR")).join("src/launch/order.ld");
     println!("cargo::rerun-if-changed={}", order.display());
@@ -41,11 +42,11 @@ fn keep_launch_together() {
 }
 
 /// On glibc systems the standard library's unwinder is a shared library of its own, which costs every launch some 0.1 ms. So
-/// the linker finds, under its name, a script that names the static one, where the compiler has it.
+/// the linker finds a script under the name of that library. The script names the static one, where the compiler has it.
 fn link_unwinder_statically() {
     let Ok(output) = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output() else { return };
     let archive = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    // Where there is none, the compiler gives the name back.
+    // Where there is none, the compiler prints the name without a path.
     if Path::new(&archive).is_absolute() {
         let script = Path::new(&env("OUT_DIR")).join("libgcc_s.so");
         std::fs::write(script, format!("INPUT({archive})\n")).expect("a file in OUT_DIR");
@@ -53,9 +54,9 @@ fn link_unwinder_statically() {
     }
 }
 
-/// The commit and its date, marked where tracked files differ from it.
+/// The commit and its date, with a note where tracked files differ from it.
 fn commit() -> Option<String> {
-    // A package unpacked inside some other repository has that one's commits, not ours.
+    // Where a package is unpacked inside another repository, git shows that repository's commits, not ours.
     let top = git(&["rev-parse", "--show-toplevel"])?;
     if Path::new(&top).canonicalize().ok()? != Path::new(&env("CARGO_MANIFEST_DIR")).canonicalize().ok()? {
         return None;

@@ -1,18 +1,18 @@
 //! Starts Claude Code under the Agent Control Tower (ACT) alias of the current directory.
 //!
-//! The rooms, from the roof down. Each imports only from rooms below it:
+//! The top-level modules, from the highest layer down. Each imports only from those below it:
 //!
 //! - [`commands`]: a file or folder for each `act` command.
 //! - [`mod@run`]: one session, from the decision to the report.
 //! - [`relay`]: the relay process, and the protocol to it.
-//! - [`plan`]: own flags, and the decision what a run will be (pure).
-//! - [`rehearsal`]: a local ACT and the demonstration; no session runs it.
+//! - [`plan`]: own flags, and the decision how a run takes place (pure).
+//! - [`rehearsal`]: a local ACT and the demonstration; no session uses it.
 //! - [`delivery`]: everything between a stored export and ACT.
 //! - [`claude`]: all that is known of Claude Code.
 //! - [`config`]: the configuration, and which alias a directory has.
 //! - [`state`]: what is kept on disk.
 //! - [`launch`]: POSIX processes, signals and terminals; it knows nothing of ACT.
-//! - [`text`], [`system`]: the ground.
+//! - [`text`], [`system`]: the lowest layer.
 
 pub mod claude;
 pub mod commands;
@@ -35,7 +35,7 @@ use system::exit::{ExitCode, USAGE};
 
 /// The program: parse, run, exit status. The first of `arguments` is the program's own name.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
-    system::inherited::outlive_full_files();
+    system::inherited::ignore_sigxfsz();
     let environment = Environment::capture();
     match flags::parse(arguments.into_iter().skip(1).collect(), claude::locate::is_executable) {
         Ok(Invocation::Act(args)) => commands::run(&args, &environment),

@@ -1,4 +1,4 @@
-//! Who started us: a loop of scripts has to be recognised (promise A21), and the status line's session be found.
+//! The processes that started this one. They show a loop of scripts (promise A21), and the session of a status line.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,19 +9,19 @@ use crate::claude::lineage;
 use crate::claude::ourselves::{Identity, identity, is_ourselves};
 use crate::system::process::{self, Process};
 
-/// More launches of act-claude than this on top of each other are no nesting of sessions any more.
+/// More launches of act-claude nested in each other than this are a loop, not nested sessions.
 const DEEPEST: usize = 16;
-/// Nor are more than this with nothing but the script in between: a claude that is a script itself starts `claude mcp serve`
-/// without a shell.
+/// The same limit where only the script is in between: a claude that is itself a script starts `claude mcp serve` without a
+/// shell.
 const DEEPEST_ALONE: usize = 2;
 
-/// The pids above this process, the nearest first.
+/// The pids of this process's ancestors, the nearest first.
 pub fn pids() -> Vec<i32> {
     process::above().unwrap_or_default().iter().map(|process| process.pid).collect()
 }
 
-/// Whether act-claude starts `program`, and that starts us, again and again. A session nested in claude's own Bash tool has
-/// claude and a shell in between.
+/// Whether act-claude and `program` start each other in a loop. In a session that is nested in claude's own Bash tool, claude and
+/// a shell are in between.
 pub fn loops_through(program: &Path, chain: &Chain) -> bool {
     let above = process::above().unwrap_or_default();
     if !repeats(&above) {
@@ -36,12 +36,13 @@ pub fn loops_through(program: &Path, chain: &Chain) -> bool {
         let arguments = process::arguments(process.pid);
         if is_ours {
             if arguments.get(1).is_some_and(|word| word == b"act") {
-                // A command, which stands in nobody's place. `act demo` starts a launch of its own: no loop.
+                // An `act` command does not run in claude's place. `act demo` starts a launch of its own, which is no loop.
                 return false;
             }
             launches += 1;
             let most = if only_wrappers { DEEPEST_ALONE } else { DEEPEST };
-            // A wrapper that makes way by exec, with an environment of its own, is never seen.
+            // A wrapper that replaces itself by exec, with an environment of its own, is never visible. So very many launches are
+            // a loop, too.
             if (is_seen && launches > most) || launches > 2 * DEEPEST {
                 return true;
             }
@@ -55,14 +56,14 @@ pub fn loops_through(program: &Path, chain: &Chain) -> bool {
     false
 }
 
-/// Whether a program that is no shell stands above this process more than once, as act-claude does in a loop.
+/// Whether a program that is no shell occurs more than once above this process, as act-claude does in a loop.
 fn repeats(above: &[Process]) -> bool {
     let programs: Vec<&Path> =
         above.iter().filter(|it| !lineage::is_shell(it)).filter_map(|it| it.executable.as_deref()).collect();
     programs.iter().enumerate().any(|(index, program)| programs[..index].contains(program))
 }
 
-/// Which of the processes are act-claude. Each program is looked at once: most are the same few shells.
+/// Which of the processes are act-claude. Each program is checked once, because most are the same few shells.
 fn ours(above: &[Process]) -> Vec<bool> {
     let mut known: Vec<(&Path, bool)> = Vec::new();
     let mut is_ours = Vec::with_capacity(above.len());
@@ -79,7 +80,7 @@ fn ours(above: &[Process]) -> Vec<bool> {
     is_ours
 }
 
-/// The files it may have been started as: its program, and of a script the file behind that.
+/// The files it may have been started as: its program, and, for a script, the file that the program runs.
 fn runs(process: &Process, arguments: &[Vec<u8>]) -> Vec<Identity> {
     let words = arguments.iter().take(3).map(|word| Path::new(OsStr::from_bytes(word)));
     words.filter(|word| word.is_absolute()).chain([&*process.program()]).filter_map(identity).collect()

@@ -1,12 +1,12 @@
-//! Claude's own command line, as far as it matters here (pure).
+//! Claude's own command line, as far as act-claude needs it (pure).
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// What claude's arguments ask it for, as far as it matters here.
+/// The kind of call that claude's arguments make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
-    /// `--version` or `--help` alone: answered by claude at once, no session.
+    /// `--version` or `--help` alone: claude answers at once, without a session.
     Trivial,
     /// A session: the first argument is absent, starts with `-`, or holds white space (a prompt).
     Session,
@@ -14,7 +14,7 @@ pub enum Call {
     Word,
 }
 
-/// Sorts claude's arguments.
+/// Classifies claude's arguments.
 pub fn call(args: &[OsString]) -> Call {
     match args {
         [only] if ["--version", "-v", "--help", "-h"].iter().any(|flag| only == flag) => Call::Trivial,
@@ -40,8 +40,8 @@ pub fn is_print(args: &[OsString]) -> bool {
     has_flag(args, &["-p", "--print", "-pc", "-cp"])
 }
 
-/// Whether claude is asked for its version or its help text: then that is all it does.
-pub fn asks_for_words(args: &[OsString]) -> bool {
+/// Whether claude is asked for its version or its help text; in that case it does nothing else.
+pub fn asks_for_help(args: &[OsString]) -> bool {
     has_flag(args, &["-h", "--help", "-v", "--version"])
 }
 
@@ -49,16 +49,16 @@ fn has_flag(args: &[OsString], spellings: &[&str]) -> bool {
     args.iter().take_while(|arg| *arg != "--").any(|arg| spellings.iter().any(|flag| arg == flag))
 }
 
-/// Where the `--settings` that counts, the last one, stands in the arguments.
+/// The position of the last `--settings`, which is the effective one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
     /// `--settings X`: the index of X.
     Separate(usize),
-    /// `--settings=X`: its index.
+    /// `--settings=X`: the index of this argument.
     Joined(usize),
 }
 
-/// Finds the `--settings` that counts.
+/// Finds the effective `--settings`.
 pub fn argument_position(args: &[OsString]) -> Option<Position> {
     let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
     let (mut last, mut index) = (None, 0);
@@ -66,7 +66,7 @@ pub fn argument_position(args: &[OsString]) -> Option<Position> {
         if args[index].as_bytes().starts_with(JOINED) {
             last = Some(Position::Joined(index));
         } else if args[index] == "--settings" && index + 1 < end {
-            // Whatever it is, it is the value.
+            // The next argument is the value, whatever it is.
             index += 1;
             last = Some(Position::Separate(index));
         }
@@ -77,7 +77,7 @@ pub fn argument_position(args: &[OsString]) -> Option<Position> {
 
 const JOINED: &[u8] = b"--settings=";
 
-/// The value of the `--settings` that counts.
+/// The value of the effective `--settings`.
 pub fn argument_value(args: &[OsString]) -> Option<&OsStr> {
     Some(match argument_position(args)? {
         Position::Separate(value) => &args[value],

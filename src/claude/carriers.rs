@@ -1,5 +1,5 @@
-//! Who could still send something: processes that carry a relay's endpoint in their environment, such as the daemon an old
-//! client leaves behind.
+//! Processes that can still send exports: they carry a relay's endpoint in their environment. One example is the daemon that an
+//! old client leaves behind.
 
 use crate::system::process;
 
@@ -9,14 +9,14 @@ pub fn any(secret: &str) -> bool {
     process::all().into_iter().any(|pid| pid != own && carries(pid, secret))
 }
 
-/// Whether anything started since `command` carries `secret`: what that has left behind, once it has ended. May say yes for
-/// none.
+/// Whether any process that was started after `command` carries `secret`: such a process can outlive `command`. May report a
+/// false positive.
 #[cfg(target_os = "linux")]
 pub fn any_since(command: u32, secret: &str) -> bool {
-    /// More are not worth asking.
+    /// More pids than this are not checked.
     const MANY: u32 = 64;
     let mut asked = command;
-    // Again for those that were started meanwhile.
+    // Repeated for processes that were started meanwhile.
     loop {
         match newest() {
             Some(newest) if newest == asked => return false,
@@ -26,7 +26,7 @@ pub fn any_since(command: u32, secret: &str) -> bool {
                 }
                 asked = newest;
             }
-            // Unknown, or pids have begun anew.
+            // Unknown, too many, or the numbering of pids has started again.
             _ => return true,
         }
     }
@@ -37,13 +37,13 @@ fn carries(pid: i32, secret: &str) -> bool {
     super::ourselves::contains(&environment, secret.as_bytes())
 }
 
-/// The last pid given in this pid namespace.
+/// The pid that was assigned last in this pid namespace.
 #[cfg(target_os = "linux")]
 fn newest() -> Option<u32> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split_ascii_whitespace().next_back()?.parse().ok()
 }
 
-/// Elsewhere that is no cheaper than starting the relay, which asks all.
+/// On other systems this check is no cheaper than starting the relay, which checks all processes.
 #[cfg(not(target_os = "linux"))]
 pub fn any_since(_command: u32, _secret: &str) -> bool {
     true

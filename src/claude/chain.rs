@@ -1,10 +1,10 @@
-//! Which programs were started in claude's place on the way to this process (promise A21).
+//! The programs that were started in claude's place on the way to this process (promise A21).
 //!
-//! A wrapper named claude may start act-claude, which would start the wrapper again. act-claude tells what it starts, in a
-//! variable, which file that is and which process started it. Whoever finds itself to be that very process, or a child of
-//! that parent, stands where claude should stand: the file is a wrapper, and had its turn. That needs no `/proc`. Where
-//! other programs stand in between, `ancestry` tells; where it can't, the number of launches within a short time does:
-//! sessions nest, but none of them within a second.
+//! A wrapper named claude may start act-claude, which would start the wrapper again. So act-claude passes a variable to a program
+//! that it starts in claude's place. It names the program's file and the process that started it. An act-claude that is that
+//! process, or a child of it, knows that this file is a wrapper, and does not start it again. That needs no `/proc`. Where other
+//! programs are in between, `ancestry` finds the loop; where it can't, the number of launches within a short time does: sessions
+//! nest, but each takes longer than a second to start.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,28 +14,28 @@ use crate::system::environment::Environment;
 use super::ourselves::{Identity, identity};
 use super::version;
 
-/// Holds the chain, for what is started in claude's place.
+/// The variable that holds the chain, for a program that is started in claude's place.
 pub const VARIABLE: &str = "ACT_CLAUDE_CHAIN";
 
-/// Launches are counted within so many seconds.
+/// Launches are counted within this many seconds.
 const WINDOW: u64 = 60;
-/// As many launches within [`WINDOW`] are no nesting of sessions any more.
+/// This many launches within [`WINDOW`] are a loop, not nested sessions.
 const RUNAWAY: u32 = 32;
-/// At as many nothing is started any more.
+/// From this many launches on, nothing is started.
 const MOST: u32 = 2 * RUNAWAY;
-/// As many files are remembered, the latest.
+/// This many files are remembered, the latest ones.
 const REMEMBERED: usize = 16;
 
 /// How a program was started in claude's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// The process with this pid executes it, and is act-claude no more.
+    /// The process with this pid executes it, and is no longer act-claude.
     Exec(i32),
     /// The process with this pid waits for it.
     Child(i32),
 }
 
-/// What was started in claude's place so far.
+/// The programs that were started in claude's place so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chain {
     /// How many launches came before this one, since `since`.
@@ -49,32 +49,32 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// What leads to this process.
+    /// The chain that leads to this process.
     pub fn here(environment: &Environment) -> Self {
         let pids = (nix::unistd::getpid().as_raw(), nix::unistd::getppid().as_raw());
         let value = environment.text(VARIABLE).unwrap_or_default();
         Self::read(value, pids, now())
     }
 
-    /// What leads to the process with `pids`, its own and its parent's.
+    /// The chain that leads to the process with `pids`, its own and its parent's.
     fn read(value: &str, (own, parent): (i32, i32), now: u64) -> Self {
         let mut chain = Self { since: now, ..Self::default() };
         let Some(Written { launches, since, start, tried, started }) = parse(value) else { return chain };
         if (since..since.saturating_add(WINDOW)).contains(&now) {
             (chain.launches, chain.since, chain.started) = (launches, since, started);
         }
-        let is_in_claude_s_place = match start {
+        let is_in_place_of_claude = match start {
             Start::Exec(pid) => pid == own,
             // The first process of a container is the parent of all orphans.
             Start::Child(pid) => pid == parent && pid != 1,
         };
-        if is_in_claude_s_place {
+        if is_in_place_of_claude {
             chain.tried = tried;
         }
         chain
     }
 
-    /// `environment` for a program that is started now. Claude itself does not get the chain: with it a new one begins.
+    /// `environment` for a program that is started now. Claude itself does not get the chain, so that a new one begins below it.
     pub fn handed_on(&self, environment: &Environment, program: &Path, start: Start) -> Environment {
         let mut with = environment.clone();
         match version::is_native(program) {
@@ -84,7 +84,7 @@ impl Chain {
         with
     }
 
-    /// The value for a program that is started now.
+    /// The variable's value for a program that is started now.
     fn with(&self, program: &Path, start: Start) -> String {
         let program = identity(program);
         let written = |files: &[Identity]| {
@@ -100,17 +100,17 @@ impl Chain {
         format!("{launches} {} {start} {} {}", self.since, written(&self.tried), written(&self.started))
     }
 
-    /// Whether `program` was started in claude's place, and led here.
+    /// Whether `program` was started in claude's place, and started this process.
     pub fn has_tried(&self, program: &Path) -> bool {
         identity(program).is_some_and(|identity| self.tried.contains(&identity))
     }
 
-    /// Whether it was started in claude's place at all.
+    /// Whether the file was started in claude's place, as a wrapper or not.
     pub fn has_started(&self, file: Identity) -> bool {
         self.started.contains(&file)
     }
 
-    /// Whether so many launches stand on top of each other that what may be a wrapper is one.
+    /// Whether launches are nested so deeply that a program which may be a wrapper is treated as one.
     pub fn is_runaway(&self) -> bool {
         self.launches >= RUNAWAY
     }
@@ -121,7 +121,7 @@ impl Chain {
     }
 }
 
-/// What stands in the variable.
+/// The contents of the variable.
 struct Written {
     launches: u32,
     since: u64,
@@ -166,7 +166,7 @@ mod tests {
             // Claude itself starts a session.
             (Start::Exec(7), (8, 7), false),
             (Start::Child(7), (8, 7), true),
-            // Claude, which is 8, or its shell does.
+            // Claude, which is process 8, or its shell starts one.
             (Start::Child(7), (9, 8), false),
             (Start::Child(7), (7, 6), false),
             // An orphan in a container.

@@ -1,4 +1,4 @@
-//! A setting that would get in the way: what it does, to whom, and what to do about it (pure).
+//! A setting that conflicts with act-claude's: its effect, the clients it affects, and the fix (pure).
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,21 +6,21 @@ use std::path::PathBuf;
 use super::settings::{LayerKind, Unread};
 use super::version::Version;
 
-/// The first client that keeps a repository's settings from deciding about telemetry.
+/// The first client that does not let a repository's settings decide about telemetry.
 pub const GUARDS: Version = Version::new(2, 1, 282);
 
-/// Which clients heed a key.
+/// The clients that a key has its effect in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// All.
     Every,
-    /// Those that let a repository's settings set it (before 2.1.282).
+    /// Those that accept it from a repository's settings (before 2.1.282).
     Older,
     /// Those that guard managed telemetry against other layers (observed with 2.1.330, not with 2.1.197).
     Current,
 }
 
-/// What a key does to us.
+/// The effect of a key on a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Claude collects no metrics.
@@ -29,7 +29,7 @@ pub enum Effect {
     Exporter,
     /// Exports go to another URL.
     Endpoint,
-    /// Exports are encoded as ACT does not take them.
+    /// Exports are encoded in a way that ACT does not accept.
     Protocol,
     /// Counters are sent as running totals, which ACT would add up.
     Temporality,
@@ -59,11 +59,11 @@ pub enum Effect {
     Launcher,
     /// The exporter's debug lines are missing from the log.
     LogLevel,
-    /// What the whole layer does is not known.
+    /// The layer is not understood, so its effect is not known.
     Unread(Unread),
 }
 
-/// A key that would get in the way.
+/// A key that conflicts with act-claude's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// Its layer.
@@ -74,26 +74,26 @@ pub struct Conflict {
     pub key: String,
     /// Its value, masked where it may hold a credential.
     pub value: String,
-    /// What it does.
+    /// Its effect.
     pub effect: Effect,
-    /// Which clients it does it in.
+    /// The clients that it has this effect in.
     pub reach: Reach,
-    /// Whether an overlay (`--settings`) beats it.
+    /// Whether an overlay (`--settings`) overrides it.
     pub beatable: bool,
 }
 
 impl Conflict {
-    /// Whether metrics would not reach ACT under the alias as they should; otherwise it is worth a note.
+    /// Whether metrics would not reach ACT under the alias as they should. Any other conflict only deserves a note.
     pub fn breaks(&self) -> bool {
         !matches!(self.effect, Effect::Helper | Effect::Launcher | Effect::LogLevel)
     }
 
-    /// Whether claude's telemetry does not start for it.
+    /// Whether claude's telemetry does not start because of it.
     pub fn stops(&self) -> bool {
         matches!(self.effect, Effect::Stops { .. })
     }
 
-    /// Whether it keeps exports from a relay of ours altogether.
+    /// Whether no export at all reaches our relay because of it.
     pub fn leads_past(&self) -> bool {
         use Effect::{DropsEndpoint, DropsProtocol, Endpoint, Exporter, Off, Protocol, Unread};
         let leads =
@@ -101,12 +101,12 @@ impl Conflict {
         leads && self.reach != Reach::Older
     }
 
-    /// Whether it breaks in every client or in the ones of today: enough not to start under `required`.
+    /// Whether it breaks all clients or those of today: enough not to start where telemetry is `required`.
     pub fn is_certain(&self) -> bool {
         self.breaks() && self.reach != Reach::Older
     }
 
-    /// Whether it may be why nothing arrives: it leads exports past us, or claude can't send any.
+    /// Whether it may be the reason that nothing arrives: exports go elsewhere, or claude can't send any.
     pub fn silences(&self) -> bool {
         use Effect::{
             DropsEndpoint, DropsProtocol, Endpoint, Exporter, Helper, Interval, Off, Protocol, Stops, Unread,
@@ -126,7 +126,7 @@ impl Conflict {
         }
     }
 
-    /// Whether a client of this version heeds it; where the version is not known, it may.
+    /// Whether it affects a client of this version; an unknown version may be affected.
     pub fn concerns(&self, client: Option<Version>) -> bool {
         match (self.reach, client) {
             (Reach::Older, Some(version)) => version < GUARDS,
@@ -135,7 +135,7 @@ impl Conflict {
         }
     }
 
-    /// How sure it is that it keeps this client from exporting to us: what may before what need not comes last.
+    /// How uncertain it is that it keeps this client from exporting to us. The most uncertain ones are shown last.
     pub fn doubt(&self) -> u8 {
         match self.effect {
             Effect::Helper => 2,
@@ -144,7 +144,7 @@ impl Conflict {
         }
     }
 
-    /// Whether the layer exists and is not understood.
+    /// Whether it stands for a layer that exists and is not understood.
     pub fn is_unread(&self) -> bool {
         matches!(self.effect, Effect::Unread(_))
     }
@@ -157,7 +157,7 @@ impl Conflict {
         }
     }
 
-    /// What to do about it.
+    /// What the user can do about it.
     pub fn fix(&self) -> String {
         if let Effect::Unread(unread) = &self.effect {
             return unread.fix();
@@ -178,7 +178,7 @@ impl Conflict {
 }
 
 impl fmt::Display for Conflict {
-    /// What it does, as the rest of a sentence about the key.
+    /// Its effect, as the rest of a sentence about the key.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = &self.value;
         match self.reach {

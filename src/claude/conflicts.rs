@@ -1,7 +1,7 @@
-//! Which settings would get in the way of the variables we set, and what they would do (pure).
+//! Finds settings that conflict with the variables we set, and their effects (pure).
 //!
-//! Asked by a launch, which beats what it may with an overlay and names the rest, and by `act doctor`.
-//! The observations behind every row are in docs/observed-claude.md.
+//! Used by a launch, which overrides what it can with an overlay and reports the rest, and by `act doctor`. The observations
+//! behind every row are in docs/observed-claude.md.
 
 use percent_encoding::percent_decode_str;
 
@@ -14,10 +14,10 @@ use super::other_signals;
 use super::settings::{Layer, LayerKind, Unread};
 use super::variables::{ATTRIBUTES, ENABLE, ENDPOINT, EXPORTER, INTERVAL, LOG_LEVEL, PROTOCOL, TEMPORALITY, WRAPPER};
 
-/// What a launch would set, as far as a settings file can contradict it.
+/// The values that a launch sets, as far as a settings file can contradict them.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// How exports travel.
+    /// The way of delivery.
     pub delivery: Delivery,
     /// Resource attributes every export must carry.
     pub attributes: &'a [(String, String)],
@@ -25,7 +25,7 @@ pub struct Wanted<'a> {
     pub debug: bool,
 }
 
-/// Names every key that would get in the way, strongest layer first.
+/// Names every conflicting key, the strongest layer first.
 pub fn find(wanted: &Wanted<'_>, layers: &[Layer]) -> Vec<Conflict> {
     let of_layer = |layer| {
         let keys = Keys { wanted, layer };
@@ -37,8 +37,8 @@ pub fn find(wanted: &Wanted<'_>, layers: &[Layer]) -> Vec<Conflict> {
     layers.iter().flat_map(of_layer).collect()
 }
 
-/// The same with what the environment and the user's other signals add: all that a session may meet. A headers helper
-/// that serves no other signal can be switched off, since the relay needs no headers.
+/// The same, with the conflicts of the environment and of the user's other signals: all conflicts of a session. A headers helper
+/// that serves no other signal can be switched off, because the relay needs no headers.
 pub fn of_session(wanted: &Wanted<'_>, environment: &Environment, layers: &[Layer]) -> Vec<Conflict> {
     let mut conflicts = find(wanted, layers);
     conflicts.extend(other_signals::find(environment, layers));
@@ -64,7 +64,7 @@ const CLAIMS: [&str; 7] = [
     "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE",
 ];
 
-/// An interval within these does no harm: it is the user's choice.
+/// An interval within this range is accepted: it is the user's choice.
 pub const SANE_INTERVAL_MS: std::ops::RangeInclusive<u64> = 1_000..=60_000;
 
 struct Keys<'a> {
@@ -73,8 +73,8 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    /// A layer that is not understood may say anything. An overlay beats it, unless the user's own `--settings` is that
-    /// layer: then there is no place for one.
+    /// A layer that is not understood may contain anything. An overlay overrides it, unless that layer is the user's own
+    /// `--settings`, which an overlay would have to replace.
     fn whole(&self, unread: &Unread) -> Conflict {
         let conflict = self.conflict("", "", Effect::Unread(unread.clone()), Reach::Every);
         Conflict {
@@ -111,9 +111,9 @@ impl Keys<'_> {
         match name {
             ENABLE => differs(is_truthy(value), Effect::Off),
             EXPORTER => self.exporters(value),
-            // Observed: an empty value, too, beats the environment's, and exports go to 127.0.0.1:4318.
+            // Observed: an empty value overrides the environment's, too, and exports go to 127.0.0.1:4318.
             ENDPOINT => Some(Effect::Endpoint),
-            // An empty one, too, is no "http/json": observed with 2.1.197, which then exports nothing.
+            // An empty value is not "http/json" either: observed with 2.1.197, which then exports nothing.
             PROTOCOL => differs(value == "http/json", Effect::Protocol),
             GENERIC_PROTOCOL if direct => differs(value == "http/json", Effect::Protocol),
             GENERIC_HEADERS if direct => Some(Effect::Credential),
@@ -146,8 +146,7 @@ impl Keys<'_> {
         }
     }
 
-    /// Attributes of ours that `list` would give another value; with direct delivery, where nobody puts back
-    /// what is missing, or no value.
+    /// Our attributes that `list` sets to another value. With direct delivery also those that it lacks: no relay adds them there.
     fn displaced(&self, list: &str) -> Vec<String> {
         let direct = self.wanted.delivery == Delivery::Direct;
         let displaced = self.wanted.attributes.iter().filter(|(name, value)| {
@@ -160,7 +159,7 @@ impl Keys<'_> {
         displaced.map(|(name, _)| name.clone()).collect()
     }
 
-    /// What a managed layer claims for itself.
+    /// The variables that a managed layer claims for itself.
     fn claims(&self) -> impl Iterator<Item = Conflict> {
         let relay = self.wanted.delivery == Delivery::Relay;
         let managed = self.layer.kind == LayerKind::Managed;
@@ -174,7 +173,7 @@ impl Keys<'_> {
         endpoint.chain(protocol)
     }
 
-    /// Keys beside `env`.
+    /// Keys outside of `env`.
     fn other_keys(&self) -> impl Iterator<Item = Conflict> {
         let of_key = |key: &str, value: &str, effect, reach| Conflict {
             key: key.to_owned(),
@@ -209,7 +208,7 @@ impl Keys<'_> {
         }
     }
 
-    /// Current clients do not take from a repository what says where telemetry goes.
+    /// Current clients ignore variables of a repository that say where telemetry goes.
     fn reach(&self, name: &str) -> Reach {
         match self.layer.kind {
             LayerKind::Project | LayerKind::Local if is_guarded(name) => Reach::Older,
@@ -218,7 +217,7 @@ impl Keys<'_> {
     }
 }
 
-/// Whether a variable says where telemetry goes: current clients do not take those from a repository.
+/// Whether a variable says where telemetry goes. Current clients ignore such a variable of a repository.
 pub fn is_guarded(name: &str) -> bool {
     let is_exporter = name.starts_with("OTEL_") && name.ends_with("_EXPORTER");
     let names_route = ["_ENDPOINT", "_HEADERS", "_PROTOCOL"].iter().any(|end| name.ends_with(end));

@@ -1,7 +1,7 @@
-//! Whose telemetry it is: the user's own "off" and the user's own metrics pipeline count (pure).
+//! Respects the user's decisions: telemetry that is switched off, and a metrics pipeline of the user's own (pure).
 //!
-//! Only what the user or the company said is asked (environment, user settings, `--settings`, managed): a
-//! repository's settings decide nothing here.
+//! Only the settings of the user and the company count (environment, user settings, `--settings`, managed). A repository's
+//! settings decide nothing, except that direct delivery is refused where they could leak the token.
 
 use crate::config::{Config, Delivery};
 use crate::system::environment::Environment;
@@ -9,32 +9,32 @@ use crate::system::environment::Environment;
 use super::exporters;
 use super::settings::{Layer, LayerKind, Unread};
 
-/// Why there is no telemetry although an alias was found; or what the user should know.
+/// The reason why there is no telemetry although an alias was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Objection {
     /// The user switched telemetry off.
     Off {
-        /// What says so: a variable or a settings key.
+        /// The variable or settings key that says so.
         by: String,
     },
     /// The user has a metrics pipeline of another kind.
     OtherPipeline {
-        /// What names it.
+        /// The variable or settings key that names it.
         by: String,
         /// Its endpoint.
         endpoint: String,
     },
-    /// `direct` would hand the token to someone else.
+    /// With `direct`, someone else would receive the token.
     WouldLeak {
-        /// What redirects it.
+        /// The setting that redirects it.
         by: String,
     },
-    /// `direct` would trust who poses as ACT: a repository says whom to trust.
+    /// With `direct`, a server that poses as ACT could be trusted: a repository's settings say which servers are trusted.
     WouldTrust {
-        /// What says so.
+        /// The setting that says so.
         by: String,
     },
-    /// `direct` might hand the token to someone else: nobody knows what this layer says.
+    /// With `direct`, someone else might receive the token: this layer is not understood.
     Unread(Unread),
 }
 
@@ -63,7 +63,7 @@ impl Objection {
     }
 }
 
-/// Asks every layer that may object to `delivery`.
+/// The first objection to `delivery` in any layer.
 pub fn objection(
     config: &Config,
     delivery: Delivery,
@@ -77,7 +77,7 @@ pub fn objection(
     })
 }
 
-/// The user's own word: switched off, or another pipeline.
+/// The user's own decision: telemetry switched off, or another pipeline.
 pub fn own_word(config: &Config, environment: &Environment, layers: &[Layer]) -> Option<Objection> {
     let stated = Telemetry { environment, layers };
     if let Some((value, by)) = stated.value("CLAUDE_CODE_ENABLE_TELEMETRY")
@@ -100,7 +100,7 @@ struct Telemetry<'a> {
 }
 
 impl Telemetry<'_> {
-    /// What the user or the company says of a variable, strongest first, and where.
+    /// The value of a variable in the strongest layer of the user or the company, and its place.
     fn value(&self, name: &str) -> Option<(String, String)> {
         let own = self.layers.iter().filter(|layer| !matches!(layer.kind, LayerKind::Project | LayerKind::Local));
         let mut settings = own.filter_map(|layer| Some((layer.get(name)?.to_owned(), layer.key(name))));
@@ -129,8 +129,8 @@ impl Telemetry<'_> {
         (!has_alias).then_some(Objection::OtherPipeline { by, endpoint })
     }
 
-    /// Whether the generic header variable, which holds the token, would go elsewhere too. Here every layer
-    /// is asked: older clients let a repository redirect a signal.
+    /// Whether the generic header variable, which holds the token, would be sent elsewhere, too. Every layer is checked here,
+    /// because older clients let a repository redirect a signal.
     fn leak(&self, account_endpoint: &str) -> Option<Objection> {
         let everywhere = |name: &str| {
             let settings = self.layers.iter().filter_map(|layer| Some((layer.get(name)?.to_owned(), layer.key(name))));
@@ -148,7 +148,7 @@ impl Telemetry<'_> {
                 return Some(Objection::WouldLeak { by });
             }
         }
-        // Observed: claude's own tracing sends the generic header along.
+        // Observed: claude's own tracing sends the generic header, too.
         let tracing = everywhere("BETA_TRACING_ENDPOINT").into_iter().next();
         if let Some((_, by)) = tracing {
             return Some(Objection::WouldLeak { by });
@@ -158,7 +158,7 @@ impl Telemetry<'_> {
         if let Some(by) = repository.filter_map(trusted).next() {
             return Some(Objection::WouldTrust { by });
         }
-        // What the environment says of the metrics endpoint is replaced; what settings say is not.
+        // A launch replaces the metrics endpoint in the environment, but not the one in settings.
         let redirected = self.layers.iter().find_map(|layer| {
             let name = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
             let endpoint = layer.get(name)?;
@@ -168,7 +168,7 @@ impl Telemetry<'_> {
     }
 }
 
-/// Variables that say which servers are trusted.
+/// Variables that decide which servers are trusted.
 const TRUST: [&str; 6] = [
     "NODE_EXTRA_CA_CERTS",
     "NODE_TLS_REJECT_UNAUTHORIZED",

@@ -1,6 +1,7 @@
-//! Claude's debug log: where it is written, and what its lines about telemetry prove (pure).
+//! Claude's debug log: its path, and what its lines about telemetry prove (pure).
 //!
-//! The words are claude's own and change: lines are told by pattern, and what is not recognised is kept as it is.
+//! The wording is claude's own and changes. Lines are recognised by patterns, and a line that is not recognised is kept
+//! unchanged.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -11,14 +12,14 @@ use regex::bytes::Regex;
 
 use crate::system::environment::Environment;
 
-/// What `grep -i "telemetry\|exporter\|otlp\|metric"` keeps.
+/// Matches what `grep -i "telemetry\|exporter\|otlp\|metric"` keeps.
 pub fn kept() -> &'static Regex {
     static KEPT: LazyLock<Regex> =
         LazyLock::new(|| Regex::new("(?i-u)telemetry|exporter|otlp|metric").expect("a valid pattern"));
     &KEPT
 }
 
-/// What a line proves.
+/// The fact that a line proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sign {
     /// Telemetry is switched off for claude.
@@ -40,7 +41,7 @@ pub enum Sign {
         /// Why.
         why: String,
     },
-    /// At its end claude waited for the last export in vain.
+    /// At its end claude waited for the last export until a timeout.
     TimedOut,
     /// A variable was dropped, because managed settings claim it.
     Dropped {
@@ -49,7 +50,7 @@ pub enum Sign {
         /// The managed key.
         by: String,
     },
-    /// A variable of a repository's settings was passed over.
+    /// A variable in a repository's settings was ignored.
     Ignored {
         /// Which.
         variable: String,
@@ -62,7 +63,7 @@ pub enum Sign {
     Other,
 }
 
-/// Reads a line.
+/// Classifies a line.
 pub fn classify(line: &str) -> Sign {
     let between = |start: &str, end: &str| {
         let rest = &line[line.find(start)? + start.len()..];
@@ -110,7 +111,7 @@ pub fn classify(line: &str) -> Sign {
 }
 
 impl Sign {
-    /// What the line means, in words; `None` where it speaks for itself or proves nothing.
+    /// The meaning of the line, in words; `None` where the line is clear by itself or proves nothing.
     pub fn explain(&self) -> Option<String> {
         Some(match self {
             Self::Off { value } => {
@@ -128,7 +129,7 @@ impl Sign {
         })
     }
 
-    /// A word for programs.
+    /// The word for it in output for programs.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Off { .. } => "off",
@@ -145,7 +146,7 @@ impl Sign {
     }
 }
 
-/// Where claude will write its log.
+/// The place that claude will write its log to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogFile {
     /// Into this file.
@@ -154,18 +155,18 @@ pub enum LogFile {
     In(PathBuf),
     /// To standard error.
     Nowhere,
-    /// Nowhere yet: claude is not in debug mode. The variable names a file or a directory, where it is set.
+    /// No log yet: claude is not in debug mode. The variable names a file or a directory, where it is set.
     Off {
         /// `CLAUDE_CODE_DEBUG_LOGS_DIR`
         wanted: Option<PathBuf>,
     },
 }
 
-/// What the user's own arguments and environment say about the log.
+/// The place of the log, by the user's own arguments and environment.
 pub fn place(args: &[OsString], directory: &Path, environment: &Environment) -> LogFile {
     let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
     let args = &args[..end];
-    // The first one counts (observed on both clients).
+    // The first one is effective (observed on both clients).
     let file = args.iter().enumerate().find_map(|(index, arg)| {
         let joined = arg.as_bytes().strip_prefix(b"--debug-file=").map(OsStr::from_bytes);
         joined.or_else(|| (arg == "--debug-file").then(|| args.get(index + 1)).flatten().map(OsString::as_os_str))
@@ -193,7 +194,7 @@ pub fn place(args: &[OsString], directory: &Path, environment: &Environment) -> 
     }
 }
 
-/// Where claude keeps its debug logs by itself.
+/// The directory that claude chooses for its debug logs by itself.
 pub fn own_directory(environment: &Environment) -> Option<PathBuf> {
     Some(super::settings::user_directory(environment)?.join("debug"))
 }

@@ -1,12 +1,12 @@
-//! Inside a claude, what steers act-claude is what that claude was started with.
+//! Inside a claude, act-claude obeys the environment which that claude was started with.
 //!
-//! A repository's `.claude/settings.json` may put any variable into the environment of claude's Bash tool, hooks and MCP
-//! servers, and with it would choose the configuration, the state directory, the proxy or the program that a `claude -p`
-//! started there uses. The enclosing claude's own first environment, which the kernel keeps, holds none of that.
+//! A repository's `.claude/settings.json` may set any variable for claude's Bash tool, hooks and MCP servers. So it could choose
+//! the configuration, the state directory, the proxy or the program that a `claude -p` started there uses. The environment that
+//! the enclosing claude was started with, which the kernel keeps, holds none of that.
 //!
-//! So the processes above are looked at, from the outermost claude down: a value counts where the outermost claude had it, or
-//! where a program in between that is neither a claude nor a shell changed it. Such a program runs as the user and can do
-//! what the user can; a test suite with a home of its own is one.
+//! So act-claude examines its ancestors, from the outermost claude down. It trusts a value that the outermost claude had, or that
+//! a program in between changed which is neither a claude nor a shell. Such a program runs as the user and can do what the user
+//! can. A test suite with a home directory of its own is one.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,10 +17,10 @@ use crate::claude::variables::{self, ENABLE, ORIGINALS, WRAPPER};
 use crate::system::environment::{Doubt, Environment};
 use crate::{config, state};
 
-/// Where configuration, state and claude's own settings are.
+/// The variables that say where configuration, state and claude's own settings are.
 const PLACES: [&str; 5] = ["ACT_CLAUDE_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "HOME", "CLAUDE_CONFIG_DIR"];
 
-/// What else decides where the token goes, or which program starts.
+/// The other variables that decide where the token goes, or which program starts.
 const ROUTES: [&str; 17] = [
     "ACT_CLAUDE_BIN",
     "https_proxy",
@@ -41,7 +41,7 @@ const ROUTES: [&str; 17] = [
     "DBUS_SESSION_BUS_ADDRESS",
 ];
 
-/// What a session inside may say for itself: where nothing of it decides about account, endpoint, token or program.
+/// The variables that a session inside may set itself: none of them decides about account, endpoint, token or program.
 const OWN: [&str; 12] = [
     "ACT_CLAUDE_ALIAS",
     "ACT_CLAUDE_REPORT",
@@ -57,8 +57,9 @@ const OWN: [&str; 12] = [
     "TERM",
 ];
 
-/// The environment that steers act-claude, for a process that was started with `own`: the same where no claude encloses it.
-/// What is in doubt is noted in it. In both, what act-claude has set for an enclosing claude is put back to what the user had.
+/// The environment that act-claude obeys, in a process that was started with `own`; the same as `own` where no claude encloses
+/// it. Doubts are noted in it. In both, the variables that act-claude has set for an enclosing claude get the user's values
+/// again.
 pub fn settle(own: &mut Environment) -> Environment {
     let is_marked = own.text(MARK).is_some();
     let mut trusted = trusted_by(&lineage::above(is_marked), own);
@@ -68,13 +69,13 @@ pub fn settle(own: &mut Environment) -> Environment {
     trusted
 }
 
-/// Whether what decides about proxies, certificates and programs differs between the two.
+/// Whether variables that decide about files, proxies, certificates and programs differ between the two.
 pub fn differs(own: &Environment, trusted: &Environment) -> bool {
     trusted.doubt().everything.is_some()
         || PLACES.iter().chain(&ROUTES).chain(&["PATH"]).any(|name| own.get(name) != trusted.get(name))
 }
 
-/// The same for what is known of the processes above, the nearest first (pure).
+/// The same, for known ancestors, the nearest first (pure).
 fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
     let Some(top) =
         ancestors.iter().rposition(|ancestor| matches!(ancestor.kind, ProcessKind::Claude | ProcessKind::Script))
@@ -87,10 +88,10 @@ fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
              have changed: start it outside of that claude",
             ancestors[top].pid
         );
-        return cautious(own).doubted(Doubt { everything: Some(why), alias: true });
+        return without_controls(own).doubted(Doubt { everything: Some(why), alias: true });
     };
     let is_orphan = first.text(MARK).is_some();
-    let start = if is_orphan { cautious(first) } else { first.clone() };
+    let start = if is_orphan { without_controls(first) } else { first.clone() };
     let descent = descend(&ancestors[..=top], start, own);
     let mut trusted = overlaid(own, &descent.trusted);
     let rerouted = || rerouted(own, &trusted).filter(|_| is_orphan && !descent.is_fresh);
@@ -99,20 +100,20 @@ fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
     let wish = own.get("ACT_CLAUDE_ALIAS");
     doubt.alias = wish.is_some() && wish != descent.trusted.get("ACT_CLAUDE_ALIAS");
     if doubt.everything.is_some() {
-        // Nor does what hides the reason count.
+        // The variable that would hide the reason is not trusted either.
         trusted.put("ACT_CLAUDE_REPORT", descent.trusted.get("ACT_CLAUDE_REPORT"));
     }
     trusted.doubted(doubt)
 }
 
-/// What counts, after all processes on the way down.
+/// The environment that is trusted after all processes on the way down.
 struct Descent {
     trusted: Environment,
-    /// A program in between gave those below a home of their own.
+    /// A program in between gave the processes below it a home directory of their own.
     is_fresh: bool,
 }
 
-/// From the outermost claude, the last of `ancestors`, down to the process started with `own`. `start` is what counts there.
+/// From the outermost claude, the last of `ancestors`, down to the process started with `own`. `start` is trusted at the top.
 fn descend(ancestors: &[Ancestor], start: Environment, own: &Environment) -> Descent {
     let mut descent = Descent { trusted: start, is_fresh: false };
     let mut above: Option<(&Environment, ProcessKind)> = None;
@@ -123,7 +124,7 @@ fn descend(ancestors: &[Ancestor], start: Environment, own: &Environment) -> Des
                 Some((after, ancestor.kind))
             }
             (None, Some(first)) => Some((first, ancestor.kind)),
-            // What can't be read may have changed anything.
+            // A process that can't be read may have changed anything.
             (Some((before, kind)), None) if kind != ProcessKind::Claude => Some((before, ProcessKind::Shell)),
             (above, None) => above,
         };
@@ -150,7 +151,7 @@ impl Descent {
                 ProcessKind::Claude => false,
                 ProcessKind::Script => ["PATH", "ACT_CLAUDE_BIN"].contains(&name.as_str()),
                 ProcessKind::Ourselves if name == ORIGINALS => true,
-                // What was changed above stays changed, whoever adds to it.
+                // A variable that was changed above stays untrusted, even where another process adds to it.
                 _ => (is_free && self.is_fresh) || ((is_free || self.is_fresh) && is_untouched(&self.trusted, &name)),
             };
             if counts {
@@ -166,7 +167,7 @@ fn changed(one: &Environment, other: &Environment) -> BTreeSet<String> {
     names.filter(|name| one.get(name) != other.get(name)).map(str::to_owned).collect()
 }
 
-/// `own`, but for what it may not say for itself. To switch telemetry off is always allowed.
+/// `own`, except for the variables that it may not set itself. Switching telemetry off is always allowed.
 fn overlaid(own: &Environment, trusted: &Environment) -> Environment {
     let mut result = own.clone();
     let is_off = |environment: &Environment| environment.get("ACT_CLAUDE").is_some_and(|value| value == "off");
@@ -179,15 +180,15 @@ fn overlaid(own: &Environment, trusted: &Environment) -> Environment {
     result
 }
 
-/// For a process with claude's mark and no claude above it: that has ended, or can't be seen.
+/// For a process with claude's marker and no claude above it: that claude has ended, or can't be seen.
 fn orphan(own: &Environment) -> Environment {
-    let trusted = cautious(own);
+    let trusted = without_controls(own);
     let everything = moved(own, &trusted).or_else(|| rerouted(own, &trusted)).map(unknown);
     trusted.doubted(Doubt { everything, alias: own.get("ACT_CLAUDE_ALIAS").is_some() })
 }
 
-/// Without what steers act-claude, where nobody knows who put it there: the places are the usual ones.
-fn cautious(environment: &Environment) -> Environment {
+/// `environment` without the variables that control act-claude, where their origin is not known. So the usual paths apply.
+fn without_controls(environment: &Environment) -> Environment {
     let mut result = environment.clone();
     for name in PLACES.iter().chain(&ROUTES) {
         result.remove(name);
@@ -199,7 +200,7 @@ fn cautious(environment: &Environment) -> Environment {
     result
 }
 
-/// The variable by which `own` finds another configuration, state or home than `trusted`.
+/// The variable because of which `own` leads to another configuration, state or home directory than `trusted`.
 fn moved(own: &Environment, trusted: &Environment) -> Option<&'static str> {
     let places = |environment: &Environment| -> [Option<PathBuf>; 4] {
         [
@@ -216,7 +217,7 @@ fn moved(own: &Environment, trusted: &Environment) -> Option<&'static str> {
     PLACES.into_iter().find(|name| value(own, name) != value(trusted, name)).or(Some("HOME"))
 }
 
-/// The variable that decides about a proxy, certificates or a program, and differs.
+/// The variable about a proxy, certificates or a program that differs.
 fn rerouted(own: &Environment, trusted: &Environment) -> Option<&'static str> {
     ROUTES.into_iter().find(|name| own.get(name) != trusted.get(name))
 }

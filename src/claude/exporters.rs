@@ -1,11 +1,11 @@
-//! What claude makes of a list of exporters, as in `OTEL_METRICS_EXPORTER` (pure; T11a in docs/observed-claude.md).
+//! How claude reads a list of exporters, as in `OTEL_METRICS_EXPORTER` (pure; T11a in docs/observed-claude.md).
 //!
-//! Names are separated by commas, blanks around them are dropped, and they are exact: with one name that claude does
-//! not know, its telemetry does not start, for no signal at all.
+//! Commas separate the names, and blanks around a name are ignored. A name must match exactly: with one name that claude does not
+//! know, its telemetry does not start for any signal.
 
-/// The names that both observed clients know for metrics; `none` stands for nothing.
+/// The names that both observed clients know for metrics; `none` means no exporter.
 pub const METRICS: [&str; 4] = ["otlp", "console", "prometheus", "none"];
-/// For logs and traces.
+/// The same for logs and traces.
 pub const OTHERS: [&str; 3] = ["otlp", "console", "none"];
 
 /// The names of a list.
@@ -13,7 +13,7 @@ pub fn names(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty())
 }
 
-/// Those that claude does not know.
+/// The names of a list that claude does not know.
 pub fn unknown<'a>(list: &'a str, known: &[&str]) -> Vec<&'a str> {
     names(list).filter(|name| !known.contains(name)).collect()
 }
@@ -23,14 +23,14 @@ pub fn has_otlp(list: &str) -> bool {
     names(list).any(|name| name == "otlp")
 }
 
-/// Whether a list says that nothing is to be exported, however it is spelt.
+/// Whether a list says that nothing is to be exported, in upper or lower case.
 pub fn is_none(list: &str) -> bool {
     let mut names = names(list).peekable();
     names.peek().is_some() && names.all(|name| name.eq_ignore_ascii_case("none"))
 }
 
-/// `otlp`, and what else the user had, each once. A name that claude does not know would keep it from exporting at
-/// all, so it is left out; `otlp` twice would export everything twice.
+/// `otlp`, and the user's other exporters, each once. A name that claude does not know is left out, because claude would export
+/// nothing at all with it; `otlp` twice would export everything twice.
 pub fn with_otlp(own: &str) -> String {
     let mut list = vec!["otlp"];
     for name in names(own).filter(|name| *name != "none" && METRICS.contains(name)) {
@@ -41,7 +41,7 @@ pub fn with_otlp(own: &str) -> String {
     list.join(",")
 }
 
-/// What [`with_otlp`] leaves out, apart from OTLP itself in another spelling.
+/// The names that [`with_otlp`] leaves out, apart from `otlp` and `none` in another spelling.
 pub fn left_out(own: &str) -> Vec<&str> {
     let is_meant = |name: &&str| !["otlp", "none"].iter().any(|known| name.eq_ignore_ascii_case(known));
     unknown(own, &METRICS).into_iter().filter(is_meant).collect()

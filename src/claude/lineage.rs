@@ -1,4 +1,4 @@
-//! The processes above this one, and what each is: a claude, act-claude, a shell, or another program.
+//! The ancestors of this process, and the kind of each: a claude, act-claude, a shell, or another program.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -11,37 +11,37 @@ use crate::system::process::{self, Process};
 /// Claude sets this variable for its Bash tool, hooks and MCP servers, whatever its settings say (observed on all clients).
 pub const MARK: &str = "CLAUDECODE";
 
-/// What a process may do to the environment of its children.
+/// The kind of a process, which decides what it may do to the environment of its children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessKind {
-    /// A claude: settings, a repository's among them, change the environment of its children.
+    /// A claude: settings, also those of a repository, change the environment of its children.
     Claude,
-    /// A script in claude's place, started by act-claude. It may say which program comes next; apart from that as a claude.
+    /// A script that act-claude started in claude's place. It may choose the next program; otherwise it is treated as a claude.
     Script,
-    /// A shell, or a program that passes on the words of one: startup files and command lines change the environment.
+    /// A shell, or a program that starts a typed command: startup files and command lines change the environment.
     Shell,
     /// act-claude.
     Ourselves,
-    /// Any other program. What it changes it changes on purpose.
+    /// Any other program. It changes the environment on purpose.
     Other,
 }
 
-/// A process above this one.
+/// An ancestor of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ancestor {
     /// Its pid.
     pub pid: i32,
-    /// What it is.
+    /// Its kind.
     pub kind: ProcessKind,
     /// The environment it was started with, where that can be read.
     pub environment: Option<Environment>,
 }
 
-/// The processes above this one, the nearest first; none where no claude is to be expected among them, which a look at
-/// their names tells. `is_marked`: this process carries claude's mark.
+/// The ancestors of this process, the nearest first. There are none where this process is not marked and no ancestor's name
+/// suggests a claude. `is_marked`: this process carries claude's marker.
 pub fn above(is_marked: bool) -> Vec<Ancestor> {
-    // A parent that ends while we look leaves us another one (claude does so when it starts its daemon): then once more from
-    // the start. A process that keeps ending, which only a kernel thread seems to do, is taken as it is.
+    // If a parent ends meanwhile, this process gets another one (claude does so when it starts its daemon); then the search
+    // starts again. A process that never ends completely, which only a kernel thread seems to do, is accepted as it is.
     for _ in 0..100 {
         if let Some(ancestors) = look(is_marked, |process| process.is_ending) {
             return ancestors;
@@ -51,7 +51,7 @@ pub fn above(is_marked: bool) -> Vec<Ancestor> {
     look(is_marked, |_| false).unwrap_or_default()
 }
 
-/// One look; `None` where a process has ended meanwhile.
+/// One attempt; `None` where a process has ended meanwhile.
 fn look(is_marked: bool, is_ending: impl Fn(&Process) -> bool) -> Option<Vec<Ancestor>> {
     let processes = process::above()?;
     if !is_marked && !processes.iter().any(may_be_claude) {
@@ -63,7 +63,7 @@ fn look(is_marked: bool, is_ending: impl Fn(&Process) -> bool) -> Option<Vec<Anc
         let kind = kind(process, by_act_claude);
         let environment = process::environment(process.pid);
         if environment.as_ref().is_none_or(|environment| environment.iter().next().is_none()) {
-            // Nothing to be read, or no longer?
+            // Is there nothing to read, or not any more?
             if process::look(process.pid).is_none_or(|now| is_ending(&now)) {
                 return None;
             }
@@ -74,8 +74,8 @@ fn look(is_marked: bool, is_ending: impl Fn(&Process) -> bool) -> Option<Vec<Anc
     Some(ancestors)
 }
 
-/// By its name, or by the native installer's place for it (`…/claude/versions/2.1.330`). A client that runs on node gives
-/// itself the name.
+/// Recognises a claude by its name, or by the directory of the native installer (`…/claude/versions/2.1.330`). A client that
+/// runs on node sets that name itself.
 fn may_be_claude(process: &Process) -> bool {
     let is_named = |path: &Path| path.file_name() == Some(OsStr::new("claude"));
     let is_installed = |path: &Path| path.parent().is_some_and(|place| place.ends_with("claude/versions"));
@@ -93,7 +93,7 @@ fn runs_claude(process: &Process) -> bool {
     process::arguments(process.pid).iter().take(3).any(is_claude)
 }
 
-/// What a process is. `by_act_claude`: whether act-claude started it.
+/// The kind of a process. `by_act_claude`: whether act-claude started it.
 fn kind(process: &Process, by_act_claude: impl Fn() -> bool) -> ProcessKind {
     if is_act_claude(process) {
         return ProcessKind::Ourselves;
@@ -102,14 +102,14 @@ fn kind(process: &Process, by_act_claude: impl Fn() -> bool) -> ProcessKind {
     let is_script = is_shell || INTERPRETERS.iter().any(|name| program_is(process, name));
     match (may_be_claude(process), is_script) {
         (true, false) => ProcessKind::Claude,
-        // A wrapper of the user's that starts act-claude is no claude.
+        // A wrapper that the user started, and that starts act-claude, is no claude.
         (true, true) if by_act_claude() => ProcessKind::Script,
         _ if is_shell => ProcessKind::Shell,
         _ => ProcessKind::Other,
     }
 }
 
-/// Whether it is a shell, or a program that passes on the words of one.
+/// Whether it is a shell, or a program that starts a typed command.
 pub fn is_shell(process: &Process) -> bool {
     SHELLS.iter().any(|name| program_is(process, name))
 }
@@ -118,7 +118,7 @@ fn is_act_claude(process: &Process) -> bool {
     process.executable.is_some() && is_ourselves(&process.program())
 }
 
-/// A program that gives its children claude's mark without having it itself is a claude, under whatever name.
+/// A program whose child has claude's marker, and that does not have it itself, is a claude under any name.
 fn recognize_by_mark(ancestors: &mut [Ancestor], is_marked: bool) {
     let mut child_is_marked = is_marked;
     for ancestor in ancestors {
@@ -131,7 +131,7 @@ fn recognize_by_mark(ancestors: &mut [Ancestor], is_marked: bool) {
     }
 }
 
-/// Whether a process runs the program of this name, in whatever version (`python3.11`).
+/// Whether a process runs the program of this name, in any version (`python3.11`).
 fn program_is(process: &Process, name: &str) -> bool {
     let file = process.executable.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
     let file =
@@ -176,9 +176,9 @@ const SHELLS: [&str; 34] = [
     "screen",
     "unshare",
 ];
-/// What runs scripts.
+/// Programs that run scripts.
 const INTERPRETERS: [&str; 4] = ["python", "perl", "ruby", "pypy"];
-/// What Claude Code itself may run on.
+/// Programs that Claude Code itself may run on.
 const ENGINES: [&str; 4] = ["node", "nodejs", "bun", "deno"];
 
 #[cfg(test)]

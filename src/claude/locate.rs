@@ -1,5 +1,5 @@
-//! The real `claude`: `ACT_CLAUDE_BIN`, `claude` in the configuration, then PATH without ourselves and without wrappers
-//! that lead back to us.
+//! Finds the real `claude`: `ACT_CLAUDE_BIN`, then `claude` in the configuration, then PATH, without act-claude itself and
+//! without wrappers that start act-claude.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,7 +14,7 @@ use super::chain::Chain;
 use super::ourselves::{identity, is_ourselves};
 use super::{ancestry, version};
 
-/// Why there is no claude to run, with the exit status a shell would give (promise A3).
+/// The reason why there is no claude to run, with the exit status a shell would give (promise A3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocateError {
     /// 126: not executable; 127: not found.
@@ -45,14 +45,14 @@ pub fn locate(environment: &Environment, config: &Config) -> Result<PathBuf, Loc
         }
         passed.wrapper = Some(path);
     }
-    // Unset it is not empty, which would mean the working directory.
+    // An unset PATH is not an empty one, which would mean the working directory.
     for directory in std::env::split_paths(environment.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH))) {
         let candidate = directory.join("claude");
         match usable(&candidate) {
             Ok(()) if is_ourselves(&candidate) => passed.ourselves = Some(candidate),
             Ok(()) if leads_back(&candidate, &chain) => passed.wrapper = passed.wrapper.or(Some(candidate)),
             Ok(()) => return Ok(candidate),
-            // As a shell does: a directory of that name is no command.
+            // As in a shell: a directory of that name is not a command.
             Err((126, why)) if !candidate.is_dir() => {
                 passed.unusable = passed.unusable.or(Some(format!("{}: {why}", candidate.display())))
             }
@@ -62,10 +62,10 @@ pub fn locate(environment: &Environment, config: &Config) -> Result<PathBuf, Loc
     Err(passed.error())
 }
 
-/// Where commands are where PATH is not set.
+/// The directories of commands where PATH is not set.
 const DEFAULT_PATH: &str = "/usr/bin:/bin";
 
-/// The claude that the user names, and by what.
+/// The claude that the user names, and the place that names it.
 fn named(environment: &Environment, config: &Config) -> Option<(PathBuf, String)> {
     match (environment.path("ACT_CLAUDE_BIN"), &config.claude) {
         (Some(path), _) => Some((path.to_path_buf(), "ACT_CLAUDE_BIN".to_owned())),
@@ -74,7 +74,7 @@ fn named(environment: &Environment, config: &Config) -> Option<(PathBuf, String)
     }
 }
 
-/// What was no claude to start.
+/// Candidates that are not a claude to start.
 #[derive(Default)]
 struct PassedOver {
     ourselves: Option<PathBuf>,
@@ -109,8 +109,8 @@ impl PassedOver {
     }
 }
 
-/// Whether `path` could be executed, as far as a shell would look: a regular file that this user may execute. Whatever
-/// else is executable, such as a FIFO, is no program.
+/// Whether `path` can be executed, by a shell's rules: a regular file that this user may execute. Anything else that is
+/// executable, such as a FIFO, is no program.
 fn usable(path: &Path) -> Result<(), (u8, &'static str)> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Err((126, "Is a directory")),
@@ -126,8 +126,8 @@ pub fn is_executable(path: &Path) -> bool {
     usable(path).is_ok()
 }
 
-/// Whether `path` is a wrapper that was started in claude's place and led here: it had its turn, and the search goes on.
-/// Claude itself may lead here, too, as often as it likes.
+/// Whether `path` is a wrapper that was started in claude's place and started this process; the search then skips it. Claude
+/// itself may start act-claude any number of times.
 pub fn leads_back(path: &Path, chain: &Chain) -> bool {
     if version::is_native(path) {
         return false;

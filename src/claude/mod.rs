@@ -1,4 +1,4 @@
-//! What act-claude knows of Claude Code: where it is, which settings it reads, which variables it heeds.
+//! What act-claude knows of Claude Code: its path, the settings it reads, the variables it obeys.
 //! The observations behind it are in docs/observed-claude.md.
 
 pub mod ancestry;

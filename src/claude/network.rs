@@ -1,8 +1,8 @@
-//! The proxy and the certificates that claude uses: variables of its environment, and of the settings that put
-//! others in their place (pure, but for [`Network::here`]).
+//! The proxy and the certificates that claude uses: variables of its environment, and of the settings, which override them (pure,
+//! but for [`Network::here`]).
 //!
-//! Claude takes them from a repository's settings, too. act-claude does not: a repository must not choose through
-//! whose hands the token goes. docs/proxies.md holds what claude does.
+//! Claude takes them from a repository's settings, too. act-claude does not: a repository must not choose which servers the token
+//! passes through. docs/proxies.md describes what claude does.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 use super::settings::{self, Layer, LayerKind};
 use crate::system::environment::Environment;
 
-/// The variables that name proxies, in claude's order: the first one that is set and not empty counts.
+/// The variables that name proxies, in claude's order: the first one that is set and not empty is used.
 pub const PROXIES: [&str; 6] = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 /// The variables that name hosts without a proxy, in claude's order.
 pub const EXEMPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
 /// The variable that names a file with more certificates to trust.
 pub const EXTRA_CERTIFICATES: &str = "NODE_EXTRA_CA_CERTS";
 
-/// Those that claude heeds in its settings, too. SSL_CERT_FILE and SSL_CERT_DIR count in the environment only.
+/// The variables that claude also reads from its settings. It reads SSL_CERT_FILE and SSL_CERT_DIR only from the environment.
 pub fn names() -> impl Iterator<Item = &'static str> {
     PROXIES.into_iter().chain(EXEMPTIONS).chain([EXTRA_CERTIFICATES])
 }
@@ -32,18 +32,18 @@ pub struct Setting {
     pub name: String,
     /// Its value.
     pub value: String,
-    /// Where it stands: the key and the file.
+    /// Its place: the key and the file.
     pub place: String,
 }
 
-/// Without the value, which may hold a proxy's password.
+/// Omits the value, which may hold a proxy's password.
 impl fmt::Debug for Setting {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.place)
     }
 }
 
-/// The network variables of the layers that are the user's or the company's, the strongest layer's value of each.
+/// The network variables in the layers of the user and the company; for each one the value of the strongest layer.
 pub fn of_layers(layers: &[Layer]) -> Vec<Setting> {
     let counts = |layer: &&Layer| matches!(layer.kind, LayerKind::Managed | LayerKind::Argument | LayerKind::User);
     names()
@@ -55,7 +55,7 @@ pub fn of_layers(layers: &[Layer]) -> Vec<Setting> {
         .collect()
 }
 
-/// The network variables of a repository's own settings, which are passed over: the layer and the name.
+/// The network variables in a repository's own settings, which are ignored: the layer and the name.
 pub fn passed_over(layers: &[Layer]) -> Vec<(&Layer, &'static str)> {
     let of_repository = |layer: &&Layer| matches!(layer.kind, LayerKind::Project | LayerKind::Local);
     let named = |layer: &&Layer, name: &&'static str| layer.get(name).is_some_and(|value| !value.is_empty());
@@ -66,7 +66,7 @@ pub fn passed_over(layers: &[Layer]) -> Vec<(&Layer, &'static str)> {
         .collect()
 }
 
-/// What counts for a connection to ACT.
+/// The network variables that apply to a connection to ACT.
 #[derive(Clone, Default)]
 pub struct Network {
     environment: Environment,
@@ -74,7 +74,7 @@ pub struct Network {
     directory: PathBuf,
 }
 
-/// Without values, which may hold a proxy's password.
+/// Omits the values, which may hold a proxy's password.
 impl fmt::Debug for Network {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Network").field("settings", &self.settings).finish_non_exhaustive()
@@ -82,12 +82,12 @@ impl fmt::Debug for Network {
 }
 
 impl Network {
-    /// The environment with the settings over it. Relative paths start at `directory`.
+    /// Combines the environment with the settings, which override it. Relative paths start at `directory`.
     pub fn new(environment: Environment, settings: Vec<Setting>, directory: &Path) -> Self {
         Self { environment, settings, directory: directory.to_path_buf() }
     }
 
-    /// For a command that is run by hand: the settings of the user and the company, as they are now.
+    /// For a command that a user runs: the current settings of the user and the company.
     pub fn here(environment: &Environment) -> Self {
         let directory = std::env::current_dir().unwrap_or_default();
         let settings = of_layers(&settings::read(&directory, &[], environment));
@@ -108,17 +108,17 @@ impl Network {
         names.iter().find_map(|name| Some((*name, self.get(name)?)))
     }
 
-    /// The file that `name` names.
+    /// The path of the file that `name` names.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         Some(self.directory.join(self.get(name)?))
     }
 
-    /// Where `name` has its value from, in words.
+    /// The place that the value of `name` comes from, in words.
     pub fn place(&self, name: &str) -> String {
         self.setting(name).map_or_else(|| name.to_owned(), |setting| setting.place.clone())
     }
 
-    /// How to change `name` to a value that `like` shows.
+    /// How to set `name` to a value such as `like`.
     pub fn fix(&self, name: &str, like: &str) -> String {
         match self.setting(name) {
             Some(setting) => format!("set {} to \"{like}\"", setting.place),

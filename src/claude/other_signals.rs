@@ -1,8 +1,8 @@
-//! What is said of claude's other signals, logs and traces, as far as metrics depend on it (pure; T11b and T11c in
+//! The settings of claude's other signals, logs and traces, as far as metrics depend on them (pure; T11b and T11c in
 //! docs/observed-claude.md).
 //!
-//! One telemetry serves all signals: where one of them cannot start, metrics are not exported either. And headers that
-//! cannot be sent are claude's for metrics, too.
+//! One telemetry serves all signals: where one of them can't start, metrics are not exported either. Headers that can't be sent
+//! stop metrics, too.
 
 use std::path::PathBuf;
 
@@ -39,8 +39,8 @@ const TRACES_ON: [&str; 2] = ["CLAUDE_CODE_ENHANCED_TELEMETRY_BETA", "ENABLE_ENH
 const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
 const PROTOCOLS: [&str; 3] = ["http/json", "http/protobuf", "grpc"];
 
-/// Names what keeps claude from exporting anything because another signal cannot start. No overlay changes it: it is
-/// the user's own signal.
+/// Names what keeps claude from exporting anything because another signal can't start. No overlay changes it, because it is the
+/// user's own signal.
 pub fn find(environment: &Environment, layers: &[Layer]) -> Vec<Conflict> {
     let said = SignalSettings { layers, environment: of_environment(environment) };
     let traces_on =
@@ -51,7 +51,7 @@ pub fn find(environment: &Environment, layers: &[Layer]) -> Vec<Conflict> {
     conflicts.chain(HEADERS.into_iter().filter_map(|name| said.headers(name))).collect()
 }
 
-/// Whether another signal is exported by OTLP, or may be: then `otelHeadersHelper` serves it, too.
+/// Whether another signal is exported by OTLP, or may be. `otelHeadersHelper` then serves that signal, too.
 pub fn use_otlp(environment: &Environment, layers: &[Layer]) -> bool {
     let said = SignalSettings { layers, environment: of_environment(environment) };
     let is_unknown = layers.iter().any(|layer| layer.unread().is_some());
@@ -79,7 +79,7 @@ struct SignalSettings<'a> {
 }
 
 impl SignalSettings<'_> {
-    /// What layers say of a variable, strongest first, down to the first that every client heeds.
+    /// The values of a variable in the layers, the strongest first, down to the first layer that every client reads.
     fn of(&self, name: &str) -> impl Iterator<Item = (&Layer, &str)> {
         let all = self.layers.iter().chain([&self.environment]);
         let mut is_decided = false;
@@ -103,7 +103,7 @@ impl SignalSettings<'_> {
         let stated =
             |name| self.of(name).last().filter(|(_, value)| !value.trim().is_empty()).map(|found| (name, found));
         let Some((name, (layer, value))) = stated(signal.protocol).or_else(|| stated(GENERIC_PROTOCOL)) else {
-            // With an endpoint the newer client finds a protocol by itself.
+            // With an endpoint, the newer client finds a protocol by itself.
             let has_endpoint = stated(signal.endpoint).or_else(|| stated(GENERIC_ENDPOINT)).is_some();
             let why =
                 format!("claude has neither protocol nor endpoint for {} and exports nothing at all", signal.word);
@@ -116,7 +116,7 @@ impl SignalSettings<'_> {
         Some(conflict(layer, name, value, why))
     }
 
-    /// A header that cannot be sent. What it is stays unsaid: it may be a credential.
+    /// A header that can't be sent. Its value is not shown, because it may be a credential.
     fn headers(&self, name: &str) -> Option<Conflict> {
         let (layer, value) = self.of(name).find(|(_, list)| !can_be_sent(list))?;
         let why = "a header in it can't be sent, so claude exports nothing".to_owned();
@@ -124,7 +124,7 @@ impl SignalSettings<'_> {
     }
 }
 
-/// Whether every header of a list is one by HTTP's rules; an item without `=` or without a name counts for nothing.
+/// Whether every header of a list is valid by HTTP's rules. An item without `=` is ignored, and an empty name is accepted.
 fn can_be_sent(list: &str) -> bool {
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let is_of_value = |c: char| c == '\t' || (' '..='\u{ff}').contains(&c) && c != '\u{7f}';

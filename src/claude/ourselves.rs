@@ -1,4 +1,4 @@
-//! This program itself, under whatever name (promise A21).
+//! Recognises this program itself, under any name (promise A21).
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 
 use crate::system::inherited;
 
-/// What is in every copy of this program, so that a copy is told from the real claude (promise A21). On Linux an ELF
-/// note, which linkers put into a program's first page: one read tells. The program has it, not the library: another
-/// program with the library in it, such as a test, is none of its copies.
+/// The mark in every copy of this program, which tells a copy from the real claude (promise A21). On Linux it is an ELF note,
+/// which linkers put into a program's first page, so that one read is enough. The program contains it, not the library: another
+/// program with the library in it, such as a test, is not a copy.
 #[derive(Debug)]
 #[repr(C, align(4))]
 pub struct Mark {
@@ -22,18 +22,18 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// This program's.
+    /// This program's mark.
     pub const OURS: Self =
         Self { name_size: 11, description_size: 20, kind: 1, name: *b"act-claude\0\0", description: *TEXT };
 }
 
-/// The note's description, which is looked for.
+/// The note's description, which files are searched for.
 const TEXT: &[u8; 20] = b"launcher, not claude";
 
-/// How far into a file the mark is looked for: a page; elsewhere, as far as a copy can be long.
+/// How many bytes of a file are searched for the mark: a page; on other systems, the greatest length of a copy.
 const MARKED: u64 = if cfg!(target_os = "linux") { 4096 } else { 64 * 1024 * 1024 };
 
-/// The running program's own file. Where `/proc` is not mounted, the path it was executed by.
+/// The running program's own file. Where `/proc` is not mounted, the path by which it was executed.
 pub fn own_file() -> PathBuf {
     const LINK: &str = "/proc/self/exe";
     if cfg!(target_os = "linux") {
@@ -43,10 +43,10 @@ pub fn own_file() -> PathBuf {
     }
 }
 
-/// A file: device and inode.
+/// The identity of a file: device and inode.
 pub type Identity = (u64, u64);
 
-/// Which file `path` leads to.
+/// The identity of the file that `path` leads to.
 pub fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
@@ -54,7 +54,7 @@ pub fn identity(path: &Path) -> Option<Identity> {
 /// Whether `path` is this program, under whatever name, or a copy of it.
 pub fn is_ourselves(path: &Path) -> bool {
     static OWN: OnceLock<Option<Identity>> = OnceLock::new();
-    // Opened, a FIFO would wait for a writer.
+    // Only regular files are opened: opening a FIFO would wait for a writer.
     let Some(metadata) = fs::metadata(path).ok().filter(|metadata| metadata.is_file()) else { return false };
     let own = OWN.get_or_init(|| identity(&own_file()));
     *own == Some((metadata.dev(), metadata.ino())) || holds_mark(path)
@@ -69,8 +69,8 @@ fn holds_mark(path: &Path) -> bool {
     read.is_ok() && !start.starts_with(b"#!") && contains(&start, &[b"act-claude\0\0", &TEXT[..]].concat())
 }
 
-/// By hand: memchr first asks the processor what it can do, which takes longer than this does, above all where a hypervisor
-/// answers for it.
+/// Does not use memchr, which first asks the processor for its features. That takes longer than this search, above all where a
+/// hypervisor answers.
 pub(super) fn contains(text: &[u8], part: &[u8]) -> bool {
     (0..text.len()).any(|at| text[at] == part[0] && text[at..].starts_with(part))
 }

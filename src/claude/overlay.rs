@@ -1,9 +1,9 @@
 //! The settings overlay: `--settings FILE` with our variables, for a session whose settings files would
 //! override them (T2, T5, T7 in docs/observed-claude.md).
 //!
-//! Claude prints the file in its resume hint. So it lives in the state directory, and at the end holds just what
-//! was the user's. Until then that stands beside it (`NAME.own.json`), locked by the session's supervisor; what a
-//! killed one left is put right by the next overlay.
+//! Claude prints the file's path in its resume hint. So the file stays in the state directory, and after the session holds only
+//! the user's own settings. Until then these are in a file beside it (`NAME.own.json`), which the session's supervisor locks. If
+//! a supervisor was killed, the next overlay restores its file.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -20,22 +20,23 @@ use crate::claude::arguments::{self, Call};
 use crate::state::{self, prune};
 use crate::text::json::{Members, unquoted};
 
-/// How long an ended session can be resumed with its hint, and how many of them.
+/// For how long, and for how many ended sessions, the resume hint works.
 const BOUNDS: prune::Bounds =
     prune::Bounds { age: Duration::from_secs(90 * 24 * 60 * 60), files: 1000, bytes: u64::MAX };
-/// The user's own settings beside an overlay in use.
+/// The ending of the file with the user's own settings, beside an overlay in use.
 const OWN: &str = "own.json";
 
-/// Whether claude's arguments may get one more: only where they start a session in this terminal. Behind a
-/// bare word `--settings` is refused, and in front of one it may turn a subcommand into a prompt (T6 in docs/observed-claude.md).
+/// Whether claude's arguments may get another one: only where they start a session in this terminal. After a bare word
+/// `--settings` is refused, and before one it may turn a subcommand into a prompt (T6 in docs/observed-claude.md).
 pub fn is_allowed(args: &[OsString]) -> bool {
     arguments::call(args) == Call::Session
         && !arguments::is_background(args)
         && !args.iter().any(|arg| arg == "remote-control" || arg == "rc")
 }
 
-/// `own`, settings as text, with `variables` in its `env`, all else as it is written, and on request with the headers
-/// helper off (T9 in docs/observed-claude.md: an empty one). Where claude ignores `own` as a whole, ours alone.
+/// `own`, the user's settings as text, with `variables` in its `env`; everything else stays as it is written. With `helper_off`
+/// an empty headers helper switches the user's off (T9 in docs/observed-claude.md). Where claude ignores `own` as a whole, the
+/// result holds only our settings.
 pub fn merge(own: &str, variables: &[(String, String)], helper_off: bool) -> String {
     let helper = helper_off.then(|| member(&quoted(HELPER), "\"\""));
     let Some((mut settings, mut env)) = parts(own) else {
@@ -49,7 +50,7 @@ pub fn merge(own: &str, variables: &[(String, String)], helper_off: bool) -> Str
 
 type Written<'a> = Vec<(&'a RawValue, &'a RawValue)>;
 
-/// The members of a settings object but for `env`, and those of its `env`; `None` where claude ignores the whole.
+/// The members of a settings object except `env`, and those of its `env`; `None` where claude ignores the whole object.
 fn parts(own: &str) -> Option<(Written<'_>, Written<'_>)> {
     let Members(mut settings) = serde_json::from_str(own).ok()?;
     let refused = |key: &str, firsts: &str| value_of(&settings, key).is_some_and(|value| !firsts.contains(&value[..1]));
@@ -70,8 +71,8 @@ fn is_named(name: &RawValue, key: &str) -> bool {
     unquoted(name.get()).is_some_and(|name| name == key)
 }
 
-/// Keys with what their values must begin with: with another value there both clients ignore all of the settings
-/// (docs/observed-claude.md, "Settings files"), so ours among them would be lost, too.
+/// Keys, and the characters that their values must start with. With any other value both clients ignore all of the settings
+/// (docs/observed-claude.md, "Settings files"), so that ours would be lost, too.
 const REQUIRED: [(&str, &str); 7] = [
     ("$schema", "\""),
     ("cleanupPeriodDays", "0123456789"),
@@ -104,7 +105,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// `args` with `path` as the `--settings` that counts: the last one is rewritten in place, else it goes in front.
+/// `args` with `path` as the effective `--settings`: the last one is replaced in place; without one, it is put in front.
 pub fn rewrite(args: &[OsString], path: &Path) -> Vec<OsString> {
     let mut args = args.to_vec();
     match arguments::argument_position(&args) {
@@ -117,12 +118,12 @@ pub fn rewrite(args: &[OsString], path: &Path) -> Vec<OsString> {
     args
 }
 
-/// Where overlays are.
+/// The directory of the overlays.
 pub fn directory(state: &Path) -> PathBuf {
     state.join("overlay")
 }
 
-/// What the user's own settings are where `path` is an overlay in use.
+/// The file with the user's own settings, where `path` is an overlay in use.
 pub fn own_beside(state: &Path, path: &Path) -> Option<PathBuf> {
     let is_ours = path.parent()?.canonicalize().ok()? == directory(state).canonicalize().ok()?;
     Some(path.with_extension(OWN)).filter(|own| is_ours && own.is_file())
@@ -133,12 +134,12 @@ pub fn own_beside(state: &Path, path: &Path) -> Option<PathBuf> {
 pub struct Overlay {
     path: PathBuf,
     own: PathBuf,
-    /// Held as long as the session lives.
+    /// Held until the session ends.
     _lock: Flock<File>,
 }
 
 impl Overlay {
-    /// Writes `merged` for claude to read, and `own`, the user's as it was given, beside it.
+    /// Writes `merged` for claude to read, and beside it `own`, the user's settings as they were given.
     pub fn write(state: &Path, name: &str, merged: &str, own: &[u8]) -> io::Result<Self> {
         state::prepare(state)?;
         let directory = directory(state);
@@ -156,20 +157,20 @@ impl Overlay {
         Ok(overlay)
     }
 
-    /// The file for claude.
+    /// The path of the file for claude.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
 impl Drop for Overlay {
-    /// From now on the file holds just what was the user's.
+    /// From now on the file holds only the user's own settings.
     fn drop(&mut self) {
         let _ = fs::rename(&self.own, &self.path);
     }
 }
 
-/// Does for overlays whose supervisor was killed what it could not do.
+/// Restores the files of overlays whose supervisor was killed.
 fn settle(directory: &Path) {
     for path in prune::entries(directory) {
         let Some(name) = path.file_name().and_then(OsStr::to_str).and_then(|name| name.strip_suffix(OWN)) else {
@@ -182,7 +183,7 @@ fn settle(directory: &Path) {
     }
 }
 
-/// What ended sessions left: neither the user's own settings beside an overlay, nor an overlay in use.
+/// The files of ended sessions: neither overlays in use, nor the user's own settings beside them.
 fn ended(directory: &Path) -> impl Iterator<Item = PathBuf> {
     prune::entries(directory)
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
@@ -240,7 +241,7 @@ mod tests {
         let expected: serde_json::Value =
             serde_json::from_str(r#"{"model":"x","env":{"A":"new","B":2,"C":"1"},"otelHeadersHelper":"h"}"#).unwrap();
         assert_eq!(merged, expected);
-        // Numbers no 64 bits hold, halves of characters, repeated members: what is not ours goes on as it is written.
+        // Numbers beyond 64 bits, half surrogate pairs, repeated members: everything that is not ours stays as it is written.
         let odd =
             r#"{"n":123456789012567834567890123,"\ud800":"\udc00","env":{"Z":1},"env":{"\u0041":"old","B":1e400}}"#;
         let kept = r#"{"n":123456789012567834567890123,
@@ -252,7 +253,7 @@ mod tests {
         let off = merge(r#"{"otelHeadersHelper":"h","otelHeadersHelper":"i","a":1}"#, &[], true);
         assert_eq!(off, "{\"a\":1,\n\"otelHeadersHelper\":\"\",\n\"env\":{}}");
         assert_eq!(merge("", &[], true), "{\"otelHeadersHelper\":\"\",\n\"env\":{}}");
-        // What claude ignores as a whole would take ours with it.
+        // Where claude ignores the user's settings as a whole, only ours remain.
         for ignored in ["", "[]", r#"{"a":1,}"#, r#"{"env":[]}"#, r#"{"env":null}"#, r#"{"permissions":5}"#] {
             assert_eq!(merge(ignored, &variables, false), "{\"env\":{\"A\":\"new\",\n\"C\":\"1\"}}", "{ignored}");
         }

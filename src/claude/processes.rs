@@ -1,5 +1,5 @@
-//! Which claude processes of this home run, and under what they report: for `act doctor`, and for `--verify`, which
-//! names sessions started under another configuration.
+//! Finds the running claude processes of this home directory, and the alias or relay each reports under: for `act doctor`, and
+//! for `--verify`, which names sessions started under another configuration.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
@@ -10,23 +10,23 @@ use crate::claude::arguments::{self, Call};
 use crate::system::environment::Environment;
 use crate::system::process;
 
-/// What a claude process is for.
+/// The purpose of a claude process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Someone works with it, in a terminal, an editor or the background.
+    /// A session, in a terminal, an editor or the background.
     Session,
-    /// It starts background sessions (`claude daemon run`), with the environment of whoever needed it first.
+    /// It starts background sessions (`claude daemon run`), with the environment of the process that needed it first.
     Daemon,
 }
 
-/// Under what a process reports.
+/// The relay or the alias that a process reports under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Under {
     /// A relay of act-claude's.
     Relay,
     /// The alias of this id, by a header in its environment: direct delivery, or the guide's recipe.
     Alias(String),
-    /// Nothing that its environment shows.
+    /// Neither, as far as its environment shows.
     Nothing,
 }
 
@@ -35,16 +35,16 @@ pub enum Under {
 pub struct Process {
     /// Its pid.
     pub pid: i32,
-    /// What it is for.
+    /// Its purpose.
     pub role: Role,
-    /// Where it works.
+    /// Its working directory.
     pub directory: PathBuf,
     /// The environment it was started with.
     pub environment: Environment,
 }
 
 impl Process {
-    /// Under what it reports, as far as its environment decides.
+    /// The relay or the alias that it reports under, as far as its environment decides.
     pub fn under(&self) -> Under {
         let text = |name: &str| self.environment.text(name);
         let is_relay = |endpoint: &str| endpoint.starts_with("http://127.0.0.1:");
@@ -60,7 +60,7 @@ impl Process {
     }
 }
 
-/// All that run for the home of `environment`; `claude` is the one act-claude would start.
+/// All that run for the home directory of `environment`; `claude` is the executable that act-claude would start.
 pub fn running(claude: Option<&Path>, environment: &Environment) -> Vec<Process> {
     let claude = claude.and_then(|claude| claude.canonicalize().ok());
     let home = environment.get("HOME").map(OsStr::to_owned);
@@ -85,7 +85,7 @@ struct Candidate {
     arguments: Vec<OsString>,
 }
 
-/// Every process whose program may be looked at: the user's own.
+/// Every process whose program this user may see: the user's own ones.
 fn seen() -> Vec<Candidate> {
     let look = |pid: i32| {
         let executable = process::look(pid)?.path()?;
@@ -98,8 +98,8 @@ fn seen() -> Vec<Candidate> {
     process::all().into_iter().filter_map(look).collect()
 }
 
-/// The name of the program, or the native installer's place for it (`…/claude/versions/2.1.330`); a client that runs
-/// on node gives itself the name.
+/// Recognises a claude by the name of its program, or by the directory of the native installer (`…/claude/versions/2.1.330`). A
+/// client that runs on node sets its process name itself.
 fn is_claude(seen: &Candidate, claude: Option<&Path>) -> bool {
     let is_named = |path: &Path| path.file_name() == Some(OsStr::new("claude"));
     let is_installed = || seen.executable.parent().is_some_and(|place| place.ends_with("claude/versions"));
@@ -107,7 +107,7 @@ fn is_claude(seen: &Candidate, claude: Option<&Path>) -> bool {
     runs || seen.arguments.first().is_some_and(|name| name == "claude")
 }
 
-/// What its arguments make of it; none for what is neither a session nor the daemon, or gone in a moment.
+/// The purpose that its arguments show; `None` for one that is neither a session nor the daemon, or that ends soon.
 fn role(arguments: &[OsString]) -> Option<Role> {
     let word = |index: usize| arguments.get(index).and_then(|argument| argument.to_str()).unwrap_or_default();
     match (word(0), word(1)) {
@@ -167,7 +167,7 @@ mod tests {
             Process { pid: 1, role: Role::Session, directory: "/".into(), environment }.under()
         };
         assert_eq!(under(&[(ORIGINALS, "{}"), (ENDPOINT, "http://127.0.0.1:5/s/v1/metrics")]), Under::Relay);
-        // Claude's own tools keep the one, not the other.
+        // Claude's own tools keep the first variable, and lack the second.
         assert_eq!(under(&[(ORIGINALS, "{}")]), Under::Nothing);
         let recipe = ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic x,X-Alias-Id=a1,Origin=https://claude.ai");
         assert_eq!(under(&[recipe]), Under::Alias("a1".to_owned()));

@@ -1,4 +1,4 @@
-//! The variables claude gets (pure).
+//! The variables that claude gets (pure).
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -14,30 +14,29 @@ use super::conflict::Conflict;
 use super::exporters;
 use super::settings::{Layer, LayerKind};
 
-/// Holds what the user had in the variables the relay mode sets.
+/// Holds the user's own values of the variables that relay mode sets.
 pub const ORIGINALS: &str = "ACT_CLAUDE_ORIG";
 
-/// Claude's switch.
+/// Claude's switch for telemetry.
 pub const ENABLE: &str = "CLAUDE_CODE_ENABLE_TELEMETRY";
-/// Which exporters metrics go to.
+/// The exporters that metrics go to.
 pub const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
-/// How metrics are encoded.
+/// The encoding of metrics.
 pub const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL";
 /// Whether counters are sent as changes or as running totals.
 pub const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
 /// Milliseconds between exports.
 pub const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
-/// How much the exporter says in the debug log.
+/// The exporter's level of detail in the debug log.
 pub const LOG_LEVEL: &str = "OTEL_LOG_LEVEL";
 /// The metrics endpoint.
 pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
 /// Resource attributes of every signal.
 pub const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
-/// Which program starts background agents.
+/// The program that starts background agents.
 pub const WRAPPER: &str = "CLAUDE_CODE_PROCESS_WRAPPER";
 
-/// Gives `environment` the eight documented variables, exactly (direct delivery). `authorization` is the
-/// header's value.
+/// Sets the eight documented variables in `environment`, exactly (direct delivery). `authorization` is the header's value.
 pub fn set_direct(
     environment: &mut Environment,
     account: &Account,
@@ -60,31 +59,31 @@ pub fn set_direct(
     ] {
         environment.set(name, value);
     }
-    // A signal-specific name the user had would beat a documented one.
+    // A signal-specific variable of the user's would override a documented one.
     if environment.get(PROTOCOL).is_some() {
         environment.set(PROTOCOL, "http/json");
     }
     environment.remove("ACT_CLAUDE_ALIAS");
 }
 
-/// What relay mode sets.
+/// The values that relay mode sets.
 #[derive(Debug)]
 pub struct Relayed<'a> {
     /// The relay's loopback URL; without one only the wrapper is set (the background daemon's own case).
     pub endpoint: Option<&'a str>,
-    /// The alias's attributes; in the launcher form not known yet: the relay adds them.
+    /// The alias's attributes; in the launcher form they are not known yet, and the relay adds them.
     pub attributes: &'a [(String, String)],
     /// Milliseconds between exports.
     pub interval_ms: u64,
-    /// This program's path, where it is to start background agents.
+    /// This program's path, where it is used to start background agents.
     pub wrapper: Option<&'a OsStr>,
-    /// The variables that hold tokens, of whichever account: the relay has them.
+    /// The variables that hold tokens, of any account. They are removed: only the relay needs them.
     pub token_variables: &'a [&'a str],
     /// `--verify`
     pub debug: bool,
 }
 
-/// Gives `environment` the variables of relay mode, and notes what was there before.
+/// Sets the variables of relay mode in `environment`, and notes their previous values.
 pub fn set_relayed(environment: &mut Environment, relayed: &Relayed<'_>) {
     let exporter = exporters::with_otlp(text(environment, EXPORTER));
     let attributes = attribute_list(text(environment, ATTRIBUTES), relayed.attributes);
@@ -120,8 +119,8 @@ pub fn set_relayed(environment: &mut Environment, relayed: &Relayed<'_>) {
     environment.set(ORIGINALS, originals.to_json());
 }
 
-/// What an overlay holds: the variables as `environment` has them after [`set_relayed`], but with what the
-/// settings say where the user's own values are kept. A repository does not choose exporters.
+/// The variables of an overlay, as `environment` has them after [`set_relayed`]. Where the user's own values are kept in a
+/// variable, they are taken from the settings. A repository does not choose exporters.
 pub fn of_overlay(
     environment: &Environment,
     layers: &[Layer],
@@ -136,13 +135,13 @@ pub fn of_overlay(
         });
         layers.filter_map(|layer| layer.get(name)).next().unwrap_or_else(|| text(environment, name)).to_owned()
     };
-    // What is not understood may set any of them.
-    let in_the_way = |name: &str| {
+    // A layer that is not understood may set any of them.
+    let is_in_conflict = |name: &str| {
         let is_set = environment.get(name).is_some();
         conflicts.iter().any(|conflict| conflict.key == format!("env.{name}") || (conflict.is_unread() && is_set))
     };
     let names = [ENABLE, EXPORTER, PROTOCOL, ENDPOINT, TEMPORALITY, INTERVAL, ATTRIBUTES, LOG_LEVEL];
-    let wanted = names.into_iter().filter(|name| ![INTERVAL, LOG_LEVEL].contains(name) || in_the_way(name));
+    let wanted = names.into_iter().filter(|name| ![INTERVAL, LOG_LEVEL].contains(name) || is_in_conflict(name));
     wanted
         .map(|name| {
             let value = match name {
@@ -155,9 +154,9 @@ pub fn of_overlay(
         .collect()
 }
 
-/// Puts back what [`ORIGINALS`] holds, where the variable is as it was set, or gone: claude's Bash tool
-/// removes some. What was changed since counts as the user's. Other variables than ours are none of its business,
-/// whatever it says.
+/// Restores the values in [`ORIGINALS`] of each variable that still has the value we set, or that is gone: claude's Bash tool
+/// removes some. A value that was changed since then counts as the user's. Variables other than ours are never changed, whatever
+/// [`ORIGINALS`] contains.
 pub fn restore_originals(environment: &mut Environment) {
     let Some(text) = environment.text(ORIGINALS) else {
         return;
@@ -176,20 +175,20 @@ pub fn restore_originals(environment: &mut Environment) {
 /// The variables that relay mode may set.
 const SET: [&str; 9] = [ENABLE, EXPORTER, PROTOCOL, ENDPOINT, TEMPORALITY, INTERVAL, ATTRIBUTES, LOG_LEVEL, WRAPPER];
 
-/// What the user had, by name.
+/// The user's own values, by name.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Originals(BTreeMap<String, Original>);
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Original {
-    /// What the user had.
+    /// The user's own value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     was: Option<Bytes>,
-    /// Tells what we set from what was set since.
+    /// A fingerprint of our value: tells whether the variable was changed since.
     set: u64,
 }
 
-/// A value: text, or bytes where it is no text.
+/// A value: text, or bytes where it is not UTF-8.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Bytes {
@@ -237,7 +236,7 @@ fn text<'a>(environment: &'a Environment, name: &str) -> &'a str {
     environment.get(name).and_then(OsStr::to_str).unwrap_or("")
 }
 
-/// The user's own attributes, then ours; on the same name ours count.
+/// The user's own attributes, then ours; for the same name, ours replace the user's.
 fn attribute_list(own: &str, ours: &[(String, String)]) -> String {
     let is_ours = |item: &str| {
         let name = item.split('=').next().unwrap_or("").trim();
@@ -248,7 +247,7 @@ fn attribute_list(own: &str, ours: &[(String, String)]) -> String {
     own.chain(ours).collect::<Vec<_>>().join(",")
 }
 
-/// What is percent-encoded in a value, because it would end it; claude decodes it (observed on both clients).
+/// The characters that are percent-encoded in a value, because they would end it; claude decodes them (observed on both clients).
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'=').add(b'\\');
 
 #[cfg(test)]
@@ -289,7 +288,7 @@ mod tests {
         let mut after = inside.clone();
         restore_originals(&mut after);
         assert_eq!(after, before);
-        // What was removed on the way comes back; what was changed stays.
+        // A variable that was removed on the way is restored; one that was changed stays.
         inside.remove("OTEL_METRICS_EXPORTER");
         inside.set("OTEL_METRIC_EXPORT_INTERVAL", "777");
         restore_originals(&mut inside);

@@ -1,5 +1,5 @@
-//! Which version a claude executable is, found out without running it on anybody's time: from its place, from
-//! its npm package, or from what a relay noted once (P7 in docs/observed-claude.md).
+//! The version of a claude executable, found without running it while someone waits: from its path, from its npm package, or from
+//! what a relay recorded once (P7 in docs/observed-claude.md).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,18 +19,18 @@ use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
 use crate::text::paths;
 
-/// A native claude has 245 MB and more. What is smaller is a script, and a script may do anything when run.
+/// A native claude has 245 MB and more. A smaller file is a script, and a script that is run may do anything.
 const NATIVE: u64 = 50 * 1024 * 1024;
 
-/// No program that merely starts others is as large as this.
+/// No program that merely starts others is this large.
 const CLAUDE_ITSELF: u64 = 150 * 1024 * 1024;
 
-/// Whether it is large enough to be a native claude, and no script or smaller program, which may start anything.
+/// Whether it is large enough to be a native claude, and not a script or a small program, which may start anything.
 pub fn is_native(claude: &Path) -> bool {
     fs::metadata(claude).is_ok_and(|metadata| metadata.len() >= CLAUDE_ITSELF)
 }
 
-/// What was noted of an executable. Another size or time means it was replaced.
+/// The record of an executable. Another size or time means that it was replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Noted {
     size: u64,
@@ -44,11 +44,11 @@ pub fn known(claude: &Path, state: Option<&Path>) -> Option<String> {
     by_place(&path).or_else(|| by_package(&path)).or_else(|| noted(&path, state?))
 }
 
-/// Finds it out by running a native claude, and notes it. For the relay, when claude has started already.
+/// Finds the version by running a native claude, and records it. For the relay, once claude has started.
 pub fn learn(claude: &Path, state: &Path) -> Option<String> {
     let path = fs::canonicalize(claude).ok()?;
     let metadata = fs::metadata(&path).ok().filter(|metadata| metadata.len() >= NATIVE)?;
-    // Without our environment: it may hold the token.
+    // Without our environment, which may hold the token.
     let mut command = Command::new(&path);
     command.arg("--version").env_clear().current_dir("/").stdin(no_input_or_output()).stderr(no_input_or_output());
     let output = command.output().ok()?;
@@ -80,7 +80,7 @@ pub fn ask(claude: &Path, environment: &Environment, limit: Duration) -> Option<
     first_version(&text?)
 }
 
-/// A version, in order.
+/// A version; versions are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(u32, u32, u32);
 
@@ -127,12 +127,12 @@ fn file(state: &Path) -> PathBuf {
     state.join("clients.json")
 }
 
-/// By path, as it is written in JSON.
+/// The records by path, as it is written in JSON.
 fn read(state: &Path) -> BTreeMap<String, Noted> {
     fs::read(file(state)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-/// The first word that is three numbers: "2.1.330 (Claude Code)".
+/// The first word that consists of three numbers: "2.1.330 (Claude Code)".
 fn first_version(text: &str) -> Option<String> {
     let is_version = |word: &&str| {
         let numbers: Vec<&str> = word.split('.').collect();

@@ -1,4 +1,4 @@
-//! Which program Claude Code is to start its background processes with (P4 in docs/observed-claude.md).
+//! The program that Claude Code starts its background processes with (P4 in docs/observed-claude.md).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use super::consent;
 use super::settings::Layer;
 use super::variables::{self, Relayed, WRAPPER};
 
-/// This program's path, for claude's process-wrapper variable; `None` where the user names a launcher. `trusted` says where
-/// programs are.
+/// This program's path, for claude's process-wrapper variable; `None` where the user names a launcher. The PATH of `trusted` is
+/// searched.
 pub fn own(environment: &Environment, trusted: &Environment, layers: &[Layer]) -> Option<OsString> {
     let named = environment.get(WRAPPER).is_some_and(|value| !value.is_empty())
         || layers.iter().any(|layer| layer.process_wrapper.is_some() || layer.get(WRAPPER).is_some());
     if named { None } else { own_path(trusted).map(PathBuf::into_os_string) }
 }
 
-/// For a session without telemetry of its own, in a directory without an alias: its environment, with us for the
-/// background agents it may start in other directories. `None` where there is nothing for them either.
+/// For a session without telemetry of its own, in a directory without an alias: its environment, with act-claude as the launcher
+/// of background agents, which may run in other directories. `None` where those can't have telemetry either.
 pub fn covering(
     environment: &Environment,
     trusted: &Environment,
@@ -46,7 +46,7 @@ pub fn covering(
     Some(with)
 }
 
-/// This program as it was found on PATH, not resolved: an upgrade removes what a link points to today.
+/// This program as it was found on PATH, with links not resolved: an upgrade removes the file that a link leads to today.
 fn own_path(environment: &Environment) -> Option<PathBuf> {
     let name = PathBuf::from(inherited::program_name()?);
     let candidates: Vec<PathBuf> = if name.components().count() > 1 {

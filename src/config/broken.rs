@@ -1,7 +1,8 @@
-//! What of a configuration is broken, and how far that reaches (pure).
+//! The broken parts of a configuration, and what they affect (pure).
 //!
-//! A broken alias, account or rule switches telemetry off where it counts, and nothing takes its place: another rule above
-//! it, or an entry of the system's, would report what may be private. Any other fault leaves nothing to rely on.
+//! A broken alias, account or rule switches telemetry off where it applies, and nothing replaces it: a rule for a directory
+//! above, or an entry of the system's file, could report what is private. With any other fault, nothing in the configuration is
+//! reliable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,9 +18,9 @@ pub struct Broken {
     pub aliases: BTreeMap<String, Fault>,
     /// Accounts.
     pub accounts: BTreeMap<String, Fault>,
-    /// A rule whose directory can't be read: it may be any.
+    /// A rule whose directory can't be read, so that it may mean any directory.
     pub rule: Option<Fault>,
-    /// All faults that reach no further than their entry.
+    /// All faults that affect only their own entry.
     faults: Vec<Fault>,
 }
 
@@ -42,12 +43,12 @@ impl Broken {
         self.note(fault);
     }
 
-    /// Notes that a fault reaches no further than its entry, which is marked itself.
+    /// Notes a fault that affects only its own entry; the entry is recorded as broken separately.
     pub fn note(&mut self, fault: &Fault) {
         self.faults.push(fault.clone());
     }
 
-    /// Whether a fault reaches no further than its entry.
+    /// Whether a fault affects only its own entry.
     pub fn holds(&self, fault: &Fault) -> bool {
         self.faults.contains(fault)
     }
@@ -57,7 +58,7 @@ impl Broken {
         self.faults.is_empty()
     }
 
-    /// Adds what is broken in the layer below, where this layer has no entry of that name.
+    /// Adds the broken entries of the layer below, except for names that this layer has.
     pub fn over(&mut self, below: Self, has_account: impl Fn(&str) -> bool, has_alias: impl Fn(&str) -> bool) {
         let add = |own: &mut BTreeMap<String, Fault>, below: BTreeMap<String, Fault>, has: &dyn Fn(&str) -> bool| {
             for (name, fault) in below.into_iter().filter(|(name, _)| !has(name)) {
@@ -71,8 +72,8 @@ impl Broken {
     }
 }
 
-/// Breaks the rules that can't mean what they say: with a pattern, or a blank at the end, unless there is a directory of
-/// that very name. What is meant lies at the part before the pattern, or is the directory without the blank.
+/// Breaks the rules that can't mean what is written: with a pattern, or with a blank at the end, unless a directory of exactly
+/// that name exists. The rule then applies to the part before the pattern, or to the directory without the blank.
 pub fn misspelt(rules: &mut [Located<Rule>], is_there: impl Fn(&Path) -> bool) -> Vec<Fault> {
     let mut faults = Vec::new();
     for rule in rules.iter_mut().filter(|rule| rule.fault.is_none()) {
@@ -88,7 +89,7 @@ pub fn misspelt(rules: &mut [Located<Rule>], is_there: impl Fn(&Path) -> bool) -
     faults
 }
 
-/// What is odd, what to do, and which directory must be meant.
+/// What is wrong, what to do, and the directory that is meant.
 fn misspelling(rule: &Rule) -> Option<(&'static str, &'static str, PathBuf)> {
     let is_pattern = |part: &std::path::Component<'_>| part.as_os_str().as_encoded_bytes().contains(&b'*');
     if rule.path.components().any(|part| is_pattern(&part)) {

@@ -1,4 +1,4 @@
-//! Reads one configuration file: shape, types, names (pure but for the text it is given).
+//! Reads one configuration file: structure, types, names (pure).
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -31,7 +31,7 @@ const KEYS: [&str; 15] = [
     "spool_mib",
 ];
 
-/// Reads the text of `path`. What is faulty is left out of the configuration and named.
+/// Reads the text of `path`. Faulty parts are left out of the configuration and reported.
 pub fn read(path: &Path, bytes: Vec<u8>, home: Option<&Path>) -> (Config, Vec<Fault>) {
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
@@ -47,7 +47,7 @@ pub fn read(path: &Path, bytes: Vec<u8>, home: Option<&Path>) -> (Config, Vec<Fa
     match source.root().and_then(|root| root.members("the configuration")) {
         Ok(members) => members.iter().for_each(|member| reader.entry(member)),
         Err(fault) => {
-            // What can't be read can't be used, but a company's "required" is not lifted by a comma too many.
+            // A file that can't be parsed can't be used, but a syntax error must not cancel a company's "required".
             if says_required(&source.text) {
                 reader.config.required = Some(Located { value: true, origin: Origin::file(path) });
             }
@@ -57,7 +57,7 @@ pub fn read(path: &Path, bytes: Vec<u8>, home: Option<&Path>) -> (Config, Vec<Fa
     (reader.config, reader.faults)
 }
 
-/// Whether a text that is no JSON holds `"required": true`.
+/// Whether a text that is not valid JSON contains `"required": true`.
 fn says_required(text: &str) -> bool {
     text.split("\"required\"")
         .skip(1)
@@ -120,7 +120,7 @@ impl Reader<'_> {
         self.faults.extend(result.err());
     }
 
-    /// Reads each entry; one that can't be used is `broken`, and the others count.
+    /// Reads each entry. One that can't be used is recorded with `broken`, and the others are used.
     fn each(
         &mut self,
         node: Node<'_>,
@@ -264,7 +264,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Resource attributes: an object of strings that survive `OTEL_RESOURCE_ATTRIBUTES` (promise C6).
+/// Resource attributes: an object of strings that keep their values in `OTEL_RESOURCE_ATTRIBUTES` (promise C6).
 pub fn attributes(node: Node<'_>) -> Result<BTreeMap<String, String>, Fault> {
     let mut attributes = BTreeMap::new();
     for member in node.members("attributes")? {
@@ -314,8 +314,8 @@ fn node_or_null(node: Node<'_>, name: &str) -> Result<Option<String>, Fault> {
     if node.is_null() { Ok(None) } else { node.string(name).map(Some) }
 }
 
-/// Expands `~` and wants an absolute path; `.` and doubled slashes go, `..` is refused: after a symbolic link
-/// it would not mean what it says.
+/// Expands `~`, and requires an absolute path. `.` and doubled slashes are removed. `..` is refused, because after a symbolic
+/// link it could mean another directory.
 fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, Fault> {
     let expanded = match text.strip_prefix('~') {
         None if text.starts_with("file:") => {

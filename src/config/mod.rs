@@ -1,8 +1,7 @@
-//! The configuration: what the user's and the system's file say, merged; every value knows its file.
+//! The configuration: the user's and the system's file, merged; every value knows its place.
 //!
-//! Reading goes on after a fault, so that one broken entry names itself and `required` is honoured all the
-//! same. A broken alias, account or rule reaches no further than it counts ([`broken`]); with any other fault the
-//! configuration is used for nothing else.
+//! Reading continues after a fault, so that a broken entry is reported and `required` still applies. A broken alias, account or
+//! rule affects only what it applies to ([`broken`]). With any other fault, nothing else of the configuration is used.
 
 pub mod broken;
 pub mod edit;
@@ -27,7 +26,7 @@ pub use layer::{attributes, read};
 pub use values::{Account, Alias, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
 pub use values::{check_endpoint, check_text, check_word};
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located<T> {
     /// The value.
@@ -56,7 +55,7 @@ pub struct Config {
     pub default: Option<Located<Option<String>>>,
     /// The `claude` executable.
     pub claude: Option<Located<PathBuf>>,
-    /// How exports travel.
+    /// The way of delivery.
     pub delivery: Option<Located<Delivery>>,
     /// Whether claude may run only with telemetry.
     pub required: Option<Located<bool>>,
@@ -64,7 +63,7 @@ pub struct Config {
     pub replace_endpoint: Option<Located<bool>>,
     /// Milliseconds between claude's exports.
     pub export_interval_ms: Option<Located<u64>>,
-    /// Milliseconds to wait for what is under way once claude has gone.
+    /// Milliseconds to wait, once claude has ended, for exports that are still being delivered.
     pub exit_wait_ms: Option<Located<u64>>,
     /// When to report.
     pub report: Option<Located<crate::config::when::When>>,
@@ -78,19 +77,19 @@ pub struct Config {
     pub broken: Broken,
 }
 
-/// What was read, with all that is wrong with it.
+/// The configuration as read, with all its faults.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// The merged configuration, without the faulty entries.
     pub config: Config,
-    /// Everything wrong, in the order of the files.
+    /// All faults, in the order of the files.
     pub faults: Vec<Fault>,
     /// The files that exist, the user's first.
     pub files: Vec<PathBuf>,
 }
 
 impl Loaded {
-    /// A fault that leaves nothing of the configuration to rely on.
+    /// A fault because of which nothing in the configuration is reliable.
     pub fn general_fault(&self) -> Option<&Fault> {
         self.faults.iter().find(|fault| !self.config.broken.holds(fault))
     }
@@ -105,7 +104,7 @@ impl Config {
         self.required.as_ref().filter(|required| required.value).map(|required| &required.origin)
     }
 
-    /// How exports travel.
+    /// The way of delivery.
     pub fn delivery(&self) -> Delivery {
         self.delivery.as_ref().map_or(Delivery::Relay, |delivery| delivery.value)
     }
@@ -129,7 +128,7 @@ impl Config {
         variables.collect()
     }
 
-    /// How much the spool may hold.
+    /// The limits of the spool.
     pub fn spool_limits(&self) -> Limits {
         let default = Limits::default();
         Limits {
@@ -139,7 +138,8 @@ impl Config {
         }
     }
 
-    /// Lays `self` (the user's) over `below` (the system's): maps entry by entry, `required` only upwards.
+    /// Merges `self` (the user's) over `below` (the system's): maps entry by entry. The user can't switch off the system's
+    /// `required`.
     fn over(mut self, below: Config) -> Config {
         if below.required_by().is_some() {
             self.required = below.required.clone();
@@ -176,9 +176,9 @@ impl Config {
         }
     }
 
-    /// Names that lead nowhere, and rules that can't mean what they say. What they stand in is broken.
+    /// Finds names that don't exist, and rules that can't mean what is written. The entries that hold them become broken.
     fn settle(&mut self, is_there: impl Fn(&Path) -> bool) -> Vec<Fault> {
-        let mut faults = self.homeless_aliases();
+        let mut faults = self.aliases_without_account();
         faults.extend(broken::misspelt(&mut self.directories, is_there));
         let rules = self.directories.iter().map(|rule| (rule.alias.as_deref(), &rule.alias_origin));
         let default = self.default.iter().map(|default| (default.value.as_deref(), &default.origin));
@@ -192,13 +192,14 @@ impl Config {
         faults
     }
 
-    /// Breaks the aliases whose account is not there, or is broken itself.
-    fn homeless_aliases(&mut self) -> Vec<Fault> {
+    /// Breaks the aliases whose account does not exist, or is broken itself.
+    fn aliases_without_account(&mut self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        let homeless = self.aliases.iter().filter(|(_, alias)| !self.accounts.contains_key(&alias.account));
-        let homeless: Vec<_> =
-            homeless.map(|(name, alias)| (name.clone(), alias.account.clone(), alias.account_origin.clone())).collect();
-        for (alias, account, origin) in homeless {
+        let without_account = self.aliases.iter().filter(|(_, alias)| !self.accounts.contains_key(&alias.account));
+        let without_account: Vec<_> = without_account
+            .map(|(name, alias)| (name.clone(), alias.account.clone(), alias.account_origin.clone()))
+            .collect();
+        for (alias, account, origin) in without_account {
             self.aliases.remove(&alias);
             let fault = self.broken.accounts.get(&account).cloned().unwrap_or_else(|| {
                 let fault = Fault::new(origin, format!("there is no account \"{account}\""));
@@ -214,7 +215,7 @@ impl Config {
         faults
     }
 
-    /// Why the alias of this name, which stands at `origin`, can't be used.
+    /// The reason why the alias of this name, which is used at `origin`, can't be used.
     pub fn fault_of(&self, alias: &str, origin: &Origin) -> Option<Fault> {
         if self.aliases.contains_key(alias) {
             return None;
@@ -225,7 +226,7 @@ impl Config {
         }))
     }
 
-    /// What to type instead of an alias name that does not exist.
+    /// A suggestion in place of an alias name that does not exist.
     pub fn suggest_alias(&self, name: &str) -> String {
         let known: Vec<&str> = self.aliases.keys().map(String::as_str).collect();
         match nearest(name, known.iter().copied()) {
@@ -251,7 +252,7 @@ pub const SYSTEM_FILE: &str = if cfg!(target_os = "macos") {
     "/etc/act-claude/config.json"
 };
 
-/// Reads both layers.
+/// Reads both files.
 pub fn load(environment: &Environment) -> Loaded {
     let home = environment.home();
     let explicit = environment.path("ACT_CLAUDE_CONFIG").is_some();
@@ -265,7 +266,7 @@ pub fn load(environment: &Environment) -> Loaded {
                 config
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => Config::default(),
-            // A component of the path is a file: nothing is there either.
+            // A component of the path is a file, so this file does not exist either.
             Err(error) if error.kind() == std::io::ErrorKind::NotADirectory && !must_exist => Config::default(),
             Err(error) => {
                 let fault = Fault::new(Origin::file(path), format!("cannot be read ({})", plain(&error)));
@@ -281,7 +282,7 @@ pub fn load(environment: &Environment) -> Loaded {
     let system = read(Path::new(SYSTEM_FILE), false);
     loaded.config = user.over(system);
     let faults = loaded.config.settle(is_directory);
-    // Without a part of the configuration no name leads anywhere: one fault is enough.
+    // Where a part of the configuration is missing, names seem not to exist. One fault is enough.
     if loaded.general_fault().is_none() {
         loaded.faults.extend(faults);
     }

@@ -1,4 +1,4 @@
-//! Where tokens come from, and what keeps them from going elsewhere.
+//! The sources of tokens, and the protection of tokens against leaks.
 //!
 //! A token is never `Debug`-printed, and its memory is overwritten when it is dropped (promise C5).
 
@@ -24,7 +24,7 @@ use crate::text::shell::shell_word;
 /// A platform API token.
 pub struct Token(Zeroizing<String>);
 
-/// Why there is no token: what, and the way out.
+/// The reason why there is no token, and the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenError {
     /// What is wrong, naming the source.
@@ -62,12 +62,12 @@ impl Token {
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// Whether it is this one.
+    /// Whether `text` is this token.
     pub fn is(&self, text: &str) -> bool {
         self.0.as_str() == text
     }
 
-    /// The value of the `Authorization` header: Basic, `BOOMI_TOKEN.<user>:<token>`, the prefix never doubled.
+    /// The value of the `Authorization` header: Basic, `BOOMI_TOKEN.<user>:<token>`, with the prefix exactly once.
     pub fn authorization(&self, user: &str) -> Zeroizing<String> {
         let user = user.strip_prefix(USER_PREFIX).unwrap_or(user);
         let prefix = format!("{USER_PREFIX}{user}:");
@@ -83,7 +83,7 @@ pub fn fetch(source: &TokenSource, environment: &Environment) -> Result<Token, T
     fetch_with(source, environment, None)
 }
 
-/// The same for a user who wants to know what goes wrong: where standard error is a terminal, a command writes to it.
+/// The same for a user who wants to see what goes wrong: where standard error is a terminal, a command writes to it.
 pub fn fetch_shown(source: &TokenSource, environment: &Environment) -> Result<Token, TokenError> {
     let error = std::io::stderr();
     let terminal = error.is_terminal().then(|| error.as_fd().try_clone_to_owned().ok()).flatten();
@@ -112,7 +112,7 @@ fn fetch_with(source: &TokenSource, environment: &Environment, terminal: Option<
     }
 }
 
-/// Looks, without reading a token or running a command, whether `source` can give one.
+/// Checks whether `source` can give a token, without reading a token file or running a command.
 pub fn look(source: &TokenSource, environment: &Environment) -> Result<(), TokenError> {
     match source {
         TokenSource::Env(_) => fetch(source, environment).map(drop),
@@ -121,8 +121,8 @@ pub fn look(source: &TokenSource, environment: &Environment) -> Result<(), Token
     }
 }
 
-/// Opens a file that only the user can read: regular, own, 0600, in a directory that others can't write to
-/// (promise C4).
+/// Opens a file that only the user can read: a regular file of the user's own, mode 0600, in a directory that others can't write
+/// to or that has the sticky bit (promise C4).
 fn open_private(path: &Path) -> Result<File, TokenError> {
     let shown = path.display();
     let word = shell_word(path);
@@ -185,13 +185,13 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    /// That it compiles is the test.
+    /// The test is that it compiles.
     #[test]
     fn c5_a_token_is_overwritten_and_never_printed() {
         fn overwritten(_: &impl zeroize::ZeroizeOnDrop) {}
         overwritten(&Token::new("abc", "t").unwrap().0);
         overwritten(&Token::new("abc", "t").unwrap().authorization("u"));
-        // Which of the two is meant could not be told, were there a `Debug`.
+        // If `Token` implemented `Debug`, the compiler could not choose between the two.
         trait Printed<How> {
             fn check() {}
         }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::json::{Fault, Origin};
 
-/// Attribute names that say what kind of export this is; a repository's file may never set them.
+/// Attribute names that classify an export; a repository's file may never set them.
 pub const RESERVED_ATTRIBUTES: [&str; 3] = ["providerType", "operation", "promptType"];
 
-/// How exports travel.
+/// The way of delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// Through the relay.
@@ -19,21 +19,21 @@ pub enum Delivery {
     Direct,
 }
 
-/// In front of the user, in the credential ACT gets; once.
+/// The prefix of the user in the credential that ACT gets; it occurs once.
 pub const USER_PREFIX: &str = "BOOMI_TOKEN.";
 
-/// An ACT account as one user may write to it.
+/// An ACT account, and the user who writes to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The metrics URL.
     pub endpoint: String,
     /// The user's e-mail, without [`USER_PREFIX`].
     pub user: String,
-    /// Where the platform API token comes from.
+    /// The source of the platform API token.
     pub token: TokenSource,
 }
 
-/// Where a token comes from.
+/// The source of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenSource {
@@ -45,12 +45,12 @@ pub enum TokenSource {
     Env(String),
 }
 
-/// An alias: which agent, on which account, an export is accounted to.
+/// An alias: the agent, and the account, that an export is counted for in ACT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
     /// The account's name.
     pub account: String,
-    /// Where the account's name stands.
+    /// The place of the account's name.
     pub account_origin: Origin,
     /// `extAccountAliasId` of the Monitoring Spec.
     pub id: String,
@@ -83,19 +83,19 @@ pub struct Rule {
     pub path: PathBuf,
     /// The alias; `None` for `null`: no telemetry here.
     pub alias: Option<String>,
-    /// Where the alias's name stands.
+    /// The place of the alias's name.
     pub alias_origin: Origin,
-    /// What is wrong with it: then it says just that nothing above it counts.
+    /// What is wrong with the rule. Such a rule still keeps rules for directories above from applying.
     pub fault: Option<Fault>,
 }
 
-/// Whether a URL's host is this machine, where plain http is good enough.
+/// Whether a URL's host is this machine, where plain http is allowed.
 pub fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Why an endpoint can't be one.
+/// Checks an endpoint; the error says what is wrong with it.
 pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
     if let Some(bad) = endpoint.chars().find(|c| c.is_control() || c.is_whitespace()) {
         return Err(format!("holds {bad:?}"));
@@ -116,7 +116,7 @@ pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
     }
 }
 
-/// Why a text can't stand in a header or a list of headers or attributes (promise C6).
+/// Checks that a text can be part of a header, or of a list of headers or attributes (promise C6).
 pub fn check_text(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Err("is empty".to_owned());
@@ -130,7 +130,7 @@ pub fn check_text(text: &str) -> Result<(), String> {
     }
 }
 
-/// Why a text can't be a header's value or a name: beyond [`check_text`] ASCII without white space.
+/// Checks that a text can be a header's value or a name: in addition to [`check_text`] it must be ASCII without white space.
 pub fn check_word(text: &str) -> Result<(), String> {
     check_text(text)?;
     match text.chars().find(|c| !c.is_ascii_graphic()) {

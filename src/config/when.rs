@@ -3,7 +3,7 @@
 /// When the report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum When {
-    /// On a terminal every state; elsewhere only what the user must act on.
+    /// On a terminal every state; elsewhere only states that require the user to act.
     #[default]
     Auto,
     /// Every state, everywhere.

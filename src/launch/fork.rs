@@ -1,4 +1,4 @@
-//! A copy of this process that goes on where it stands, and waiting for its end.
+//! A fork of this process, and waiting for its end.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -17,7 +17,7 @@ pub enum Child {
     Of(Pid),
 }
 
-/// While it lives, signals that matter to who waits for a child are waited for instead of acted on.
+/// Blocks SIGCHLD and SIGTERM, so that a process that waits for its child receives them by `sigwait`.
 #[derive(Debug)]
 pub struct Waiting {
     signals: SigSet,
@@ -25,23 +25,24 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Begins to wait. For a process with one thread.
+    /// Blocks the signals. For a process with one thread.
     #[must_use]
     pub fn new() -> Self {
         let signals: SigSet = [Signal::SIGCHLD, Signal::SIGTERM].into_iter().collect();
-        // Ignored, children would be gone without a word.
+        // While SIGCHLD is ignored, a child's exit status is lost.
         // SAFETY: the default action runs no code of ours.
         let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
         let before = signals.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK);
         Self { signals, before: before.unwrap_or_else(|_| SigSet::empty()) }
     }
 
-    /// Signals act again as before.
+    /// Restores the previous signal mask.
     pub fn end(&self) {
         let _ = self.before.thread_set_mask();
     }
 
-    /// Waits for the child's end; whether it ended by itself, with status 0. A TERM meanwhile is the child's.
+    /// Waits for the child's end. Returns whether it exited with status 0. A SIGTERM that arrives meanwhile is sent on to the
+    /// child.
     pub fn wait_for(&self, child: Pid) -> bool {
         loop {
             match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
@@ -62,9 +63,9 @@ impl Default for Waiting {
     }
 }
 
-/// Makes a copy of this process, which has one thread. The copy's signals act as before `waiting`.
+/// Forks this process, which has one thread. The copy has the signal mask from before `waiting`.
 pub fn fork(waiting: &Waiting) -> io::Result<Child> {
-    // SAFETY: this process has one thread, so the copy has all there is, and nothing in it is locked for ever.
+    // SAFETY: this process has one thread, so no other thread can hold a lock in the copy.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Child => {
             waiting.end();
@@ -74,7 +75,7 @@ pub fn fork(waiting: &Waiting) -> io::Result<Child> {
     }
 }
 
-/// Who traces process `pid`, as the system tells; 0: nobody.
+/// The pid of the process that traces `pid`; 0: none does.
 #[cfg(target_os = "linux")]
 pub fn tracer_of(pid: libc::pid_t) -> Option<i32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -1,4 +1,4 @@
-//! Starting claude and standing in its place until it has gone: the transparent parent (promises A1–A22).
+//! Starts claude, and supervises it until it ends: the transparent parent (promises A1–A22).
 
 pub mod child;
 pub mod fork;
@@ -10,6 +10,6 @@ mod waker;
 
 use std::time::Duration;
 
-/// How long a relay waits before it starts, if nobody connects: claude's first steps have the machine to
-/// themselves, and what ends sooner without a connection never needed a relay.
+/// How long the start of the relay is delayed while nobody connects. Until then claude starts without competition for the
+/// machine; and a claude that ends earlier without a connection needs no relay.
 pub const HEAD_START: Duration = Duration::from_millis(30);

@@ -1,4 +1,4 @@
-//! fork and exec: a command started exactly as a shell would have started it, the relay as far from it as can be.
+//! fork and exec: starts a command exactly as a shell would, and the relay as separate from it as possible.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, OsStr, OsString};
@@ -24,7 +24,7 @@ pub struct Image {
     path: CString,
     argv: Vec<CString>,
     environment: Vec<CString>,
-    /// For a script without `#!`, which every shell runs with `sh`.
+    /// The arguments for a script without `#!`, which every shell runs with `sh`.
     shell_argv: Vec<CString>,
 }
 
@@ -39,7 +39,7 @@ impl Image {
         Ok(Self { path, argv, environment: environment.to_c_strings(), shell_argv })
     }
 
-    /// Replaces this process, giving the command the dispositions, mask and descriptors this process was
+    /// Replaces this process. The command gets the signal dispositions, the mask and the descriptors that this process was
     /// started with. Returns only on failure.
     pub fn exec(&self) -> io::Error {
         let pointers = Pointers::of(self);
@@ -49,7 +49,7 @@ impl Image {
     }
 }
 
-/// Null-terminated pointer arrays, made before fork: the child must not allocate.
+/// Null-terminated pointer arrays, made before fork, because the child must not allocate.
 struct Pointers<'a> {
     image: &'a Image,
     argv: Vec<*const libc::c_char>,
@@ -81,7 +81,7 @@ impl<'a> Pointers<'a> {
     }
 }
 
-/// Puts back what the command would have inherited without us. Async-signal-safe.
+/// Restores what the command would have inherited without act-claude. Async-signal-safe.
 fn restore_inherited(mask: &SigSet, sigchld_ignored: bool) {
     let disposition = |ignored| {
         if ignored { libc::SIG_IGN } else { libc::SIG_DFL }
@@ -100,20 +100,20 @@ fn restore_inherited(mask: &SigSet, sigchld_ignored: bool) {
     }
 }
 
-/// How a child starts, besides its image.
+/// The conditions that a child starts under, besides its image.
 #[derive(Debug, Clone, Copy)]
 pub enum Role<'a> {
-    /// The command: our process group, our terminal; TERM when this process dies (promise A16).
+    /// The command: in our process group, on our terminal; it gets TERM when this process dies (promise A16).
     Command {
         /// The mask to start with.
         mask: &'a SigSet,
         /// Whether SIGCHLD was ignored.
         sigchld_ignored: bool,
     },
-    /// The relay: a session of its own, `stdin` and `stdout` its two sockets, stderr `/dev/null`.
+    /// The relay: in a session of its own, with its two sockets as `stdin` and `stdout`, and `/dev/null` as stderr.
     Relay(RelayEnds),
-    /// The same as nobody's child, after a nap: what this process becomes must not find one it knows nothing of, nor wait
-    /// for it.
+    /// The relay as a grandchild, after a short pause. This process becomes claude, which must not find a child that it does not
+    /// know, nor wait for it.
     Orphan(RelayEnds),
 }
 
@@ -130,29 +130,29 @@ pub struct RelayEnds {
     pub journal: Option<RawFd>,
 }
 
-/// An image made ready, so that little is left to do between a decision and its fork.
+/// An image with everything prepared, so that little is left to do between a decision and its fork.
 pub struct Prepared<'a> {
     pointers: Pointers<'a>,
     stack: Stack,
-    /// Carries the error of a failed exec; an exec that succeeds closes it.
+    /// A pipe that carries the error of a failed exec; an exec that succeeds closes it.
     failure: (OwnedFd, OwnedFd),
 }
 
 impl<'a> Prepared<'a> {
-    /// Does what can be done before fork.
+    /// Prepares everything that can be prepared before fork.
     pub fn new(image: &'a Image) -> io::Result<Self> {
         Ok(Self { pointers: Pointers::of(image), stack: stack(), failure: pipe()? })
     }
 
-    /// Starts the image. An error of exec arrives here as it would from `posix_spawn`, but an orphan's comes too late. Gives the
-    /// child's pid; of an orphan that is of no use.
+    /// Starts the image, and returns the child's pid; for an orphan that pid is of no use. An error of exec is returned, as
+    /// `posix_spawn` does, except for an orphan, where it comes too late.
     pub fn spawn(mut self, role: Role<'_>) -> io::Result<Pid> {
         let (reader, writer) = self.failure;
         let parent = nix::unistd::getpid();
         let child =
             Child { pointers: &self.pointers, role, parent, failure: writer.as_raw_fd() }.start(&mut self.stack)?;
         drop(writer);
-        // An orphan keeps the pipe open through its nap: the status of the child that made it tells whether it is there.
+        // An orphan keeps the pipe open during its pause. The exit status of the child that forks it tells whether it exists.
         let is_orphan = matches!(role, Role::Orphan(_));
         if is_orphan && waitpid(child, None) == Ok(WaitStatus::Exited(child, 0)) {
             return Ok(child);
@@ -168,14 +168,14 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// 64 KiB, 16-byte aligned. Untouched pages of it cost nothing.
+/// 64 KiB, 16-byte aligned. Its untouched pages cost nothing.
 type Stack = Vec<std::mem::MaybeUninit<u128>>;
 
 fn stack() -> Stack {
     vec![std::mem::MaybeUninit::uninit(); 64 * 1024 / size_of::<u128>()]
 }
 
-/// What a new process has to do; all it needs was made before.
+/// The work of a new process. Everything that it needs was made before.
 #[derive(Clone, Copy)]
 struct Child<'a> {
     pointers: &'a Pointers<'a>,
@@ -185,7 +185,7 @@ struct Child<'a> {
 }
 
 impl Child<'_> {
-    /// In the new process. Async-signal-safe; keeps to locals and errno.
+    /// Runs in the new process. Async-signal-safe: it uses only locals and errno.
     fn run(self) -> ! {
         let mut failure = self.failure;
         match self.role {
@@ -197,24 +197,23 @@ impl Child<'_> {
             Role::Orphan(ends) => {
                 fork_again(failure);
                 failure = detach(ends, failure);
-                nap();
+                pause();
             }
         }
         self.pointers.execve();
         give_up(failure)
     }
 
-    /// Starts it in a new process and comes back once that has executed or ended. It borrows this process's memory, as
-    /// with `posix_spawn`: copying page tables would take longer than all else here.
+    /// Starts it in a new process, and returns once that has executed or ended. The child borrows this process's memory, as with
+    /// `posix_spawn`: copying page tables would take longer than everything else here.
     #[cfg(target_os = "linux")]
     fn start(mut self, stack: &mut Stack) -> io::Result<Pid> {
         extern "C" fn enter(child: *mut libc::c_void) -> libc::c_int {
-            // SAFETY: the pointer given to clone below; it is alive, for the parent waits.
+            // SAFETY: the pointer given to clone below; it is valid, because the parent waits.
             unsafe { *child.cast::<Child<'_>>() }.run()
         }
         // SAFETY: the child has a stack of its own (which grows down from its 16-byte aligned end), its own descriptors,
-        // dispositions and mask, and has executed or ended before this call returns; what it calls is
-        // async-signal-safe.
+        // dispositions and mask. It has executed or ended before this call returns, and calls only async-signal-safe functions.
         let pid = unsafe {
             let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
             libc::clone(enter, stack.as_mut_ptr_range().end.cast(), flags, (&raw mut self).cast())
@@ -222,7 +221,7 @@ impl Child<'_> {
         if pid == -1 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
     }
 
-    /// Elsewhere with a copy of this process's memory; the pipe tells when it has executed.
+    /// On other systems the child has a copy of this process's memory; the pipe tells when it has executed.
     #[cfg(not(target_os = "linux"))]
     fn start(self, _stack: &mut Stack) -> io::Result<Pid> {
         // SAFETY: the child calls only async-signal-safe functions until it executes the image or ends.
@@ -233,7 +232,7 @@ impl Child<'_> {
     }
 }
 
-/// Goes on as a grandchild with memory of its own, which nobody has to wait for. Async-signal-safe.
+/// Continues as a grandchild with its own memory, which nobody has to wait for. Async-signal-safe.
 fn fork_again(failure: RawFd) {
     // SAFETY: async-signal-safe; the first child ends at once.
     match unsafe { plain_fork() } {
@@ -244,30 +243,29 @@ fn fork_again(failure: RawFd) {
     }
 }
 
-/// Just the system call: the C library's function would lock what it shares with the parent, whose memory this is.
+/// Only the system call: the C library's function would take locks that it shares with the parent, whose memory this is.
 #[cfg(target_os = "linux")]
 unsafe fn plain_fork() -> libc::c_long {
     // SAFETY: no flags, no stack: a copy of this process.
     unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) }
 }
 
-/// Elsewhere the memory is a copy.
+/// On other systems the memory is a copy already.
 #[cfg(not(target_os = "linux"))]
 unsafe fn plain_fork() -> libc::c_long {
     // SAFETY: as the caller's.
     unsafe { libc::fork() }.into()
 }
 
-/// Sleeps until there is a connection at the listener, which is descriptor 0, or claude had its head start.
-/// Async-signal-safe.
-fn nap() {
+/// Sleeps until a connection arrives at the listener, which is descriptor 0, or claude's head start is over. Async-signal-safe.
+fn pause() {
     const MILLISECONDS: libc::c_int = HEAD_START.as_millis() as libc::c_int;
     let mut ready = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
-    // SAFETY: async-signal-safe on Linux and macOS; one entry, as said.
+    // SAFETY: async-signal-safe on Linux and macOS; the array has one entry, as the call is told.
     unsafe { libc::poll(&mut ready, 1, MILLISECONDS) };
 }
 
-/// Ends a child that can't become what it should, telling the parent why. Async-signal-safe.
+/// Ends a child that can't continue, and tells the parent why. Async-signal-safe.
 fn give_up(failure: RawFd) -> ! {
     let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
     // SAFETY: writes four bytes of a local, then ends the child without running anything else.
@@ -277,7 +275,7 @@ fn give_up(failure: RawFd) -> ! {
     }
 }
 
-/// Whether `error` says that the system has no process, descriptor or memory left for us.
+/// Whether `error` says that the system has no more processes, descriptors or memory for us.
 pub fn is_scarcity(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE))
 }
@@ -295,34 +293,34 @@ fn read_fully(reader: &OwnedFd, buffer: &mut [u8]) -> usize {
     filled
 }
 
-/// Linux: the child gets TERM when the forking thread, which is the only one, ends.
+/// Linux: the child gets TERM when the thread that forked it, which is the only one, ends.
 #[cfg(target_os = "linux")]
 fn die_with(parent: Pid) {
-    // SAFETY: async-signal-safe; the second look closes the gap between fork and prctl.
+    // SAFETY: async-signal-safe; the check of the parent closes the gap between fork and prctl.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
         if libc::getppid() != parent.as_raw() {
-            // Not raise: it would look for the parent's thread.
+            // `raise` would address the parent's thread.
             libc::kill(libc::getpid(), libc::SIGTERM);
         }
     }
 }
 
-/// Elsewhere there is no such signal: the relay, which watches both, does it (see `relay::session`).
+/// Other systems have no such signal: the relay, which watches both processes, does it (see `relay::session`).
 #[cfg(not(target_os = "linux"))]
 fn die_with(_parent: Pid) {}
 
-/// Makes the child the relay: own session first, so that no signal meant for the terminal's job reaches it. The
-/// descriptors go to 0, 1, 2 (nothing), 3 and 4; `failure`, on which a failure is told, to 5, which is given back and
-/// closes with exec. All others are let go of.
+/// Turns the child into the relay. It first starts a session, so that no signal meant for the terminal's job reaches it. The
+/// descriptors become 0, 1, 2 (`/dev/null`), 3 and 4. `failure`, which carries the error of a failed exec, becomes 5; that number
+/// is returned, and exec closes it. All others are closed, on systems other than Linux by the relay itself.
 fn detach(ends: RelayEnds, failure: RawFd) -> RawFd {
     const FAILURE: RawFd = 5;
     let wanted = [Some(ends.listener), Some(ends.control), None, ends.watched, ends.journal, Some(failure)];
-    // SAFETY: async-signal-safe calls on descriptors this process owns; they may themselves stand on 0–5, so
-    // they are first moved out of the way.
+    // SAFETY: async-signal-safe calls on descriptors this process owns; their numbers may themselves be 0–5, so they are first
+    // moved above that range.
     unsafe {
         libc::setsid();
-        // Handlers are the supervisor's, and its memory may be this one.
+        // The handlers are the supervisor's, and its memory may be shared with this process.
         for (signal, ..) in signals::RULES {
             libc::signal(signal as libc::c_int, libc::SIG_DFL);
         }

@@ -1,8 +1,8 @@
-//! The signal rules: one table from which handlers and forwarding derive.
+//! The signal rules: one table, from which handlers and forwarding are derived.
 //!
-//! Model: same process group and same terminal as the command, no pty. What the kernel sends for a key or a
-//! resize it sends to the whole group, so the command has it already; what another process sends, it sends to
-//! us, and it is meant for the command.
+//! Model: this process has the same process group and the same terminal as the command, without a pty. The kernel sends the
+//! signal of a key or a resize to the whole group, so the command has it already. Another process sends its signal only to us,
+//! and means the command.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -15,28 +15,28 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 /// Who sent a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
-    /// The kernel: a key, a resize, a hang-up.
+    /// The kernel: for a key, a resize, a hang-up.
     Kernel,
     /// A process.
     Process(i32),
 }
 
-/// What becomes of a signal.
+/// How a signal is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Sent on to the command.
     Forward,
-    /// Sent on if we lead the session: of a closing terminal the kernel tells its session's leader alone, of
-    /// anything else the whole group.
+    /// Sent on if we lead the session. For a closing terminal the kernel signals only the session's leader; otherwise it signals
+    /// the whole group.
     ForwardAsLeader,
-    /// Nothing: the kernel gave it to the command, too.
+    /// Nothing is done: the kernel sent it to the command, too.
     Shared,
     /// A child has changed state.
     Reap,
 }
 
-/// The rules: signal, from the kernel, from a process. What is not listed keeps its inherited action; TTIN
-/// and TTOU among them, so that background use can't deadlock (promise A10).
+/// The rules: signal, action if the kernel sent it, action if a process sent it. A signal that is not listed keeps its inherited
+/// action. TTIN and TTOU are among these, so that use in the background can't deadlock (promise A10).
 pub const RULES: [(Signal, Action, Action); 11] = {
     use Action::{Forward, ForwardAsLeader, Reap, Shared};
     [
@@ -46,7 +46,7 @@ pub const RULES: [(Signal, Action, Action); 11] = {
         (Signal::SIGWINCH, Shared, Forward),
         (Signal::SIGHUP, ForwardAsLeader, Forward),
         (Signal::SIGCONT, ForwardAsLeader, Forward),
-        // A timer set before us runs out in this process.
+        // A timer that was set before act-claude was executed expires in this process.
         (Signal::SIGALRM, Forward, Forward),
         (Signal::SIGTERM, Forward, Forward),
         (Signal::SIGUSR1, Forward, Forward),
@@ -102,7 +102,7 @@ unsafe fn origin(info: *const libc::siginfo_t) -> (bool, i32) {
     unsafe { ((*info).si_code > 0, (*info).si_pid()) }
 }
 
-/// macOS reports no SI_KERNEL: a signal from no process is the kernel's.
+/// macOS has no SI_KERNEL: a signal from no process is the kernel's.
 #[cfg(not(target_os = "linux"))]
 unsafe fn origin(info: *const libc::siginfo_t) -> (bool, i32) {
     // SAFETY: the kernel filled it.
@@ -121,7 +121,7 @@ unsafe fn errno_location() -> *mut i32 {
     unsafe { libc::__error() }
 }
 
-/// What the handlers caught comes out of a pipe, in order.
+/// The signals that the handlers caught, read from a pipe in order.
 pub struct Signals {
     reader: OwnedFd,
     writer: OwnedFd,
@@ -136,7 +136,7 @@ pub fn is_ignored(signal: Signal) -> bool {
     }
 }
 
-/// Gives SIGCHLD a plain action: while it is ignored, children can't be waited for (promise A13).
+/// Gives SIGCHLD an action without a handler: while it is ignored, children can't be waited for (promise A13).
 pub fn set_sigchld(action: SigHandler) -> io::Result<()> {
     let action = SigAction::new(action, SaFlags::empty(), SigSet::empty());
     // SAFETY: called with the default action and with "ignore", which run no code of ours.
@@ -145,7 +145,7 @@ pub fn set_sigchld(action: SigHandler) -> io::Result<()> {
 }
 
 impl Signals {
-    /// The pipe, without handlers yet: what can fail is done before there is a command.
+    /// Makes the pipe, and installs no handlers yet: everything that can fail is done before there is a command.
     pub fn new() -> io::Result<Self> {
         let (reader, writer) = crate::system::descriptors::pipe()?;
         for end in [&reader, &writer] {
@@ -154,14 +154,15 @@ impl Signals {
         Ok(Self { reader, writer })
     }
 
-    /// Installs the handlers of [`RULES`], but none where the signal was inherited as ignored (promise A11);
-    /// SIGCHLD always, since children can't be waited for otherwise (promise A13). Call it with all of them blocked.
+    /// Installs the handlers of [`RULES`], except where the signal was inherited as ignored (promise A11). SIGCHLD always gets
+    /// its handler, because children can't be waited for otherwise (promise A13). Call it with all of them blocked.
     pub fn install(&self) {
         WRITER.store(self.writer.as_raw_fd(), Ordering::Relaxed);
         let flags = SaFlags::SA_SIGINFO | SaFlags::SA_RESTART;
         let action = SigAction::new(SigHandler::SigAction(record), flags, SigSet::all());
         for (signal, ..) in RULES {
-            // SAFETY: `record` is async-signal-safe; what was there before may be put back. It fails for invalid signals only.
+            // SAFETY: `record` is async-signal-safe; the previous action may be restored. sigaction fails for invalid signals
+            // only.
             unsafe {
                 if let Ok(before) = nix::sys::signal::sigaction(signal, &action)
                     && matches!(before.handler(), SigHandler::SigIgn)

@@ -1,4 +1,4 @@
-//! Waits for the command as if nobody stood between it and its parent.
+//! Waits for the command, invisibly to the command and to our own parent.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,11 +23,11 @@ pub struct Supervisor {
     state: Continuation,
     leads_session: bool,
     terminal: Option<Terminal>,
-    /// When what can wait is done; `None` once it is.
+    /// When the deferred work is due; `None` once it has been done.
     due: Option<Instant>,
-    /// A signal came too late for the command: it is for us.
-    told: bool,
-    /// Those who have continued us, or could have, and whose signals may not have been read yet.
+    /// A signal arrived after the command had ended, so it is meant for us.
+    has_late_signal: bool,
+    /// Pids of the wakers that have continued us, or could have, and whose signals may not have been read yet.
     wakers: Vec<i32>,
 }
 
@@ -36,21 +36,21 @@ pub struct Supervisor {
 enum Continuation {
     /// It runs: yes.
     Running,
-    /// It is stopped, and so were we: yes, unless it was sent to both.
+    /// It is stopped, and so were we: yes, unless the CONT was sent to both.
     Stopped,
-    /// It was stopped and goes on: no, it had the same one.
+    /// It was stopped and has been continued: no, it received the same CONT.
     Continued,
 }
 
-/// What is to be started once the command had a head start.
+/// Work that starts once the command has had a head start.
 pub trait Deferred {
-    /// Until it is started: the descriptor whose being readable makes it due at once.
+    /// A descriptor that makes the start due at once when it becomes readable; `None` after the start.
     fn needed(&self) -> Option<BorrowedFd<'_>>;
     /// Starts it.
     fn start(&mut self);
 }
 
-/// Nothing.
+/// Nothing is deferred.
 impl Deferred for () {
     fn needed(&self) -> Option<BorrowedFd<'_>> {
         None
@@ -59,17 +59,17 @@ impl Deferred for () {
     fn start(&mut self) {}
 }
 
-/// Whether nobody who sent `signal` would have us wait any longer.
+/// Whether the sender of `signal` wants us to stop waiting.
 fn ends_a_wait(signal: Signal) -> bool {
     !matches!(signal, Signal::SIGCHLD | Signal::SIGWINCH | Signal::SIGCONT)
 }
 
-/// How long a continued process group takes to reach every member.
+/// How long a CONT to a process group takes to reach every member.
 const GROUP_DELIVERY: Duration = Duration::from_millis(50);
 
 impl Supervisor {
-    /// Starts the command. Until it exists signals have their inherited effect; from then on they are the
-    /// command's: blocked, spawned, installed, unblocked (promise A14).
+    /// Starts the command. Before it exists, signals have their inherited effect; afterwards they are the command's. The order
+    /// is: block, spawn, install, unblock (promise A14).
     pub fn start(image: &Image) -> io::Result<Self> {
         let terminal = Terminal::note();
         let signals = Signals::new()?;
@@ -81,7 +81,8 @@ impl Supervisor {
         let spawned = prepared.spawn(Role::Command { mask: &mask, sigchld_ignored });
         if spawned.is_ok() {
             signals.install();
-            // A signal inherited as blocked waits where it always did, in the command.
+            // This process unblocks even what it inherited as blocked. A forwarded signal then waits in the command, which still
+            // blocks it.
             signals::handled().iter().for_each(|signal| mask.remove(signal));
         } else if sigchld_ignored {
             signals::set_sigchld(SigHandler::SigIgn)?;
@@ -97,7 +98,7 @@ impl Supervisor {
             leads_session,
             terminal,
             due,
-            told: false,
+            has_late_signal: false,
             wakers: Vec::new(),
         })
     }
@@ -107,8 +108,8 @@ impl Supervisor {
         self.command
     }
 
-    /// Waits until the command has ended, and puts the terminal right if it could not do so itself. Does what can wait,
-    /// and starts what is `deferred`, once the command had a head start.
+    /// Waits until the command has ended, and restores the terminal if a signal killed it. Once the command has had its head
+    /// start, this process closes inherited descriptors and starts `deferred`.
     pub fn wait(&mut self, deferred: &mut impl Deferred) -> Ended {
         let ended = loop {
             if let Some(ended) = self.reap() {
@@ -117,25 +118,25 @@ impl Supervisor {
             let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             ready.extend(deferred.needed().map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)));
             let timeout = self.due.map_or(PollTimeout::NONE, |due| {
-                // Rounded up: not awake in vain.
+                // Rounded up, so that poll does not return too early.
                 let left = due.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
                 PollTimeout::try_from(left.as_millis()).unwrap_or(PollTimeout::MAX)
             });
             let polled = poll(&mut ready, timeout);
             let is_needed = ready.get(1).is_some_and(|deferred| deferred.any() == Some(true));
             if is_needed || polled == Ok(0) {
-                self.let_go();
+                self.close_inherited();
                 deferred.start();
             }
             while let Some((signal, sender)) = self.signals.next() {
-                // It is not for the command, which goes on already.
+                // A waker's signal is not for the command, which runs already.
                 let is_from_waker = matches!(sender, Sender::Process(pid) if self.wakers.contains(&pid));
                 let is_forwarded = signals::is_forwarded(signal, sender, self.command.as_raw(), self.leads_session);
                 if is_from_waker || !is_forwarded {
                     continue;
                 }
                 if child::has_ended(self.command) {
-                    self.told |= ends_a_wait(signal);
+                    self.has_late_signal |= ends_a_wait(signal);
                 } else {
                     self.forward(signal);
                 }
@@ -148,15 +149,15 @@ impl Supervisor {
         ended
     }
 
-    /// Lets go of what was inherited. It has no effect on the command, whose first steps come before it.
-    pub fn let_go(&mut self) {
+    /// Closes inherited descriptors. The command does not depend on it, so it comes after the command's first steps.
+    pub fn close_inherited(&mut self) {
         if self.due.take().is_some() {
             descriptors::release_inherited();
         }
     }
 
-    /// Takes note of every change of a child. The command is signalled only while it has not been reaped, so
-    /// its pid can't be another's (promise A15).
+    /// Handles every state change of a child. The command is signalled only while it has not been reaped, so that its pid can't
+    /// belong to another process (promise A15).
     fn reap(&mut self) -> Option<Ended> {
         while let Some((pid, change)) = child::next_change() {
             if pid != self.command {
@@ -166,7 +167,7 @@ impl Supervisor {
                 Change::Ended(ended) => return Some(ended),
                 Change::Continued if self.state == Continuation::Stopped => self.state = Continuation::Continued,
                 Change::Continued => {}
-                // Stopped and continued faster than we looked.
+                // It was stopped and continued before we looked.
                 Change::Stopped(_) if child::is_running(self.command) => {}
                 Change::Stopped(signal) => {
                     self.state = Continuation::Stopped;
@@ -177,8 +178,9 @@ impl Supervisor {
         None
     }
 
-    /// Stops, until continued: by whoever continues the command with us, or by the process that is left behind for the case
-    /// that the command alone is continued. Without either, and without a terminal, nobody would ever continue us.
+    /// Stops this process until it is continued: by whoever continues the command and us together, or by the waker, a process
+    /// that is left behind in case the command alone is continued. Without a waker and without a terminal it does not stop,
+    /// because nobody would continue it.
     fn stop_as_well(&mut self, signal: i32) {
         let waker = Waker::start(self.command);
         if waker.is_none() && std::fs::File::open("/dev/tty").is_err() {
@@ -199,8 +201,8 @@ impl Supervisor {
         let _ = nix::sys::signal::kill(self.command, signal);
     }
 
-    /// Whether the command goes on by itself: a shell's `fg` continues the whole group, us and it, and the
-    /// command should see one CONT, not two.
+    /// Whether the command is continued by someone else within `limit`. A shell's `fg` continues the whole group, us and the
+    /// command, and the command should receive one CONT, not two.
     fn continues_within(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         while !child::is_running(self.command) {
@@ -214,7 +216,7 @@ impl Supervisor {
 
     /// Waits until `other` is readable, `limit` is over, or a signal arrives. Returns whether it is readable.
     pub fn wait_for(&mut self, other: impl AsFd, limit: Duration) -> bool {
-        if std::mem::take(&mut self.told) {
+        if std::mem::take(&mut self.has_late_signal) {
             return false;
         }
         let deadline = Instant::now() + limit;

@@ -1,4 +1,4 @@
-//! The terminal's modes, put back when the command was killed and could not (promise A17).
+//! The terminal's modes, restored when the command was killed and could not do it (promise A17).
 
 use std::fs::File;
 use std::io::IsTerminal;
@@ -13,9 +13,9 @@ pub struct Terminal {
     modes: Termios,
 }
 
-/// What a killed full-screen program leaves switched on: an enhanced keyboard, the alternate screen, a hidden
-/// cursor, bracketed paste, reports of focus, colours and mouse. Each of these is harmless where it was off; for
-/// the alternate screen that takes saving the cursor first, since leaving restores it.
+/// Switches off what a killed full-screen program leaves on: an enhanced keyboard, the alternate screen, a hidden cursor,
+/// bracketed paste, reports of focus, colours and mouse. Each sequence is harmless where the mode was off. For the alternate
+/// screen that requires saving the cursor first, because leaving that screen restores the cursor.
 const RESET: &[u8] = b"\x1b[<u\x1b7\x1b[?1049l\x1b[?25h\x1b[?2004l\x1b[?1004l\x1b[?2031l\
     \x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l";
 
@@ -32,7 +32,7 @@ impl Terminal {
         Some(Self { tty, modes })
     }
 
-    /// Puts the modes back, if this process is in the foreground.
+    /// Restores the modes, if this process is in the foreground.
     pub fn restore(&self) {
         if nix::unistd::tcgetpgrp(&self.tty) != Ok(nix::unistd::getpgrp()) {
             return;

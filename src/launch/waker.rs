@@ -1,18 +1,18 @@
-//! Continues this process when the command it waits for goes on.
+//! A process that continues this one when the command is continued.
 //!
-//! When the command stops, this process stops, so that a shell sees it (promise A8). Then it can't see that the command
-//! alone is continued, by `kill -CONT`, by `cpulimit`, or by a debugger, and without a terminal nobody may ever continue it.
-//! So a process is left behind that looks now and then.
+//! When the command stops, this process stops, too, so that a shell sees it (promise A8). A stopped process can't see that the
+//! command alone is continued, by `kill -CONT`, by `cpulimit`, or by a debugger, and without a terminal nobody may ever continue
+//! it. So it leaves a process behind that checks from time to time.
 #![allow(unsafe_code)]
 
 use nix::unistd::Pid;
 
-/// The process that looks; it ends when this value is dropped.
+/// The process that checks; it is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Waker(Pid);
 
 impl Waker {
-    /// Its pid: who sends the CONT.
+    /// Its pid, which is the sender of the CONT.
     pub fn pid(&self) -> Pid {
         self.0
     }
@@ -35,11 +35,11 @@ mod system {
     use super::Waker;
     use crate::system::descriptors::close_all_from;
 
-    /// The first pause, and the longest.
+    /// The first pause and the longest one, in milliseconds.
     const PAUSES: (libc::c_long, libc::c_long) = (5, 250);
 
     impl Waker {
-        /// Leaves one behind; `None` where it could not see the command.
+        /// Starts one; `None` where it could not see the command.
         pub fn start(command: Pid) -> Option<Self> {
             let stat = |pid: Pid| CString::new(format!("/proc/{pid}/stat")).ok();
             let own = nix::unistd::getpid();
@@ -53,7 +53,7 @@ mod system {
         }
     }
 
-    /// In the new process: until the parent is stopped and the command is not. Async-signal-safe.
+    /// The new process: checks until the parent is stopped and the command is not. Async-signal-safe.
     fn look(command: &CStr, parent: &CStr, parent_pid: i32) -> ! {
         // SAFETY: async-signal-safe calls on locals. In a group of its own, so that it is not stopped with the others; no
         // signal but KILL ends it.
@@ -82,7 +82,7 @@ mod system {
         matches!(state(stat), Some(b'T' | b't'))
     }
 
-    /// The letter behind the name, which may itself hold anything. Async-signal-safe.
+    /// The state letter after the name; the name may hold any character. Async-signal-safe.
     fn state(stat: &CStr) -> Option<u8> {
         let mut text = [0; 128];
         // SAFETY: reads into a local.
@@ -102,7 +102,7 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 impl Waker {
-    /// Here nobody but its parent can see whether a process is stopped.
+    /// On this system only the parent of a process can see whether it is stopped.
     pub fn start(_command: Pid) -> Option<Self> {
         None
     }

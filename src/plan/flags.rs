@@ -1,7 +1,7 @@
-//! The command line, split: own flags out, everything else untouched (pure).
+//! Splits the command line: takes our own flags out, and leaves everything else unchanged (pure).
 //!
-//! Own flags are exact spellings. They stand in front of claude's arguments or, for a session without a bare
-//! `--`, at their end. Nothing else is read, so that no flag of claude's, known today or not, is altered.
+//! Own flags have exactly one spelling. They precede claude's arguments or, for a session without a bare `--`, follow them.
+//! Nothing else is interpreted, so that no flag of claude's, known today or not, is altered.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use crate::claude::arguments::{Call, call};
 use crate::config::when::When;
 
-/// An own flag, as it is written and explained.
+/// An own flag: its spelling and its explanation.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OwnFlag {
     /// Its only spelling.
     pub name: &'static str,
-    /// What its value is called, where it has one.
+    /// The name of its value, where it has one.
     pub value: Option<&'static str>,
     /// What it does.
     pub about: &'static str,
-    /// The variable that does the same.
+    /// The variable with the same effect.
     pub variable: Option<&'static str>,
 }
 
@@ -47,7 +47,7 @@ pub const FLAGS: [OwnFlag; 5] = [
     },
 ];
 
-/// Own flags of one run; what is absent falls back to the environment, then to the configuration.
+/// Own flags of one run; a flag that is absent falls back to the environment, then to the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
     /// `--alias NAME`
@@ -62,10 +62,10 @@ pub struct Flags {
     pub report: Option<When>,
 }
 
-/// What an argv asks for.
+/// The form of use that the arguments choose.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Invocation {
-    /// `act-claude act …`: the arguments behind `act`.
+    /// `act-claude act …`: the arguments after `act`.
     Act(Vec<OsString>),
     /// `act-claude /abs/path/to/claude …`: the process-wrapper form of Claude Code and of its editors.
     Launcher {
@@ -74,7 +74,7 @@ pub enum Invocation {
         /// Its arguments, to be handed over unchanged.
         args: Vec<OsString>,
     },
-    /// Anything else: claude, with our flags taken out.
+    /// Anything else: claude, with our own flags removed.
     Run {
         /// Own flags.
         flags: Flags,
@@ -83,7 +83,7 @@ pub enum Invocation {
     },
 }
 
-/// A command line that can't be meant; exit status 64.
+/// An invalid command line; exit status 64.
 #[derive(Debug, PartialEq, Eq)]
 pub enum UsageError {
     /// An own flag without its value.
@@ -118,8 +118,8 @@ impl fmt::Display for UsageError {
     }
 }
 
-/// Splits `args` (without argv\[0\]). `is_executable` answers for the launcher form: is this absolute path an
-/// executable file?
+/// Splits `args` (without argv\[0\]). `is_executable` tells, for the launcher form, whether an absolute path is an executable
+/// file.
 pub fn parse(args: Vec<OsString>, is_executable: impl Fn(&Path) -> bool) -> Result<Invocation, UsageError> {
     match args.first() {
         Some(first) if first == "act" => {
@@ -148,7 +148,7 @@ pub fn parse(args: Vec<OsString>, is_executable: impl Fn(&Path) -> bool) -> Resu
     let mut end = args.len();
     let rest = &args[start..];
     if call(rest) != Call::Word && !rest.iter().any(|arg| arg == "--") {
-        // From the end backwards: what stands last was written last, and wins over what stands in front.
+        // Backwards from the end. Of a repeated flag the last one wins, also over those in front.
         let mut trailing = Vec::new();
         while end > start {
             match own_flag(&args[end - 1]) {
@@ -189,7 +189,7 @@ fn set_switch(flags: &mut Flags, flag: &OwnFlag) {
 }
 
 fn set_value(flags: &mut Flags, flag: &'static str, value: Option<&OsString>) -> Result<(), UsageError> {
-    // No alias name starts with a dash: `--alias --verify` forgot the name.
+    // No alias name starts with a dash: in `--alias --verify` the name is missing.
     let value = value
         .map(|value| value.to_string_lossy().into_owned())
         .filter(|value| !value.is_empty() && !value.starts_with('-'))
@@ -229,7 +229,7 @@ mod tests {
             (&["--alias", "billing", "mcp", "list"], &billing, &["mcp", "list"]),
             (&["fix the bug", "--alias", "billing"], &billing, &["fix the bug"]),
             (&["--bg", "hello", "--alias", "billing"], &billing, &["--bg", "hello"]),
-            // The front one yields to the last one.
+            // The last flag wins over the front one.
             (&["--alias", "a", "-p", "x", "--alias", "billing"], &billing, &["-p", "x"]),
             (&["-p", "x", "--alias", "a", "--alias", "billing"], &billing, &["-p", "x"]),
         ] {

@@ -1,6 +1,6 @@
-//! A line about a session, and where it is worth writing.
+//! A line about a session, and where it is written.
 
-/// Where a line is worth writing.
+/// Where a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Importance {
     /// Everywhere: the user must act.
@@ -14,7 +14,7 @@ pub enum Importance {
 /// A line about a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Where it is worth writing.
+    /// Where it is written.
     pub importance: Importance,
     /// The words, without the program's name.
     pub text: String,
@@ -26,12 +26,12 @@ impl Line {
         Self { importance: Importance::Action, text }
     }
 
-    /// What someone at a terminal wants to know.
+    /// Information for a user at a terminal.
     pub fn notice(text: String) -> Self {
         Self { importance: Importance::Notice, text }
     }
 
-    /// The same, said once a day in each directory.
+    /// The same, written once a day for each directory.
     pub fn daily(text: String) -> Self {
         Self { importance: Importance::Daily, text }
     }

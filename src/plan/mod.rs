@@ -1,4 +1,4 @@
-//! What a run will be: refused, plain, direct or relayed, and which lines go with it (pure).
+//! Decides how a run takes place: refused, plain, direct or relayed, and which lines the user gets (pure).
 
 pub mod flags;
 pub mod line;
@@ -28,13 +28,13 @@ pub struct Situation<'a> {
     pub flags: &'a Flags,
     /// Claude's arguments.
     pub args: &'a [OsString],
-    /// The environment, originals restored.
+    /// The environment, with the user's original values restored.
     pub environment: &'a Environment,
     /// The configuration and its faults.
     pub loaded: &'a Loaded,
     /// The working directory.
     pub directory: &'a Path,
-    /// What the file system says of it.
+    /// Facts about it from the file system.
     pub place: &'a Directory,
     /// Claude's settings.
     pub layers: &'a [Layer],
@@ -53,23 +53,23 @@ pub struct Telemetry<'a> {
     pub account: &'a Account,
     /// Resource attributes: the alias's, then a repository's.
     pub attributes: Vec<(String, String)>,
-    /// Why this alias.
+    /// The reason for this alias.
     pub reason: Reason,
-    /// How exports travel.
+    /// The way of delivery.
     pub delivery: Delivery,
-    /// Settings that would get in the way.
+    /// Settings that conflict with this session's telemetry.
     pub conflicts: Vec<Conflict>,
-    /// Whether an overlay is to beat some of them.
+    /// Whether an overlay overrides some of them.
     pub overlay: bool,
 }
 
 impl Telemetry<'_> {
-    /// Whose exports they are.
+    /// The account, the alias and the endpoint that the exports belong to.
     pub fn whose(&self) -> Whose<'_> {
         Whose { account: self.account_name, alias: &self.name, endpoint: &self.account.endpoint }
     }
 
-    /// What the relay needs to know of it.
+    /// The route that the relay needs.
     pub fn route(&self) -> Route {
         Route {
             target: target(&self.name, self.alias, self.account_name, self.account),
@@ -79,7 +79,7 @@ impl Telemetry<'_> {
     }
 }
 
-/// Where the exports of an alias go.
+/// The target of an alias's exports.
 fn target(name: &str, alias: &Alias, account_name: &str, account: &Account) -> Target {
     Target {
         alias: name.to_owned(),
@@ -103,19 +103,19 @@ pub enum Plan<'a> {
     },
     /// Claude runs without telemetry.
     Plain {
-        /// What to say once it has gone.
+        /// Lines to write once claude has ended.
         lines: Vec<Line>,
     },
     /// Claude runs with telemetry.
     Run {
-        /// Under which alias.
+        /// Its telemetry.
         telemetry: Box<Telemetry<'a>>,
-        /// What to say once it has gone.
+        /// Lines to write once claude has ended.
         lines: Vec<Line>,
     },
 }
 
-/// The alias of a directory, before anyone has been asked whether it may be used.
+/// The alias of a directory, before it is known whether it may be used.
 #[derive(Debug)]
 pub struct Choice<'a> {
     /// The alias's name.
@@ -128,14 +128,14 @@ pub struct Choice<'a> {
     pub account: &'a Account,
     /// Resource attributes: the alias's, then a repository's.
     pub attributes: Vec<(String, String)>,
-    /// Why this alias.
+    /// The reason for this alias.
     pub reason: Reason,
-    /// What was passed over on the way.
+    /// Lines about what the search for an alias ignored.
     pub passed_over: Vec<Line>,
 }
 
 impl Choice<'_> {
-    /// What the relay needs to know of it.
+    /// The route that the relay needs.
     pub fn route(&self) -> Route {
         Route {
             target: target(self.name, self.alias, self.account_name, self.account),
@@ -145,7 +145,7 @@ impl Choice<'_> {
     }
 }
 
-/// Chooses the alias; where there is none, what that means for a run.
+/// Chooses the alias. Where there is none, the error is the plan for the run.
 pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     let Situation { flags, environment, loaded, .. } = *situation;
     if flags.alias.is_some() && crate::claude::arguments::is_background(situation.args) {
@@ -181,7 +181,7 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
         }
     };
     let Some((account_name, account)) = loaded.config.accounts.get_key_value(&alias.account) else {
-        // `Config::dangling` has named it.
+        // `Config::dangling` has reported it.
         return Err(without(
             loaded,
             Line::configuration(format!("no telemetry: there is no account \"{}\"", alias.account)),
@@ -206,7 +206,7 @@ fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
     Line::configuration(format!("no telemetry: {fault}{more}"))
 }
 
-/// Decides.
+/// Decides how a run takes place.
 pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     let Situation { flags, environment, loaded, .. } = *situation;
     let Choice { name, alias, account_name, account, attributes, reason, passed_over } = match choose(situation) {
@@ -223,10 +223,10 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     }
     let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
     let conflicts = conflicts::of_session(&wanted, environment, situation.layers);
-    // Settings of the user's own that are not understood can't be kept in an overlay.
-    let has_place = !situation.layers.iter().any(|layer| layer.kind == LayerKind::Argument && layer.unread().is_some());
-    let may_overlay = has_place && overlay::is_allowed(situation.args);
-    // What only stops exports is known to the relay: it is said where none arrived.
+    // Where the user's own `--settings` is not understood, an overlay can't keep its contents.
+    let can_merge = !situation.layers.iter().any(|layer| layer.kind == LayerKind::Argument && layer.unread().is_some());
+    let may_overlay = can_merge && overlay::is_allowed(situation.args);
+    // A conflict that only stops exports is reported after the session, and only where no export arrived.
     let shows_later = |conflict: &Conflict| delivery == Delivery::Relay && conflict.stops();
     let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !shows_later(conflict));
     let stays = stays.filter(|conflict| !(conflict.beatable && may_overlay));
@@ -256,7 +256,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     Plan::Run { telemetry: Box::new(telemetry), lines }
 }
 
-/// Names what no overlay beats: managed settings, and all where claude's arguments must stay as they are.
+/// Names the conflicts that no overlay overrides: managed settings, and all where claude's arguments must stay as they are.
 fn unbeaten(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
     let managed = conflicts.iter().find(|conflict| conflict.kind == LayerKind::Managed);
     let first = managed.or(conflicts.iter().find(|conflict| conflict.is_unread())).or(conflicts.first())?;
@@ -271,7 +271,7 @@ fn unbeaten(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
     })
 }
 
-/// Names an exporter of the environment that claude gets no more: with it, it would export nothing.
+/// Names an exporter in the environment that claude does not get any more: with it, claude would export nothing.
 fn left_out(name: &str, environment: &Environment) -> Option<Line> {
     let own = environment.text(EXPORTER)?;
     let unknown = *exporters::left_out(own).first()?;
@@ -280,7 +280,7 @@ fn left_out(name: &str, environment: &Environment) -> Option<Line> {
     )))
 }
 
-/// No telemetry: one line, or under `required` no claude.
+/// No telemetry: claude runs with one line, or, where telemetry is `required`, does not run.
 pub fn without<'a>(loaded: &Loaded, line: Line) -> Plan<'a> {
     match loaded.config.required_by() {
         Some(origin) => {

@@ -1,4 +1,4 @@
-//! Direct delivery: claude has the documented variables, the token among them, and sends by itself.
+//! Direct delivery: claude gets the documented variables, including the token, and sends its exports itself.
 
 use std::path::Path;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
 
 impl SessionRun<'_> {
-    /// Claude with the documented variables.
+    /// Runs claude with the documented variables.
     pub(super) fn direct(
         &self,
         telemetry: &Telemetry<'_>,
@@ -51,7 +51,7 @@ impl SessionRun<'_> {
         self.plain(lines, &with)
     }
 
-    /// The same with `--verify`: only claude's log can tell.
+    /// The same with `--verify`: only claude's log shows the result.
     fn direct_verified(
         &self,
         telemetry: &Telemetry<'_>,

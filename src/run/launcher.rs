@@ -1,9 +1,9 @@
 //! The launcher form, `act-claude /abs/path/to/claude ARGS…`: Claude Code's process wrapper for background
 //! agents, and the VS Code extension's (P4–P6 in docs/observed-claude.md).
 //!
-//! Ends in exec, changes no argument, prints nothing, passes every variable on. The relay is started beside
-//! it and finds out by itself which alias is meant, when the first export arrives: a warm spare moves to its
-//! session's directory only then.
+//! It changes no argument, prints nothing unless claude can't run, and ends in exec. It sets the variables of relay mode, removes
+//! those that hold tokens, and passes all others on. The relay is started beside it, and finds the alias itself when the first
+//! export arrives: a warm spare moves to its session's directory only then.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -23,10 +23,10 @@ use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::{CONFIGURATION, ExitCode};
 
-/// Processes of claude's that are no sessions. What is missing here gets an idle relay, nothing worse.
+/// Processes of claude's that are not sessions. One that is missing here gets an idle relay, without other effects.
 const NO_SESSIONS: [&[&str]; 3] = [&["daemon", "run"], &["--bg-pty-host"], &["--version"]];
 
-/// A warm spare: it waits in a directory of the daemon's and moves to that of the session that claims it.
+/// A warm spare, started in advance: it waits in a directory of the daemon's and moves to that of the session that claims it.
 const SPARE: &str = "--bg-spare";
 
 /// Becomes claude.
@@ -48,9 +48,9 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
         .any(|words| args.len() >= words.len() && words.iter().zip(args).all(|(word, arg)| arg == word));
     let doubt = trusted.doubt().everything.as_deref();
     let objection = consent::own_word(&loaded.config, &trusted, &layers);
-    // With faults in it the configuration may yet be put right: the relay reads it when the first export arrives.
+    // A configuration with faults may still be corrected: the relay reads it when the first export arrives.
     let has_aliases = !loaded.config.aliases.is_empty() || !loaded.faults.is_empty();
-    // A link to ourselves in claude's place (the shim): it starts a relay of its own.
+    // A link to act-claude in claude's place (the shim) starts a relay of its own.
     let wanted =
         session && !off && doubt.is_none() && objection.is_none() && has_aliases && !ourselves::is_ourselves(claude);
     let relay = match may_run(&loaded, off, doubt, objection, || resolution(&loaded, &directory, &trusted)) {
@@ -62,8 +62,8 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
         Ok(()) => None,
     };
     tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
-    // A daemon serves all directories, for as long as it runs. Where its environment is one that a repository may have
-    // changed, its agents go unreported; the next `--bg` that comes with a wrapper replaces it.
+    // A daemon serves all directories, for as long as it runs. If a repository may have changed its environment, it gets no
+    // wrapper, and its agents are not reported. The next `--bg` that comes with a wrapper replaces it.
     let lasts = args.first().is_some_and(|word| word == "daemon");
     let is_doubtful = doubt.is_some() || (lasts && enclosing::differs(&environment, &trusted));
     let wrapper = wrapper::own(&environment, &trusted, &layers).filter(|_| !is_doubtful);
@@ -93,7 +93,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
     ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
-/// Under `required` nothing runs that could not report.
+/// Where telemetry is `required`, nothing runs that could not report.
 fn may_run(
     loaded: &Loaded,
     off: bool,
@@ -117,13 +117,13 @@ fn may_run(
     Err(format!("{why} (telemetry is required by {origin})"))
 }
 
-/// What the configuration says of this directory.
+/// The alias of this directory, by the configuration.
 fn resolution(loaded: &Loaded, directory: &Path, environment: &Environment) -> Option<Resolution> {
     let place = Directory::of(directory, environment, &loaded.config);
     resolve::resolve(Explicit::default(), &loaded.config, &place).ok()
 }
 
-/// The endpoint of a relay that finds out by itself what it is for.
+/// Starts a relay that finds its alias itself; returns the endpoint.
 fn start_relay(
     loaded: &Loaded,
     (claude, args): (&Path, &[OsString]),
@@ -145,7 +145,7 @@ fn start_relay(
     };
     let mut environment = environment.clone();
     if environment.doubt().alias {
-        // The relay resolves the alias by itself, and would take the variable for the user's.
+        // The relay resolves the alias itself, and would take the variable for the user's choice.
         environment.remove("ACT_CLAUDE_ALIAS");
     }
     relay::orphan(start, &environment).ok()

@@ -1,4 +1,4 @@
-//! Carries a plan out: the thin edge between what was decided and the system.
+//! Carries out a plan: the thin layer between decisions and the system.
 
 mod direct;
 pub mod launcher;
@@ -31,7 +31,7 @@ use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::{CONFIGURATION, ExitCode};
 
-/// Runs claude. Where there is none, `answer` may answer `--help` and `--version` in its place.
+/// Runs claude. Where no claude is found, `answer` may answer `--help` and `--version` in its place.
 pub fn run(
     flags: &Flags,
     args: &[OsString],
@@ -88,7 +88,7 @@ struct SessionRun<'a> {
     loaded: &'a Loaded,
     claude: &'a Path,
     layers: Vec<Layer>,
-    /// The environment that steers us; the one for claude is another where a claude encloses this session.
+    /// The environment that act-claude obeys; claude gets a different one where another claude encloses this session.
     trusted: &'a Environment,
 }
 
@@ -120,13 +120,13 @@ impl SessionRun<'_> {
         }
     }
 
-    /// Claude without telemetry. With nothing to say there is nothing to stay for.
+    /// Runs claude without telemetry. Where there are no lines to write, claude replaces this process.
     fn plain(&self, lines: Vec<Line>, environment: &Environment) -> ExitCode {
         let stays = self.flags.verify || !lines.is_empty();
         if stays { self.supervise(environment, || lines) } else { self.exec(environment) }
     }
 
-    /// Claude as a child of ours.
+    /// The image of claude as our child.
     fn image_of(&self, args: &[OsString], environment: &Environment) -> std::io::Result<Image> {
         self.image(args, environment, Start::Child)
     }
@@ -155,7 +155,7 @@ impl SessionRun<'_> {
                     _ => ended.repeat(),
                 }
             }
-            // Better early words than no claude.
+            // Lines that are written too early are better than no claude.
             Err(error) if process::is_scarcity(&error) => {
                 report::write(&lines());
                 self.exec(environment)

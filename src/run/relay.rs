@@ -1,4 +1,4 @@
-//! The supervisor's end of the relay: bound before claude starts, asked once claude has gone.
+//! The supervisor's side of the relay: prepared before claude starts, asked for the outcome once claude has ended.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
@@ -25,7 +25,7 @@ use crate::state::outcome::Outcome;
 use crate::system::environment::Environment;
 use crate::system::{descriptors, shared_memory};
 
-/// A relay, started or soon to be.
+/// A relay that is started, or will be.
 #[derive(Debug)]
 pub struct Relayed<'a> {
     /// The URL for claude.
@@ -37,24 +37,24 @@ pub struct Relayed<'a> {
 #[derive(Debug)]
 enum Phase {
     Waiting,
-    /// With our end of the socket to it.
+    /// Holds our end of the socket to it.
     Started(UnixStream),
     Failed(io::Error),
-    /// It is gone, and nothing would come of another one.
+    /// It is gone, and another one would not help.
     Lost,
 }
 
-/// What relays are made of. It stays, so that a relay that was killed along with its guard can be started again.
+/// Everything that is needed to start relays. It is kept, so that a relay that was killed along with its guard can be replaced.
 #[derive(Debug)]
 struct Source<'a> {
-    /// Where connections wait until somebody serves them. None: they are refused.
+    /// Connections wait here until a relay accepts them. `None`: they are refused.
     listener: Option<TcpListener>,
     start: ToRelay,
     command: Option<Command>,
     environment: &'a Environment,
-    /// What one relay leaves to the next.
+    /// The memory that one relay leaves to the next.
     journal: Option<OwnedFd>,
-    /// How often that was done.
+    /// The replacements so far.
     replacements: Option<Replacements>,
 }
 
@@ -62,18 +62,18 @@ struct Source<'a> {
 #[derive(Debug)]
 struct Command {
     pid: Pid,
-    /// A descriptor of it, where the system has such.
+    /// A descriptor of it, where the system has such descriptors.
     watched: Option<OwnedFd>,
 }
 
-/// Whether somebody has connected and waits to be accepted. Where that can't be known: yes.
+/// Whether a connection waits to be accepted. Where that can't be known: yes.
 fn has_connection(listener: &TcpListener) -> bool {
     let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     poll(&mut ready, PollTimeout::ZERO) != Ok(0)
 }
 
 impl<'a> Source<'a> {
-    /// Makes what claude and the relay will need; claude may be started at once. With the URL for claude.
+    /// Prepares what claude and the relay will need, so that claude can be started at once. Also returns the URL for claude.
     fn new(start: Start, environment: &'a Environment) -> io::Result<(Self, String)> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let endpoint = format!("http://{}{}", listener.local_addr()?, protocol::path(&start.secret));
@@ -81,13 +81,13 @@ impl<'a> Source<'a> {
         Ok((Self { listener, start, command: None, environment, journal: None, replacements: None }, endpoint))
     }
 
-    /// Whether nobody has connected to `endpoint` so far, nor can any more once `command` has gone.
+    /// Whether nobody has connected to `endpoint` so far, and nobody can any more once `command` has ended.
     fn is_needless(&self, command: Pid, endpoint: &str) -> bool {
         !carriers::any_since(command.as_raw().cast_unsigned(), endpoint)
             && !self.listener.as_ref().is_some_and(has_connection)
     }
 
-    /// Starts a relay in the role that is made of its descriptors. With our end of the socket to it.
+    /// Starts a relay in the role that `role` makes of its descriptors. Returns our end of the socket to it.
     fn launch(&mut self, role: fn(RelayEnds) -> Role<'static>) -> io::Result<UnixStream> {
         let listener = self.listener.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         let (ours, theirs) = UnixStream::pair()?;
@@ -104,7 +104,7 @@ impl<'a> Source<'a> {
         let image = Image::new(&own_file(), OsStr::new("act-claude"), &args, self.environment)?;
         let prepared = Prepared::new(&image)?;
         let ends = RelayEnds { listener: listener.as_raw_fd(), control: theirs.as_raw_fd(), watched, journal };
-        // Our handlers must not run in the relay before it has its own.
+        // Our handlers must not run in the relay before it has its own ones.
         let mut mask = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals::handled()), Some(&mut mask))?;
         let started = prepared.spawn(role(ends));
@@ -112,12 +112,12 @@ impl<'a> Source<'a> {
         started.map(|_| ours)
     }
 
-    /// What the relay that is gone has left, where the journal can be read.
+    /// The journal that the last relay has left, where it can be read.
     fn journal(&self) -> Option<Journal> {
         Journal::of(self.journal.as_ref()?).ok()
     }
 
-    /// Whether another relay may do better than the last, which is gone with its guard.
+    /// Whether another relay may do better than the last one, which is gone with its guard.
     fn may_start_again(&mut self) -> bool {
         let journal = self.journal();
         let has_given_up = journal.as_ref().is_some_and(|journal| journal.count(Counter::GivenUp) != 0);
@@ -126,22 +126,22 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Claude's first steps have the machine to themselves; a relay that nobody needed is never started.
+/// Claude starts without competition for the machine, and a relay that is not needed is never started.
 impl Deferred for Relayed<'_> {
     fn needed(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
             Phase::Waiting => self.source.listener.as_ref().map(AsFd::as_fd),
-            // Its end, when guard and relay have gone.
+            // It is at its end when guard and relay are gone.
             Phase::Started(control) => Some(control.as_fd()),
             Phase::Failed(_) | Phase::Lost => None,
         }
     }
 
-    /// Where it can't be started the listener goes: claude's exports are refused at once, instead of waited for.
+    /// Where the relay can't be started, the listener is closed: claude's exports are then refused at once, and do not wait.
     fn start(&mut self) {
         match &self.state {
             Phase::Waiting => {
-                // Without it a relay starts all the same.
+                // A relay starts without a journal, too.
                 self.source.journal = shared_memory::descriptor(journal::LENGTH).ok();
                 self.state = self.started();
             }
@@ -156,15 +156,15 @@ impl Deferred for Relayed<'_> {
     }
 }
 
-/// Whether nobody is at the other end of the socket any more.
+/// Whether the other end of the socket is closed.
 fn has_ended(control: &UnixStream) -> bool {
     let mut byte = [0];
     matches!(recv(control.as_raw_fd(), &mut byte, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT), Ok(0))
 }
 
-/// How much longer than the relay the supervisor waits, for the answer to arrive.
+/// How much longer than the relay the supervisor waits, so that the answer can arrive.
 const GRACE: Duration = Duration::from_millis(150);
-/// How long a relay gets to take a message. It reads at once; a stopped one must not hold claude.
+/// How long a relay may take to receive a message. It reads at once; a stopped relay must not block this process.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A path component that can't be guessed: 128 bits, in hex.
@@ -174,7 +174,8 @@ pub fn secret() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Starts a relay that nobody asks and that watches what this process becomes. Returns the URL for claude.
+/// Starts a relay that nobody asks for an outcome, and that watches the program which this process becomes. Returns the URL for
+/// claude.
 pub fn orphan(start: Start, environment: &Environment) -> io::Result<String> {
     let watched = descriptors::own_descriptor()?;
     let (mut source, endpoint) = Source::new(start, environment)?;
@@ -190,13 +191,13 @@ fn send(mut control: &UnixStream, message: &ToRelay) -> io::Result<()> {
 }
 
 impl<'a> Relayed<'a> {
-    /// What claude needs of a relay; the supervisor starts it when it is due.
+    /// Prepares what claude needs of a relay; the supervisor starts the relay when it is due.
     pub fn prepare(start: Start, environment: &'a Environment) -> io::Result<Self> {
         let (source, endpoint) = Source::new(start, environment)?;
         Ok(Self { endpoint, source, state: Phase::Waiting })
     }
 
-    /// Notes for the relay whose exports it relays.
+    /// Notes the process whose exports the relay takes.
     pub fn watch(&mut self, pid: Pid) {
         self.source.command = Some(Command { pid, watched: descriptors::descriptor_of(pid) });
     }
@@ -205,8 +206,8 @@ impl<'a> Relayed<'a> {
         self.source.launch(Role::Relay).map_or_else(Phase::Failed, Phase::Started)
     }
 
-    /// Asks, once claude has gone, what became of its exports; waits at most `limit`, and no longer than until
-    /// the next signal. `None`: the relay did not answer. An error: it could not be started.
+    /// Asks, once claude has ended, for the outcome of its exports. Waits at most `limit`, and no longer than until the next
+    /// signal. `None`: the relay did not answer. An error: it could not be started.
     pub fn outcome(
         &mut self,
         supervisor: &mut Supervisor,
@@ -215,10 +216,10 @@ impl<'a> Relayed<'a> {
     ) -> io::Result<Option<Outcome>> {
         let is_waiting = matches!(self.state, Phase::Waiting);
         if is_waiting && self.source.is_needless(supervisor.command(), &self.endpoint) {
-            supervisor.let_go();
+            supervisor.close_inherited();
             return Ok(Some(Outcome::default()));
         }
-        supervisor.let_go();
+        supervisor.close_inherited();
         let deadline = Instant::now() + limit;
         loop {
             self.start();
@@ -227,7 +228,7 @@ impl<'a> Relayed<'a> {
                 Phase::Started(control) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     match ask(control, supervisor, left, owed.clone()) {
-                        // It ended meanwhile: another one knows what it knew.
+                        // It ended meanwhile: the next one continues with its journal.
                         None if has_ended(control) => {}
                         outcome => return Ok(outcome),
                     }
@@ -241,7 +242,7 @@ impl<'a> Relayed<'a> {
         }
     }
 
-    /// What is known of the exports of a relay that is gone for good.
+    /// The last known outcome of the exports of a relay that is gone for good.
     fn left(&self) -> Option<Outcome> {
         self.source.journal().map(|journal| relay::outcome_of(&journal))
     }
@@ -256,7 +257,7 @@ fn ask(
     let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     send(control, &ToRelay::Ended { wait_ms, owed }).ok()?;
     if !supervisor.wait_for(control, limit + GRACE) {
-        // Interrupted: what is known now will do.
+        // Interrupted: what is known now is enough.
         send(control, &ToRelay::Ended { wait_ms: 0, owed: None }).ok()?;
         if !supervisor.wait_for(control, GRACE) {
             return None;
@@ -283,7 +284,7 @@ mod tests {
     fn a_connection_that_waits_is_seen() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         assert!(!has_connection(&listener));
-        // Gone again: what it sent waits there all the same.
+        // The client has disconnected: what it sent waits there all the same.
         drop(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
         assert!(has_connection(&listener));
     }

@@ -26,13 +26,13 @@ use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
 
-/// What is known once claude has gone.
+/// The facts that are known once claude has ended.
 struct EndedSession<'a> {
     lasted: Duration,
-    /// Settings that were not beaten.
+    /// Conflicts that no overlay overrides.
     left: Vec<&'a Conflict>,
     silence: silence::Silence,
-    /// What claude's log says, with `--verify`.
+    /// The evidence of claude's log, with `--verify`.
     evidence: Option<Evidence>,
 }
 
@@ -42,8 +42,8 @@ fn relay_cannot_start(telemetry: &Telemetry<'_>, error: &std::io::Error) -> Line
 }
 
 impl SessionRun<'_> {
-    /// Claude with the relay's loopback endpoint. If there can be no relay there is no telemetry either, never
-    /// a fall-back that would put the token into claude's environment.
+    /// Runs claude with the relay's loopback endpoint. Where there can be no relay, there is no telemetry either: any fall-back
+    /// would put the token into claude's environment.
     pub(super) fn relayed(
         &self,
         telemetry: &Telemetry<'_>,
@@ -109,7 +109,7 @@ impl SessionRun<'_> {
         }
     }
 
-    /// Claude's environment, with the variables that lead its exports to the relay.
+    /// Claude's environment, with the variables that send its exports to the relay.
     fn variables(&self, telemetry: &Telemetry<'_>, endpoint: &str, environment: &Environment) -> Environment {
         let wrapper = wrapper::own(environment, self.trusted, &self.layers);
         let mut with = environment.clone();
@@ -127,7 +127,7 @@ impl SessionRun<'_> {
         with
     }
 
-    /// Says how it went.
+    /// Reports the outcome.
     fn relay_report(
         &self,
         telemetry: &Telemetry<'_>,
@@ -157,8 +157,8 @@ impl SessionRun<'_> {
             verify::extend(&mut report, &evidence, &Basis { whose: telemetry.whose(), conflicts: &left });
         }
         if report.state == State::NothingSent {
-            self.weigh(&mut report, silence.cause.as_ref());
-            // The cause says it already.
+            self.raise_importance(&mut report, silence.cause.as_ref());
+            // The cause mentions it already.
             lines.retain(|line| !silence.names(line, &left));
         }
         lines.extend(self.worth_saying(report.lines.clone(), directory));
@@ -186,7 +186,7 @@ impl SessionRun<'_> {
         }
     }
 
-    /// Whether claude must have exported something, and what keeps it from that.
+    /// Whether claude must have exported something, and what kept it from that.
     fn silence(&self, ended: Ended, lasted: Duration, left: &[&Conflict]) -> silence::Silence {
         let ours = Duration::from_millis(self.loaded.config.export_interval_ms());
         let owed =
@@ -196,7 +196,7 @@ impl SessionRun<'_> {
         silence::Silence { owed, cause }
     }
 
-    /// How long to wait for what is under way once claude has gone.
+    /// How long to wait, once claude has ended, for exports that are still being delivered.
     fn exit_wait(&self) -> Duration {
         let nothing_survives = self.trusted.text("CI").is_some() || nix::unistd::getpid().as_raw() == 1;
         let configured = self.loaded.config.exit_wait_ms.as_ref().map(|wait| wait.value);
@@ -208,7 +208,7 @@ impl SessionRun<'_> {
         })
     }
 
-    /// Where to see it in ACT, once for each alias.
+    /// The page of ACT where it is visible, once for each alias.
     fn first_success(&self, telemetry: &Telemetry<'_>, directory: &Path) -> Vec<Line> {
         let line = Line::notice(format!("{}: {}", telemetry.name, summary::WHERE_IN_ACT));
         let mut lines = self.worth_saying(vec![line], directory);
@@ -227,7 +227,7 @@ impl SessionRun<'_> {
         let Some(state) = state::directory(self.trusted).filter(|_| telemetry.overlay) else { return Ok(None) };
         let (text, own) = match argument::of(directory, self.args, self.trusted) {
             Argument::Given { text, bytes } => (text, bytes),
-            // Claude says itself that there is no such file; what is not understood must stay as it is.
+            // Claude itself reports that there is no such file; a file that is not understood must stay as it is.
             Argument::Absent if arguments::has_argument(self.args) => return Ok(None),
             Argument::Unread(_) => return Ok(None),
             Argument::Absent => ("{}".to_owned(), b"{}".to_vec()),

@@ -1,4 +1,4 @@
-//! The only writer to the terminal around a session: one line, once claude has gone, that can't hurt.
+//! The only code that writes to the terminal around a session: as a rule one line, once claude has ended, and never blocking.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::system::output::{LONGEST, write_once};
 use crate::text::page;
 use crate::text::printable;
 
-/// Which of `lines` to write. `is_due` is asked for daily ones only.
+/// Selects the lines to write. `is_due` is asked for daily ones only.
 pub fn select(lines: Vec<Line>, when: When, on_terminal: bool, is_due: impl Fn(&str) -> bool) -> Vec<Line> {
     let wanted = |line: &Line| match (when, line.importance) {
         (When::Never | When::Json, _) => false,
@@ -27,12 +27,12 @@ pub fn on_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// The daily test against the state directory; without one every day is the first.
+/// The daily check against the state directory; without one, every line is due.
 pub fn due_in<'a>(state: Option<&'a Path>, subject: &'a Path) -> impl Fn(&str) -> bool + 'a {
     move |word| state.is_none_or(|state| crate::state::is_due(state, subject, word))
 }
 
-/// Writes `lines`, each behind the program's name.
+/// Writes `lines`, each after the program's name.
 pub fn write(lines: &[Line]) {
     let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let text: String = lines.iter().map(|line| shown(line, colour)).collect();
@@ -41,7 +41,7 @@ pub fn write(lines: &[Line]) {
     }
 }
 
-/// In colour only the name is: red where the user must act, else pale, so that the words stay readable anywhere.
+/// Only the name is coloured: red where the user must act, otherwise dimmed. So the text is readable on any background.
 fn shown(line: &Line, colour: bool) -> String {
     let style = match (colour, line.importance) {
         (false, _) => Style::new(),
@@ -56,12 +56,12 @@ pub fn write_json(report: &serde_json::Value) {
     write_bounded(&format!("{}\n", printable::json(&report.to_string())));
 }
 
-/// Says why claude does not run.
+/// Reports why claude does not run.
 pub fn fatal(message: &str) {
     write(&[Line::configuration(message.to_owned())]);
 }
 
-/// One write that can't hold, stop or kill us (promise A22).
+/// One write that can't block, stop or kill this process (promise A22).
 pub(crate) fn write_bounded(text: &str) {
     write_once(std::io::stderr(), cut(text).as_bytes());
 }

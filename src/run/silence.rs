@@ -1,9 +1,9 @@
-//! When a session in which nothing arrived is one that should have exported, and why nothing arrived (pure).
+//! Decides whether a session in which nothing arrived should have exported, and finds the reason (pure).
 //!
-//! Claude exports at every interval and when it ends of itself. It does not where it refuses its arguments, prints a
-//! help text, is left at its first screens (trust, login: status 1), or gets a signal in its first moments (T1a in
-//! docs/observed-claude.md). So "nothing sent" is claimed of a `-p` run that ended with status 0, and of a session longer
-//! than two intervals.
+//! Claude exports at every interval, and when it ends by itself. It does not export where it refuses its arguments, prints a help
+//! text, is left at its first screens (trust, login: status 1), or gets a signal in its first moments (T1a in
+//! docs/observed-claude.md). So "nothing sent" is reported for a `-p` run that ended with status 0, and for a session longer than
+//! two intervals.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -26,16 +26,16 @@ pub struct End {
     pub ended: Ended,
     /// How long it ran.
     pub lasted: Duration,
-    /// Between two exports.
+    /// The time between two exports.
     pub interval: Duration,
 }
 
-/// What is to be said where nothing arrived.
+/// The facts to report where nothing arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Silence {
     /// Whether claude must have exported something.
     pub owed: bool,
-    /// Why it did not, as far as that is known.
+    /// The reason why it did not, as far as that is known.
     pub cause: Option<Problem>,
 }
 
@@ -48,14 +48,14 @@ impl Silence {
     }
 }
 
-/// What is left of the conflicts where an overlay beats some.
+/// The conflicts that remain where an overlay overrides some.
 pub fn unbeaten(conflicts: &[Conflict], beaten: bool) -> Vec<&Conflict> {
     conflicts.iter().filter(|conflict| !(beaten && conflict.beatable)).collect()
 }
 
 /// Whether claude must have exported something.
 pub fn is_owed(args: &[OsString], end: End) -> bool {
-    if arguments::call(args) != Call::Session || arguments::is_background(args) || arguments::asks_for_words(args) {
+    if arguments::call(args) != Call::Session || arguments::is_background(args) || arguments::asks_for_help(args) {
         return false;
     }
     let is_print = arguments::is_print(args);
@@ -67,8 +67,8 @@ pub fn is_owed(args: &[OsString], end: End) -> bool {
     }
 }
 
-/// The interval claude exports at: the longest that may count. Of settings only what was not beaten; an interval that
-/// does no harm is no conflict, and counts.
+/// The interval that claude exports at: the longest that may apply. Among the settings, those that no overlay overrides apply,
+/// and those with an accepted interval, which is no conflict.
 pub fn interval(ours: Duration, layers: &[Layer], left: &[&Conflict]) -> Duration {
     let counts = |layer: &&Layer, ms: u64| {
         let is_left = left.iter().any(|conflict| conflict.effect == Effect::Interval && conflict.path == layer.path);
@@ -81,8 +81,8 @@ pub fn interval(ours: Duration, layers: &[Layer], left: &[&Conflict]) -> Duratio
     stated.max().map_or(ours, |stated| stated.max(ours))
 }
 
-/// Why nothing arrived: of the settings that were not beaten, the one that most certainly keeps this client from
-/// exporting to the relay. The words go behind "claude sent no metrics".
+/// The reason why nothing arrived: of the settings that no overlay overrides, the one that most certainly keeps this client from
+/// exporting to the relay. Its text follows "claude sent no metrics".
 pub fn cause<'a>(conflicts: impl IntoIterator<Item = &'a Conflict>, client: Option<Version>) -> Option<Problem> {
     let candidates = conflicts.into_iter().filter(|conflict| conflict.silences() && conflict.concerns(client));
     candidates.min_by_key(|conflict| conflict.doubt()).map(cause::silence)

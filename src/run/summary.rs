@@ -1,4 +1,4 @@
-//! The report of a session: from what is known of its exports to lines for people and JSON for programs (pure).
+//! The report of a session: lines for people and JSON for programs, from what is known of its exports (pure).
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::plan::line::{Importance, Line};
 use crate::state::outcome::{Outcome, Problem, State, nothing_sent, words};
 
-/// Where a success shows in ACT.
+/// Where a user sees a success in ACT.
 pub const WHERE_IN_ACT: &str = "see it in ACT: AI Agent Registry → Agents → Aliases: Monitoring: Active";
 
-/// What the report is about.
+/// The facts that a report needs besides the outcome.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// The alias's name.
@@ -21,7 +21,7 @@ pub struct Context<'a> {
     pub lasted: Duration,
     /// Whether claude must have exported something.
     pub owed: bool,
-    /// Why it did not, as far as that is known.
+    /// The reason why it did not, as far as that is known.
     pub cause: Option<&'a Problem>,
     /// `--verify`
     pub verify: bool,
@@ -30,7 +30,7 @@ pub struct Context<'a> {
 /// The report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// The state that stands for the session.
+    /// The state that represents the session.
     pub state: State,
     /// Lines for people.
     pub lines: Vec<Line>,
@@ -38,17 +38,17 @@ pub struct Report {
     pub json: Value,
     /// `--verify`'s exit status where claude exits 0.
     pub verify_code: u8,
-    /// Whether ACT took everything, and there was something.
+    /// Whether there was something to send, and ACT accepted all of it.
     pub success: bool,
 }
 
-/// The words for an outcome; `None`: the relay did not answer.
+/// The report on an outcome; `None`: the relay did not answer.
 pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
     let state = outcome.map_or(State::NotObserved, Outcome::state);
     let text = match outcome {
         None => Some("what ACT accepted is not known: the relay did not answer".to_owned()),
         Some(outcome) if outcome.is_silent() => {
-            // With `--verify` the log tells more of the cause, behind this.
+            // With `--verify`, lines after this one explain the cause from the log.
             let cause = context.cause.filter(|_| !context.verify);
             context.owed.then(|| nothing_sent(Some(context.lasted), cause))
         }

@@ -1,5 +1,5 @@
-//! Sessions that failed where nobody was looking (background agents, editors): the next terminal run names them,
-//! once each, in one line.
+//! Sessions that failed where nobody saw it (background agents, editors): the next run in a terminal reports each of them once,
+//! all in one line.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,14 +11,14 @@ use crate::state::record::{self, LaunchKind, Record};
 use crate::state::session::Session;
 use crate::state::spool::Summary;
 
-/// A record is dated when it is written, and found when it has its name: on a busy machine that is later. Twice looked at
-/// is not twice said.
+/// The time of a record is that of its writing, but it is found only once it has its final name, which is later on a busy
+/// machine. So records this much older than the last look are examined again; no session is reported twice.
 const LATE: Duration = Duration::from_secs(60);
-/// Sessions further back than this are left to `act history`.
+/// Older sessions than this many are left to `act history`.
 const RECENT: usize = 500;
 
-/// The line for what was unreported since the last look; nothing, most times. What it names counts as said. What has left
-/// the spool since is not unreported any more; that is asked only where there is something.
+/// The line for the failures since the last look; in most cases there is none. The sessions it names are recorded as reported. A
+/// failure whose exports have left the spool is not reported any more; the spool is read only where there are sessions to check.
 pub fn line(state: &Path, spool: impl FnOnce(&Path) -> Summary) -> Option<String> {
     let since = looked(state);
     note_look(state)?;
@@ -39,7 +39,7 @@ pub fn line(state: &Path, spool: impl FnOnce(&Path) -> Summary) -> Option<String
     words(&unreported)
 }
 
-/// The latest, and how many more there are (pure).
+/// Names the latest, and how many more there are (pure).
 fn words(unreported: &[Session]) -> Option<String> {
     let latest = unreported.first()?;
     let alias = latest.record.alias.as_deref().unwrap_or("no alias");
@@ -51,19 +51,19 @@ fn words(unreported: &[Session]) -> Option<String> {
     Some(format!("{subject}: {alias}: {}{more}", latest.words()))
 }
 
-/// When sessions were last looked at. What a relay writes later is new.
+/// The time of the last look. Records that a relay writes later are new.
 fn looked(state: &Path) -> Option<SystemTime> {
-    fs::metadata(hold(state)).and_then(|metadata| metadata.modified()).ok()
+    fs::metadata(look_file(state)).and_then(|metadata| metadata.modified()).ok()
 }
 
-/// Where nothing can be noted nothing is said: it would be said again and again.
+/// Notes the time of this look. Where it can't be noted, nothing is reported, because it would be reported again and again.
 fn note_look(state: &Path) -> Option<()> {
-    // Written, not dated by us: the time is then of the same coarse clock as the records' times.
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(hold(state)).ok()?;
+    // Writes instead of setting the time: the time then comes from the same coarse clock as the records' times.
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(look_file(state)).ok()?;
     file.write_all(b"\n").ok()
 }
 
-fn hold(state: &Path) -> std::path::PathBuf {
+fn look_file(state: &Path) -> std::path::PathBuf {
     record::directory(state).join(".looked")
 }
 
@@ -78,7 +78,7 @@ mod tests {
     use crate::state::outcome::State;
     use crate::state::session::sample::session;
 
-    /// Everything is still in the spool.
+    /// All exports are still in the spool.
     fn look(state: &Path) -> Option<String> {
         let sessions = record::ids(state).into_iter().map(|id| (id, 1)).collect();
         line(state, |_| Summary { sessions, ..Summary::default() })
@@ -107,7 +107,7 @@ mod tests {
              The API token or its user is wrong: act-claude act setup --account acme"
         );
         assert_eq!(look(state), None, "said before");
-        // Written again, as a relay may: still said before.
+        // Written again, as a relay may do: it was still reported before.
         write(state, &session("2", &[(State::Held, 4)]));
         write(state, &session("5", &[(State::Lost, 1)]));
         write(state, &session("6", &[(State::Rejected, 1)]));
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(look(state), None);
     }
 
-    /// Written before the last look, and in its place only after it.
+    /// A record that was written before the last look, and got its final name only after it.
     #[test]
     fn what_came_late_is_not_overlooked() {
         let state = tempfile::tempdir().unwrap();
@@ -154,11 +154,11 @@ mod tests {
         write(state, &live);
         assert_eq!(look(state), None);
         drop(lock);
-        // A program that another test is about to start holds the lock until it is started.
+        // A program that another test is about to start holds the lock until it is executed.
         while record::is_locked(state, "1") {
             std::thread::yield_now();
         }
-        // Killed: nothing was written since, but it is over.
+        // The relay was killed: nothing was written since, but the session has ended.
         write(state, &live);
         assert!(look(state).is_some());
     }

@@ -1,4 +1,4 @@
-//! What is said around a session, and where.
+//! The lines around a session, and where they are written.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ impl SessionRun<'_> {
         when.or_else(|| self.loaded.config.report.as_ref().map(|report| report.value)).unwrap_or_default()
     }
 
-    /// A value of `ACT_CLAUDE_REPORT` that is none; claude runs all the same, and the next in line decides.
+    /// An invalid value of `ACT_CLAUDE_REPORT`; claude runs all the same, and the next source decides.
     pub(super) fn misspelt_report(&self) -> Option<Line> {
         let value = self.trusted.text(When::VARIABLE).filter(|value| When::parse(value).is_none())?;
         let error = UsageError::BadValue { flag: When::VARIABLE, value: value.to_owned() };
@@ -37,15 +37,16 @@ impl SessionRun<'_> {
 
     pub(super) fn worth_saying(&self, mut lines: Vec<Line>, directory: &Path) -> Vec<Line> {
         if self.flags.verify {
-            // Asked for, so said everywhere.
+            // The user has asked for them, so they are written everywhere.
             lines.iter_mut().for_each(|line| line.importance = Importance::Action);
         }
         let state = state::directory(self.trusted);
         report::select(lines, self.when(), report::on_terminal(), report::due_in(state.as_deref(), directory))
     }
 
-    /// Nothing arrived, and why is known: at a terminal that is said each time, elsewhere once a day for each cause.
-    pub(super) fn weigh(&self, report: &mut Report, cause: Option<&Problem>) {
+    /// Where nothing arrived and the reason is known: it is written at a terminal each time, elsewhere once a day for each
+    /// reason.
+    pub(super) fn raise_importance(&self, report: &mut Report, cause: Option<&Problem>) {
         let Some(cause) = cause else { return };
         let is_asked = self.when() == When::Auto && !self.flags.verify;
         let state = state::directory(self.trusted);
@@ -54,7 +55,7 @@ impl SessionRun<'_> {
         }
     }
 
-    /// What failed in the background since someone last looked.
+    /// Failures in the background that were not reported yet.
     pub(super) fn unreported(&self) -> Vec<Line> {
         let is_wanted = match self.when() {
             When::Always => true,
@@ -65,7 +66,7 @@ impl SessionRun<'_> {
         state.and_then(|state| unreported::line(&state, spool::summary)).map(Line::notice).into_iter().collect()
     }
 
-    /// With `--verify`: names who else reports, and says which log is to be followed.
+    /// With `--verify`: names the other processes, and finds the log to follow.
     pub(super) fn prepared(
         &self,
         telemetry: &Telemetry<'_>,

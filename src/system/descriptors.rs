@@ -1,6 +1,6 @@
-//! Descriptors: which are ours, which were inherited, and letting go of the latter.
+//! Descriptors: tells our own from inherited ones, and closes the inherited ones.
 //!
-//! What this program opens is close-on-exec, always; so what is open without that flag was inherited.
+//! This program opens every descriptor with close-on-exec. So an open descriptor without that flag was inherited.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -23,8 +23,8 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(ends)
 }
 
-/// Something that gives no input and takes no output: `/dev/null`, or where that is missing, an end of a socket whose other
-/// end is gone. Its number is at least `lowest`. Async-signal-safe.
+/// Opens a descriptor without input and output: `/dev/null`, or, where that is missing, a socket whose other end is closed. Its
+/// number is at least `lowest`. Async-signal-safe.
 fn nothing(lowest: RawFd) -> RawFd {
     // SAFETY: async-signal-safe calls on descriptors that are made here.
     unsafe {
@@ -41,10 +41,10 @@ fn nothing(lowest: RawFd) -> RawFd {
     }
 }
 
-/// Puts nothing in the place of `descriptor`; closes it where even that can't be had. Async-signal-safe.
+/// Replaces `descriptor` by one without input and output; closes it where none can be opened. Async-signal-safe.
 pub fn put_nothing(descriptor: RawFd) {
     let nothing = nothing(3);
-    // SAFETY: async-signal-safe; what stood there is not used from here on, by the caller's word.
+    // SAFETY: async-signal-safe; the caller does not use the replaced descriptor any more.
     unsafe {
         if libc::dup2(nothing, descriptor) < 0 {
             libc::close(descriptor);
@@ -53,23 +53,23 @@ pub fn put_nothing(descriptor: RawFd) {
     }
 }
 
-/// The same as a child's standard input or output.
+/// The same, as a child's standard input or output.
 pub fn no_input_or_output() -> std::process::Stdio {
     let nothing = nothing(3);
     if nothing < 0 {
         return std::process::Stdio::null();
     }
-    // SAFETY: just made, owned by nobody else.
+    // SAFETY: just opened, and owned by nobody else.
     unsafe { OwnedFd::from_raw_fd(nothing) }.into()
 }
 
-/// Lets go of everything inherited but standard error, so that a reader sees the end when claude ends
-/// (promise A19).
+/// Closes every inherited descriptor except standard error, so that a reader sees the end of file when claude ends (promise A19).
+/// Standard input and output are replaced by `/dev/null`.
 pub fn release_inherited() {
-    // Nothing in this process reads or writes them from here on.
+    // This process does not read or write these two from here on.
     [0, 1].into_iter().for_each(put_nothing);
     for descriptor in open_descriptors().filter(|&descriptor| descriptor > 2) {
-        // SAFETY: without close-on-exec it is none of ours, so nothing in this process uses it.
+        // SAFETY: a descriptor without close-on-exec was inherited, so nothing in this process uses it.
         unsafe {
             if libc::fcntl(descriptor, libc::F_GETFD) == 0 {
                 libc::close(descriptor);
@@ -78,7 +78,7 @@ pub fn release_inherited() {
     }
 }
 
-/// The descriptors that are open, or may be.
+/// The open descriptors; where they can't be listed, every number that may be one.
 fn open_descriptors() -> impl Iterator<Item = RawFd> {
     // The same on Linux and macOS.
     let listed = ["/dev/fd", "/proc/self/fd"].iter().find_map(|directory| std::fs::read_dir(directory).ok());
@@ -94,16 +94,16 @@ fn most_descriptors() -> RawFd {
     RawFd::try_from(limit).unwrap_or(1024).min(65_536)
 }
 
-/// Takes over a descriptor this process was started with.
+/// Takes ownership of a descriptor that this process was started with.
 ///
-/// Call it once per descriptor, and only for those the starter promised (the relay's 0 and 1).
+/// Call it once per descriptor, and only for those that the parent process passes (the relay's 0 and 1).
 pub fn inherited_descriptor(descriptor: RawFd) -> OwnedFd {
     // SAFETY: the caller owns it from here on, by the contract above.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
-/// Closes every descriptor from `first` on, where the system can do it in one call; where not, the relay does it itself
-/// ([`close_from`]). Async-signal-safe.
+/// Closes every descriptor from `first` on with one system call. Returns false where the system has no such call; the relay then
+/// closes them itself ([`close_from`]). Async-signal-safe.
 pub fn close_all_from(first: RawFd) -> bool {
     #[cfg(target_os = "linux")]
     // SAFETY: called where nothing above `first` is needed any more.
@@ -137,7 +137,7 @@ pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) })
 }
 
-/// A descriptor of a child that has not been waited for; none where there can't be one.
+/// A descriptor of a child that has not been waited for; `None` where the system has none.
 pub fn descriptor_of(child: nix::unistd::Pid) -> Option<OwnedFd> {
     #[cfg(target_os = "linux")]
     return pidfd(child.as_raw()).ok();
@@ -148,7 +148,7 @@ pub fn descriptor_of(child: nix::unistd::Pid) -> Option<OwnedFd> {
     }
 }
 
-/// A descriptor of this very process; it stays the same one through exec.
+/// A descriptor of this process; it stays valid through exec.
 pub fn own_descriptor() -> io::Result<Option<OwnedFd>> {
     #[cfg(target_os = "linux")]
     return pidfd(nix::unistd::getpid().as_raw()).map(Some);

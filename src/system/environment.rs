@@ -1,7 +1,7 @@
-//! The process environment as a value: captured once, decided upon by pure functions, handed to `execve`.
+//! The process environment as a value: captured once, read by pure functions, passed to `execve`.
 //!
-//! It keeps what a map would lose and a program under another parent would still see: the order, repeated
-//! names, and entries without a `=` (promise A20).
+//! It keeps the order, repeated names, and entries without a `=`. A map would lose these, and a program that is started without
+//! act-claude sees them (promise A20).
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -14,13 +14,13 @@ pub struct Environment {
     doubt: Doubt,
 }
 
-/// What of an environment is not to be relied on. Inside a claude, settings may have put it there; see
-/// `claude::enclosing`. Not passed on to other programs.
+/// The parts of an environment that are not reliable. Inside a claude, settings may have set them; see `claude::enclosing`. Not
+/// passed on to other programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Doubt {
-    /// Why nothing may be sent or changed.
+    /// The reason why nothing may be sent or changed.
     pub everything: Option<String>,
-    /// Whether `ACT_CLAUDE_ALIAS` is a wish only.
+    /// Whether a repository may have set `ACT_CLAUDE_ALIAS`, so that it may choose only what a repository may choose.
     pub alias: bool,
 }
 
@@ -30,12 +30,12 @@ impl Environment {
         Self { entries, doubt: Doubt::default() }
     }
 
-    /// What of it is not to be relied on.
+    /// The parts of it that are not reliable.
     pub fn doubt(&self) -> &Doubt {
         &self.doubt
     }
 
-    /// The same with doubts about it.
+    /// The same environment with these doubts.
     pub fn doubted(self, doubt: Doubt) -> Self {
         Self { doubt, ..self }
     }
@@ -107,8 +107,8 @@ impl Environment {
         self.entries.iter().filter_map(|entry| CString::new(entry.clone()).ok()).collect()
     }
 
-    /// The user's home directory: `HOME`, else nothing (no look-up in the user database: what claude itself
-    /// would not find is not worth finding).
+    /// The user's home directory: `HOME`, where it is an absolute path. The user database is not asked, because claude itself
+    /// would not find files there.
     pub fn home(&self) -> Option<PathBuf> {
         self.get("HOME").filter(|home| Path::new(home).is_absolute()).map(PathBuf::from)
     }

@@ -1,11 +1,11 @@
 //! Exit statuses.
 
-/// Exit status for a command line that can't be meant (sysexits' EX_USAGE).
+/// Exit status for an invalid command line (sysexits' EX_USAGE).
 pub const USAGE: u8 = 64;
-/// Exit status where telemetry is required and can't be had (sysexits' EX_CONFIG).
+/// Exit status where telemetry is required and not possible (sysexits' EX_CONFIG).
 pub const CONFIGURATION: u8 = 78;
 
-/// An exit status, 0–255. std's can't be read, and the process is ended without std's runtime (see `main.rs`).
+/// An exit status, 0–255. The value of std's type can't be read, and the process ends without std's runtime (see `main.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitCode(u8);
 

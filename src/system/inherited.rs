@@ -1,7 +1,7 @@
-//! What this process was given, before it was touched.
+//! The state that this process inherited, noted before it is changed.
 //!
-//! This program ignores SIGPIPE and SIGXFSZ, and opens `/dev/null` for closed descriptors 0–2. Claude must get none of that
-//! (promises A12, A20). So `main` first notes what was inherited ([`note`]), and changes it then ([`settle`]).
+//! This program ignores SIGPIPE and SIGXFSZ, and opens `/dev/null` for closed descriptors 0–2. Claude must inherit none of that
+//! (promises A12, A20). So `main` first notes what was inherited ([`note`]), and then changes it ([`settle`]).
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
@@ -17,8 +17,8 @@ static SIGXFSZ_IGNORED: AtomicBool = AtomicBool::new(false);
 static CLOSED_DESCRIPTORS: AtomicU8 = AtomicU8::new(0);
 static PROGRAM_NAME: OnceLock<OsString> = OnceLock::new();
 
-/// Notes the state of signals and descriptors, and returns the arguments, the program's own name included. On musl
-/// `std::env::args` has none without Rust's runtime; so all systems take them from `main`.
+/// Notes the state of signals and descriptors. Returns the arguments, the program's own name included. Without Rust's runtime
+/// `std::env::args` is empty on musl; so `main` passes its arguments on all systems.
 ///
 /// # Safety
 ///
@@ -48,8 +48,8 @@ pub fn program_name() -> Option<&'static OsStr> {
     PROGRAM_NAME.get().map(OsString::as_os_str)
 }
 
-/// Does what Rust's runtime would have done: SIGPIPE ignored, so that a reader who leaves is an error like any other, and
-/// `/dev/null` in place of closed descriptors 0–2, so that no file of ours takes their numbers.
+/// Does what Rust's runtime would have done. It ignores SIGPIPE, so that a write to a closed pipe is an error like any other. It
+/// opens `/dev/null` in place of closed descriptors 0–2, so that no file of ours gets these numbers.
 pub fn settle() {
     // SAFETY: called in main before there is a second thread.
     unsafe {
@@ -68,8 +68,8 @@ pub fn sigxfsz_ignored() -> bool {
     SIGXFSZ_IGNORED.load(Ordering::Relaxed)
 }
 
-/// From here on a file that may not grow (`ulimit -f`) fails a write of ours; it would kill us otherwise.
-pub fn outlive_full_files() {
+/// Ignores SIGXFSZ: from here on a write beyond the file size limit (`ulimit -f`) fails, instead of killing this process.
+pub fn ignore_sigxfsz() {
     // SAFETY: ignoring runs no code.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
@@ -80,7 +80,7 @@ pub fn closed_descriptors() -> impl Iterator<Item = i32> {
     (0..3).filter(move |fd| set & 1 << fd != 0)
 }
 
-/// The path by which this program was executed, as the kernel notes it for the process; absolute.
+/// The path by which this program was executed, as the kernel recorded it; absolute.
 #[cfg(target_os = "linux")]
 pub fn executed_path() -> Option<PathBuf> {
     // SAFETY: a C string at the top of the stack, or zero; it lives as long as the process.
@@ -94,13 +94,13 @@ pub fn executed_path() -> Option<PathBuf> {
     std::path::absolute(OsStr::from_bytes(path.to_bytes())).ok()
 }
 
-/// Elsewhere the loader tells it.
+/// On other systems std finds it.
 #[cfg(not(target_os = "linux"))]
 pub fn executed_path() -> Option<PathBuf> {
     std::env::current_exe().ok()
 }
 
-/// The entries of the environment, as they are, odd ones included.
+/// The entries of the environment unchanged, malformed ones included.
 pub fn environment_entries() -> Vec<Vec<u8>> {
     #[cfg(not(target_os = "macos"))]
     // SAFETY: the variable of that name in every libc.

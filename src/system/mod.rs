@@ -1,4 +1,4 @@
-//! The ground: what the operating system gives a process and takes from it.
+//! The lowest layer: descriptors, environment, exit statuses, output, processes and memory.
 
 pub mod descriptors;
 pub mod environment;

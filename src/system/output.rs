@@ -1,4 +1,4 @@
-//! Writing where claude wrote: once, and never held up (promise A22).
+//! Writes to where claude wrote: once, and never blocked for long (promise A22).
 #![allow(unsafe_code)]
 
 use std::io::Write;
@@ -9,30 +9,31 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 
-/// The longest text written, in bytes: what a pipe that has room takes in one piece.
+/// The longest text written, in bytes. A pipe that has room takes this much in one piece.
 pub const LONGEST: usize = 4096;
-/// How long `output` may take to be ready; and again, how long the write itself may take.
+/// How long to wait for `output` to be ready, and how long the write itself may take.
 const PATIENCE: Duration = Duration::from_millis(150);
 
-/// One write of at most [`LONGEST`] bytes, its failure ignored. A reader that has gone, a full pipe, a terminal
-/// held with Ctrl-S, a file at its limit or a terminal we are in the background of can't hold, stop or kill us.
+/// Writes at most [`LONGEST`] bytes with one call, and ignores a failure. None of these can block, stop or kill this process: a
+/// reader that has gone, a full pipe, a terminal paused with Ctrl-S, a file at its size limit, a terminal in whose background
+/// this process runs.
 pub fn write_once(mut output: impl Write + AsFd, bytes: &[u8]) {
     let _guard = Unstoppable::new();
     let mut ready = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
     if poll(&mut ready, PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::ZERO)) == Ok(0) {
         return;
     }
-    // Ready for one byte is not ready for all of them, and the descriptor is shared, so that it can't be made
-    // non-blocking: a timer ends the write.
+    // A descriptor that is ready may take one byte and block for the rest. It is shared with other processes, so it can't be made
+    // non-blocking. So a timer interrupts the write.
     let _timer = Timer::start();
     let _ = output.write(&bytes[..bytes.len().min(LONGEST)]);
 }
 
-/// While it lives, TTOU is blocked: a terminal lets us write then.
+/// While this value exists, SIGTTOU is blocked: a terminal then accepts output from a background process.
 pub struct Unstoppable(SigSet);
 
 impl Unstoppable {
-    /// Starts it.
+    /// Blocks the signal.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         let ttou = SigSet::from_iter([Signal::SIGTTOU]);

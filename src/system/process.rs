@@ -1,6 +1,6 @@
-//! Other processes, as the system shows them: who started whom, which program, with which arguments and environment.
+//! Other processes as the system shows them: parent, program, arguments and environment.
 //!
-//! What is hidden from this user is not shown, and what is asked of a process that has ended is not there.
+//! Whatever the system hides from this user is missing, and so is everything about a process that has ended.
 
 use std::path::{Path, PathBuf};
 
@@ -22,13 +22,13 @@ pub struct Process {
     pub parent: i32,
     /// The name of the program as it was executed, or what the process calls itself: the first 15 bytes.
     pub name: String,
-    /// The program's file, where it may be seen. Behind the path of a removed file stands " (deleted)" on Linux.
+    /// The program's file, where this user may see it. On Linux the path of a removed file ends in " (deleted)".
     pub executable: Option<PathBuf>,
-    /// It is on its way out: its memory is gone, and with it its environment, and its children are about to get another parent.
+    /// The process is ending: its memory and its environment are gone, and its children are about to get another parent.
     pub is_ending: bool,
 }
 
-/// More processes than this on top of each other are not looked at.
+/// At most this many ancestors are looked at.
 const HIGHEST: usize = 256;
 
 /// The process with this pid.
@@ -41,7 +41,7 @@ pub fn all() -> Vec<i32> {
     platform::all()
 }
 
-/// The processes above this one, the nearest first, as far as they are shown. `None`: one of them has ended meanwhile.
+/// The ancestors of this process, the nearest first, as far as the system shows them. `None`: one of them has ended meanwhile.
 pub fn above() -> Option<Vec<Process>> {
     let mut found: Vec<Process> = Vec::new();
     let mut pid = nix::unistd::getppid().as_raw();
@@ -59,33 +59,33 @@ pub fn above() -> Option<Vec<Process>> {
     Some(found)
 }
 
-/// What the process was started with; nothing that it has made of it since.
+/// The environment that the process was started with, without its own later changes.
 pub fn environment(pid: i32) -> Option<Environment> {
     Some(Environment::from_entries(entries(&platform::environment(pid)?)))
 }
 
-/// The same as the system keeps it: `NAME=VALUE`, each ended by a zero.
+/// The same in the system's form: `NAME=VALUE`, each ended by a zero byte.
 pub fn environment_block(pid: i32) -> Option<Vec<u8>> {
     platform::environment(pid)
 }
 
-/// Its arguments, its own name first.
+/// Its arguments; the first is its own name.
 pub fn arguments(pid: i32) -> Vec<Vec<u8>> {
     entries(&platform::arguments(pid).unwrap_or_default())
 }
 
-/// The directory it works in now.
+/// Its current working directory.
 pub fn directory(pid: i32) -> Option<PathBuf> {
     platform::directory(pid)
 }
 
 impl Process {
-    /// By this path the program's file can be read, on Linux even where an upgrade has removed it.
+    /// A path by which the program's file can be read, on Linux even after an upgrade has removed the file.
     pub fn program(&self) -> PathBuf {
         platform::program(self)
     }
 
-    /// The path the program was executed by, of a removed file, too.
+    /// The path by which the program was executed, also for a removed file.
     pub fn path(&self) -> Option<PathBuf> {
         let path = self.executable.as_deref()?;
         let removed = path.to_str().and_then(|path| path.strip_suffix(" (deleted)"));
@@ -116,7 +116,7 @@ mod tests {
     fn one_that_has_ended_is_told_from_one_without_an_environment() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id().cast_signed();
-        // Until it is a zombie.
+        // Waits until it is a zombie.
         let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
         nix::sys::wait::waitid(nix::sys::wait::Id::Pid(nix::unistd::Pid::from_raw(pid)), flags).unwrap();
         assert!(look(pid).is_some_and(|process| process.is_ending));

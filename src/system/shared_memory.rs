@@ -1,5 +1,5 @@
-//! Memory that outlives the process that writes it: shared with the processes that are forked after it was made, or,
-//! through a descriptor, with those that are executed.
+//! Memory that outlives the process that writes it. It is shared with processes that are forked after it was made, or, through a
+//! descriptor, with processes that are executed.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -9,28 +9,28 @@ use std::sync::atomic::AtomicU64;
 
 use nix::libc;
 
-/// A mapping. Its beginning is used as atomic numbers, the rest as bytes; pages that nobody has written cost nothing.
+/// A mapping. Its beginning is used as atomic numbers, the rest as bytes. Pages that nobody has written cost nothing.
 #[derive(Debug)]
 pub struct SharedMemory {
     start: NonNull<u8>,
     length: usize,
 }
 
-// SAFETY: the numbers are atomic; bytes are copied in and out, and the type's user orders that by the numbers.
+// SAFETY: the numbers are atomic; bytes are copied in and out, and the code that uses this type orders that by the numbers.
 unsafe impl Send for SharedMemory {}
 // SAFETY: as above.
 unsafe impl Sync for SharedMemory {}
 
-/// How many bytes at the beginning are numbers.
+/// How many bytes at the beginning hold numbers.
 const NUMBERS: usize = 4096;
 
 impl SharedMemory {
-    /// Shared with what this process forks, and with nobody else.
+    /// Memory that is shared only with processes that this one forks.
     pub fn new(length: usize) -> io::Result<Self> {
         Self::map(length, libc::MAP_ANON | libc::MAP_NORESERVE, -1)
     }
 
-    /// The memory behind a descriptor of [`descriptor`].
+    /// The memory behind a descriptor that [`descriptor`] made.
     pub fn of(descriptor: &OwnedFd, length: usize) -> io::Result<Self> {
         Self::map(length, 0, descriptor.as_raw_fd())
     }
@@ -51,7 +51,7 @@ impl SharedMemory {
     /// One of the numbers.
     pub fn number(&self, index: usize) -> &AtomicU64 {
         assert!(index < NUMBERS / size_of::<u64>(), "a number's index");
-        // SAFETY: inside the mapping, which starts at a page and lives as long as this value; all zeroes at first.
+        // SAFETY: inside the mapping, which is page-aligned and lives as long as this value; the memory is zero at first.
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().cast::<u64>().add(index)) }
     }
 
@@ -65,7 +65,7 @@ impl SharedMemory {
         is_inside
     }
 
-    /// A copy of the bytes at `offset`; none where they are not inside.
+    /// A copy of the bytes at `offset`; empty where they are not inside the mapping.
     pub fn read(&self, offset: usize, length: usize) -> Vec<u8> {
         if offset < NUMBERS || offset.checked_add(length).is_none_or(|end| end > self.length) {
             return Vec::new();
@@ -79,12 +79,12 @@ impl SharedMemory {
 
 impl Drop for SharedMemory {
     fn drop(&mut self) {
-        // SAFETY: what `map` got, once.
+        // SAFETY: `map` made this mapping, and it is removed once.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
     }
 }
 
-/// A descriptor of new memory, closed on exec. Nobody can make it smaller under those who use it.
+/// A close-on-exec descriptor of new memory. Seals prevent that anyone makes it smaller while others use it.
 #[cfg(target_os = "linux")]
 pub fn descriptor(length: usize) -> io::Result<OwnedFd> {
     use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -97,7 +97,7 @@ pub fn descriptor(length: usize) -> io::Result<OwnedFd> {
     Ok(descriptor)
 }
 
-/// Elsewhere a file without a name.
+/// On other systems it is a file without a name.
 #[cfg(not(target_os = "linux"))]
 pub fn descriptor(length: usize) -> io::Result<OwnedFd> {
     let file = tempfile::tempfile()?;

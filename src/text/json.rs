@@ -1,4 +1,4 @@
-//! JSON whose values know where they stand, so that every error names file, line and column.
+//! JSON values that know their position, so that every error names file, line and column.
 //!
 //! Values stay unparsed slices of the text (`serde_json::value::RawValue`); a position is the slice's offset,
 //! computed only when an error or an explanation asks for it.
@@ -21,11 +21,11 @@ pub struct Source {
     pub text: String,
 }
 
-/// A place in a file. Line and column are counted only when it is shown.
+/// A position in a file. Line and column are counted only when it is shown.
 #[derive(Debug, Clone)]
 pub struct Origin {
     source: Arc<Source>,
-    /// Byte offset; absent where only the file is known.
+    /// Byte offset; `None` where only the file is known.
     offset: Option<usize>,
 }
 
@@ -72,24 +72,24 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Something wrong at a place, with the way out.
+/// An error at a position in a file, with its fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Where.
     pub origin: Origin,
     /// What is wrong.
     pub what: String,
-    /// What to do about it; may be empty.
+    /// What the user can do about it; may be empty.
     pub fix: String,
 }
 
 impl Fault {
-    /// A fault without a fix of its own: the message says it all.
+    /// A fault without a fix, for a message that is enough by itself.
     pub fn new(origin: Origin, what: impl Into<String>) -> Self {
         Self { origin, what: what.into(), fix: String::new() }
     }
 
-    /// Adds what to do.
+    /// Adds the fix.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = fix.into();
@@ -119,14 +119,14 @@ pub struct Node<'a> {
 pub struct Member<'a> {
     /// The key, unescaped.
     pub key: Cow<'a, str>,
-    /// The key as a place (for "unknown key" errors).
+    /// The key as a node (for "unknown key" errors).
     pub key_node: Node<'a>,
     /// The value.
     pub value: Node<'a>,
 }
 
 impl Source {
-    /// The document's root, once its syntax was checked.
+    /// The document's root, after its syntax was checked.
     pub fn root(self: &Arc<Self>) -> Result<Node<'_>, Fault> {
         match serde_json::from_str::<&RawValue>(&self.text) {
             Ok(raw) => Ok(Node { source: self, raw: raw.get() }),
@@ -158,7 +158,7 @@ impl Source {
 }
 
 impl<'a> Node<'a> {
-    /// Where the value stands.
+    /// The value's position.
     pub fn origin(&self) -> Origin {
         Origin { source: self.source.clone(), offset: Some(self.span().start) }
     }
@@ -168,13 +168,13 @@ impl<'a> Node<'a> {
         Fault::new(self.origin(), what)
     }
 
-    /// From its first to behind its last byte.
+    /// The range of its bytes in the whole text.
     pub fn span(&self) -> std::ops::Range<usize> {
         let start = self.raw.as_ptr() as usize - self.source.text.as_ptr() as usize;
         start..start + self.raw.len()
     }
 
-    /// The text it stands in.
+    /// The whole text that contains it.
     pub fn whole_text(&self) -> &'a str {
         &self.source.text
     }
@@ -189,7 +189,7 @@ impl<'a> Node<'a> {
         self.raw
     }
 
-    /// What kind of value it is, in words.
+    /// The kind of value, in words for a message.
     pub fn kind(&self) -> &'static str {
         match self.raw.as_bytes().first() {
             Some(b'{') => "an object",
@@ -201,7 +201,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The members of an object, in order. A repeated key is a fault: which of the two is meant?
+    /// The members of an object, in order. A repeated key is a fault, because it is not clear which value is meant.
     pub fn members(&self, name: &str) -> Result<Vec<Member<'a>>, Fault> {
         let Ok(Members(members)) = serde_json::from_str::<Members<'a>>(self.raw) else {
             return Err(self.mismatch(name, "an object"));
@@ -256,7 +256,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// A string's text; `None` where it is half of a surrogate pair, which JSON can write and no text can hold.
+/// The text of a JSON string. `None` where it holds half of a surrogate pair, which JSON can express and UTF-8 can't.
 pub fn unquoted(string: &str) -> Option<Cow<'_, str>> {
     if string.contains('\\') {
         return serde_json::from_str(string).ok().map(Cow::Owned);
@@ -264,12 +264,12 @@ pub fn unquoted(string: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(&string[1..string.len() - 1]))
 }
 
-/// A string's text; half of a surrogate pair stays as it is written.
+/// The text of a JSON string. With half of a surrogate pair in it, it is returned as it is written, quotes included.
 pub fn text_of(string: &str) -> Cow<'_, str> {
     unquoted(string).unwrap_or(Cow::Borrowed(string))
 }
 
-/// An object's members in order, repeated ones included, by the text of their names; `None` where it is no object.
+/// An object's members in order, repeated ones included, with unescaped names. `None` where it is not an object.
 pub fn members(object: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     let Members(members) = serde_json::from_str(object).ok()?;
     Some(members.into_iter().map(|(name, value)| (text_of(name.get()), value.get())).collect())

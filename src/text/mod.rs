@@ -1,4 +1,4 @@
-//! The ground: text for programs and for people.
+//! Text for programs and for people.
 
 pub mod json;
 pub mod nearest;

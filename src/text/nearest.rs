@@ -1,6 +1,6 @@
 //! The nearest valid name, for error messages.
 
-/// The candidate most like `given`, where one is like enough to be meant.
+/// The candidate most similar to `given`; `None` where none is similar enough.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = given.to_lowercase();
     candidates

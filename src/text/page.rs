@@ -1,4 +1,4 @@
-//! Text for people: a page's width, lines of whole words, and nothing in it that could steer the terminal.
+//! Text for people: the width of a page, wrapping, and escaping of everything that could control the terminal.
 
 use std::fmt::Write;
 use std::io;
@@ -7,15 +7,15 @@ use anstyle::{AnsiColor, Style};
 
 use crate::text::printable;
 
-/// What is to be seen first.
+/// The most important text.
 pub const BOLD: Style = Style::new().bold();
-/// What may be passed over.
+/// Less important text.
 pub const DIM: Style = Style::new().dimmed();
-/// All is well.
+/// A good state.
 pub const GREEN: Style = AnsiColor::Green.on_default();
-/// Not as it should be, or not known.
+/// A state that needs attention, or that is not known.
 pub const YELLOW: Style = AnsiColor::Yellow.on_default();
-/// Wrong.
+/// A failure.
 pub const RED: Style = AnsiColor::Red.on_default();
 
 /// The page's width in columns: `COLUMNS`, else the terminal's, else 80.
@@ -41,7 +41,7 @@ pub fn wrap(words: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Appends `words` to the line that stands at column `indent`; further lines start there.
+/// Appends `words` to the line that ends at column `indent`; further lines are indented to the same column.
 pub fn hang(text: &mut String, indent: usize, width: usize, style: Style, words: &str) {
     for (index, line) in wrap(&visible(words), width.saturating_sub(indent)).iter().enumerate() {
         let indent = if index == 0 { 0 } else { indent };
@@ -49,17 +49,17 @@ pub fn hang(text: &mut String, indent: usize, width: usize, style: Style, words:
     }
 }
 
-/// How many columns a text takes.
+/// How many columns a text occupies.
 pub fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
-/// What came from elsewhere can't steer the terminal, hide or reorder text.
+/// Makes text from elsewhere harmless: it can't control the terminal, nor hide or reorder text.
 pub fn visible(text: &str) -> String {
     printable::visible(text).into_owned()
 }
 
-/// Writes a page: lines for people, with colours of ours.
+/// Writes a page: lines for people, with our own colours.
 pub fn write(out: &mut impl io::Write, page: &str) -> io::Result<()> {
     out.write_all(printable::page(page).as_bytes())
 }

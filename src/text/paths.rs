@@ -1,8 +1,8 @@
-//! Paths in JSON: text where they are text, else a URL.
+//! Paths in JSON: as text where they are UTF-8, else as a URL.
 //!
-//! A path is bytes, and JSON holds text. A path that is UTF-8 is written as it is. Any other is written as a URL of the
-//! scheme `file` (RFC 8089), its bytes percent-encoded: `file:///home/you/caf%E9`. Nothing is ambiguous: an absolute path
-//! starts with `/`, and a relative one that starts with `file:` is written behind `./`.
+//! A path consists of bytes, and JSON holds text. A path that is UTF-8 is written as it is. Any other is written as a URL of the
+//! scheme `file` (RFC 8089), its bytes percent-encoded: `file:///home/you/caf%E9`. Nothing is ambiguous: an absolute path starts
+//! with `/`, and a relative one that starts with `file:` is written with `./` in front.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The scheme of the URL.
 const SCHEME: &str = "file:";
-/// What is percent-encoded, besides all that is not ASCII.
+/// The characters that are percent-encoded, besides all that are not ASCII.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A path as it is written in JSON.
@@ -29,7 +29,7 @@ pub fn to_text(path: &Path) -> Cow<'_, str> {
     }
 }
 
-/// The path that is written so.
+/// The path that `text` was written for.
 pub fn from_text(text: &str) -> PathBuf {
     let Some(encoded) = text.strip_prefix(SCHEME) else { return PathBuf::from(text) };
     let encoded = encoded.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(encoded);

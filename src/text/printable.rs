@@ -1,13 +1,13 @@
-//! What is printed for people: nothing in it can steer their terminal, hide text or change its order.
+//! Printing for people: nothing printed can control their terminal, hide text or change its order.
 //!
-//! Names of files, configuration, settings and answers of servers come from elsewhere. Whoever writes for people writes
-//! through one of these functions; what is written for programs (JSON) escapes such characters by itself.
+//! Names of files, configuration, settings and servers' answers come from elsewhere. All output for people goes through one of
+//! these functions. Output for programs (JSON) escapes such characters by itself.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a character can steer a terminal, is invisible, or changes the order of others: control characters (C0, DEL,
-/// C1), line and paragraph separators, bidirectional controls, zero-width and other invisible ones, tags, annotations.
+/// Whether a character can control a terminal, is invisible, or changes the order of others: control characters (C0, DEL, C1),
+/// line and paragraph separators, bidirectional controls, zero-width and other invisible ones, tags, annotations.
 fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -22,17 +22,17 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
-/// A line of a report: what would end or move it becomes a space, the others are written as escapes.
+/// A line of a report: control characters become spaces, the other such characters are written as escapes.
 pub fn line(text: &str) -> String {
     visible(&text.replace(char::is_control, " ")).into_owned()
 }
 
-/// Lines of text: the same as [`visible`], but line breaks and tabs stay.
+/// Lines of text: like [`visible`], but line breaks and tabs stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'))
 }
 
-/// JSON as text: what it would not have to escape is escaped, too. It reads the same.
+/// JSON as text: such characters are escaped even where JSON does not require it. The values stay the same.
 pub fn json(text: &str) -> Cow<'_, str> {
     if !text.contains(steers) {
         return text.into();
@@ -50,8 +50,8 @@ pub fn json(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// Lines of text with colours of ours in them: also the sequences that choose a colour or weight stay. Names in it are made
-/// [`visible`] before they are coloured.
+/// Lines of text that contain our own colours: sequences that choose a colour or weight stay, too. Names are made [`visible`]
+/// before they are coloured.
 pub fn page(text: &str) -> Cow<'_, str> {
     if !text.contains(steers_a_page) {
         return text.into();
@@ -69,7 +69,7 @@ fn steers_a_page(c: char) -> bool {
     steers(c) && !matches!(c, '\n' | '\t')
 }
 
-/// Whether this is what stands behind ESC in a sequence that chooses a colour or weight.
+/// Whether `rest`, the text after ESC, continues a sequence that chooses a colour or weight.
 fn is_style(rest: &str) -> bool {
     let Some(rest) = rest.strip_prefix('[') else { return false };
     rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m')

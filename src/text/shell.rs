@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::printable::visible;
 
-/// A path as one word of a shell command, quoted only where it must be. What is no text, or can't be shown, is written as
-/// `$'…'`, which bash, zsh and ksh read.
+/// A path as one word of a shell command, quoted only where necessary. A path that is not UTF-8, or that is not printable, is
+/// written as `$'…'`, which bash, zsh and ksh read.
 pub(crate) fn shell_word(path: &Path) -> String {
     match path.to_str() {
         Some(text)

@@ -8,7 +8,7 @@ fn ancestor(kind: ProcessKind, text: &str) -> Ancestor {
     Ancestor { pid: 7, kind, environment: Some(environment(text)) }
 }
 
-/// What counts for `own` below these processes, the outermost first.
+/// The environment that is trusted for `own` below these processes, the outermost first.
 fn below(line: &[(ProcessKind, &str)], own: &str) -> Environment {
     let ancestors: Vec<Ancestor> = line.iter().rev().map(|(kind, text)| ancestor(*kind, text)).collect();
     trusted_by(&ancestors, &environment(own))
@@ -47,7 +47,7 @@ fn what_settings_put_in_does_not_count() {
         assert!(why(&trusted).starts_with(&format!("{place} is not what")), "{place}: {}", why(&trusted));
         assert_eq!(trusted.get(place), None);
     }
-    // Another spelling of the same place is no difference.
+    // Another spelling of the same path is no difference.
     assert_eq!(inside("XDG_CONFIG_HOME=/h/.config XDG_STATE_HOME=").doubt(), &Doubt::default());
     for route in ROUTES.into_iter().chain(["TOKEN", "LD_LIBRARY_PATH", "ACT_CLAUDE_ORIG"]) {
         let trusted = inside(&format!("{route}=/evil"));
@@ -66,11 +66,11 @@ fn what_a_session_may_say_for_itself() {
     );
     assert_eq!((trusted.text("ACT_CLAUDE"), trusted.text("ACT_CLAUDE_ALIAS")), (Some("off"), Some("web")));
     assert_eq!(trusted.doubt(), &Doubt { everything: None, alias: true });
-    // Off stays off, and the alias that claude was started with is no wish.
+    // Off stays off, and the alias that claude was started with is not in doubt.
     let outer = format!("{HOME} ACT_CLAUDE=off ACT_CLAUDE_ALIAS=web");
     let trusted = below(&[(ProcessKind::Claude, &outer)], &format!("{HOME} ACT_CLAUDE=on ACT_CLAUDE_ALIAS=web"));
     assert_eq!((trusted.text("ACT_CLAUDE"), trusted.doubt().alias), (Some("off"), false));
-    // What hides the reason does not count.
+    // A variable that hides the reason is not trusted.
     let silenced =
         below(&[(ProcessKind::Claude, HOME)], &format!("{HOME} ACT_CLAUDE_CONFIG=/evil ACT_CLAUDE_REPORT=never"));
     assert_eq!(silenced.text("ACT_CLAUDE_REPORT"), None);
@@ -86,7 +86,7 @@ fn a_claude_started_inside_a_claude_is_not_believed() {
         (ProcessKind::Shell, &poisoned),
     ];
     assert!(why(&below(&line, &poisoned)).starts_with("ACT_CLAUDE_CONFIG"));
-    // Its enclosing claude has gone: nobody knows.
+    // Its enclosing claude has ended, so the origin is not known.
     let home = own_home();
     for variable in ["ACT_CLAUDE_CONFIG", "HTTPS_PROXY"] {
         let orphan = format!("{home} CLAUDECODE=1 {variable}=/evil");
@@ -118,7 +118,7 @@ fn an_environment_that_can_t_be_read() {
     let trusted = trusted_by(&[hidden], &environment("HOME=/h ACT_CLAUDE_BIN=/evil ACT_CLAUDE_CONFIG=/evil"));
     assert!(why(&trusted).contains("process 7) can't be read"));
     assert_eq!((trusted.get("ACT_CLAUDE_BIN"), trusted.get("ACT_CLAUDE_CONFIG")), (None, None));
-    // A shell in between: whatever it hides is not believed.
+    // A process whose environment can't be read counts as a shell: it is not trusted.
     let hidden = Ancestor { pid: 8, kind: ProcessKind::Other, environment: None };
     let trusted = trusted_by(&[hidden, ancestor(ProcessKind::Claude, HOME)], &environment("HOME=/other"));
     assert!(why(&trusted).starts_with("HOME"));
@@ -129,19 +129,19 @@ fn programs_in_between() {
     let claude = (ProcessKind::Claude, HOME);
     let tool = format!("{HOME} CLAUDECODE=1");
     let shell = (ProcessKind::Shell, tool.as_str());
-    // As typed in a shell, or by way of a program that passes on what was typed: not believed.
+    // As typed in a shell, or through a program that passes on a typed command: not trusted.
     assert!(why(&below(&[claude, shell], "HOME=/other PATH=/bin")).starts_with("HOME"));
-    // A test suite with a home of its own, and what shells below it set.
+    // A test suite with a home directory of its own, and variables that shells below it set.
     let sandbox = "HOME=/sandbox PATH=/sandbox/bin";
     let line = [claude, shell, (ProcessKind::Other, &tool), (ProcessKind::Shell, sandbox)];
     let own = format!("{sandbox} ACT_CLAUDE_BIN=/own HTTPS_PROXY=p");
     assert_eq!(below(&line, &own), environment(&own));
-    // A claude inside of that is one like any other.
+    // A claude inside of that is treated like any other.
     let line = [line[0], line[1], line[2], (ProcessKind::Claude, sandbox)];
     let trusted = below(&line, &format!("{own} ACT_CLAUDE_CONFIG=/evil"));
     assert!(why(&trusted).starts_with("ACT_CLAUDE_CONFIG"));
     assert_eq!((trusted.get("ACT_CLAUDE_BIN"), trusted.text("HOME")), (None, Some("/sandbox")));
-    // What settings have changed stays changed, whoever adds to it.
+    // A variable that settings have changed stays untrusted, even where a program adds to it.
     let poisoned = "HOME=/h PATH=/evil CLAUDECODE=1";
     let line = [claude, (ProcessKind::Shell, poisoned), (ProcessKind::Other, poisoned)];
     assert_eq!(below(&line, "HOME=/h PATH=/npm:/evil CLAUDECODE=1").text("PATH"), Some("/bin"));
@@ -161,7 +161,7 @@ fn act_claude_in_between() {
     let forged = format!("{HOME} ACT_CLAUDE_ORIG=forged CLAUDECODE=1");
     let trusted = below(&line, &forged);
     assert_eq!((trusted.text("ACT_CLAUDE_ORIG"), trusted.get("OTEL_X")), (Some("2"), None));
-    // A script that act-claude started says which program comes next, and nothing else.
+    // A script that act-claude started may choose the next program, and nothing else.
     let trusted = below(&[(ProcessKind::Script, HOME)], "HOME=/h PATH=/next ACT_CLAUDE_BIN=/next HTTPS_PROXY=evil");
     assert_eq!(
         (trusted.text("PATH"), trusted.text("ACT_CLAUDE_BIN"), trusted.get("HTTPS_PROXY")),

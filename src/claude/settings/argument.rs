@@ -1,4 +1,4 @@
-//! What the user gives to `--settings`.
+//! The value that the user gives to `--settings`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,33 +11,33 @@ use super::unread::{Reason, Unread};
 use super::{decoding, file};
 use crate::text::json;
 
-/// More is ignored by current clients and read by old ones (docs/observed-claude.md, "Settings files"): what it means is
-/// not known, and an overlay of this size would be lost.
+/// Current clients ignore a larger value, and old ones read it (docs/observed-claude.md, "Settings files"). So its effect is not
+/// known, and an overlay of this size would be lost.
 pub const LARGEST: u64 = 2 * 1024 * 1024;
 
-/// The `--settings` that counts.
+/// The effective `--settings`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Argument {
-    /// There is none; or it is neither a file nor JSON, which claude itself refuses.
+    /// There is none; or it is neither a file nor JSON, and claude itself refuses it.
     Absent,
     /// Settings.
     Given {
         /// Their text.
         text: String,
-        /// The same as the user wrote it.
+        /// The bytes as the user wrote them.
         bytes: Vec<u8>,
     },
     /// A file that is not understood.
     Unread(Unread),
 }
 
-/// Reads the `--settings` that counts, a file or JSON. An overlay of ours stands for what the user had.
+/// Reads the effective `--settings`, a file or JSON. For an overlay of ours it reads the user's own settings.
 pub fn of(directory: &Path, args: &[OsString], environment: &Environment) -> Argument {
     let Some(value) = argument_value(args) else { return Argument::Absent };
-    // Bytes that are no UTF-8 are to claude what they are in a file.
+    // Claude treats bytes that are not UTF-8 in the same way as in a file.
     let text = value.to_string_lossy();
     if text.is_empty() {
-        // Observed: as if there were none, but the argument is there.
+        // Observed: an empty value has no effect, but the argument is there.
         return Argument::Given { text: String::new(), bytes: Vec::new() };
     }
     if let Some(json) = inline(&text) {
@@ -52,7 +52,7 @@ pub fn of(directory: &Path, args: &[OsString], environment: &Environment) -> Arg
     of_file(own.unwrap_or(path))
 }
 
-/// What is in braces is JSON to claude, white space around it aside; all else is a file's name.
+/// Claude reads a value in braces as JSON, with white space around it ignored; any other value is a file's name.
 fn inline(value: &str) -> Option<&str> {
     let trimmed = decoding::trim(value);
     (trimmed.starts_with('{') && trimmed.ends_with('}')).then_some(trimmed)

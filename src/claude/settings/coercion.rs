@@ -1,14 +1,14 @@
-//! What a value of `env` becomes as a variable: claude accepts every JSON value and makes text of it, as JavaScript's
+//! The text that a value of `env` becomes as a variable: claude accepts every JSON value and converts it to text, as JavaScript's
 //! `String(value)` does (docs/observed-claude.md, "Settings files") (pure).
 
 use crate::text::json;
 
-/// A JSON value as claude puts it into the environment: `null` is the text "null", a list its items with commas between
-/// them, an object "[object Object]". One pass without recursion: a value may be nested deeper than any stack.
+/// A JSON value as claude puts it into the environment: `null` is the text "null", a list is its items with commas between them,
+/// an object is "[object Object]". One pass without recursion, because a value may be nested deeper than any stack.
 pub fn variable(value: &str) -> String {
     let mut text = String::new();
     let mut rest = value.trim_start_matches(is_space);
-    // Whether the value stands in a list, where null is nothing.
+    // Whether the value is inside a list, where null is empty.
     let mut in_list = false;
     while let Some(first) = rest.bytes().next() {
         let end = match first {
@@ -37,7 +37,7 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
-/// Behind the string that `text` begins with.
+/// The offset after the string that `text` begins with.
 fn string_end(text: &str) -> usize {
     let mut escaped = false;
     let end = text.bytes().enumerate().skip(1).find(|&(_, byte)| {
@@ -48,7 +48,7 @@ fn string_end(text: &str) -> usize {
     end.map_or(text.len(), |(at, _)| at + 1)
 }
 
-/// Behind the object that `text` begins with.
+/// The offset after the object that `text` begins with.
 fn object_end(text: &str) -> usize {
     let (mut depth, mut at) = (0_usize, 0);
     while at < text.len() {
@@ -69,7 +69,7 @@ fn object_end(text: &str) -> usize {
     at
 }
 
-/// As JavaScript writes a number.
+/// A number as JavaScript writes it.
 fn number(token: &str) -> String {
     let Ok(number) = token.parse::<f64>() else { return token.to_owned() };
     let size = number.abs();

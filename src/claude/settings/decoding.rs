@@ -1,7 +1,7 @@
-//! From a settings file's bytes to its text, as claude does it (docs/observed-claude.md, "Settings files") (pure).
+//! Decodes a settings file's bytes to text, as claude does it (docs/observed-claude.md, "Settings files") (pure).
 
-/// Decodes a settings file: UTF-16LE where it begins with that byte order mark, UTF-8 otherwise, with U+FFFD for each
-/// byte sequence that is none. One byte order mark in front is not part of the text.
+/// Decodes a settings file: UTF-16LE where it begins with that byte order mark, otherwise UTF-8, with U+FFFD for each invalid
+/// byte sequence. One byte order mark at the beginning is not part of the text.
 pub fn decode(bytes: Vec<u8>) -> String {
     let text = match bytes.strip_prefix(&[0xff, 0xfe]) {
         Some(units) => return utf16(units),
@@ -13,7 +13,7 @@ pub fn decode(bytes: Vec<u8>) -> String {
     }
 }
 
-/// Half of a surrogate pair, which no Rust string can hold, becomes the JSON escape for it: claude reads the same.
+/// Half of a surrogate pair, which no Rust string can hold, becomes its JSON escape: claude reads the same.
 fn utf16(bytes: &[u8]) -> String {
     // Half a unit at the end is dropped.
     let units = bytes.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit));
@@ -27,7 +27,7 @@ fn utf16(bytes: &[u8]) -> String {
     text
 }
 
-/// Without the white space around, in JavaScript's sense: the byte order mark is white space there, U+0085 is none.
+/// Removes white space around the text, in JavaScript's sense: the byte order mark is white space there, and U+0085 is not.
 pub fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}'))
 }
@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(decoded(&wide("\u{feff}{\"a\": \"ä😀\"}")), "{\"a\": \"ä😀\"}");
         assert_eq!(decoded(&[wide("\u{feff}{}"), vec![b'x']].concat()), "{}", "half a unit at the end");
         assert_eq!(decoded(&[0xff, 0xfe, b'"', 0, 0x00, 0xd8, b'"', 0]), r#""\ud800""#);
-        // What claude does not read as UTF-16 is no JSON: without a mark, or with the most significant byte first.
+        // Text that claude does not read as UTF-16 is not JSON: without a mark, or with the most significant byte first.
         assert_eq!(decoded(&wide("{}")), "{\0}\0");
         assert_eq!(decoded(b"\xfe\xff\0{\0}"), "\u{fffd}\u{fffd}\0{\0}");
         assert_eq!(decoded(b""), "");

@@ -1,4 +1,4 @@
-//! Reads a settings file, without following it into anything that blocks.
+//! Reads a settings file, without opening anything that blocks.
 
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
@@ -9,16 +9,16 @@ use crate::system::error::plain;
 
 use super::unread::Reason;
 
-/// More of a file is not read. Observed: current clients read 2 MiB, old ones any size.
+/// The largest file that is read. Observed: current clients read 2 MiB, old ones any size.
 pub const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// What a file holds; `None` where there is none, nor anything that any client would read (a directory).
+/// The contents of a file; `None` where there is none, or a directory, which no client reads.
 pub fn bytes(path: &Path) -> Option<Result<Vec<u8>, Reason>> {
     let refused = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => None,
         _ => Some(Err(Reason::Refused(plain(&error)))),
     };
-    // Looked at before it is opened: opening a pipe already takes part in it.
+    // Checked before it is opened: opening a pipe already affects its writer.
     match fs::metadata(path).map(|metadata| unreadable(&metadata)) {
         Ok(None) => {}
         Ok(Some(FileKind::Directory)) => return None,

@@ -1,8 +1,8 @@
 //! Claude Code's settings layers, as far as they decide about telemetry. Read only, never written.
 //!
-//! Observed order, strongest first: managed, `--settings`, local, project, user, the environment
-//! (docs/observed-claude.md). The reader is as tolerant as claude's own: what claude ignores counts for nothing, what it
-//! reads counts, and what is there and can't be understood is a layer of its own kind, [`Unread`], never absent.
+//! Observed order, strongest first: managed, `--settings`, local, project, user, the environment (docs/observed-claude.md). The
+//! reader is as tolerant as claude's own: it skips what claude ignores, and accepts what claude reads. A layer that exists and
+//! can't be understood is [`Unread`], never absent.
 
 pub mod argument;
 mod coercion;
@@ -25,10 +25,10 @@ pub use coercion::variable;
 pub use decoding::decode;
 pub use unread::{Reason, Unread};
 
-/// Where settings come from.
+/// The origin of settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerKind {
-    /// The company's, in the system.
+    /// The company's, in a directory of the system.
     Managed,
     /// `--settings` on claude's command line.
     Argument,
@@ -38,14 +38,14 @@ pub enum LayerKind {
     Project,
     /// The user's.
     User,
-    /// The process environment: never read from a file, weaker than all of them.
+    /// The process environment: it is not read from a file, and is weaker than all of them.
     Environment,
 }
 
 /// One layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
-    /// Which.
+    /// Its origin.
     pub kind: LayerKind,
     /// The file, or `--settings`.
     pub path: PathBuf,
@@ -55,12 +55,12 @@ pub struct Layer {
     pub headers_helper: Option<String>,
     /// `processWrapper`, where it names one.
     pub process_wrapper: Option<String>,
-    /// Set where the layer exists and is not understood: then all else is empty.
+    /// Set where the layer exists and is not understood; everything else is then empty.
     pub(in crate::claude) unread: Option<Unread>,
 }
 
 impl Layer {
-    /// A layer that says nothing yet.
+    /// A layer without settings yet.
     pub fn new(kind: LayerKind, path: PathBuf) -> Self {
         Self { kind, path, env: Vec::new(), headers_helper: None, process_wrapper: None, unread: None }
     }
@@ -70,17 +70,17 @@ impl Layer {
         Self { unread: Some(unread.clone()), ..Self::new(kind, unread.path) }
     }
 
-    /// Why it is not understood, where it is not.
+    /// The reason why it is not understood; `None` where it is.
     pub fn unread(&self) -> Option<&Unread> {
         self.unread.as_ref()
     }
 
-    /// The value its `env` gives `name`.
+    /// The value of `name` in its `env`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.env.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// How to name a key of it.
+    /// The name of one of its variables in a message.
     pub fn key(&self, name: &str) -> String {
         format!("env.{name} in {}", self.path.display())
     }
@@ -90,7 +90,7 @@ impl Layer {
 pub const MANAGED_DIRECTORY: &str =
     if cfg!(target_os = "macos") { "/Library/Application Support/ClaudeCode" } else { "/etc/claude-code" };
 
-/// Reads all layers that bear on telemetry, strongest first.
+/// Reads all layers that concern telemetry, the strongest first.
 pub fn read(directory: &Path, args: &[OsString], environment: &Environment) -> Vec<Layer> {
     let from_file = |(kind, path): (LayerKind, PathBuf)| match text(&path)? {
         Ok(text) => layer(kind, path, &text),
@@ -107,13 +107,13 @@ pub fn read(directory: &Path, args: &[OsString], environment: &Environment) -> V
     managed.chain(argument).chain(own_files(directory, environment).filter_map(from_file)).collect()
 }
 
-/// Where settings files may be, strongest first.
+/// The paths where settings files may be, the strongest first.
 pub fn files(directory: &Path, environment: &Environment) -> Vec<(LayerKind, PathBuf)> {
     let (drop_ins, _) = drop_ins(&Path::new(MANAGED_DIRECTORY).join("managed-settings.d"));
     managed_files(drop_ins).chain(own_files(directory, environment)).collect()
 }
 
-/// The text of a settings file, or why it can't be had; `None` where there is no file.
+/// The text of a settings file, or why it can't be read; `None` where there is no file.
 pub fn text(path: &Path) -> Option<Result<String, Reason>> {
     file::bytes(path).map(|bytes| bytes.map(decode))
 }
@@ -133,8 +133,8 @@ fn own_files(directory: &Path, environment: &Environment) -> impl Iterator<Item 
     repository.into_iter().chain(user)
 }
 
-/// The managed drop-ins by name: claude takes what ends in `.json` and is not hidden. A directory that can't be listed is
-/// not understood.
+/// The managed drop-ins by name: claude reads the files that end in `.json` and are not hidden. A directory that can't be listed
+/// is not understood.
 fn drop_ins(directory: &Path) -> (Vec<PathBuf>, Option<Unread>) {
     let refused = |error: &std::io::Error| {
         let is_absent = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
@@ -160,7 +160,7 @@ fn drop_ins(directory: &Path) -> (Vec<PathBuf>, Option<Unread>) {
     (paths, unlisted)
 }
 
-/// Where the user's own settings are.
+/// The directory of the user's own settings.
 pub fn user_directory(environment: &Environment) -> Option<PathBuf> {
     match environment.get("CLAUDE_CONFIG_DIR") {
         Some(directory) if !directory.is_empty() => Some(PathBuf::from(directory)),
@@ -168,16 +168,16 @@ pub fn user_directory(environment: &Environment) -> Option<PathBuf> {
     }
 }
 
-/// Reads what bears on telemetry (pure); `None` where nothing does, or where the text is no JSON object, which claude
-/// ignores as a whole. Most settings files hold none of it and are not parsed at all.
+/// Reads the settings that concern telemetry (pure). `None` where there are none, or where the text is not a JSON object, which
+/// claude ignores as a whole. Most settings files contain none of these words, and are not parsed at all.
 pub fn layer(kind: LayerKind, path: PathBuf, text: &str) -> Option<Layer> {
     const WORDS: [&str; 4] = ["\"env\"", "otelHeadersHelper", "processWrapper", POLICY_HELPER];
-    // Escapes can spell them otherwise, and claude would read them.
+    // Escapes can spell the words otherwise, and claude reads those.
     if !WORDS.iter().any(|word| text.contains(word)) && !text.contains("\\u") {
         return None;
     }
-    // Not as a `Value`, which refuses numbers, strings and depths that are nothing to claude. Of repeated members the
-    // last counts.
+    // Not parsed as a `Value`, which refuses numbers, strings and depths that claude accepts. Of repeated members the last is
+    // effective.
     let members = json::members(text)?;
     let member = |name: &str| members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
     let has_program = members.iter().any(|(key, value)| key.starts_with(POLICY_HELPER) && value.starts_with('{'));
@@ -188,7 +188,7 @@ pub fn layer(kind: LayerKind, path: PathBuf, text: &str) -> Option<Layer> {
         |name| member(name).filter(|value| value.starts_with('"')).map(|value| json::text_of(value).into_owned());
     let word = |name| text(name).filter(|text| !text.is_empty());
     let mut env = member("env").and_then(json::members).unwrap_or_default();
-    // The last one, whatever it says.
+    // Keeps the last one, whatever its value.
     let mut seen = HashSet::new();
     env.reverse();
     env.retain(|(name, _)| seen.insert(name.clone()));
@@ -201,7 +201,7 @@ pub fn layer(kind: LayerKind, path: PathBuf, text: &str) -> Option<Layer> {
     })
 }
 
-/// The managed key, alone or with an `s` behind it, that lets a program say what the managed settings are.
+/// The managed key, alone or with an `s` at its end, that lets a program supply the managed settings.
 const POLICY_HELPER: &str = "policyHelper";
 
 #[cfg(test)]
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(layer(r#"{"env": {"OTEL_X": "1",}}"#), None, "an invalid file counts for nothing");
         let repeated = layer(r#"{"env": {"OTEL_X": "1", "OTEL_X": null, "B": "1", "B": "2"}}"#).unwrap();
         assert_eq!((repeated.get("OTEL_X"), repeated.get("B")), (Some("null"), Some("2")), "the last one counts");
-        // What claude takes and a stricter reader would not.
+        // Values that claude accepts and a stricter reader refuses.
         let nested = format!("{}{}", "[".repeat(500), "]".repeat(500));
         for odd in ["1e400", r#""\ud800""#, nested.as_str()] {
             let text = format!(r#"{{"x": {odd}, "env": {{"A": {odd}}}, "env": {{"B": {odd}, "OTEL_X": 1.0}}}}"#);

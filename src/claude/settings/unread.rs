@@ -1,22 +1,22 @@
-//! A settings layer that exists and is not understood. Claude may read it, so it is not absent: what it says of telemetry
-//! is not known.
+//! A settings layer that exists and is not understood. Claude may read it, so it is not absent; its effect on telemetry is not
+//! known.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why a layer is not understood.
+/// The reason why a layer is not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// It can't be opened or read, with the system's word.
+    /// It can't be opened or read; with the system's message.
     Refused(String),
-    /// It is no regular file: what is read from it is gone for claude.
+    /// It is not a regular file: what act-claude reads from it, claude can't read any more.
     Special(&'static str),
-    /// It is larger than what is read on the way to a session.
+    /// It is larger than what act-claude reads before a session.
     TooLarge {
-        /// Bytes that are read.
+        /// The number of bytes that are read.
         limit: u64,
     },
-    /// A managed file names a program that makes the managed settings.
+    /// A managed file names a program that supplies the managed settings.
     Program,
 }
 
@@ -25,12 +25,12 @@ pub enum Reason {
 pub struct Unread {
     /// The file.
     pub path: PathBuf,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
 impl Unread {
-    /// What to do about it.
+    /// What the user can do about it.
     pub fn fix(&self) -> String {
         let path = self.path.display();
         match &self.reason {

@@ -1,4 +1,4 @@
-//! Replacing a file: whole or not at all, with what was there kept beside it.
+//! Replaces a file completely or not at all, and keeps the previous text beside it.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{Result, Write};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
-/// Makes the directory of `path` (0700) and holds it, so that two edits don't overtake each other.
+/// Makes the directory of `path` (0700) and locks it, so that two edits don't overwrite each other.
 pub fn lock(path: &Path) -> Result<Flock<File>> {
     let directory = parent(path);
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     Flock::lock(File::open(directory)?, FlockArg::LockExclusive).map_err(|(_, errno)| errno.into())
 }
 
-/// Replaces `path`, or makes it. A symbolic link stays one: what it leads to is replaced.
+/// Replaces `path`, or creates it. A symbolic link stays one: the file that it leads to is replaced.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let target = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let directory = parent(&target);
@@ -26,7 +26,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Keeps `content` as `path` with `.bak`, which replaces an earlier one.
+/// Keeps `content` in the file `path` with `.bak`, which replaces an earlier one.
 pub fn back_up(path: &Path, content: &[u8]) -> Result<PathBuf> {
     let mut backup = path.as_os_str().to_owned();
     backup.push(".bak");

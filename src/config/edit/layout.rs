@@ -1,27 +1,26 @@
-//! How a new value is laid out: like what stands around it (pure).
+//! The layout of a new value: like the text around it (pure).
 
 use serde_json::Value;
 
-/// Longest line that is made.
+/// The longest line that is produced.
 pub const WIDTH: usize = 100;
 
-/// Where a value will stand.
+/// The place that a value is inserted at.
 #[derive(Debug)]
 pub struct Insertion {
     /// White space at the start of its line.
     indent: String,
-    /// The column its first character gets.
+    /// The column of its first character.
     column: usize,
     /// One level of indentation.
     unit: String,
     newline: &'static str,
-    /// How many keys lead to it. The maps of the configuration (accounts, aliases, directories) stand an entry a
-    /// line.
+    /// How many keys lead to it. Each entry of the configuration's maps (accounts, aliases, directories) has a line of its own.
     depth: usize,
 }
 
 impl Insertion {
-    /// The place of the value that starts at `at`.
+    /// The insertion of the value that starts at `at`.
     pub fn within(text: &str, at: usize, depth: usize) -> Self {
         let line = line_start(text, at);
         Self {
@@ -33,7 +32,7 @@ impl Insertion {
         }
     }
 
-    /// The place of the value of `key` on a line of its own.
+    /// The insertion of the value of `key` on a line of its own.
     pub fn indented(text: &str, indent: &str, key: &str, depth: usize) -> Self {
         let column = indent.chars().count() + string(key).chars().count() + 2;
         Self { indent: indent.to_owned(), column, unit: unit(text), newline: newline(text), depth }
@@ -46,7 +45,7 @@ impl Insertion {
     }
 }
 
-/// A value: on one line where that fits.
+/// A value, on one line where that fits.
 pub fn value(value: &Value, place: &Insertion) -> String {
     let short = one_line(value);
     match value {
@@ -64,7 +63,7 @@ pub fn value(value: &Value, place: &Insertion) -> String {
     }
 }
 
-/// A member on a line of its own, without the indentation; `place` is its value's.
+/// A member on a line of its own, without the indentation; `place` is that of its value.
 pub fn member(key: &str, value: &Value, place: &Insertion) -> String {
     format!("{}: {}", string(key), self::value(value, place))
 }
@@ -92,30 +91,30 @@ fn string(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// White space that puts a line's first character below the one at `at`.
+/// White space that aligns a line with the character at `at`.
 pub fn indent(text: &str, at: usize) -> String {
     let before = &text[line_start(text, at)..at];
-    // What Unicode calls white space besides is none in JSON.
+    // JSON does not allow Unicode's other white space.
     before.chars().map(|c| if c == '\t' { c } else { ' ' }).collect()
 }
 
-/// Whether only white space stands before `at` on its line.
+/// Whether only white space precedes `at` on its line.
 pub fn starts_line(text: &str, at: usize) -> bool {
     text[line_start(text, at)..at].trim().is_empty()
 }
 
-/// The width of the line around `at` once `with` is put in there.
+/// The width of the line around `at` with `with` inserted there.
 pub fn width_with(text: &str, at: usize, with: &str) -> usize {
     let rest = text[at..].lines().next().unwrap_or_default();
     text[line_start(text, at)..at].chars().count() + with.chars().count() + rest.chars().count()
 }
 
-/// How the text ends its lines.
+/// The line ending of the text.
 pub fn newline(text: &str) -> &'static str {
     if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
-/// One level of indentation: what the first indented line has.
+/// One level of indentation: that of the first indented line.
 fn unit(text: &str) -> String {
     let indented = text.lines().skip(1).map(leading_space).find(|space| !space.is_empty());
     indented.filter(|space| space.len() <= 8).unwrap_or("  ").to_owned()

@@ -1,8 +1,8 @@
 //! Changes to the user's configuration that leave the rest of it as it was written.
 //!
-//! A change is a splice into the text ([`text`]), laid out like its surroundings ([`layout`]); the result is read
-//! back by the configuration's own reader before it replaces the file ([`mod@file`]). Nobody has to use this: the
-//! file is the user's, and edits by hand are as good.
+//! A change is a splice into the text ([`text`]), laid out like its surroundings ([`layout`]). The configuration's own reader
+//! checks the result before it replaces the file ([`mod@file`]). Nobody has to use this: users can equally well edit their file
+//! by hand.
 
 pub mod file;
 mod layout;
@@ -22,19 +22,19 @@ use crate::text::paths;
 
 pub use text::Change;
 
-/// What a commit did.
+/// The result of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edited {
     /// The user's configuration file.
     pub path: PathBuf,
-    /// Whether anything was to be changed.
+    /// Whether anything was changed.
     pub changed: bool,
-    /// Where the text before the change is kept; none for a new file.
+    /// The file that keeps the text before the change; `None` for a new file.
     pub backup: Option<PathBuf>,
 }
 
 impl Edited {
-    /// For programs.
+    /// The result as JSON, for programs.
     pub fn json(&self) -> Value {
         serde_json::json!({
             "file": paths::to_text(&self.path), "changed": self.changed, "backup": self.backup.as_deref().map(paths::to_text),
@@ -42,10 +42,10 @@ impl Edited {
     }
 }
 
-/// Why nothing was changed.
+/// The reason why nothing was changed.
 #[derive(Debug)]
 pub enum Refused {
-    /// The file has faults, or would have them.
+    /// The file has faults, or would have them after the change.
     Faults(Vec<Fault>),
     /// It can't be read or written.
     File {
@@ -54,7 +54,7 @@ pub enum Refused {
         /// Why.
         why: String,
     },
-    /// Neither HOME nor another variable says where it is.
+    /// Neither HOME nor another variable says where the file is.
     Nowhere,
 }
 
@@ -93,8 +93,8 @@ pub fn preview(environment: &Environment, changes: &[Change]) -> Result<String, 
     checked(environment, &path, &before.unwrap_or_default(), changes)
 }
 
-/// The changed text, accepted by the reader. Faults that are there already are named at their place: with
-/// them a change might not mean what it says.
+/// The changed text, accepted by the reader. Faults that the file has already are reported with their place: with them, a change
+/// might not have the intended effect.
 fn checked(environment: &Environment, path: &Path, before: &str, changes: &[Change]) -> Result<String, Refused> {
     let after = text::apply(path, before, changes).map_err(|fault| Refused::Faults(vec![fault]))?;
     let faults = config::faults_of(environment, path, &after);
@@ -113,8 +113,8 @@ fn read(path: &Path) -> std::io::Result<Option<String>> {
     }
 }
 
-/// A directory as a key of `directories`, or a file as a value: with `~` where it lies under the home directory, a URL
-/// where it is no text.
+/// A directory as a key of `directories`, or a file as a value: with `~` where it is under the home directory, and as a URL where
+/// it is not UTF-8.
 pub fn directory_key(directory: &Path, environment: &Environment) -> String {
     let home = environment.home().filter(|home| home.as_os_str().as_bytes() != b"/");
     match home.and_then(|home| Some(directory.strip_prefix(home).ok()?.to_path_buf())) {

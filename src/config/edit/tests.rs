@@ -62,14 +62,14 @@ fn everything_else_stays_as_it_is_written() {
     for (changes, from, to) in cases {
         assert_eq!(edited(before, changes), before.replacen(from, to, 1), "{changes:?}");
     }
-    // A long line is not made longer: the entry goes under its sibling.
+    // A long line is not made longer: the entry goes on a line below its sibling.
     let long = format!("{{\n  \"directories\": {{ \"~/{}\": \"b\" }}\n}}\n", "x".repeat(70));
     let after = edited(&long, &[Change::set(["directories", "~/another"], "b")]);
     assert_eq!(after, long.replace("\"b\" }", "\"b\",\n                   \"~/another\": \"b\" }"));
     assert_eq!(edited("{\"a\": {\"b\": 1}}", &[Change::remove(["a", "b"])]), "{\"a\": {}}");
 }
 
-/// Whatever is set is there afterwards, and nothing else has changed, whatever the text looks like.
+/// A member that is set is there afterwards, and nothing else has changed, whatever the text looks like.
 #[test]
 fn an_edit_means_what_it_says() {
     let texts = [
@@ -173,7 +173,7 @@ fn what_the_reader_refuses_is_not_written() {
         assert!(refused.contains(expected) && refused.starts_with("nothing was changed: "), "{refused}");
         assert_eq!(home.text(CONFIG), before);
     }
-    // A fault that is there already is named at its place; a change that mends it is welcome.
+    // A fault that the file has already is reported with its place; a change that corrects it is accepted.
     let faulty = before.replace("{\n  \"accounts\"", "{\n  \"defualt\": null,\n  \"accounts\"");
     std::fs::write(home.path(CONFIG), &faulty).unwrap();
     let refused = home.commit(&[Change::set(["report"], "never")]).unwrap_err();
@@ -205,7 +205,7 @@ fn directories_are_written_with_a_tilde() {
     assert_eq!(key("/home/user2"), "/home/user2");
 }
 
-/// A no-break space within a name is none between members.
+/// A no-break space may be part of a name, but JSON does not allow it between members.
 #[test]
 fn a_new_line_begins_with_white_space_of_json_only() {
     for space in ['\u{a0}', '\u{85}', '\u{3000}'] {

@@ -10,7 +10,7 @@ use crate::text::json::{Fault, Node, Source};
 
 use super::layout::{self, Insertion};
 
-/// One change: the member at `path` gets `value`, or goes.
+/// One change: the member at `path` gets `value`, or is removed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     path: Vec<String>,
@@ -18,12 +18,12 @@ pub struct Change {
 }
 
 impl Change {
-    /// Gives the member at `path` a value; objects on the way are made.
+    /// Gives the member at `path` a value; missing objects on the way are created.
     pub fn set<'a>(path: impl IntoIterator<Item = &'a str>, value: impl Into<Value>) -> Self {
         Self { path: path.into_iter().map(str::to_owned).collect(), value: Some(value.into()) }
     }
 
-    /// Removes the member at `path`, where it is there.
+    /// Removes the member at `path`, if it exists.
     pub fn remove<'a>(path: impl IntoIterator<Item = &'a str>) -> Self {
         Self { path: path.into_iter().map(str::to_owned).collect(), value: None }
     }
@@ -43,17 +43,17 @@ pub fn apply(path: &Path, text: &str, changes: &[Change]) -> Result<String, Faul
     Ok(text)
 }
 
-/// Where a change applies: the innermost object that is there, and its member, if it has it.
+/// The place of a change: the innermost existing object, and its member, if it has it.
 struct Target {
     object: Range<usize>,
     /// How many keys of the path lead to the object.
     depth: usize,
     members: Vec<Span>,
-    /// The index of the member that is named next.
+    /// The index of the member that the next key names.
     member: Option<usize>,
 }
 
-/// Where a member stands: from the key's quote, and its value.
+/// The place of a member, from the quote of its key on, and that of its value.
 struct Span {
     start: usize,
     value: Range<usize>,
@@ -97,7 +97,7 @@ impl Target {
         }
     }
 
-    /// Replaces a value; an equal one stays as it is written.
+    /// Replaces a value; an equal one keeps its spelling.
     fn replace(&self, text: &str, member: &Span, value: &Value) -> Option<(Range<usize>, String)> {
         if member.same.as_ref() == Some(value) {
             return None;
@@ -114,7 +114,7 @@ impl Target {
         };
         let first = &self.members[0];
         let at = last.value.end;
-        // Aligned with its siblings: under the last one that starts a line, else under the first.
+        // Aligned with its siblings: below the last one that starts a line, otherwise below the first.
         let sibling = self.members.iter().rev().find(|member| layout::starts_line(text, member.start));
         let is_broken = sibling.is_some();
         let sibling = sibling.unwrap_or(first);

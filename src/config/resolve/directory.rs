@@ -1,4 +1,4 @@
-//! What the file system says about a directory: its levels, their repository files, its main checkout.
+//! Facts of the file system about a directory: its levels, their repository files, its main checkout.
 //!
 //! Directories are compared by device and inode, so that symbolic links, bind mounts and file systems that
 //! ignore case need no rules of their own.
@@ -19,12 +19,12 @@ use super::repository::{self, Content, RepositoryFile};
 /// Device and inode.
 pub type Identity = (u64, u64);
 
-/// A directory on the way up.
+/// A directory on the way up to the root.
 #[derive(Debug, Clone)]
 pub struct Level {
     /// Its physical path.
     pub path: PathBuf,
-    /// Which directory it is.
+    /// Its identity.
     pub identity: Identity,
     /// The `.act-claude.json` in it.
     pub file: Option<RepositoryFile>,
@@ -35,14 +35,14 @@ pub struct Level {
 pub struct Worktree {
     /// Its directory (of a bare repository: the repository).
     pub main: PathBuf,
-    /// From there up to the root.
+    /// The directories from there up to the root.
     pub levels: Vec<Level>,
 }
 
 /// Everything resolution needs to know about a directory.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    /// From the directory up to the root, physically.
+    /// The directories from this one up to the root, by physical paths.
     pub levels: Vec<Level>,
     /// `$PWD`, where it is the same directory under another spelling.
     pub logical: Option<PathBuf>,
@@ -54,11 +54,11 @@ pub struct Directory {
     pub rules: Vec<Option<Identity>>,
 }
 
-/// The largest `.act-claude.json` worth reading, in bytes.
+/// The largest `.act-claude.json` that is read, in bytes.
 const LARGEST_FILE: u64 = 64 * 1024;
 
 impl Directory {
-    /// Looks at `directory` (physical, absolute).
+    /// Examines `directory` (physical, absolute).
     pub fn of(directory: &Path, environment: &Environment, config: &Config) -> Self {
         let levels = levels(directory);
         let logical = logical(directory, environment, levels.first().map(|level| level.identity));
@@ -138,16 +138,16 @@ fn read_repository_file(file: File) -> Content {
     }
 }
 
-/// Where the main checkout of a worktree is.
+/// The main checkout that a worktree names.
 enum Checkout {
-    /// There.
+    /// It exists.
     Main(PathBuf),
-    /// This file of the worktree's names a place that does not name it back.
+    /// This file of the worktree names a directory that does not refer back to it.
     Lost(PathBuf),
 }
 
-/// The main checkout of the linked worktree the levels lie in. The link is checked both ways: a `.git` file
-/// that merely claims to belong to someone's repository is not believed.
+/// The main checkout of the linked worktree that the levels are in. The link is checked in both directions: a `.git` file that
+/// merely claims to belong to someone's repository is not trusted.
 fn main_checkout(levels: &[Level]) -> Option<Checkout> {
     for level in levels {
         let dot_git = level.path.join(".git");
@@ -160,11 +160,11 @@ fn main_checkout(levels: &[Level]) -> Option<Checkout> {
         let Some(line) = read_line(&dot_git) else { continue };
         let Some(named) = line.strip_prefix(b"gitdir:").map(|path| level.path.join(path_of(path))) else { continue };
         let Ok(git_directory) = named.canonicalize() else {
-            // A worktree's is `…/worktrees/NAME`; a submodule's is none of ours.
+            // A worktree's directory is `…/worktrees/NAME`. Any other is a submodule's, and is ignored.
             let is_worktree = named.parent().is_some_and(|parent| parent.ends_with("worktrees"));
             return is_worktree.then_some(Checkout::Lost(dot_git));
         };
-        // A submodule has no common directory: its superproject is further up.
+        // A submodule has no common directory. Its superproject is in a directory above.
         let Some(common) = read_line(&git_directory.join("commondir")) else {
             continue;
         };
@@ -181,7 +181,7 @@ fn main_checkout(levels: &[Level]) -> Option<Checkout> {
     None
 }
 
-/// The path that a line of git's holds.
+/// The path in a line of one of git's files.
 fn path_of(line: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(line.trim_ascii()))
 }

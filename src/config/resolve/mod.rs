@@ -1,11 +1,11 @@
-//! Directory → alias, with the reason (pure).
+//! Finds the alias of a directory, with the reason (pure).
 //!
-//! `--alias`, then `ACT_CLAUDE_ALIAS`, then the closest rule: walking up from the directory, the first level
-//! with an entry of `directories` or a usable `.act-claude.json`; then the same for `$PWD` (own entries only);
-//! then, in a linked git worktree, the same walk from its main checkout; then `default`.
+//! `--alias`, then `ACT_CLAUDE_ALIAS`, then the closest rule: walking up from the directory, the first level with an entry of
+//! `directories` or a usable `.act-claude.json`; then the same for `$PWD` (entries of `directories` only); then, in a linked git
+//! worktree, the same walk from its main checkout; then `default`.
 //!
-//! A repository's file chooses among the aliases of the account that the user's own rules give the directory
-//! (with a single account: all), and never undoes a `null`. What it may not do is passed over with a word.
+//! A repository's file may choose among the aliases of the account that the user's own rules give the directory (with a single
+//! account: all), and never overrides a `null`. Where it asks for more, it is ignored with a message.
 
 mod directory;
 mod reason;
@@ -21,7 +21,7 @@ use crate::text::json::Origin;
 
 pub use directory::{Directory, Identity, Level, Worktree};
 pub use reason::{Reason, Via};
-use repository::Wish;
+use repository::Request;
 pub use repository::{Content, NAME as FILE, RepositoryFile};
 
 /// The answer for one directory.
@@ -29,20 +29,20 @@ pub use repository::{Content, NAME as FILE, RepositoryFile};
 pub struct Resolution {
     /// The alias's name; `None`: no telemetry here.
     pub alias: Option<String>,
-    /// Attributes a repository's file adds to the alias's.
+    /// Attributes that a repository's file adds to the alias's.
     pub attributes: BTreeMap<String, String>,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// What was passed over, and why; a line each.
+    /// What was ignored, and why; a line each.
     pub passed_over: Vec<String>,
-    /// What may not be meant so; a line each.
+    /// Possible mistakes in the configuration; a line each.
     pub hints: Vec<String>,
-    /// What only who asks wants to know; a line each.
+    /// Details for a user who asks about the directory; a line each.
     pub notes: Vec<String>,
 }
 
 impl Resolution {
-    /// Without anything to say beside it.
+    /// A resolution without messages.
     fn plain(alias: Option<String>, reason: Reason) -> Self {
         Self {
             alias,
@@ -69,17 +69,17 @@ pub struct Explicit<'a> {
     pub flag: Option<&'a str>,
     /// `ACT_CLAUDE_ALIAS`
     pub variable: Option<&'a str>,
-    /// The same inside a claude, where a repository's settings may have set it: as much as the repository's own file may
-    /// wish for.
-    pub wish: Option<&'a str>,
+    /// The same inside a claude, where a repository's settings may have set it. It may choose only what the repository's own file
+    /// may choose.
+    pub request: Option<&'a str>,
 }
 
 impl<'a> Explicit<'a> {
-    /// What flag and environment choose.
+    /// The choice by flag and environment.
     pub fn of(flag: Option<&'a str>, environment: &'a Environment) -> Self {
         let named = environment.text("ACT_CLAUDE_ALIAS");
-        let (wish, variable) = if environment.doubt().alias { (named, None) } else { (None, named) };
-        Self { flag, variable, wish }
+        let (request, variable) = if environment.doubt().alias { (named, None) } else { (None, named) };
+        Self { flag, variable, request }
     }
 }
 
@@ -105,8 +105,8 @@ pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Directory) -> Re
     }
     let said = Resolution::plain(None, Reason::NoRule);
     let mut walk = Walk { config, place, attributes: None, said };
-    if let Some(name) = explicit.wish {
-        match walk.wished(name) {
+    if let Some(name) = explicit.request {
+        match walk.may_choose(name) {
             Ok(()) => return Ok(Resolution::plain(Some(name.to_owned()), Reason::Variable)),
             Err(why) => walk.said.passed_over.push(format!("ACT_CLAUDE_ALIAS inside of claude: passed over: {why}")),
         }
@@ -117,9 +117,9 @@ pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Directory) -> Re
 struct Walk<'a> {
     config: &'a Config,
     place: &'a Directory,
-    /// Of the closest usable repository file.
+    /// Those of the closest usable repository file.
     attributes: Option<BTreeMap<String, String>>,
-    /// What there is to say; the answer itself comes last.
+    /// The messages so far; the answer itself is set last.
     said: Resolution,
 }
 
@@ -144,7 +144,7 @@ impl<'a> Walk<'a> {
         Resolution { alias, reason, attributes, ..self.said }
     }
 
-    /// What `default` says.
+    /// The answer of `default`.
     fn default_answer(&self) -> Option<(Option<String>, Reason)> {
         let default = self.config.default.as_ref()?;
         let reason = Reason::Default { origin: default.origin.clone(), null: default.value.is_none() };
@@ -158,7 +158,7 @@ impl<'a> Walk<'a> {
         self.usable(rule.alias.as_deref(), &rule.alias_origin, reason_of(rule, via))
     }
 
-    /// An answer, unless its alias can't be used.
+    /// An answer, or the fault of its alias.
     fn usable(&self, alias: Option<&str>, origin: &Origin, reason: Reason) -> (Option<String>, Reason) {
         match alias.and_then(|alias| self.config.fault_of(alias, origin)) {
             Some(fault) => (None, Reason::Broken { fault: fault.into() }),
@@ -166,7 +166,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// One walk upwards.
+    /// One walk up to the root.
     fn climb(&mut self, levels: &'a [Level], via: impl Fn(&Level) -> Via) -> Option<(Option<String>, Reason)> {
         for (index, level) in levels.iter().enumerate() {
             if let Some(rule) = self.rule_at(level.identity) {
@@ -178,9 +178,9 @@ impl<'a> Walk<'a> {
                 return Some(self.rule_answer(rule, via));
             }
             let Some(file) = &level.file else { continue };
-            match file.wish() {
-                Ok(wish) => {
-                    if let Some(answer) = self.grant(wish, &levels[index + 1..]) {
+            match file.request() {
+                Ok(request) => {
+                    if let Some(answer) = self.grant(request, &levels[index + 1..]) {
                         return Some(answer);
                     }
                 }
@@ -190,36 +190,37 @@ impl<'a> Walk<'a> {
         None
     }
 
-    /// What a repository's file may have of its wish.
-    fn grant(&mut self, wish: Wish, above: &'a [Level]) -> Option<(Option<String>, Reason)> {
+    /// Grants the part of a repository file's request that it may have.
+    fn grant(&mut self, request: Request, above: &'a [Level]) -> Option<(Option<String>, Reason)> {
         let own = self.own_answer(above);
-        // Which account it has, nobody knows: nothing may take its place.
-        let broken = wish.alias.as_ref().and_then(|name| self.config.broken.aliases.get(&name.value));
+        // The account of a broken alias is not known, so nothing may replace the alias.
+        let broken = request.alias.as_ref().and_then(|name| self.config.broken.aliases.get(&name.value));
         if let (Some(fault), None | Some((Some(_), _))) = (broken, &own) {
             return Some((None, Reason::Broken { fault: fault.clone().into() }));
         }
-        let granted = match &wish.alias {
+        let granted = match &request.alias {
             None => Ok(None),
             Some(name) => self.check(name, &own).map(|()| Some(name.value.clone())),
         };
         match granted {
             Ok(alias) => {
-                self.attributes.get_or_insert(wish.attributes);
+                self.attributes.get_or_insert(request.attributes);
                 alias.map(|alias| {
-                    let origin = wish.alias.expect("granted").origin;
+                    let origin = request.alias.expect("granted").origin;
                     (Some(alias), Reason::Repository { origin, account_from: own.map(|(_, reason)| Box::new(reason)) })
                 })
             }
             Err(why) => {
-                let place = wish.alias.map(|name| name.origin.to_string()).unwrap_or_default();
+                let place = request.alias.map(|name| name.origin.to_string()).unwrap_or_default();
                 self.said.passed_over.push(format!("{place}: passed over: {why}"));
                 None
             }
         }
     }
 
-    /// Whether a variable that a repository may have set chooses what the repository's own file might choose here.
-    fn wished(&self, name: &str) -> Result<(), String> {
+    /// Whether the repository's own file could choose the alias `name`. It comes from a variable that the repository may have
+    /// set.
+    fn may_choose(&self, name: &str) -> Result<(), String> {
         if let Some(fault) = self.config.broken.aliases.get(name) {
             return Err(fault.to_string());
         }
@@ -254,7 +255,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What the user's own rules say, seen from `above` upwards.
+    /// The answer of the user's own rules, from `above` upwards.
     fn own_answer(&self, above: &[Level]) -> Option<(Option<String>, Reason)> {
         let closest = |levels: &[Level]| levels.iter().find_map(|level| self.rule_at(level.identity));
         if let Some(rule) = closest(above) {
@@ -277,8 +278,8 @@ impl<'a> Walk<'a> {
         rules.filter(move |(place, _)| **place == Some(identity)).map(|(_, rule)| rule)
     }
 
-    /// The rule for one physical directory. The user's file goes before the system's; of several spellings within one
-    /// file a broken one counts, then `null`, then the first.
+    /// The rule for one physical directory. The user's file takes precedence over the system's. Of several spellings within one
+    /// file a broken one takes precedence, then `null`, then the first.
     fn rule_at(&self, identity: Identity) -> Option<&'a Located<Rule>> {
         let first = self.spellings(identity).next()?;
         self.spellings(identity)
@@ -290,7 +291,7 @@ impl<'a> Walk<'a> {
     fn logical_rule(&self) -> Option<(&'a Located<Rule>, Via)> {
         let logical = self.place.logical.as_deref()?;
         let rules = self.config.directories.iter().filter(|rule| logical.starts_with(&rule.path));
-        // The first of the longest: `max_by_key` would take the last.
+        // The first of the longest; `max_by_key` would take the last.
         let closest = rules.reduce(|best, rule| {
             let depth = |rule: &Located<Rule>| (rule.path.components().count(), Reverse(precedence(rule)));
             if depth(rule) > depth(best) { rule } else { best }
@@ -299,7 +300,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Of several spellings of one directory the one with the lowest counts: a broken one, then `null`.
+/// Of several spellings of one directory, the one with the lowest number takes precedence: a broken one, then `null`.
 fn precedence(rule: &Rule) -> u8 {
     match (&rule.fault, &rule.alias) {
         (Some(_), _) => 0,
@@ -312,14 +313,14 @@ fn reason_of(rule: &Located<Rule>, via: Via) -> Reason {
     Reason::Rule { written: rule.written.clone(), origin: rule.origin.clone(), null: rule.alias.is_none(), via }
 }
 
-/// That `other` names the directory of `rule`, the one that counts, and says something else.
+/// A message that `other` names the same directory as `rule`, which takes precedence, with another alias.
 fn contradiction(rule: &Located<Rule>, other: &Located<Rule>) -> Option<String> {
     let differs = other.origin.path() == rule.origin.path() && other.origin != rule.origin && other.alias != rule.alias;
     let (rule, other) = (reason_of(rule, Via::Directory), reason_of(other, Via::Directory));
     differs.then(|| format!("{other} names the same directory as {rule}, with another alias: the latter counts"))
 }
 
-/// All rules that name a directory for which another rule counts, and say something else.
+/// All rules that name a directory for which another rule takes precedence, with another alias.
 pub fn contradictions(config: &Config, place: &Directory) -> Vec<(Origin, String)> {
     let said = Resolution::plain(None, Reason::NoRule);
     let walk = Walk { config, place, attributes: None, said };

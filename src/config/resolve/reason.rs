@@ -1,11 +1,11 @@
-//! Why a directory got its alias, in words a user understands.
+//! The reason why a directory has its alias, in words that a user understands.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::text::json::{Fault, Origin};
 
-/// How a rule came to cover the directory.
+/// How a rule covers the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Via {
     /// It names the directory or one above it.
@@ -16,7 +16,7 @@ pub enum Via {
     Worktree(PathBuf),
 }
 
-/// Why.
+/// The reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// `--alias`
@@ -27,7 +27,7 @@ pub enum Reason {
     Rule {
         /// The directory as written.
         written: String,
-        /// Where.
+        /// Its place.
         origin: Origin,
         /// The entry says `null`.
         null: bool,
@@ -36,19 +36,19 @@ pub enum Reason {
     },
     /// A repository's `.act-claude.json`.
     Repository {
-        /// Where.
+        /// Its place.
         origin: Origin,
         /// The user's own rule that gave the account.
         account_from: Option<Box<Reason>>,
     },
     /// `default`
     Default {
-        /// Where.
+        /// Its place.
         origin: Origin,
         /// It says `null`.
         null: bool,
     },
-    /// What counts here can't be used; nothing else takes its place.
+    /// The entry that applies can't be used; nothing else replaces it.
     Broken {
         /// What is wrong.
         fault: Box<Fault>,

@@ -1,4 +1,4 @@
-//! `.act-claude.json`: what a repository may wish for (pure).
+//! `.act-claude.json`: what a repository may ask for (pure).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ pub const NAME: &str = ".act-claude.json";
 /// The file as it was found.
 #[derive(Debug, Clone)]
 pub struct RepositoryFile {
-    /// Where.
+    /// Its path.
     pub path: PathBuf,
-    /// What was found there.
+    /// Its contents.
     pub content: Content,
 }
 
-/// What reading the file gave.
+/// The result of reading the file.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// Its text.
@@ -34,16 +34,16 @@ pub enum Content {
     Unusable(String),
 }
 
-/// What the file asks for.
+/// The file's request.
 #[derive(Debug, Default)]
-pub(super) struct Wish {
+pub(super) struct Request {
     pub alias: Option<Located<String>>,
     pub attributes: BTreeMap<String, String>,
 }
 
 impl RepositoryFile {
-    /// Reads the wish; an error is the word with which the file is passed over.
-    pub(super) fn wish(&self) -> Result<Wish, String> {
+    /// Reads the request; an error is the message with which the file is ignored.
+    pub(super) fn request(&self) -> Result<Request, String> {
         match &self.content {
             Content::Text(text) => {
                 parse(&self.path, text).map_err(|fault| format!("{fault} (the file is passed over)"))
@@ -57,19 +57,20 @@ impl RepositoryFile {
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Wish, Fault> {
+fn parse(path: &Path, text: &str) -> Result<Request, Fault> {
     let source = Arc::new(Source { path: path.to_path_buf(), text: text.to_owned() });
-    let mut wish = Wish::default();
+    let mut request = Request::default();
     for member in source.root()?.members(NAME)? {
         match member.key.as_ref() {
             "$schema" => {}
             "alias" => {
                 let value = member.value.string("alias")?;
-                wish.alias = Some(Located { value, origin: member.value.origin() });
+                request.alias = Some(Located { value, origin: member.value.origin() });
             }
             "attributes" => {
-                wish.attributes = attributes(member.value)?;
-                if let Some(name) = wish.attributes.keys().find(|name| RESERVED_ATTRIBUTES.contains(&name.as_str())) {
+                request.attributes = attributes(member.value)?;
+                if let Some(name) = request.attributes.keys().find(|name| RESERVED_ATTRIBUTES.contains(&name.as_str()))
+                {
                     return Err(member.value.fault(format!("a repository may not set {name}")));
                 }
             }
@@ -84,5 +85,5 @@ fn parse(path: &Path, text: &str) -> Result<Wish, Fault> {
             }
         }
     }
-    Ok(wish)
+    Ok(request)
 }

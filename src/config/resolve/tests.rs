@@ -1,5 +1,5 @@
-//! The resolution table. Directories are real ones in a temporary directory: identities, links and worktrees
-//! are what the file system says they are.
+//! The resolution table. Directories are real ones in a temporary directory, because identities, links and worktrees come from
+//! the file system.
 
 use std::path::{Path, PathBuf};
 
@@ -59,7 +59,7 @@ impl World {
         self
     }
 
-    /// `rest`: further configuration; `~` is the world's root.
+    /// `rest`: further configuration; `~` is the root of the test's directories.
     fn config(&self, rest: &str) -> Config {
         self.file("config.json", &format!("{{{ACCOUNTS}{}{rest}}}", if rest.is_empty() { "" } else { "," }));
         let environment: Environment = [
@@ -100,7 +100,7 @@ fn the_closest_rule_wins() {
     for (directory, expected) in [
         ("w", (Some("billing"), "directory", 0)),
         ("w/web/deep/er", (Some("web"), "directory", 0)),
-        // A name that merely starts alike is another directory.
+        // A directory whose name only starts the same is another one.
         ("w/website", (Some("billing"), "directory", 0)),
         ("w/oss/theirs", (None, "null", 0)),
         ("w/oss/ours", (Some("labs"), "directory", 0)),
@@ -129,7 +129,7 @@ fn links_are_followed_on_both_sides() {
         answer(&world.resolve(r#""directories": {"~/data": "web"}"#, "w/repo/sub")),
         (Some("web"), "directory", 0)
     );
-    // A tie: the same directory under two names. The first entry counts.
+    // The same directory under two names: the first entry takes precedence.
     let tie = r#""directories": {"~/alias": "web", "~/data/repo": "billing"}"#;
     assert_eq!(answer(&world.resolve(tie, "data/repo")), (Some("web"), "directory", 0));
 }
@@ -141,7 +141,7 @@ fn pwd_counts_only_where_nothing_physical_matched() {
     let config = world.config(r#""directories": {"~/w": "web"}"#);
     let through = world.resolve_from(&config, "data/repo/sub", Some("w/repo/sub"));
     assert_eq!(answer(&through), (Some("web"), "pwd", 0));
-    // A $PWD that lies, or none at all, says nothing.
+    // A wrong or missing $PWD is ignored.
     for lie in [Some("w/other"), Some("w/nowhere"), Some("w/repo/../repo/sub"), None] {
         assert_eq!(answer(&world.resolve_from(&config, "data/repo/sub", lie)), (None, "no-rule", 0), "{lie:?}");
     }
@@ -178,10 +178,10 @@ fn a_repository_chooses_within_its_account() {
         ("w/repo/plain", (Some("web"), "repository", 0), ""),
         ("w/foreign", (Some("billing"), "directory", 1), "belongs to account \"other\""),
         ("w/unknown", (Some("billing"), "directory", 1), "no alias \"wbe\" on this machine; did you mean \"web\"?"),
-        // On the same level the user's own entry wins, and a null is never undone.
+        // On the same level the user's own entry takes precedence, and a null is never overridden.
         ("w/oss", (None, "null", 0), ""),
         ("w/oss/r", (None, "null", 1), "says no telemetry here"),
-        // No rule of the user's says which account.
+        // No rule of the user's gives the account.
         ("x", (None, "no-rule", 1), "which account this directory belongs to, and there are 2"),
         (
             "w/endpoint",
@@ -274,10 +274,10 @@ fn a_linked_worktree_follows_its_main_checkout() {
     let covered = format!("which covers {}, the main checkout", world.path("w/repo").display());
     let reason = world.resolve(rules, "trees/one/sub").reason.to_string();
     assert!(reason.contains(&covered), "{reason}");
-    // Inside a rule the rule counts.
+    // Inside the directory of a rule, that rule takes precedence.
     let both = r#""directories": { "~/w": "billing", "~/trees": "labs" }"#;
     assert_eq!(answer(&world.resolve(both, "trees/one/sub")), (Some("labs"), "directory", 0));
-    // A .git file that merely claims the link is not believed.
+    // A .git file that merely claims the link is not trusted.
     let claim = std::fs::read_to_string(world.path("trees/one/.git")).unwrap();
     world.file("trees/liar/.git", &claim);
     assert_eq!(answer(&world.resolve(rules, "trees/liar")), (None, "no-rule", 0));
@@ -302,7 +302,7 @@ fn explicit_choices_come_first() {
     let world = World::new();
     let config = world.config(r#""default": "billing""#);
     let place = Directory::default();
-    let both = Explicit { flag: Some("web"), variable: Some("labs"), wish: None };
+    let both = Explicit { flag: Some("web"), variable: Some("labs"), request: None };
     let resolved = |explicit| resolve(explicit, &config, &place);
     assert_eq!(answer(&resolved(both).unwrap()), (Some("web"), "flag", 0));
     let variable = Explicit { variable: Some("labs"), ..Explicit::default() };

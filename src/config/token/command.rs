@@ -16,13 +16,14 @@ use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 
-/// Between two looks whether it has ended.
+/// The pause between two checks whether it has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Runs a token command: no shell, no terminal (a session of its own), no input.
 ///
-/// What it writes to standard error is never read: a shell's `set -x`, say, puts the token there. It goes nowhere, or
-/// straight to the `terminal` of a user who asks to see it. For the same reason no message repeats its arguments. Its output is complete when the command has ended, whoever else holds it open.
+/// Its standard error is never read: a shell's `set -x`, for example, writes the token there. It is discarded, or goes directly
+/// to the `terminal` of a user who asks to see it. For the same reason no message repeats the arguments. The output is complete
+/// when the command has ended, even where another process still holds the pipe open.
 pub(super) fn run(
     argv: &[String],
     environment: &Environment,
@@ -60,11 +61,11 @@ pub(super) fn run(
     Token::new(text, &format!("the token command {shown}"))
 }
 
-/// Until the command has ended: how, and what it wrote by then. `None`: the time is over.
+/// Waits until the command has ended. Returns its exit status and its output until then; `None` where the time is over.
 fn wait(child: &mut Child, mut output: Output, limit: Duration) -> Option<(ExitStatus, Zeroizing<Vec<u8>>)> {
     let deadline = Instant::now() + limit;
     loop {
-        // Asked before its output is read: what has ended writes no more.
+        // Asked before the output is read: an ended command writes no more.
         let ended = child.try_wait().ok()?;
         output.read();
         if let Some(status) = ended {
@@ -77,14 +78,14 @@ fn wait(child: &mut Child, mut output: Output, limit: Duration) -> Option<(ExitS
     }
 }
 
-/// Ends a command and its whole session: a prompt program may have started others.
+/// Ends a command and its whole process group: it may have started other programs.
 fn end(child: &mut Child) {
     let group = nix::unistd::Pid::from_raw(child.id().cast_signed());
     let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
     let _ = child.wait();
 }
 
-/// What a command writes, read without waiting for more.
+/// The output of a command, read without waiting for more.
 struct Output {
     stream: ChildStdout,
     kept: Zeroizing<Vec<u8>>,
@@ -95,14 +96,15 @@ impl Output {
     fn of(stream: ChildStdout) -> Result<Self, Errno> {
         let flags = OFlag::from_bits_retain(fcntl(&stream, FcntlArg::F_GETFL)?);
         fcntl(&stream, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        // Room for all that is kept: a buffer that grows leaves copies behind.
+        // Has room for everything that is kept: a buffer that grows leaves copies behind.
         Ok(Self { stream, kept: Zeroizing::new(Vec::with_capacity(LONGEST * 2)), has_ended: false })
     }
 
-    /// Takes what is there. Beyond twice a token's length it goes by, so that a chatty command does not hang.
+    /// Reads the available output. Output beyond twice a token's length is discarded, so that a command with much output does not
+    /// block.
     fn read(&mut self) {
         let mut buffer = Zeroizing::new([0; 4096]);
-        // No more at a time than a command can write for a long while: then the clock is looked at again.
+        // A limit for one call, so that the deadline is checked again.
         for _ in 0..256 {
             match self.stream.read(&mut buffer[..]) {
                 Ok(0) => self.has_ended = true,
@@ -146,7 +148,7 @@ mod tests {
     fn run(argv: &[&str]) -> Result<String, String> {
         let argv: Vec<String> = argv.iter().map(|arg| arg.to_string()).collect();
         let environment: Environment = [("PATH", "/usr/bin:/bin")].into_iter().collect();
-        // Short only where it is to run out: a busy machine may need seconds to start a program.
+        // A short limit only where it is to be exceeded: a busy machine may need seconds to start a program.
         let limit = if argv.iter().any(|arg| arg == "sleep 60") { 1 } else { 60 };
         super::run(&argv, &environment, Duration::from_secs(limit), None)
             .map(|token| token.0.to_string())
@@ -164,20 +166,20 @@ mod tests {
             ("yes | head -c 10000000 | tr -d '\\n'", "gave something that is no API token"),
             ("kill -9 $$", "was killed"),
             ("printf '\\377'", "gave something that is no API token"),
-            // Neither a terminal nor input.
+            // The command has neither a terminal nor input.
             ("cat; : </dev/tty && echo terminal", "failed with exit status"),
         ] {
             let error = run(&["sh", "-c", script]).unwrap_err();
             assert!(error.contains(expected), "{script}: {error}");
         }
-        // What it leaves behind keeps its output open, and lives on.
+        // A process that the command leaves behind keeps the output open, and lives on.
         assert_eq!(run(&["sh", "-c", "sleep 70 & echo abc"]).unwrap(), "abc");
         assert!(run(&["no-such-program"]).unwrap_err().contains("is not found"));
-        // Not through a shell.
+        // The command is not run through a shell.
         assert_eq!(run(&["echo", "$HOME"]).unwrap(), "$HOME");
     }
 
-    /// Neither what it wrote nor its arguments, however it failed.
+    /// No message repeats the output or the arguments, for any kind of failure.
     #[test]
     fn c7_no_message_repeats_what_may_be_the_token() {
         for script in [

@@ -1,29 +1,29 @@
-//! What a session's log has shown, in bounded space.
+//! The facts that a session's log has shown, in bounded memory.
 
 use std::path::PathBuf;
 
 use crate::claude::debug_log::{Sign, classify};
 
-/// Different reasons remembered.
+/// How many different signs are remembered.
 const REASONS: usize = 8;
-/// Bytes of a quoted word.
+/// The longest reason that is kept, in bytes.
 const LONGEST: usize = 200;
 
-/// The sum of a log.
+/// The summary of a log.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Evidence {
     /// The log.
     pub path: Option<PathBuf>,
     /// Lines about telemetry.
     pub lines: u64,
-    /// What they say, each once, in order; without what proves nothing.
+    /// The facts that they prove, each once, in order; without lines that prove nothing.
     pub signs: Vec<Sign>,
     /// Lines about Anthropic's own metrics.
     pub anthropic: u64,
 }
 
 impl Evidence {
-    /// Takes note of a line.
+    /// Records a line.
     pub fn take(&mut self, line: &[u8]) {
         self.lines += 1;
         let mut sign = classify(&String::from_utf8_lossy(line));
@@ -42,12 +42,12 @@ impl Evidence {
         }
     }
 
-    /// Whether the log proves that an export was taken, and none that failed.
+    /// Whether the log proves that an export was accepted, and shows none that failed.
     pub fn first_delivered(&self) -> bool {
         self.signs.contains(&Sign::FirstDelivered) && self.failure().is_none()
     }
 
-    /// Why an export failed.
+    /// The reason why an export failed.
     pub fn failure(&self) -> Option<&str> {
         self.signs.iter().find_map(|sign| match sign {
             Sign::Failed { why } => Some(why.as_str()),
@@ -55,12 +55,12 @@ impl Evidence {
         })
     }
 
-    /// Whether claude gave the last export up.
+    /// Whether claude gave up its last export.
     pub fn timed_out(&self) -> bool {
         self.signs.contains(&Sign::TimedOut)
     }
 
-    /// What kept claude from exporting, the most telling first.
+    /// The sign that shows what kept claude from exporting; of several, the most conclusive one.
     pub fn obstacle(&self) -> Option<&Sign> {
         let rank = |sign: &&Sign| match sign {
             Sign::Off { .. } => 0,

@@ -1,4 +1,4 @@
-//! Reads a growing log: the lines that matter, with flat memory, whatever happens to the file.
+//! Reads a growing log: passes on the lines that match, in constant memory, whatever happens to the file.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use regex::bytes::Regex;
 
-/// Read at once; a longer line is looked at in its first part only.
+/// How many bytes are read at once; of a longer line only the first part is examined.
 const CHUNK: usize = 256 * 1024;
 
 /// A followed file.
@@ -15,11 +15,11 @@ pub struct Follow {
     path: PathBuf,
     pattern: &'static Regex,
     file: Option<Open>,
-    /// Where to start in the file that is there now.
+    /// The offset to start at in the current file.
     from: u64,
     buffer: Vec<u8>,
     filled: usize,
-    /// The rest of an overlong line is passed over.
+    /// Whether the rest of an overlong line is being skipped.
     skipping: bool,
 }
 
@@ -30,7 +30,7 @@ struct Open {
 }
 
 impl Follow {
-    /// Follows `path`, which need not be there yet, from byte `from` on, for lines that match.
+    /// Follows `path`, which need not exist yet, from byte `from` on, for lines that match.
     pub fn new(path: &Path, from: u64, pattern: &'static Regex) -> Self {
         let path = path.to_path_buf();
         Self { path, pattern, file: None, from, buffer: vec![0; CHUNK], filled: 0, skipping: false }
@@ -41,7 +41,7 @@ impl Follow {
         &self.path
     }
 
-    /// Reads what is new, and hands over each complete line that matches.
+    /// Reads new text, and passes on each complete line that matches.
     pub fn read(&mut self, on_line: &mut dyn FnMut(&[u8])) -> io::Result<()> {
         if self.file.is_none() && !self.open()? {
             return Ok(());
@@ -57,7 +57,7 @@ impl Follow {
         Ok(())
     }
 
-    /// What stands behind the last line break counts as a line.
+    /// Treats the text after the last line break as a line.
     pub fn finish(&mut self, on_line: &mut dyn FnMut(&[u8])) {
         if !self.skipping {
             scan(self.pattern, &self.buffer[..self.filled], on_line);
@@ -78,7 +78,7 @@ impl Follow {
         Ok(true)
     }
 
-    /// Whether another file stands in its place.
+    /// Whether another file has replaced it.
     fn is_replaced(&self) -> bool {
         let now = std::fs::metadata(&self.path);
         matches!((&self.file, now), (Some(open), Ok(now)) if now.ino() != open.inode)
@@ -87,7 +87,7 @@ impl Follow {
     fn drain(&mut self, on_line: &mut dyn FnMut(&[u8])) -> io::Result<()> {
         let Some(open) = &mut self.file else { return Ok(()) };
         if open.file.metadata()?.len() < open.read {
-            // Truncated: from the start again.
+            // Truncated: reads from the start again.
             open.file.seek(SeekFrom::Start(0))?;
             open.read = 0;
             (self.filled, self.skipping) = (0, false);
@@ -121,7 +121,7 @@ impl Follow {
     }
 }
 
-/// Hands over each line of `text` that matches: the pattern is looked for across lines, which is far faster than line by line.
+/// Passes on each line of `text` that matches. The pattern is searched across lines, which is far faster than line by line.
 fn scan(pattern: &Regex, text: &[u8], on_line: &mut dyn FnMut(&[u8])) {
     let mut at = 0;
     while let Some(found) = pattern.find_at(text, at) {

@@ -1,7 +1,7 @@
 //! `--verify`: claude's debug log, followed while claude runs, and what it adds to the verdict.
 //!
-//! The log is followed by a thread of the supervisor that starts after claude: the fork is single-threaded, and
-//! the relay knows nothing of it. Nothing is written while claude has the terminal.
+//! A thread of the supervisor follows the log. It starts after claude, so that the process has one thread when it forks; the
+//! relay does not know of it. Nothing is written while claude has the terminal.
 
 mod evidence;
 mod follow;
@@ -26,18 +26,18 @@ use crate::claude::overlay;
 use crate::state::{self, prune::Bounds};
 use crate::system::environment::Environment;
 
-/// Between two looks at the log.
+/// The pause between two reads of the log.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Logs are kept this long, and no more than this much of them, the newest.
+/// Logs are kept this long, and at most this many bytes of them, the newest.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Where our own logs are.
+/// The directory of our own logs.
 pub fn logs(state: &Path) -> PathBuf {
     state.join("logs")
 }
 
-/// What is to be followed, noted before claude starts.
+/// The log to follow, found before claude starts.
 #[derive(Debug)]
 pub struct Prepared {
     /// Claude's arguments.
@@ -52,7 +52,7 @@ enum Source {
         path: PathBuf,
         from: u64,
     },
-    /// The first file of a directory to grow.
+    /// The first file of a directory that grows.
     In {
         directory: PathBuf,
         before: BTreeMap<PathBuf, u64>,
@@ -60,8 +60,7 @@ enum Source {
 }
 
 impl Prepared {
-    /// Where the user asked for a log, that is followed; else claude gets a log of its own, where its arguments
-    /// may be added to.
+    /// A log that the user asked for is followed. Otherwise claude gets a log of its own, where its arguments may be added to.
     pub fn new(args: &[OsString], directory: &Path, environment: &Environment) -> Self {
         let unchanged = |source| Self { args: args.to_vec(), source };
         let file =
@@ -83,11 +82,11 @@ impl Prepared {
         }
     }
 
-    /// Starts following. Without a thread there is no evidence, and that is all.
+    /// Starts following. Without a thread there is no evidence, and nothing else changes.
     pub fn follow(self) -> Following {
         let (stop, stopped) = channel::<()>();
         let work = move || {
-            // Signals are the supervisor's.
+            // Signals are for the supervisor's own thread.
             let _ = nix::sys::signal::SigSet::all().thread_block();
             let mut source = self.source;
             let mut follow = None;
@@ -137,7 +136,7 @@ fn lengths(directory: &Path) -> impl Iterator<Item = (PathBuf, u64)> + use<> {
         .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len())))
 }
 
-/// A log being followed.
+/// A log that is followed.
 #[derive(Debug)]
 pub struct Following {
     stop: Sender<()>,
@@ -145,14 +144,14 @@ pub struct Following {
 }
 
 impl Following {
-    /// Reads the rest, now that claude has gone.
+    /// Reads the rest, once claude has ended.
     pub fn finish(self) -> Evidence {
         drop(self.stop);
         self.thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
 }
 
-/// A new log of our own: 0600, since claude would make it readable by all.
+/// A new log of our own: 0600, because claude would make it readable by all.
 fn own_log(state: &Path) -> std::io::Result<PathBuf> {
     state::prepare(state)?;
     let directory = logs(state);
@@ -163,7 +162,7 @@ fn own_log(state: &Path) -> std::io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Sorts by time, and is no other's.
+/// A name that sorts by time, and that no other process uses.
 fn name() -> String {
     format!("{}-{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"), std::process::id())
 }
@@ -222,7 +221,7 @@ mod tests {
         let prepared =
             Prepared::new(&args(&["--debug-file", "mine.txt", "-p", "x"]), home.path(), &environment(home.path()));
         let mut file = File::options().append(true).open(&log).unwrap();
-        // Without a line break: claude was killed.
+        // Without a line break, because claude was killed.
         std::io::Write::write_all(&mut file, b"[3P telemetry] First metrics export: FAILED (Bad Request)").unwrap();
         let evidence = prepared.follow().finish();
         assert_eq!((evidence.lines, evidence.failure()), (1, Some("Bad Request")));
@@ -238,7 +237,7 @@ mod tests {
         let left = || lengths(&logs(state.path())).count();
         prune(&logs(state.path()), SystemTime::now());
         assert_eq!((left(), logs(state.path()).join("1.txt").exists()), (1, true));
-        // Each new log is an occasion.
+        // Each new log removes old ones.
         File::create(logs(state.path()).join("0.txt")).unwrap();
         File::options().append(true).open(logs(state.path()).join("1.txt")).unwrap().set_len(MOST_BYTES + 1).unwrap();
         own_log(state.path()).unwrap();

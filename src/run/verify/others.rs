@@ -1,4 +1,4 @@
-//! Before a `--verify` session: who else reports, and under what.
+//! Before a `--verify` session: the other claude processes, and the alias each reports under.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use crate::plan::line::Line;
 use crate::state::record;
 use crate::system::environment::Environment;
 
-/// Most processes named one by one.
+/// How many processes are named one by one.
 const NAMED: usize = 10;
 
-/// Names the claude processes that do not report under `alias`; they are left alone.
+/// Names the claude processes that do not report under `alias`; nothing is done to them.
 pub fn lines(
     alias: &str,
     config: &Config,

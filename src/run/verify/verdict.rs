@@ -1,4 +1,4 @@
-//! What relay, log and settings say together (pure).
+//! The verdict of relay, log and settings together (pure).
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -15,19 +15,19 @@ use crate::run::summary::Report;
 use crate::state::outcome::{Problem, State};
 use crate::text::paths;
 
-/// What a verdict rests on besides the log.
+/// The basis of a verdict, besides the log.
 #[derive(Debug, Clone, Copy)]
 pub struct Basis<'a> {
-    /// Whose exports they are.
+    /// The account and the alias that the exports belong to.
     pub whose: Whose<'a>,
-    /// Settings that get in the way and were not beaten.
+    /// Conflicts that no overlay overrides.
     pub conflicts: &'a [&'a Conflict],
 }
 
-/// Most lines quoted.
+/// How many signs are quoted.
 const QUOTED: usize = 6;
 
-/// Adds the log's evidence, and where nothing arrived the cause, to the relay's report.
+/// Adds the log's evidence to the relay's report, and the cause where nothing arrived.
 pub fn extend(report: &mut Report, evidence: &Evidence, basis: &Basis<'_>) {
     let alias = basis.whose.alias;
     if report.state == State::NothingSent {
@@ -39,11 +39,11 @@ pub fn extend(report: &mut Report, evidence: &Evidence, basis: &Basis<'_>) {
     finish(report, evidence, alias, true);
 }
 
-/// The verdict where only the log can tell (direct delivery).
+/// The verdict where only the log shows the result (direct delivery).
 pub fn of_log(evidence: &Evidence, basis: &Basis<'_>, seconds: f64) -> Report {
     let Whose { alias, account, .. } = basis.whose;
     let (state, text, cause, fix, verify_code) = if let Some(why) = evidence.failure() {
-        let (state, problem) = match judged(why) {
+        let (state, problem) = match verdict_of(why) {
             Some(verdict) => cause::explain(&verdict, &basis.whose),
             None => (State::Rejected, None),
         };
@@ -79,10 +79,10 @@ pub fn of_log(evidence: &Evidence, basis: &Basis<'_>, seconds: f64) -> Report {
     report
 }
 
-/// Quotes the log, and says where it is.
+/// Quotes the log, and names its file.
 fn finish(report: &mut Report, evidence: &Evidence, alias: &str, relayed: bool) {
     let explain = |sign: &Sign| match sign {
-        // It was the relay that answered.
+        // The relay answered it, not ACT.
         Sign::FirstDelivered if relayed => Some("act-claude's relay took the first export".to_owned()),
         sign => sign.explain(),
     };
@@ -93,7 +93,7 @@ fn finish(report: &mut Report, evidence: &Evidence, alias: &str, relayed: bool) 
         "says": evidence.signs.iter().map(|sign| json!({"sign": sign.word(), "text": explain(sign)})).collect::<Vec<_>>(),
         "about_anthropic": evidence.anthropic,
     });
-    // What the verdict itself says is not said again.
+    // Omits what the verdict itself says.
     let is_new = |text: &String| !report.lines.iter().any(|line| line.text.contains(text.as_str()));
     let new: Vec<String> = explained.into_iter().filter(is_new).take(QUOTED).collect();
     report.lines.extend(new.into_iter().map(|text| line(format!("{alias}: log: {text}"))));
@@ -109,14 +109,14 @@ fn finish(report: &mut Report, evidence: &Evidence, alias: &str, relayed: bool) 
     report.lines.push(line(format!("{alias}: {text}")));
 }
 
-/// What `act logs` knows a log by: our own by their names.
+/// The name by which `act logs` finds a log: short for our own ones.
 fn name(log: &Path) -> String {
     let is_own = log.parent().is_some_and(|directory| directory.ends_with("act-claude/logs"));
     let name = if is_own { log.file_stem().map(Path::new) } else { None };
     name.unwrap_or(log).display().to_string()
 }
 
-/// Why claude sent nothing: what its log says, then which setting explains it.
+/// Why claude sent nothing: the reason in its log, and the setting that explains it.
 fn why_nothing(evidence: &Evidence, basis: &Basis<'_>) -> (String, String) {
     let obstacle = evidence.obstacle();
     let is_cause = |conflict: &&&Conflict| match obstacle {
@@ -138,8 +138,8 @@ fn why_nothing(evidence: &Evidence, basis: &Basis<'_>) -> (String, String) {
     }
 }
 
-/// What claude's words for a failed export stand for.
-fn judged(why: &str) -> Option<Verdict> {
+/// The verdict that claude's words for a failed export stand for.
+fn verdict_of(why: &str) -> Option<Verdict> {
     let statuses = [
         ("Bad Request", 400),
         ("Unauthorized", 401),

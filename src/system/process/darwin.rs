@@ -19,12 +19,12 @@ pub fn look(pid: i32) -> Option<Process> {
 }
 
 pub fn all() -> Vec<i32> {
-    // As many as there are, and room for those that start meanwhile.
-    // SAFETY: without a buffer it tells the number only.
+    // As many as there are, with room for those that start meanwhile.
+    // SAFETY: without a buffer it only returns the number.
     let count = unsafe { libc::proc_listallpids(std::ptr::null_mut(), 0) };
     let mut pids = vec![0i32; usize::try_from(count).unwrap_or_default() + 256];
     let size = c_int::try_from(pids.len() * size_of::<i32>()).unwrap_or(c_int::MAX);
-    // SAFETY: the buffer is as long as is said.
+    // SAFETY: the buffer is as long as `size` says.
     let found = unsafe { libc::proc_listallpids(pids.as_mut_ptr().cast(), size) };
     pids.truncate(usize::try_from(found).unwrap_or_default());
     pids
@@ -34,7 +34,7 @@ pub fn program(process: &Process) -> PathBuf {
     process.executable.clone().unwrap_or_default()
 }
 
-/// None of a protected program: that is "can't be read", not "empty".
+/// `None` for a protected program: its environment can't be read, which is not the same as an empty one.
 pub fn environment(pid: i32) -> Option<Vec<u8>> {
     let (_, environment) = started_with(pid)?;
     (!environment.is_empty()).then_some(environment)
@@ -51,19 +51,19 @@ pub fn directory(pid: i32) -> Option<PathBuf> {
     (!path.is_empty()).then(|| Path::new(OsStr::from_bytes(path.to_bytes())).to_path_buf())
 }
 
-/// What `proc_pidinfo` tells, in the structure that belongs to `flavor`.
+/// Asks `proc_pidinfo` for the structure that belongs to `flavor`.
 fn information<T: Copy>(pid: i32, flavor: c_int) -> Option<T> {
     let mut info = MaybeUninit::<T>::zeroed();
     let size = c_int::try_from(size_of::<T>()).ok()?;
-    // SAFETY: the buffer is as long as is said.
+    // SAFETY: the buffer is as long as `size` says.
     let read = unsafe { libc::proc_pidinfo(pid, flavor, 0, info.as_mut_ptr().cast(), size) };
-    // SAFETY: a structure of integers and byte arrays, for which zeroes are a value, and which was written whole.
+    // SAFETY: the structure consists of integers and byte arrays, for which zeroes are valid, and all of it was written.
     (read == size).then(|| unsafe { info.assume_init() })
 }
 
 fn executable(pid: i32) -> Option<PathBuf> {
     let mut path = [0u8; 4096];
-    // SAFETY: the buffer is as long as is said.
+    // SAFETY: the buffer is as long as the call is told.
     let length = unsafe { libc::proc_pidpath(pid, path.as_mut_ptr().cast(), 4096) };
     let length = usize::try_from(length).ok().filter(|length| *length > 0)?;
     Some(Path::new(OsStr::from_bytes(&path[..length])).to_path_buf())
@@ -74,7 +74,7 @@ fn started_with(pid: i32) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid];
     let mut buffer = vec![0u8; 1024 * 1024];
     let mut length = buffer.len();
-    // SAFETY: name and buffer are as long as is said.
+    // SAFETY: name and buffer are as long as the call is told.
     let result = unsafe {
         libc::sysctl(name.as_mut_ptr(), 3, buffer.as_mut_ptr().cast(), &raw mut length, std::ptr::null_mut(), 0)
     };

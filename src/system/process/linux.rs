@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use super::Process;
 
 pub fn look(pid: i32) -> Option<Process> {
-    // Its beginning is enough, and one read.
+    // The beginning of the file is enough, and takes one read.
     let mut start = [0; 128];
     let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut start).ok()?;
     let stat = String::from_utf8_lossy(&start[..length]);
-    // The name, in parentheses, may itself hold anything: count from its end.
+    // The name, in parentheses, may hold any character. So fields are counted from its end.
     let (head, tail) = stat.rsplit_once(')')?;
     let parent = tail.split_ascii_whitespace().nth(1)?.parse().ok()?;
     let name = head.split_once('(')?.1.to_owned();
