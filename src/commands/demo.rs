@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::rehearsal::demo::check::{Played, check, judge_failure};
+use crate::rehearsal::demo::check::{DemoRun, check, check_failure};
 use crate::rehearsal::demo::children::{self, Interrupt};
 use crate::rehearsal::demo::claude::Claude;
 use crate::rehearsal::demo::messages::Messages;
@@ -46,7 +46,7 @@ pub struct Args {
 /// Exit status 0: everything that was sent has arrived, or with `--fail` the failure is reported as designed. Otherwise 1.
 /// Where a signal interrupted the demo, this process ends itself with the same signal.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
-    match rehearse(args, environment) {
+    match run_demo(args, environment) {
         Ok(code) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -56,22 +56,22 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     }
 }
 
-fn rehearse(args: &Args, environment: &Environment) -> io::Result<ExitCode> {
-    children::adopt();
-    let interrupt = Interrupt::note()?;
+fn run_demo(args: &Args, environment: &Environment) -> io::Result<ExitCode> {
+    children::adopt_orphans();
+    let interrupt = Interrupt::catch()?;
     let places = sandbox::places()?;
-    let sandbox = Sandbox::set(&places)?;
-    let result = perform(args, environment, &places, &sandbox, &interrupt);
-    // `perform` has stopped ACT and the Messages API. Processes that still wait for them end now.
+    let sandbox = Sandbox::create(&places)?;
+    let result = run_sessions(args, environment, &places, &sandbox, &interrupt);
+    // `run_sessions` has stopped ACT and the Messages API. Processes that still wait for them end now.
     children::reap();
-    sandbox.strike()?;
+    sandbox.remove()?;
     match interrupt.signal() {
         Some(signal) => Ok(crate::launch::child::Ended::Signal(signal).repeat()),
         None => result,
     }
 }
 
-fn perform(
+fn run_sessions(
     args: &Args,
     environment: &Environment,
     places: &[DemoDirectory; 2],
@@ -101,7 +101,7 @@ fn perform(
 
     let output = Output::new(args.json);
     output.text(&words::introduction(&claude, &receiver, args.fail, places, output.page.width))?;
-    let mut played = Vec::new();
+    let mut runs = Vec::new();
     // One session is enough to show a failure.
     let count = if args.fail.is_some() { 1 } else { places.len() };
     for place in &places[..count] {
@@ -114,16 +114,16 @@ fn perform(
         };
         let received = received(&events, args.fail.is_some());
         output.text(&words::outcome(&session, &received, &output.page))?;
-        played.push(Played { place, session, received });
+        runs.push(DemoRun { place, session, received });
     }
     let verdict = match args.fail {
-        None => check(&played),
-        Some(fail) => judge_failure(&played, fail),
+        None => check(&runs),
+        Some(fail) => check_failure(&runs, fail),
     };
     if args.json {
-        output.json(&words::report(&claude, args.fail, &played, &verdict))?;
+        output.json(&words::report(&claude, args.fail, &runs, &verdict))?;
     } else {
-        output.text(&words::conclusion(&played, args.fail, &claude, &verdict, output.page.width))?;
+        output.text(&words::conclusion(&runs, args.fail, &claude, &verdict, output.page.width))?;
     }
     Ok(if verdict.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
