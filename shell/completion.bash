@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Completes act-claude: its own words, and for what is claude's, claude's own completion, or files.
+# Completes act-claude's own arguments. For claude's arguments it uses claude's own completion, or files.
 
 _act_claude() {
     \builtin local cursor=${2-} answer='' where='' word=''
@@ -20,21 +20,21 @@ _act_claude() {
     esac
 }
 
-# Notes what completes claude, unless that is the function above.
+# Saves the completion that is registered for claude, unless that is the function above.
 _act_claude_note() {
     \builtin local found=''
     found=$(\builtin complete -p claude 2>/dev/null) || \builtin return 0
     [[ $found == *_act_claude* ]] || _act_claude_theirs=$found
 }
 
-# Adds what completes claude to the candidates. $1: how many words of ours stand in front of claude's.
+# Adds the candidates of claude's own completion. $1: how many of act-claude's own arguments precede claude's.
 _act_claude_delegate() {
     \builtin local skip=$1 loader='' spec=''
     \builtin local -a ours words
     ours=("${COMPREPLY[@]}") words=("${COMP_WORDS[@]}")
     \builtin shift
     if [[ -z ${_act_claude_theirs-} ]]; then
-        # bash-completion loads on demand what nothing completes yet.
+        # bash-completion loads a command's completion only when it is first needed.
         for loader in _comp_complete_load _completion_loader; do
             \builtin declare -F "$loader" >/dev/null || \builtin continue
             \builtin complete -r claude 2>/dev/null

@@ -1,4 +1,4 @@
-# Completes act-claude: its own words, and for what is claude's, claude's own completion, or files.
+# Completes act-claude's own arguments. For claude's arguments it uses claude's own completion, or files.
 
 function __act_claude_answer
     set --local words (commandline --current-process --tokenize --cut-at-cursor)
@@ -6,10 +6,11 @@ function __act_claude_answer
     command act-claude act complete -- $words (commandline --current-token --cut-at-cursor) 2>/dev/null
 end
 
-# What completes claude, asked as if claude had been typed without our words, of which $argv[1] stand in front.
+# Prints the candidates of claude's own completion, for the command line without act-claude's own arguments. $argv[1]: how many of
+# these precede claude's.
 function __act_claude_theirs
     set --local words (commandline --current-process --tokenize --cut-at-cursor)
-    # Typed as claude, nothing in front: fish asks it anyway.
+    # The command was typed as claude, without arguments of act-claude: fish uses claude's own completion anyway.
     if test "$words[1]" = claude -a "$argv[1]" -eq 0
         return
     end
@@ -22,7 +23,7 @@ function __act_claude_theirs
 end
 
 function __act_claude_words
-    # Asked by ourselves what claude has.
+    # __act_claude_theirs is asking for claude's own completion: add nothing.
     set --query --global __act_claude_asks; and return
     set --local answer (__act_claude_answer)
     set --local rest (string match --regex --groups-only '^claude (\d+)$' -- $answer[1])

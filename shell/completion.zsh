@@ -1,4 +1,4 @@
-# Completes act-claude: its own words, and for what is claude's, claude's own completion, or files.
+# Completes act-claude's own arguments. For claude's arguments it uses claude's own completion, or files.
 
 _act_claude() {
     \builtin local -a answer entries

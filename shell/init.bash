@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# claude is act-claude from here on; \claude is not.
+# From here on, claude starts act-claude; \claude still starts claude itself.
 
 \builtin alias claude=act-claude
 _act_claude_note

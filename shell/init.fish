@@ -1,4 +1,4 @@
-# claude is act-claude from here on; `command claude` is not.
+# From here on, claude starts act-claude; `command claude` still starts claude itself.
 
 function claude --wraps act-claude --description 'Claude Code under Agent Control Tower'
     command act-claude $argv

@@ -1,4 +1,4 @@
-//! `act aliases`: the configured aliases, and which directories use them; adds and removes them.
+//! `act aliases`: lists the configured aliases with the directories that use them, adds aliases, and removes them.
 
 use std::fmt::Write;
 
@@ -50,7 +50,7 @@ fn attribute(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Runs it. Exit status 64 where a change can't be meant, 78 where the configuration has faults.
+/// Runs the command. Exit status 64 where the requested change is not possible, 78 where the configuration has faults.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(environment);
     let changes = match (&args.add, &args.remove) {
@@ -84,7 +84,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     }
 }
 
-/// The changes that add `name`, or change what is given.
+/// The changes that add the alias `name`. Where it exists, only the fields given are changed.
 fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> {
     let existing = config.aliases.get(name);
     let account = match (&args.account, existing) {
@@ -125,8 +125,8 @@ fn only_account(config: &Config) -> Result<&str, String> {
     }
 }
 
-/// The changes that remove `name`. What uses it is moved, or in the way: without its rule a directory would come
-/// under another alias, unasked.
+/// The changes that remove the alias `name`. Rules that use it are moved to another alias. Without one, the removal is refused:
+/// a directory without its rule would come under another alias, which nobody asked for.
 fn remove(
     name: &str,
     move_to: Option<&str>,
@@ -163,7 +163,7 @@ fn remove(
     Ok(moved.chain([Change::remove(["aliases", name])]).collect())
 }
 
-/// The list.
+/// Prints the list of aliases.
 fn list(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(environment);
     for fault in &loaded.faults {

@@ -1,4 +1,4 @@
-//! `act demo`: the whole path on this machine, without an account.
+//! `act demo`: runs the whole path from claude to ACT on this machine, without an account.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver as Events, channel};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::rehearsal::demo::check::{Played, check, judge_failure};
+use crate::rehearsal::demo::check::{DemoRun, check, check_failure};
 use crate::rehearsal::demo::children::{self, Interrupt};
 use crate::rehearsal::demo::claude::Claude;
 use crate::rehearsal::demo::messages::Messages;
@@ -21,10 +21,10 @@ use crate::system::exit::ExitCode;
 use crate::text::page::{self, BOLD, DIM};
 use crate::text::printable;
 
-/// How long act-claude may wait for ACT's answer here. It is on this machine: at once, unless that is busy.
+/// How long act-claude waits for ACT's answer. This ACT runs on the same machine and answers at once, unless the machine is busy.
 const EXIT_WAIT_MS: u64 = 20_000;
-/// How long the first export may take to be seen by an ACT that does not answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long to wait for the first export where ACT is told to fail.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Arguments of `act demo`.
 #[derive(Debug, clap::Args)]
@@ -43,10 +43,10 @@ pub struct Args {
     drop: bool,
 }
 
-/// Exit status 0: all that was sent has arrived, or with `--fail` the failure shows as designed. Otherwise 1.
-/// Interrupted: by the same signal.
+/// Exit status 0: everything that was sent has arrived, or with `--fail` the failure is reported as designed. Otherwise 1.
+/// Where a signal interrupted the demo, this process ends itself with the same signal.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
-    match rehearse(args, environment) {
+    match run_demo(args, environment) {
         Ok(code) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -56,22 +56,22 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     }
 }
 
-fn rehearse(args: &Args, environment: &Environment) -> io::Result<ExitCode> {
-    children::adopt();
-    let interrupt = Interrupt::note()?;
+fn run_demo(args: &Args, environment: &Environment) -> io::Result<ExitCode> {
+    children::adopt_orphans();
+    let interrupt = Interrupt::catch()?;
     let places = sandbox::places()?;
-    let sandbox = Sandbox::set(&places)?;
-    let result = perform(args, environment, &places, &sandbox, &interrupt);
-    // ACT and the Messages API have gone with `perform`: what still waits for them ends now.
+    let sandbox = Sandbox::create(&places)?;
+    let result = run_sessions(args, environment, &places, &sandbox, &interrupt);
+    // `run_sessions` has stopped ACT and the Messages API. Processes that still wait for them end now.
     children::reap();
-    sandbox.strike()?;
+    sandbox.remove()?;
     match interrupt.signal() {
         Some(signal) => Ok(crate::launch::child::Ended::Signal(signal).repeat()),
         None => result,
     }
 }
 
-fn perform(
+fn run_sessions(
     args: &Args,
     environment: &Environment,
     places: &[DemoDirectory; 2],
@@ -99,13 +99,13 @@ fn perform(
     sandbox.configure(places, |account| receiver.endpoint(account), &executable, exit_wait_ms)?;
     let launch = sandbox.environment(environment, &messages.url());
 
-    let show = Show::new(args.json);
-    show.text(&words::introduction(&claude, &receiver, args.fail, places, show.page.width))?;
-    let mut played = Vec::new();
-    // One failure is as good as two.
+    let output = Output::new(args.json);
+    output.text(&words::introduction(&claude, &receiver, args.fail, places, output.page.width))?;
+    let mut runs = Vec::new();
+    // One session is enough to show a failure.
     let count = if args.fail.is_some() { 1 } else { places.len() };
     for place in &places[..count] {
-        show.text(&format!(
+        output.text(&format!(
             "{DIM}{} ${DIM:#} {BOLD}act-claude -p \"{PROMPT}\" --output-format json{BOLD:#}\n",
             place.directory
         ))?;
@@ -113,24 +113,25 @@ fn perform(
             return Ok(ExitCode::FAILURE);
         };
         let received = received(&events, args.fail.is_some());
-        show.text(&words::outcome(&session, &received, &show.page))?;
-        played.push(Played { place, session, received });
+        output.text(&words::outcome(&session, &received, &output.page))?;
+        runs.push(DemoRun { place, session, received });
     }
     let verdict = match args.fail {
-        None => check(&played),
-        Some(fail) => judge_failure(&played, fail),
+        None => check(&runs),
+        Some(fail) => check_failure(&runs, fail),
     };
     if args.json {
-        show.json(&words::report(&claude, args.fail, &played, &verdict))?;
+        output.json(&words::report(&claude, args.fail, &runs, &verdict))?;
     } else {
-        show.text(&words::conclusion(&played, args.fail, &claude, &verdict, show.page.width))?;
+        output.text(&words::conclusion(&runs, args.fail, &claude, &verdict, output.page.width))?;
     }
     Ok(if verdict.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What has come. An ACT that has answered has told of it before; of one that has not, the first is waited for.
+/// The exports received so far. ACT sends an event before it answers, so every export that was answered is in the channel. With
+/// `wait`, the first export may still be on its way and is waited for.
 fn received(events: &Events<Event>, wait: bool) -> Vec<Export> {
-    let first = if wait { events.recv_timeout(PATIENCE).ok() } else { None };
+    let first = if wait { events.recv_timeout(EXPORT_TIMEOUT).ok() } else { None };
     first
         .into_iter()
         .chain(events.try_iter())
@@ -141,13 +142,13 @@ fn received(events: &Events<Event>, wait: bool) -> Vec<Export> {
         .collect()
 }
 
-/// Where text and JSON go, and how wide.
-struct Show {
+/// Prints either text or JSON to standard output.
+struct Output {
     page: Page,
     json: bool,
 }
 
-impl Show {
+impl Output {
     fn new(json: bool) -> Self {
         Self { page: Page { width: crate::text::page::width(), zone: TimeZone::system() }, json }
     }

@@ -1,4 +1,4 @@
-//! `act logs`: claude's debug log, the lines about telemetry only, explained.
+//! `act logs`: shows the lines about telemetry in claude's debug log, with explanations.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -30,10 +30,10 @@ pub struct Args {
     session: Option<PathBuf>,
 }
 
-/// Between two looks with `--follow`.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// The time between two reads with `--follow`.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Runs it. Exit status 1 where there is no such log.
+/// Runs the command. Exit status 1 where there is no such log.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let places = places(environment);
     let Some(path) = find(&places, args.session.as_deref()) else {
@@ -62,18 +62,18 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             follow.finish(&mut |line| output.show(line));
             return ExitCode::SUCCESS;
         }
-        std::thread::sleep(LOOK_AGAIN);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Where logs may be: our own, claude's.
+/// The directories that may hold logs: act-claude's own, then claude's.
 fn places(environment: &Environment) -> Vec<PathBuf> {
     let own = state::directory(environment).map(|state| verify::logs(&state));
     let wanted = environment.get("CLAUDE_CODE_DEBUG_LOGS_DIR").map(PathBuf::from).filter(|path| path.is_dir());
     own.into_iter().chain(wanted).chain(debug_log::own_directory(environment)).collect()
 }
 
-/// The latest log, or the latest of those whose name begins as `session`.
+/// The latest log, or the latest one whose name starts with `session`.
 fn find(places: &[PathBuf], session: Option<&Path>) -> Option<PathBuf> {
     if let Some(file) = session.filter(|session| session.is_file()) {
         return Some(file.to_path_buf());
@@ -97,7 +97,7 @@ impl Output {
     fn show(&mut self, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
         let sign = classify(&line);
-        // Whether a relay stood between claude and ACT is not in the log.
+        // The log does not show whether claude sent to a relay or to ACT.
         let explained = match sign {
             Sign::FirstDelivered => Some("the first export was taken, by act-claude's relay unless sent directly; what ACT answered: act-claude act history".to_owned()),
             _ => sign.explain(),
@@ -107,7 +107,7 @@ impl Output {
             self.line(&printable::json(&line));
             return;
         }
-        // A line may hold anything, and this may be a terminal.
+        // A line may hold control characters, and the output may be a terminal.
         self.line(&printable::line(&line));
         if let Some(explained) = explained {
             self.line(&format!("    → {explained}"));

@@ -1,4 +1,4 @@
-//! The commands under `act-claude act`: one file each.
+//! The commands under `act-claude act`: one file or folder each.
 
 mod aliases;
 pub mod check;
@@ -32,7 +32,7 @@ use crate::text::{page, printable};
 #[command(
     name = "act-claude act",
     bin_name = "act-claude act",
-    display_name = "act-claude", // in front of the version
+    display_name = "act-claude", // printed before the version
     version = env!("ACT_CLAUDE_VERSION"),
     about = "Claude Code under Agent Control Tower: what act-claude itself can do",
     after_help = starting_claude()
@@ -75,7 +75,8 @@ enum Command {
 }
 
 impl Command {
-    /// Whether it changes the configuration or what is kept, or asks ACT.
+    /// Whether the command changes the configuration or stored exports, or sends requests to ACT. Such a command does not run
+    /// where the environment can't be trusted.
     fn needs_trust(&self) -> bool {
         match self {
             Self::Setup(_) | Self::Use(_) | Self::Check(_) | Self::Flush(_) | Self::Uninstall(_) => true,
@@ -86,7 +87,7 @@ impl Command {
     }
 }
 
-/// How claude is started, for below the commands.
+/// The help text about starting claude, shown after the list of commands.
 fn starting_claude() -> String {
     let flags: String = FLAGS
         .iter()
@@ -102,14 +103,14 @@ fn starting_claude() -> String {
     )
 }
 
-/// The commands as data, for completion and documentation.
+/// The definitions of all commands, for completion and documentation.
 pub fn commands() -> clap::Command {
     let mut command = Cli::command();
     command.build();
     command
 }
 
-/// Runs one command.
+/// Runs the command that `args` name.
 pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     if args.first().is_some_and(|first| first == crate::relay::protocol::RELAY_COMMAND) {
         return crate::relay::run(environment.clone(), &args[1..]);
@@ -133,7 +134,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { crate::system::exit::USAGE } else { 0 });
         }
     };
-    // Inside a claude its settings may have put anything into our environment.
+    // Where act-claude runs inside a claude, that claude's settings may have changed any variable of the environment.
     let environment = &enclosing::settle(&mut environment.clone());
     if let Some(why) = environment.doubt().everything.as_ref().filter(|_| cli.command.needs_trust()) {
         crate::run::report::fatal(why);
@@ -157,23 +158,24 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     }
 }
 
-/// Our own answer to `--help` and `--version`, for where there is no claude to give its own.
+/// Prints act-claude's own `--help` or `--version`, where there is no claude that would print its own. Returns whether it was
+/// printed.
 pub fn answer(flag: &OsStr) -> bool {
     let flag = if flag == "--version" || flag == "-v" { "--version" } else { "--help" };
     Cli::try_parse_from(["act-claude act", flag]).is_err_and(|error| error.print().is_ok())
 }
 
-/// Prints lines for people to standard output; a reader that has gone is no error.
+/// Prints lines for people to standard output. A reader that has gone is no error.
 pub(crate) fn print(text: &str) -> ExitCode {
     print_as_is(&printable::lines(text))
 }
 
-/// Prints JSON, a line, in which nothing could steer a terminal either.
+/// Prints JSON on one line, with terminal control characters escaped.
 pub(crate) fn print_json(value: &serde_json::Value) -> ExitCode {
     print_as_is(&format!("{}\n", printable::json(&value.to_string())))
 }
 
-/// Prints what is nobody's but the user's own.
+/// Prints text without escaping. Only for text that comes from the user or is escaped already.
 fn print_as_is(text: &str) -> ExitCode {
     use std::io::Write;
     match std::io::stdout().write_all(text.as_bytes()) {

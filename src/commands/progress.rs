@@ -1,41 +1,41 @@
-//! How far a command is, where standard error is a terminal: one line, drawn again and again, gone at the end. Written by
-//! hand: the crates for it bring a library that every launch would have to load.
+//! A progress bar on standard error, where that is a terminal: one line, redrawn in place and cleared at the end. It does not use
+//! a crate, because the crates for it need a library that every launch would have to load.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Between two drawings.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Cells of the bar.
+/// The time between two redraws.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
+/// The width of the bar, in characters.
 const WIDTH: usize = 30;
 
-/// A number of exports, one after the other.
+/// The progress bar for a number of exports.
 pub struct Progress {
     total: usize,
     done: usize,
     start: Instant,
-    /// `None` where nothing is shown; then the time of the next drawing.
+    /// The time of the next redraw. `None` where nothing is shown.
     due: Option<Instant>,
 }
 
 impl Progress {
-    /// At the start of `total`.
+    /// Starts at 0 of `total` exports.
     pub fn new(total: usize) -> Self {
         let start = Instant::now();
         Self { total, done: 0, start, due: std::io::stderr().is_terminal().then_some(start) }
     }
 
-    /// One more is done.
+    /// Counts one more export as done.
     pub fn step(&mut self) {
         self.done += 1;
         if self.due.is_some_and(|due| due <= Instant::now()) {
             show(&line(self.done, self.total, self.start.elapsed()));
-            self.due = Some(Instant::now() + PAUSE);
+            self.due = Some(Instant::now() + REDRAW_INTERVAL);
         }
     }
 }
 
-/// Nothing of it stays.
+/// Clears the line.
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.due.is_some() {
@@ -45,7 +45,7 @@ impl Drop for Progress {
 }
 
 fn show(line: &str) {
-    // To the first column, and away with what is there.
+    // Move to the first column, and clear the line.
     let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
 }
 
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(line(2, 4, Duration::from_secs(6)), half);
         let whole = "[##############################] 4/4 exports, 0 s left";
         assert_eq!(line(4, 4, Duration::from_secs(6)), whole);
-        // More than were there at first.
+        // More steps than the total: new exports may have come in the meantime.
         assert_eq!(line(5, 4, Duration::from_secs(6)), whole);
     }
 }

@@ -1,4 +1,4 @@
-//! `act receive`: a local ACT that shows what arrives, for trying things out.
+//! `act receive`: a local ACT that shows what arrives, for experiments.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -16,9 +16,9 @@ use crate::rehearsal::receiver::{Event, Expected, Fail, Options, Receiver};
 use crate::system::exit::ExitCode;
 use crate::text::printable;
 
-/// The account id in the ready-made configuration, where `--alias` names no other.
+/// The account id in the sample configuration, unless `--alias` gives another one.
 const ACCOUNT: &str = "local";
-/// Its alias id, where `--alias` gives none.
+/// The alias id in the sample configuration, unless `--alias` gives another one.
 const ALIAS: &str = "trial-alias-id";
 
 /// Arguments of `act receive`.
@@ -38,17 +38,17 @@ pub struct Args {
     json: bool,
 }
 
-/// What ends the wait for the next request.
+/// What the main loop waits for.
 enum Next {
     Event(Event),
     /// Ctrl-C or SIGTERM.
     Stop,
-    /// Nobody reads our output any more.
+    /// The reader of standard output has gone.
     Unread,
 }
 
-/// Runs until Ctrl-C or SIGTERM, or until nobody reads the output: exit status 0. 1 where the port is taken or the
-/// output can't be written.
+/// Runs until Ctrl-C or SIGTERM, or until the reader of standard output has gone: exit status 0. Exit status 1 where the port is
+/// taken or the output can't be written.
 pub fn run(args: &Args) -> ExitCode {
     match serve(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn serve(args: &Args) -> io::Result<()> {
     let (sender, next) = mpsc::channel();
-    // Before any thread starts, so that all of them leave these signals to the one that waits for them.
+    // Blocked before any thread starts: threads inherit the mask, so only the thread that waits for these signals gets them.
     let mut ends = SigSet::empty();
     ends.add(Signal::SIGINT);
     ends.add(Signal::SIGTERM);
@@ -110,7 +110,7 @@ fn serve(args: &Args) -> io::Result<()> {
             }
             Next::Stop => {
                 drop(receiver);
-                // Off the line on which the terminal has echoed ^C.
+                // The terminal has echoed ^C: start a new line.
                 let start = if io::stdout().is_terminal() { "\n" } else { "" };
                 return note(args, &format!("{start}{}\n", totals.line()));
             }
@@ -120,7 +120,7 @@ fn serve(args: &Args) -> io::Result<()> {
     Ok(())
 }
 
-/// Text for people: on standard output, or beside the JSON on standard error.
+/// Writes text for people: to standard output, or with `--json` to standard error.
 fn note(args: &Args, text: &str) -> io::Result<()> {
     if args.json { write(anstream::stderr(), text) } else { write(anstream::stdout(), text) }
 }
@@ -130,7 +130,7 @@ fn write(mut stream: impl Write, text: &str) -> io::Result<()> {
     stream.flush()
 }
 
-/// Where it listens, and a configuration that reports there.
+/// Says where the receiver listens, and shows a configuration that reports there.
 fn introduction(args: &Args, receiver: &Receiver) -> String {
     let (id, account) = match args.aliases.first() {
         Some((id, account)) => (id.as_str(), account.as_deref().unwrap_or(ACCOUNT)),
@@ -148,7 +148,7 @@ fn introduction(args: &Args, receiver: &Receiver) -> String {
     )
 }
 
-/// The configuration, laid out to be read and pasted.
+/// The sample configuration, formatted for reading and pasting.
 fn configuration(endpoint: &str, id: &str) -> String {
     let text = |value: &str| Value::from(value).to_string();
     format!(
@@ -173,7 +173,7 @@ fn configuration(endpoint: &str, id: &str) -> String {
     )
 }
 
-/// Returns when standard output is a pipe whose reader has gone, or a terminal that has.
+/// Returns when standard output is a pipe whose reader has gone, or a terminal that was closed.
 fn wait_until_unread() {
     let stdout = io::stdout();
     let mut ends = [PollFd::new(stdout.as_fd(), PollFlags::empty())];

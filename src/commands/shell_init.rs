@@ -1,4 +1,4 @@
-//! `act shell-init`: what the shell's rc file evaluates.
+//! `act shell-init`: prints the code that the shell's rc file evaluates.
 
 use clap::ValueEnum;
 
@@ -22,7 +22,7 @@ enum Shell {
     Fish,
 }
 
-/// Runs it.
+/// Runs the command.
 pub fn run(args: &Args) -> ExitCode {
     super::print(match args.shell {
         Shell::Bash => concat!(include_str!("../../shell/completion.bash"), include_str!("../../shell/init.bash")),

@@ -1,8 +1,8 @@
 //! `act statusline`: alias and delivery state, for Claude Code's status line.
 //!
-//! Claude runs it as a child, through a shell, so the session is the one whose claude is an ancestor: an id that
-//! holds where the JSON on standard input has none (claude's own session id changes with /clear, and the relay does
-//! not know it). What is shown is what the session's relay last wrote down.
+//! Claude runs the command as a child process, through a shell. So the session is the one whose claude is an ancestor of this
+//! process. The session id in the JSON on standard input does not serve: it changes with /clear, and the relay does not know it.
+//! The state is the one that the session's relay last wrote into its record.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
@@ -35,7 +35,7 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
-/// Runs it. Always exit status 0: claude would show nothing at all otherwise.
+/// Runs the command. The exit status is always 0, because claude shows no status line for another one.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let record = state::directory(environment).and_then(|state| record::of_command(&state, &ancestry::pids()));
     if args.json {
@@ -54,7 +54,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     super::print_as_is(&format!("{line}\n"))
 }
 
-/// What the user's own command prints; nothing where it can't be run, which it says on standard error.
+/// The output of the user's own command. Where it can't be run, the output is empty and standard error says why.
 fn output(program: &OsString, args: &[OsString]) -> String {
     match Command::new(program).args(args).stdin(Stdio::inherit()).stderr(Stdio::inherit()).output() {
         Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -66,7 +66,7 @@ fn output(program: &OsString, args: &[OsString]) -> String {
     }
 }
 
-/// Takes what claude sends, so that it is not told of a broken pipe.
+/// Reads and discards claude's JSON, so that claude does not get a broken pipe.
 fn drain() {
     let mut input = std::io::stdin().lock();
     if !input.is_terminal() {
@@ -76,7 +76,7 @@ fn drain() {
     let _ = std::io::stdout().flush();
 }
 
-/// "billing ✓ 14", "billing ! 3 waiting"; the alias alone where nothing is decided yet.
+/// For example "billing ✓ 14" or "billing ! 3 waiting". Only the alias where ACT has decided about no export yet.
 fn text(record: &Record, colours: bool) -> String {
     let Some(alias) = record.alias.as_deref().map(visible) else { return String::new() };
     let sign = |style: anstyle::Style, sign| match colours {
@@ -95,7 +95,7 @@ fn accepted(outcome: &Outcome) -> u64 {
     [State::Delivered, State::Partial].iter().filter_map(|state| outcome.states.get(state)).sum()
 }
 
-/// What the user might want to know of, worst first.
+/// The problems to show to the user, the worst first.
 fn problems(outcome: &Outcome) -> Vec<String> {
     let counts = outcome.states.iter().filter(|(_, count)| **count > 0);
     counts
@@ -111,7 +111,7 @@ fn problems(outcome: &Outcome) -> Vec<String> {
         .collect()
 }
 
-/// "2 waiting, 1 stepped aside"
+/// For example "2 waiting, 1 stepped aside".
 fn waiting(count: u64, deferred: u64) -> Option<String> {
     let parts = [(count - deferred, "waiting"), (deferred, "stepped aside")];
     let parts: Vec<_> =

@@ -1,4 +1,4 @@
-//! `act uninstall`: what act-claude put on this machine goes; what is left to remove by hand is named.
+//! `act uninstall`: removes what act-claude put on this machine, and names what the user has to remove by hand.
 
 use std::fs;
 use std::io::{BufRead, IsTerminal, Write};
@@ -38,12 +38,13 @@ pub struct Args {
     json: bool,
 }
 
-/// Exit status where something is in the way for now (sysexits' EX_TEMPFAIL).
+/// Exit status where uninstalling is not possible now, but may be later (EX_TEMPFAIL of sysexits).
 const NOT_NOW: u8 = 75;
-/// How long a relay may take to be gone.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a relay may take to end.
+const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs it. Exit status 75 where sessions run or exports are left, 1 where something could not be removed.
+/// Runs the command. Exit status 75 where sessions run or exports are left, 64 where the user did not agree, 1 where something
+/// could not be removed.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(environment);
     let state = state::directory(environment).filter(|state| state.exists());
@@ -97,7 +98,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     if failed.is_empty() { printed } else { ExitCode::FAILURE }
 }
 
-/// Delivers what waits, so that nothing is lost. An error says what is in the way.
+/// Delivers the exports that wait, so that none is lost. An error says why uninstalling is not possible now.
 fn settle(args: &Args, state: &Path, environment: &Environment) -> Result<(), String> {
     still_running(state)?;
     if args.discard || waiting(state) == 0 {
@@ -115,7 +116,7 @@ fn settle(args: &Args, state: &Path, environment: &Environment) -> Result<(), St
     Err(format!("{have} not reached ACT: act-claude act uninstall --discard throws them away"))
 }
 
-/// Sessions that have sent something, or may at any time: ended by the user, not by us.
+/// Fails where sessions run that have sent something, or may at any time. The user has to end them.
 fn still_running(state: &Path) -> Result<(), String> {
     let live: Vec<Record> = record::read_all(state).into_iter().filter(|record| record.is_live(state)).collect();
     let (run, them) = match live.len() {
@@ -132,15 +133,15 @@ fn still_running(state: &Path) -> Result<(), String> {
     Err(format!("{run} under act-claude: {}; end {them} first", names.join(", ")))
 }
 
-/// Ends the relays of background sessions that have sent nothing: an export that came later would bring the state
-/// directory back. Those sessions go on, unreported. An error says what came in the meantime.
+/// Ends the relays of background sessions that have sent nothing, because a later export would create the state directory again.
+/// Those sessions go on without being reported. An error says what came in the meantime.
 fn end_idle(args: &Args, state: &Path) -> Result<Vec<i32>, String> {
     let mut ended = Vec::new();
     for (id, pid) in record::idle(state) {
-        // Its lock says that the pid is still its own. What it has acknowledged is stored: nothing is lost.
-        // Its whole process group: the guard, and whom it guards.
+        // The lock is still held, so the pid was not reused. Exports that the relay has acknowledged are stored, so none is lost.
+        // The signal goes to the whole process group: the guard and its relay.
         let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + RELAY_TIMEOUT;
         while record::is_locked(state, &id) {
             if Instant::now() > end {
                 return Err(format!("the relay of a claude that has sent nothing (pid {pid}) does not end"));
@@ -161,7 +162,7 @@ fn waiting(state: &Path) -> usize {
     fs::read_dir(Spool::of(state).waiting()).into_iter().flatten().flatten().count()
 }
 
-/// The configuration's files that are act-claude's own: also token files beside it.
+/// The configuration files that belong to act-claude, and the token files in the same directory.
 fn configuration(loaded: &Loaded, environment: &Environment) -> Vec<PathBuf> {
     let Some(file) = config::user_file(environment) else { return Vec::new() };
     let mut backup = file.clone().into_os_string();
@@ -175,7 +176,7 @@ fn configuration(loaded: &Loaded, environment: &Environment) -> Vec<PathBuf> {
     [file, PathBuf::from(backup)].into_iter().chain(tokens).filter(|path| path.symlink_metadata().is_ok()).collect()
 }
 
-/// The configuration's directory, where nothing is left in it.
+/// Removes the configuration's directory where it is empty.
 fn remove_empty(environment: &Environment, keep_config: bool) {
     let own = |directory: &&Path| directory.file_name().is_some_and(|name| name == "act-claude");
     if let Some(file) = config::user_file(environment).filter(|_| !keep_config)
@@ -185,11 +186,11 @@ fn remove_empty(environment: &Environment, keep_config: bool) {
     }
 }
 
-/// What act-claude never touched, or may not: a line each, with what to do.
+/// What the user has to remove, because act-claude did not put it there or may not remove it: a line each, with what to do.
 fn left_by_hand(loaded: &Loaded, environment: &Environment, going: &[PathBuf]) -> Vec<String> {
     let mut left = Vec::new();
     if let Some(home) = environment.home() {
-        for name in MENTIONS {
+        for name in MENTIONING_FILES {
             let path = home.join(name);
             let Ok(text) = fs::read_to_string(&path) else { continue };
             let lines = text.lines().enumerate().filter(|(_, line)| line.contains("act-claude"));
@@ -210,7 +211,7 @@ fn left_by_hand(loaded: &Loaded, environment: &Environment, going: &[PathBuf]) -
     if Path::new(config::SYSTEM_FILE).exists() {
         left.push(format!("{}: the system's, its owner's to remove", config::SYSTEM_FILE));
     }
-    // A daemon keeps the name of the file it starts its agents through: without the file they die at once.
+    // A daemon remembers the path of the launcher for its agents. Without that file, its agents fail at once.
     let claude = locate::locate(environment, &loaded.config).ok();
     for process in processes::running(claude.as_deref(), environment) {
         let launcher = process.environment.path(variables::WRAPPER);
@@ -227,8 +228,8 @@ fn left_by_hand(loaded: &Loaded, environment: &Environment, going: &[PathBuf]) -
     left
 }
 
-/// Files below the home that a user may have put act-claude into.
-const MENTIONS: [&str; 12] = [
+/// Files in the home directory in which a user may have mentioned act-claude.
+const MENTIONING_FILES: [&str; 12] = [
     ".bashrc",
     ".bash_profile",
     ".bash_aliases",
@@ -243,7 +244,7 @@ const MENTIONS: [&str; 12] = [
     ".config/Cursor/User/settings.json",
 ];
 
-/// What makes a keychain forget an entry of ours, given the command that reads it.
+/// The command that deletes act-claude's entry from a keychain, given the command that reads it.
 fn forget(argv: &[String]) -> Option<String> {
     let program = Path::new(argv.first()?).file_name()?.to_str()?;
     let ours = argv.iter().any(|word| word.starts_with("act-claude"));
@@ -259,7 +260,7 @@ fn forget(argv: &[String]) -> Option<String> {
     ours.then(|| words.collect::<Vec<_>>().join(" "))
 }
 
-/// How the program itself is removed.
+/// The command that removes the program itself.
 fn removal(program: &Path) -> String {
     if program.starts_with("/usr/bin") {
         return "sudo apt purge act-claude".to_owned();
@@ -270,7 +271,7 @@ fn removal(program: &Path) -> String {
     format!("rm {}", shell_word(program))
 }
 
-/// Asks on the terminal.
+/// Asks the user on the terminal whether to go on.
 fn confirmed(going: &[PathBuf]) -> bool {
     if !std::io::stdin().is_terminal() {
         crate::run::report::fatal("nothing was removed: there is no terminal to ask on; --yes removes without asking");

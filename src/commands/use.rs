@@ -1,4 +1,4 @@
-//! `act use`: this directory, or this repository, uses an alias.
+//! `act use`: sets the alias of this directory or of this repository.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs it. Exit status 64 for an unknown alias, 78 where the file has faults or can't be written.
+/// Runs the command. Exit status 64 for an unknown alias, 78 where the file has faults or can't be written.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(environment);
     if let Some(name) = &args.name
@@ -77,7 +77,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     }
 }
 
-/// What was changed, and what this directory uses now.
+/// Prints what was changed, and which alias this directory uses now.
 fn say(args: &Args, subject: &str, edited: &Edited, directory: &Path, environment: &Environment) -> ExitCode {
     let config = config::load(environment).config;
     let place = Directory::of(directory, environment, &config);
@@ -99,7 +99,7 @@ fn say(args: &Args, subject: &str, edited: &Edited, directory: &Path, environmen
         None => "has no telemetry".to_owned(),
     };
     let mut text = format!("{subject} {said} ({})\n", edited.path.display());
-    // Something else may speak louder.
+    // Something else may take precedence: a variable, a closer rule, or the repository's file.
     let differs = alias != args.name && !args.default;
     if differs || args.remove {
         let here = alias.map_or("no telemetry".to_owned(), |alias| format!("alias {alias}"));
@@ -109,8 +109,8 @@ fn say(args: &Args, subject: &str, edited: &Edited, directory: &Path, environmen
     super::print(&text)
 }
 
-/// The key of this directory's rule: the one it has in the user's file, under whatever spelling; else as `$PWD`
-/// spells it.
+/// The key of this directory's rule. Where the user's file has a rule for this directory, under any spelling of its path, this is
+/// that rule's key. Otherwise it is the path as `$PWD` spells it.
 fn key(place: &Directory, directory: &Path, config: &Config, environment: &Environment) -> String {
     let here = place.levels.first().map(|level| level.identity);
     let own = config::user_file(environment);
@@ -122,13 +122,13 @@ fn key(place: &Directory, directory: &Path, config: &Config, environment: &Envir
     existing.unwrap_or_else(|| edit::directory_key(place.logical.as_deref().unwrap_or(directory), environment))
 }
 
-/// The top of the repository this directory lies in; without one the directory itself.
+/// The top directory of the repository that contains this directory. Without a repository, the directory itself.
 fn top(place: &Directory, directory: &Path) -> PathBuf {
     let mut levels = place.levels.iter().map(|level| &level.path);
     levels.find(|path| path.join(".git").exists()).cloned().unwrap_or_else(|| directory.to_path_buf())
 }
 
-/// Changes the repository's file; without an alias the wish for one goes.
+/// Changes the repository's file. Without a name, the file's alias is removed.
 fn in_repository(top: &Path, name: Option<&str>) -> Result<Edited, Refused> {
     let path = top.join(resolve::FILE);
     let refuse = |error: std::io::Error| Refused::File { path: path.clone(), why: plain(&error) };
@@ -140,7 +140,7 @@ fn in_repository(top: &Path, name: Option<&str>) -> Result<Edited, Refused> {
     let after = edit::text::apply(&path, &before, &[change]).map_err(|fault| Refused::Faults(vec![fault]))?;
     let changed = after != before && !(before.is_empty() && name.is_none());
     if changed {
-        // It is for others to read, and kept by the repository's own history.
+        // The file is meant for everybody who has the repository. The repository's history is its backup.
         file::replace(&path, after.as_bytes(), 0o644).map_err(refuse)?;
     }
     Ok(Edited { path, changed, backup: None })

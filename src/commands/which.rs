@@ -1,4 +1,4 @@
-//! `act which`: the alias for this directory, and why.
+//! `act which`: shows the alias of this directory, and why it is that one.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -34,10 +34,10 @@ pub struct Args {
     directory: Option<PathBuf>,
 }
 
-/// Stands for a token, and for what is drawn anew for each run.
+/// Shown in place of a token, and of the secret that is random for each run.
 const MASK: &str = "********";
 
-/// Runs it. Exit status 0 with an alias, 1 without telemetry here, 64 or 78 as a launch would give.
+/// Runs the command. Exit status 0 with an alias, 1 without telemetry here, 64 or 78 where a launch would end with it.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let mut environment = environment.clone();
     let directory = match &args.directory {
@@ -94,7 +94,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// What there is to say, in order, and the exit status.
+/// The facts and notes to show, in order, and the exit status.
 struct Findings {
     facts: Vec<(&'static str, Value)>,
     notes: Vec<String>,
@@ -102,7 +102,7 @@ struct Findings {
 }
 
 impl Findings {
-    /// What a launch would do.
+    /// The findings about what a launch would do.
     fn of(plan: &Plan<'_>, resolution: Option<&Resolution>) -> Self {
         let because = |resolution: &Resolution| {
             [("because", json!(resolution.reason.to_string())), ("reason", json!(resolution.reason.word()))]
@@ -134,7 +134,7 @@ impl Findings {
         }
     }
 
-    /// Adds what no note says yet.
+    /// Adds each text that no note contains yet.
     fn note_once(&mut self, words: impl Iterator<Item = String>) {
         for word in words {
             if !self.notes.iter().any(|note| note.contains(&word)) {
@@ -144,12 +144,12 @@ impl Findings {
     }
 }
 
-/// What a resolution says beside its answer.
+/// The texts that a resolution has besides its alias.
 fn said_beside(resolution: &Resolution) -> Vec<String> {
     [&resolution.passed_over[..], &resolution.hints, &resolution.notes].concat()
 }
 
-/// The variables a launch would set, in order.
+/// The variables that a launch would set, in order.
 fn changes(
     telemetry: &Telemetry<'_>,
     environment: &Environment,

@@ -1,4 +1,4 @@
-//! What no session runs: a local ACT, and the demonstration.
+//! Code that sessions do not use: a local ACT ([`receiver`]), and the demonstration ([`demo`]).
 
 pub mod demo;
 pub mod receiver;

@@ -1,6 +1,6 @@
-//! A loopback HTTP server on a thread of its own: what the stand-ins of a rehearsal have in common.
+//! A loopback HTTP server on its own thread, for the local ACT and for the stand-in of the Messages API.
 //!
-//! The relay has another one, because it bounds connections and tells strangers from claude.
+//! The relay has a server of its own, because it limits the number of connections and tells claude from other clients.
 
 use std::convert::Infallible;
 use std::io;
@@ -14,15 +14,15 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
-/// How long a client may take for the head of a request, and for its body.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How long to wait when no connection can be accepted (no descriptors left).
+/// How long a client may take to send the head of a request, and its body.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait after a connection could not be accepted, for example because no descriptor is left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a request is answered.
+/// The response to a request.
 pub type Answer = Response<Full<Bytes>>;
 
-/// A running server; dropping it stops it.
+/// A running server. Dropping it stops it.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -31,10 +31,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on a port of 127.0.0.1 (0: the system chooses), and serves on a thread with that name.
+    /// Listens on `port` of 127.0.0.1 (0: the system chooses one), and serves on a thread named `name`.
     ///
     /// # Errors
-    /// Where the port is taken, or no socket, thread or runtime can be had.
+    /// Where the port is taken, or no socket, thread or runtime can be created.
     pub fn start<S, F>(name: &str, port: u16, serve: S) -> io::Result<Self>
     where
         S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
@@ -56,7 +56,7 @@ impl Server {
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -89,8 +89,8 @@ where
                 async move { Ok::<_, Infallible>(serve(request).await) }
             });
             let mut server = hyper::server::conn::http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-            // A client that breaks off is its own affair.
+            server.timer(TokioTimer::new()).header_read_timeout(READ_TIMEOUT);
+            // Errors of one connection do not concern the server.
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
     }

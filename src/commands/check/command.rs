@@ -1,4 +1,4 @@
-//! `act check`: asks ACT, without a session and without data, whether endpoint, token and alias are good.
+//! `act check`: asks ACT whether endpoint, token and alias are good, without a session and without sending metrics.
 
 use std::collections::BTreeMap;
 
@@ -25,14 +25,14 @@ pub struct Args {
     json: bool,
 }
 
-/// How many aliases are checked at a time.
-const AT_A_TIME: usize = 8;
+/// How many aliases are checked in parallel.
+const PARALLEL: usize = 8;
 
-/// Exit statuses, worst first, as for `--verify`.
+/// The exit statuses, the worst first, as for `--verify`.
 const WORST_FIRST: [u8; 5] = [65, 77, 78, 75, 69];
 
-/// Runs it. Exit status 0 where all is good, 69 where ACT's answers don't tell, else as `--verify` would give: the
-/// worst of all that was checked. 64 for an unknown alias, 78 for a faulty configuration.
+/// Runs the command. Exit status 0 where all is good, 69 where ACT's answers do not show it, otherwise the status that `--verify`
+/// would give. Of several aliases, the worst status counts. 64 for an unknown alias, 78 for a faulty configuration.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(environment);
     let subjects = match subjects(args, &loaded, environment) {
@@ -54,7 +54,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     ExitCode::from(worst.unwrap_or(0))
 }
 
-/// What to check, or an exit status with the reasons.
+/// The aliases to check, or an exit status with the reasons.
 fn subjects<'a>(
     args: &Args,
     loaded: &'a Loaded,
@@ -95,19 +95,19 @@ fn subjects<'a>(
     Ok(subject(&name).collect())
 }
 
-/// Each account's token is fetched once, then the aliases are checked.
+/// Fetches each account's token once, then checks the aliases.
 fn check_all(subjects: &[Subject<'_>], environment: &Environment) -> Vec<Finding> {
     let accounts: BTreeMap<&str, &Account> =
         subjects.iter().map(|subject| (subject.account_name, subject.account)).collect();
     let accounts: Vec<(&str, &Account)> = accounts.into_iter().collect();
-    let tokens = side_by_side(&accounts, |(name, account)| (*name, token::fetch_shown(&account.token, environment)));
+    let tokens = in_parallel(&accounts, |(name, account)| (*name, token::fetch_shown(&account.token, environment)));
     let tokens: BTreeMap<&str, _> = tokens.into_iter().collect();
     let network = Network::here(environment);
-    side_by_side(subjects, |subject| check::run_with(subject, &tokens[subject.account_name], &network))
+    in_parallel(subjects, |subject| check::run_with(subject, &tokens[subject.account_name], &network))
 }
 
-/// Does `work` for all, a few at a time; the results in the same order.
-fn side_by_side<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// Does `work` for all, a few in parallel. The results have the same order.
+fn in_parallel<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let work = &work;
     let some_of = |some: &[T]| -> Vec<R> {
         std::thread::scope(|scope| {
@@ -115,5 +115,5 @@ fn side_by_side<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> V
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         })
     };
-    all.chunks(AT_A_TIME).flat_map(some_of).collect()
+    all.chunks(PARALLEL).flat_map(some_of).collect()
 }

@@ -1,9 +1,9 @@
-//! What ACT's answers tell of credential and alias (pure).
+//! Concludes from ACT's answers whether credential and alias are good (pure).
 //!
-//! One rule: where only the credential (or only the alias id) was replaced by an impossible one and ACT's answer
-//! became another, ACT looks at it, and ours passed. Where the answer stays the same nothing is shown.
+//! The rule: only the credential, or only the alias id, is replaced by one that can't exist. If ACT's answer changes, ACT looks at
+//! that value, and the real one was accepted. If the answer stays the same, it shows nothing.
 
-use super::{Progress, Step};
+use super::{Step, StepState};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::verdict::{Reason, Verdict};
 use crate::state::outcome::Problem;
@@ -11,28 +11,28 @@ use crate::state::outcome::Problem;
 /// ACT's answers to an export without metrics.
 #[derive(Debug, Clone)]
 pub struct Answers {
-    /// With our credential and alias id.
+    /// With the configured credential and alias id.
     pub main: Verdict,
     /// Without a credential.
     pub no_credential: Option<Verdict>,
-    /// With a credential that nobody has; asked only where none at all is refused.
+    /// With a credential that nobody has. Asked only where ACT refuses a request without a credential.
     pub unknown_credential: Option<Verdict>,
     /// With an alias id that nobody has.
     pub unknown_alias: Option<Verdict>,
 }
 
-/// Exit status where ACT's answers don't tell.
+/// Exit status where ACT's answers do not show whether all is good.
 const UNCLEAR: u8 = 69;
 
-/// What an answer is about.
+/// The part of the request that an answer is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum About {
-    /// The export itself: taken, or refused because there is nothing in it.
+    /// The export itself: taken, or rejected, for example because it holds no metrics.
     Export,
     Credential,
     Alias,
-    /// Something that comes before all that: a wrong URL, a server that is not available.
-    Something,
+    /// Something that fails before ACT looks at any of these: a wrong URL, or a server that is not available.
+    Other,
 }
 
 fn about(verdict: &Verdict) -> About {
@@ -40,18 +40,18 @@ fn about(verdict: &Verdict) -> About {
         Verdict::Delivered { .. } | Verdict::Partial { .. } | Verdict::Rejected(_) => About::Export,
         Verdict::Held(Reason::AliasNotFound | Reason::AliasOfAnotherAccount) => About::Alias,
         Verdict::Held(Reason::Status { status: 401 | 403, .. }) => About::Credential,
-        Verdict::Held(_) | Verdict::Waiting { .. } | Verdict::NotUnderstood(_) => About::Something,
+        Verdict::Held(_) | Verdict::Waiting { .. } | Verdict::NotUnderstood(_) => About::Other,
     }
 }
 
-/// Whether ACT itself answered, so that further questions can tell more.
+/// Whether ACT has looked at the request, so that further questions can show more.
 pub fn has_passed(main: &Verdict) -> bool {
-    about(main) != About::Something
+    about(main) != About::Other
 }
 
 impl Answers {
-    /// Whether `control` is a definite answer, and another one than `main`.
-    pub fn shows(main: &Verdict, control: &Verdict) -> bool {
+    /// Whether `control` is a definite answer that differs from `main`.
+    pub fn differs(main: &Verdict, control: &Verdict) -> bool {
         let is_definite = match control {
             Verdict::Held(Reason::Failure(_)) | Verdict::Waiting { .. } | Verdict::NotUnderstood(_) => false,
             Verdict::Held(_) | Verdict::Rejected(_) | Verdict::Delivered { .. } | Verdict::Partial { .. } => true,
@@ -61,15 +61,15 @@ impl Answers {
 
     fn credential_counts(&self) -> bool {
         let controls = [&self.no_credential, &self.unknown_credential];
-        controls.iter().all(|control| control.as_ref().is_some_and(|control| Self::shows(&self.main, control)))
+        controls.iter().all(|control| control.as_ref().is_some_and(|control| Self::differs(&self.main, control)))
     }
 
     fn alias_counts(&self) -> bool {
-        self.unknown_alias.as_ref().is_some_and(|control| Self::shows(&self.main, control))
+        self.unknown_alias.as_ref().is_some_and(|control| Self::differs(&self.main, control))
     }
 }
 
-/// What makes two answers the same; a message may hold a request's number.
+/// The part of an answer that is compared. Messages are not, because a message may hold a request's number.
 fn kind(verdict: &Verdict) -> (u8, u16) {
     match verdict {
         Verdict::Delivered { .. } | Verdict::Partial { .. } => (0, 200),
@@ -85,15 +85,15 @@ fn kind(verdict: &Verdict) -> (u8, u16) {
     }
 }
 
-/// The steps behind the connection, why it stopped, and the exit status.
+/// The steps after the connection, the problem at which they stopped, and the exit status.
 pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Problem>, u8) {
     let main = &answers.main;
     let problem = cause::explain(main, whose).1;
     let said = |verdict: &Option<Verdict>| verdict.as_ref().map_or_else(String::new, |verdict| words(verdict, whose));
     let step = |name, state, seen| Step { name, state, seen };
-    let stopped = |name| step(name, Progress::Stopped, words(main, whose));
+    let stopped = |name| step(name, StepState::Stopped, words(main, whose));
     let mut steps = Vec::new();
-    if about(main) == About::Something {
+    if about(main) == About::Other {
         steps.push(stopped("answer"));
         let code = problem.as_ref().map_or(UNCLEAR, |problem| problem.code);
         return (steps, problem, code);
@@ -107,21 +107,21 @@ pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Prob
             true => format!("ACT knows it (with none, and with nobody's, it answers: {none})"),
             false => format!("ACT knows it (with none it answers: {none}; with nobody's: {unknown})"),
         };
-        step("credential", Progress::Held, seen)
+        step("credential", StepState::Passed, seen)
     } else {
-        step("credential", Progress::Unclear, unclear("credential", answers, whose))
+        step("credential", StepState::Unclear, unclear("credential", answers, whose))
     });
     if about(main) == About::Alias {
         steps.push(stopped("alias"));
     } else if alias {
         let seen = format!("ACT knows it (for an id nobody has it answers: {})", said(&answers.unknown_alias));
-        steps.push(step("alias", Progress::Held, seen));
+        steps.push(step("alias", StepState::Passed, seen));
     } else if about(main) != About::Credential {
-        steps.push(step("alias", Progress::Unclear, unclear("alias", answers, whose)));
+        steps.push(step("alias", StepState::Unclear, unclear("alias", answers, whose)));
     }
     match about(main) {
         About::Export if credential && alias => (steps, None, 0),
-        // A refusal for another reason than being empty is told as it is.
+        // A rejection for another reason than an empty export is reported as it is.
         About::Export if matches!(main, Verdict::Rejected(reason) if *reason != Reason::EmptyPayload) => {
             steps.push(stopped("answer"));
             let code = problem.as_ref().map_or(UNCLEAR, |problem| problem.code);
@@ -135,7 +135,7 @@ pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Prob
     }
 }
 
-/// Why nothing is shown: the control got the same answer, or none that tells.
+/// Why a step is unclear: the control question got the same answer, or none that is definite.
 fn unclear(what: &str, answers: &Answers, whose: &Whose<'_>) -> String {
     let (control, replaced) = match what {
         "alias" => (answers.unknown_alias.as_ref(), "an alias id nobody has"),
@@ -158,7 +158,7 @@ fn words(verdict: &Verdict, whose: &Whose<'_>) -> String {
     match cause::explain(verdict, whose).1 {
         None => "accepted".to_owned(),
         Some(problem) => {
-            // Who answered is known here.
+            // It is clear here that ACT answered.
             let said = problem.said.split_once(" answered").map_or(problem.said.as_str(), |(_, said)| said);
             said.trim_start_matches([':', ' ']).to_owned()
         }
@@ -194,7 +194,7 @@ mod tests {
         Verdict::Delivered { warning: None }
     }
 
-    /// One letter a step (h: held, s: stopped, u: unclear), and the exit status.
+    /// One letter for each step (p: passed, s: stopped, u: unclear), and the exit status.
     fn conclusion(main: Verdict, none: Verdict, unknown: Option<Verdict>, alias: Verdict) -> (String, u8) {
         let answers =
             Answers { main, no_credential: Some(none), unknown_credential: unknown, unknown_alias: Some(alias) };
@@ -202,9 +202,9 @@ mod tests {
         let (steps, problem, code) = conclude(&answers, &whose);
         assert_eq!(problem.is_some(), ![0, 69].contains(&code), "{steps:?}");
         let letter = |step: &Step| match step.state {
-            Progress::Held => 'h',
-            Progress::Stopped => 's',
-            Progress::Unclear => 'u',
+            StepState::Passed => 'p',
+            StepState::Stopped => 's',
+            StepState::Unclear => 'u',
         };
         (steps.iter().map(|step| format!("{}:{} ", step.name, letter(step))).collect::<String>(), code)
     }
@@ -214,31 +214,31 @@ mod tests {
         let both = |c, a| format!("credential:{c} alias:{a} ");
         let c401 = || Some(status(401));
         for (case, main, none, unknown, alias, steps, code) in [
-            // Credential, alias, payload.
-            ("good", empty(), status(401), c401(), not_found(), both('h', 'h'), 0),
+            // ACT looks at credential, alias, payload, in this order.
+            ("good", empty(), status(401), c401(), not_found(), both('p', 'p'), 0),
             ("bad token", status(401), status(401), None, status(401), "credential:s ".to_owned(), 77),
-            ("bad alias", not_found(), status(401), c401(), not_found(), both('h', 's'), 78),
-            ("foreign alias", foreign(), status(401), c401(), not_found(), both('h', 's'), 78),
+            ("bad alias", not_found(), status(401), c401(), not_found(), both('p', 's'), 78),
+            ("foreign alias", foreign(), status(401), c401(), not_found(), both('p', 's'), 78),
             ("no right", status(403), status(401), c401(), status(403), "credential:s ".to_owned(), 77),
-            // Alias, credential, payload.
-            ("good", empty(), status(401), c401(), not_found(), both('h', 'h'), 0),
-            ("bad token", status(401), status(401), None, not_found(), both('s', 'h'), 77),
+            // ACT looks at alias, credential, payload.
+            ("good", empty(), status(401), c401(), not_found(), both('p', 'p'), 0),
+            ("bad token", status(401), status(401), None, not_found(), both('s', 'p'), 77),
             ("bad alias", not_found(), not_found(), None, not_found(), both('u', 's'), 78),
-            // Payload first: nothing is told apart.
+            // ACT looks at the payload first: the answers are all the same.
             ("whatever", empty(), empty(), None, empty(), both('u', 'u'), 69),
-            // Credential, payload, alias.
-            ("good or bad alias", empty(), status(401), c401(), empty(), both('h', 'u'), 69),
-            // Only that there is a credential is looked at before the payload.
-            ("any credential", empty(), status(401), Some(empty()), not_found(), both('u', 'h'), 69),
-            // An empty export is taken.
-            ("good", taken(), status(401), c401(), not_found(), both('h', 'h'), 0),
+            // ACT looks at credential, payload, alias.
+            ("good or bad alias", empty(), status(401), c401(), empty(), both('p', 'u'), 69),
+            // Before the payload, ACT only looks whether there is a credential.
+            ("any credential", empty(), status(401), Some(empty()), not_found(), both('u', 'p'), 69),
+            // ACT takes an empty export.
+            ("good", taken(), status(401), c401(), not_found(), both('p', 'p'), 0),
             ("anything goes", taken(), taken(), None, taken(), both('u', 'u'), 69),
-            // Plain words for the same.
-            ("good", status(400), status(401), c401(), status(404), both('h', 'h'), 0),
+            // ACT answers with plain statuses.
+            ("good", status(400), status(401), c401(), status(404), both('p', 'p'), 0),
             ("bad request", status(400), status(400), None, status(400), both('u', 'u') + "answer:s ", 65),
             // A control that got no answer shows nothing.
             ("busy", empty(), status(503), None, status(503), both('u', 'u'), 69),
-            // What comes before all that.
+            // The request fails before ACT looks at any of these.
             ("wrong URL", status(404), status(404), None, status(404), "answer:s ".to_owned(), 78),
             ("not available", status(503), status(503), None, status(503), "answer:s ".to_owned(), 75),
         ] {

@@ -1,8 +1,8 @@
-//! Asks ACT, without a session and without data, whether endpoint, token and alias are good.
+//! Asks ACT whether endpoint, token and alias are good, without a session and without sending metrics.
 //!
-//! [`route`] goes as far as a connection; then ACT is asked ([`question`]) to take an export without metrics, and
-//! the same with something impossible in it. In which order ACT looks at credential, alias and content is not
-//! assumed: what the answers tell apart is shown, and nothing more ([`conclusion`], pure).
+//! [`route`] tests the way up to a connection. Then [`question`] sends ACT an export without metrics, and the same with a credential
+//! or an alias id that can't exist. [`conclusion`] (pure) compares the answers. It does not assume an order in which ACT looks at
+//! credential, alias and content, and concludes only what the differences between the answers show.
 
 mod command;
 mod conclusion;
@@ -24,7 +24,7 @@ use crate::system::environment::Environment;
 pub use command::{Args, run};
 pub use conclusion::Answers;
 
-/// What is checked: an alias with its account.
+/// The subject of a check: an alias with its account.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     /// The alias's name.
@@ -37,14 +37,14 @@ pub struct Subject<'a> {
     pub account: &'a Account,
 }
 
-/// How far one step came.
+/// The state of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// It is as it should be.
-    Held,
-    /// Here it stopped.
+pub enum StepState {
+    /// It passed.
+    Passed,
+    /// It failed, and the check stopped here.
     Stopped,
-    /// What ACT answered does not tell.
+    /// ACT's answers do not show whether it passed.
     Unclear,
 }
 
@@ -53,13 +53,13 @@ pub enum Progress {
 pub struct Step {
     /// Its name.
     pub name: &'static str,
-    /// How far it came.
-    pub state: Progress,
-    /// What was seen.
+    /// Its state.
+    pub state: StepState,
+    /// What was observed, as text.
     pub seen: String,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone)]
 pub struct Finding {
     /// The alias's name.
@@ -68,16 +68,16 @@ pub struct Finding {
     pub account: String,
     /// The metrics URL.
     pub endpoint: String,
-    /// The steps, as far as it came.
+    /// The steps, up to the one at which it stopped.
     pub steps: Vec<Step>,
-    /// Why it stopped; none where all is good, or where ACT's answers don't tell.
+    /// Why it stopped. `None` where all is good, or where ACT's answers do not show it.
     pub problem: Option<Problem>,
-    /// The exit status: 0 good, 69 can't be told, 65, 75, 77, 78 as `--verify` would give.
+    /// The exit status: 0 good, 69 unclear, and 65, 75, 77, 78 as `--verify` would give.
     pub code: u8,
 }
 
 impl<'a> Subject<'a> {
-    /// An alias of the configuration.
+    /// The configured alias `name` with its account.
     pub fn of(config: &'a Config, name: &str) -> Option<Self> {
         let (name, alias) = config.aliases.get_key_value(name)?;
         let (account_name, account) = config.accounts.get_key_value(&alias.account)?;
@@ -89,28 +89,28 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Checks one alias; the token is fetched from where its account says.
+/// Checks one alias with a token fetched from its account's source.
 pub fn run_for(subject: &Subject<'_>, environment: &Environment) -> Finding {
     run_with(subject, &token::fetch(&subject.account.token, environment), &Network::here(environment))
 }
 
-/// Checks one alias with the token of its account, fetched before.
+/// Checks one alias with its account's token, which was fetched before.
 pub fn run_with(subject: &Subject<'_>, token: &Result<Token, TokenError>, network: &Network) -> Finding {
-    let mut walk = Walk { subject, steps: Vec::new() };
-    match walk.go(token, network) {
+    let mut run = CheckRun { subject, steps: Vec::new() };
+    match run.ask(token, network) {
         Ok(answers) => {
             let (steps, problem, code) = conclusion::conclude(&answers, &subject.whose());
-            walk.steps.extend(steps);
-            walk.finding(problem, code)
+            run.steps.extend(steps);
+            run.finding(problem, code)
         }
         Err(problem) => {
             let code = problem.code;
-            walk.finding(Some(*problem), code)
+            run.finding(Some(*problem), code)
         }
     }
 }
 
-/// Why the proxy that leads to `endpoint`, if one does, does not lead there. Asked without a credential.
+/// Why the proxy to `endpoint` does not work. `None` also where there is no proxy. The request has no credential.
 pub fn blocked_by_proxy(endpoint: &str, network: &Network) -> Option<Failure> {
     match route::next_hop(endpoint, network) {
         Ok(hop) if hop.proxy.is_none() => return None,
@@ -127,18 +127,18 @@ pub fn blocked_by_proxy(endpoint: &str, network: &Network) -> Option<Failure> {
     asked.err().filter(|failure| matches!(failure, Failure::Proxy { .. } | Failure::ProxyAuthentication { .. }))
 }
 
-/// The way to ACT's answers, with a note of each step.
-struct Walk<'a> {
+/// One check, with the steps so far.
+struct CheckRun<'a> {
     subject: &'a Subject<'a>,
     steps: Vec<Step>,
 }
 
-impl Walk<'_> {
-    fn go(&mut self, token: &Result<Token, TokenError>, network: &Network) -> Result<Answers, Box<Problem>> {
+impl CheckRun<'_> {
+    fn ask(&mut self, token: &Result<Token, TokenError>, network: &Network) -> Result<Answers, Box<Problem>> {
         let account = self.subject.account;
         let token = match token {
             Ok(token) => {
-                self.held("token", source(&account.token));
+                self.passed("token", source(&account.token));
                 token
             }
             Err(error) => return Err(self.stop("token", error.what.clone(), cause::without_token(error))),
@@ -149,10 +149,10 @@ impl Walk<'_> {
             Err(failure) => return Err(self.failed("DNS", failure)),
         };
         if !hop.is_address() {
-            self.held("DNS", format!("{} is {}", hop.host, route::list(&addresses)));
+            self.passed("DNS", format!("{} is {}", hop.host, route::list(&addresses)));
         }
         match hop.connect(&addresses) {
-            Ok(address) => self.held(
+            Ok(address) => self.passed(
                 "connection",
                 match &hop.proxy {
                     Some(place) => format!("to the proxy at {address} ({place})"),
@@ -172,29 +172,29 @@ impl Walk<'_> {
         if let Some(failure) = failure {
             return Err(self.unanswered(&hop, failure));
         }
-        self.through(&hop);
+        self.passed_network(&hop);
         Ok(question::with_controls(main, &self.subject.alias.id, &authorization, |authorization, alias| {
             asked(authorization, alias).0
         }))
     }
 
-    /// A request came to an answer: proxy and TLS did their part.
-    fn through(&mut self, hop: &route::Hop) {
+    /// Notes that proxy and TLS passed, after a request was answered.
+    fn passed_network(&mut self, hop: &route::Hop) {
         if hop.proxy.is_some() {
-            self.held("proxy", format!("{} lets us through to {}", hop.host, hop.target));
+            self.passed("proxy", format!("{} lets us through to {}", hop.host, hop.target));
         }
         if self.subject.account.endpoint.starts_with("https:") {
-            self.held("TLS", format!("the certificate of {} is trusted", hop.target));
+            self.passed("TLS", format!("the certificate of {} is trusted", hop.target));
         }
     }
 
-    /// A request got no answer: the failure tells at which step it stopped.
+    /// Notes the step at which a request without an answer failed.
     fn unanswered(&mut self, hop: &route::Hop, failure: Failure) -> Box<Problem> {
         let step = match &failure {
             Failure::Proxy { .. } | Failure::ProxyAuthentication { .. } | Failure::ProxySetting { .. } => "proxy",
             Failure::Tls(_) => {
                 if hop.proxy.is_some() {
-                    self.held("proxy", format!("{} lets us through to {}", hop.host, hop.target));
+                    self.passed("proxy", format!("{} lets us through to {}", hop.host, hop.target));
                 }
                 "TLS"
             }
@@ -203,8 +203,8 @@ impl Walk<'_> {
         self.failed(step, failure)
     }
 
-    fn held(&mut self, name: &'static str, seen: String) {
-        self.steps.push(Step { name, state: Progress::Held, seen });
+    fn passed(&mut self, name: &'static str, seen: String) {
+        self.steps.push(Step { name, state: StepState::Passed, seen });
     }
 
     fn failed(&mut self, name: &'static str, failure: Failure) -> Box<Problem> {
@@ -216,7 +216,7 @@ impl Walk<'_> {
     }
 
     fn stop(&mut self, name: &'static str, seen: String, problem: Problem) -> Box<Problem> {
-        self.steps.push(Step { name, state: Progress::Stopped, seen });
+        self.steps.push(Step { name, state: StepState::Stopped, seen });
         Box::new(problem)
     }
 
@@ -233,7 +233,7 @@ impl Walk<'_> {
     }
 }
 
-/// Where the token came from, in words.
+/// The token's source, as text.
 fn source(source: &TokenSource) -> String {
     match source {
         TokenSource::Command(argv) => format!("from the command {}", argv.join(" ")),

@@ -1,5 +1,5 @@
-//! What ACT is asked: to take an export without metrics, and, to see what its answer rests on, the same with
-//! something impossible in place of the credential or of the alias id.
+//! The requests to ACT: an export without metrics, and control questions that find out what the answer depends on. In these the
+//! credential or the alias id is replaced by one that can't exist.
 
 use base64::Engine;
 
@@ -9,7 +9,7 @@ use crate::delivery::verdict::Verdict;
 /// An export without metrics.
 pub const EMPTY: &[u8] = br#"{"resourceMetrics":[]}"#;
 
-/// Asks the control questions; `ask` takes a credential and an alias id.
+/// Asks the control questions. `ask` takes a credential and an alias id.
 pub fn with_controls(
     main: Verdict,
     alias_id: &str,
@@ -20,21 +20,21 @@ pub fn with_controls(
         return Answers { main, no_credential: None, unknown_credential: None, unknown_alias: None };
     }
     let no_credential = ask(None, alias_id);
-    // That a credential must be there does not show that this one was looked at. (Asked only where it can tell,
-    // because someone may be watching failed logins.)
-    let is_worth_it = Answers::shows(&main, &no_credential);
-    let unknown_credential = is_worth_it.then(|| ask(Some(&unknown_credential()), alias_id));
+    // That ACT refuses a request without a credential does not show that it looked at this credential. This question is asked only
+    // where it can show something, because the operators of ACT may monitor failed logins.
+    let can_show = Answers::differs(&main, &no_credential);
+    let unknown_credential = can_show.then(|| ask(Some(&unknown_credential()), alias_id));
     let unknown_alias = ask(Some(authorization), &unknown_alias(alias_id));
     Answers { main, no_credential: Some(no_credential), unknown_credential, unknown_alias: Some(unknown_alias) }
 }
 
-/// A well-formed credential of nobody: its user can't exist (RFC 2606).
+/// A well-formed credential that nobody has: its user can't exist (RFC 2606).
 fn unknown_credential() -> String {
     let plain = "BOOMI_TOKEN.nobody@act-claude.invalid:00000000-0000-0000-0000-000000000000";
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain))
 }
 
-/// An alias id of the same shape that nobody has.
+/// An alias id of the same form that nobody has.
 fn unknown_alias(id: &str) -> String {
     let other = |zero: char, a: char| -> String {
         id.chars()
@@ -48,7 +48,7 @@ fn unknown_alias(id: &str) -> String {
     };
     let unknown = other('0', 'a');
     let unknown = if unknown == id { other('1', 'b') } else { unknown };
-    // A short id's neighbour might exist.
+    // An id similar to a short one might exist, so a suffix is added.
     if id.len() < 16 { format!("{unknown}-00000000") } else { unknown }
 }
 

@@ -1,4 +1,4 @@
-//! As far as a connection: to ACT, or to the proxy that leads there.
+//! Tests the way up to a connection: to ACT, or to the proxy that leads there.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -9,23 +9,23 @@ use crate::claude::network::Network;
 use crate::delivery::upstream::proxy_for;
 use crate::delivery::verdict::Failure;
 
-/// For the name, and for the connection.
+/// The time limit for name resolution, and that for the connection.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Whom to connect to.
+/// The host to connect to.
 #[derive(Debug)]
 pub struct Hop {
-    /// The host: ACT's, or the proxy's.
+    /// ACT's host, or the proxy's.
     pub host: String,
     /// Its port.
     port: u16,
-    /// The variable or the settings key that names it, if it is a proxy.
+    /// The variable or settings key that names the proxy. `None`: no proxy is used.
     pub proxy: Option<String>,
     /// ACT's host.
     pub target: String,
 }
 
-/// The first hop on the way to `endpoint`. A proxy's user name and password stay out of it.
+/// The first hop on the way to `endpoint`. It does not hold the proxy's user name and password.
 pub fn next_hop(endpoint: &str, network: &Network) -> Result<Hop, Failure> {
     let uri: hyper::Uri = endpoint.parse().map_err(|_| Failure::Broken("the endpoint is not a URL".to_owned()))?;
     let bare = |uri: &hyper::Uri| uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
@@ -38,7 +38,7 @@ pub fn next_hop(endpoint: &str, network: &Network) -> Result<Hop, Failure> {
 }
 
 impl Hop {
-    /// Whether the host is an address already.
+    /// Whether the host is an IP address, which needs no name resolution.
     pub fn is_address(&self) -> bool {
         self.host.parse::<IpAddr>().is_ok()
     }
@@ -47,7 +47,7 @@ impl Hop {
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, Failure> {
         let (sender, answer) = mpsc::channel();
         let name = (self.host.clone(), self.port);
-        // A thread of its own, because the resolver knows no time limit; it ends with the process.
+        // The resolver has no time limit, so it runs on its own thread. The thread may live as long as the process.
         std::thread::spawn(move || sender.send(name.to_socket_addrs().map(|found| found.collect::<Vec<_>>())));
         match answer.recv_timeout(LIMIT) {
             Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
@@ -58,7 +58,7 @@ impl Hop {
         }
     }
 
-    /// The first of the addresses that takes a connection, or the first failure.
+    /// The first address that accepts a connection, or the first failure.
     pub fn connect(&self, addresses: &[SocketAddr]) -> Result<SocketAddr, Failure> {
         let end = Instant::now() + LIMIT;
         let mut first = None;
@@ -87,7 +87,7 @@ impl Hop {
         Err(self.at_the_proxy(|| format!("{}:{}{what}", self.host, self.port), without))
     }
 
-    /// What fails on the way to a proxy is the proxy's.
+    /// The failure: a failure of the proxy where one is used, otherwise `without`.
     fn at_the_proxy(&self, what: impl Fn() -> String, without: Failure) -> Failure {
         match &self.proxy {
             Some(place) => Failure::Proxy { place: place.clone(), what: what() },
@@ -96,7 +96,7 @@ impl Hop {
     }
 }
 
-/// Addresses without their port, the first few.
+/// The addresses as text, without their ports: the first two, and the number of the others.
 pub fn list(addresses: &[SocketAddr]) -> String {
     let mut shown: Vec<String> = Vec::new();
     for address in addresses {

@@ -1,15 +1,15 @@
-//! A finding as text and as JSON (pure).
+//! Renders a finding as text and as JSON (pure).
 
 use std::fmt::Write;
 
 use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::{Finding, Progress};
+use super::{Finding, StepState};
 use crate::run::summary::WHERE_IN_ACT;
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
 
-/// Columns before a step's words: "  ok       credential  ".
+/// Columns before a step's text: "  ok       credential  ".
 const INDENT: usize = 24;
 
 impl Finding {
@@ -18,21 +18,22 @@ impl Finding {
         self.code == 0
     }
 
-    /// Step by step, in lines of `width` columns; the stream takes the styles away where they would not show.
+    /// The finding step by step, in lines of `width` columns. The styles are always there: the output stream removes them where a
+    /// terminal would not show them.
     pub fn text(&self, width: usize) -> String {
         let mut text = format!("{BOLD}{}{BOLD:#}  account {}\n", self.alias, self.account);
         for step in &self.steps {
             let (style, word) = match step.state {
-                Progress::Held => (GREEN, "ok"),
-                Progress::Stopped => (RED, "stopped"),
-                Progress::Unclear => (YELLOW, "unclear"),
+                StepState::Passed => (GREEN, "ok"),
+                StepState::Stopped => (RED, "stopped"),
+                StepState::Unclear => (YELLOW, "unclear"),
             };
             let _ = write!(text, "  {style}{word:<7}{style:#}  {:<11}  ", step.name);
             page::hang(
                 &mut text,
                 INDENT,
                 width,
-                if step.state == Progress::Held { DIM } else { Style::new() },
+                if step.state == StepState::Passed { DIM } else { Style::new() },
                 &step.seen,
             );
         }
@@ -61,18 +62,18 @@ impl Finding {
         text
     }
 
-    /// The command that tells what a check can't.
+    /// The command that shows what a check can't: a session with `--verify`.
     fn session(&self) -> String {
         format!("act-claude --alias {} --verify -p hi", crate::text::shell::shell_word(self.alias.as_ref()))
     }
 
-    /// The same for programs.
+    /// The finding as JSON.
     pub fn json(&self) -> Value {
         let problem = self.problem.as_ref();
         let state = |state| match state {
-            Progress::Held => "ok",
-            Progress::Stopped => "stopped",
-            Progress::Unclear => "unclear",
+            StepState::Passed => "ok",
+            StepState::Stopped => "stopped",
+            StepState::Unclear => "unclear",
         };
         let result = match (self.code, problem) {
             (0, _) => "good",

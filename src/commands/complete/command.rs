@@ -1,4 +1,4 @@
-//! `act complete`, hidden: asked by the scripts in shell/ at each TAB.
+//! `act complete`, a hidden command: the scripts in shell/ run it at each TAB.
 
 use std::ffi::OsString;
 
@@ -10,8 +10,8 @@ use crate::system::exit::ExitCode;
 /// The hidden command.
 pub const COMMAND: &str = "complete";
 
-/// `act complete -- WORD… CURSOR`: the words in front of the cursor, without the command's own name, and what
-/// stands of the one at the cursor. Faults of the configuration are for other commands to name.
+/// Runs `act complete -- WORD… CURSOR`: WORD… are the words before the cursor, without the command's own name, and CURSOR is the
+/// part of a word that is typed already. Faults of the configuration are not reported here; other commands do that.
 pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     let args = if args.first().is_some_and(|first| first == "--") { &args[1..] } else { args };
     let Some((cursor, words)) = args.split_last() else { return ExitCode::from(crate::system::exit::USAGE) };

@@ -1,4 +1,4 @@
-//! What can stand at the cursor of a command line (pure). The scripts in shell/ ask for it at each TAB.
+//! Computes the completions at the cursor of a command line (pure). The scripts in shell/ ask for them at each TAB.
 
 mod command;
 
@@ -13,35 +13,35 @@ use crate::plan::flags::{FLAGS, OwnFlag};
 
 pub use command::{COMMAND, run};
 
-/// A candidate: the word, and what it means.
+/// A candidate: the word and its description.
 pub type Candidate = (String, String);
 
-/// Names the configuration holds, each with a word about it.
+/// The names in the configuration, each with a description.
 #[derive(Debug)]
 pub struct Names<A, B> {
-    /// Of the aliases.
+    /// The names of the aliases.
     pub aliases: A,
-    /// Of the accounts.
+    /// The names of the accounts.
     pub accounts: B,
 }
 
-/// Who else has something for the cursor.
+/// Which completions the shell adds to the candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
-    /// Nobody: only the candidates can stand there.
+    /// None: only the candidates are valid.
     Own,
-    /// Files can stand there, too.
+    /// File names.
     Files,
-    /// What is claude's can stand there, too. So many of our words stand in front of claude's.
+    /// The completions of claude itself. The number says how many of our own arguments precede claude's.
     Claude(usize),
 }
 
-/// The answer; as text the rest's word, then a candidate a line: the word, a tab, what it means.
+/// The answer. As text, the first line names the rest, and each further line holds a candidate: the word, a tab, its description.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Who else is to be asked.
+    /// Which completions the shell adds.
     pub rest: Rest,
-    /// The candidates, not filtered by what stands at the cursor: that is the shell's way.
+    /// The candidates. They are not filtered by the text at the cursor; the shell does that.
     pub candidates: Vec<Candidate>,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Answer {
     }
 }
 
-/// What can stand at `cursor` behind `words`. `commands` is asked only for what follows `act`.
+/// The completions at `cursor` after `words`. `commands` is only called for a command line that starts with `act`.
 pub fn answer<A, B>(
     words: &[OsString],
     cursor: &OsStr,
@@ -105,7 +105,7 @@ where
     Answer { rest: Rest::Claude(start), candidates }
 }
 
-/// Behind `act`.
+/// The completions after `act`.
 fn act<A, B>(words: &[&str], dashed: bool, commands: &Command, names: Names<A, B>) -> Answer
 where
     A: Iterator<Item = Candidate>,
@@ -146,7 +146,7 @@ where
     }
 }
 
-/// What can be the value of an argument: by what it is called, else by its type.
+/// The possible values of an argument: by its name where that is known, otherwise by its type.
 fn values<A, B>(arg: &Arg, names: Names<A, B>) -> Answer
 where
     A: Iterator<Item = Candidate>,
@@ -195,7 +195,7 @@ mod tests {
         act
     }
 
-    /// The rest, and the words at the cursor, which is the last of `line`.
+    /// The rest, and the candidates' words. The cursor is the last element of `line`.
     fn at(line: &[&str]) -> (Rest, String) {
         let (cursor, words) = line.split_last().unwrap();
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();

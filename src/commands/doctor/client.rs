@@ -1,16 +1,16 @@
-//! The real claude and act-claude themselves.
+//! Findings about the installed claude and act-claude.
 
 use super::{Facts, Finding};
 use crate::claude::version::Version;
 use crate::text::shell::shell_word;
 
-/// The first client that lets a launcher start its background sessions.
-const KNOWS_LAUNCHERS: Version = Version::new(2, 1, 208);
-/// Clients that export nothing once there are many resource attributes (anthropics/claude-code#71447).
-const FEW_ATTRIBUTES: std::ops::RangeInclusive<Version> = Version::new(2, 1, 161)..=Version::new(2, 1, 191);
-/// As many they bear; what claude itself adds is counted.
+/// The first version of claude that starts its background sessions through a configured launcher.
+const SUPPORTS_LAUNCHERS: Version = Version::new(2, 1, 208);
+/// Versions of claude that export nothing where there are many resource attributes (anthropics/claude-code#71447).
+const LIMITED_ATTRIBUTES: std::ops::RangeInclusive<Version> = Version::new(2, 1, 161)..=Version::new(2, 1, 191);
+/// The most resource attributes with which those versions still export, including the ones that claude adds itself.
 const MOST_ATTRIBUTES: usize = 12;
-/// Resource attributes claude adds by itself.
+/// The number of resource attributes that claude adds itself.
 const OWN_ATTRIBUTES: usize = 6;
 
 pub fn findings(facts: &Facts) -> Vec<Finding> {
@@ -75,11 +75,11 @@ fn several(facts: &Facts) -> Option<Finding> {
 
 fn old(facts: &Facts) -> Option<Finding> {
     let client = facts.claude.as_ref().ok()?;
-    let version = client.version.filter(|version| *version < KNOWS_LAUNCHERS)?;
+    let version = client.version.filter(|version| *version < SUPPORTS_LAUNCHERS)?;
     Some(
         Finding::new(
             "old-client",
-            format!("claude {version} is older than {KNOWS_LAUNCHERS}"),
+            format!("claude {version} is older than {SUPPORTS_LAUNCHERS}"),
             client.path.display().to_string(),
         )
         .effect("its background sessions are all reported under the alias that started its daemon, or not at all")
@@ -90,7 +90,7 @@ fn old(facts: &Facts) -> Option<Finding> {
 
 fn many_attributes(facts: &Facts) -> Option<Finding> {
     let client = facts.claude.as_ref().ok()?;
-    let version = client.version.filter(|version| FEW_ATTRIBUTES.contains(version))?;
+    let version = client.version.filter(|version| LIMITED_ATTRIBUTES.contains(version))?;
     let name = facts.resolution.as_ref().ok()?.alias.as_ref()?;
     let alias = facts.loaded.config.aliases.get(name)?;
     let own = facts.environment.text("OTEL_RESOURCE_ATTRIBUTES").map_or(0, |list| list.split(',').count());

@@ -1,4 +1,4 @@
-//! `act doctor`: everything that would get in the way, each with its fix.
+//! `act doctor`: everything that would keep sessions from being reported, each problem with its fix.
 
 use crate::commands::doctor::{self, Facts};
 use crate::system::environment::Environment;
@@ -13,7 +13,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs it. Exit status 0 where nothing is in the way, else 1.
+/// Runs the command. Exit status 0 where there are no findings, otherwise 1.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let findings = doctor::diagnose(&Facts::gather(environment));
     if args.json {

@@ -1,4 +1,4 @@
-//! act-claude's own configuration: faults, what it says of this directory, tokens, who could change it.
+//! Findings about act-claude's own configuration: faults, the alias of this directory, tokens, and who can change its files.
 
 use super::facts::{How, is_variable};
 use super::{Facts, Finding};
@@ -10,7 +10,7 @@ use crate::text::shell::shell_word;
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = faults(facts);
     findings.extend(contradictions(facts));
-    findings.extend(here(facts));
+    findings.extend(alias_here(facts));
     findings.extend(exposed(facts));
     findings.extend(tokens(facts));
     findings
@@ -30,7 +30,7 @@ fn faults(facts: &Facts) -> Vec<Finding> {
     facts.loaded.faults.iter().map(finding).collect()
 }
 
-/// Rules that name one directory and disagree.
+/// Pairs of rules for the same directory that give different aliases.
 fn contradictions(facts: &Facts) -> Vec<Finding> {
     let finding = |(origin, what): &(Origin, String)| {
         Finding::new("contradiction", what.clone(), origin.to_string())
@@ -40,8 +40,8 @@ fn contradictions(facts: &Facts) -> Vec<Finding> {
     facts.contradictions.iter().map(finding).collect()
 }
 
-/// What the configuration says of this directory.
-fn here(facts: &Facts) -> Vec<Finding> {
+/// Findings about the alias of the working directory.
+fn alias_here(facts: &Facts) -> Vec<Finding> {
     if facts.loaded.general_fault().is_some() {
         return Vec::new();
     }
@@ -120,7 +120,7 @@ fn tokens(facts: &Facts) -> Vec<Finding> {
         let (name, error) = (&asked.name, asked.no_token.as_ref()?);
         let finding = Finding::new("token", error.what.clone(), place(name))
             .effect(format!("what sessions send for account {name} is held, or not even collected"));
-        // A command is one; a sentence is not.
+        // The fix is either a shell command or a sentence.
         let is_command = ["chmod ", "sudo ", "export ", "act-claude "].iter().any(|start| error.fix.starts_with(start));
         Some(if is_command { finding.command(error.fix.clone()) } else { finding.fix(error.fix.clone()) })
     });

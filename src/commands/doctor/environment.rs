@@ -1,4 +1,4 @@
-//! Variables of this shell, and the proxy they name.
+//! Findings about this shell's environment variables, and about the proxy that they name.
 
 use super::{Facts, Finding};
 use crate::claude::consent::{self, Objection};
@@ -17,7 +17,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Inside a claude whose settings may have changed what steers us.
+/// act-claude runs inside a claude, whose settings may have changed the variables that control act-claude.
 fn doubtful(facts: &Facts) -> Option<Finding> {
     let why = facts.environment.doubt().everything.as_ref()?;
     Some(
@@ -27,7 +27,7 @@ fn doubtful(facts: &Facts) -> Option<Finding> {
     )
 }
 
-/// Off by a variable; what settings say is looked at with the settings.
+/// Telemetry is switched off by an environment variable. Settings files that switch it off are a finding of `settings`.
 fn switched_off(facts: &Facts) -> Option<Finding> {
     let environment = &facts.environment;
     let by_name = |name: &'static str| Some((name, environment.text(name)?));
@@ -84,7 +84,7 @@ fn proxies(facts: &Facts) -> Vec<Finding> {
     facts.accounts.iter().filter_map(finding).collect()
 }
 
-/// What a repository's settings say of proxy and certificates: claude heeds it, act-claude does not.
+/// A repository's settings for proxy and certificates: claude follows them, act-claude does not.
 fn of_repositories(facts: &Facts) -> Vec<Finding> {
     let finding = |(layer, name): (&Layer, &str)| {
         let place = facts.place(&layer.path, &format!("env.{name}"));

@@ -1,4 +1,4 @@
-//! What is looked at: gathered once, from files, PATH, the network and the token's own sources.
+//! The facts behind all findings, gathered once: from files, PATH, the network, and the sources of the tokens.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -24,116 +24,116 @@ use crate::system::error::plain;
 use crate::text::json::{Fault, Origin, Source};
 
 /// How long `claude --version` may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const VERSION_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// All that is known.
+/// All facts.
 #[derive(Debug)]
 pub struct Facts {
-    /// The environment, originals restored.
+    /// The environment, with the user's original values in place of those that act-claude set for an enclosing claude.
     pub environment: Environment,
     /// The working directory.
     pub directory: PathBuf,
     /// The configuration and its faults.
     pub loaded: Loaded,
-    /// The configuration's files and directories that others than the user could change.
+    /// The configuration's files and directories that other users can change.
     pub exposed: Vec<Exposed>,
     /// The alias of the working directory.
     pub resolution: Result<Resolution, UnknownAlias>,
-    /// Rules that name the directory of another rule, and disagree.
+    /// Rules that name the directory of another rule but give another alias.
     pub contradictions: Vec<(Origin, String)>,
     /// The `.git` file of a worktree whose main checkout does not know it.
     pub lost_worktree: Option<PathBuf>,
-    /// What became of asking for each account's token, and of the way to it.
+    /// For each account, whether its token and its endpoint's proxy work.
     pub accounts: Vec<Asked>,
-    /// The real claude.
+    /// The claude that act-claude would start.
     pub claude: Result<Client, LocateError>,
     /// Each different act-claude on PATH, in order.
     pub act_claudes: Vec<PathBuf>,
     /// Claude's settings files.
     pub documents: Vec<Document>,
-    /// The same, as far as they bear on telemetry.
+    /// The parts of the settings files that affect telemetry.
     pub layers: Vec<Layer>,
-    /// The proxy and the certificates that count.
+    /// The proxy and the certificates that are in effect.
     pub network: Network,
-    /// Every launcher that claude was told to start background sessions with.
+    /// Every launcher that is configured for claude's background sessions.
     pub launchers: Vec<Launcher>,
     /// Claude processes that run.
     pub running: Vec<Running>,
-    /// Why there can be no state directory.
+    /// Why the state directory can't be created or written to.
     pub no_state: Option<String>,
-    /// Exports that are kept.
+    /// Exports that wait or are held.
     pub kept: Vec<Waiting>,
     /// The state directory.
     pub state: Option<PathBuf>,
 }
 
-/// An account that was asked about.
+/// An account whose token and proxy were tried.
 #[derive(Debug)]
 pub struct Asked {
     /// Its name.
     pub name: String,
-    /// Why its token can't be had.
+    /// Why its token can't be fetched.
     pub no_token: Option<TokenError>,
-    /// Why the proxy that leads to its endpoint, if one does, does not.
+    /// Why the proxy to its endpoint does not work. `None` also where there is no proxy.
     pub blocked: Option<Failure>,
 }
 
-/// A file or directory that others could change.
+/// A file or directory that other users can change.
 #[derive(Debug)]
 pub struct Exposed {
-    /// Which.
+    /// The file or directory.
     pub path: PathBuf,
-    /// How: the mode, or the owner.
+    /// How others can change it.
     pub how: How,
 }
 
-/// How others could change a file.
+/// How others can change a file.
 #[derive(Debug, Clone, Copy)]
 pub enum How {
-    /// They may write to it.
+    /// Its mode lets others write to it.
     Mode(u32),
-    /// It is another user's.
+    /// It belongs to this other user.
     Owner(u32),
 }
 
-/// A claude.
+/// An installed claude.
 #[derive(Debug)]
 pub struct Client {
     /// The executable.
     pub path: PathBuf,
-    /// Its version, where it tells.
+    /// Its version, where it could be found out.
     pub version: Option<Version>,
-    /// A script that starts act-claude, which would start it again.
+    /// Whether it is a script that starts act-claude, which would start the script again.
     pub loops: bool,
-    /// Where it loops: another claude on PATH that does not.
+    /// Where it loops: the first claude on PATH that does not loop.
     pub other: Option<PathBuf>,
 }
 
 /// A settings file that exists.
 #[derive(Debug)]
 pub struct Document {
-    /// Which layer.
+    /// Its layer.
     pub kind: LayerKind,
     /// Its text.
     pub source: Arc<Source>,
-    /// Bytes on disk.
+    /// Its size on disk, in bytes.
     pub size: u64,
 }
 
-/// A launcher.
+/// A launcher for background sessions.
 #[derive(Debug)]
 pub struct Launcher {
     /// The program.
     pub path: PathBuf,
-    /// The settings file and the key that name it; none: the environment.
+    /// The settings file and the key that name it. `None`: the environment names it.
     pub named_by: Option<(LayerKind, PathBuf, &'static str)>,
-    /// Whether it can be executed.
+    /// Whether it exists and can be executed.
     pub is_there: bool,
     /// Whether it is act-claude.
     pub is_ours: bool,
 }
 
-/// A claude that runs.
+/// A running claude.
 #[derive(Debug)]
 pub struct Running {
     /// The process.
@@ -142,12 +142,12 @@ pub struct Running {
     pub alias: Option<String>,
     /// The alias of the directory it was started in.
     pub started_under: Option<String>,
-    /// Whether it starts background sessions by act-claude.
+    /// Whether it starts background sessions through act-claude.
     pub has_launcher: bool,
 }
 
 impl Facts {
-    /// Looks at everything.
+    /// Gathers all facts.
     pub fn gather(environment: &Environment) -> Self {
         let directory = std::env::current_dir().unwrap_or_default();
         let loaded = config::load(environment);
@@ -185,7 +185,7 @@ impl Facts {
         self.claude.as_ref().ok()?.version
     }
 
-    /// Where a key of a settings file stands.
+    /// The position of a key in a settings file.
     pub fn place(&self, path: &Path, key: &str) -> String {
         let document = self.documents.iter().find(|document| document.source.path == path);
         let place = document.and_then(|document| document.place(key));
@@ -194,18 +194,18 @@ impl Facts {
 }
 
 impl Document {
-    /// What keeps claude from reading it.
+    /// Why claude can't read it.
     pub fn fault(&self) -> Option<Fault> {
         let is_empty = self.source.text.trim().is_empty();
         self.source.root().err().filter(|_| !is_empty)
     }
 
-    /// Whether current claude ignores it for its size.
+    /// Whether current versions of claude ignore it because of its size.
     pub fn is_too_large(&self) -> bool {
         self.size > settings::argument::LARGEST
     }
 
-    /// Where `env.NAME`, or another key, stands.
+    /// The position of `env.NAME`, or of another key.
     fn place(&self, key: &str) -> Option<String> {
         let mut node = self.source.root().ok()?;
         let mut place = None;
@@ -218,7 +218,7 @@ impl Document {
     }
 }
 
-/// Fetches each account's token and, where a proxy leads to its endpoint, tries to get through; side by side.
+/// Fetches each account's token and, where a proxy leads to its endpoint, tries the proxy. All accounts are tried in parallel.
 fn ask_accounts(loaded: &Loaded, environment: &Environment, network: &Network) -> Vec<Asked> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = loaded
@@ -240,7 +240,7 @@ fn ask_accounts(loaded: &Loaded, environment: &Environment, network: &Network) -
     })
 }
 
-/// Of a configuration file and its directory, what others could change.
+/// Which of a configuration file and its directory other users can change.
 fn exposed(file: &Path) -> Vec<Exposed> {
     let user = nix::unistd::geteuid().as_raw();
     let look = |path: &Path| {
@@ -264,11 +264,11 @@ fn client(path: PathBuf, environment: &Environment, state: Option<&Path>) -> Cli
             .find(|other| locate::is_executable(other) && !ourselves::is_ourselves(other) && !starts_act_claude(other));
         return Client { path, version: None, loops: true, other };
     }
-    let version = version::known(&path, state).or_else(|| version::ask(&path, environment, PATIENCE));
+    let version = version::known(&path, state).or_else(|| version::ask(&path, environment, VERSION_TIMEOUT));
     Client { version: version.as_deref().and_then(Version::parse), path, loops: false, other: None }
 }
 
-/// Whether `path` is a script with act-claude in it, and nothing that tells act-claude where the real claude is.
+/// Whether `path` is a script that names act-claude but not `ACT_CLAUDE_BIN`, the variable that names the real claude.
 fn starts_act_claude(path: &Path) -> bool {
     const LONGEST: u64 = 64 * 1024;
     let is_small = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() <= LONGEST);
@@ -283,7 +283,7 @@ fn on_path<'a>(name: &'a str, environment: &'a Environment) -> impl Iterator<Ite
     std::env::split_paths(environment.get("PATH").unwrap_or_default()).map(move |directory| directory.join(name))
 }
 
-/// The same file under several names is one.
+/// Each act-claude on PATH. The same file under several names counts once.
 fn act_claudes(environment: &Environment) -> Vec<PathBuf> {
     let mut seen = Vec::new();
     let is_new = |path: &PathBuf| {
@@ -346,7 +346,7 @@ fn running(claude: Option<&Path>, environment: &Environment, loaded: &Loaded, la
     running.collect()
 }
 
-/// Tries to write into the state directory; where there is none yet, looks whether there could be.
+/// Tries to write into the state directory. Where it does not exist yet, looks whether it can be created.
 fn no_state(directory: &Path) -> Option<String> {
     let try_it = || {
         if directory.exists() {
@@ -360,7 +360,7 @@ fn no_state(directory: &Path) -> Option<String> {
     try_it().err().map(|error| plain(&error))
 }
 
-/// Whether an account's token lives in an environment variable.
+/// The environment variable that holds an account's token, if one does.
 pub fn is_variable(source: &TokenSource) -> Option<&str> {
     match source {
         TokenSource::Env(name) => Some(name),

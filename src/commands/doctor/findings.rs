@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::Finding;
 use crate::text::page::{self, BOLD, DIM, RED};
 
-/// Columns before a finding's words.
+/// Columns before a finding's text.
 const INDENT: usize = 10;
 
-/// In lines of `width` columns, but for commands: those are for copying. The stream takes the styles away where they
-/// would not show.
+/// The findings in lines of `width` columns. Commands are not wrapped, so that they can be copied. The styles are always there:
+/// the output stream removes them where a terminal would not show them.
 pub fn text(findings: &[Finding], width: usize) -> String {
     if findings.is_empty() {
         return "nothing in the way\n".to_owned();
@@ -41,7 +41,7 @@ pub fn text(findings: &[Finding], width: usize) -> String {
     text
 }
 
-/// The same for programs.
+/// The findings as JSON.
 pub fn json(findings: &[Finding]) -> Value {
     let findings: Vec<Value> = findings
         .iter()

@@ -1,4 +1,4 @@
-//! The launcher that claude starts background sessions and editors' sessions with.
+//! Findings about the launcher through which claude starts background sessions and editors' sessions.
 
 use super::facts::Launcher;
 use super::{Facts, Finding};

@@ -1,7 +1,7 @@
 //! Everything on this machine that would keep sessions from being reported, each with its fix.
 //!
-//! [`facts`] gathers once what there is to know (the one edge); each of the other files turns facts into findings
-//! of one kind (pure); [`show`] prints them.
+//! [`facts`] gathers all facts once and is the only file that does I/O. [`mod@findings`] renders findings as text and JSON. Each
+//! of the other files turns facts into findings of one kind (pure).
 
 mod client;
 mod command;
@@ -18,20 +18,20 @@ pub use command::{Args, run};
 pub use facts::Facts;
 pub use findings::{json, text};
 
-/// Something in the way.
+/// A problem that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// A stable word for programs.
+    /// A stable identifier for programs.
     pub id: &'static str,
-    /// What it is.
+    /// What the problem is.
     pub what: String,
-    /// Where: a file with line and column, a program, a variable.
+    /// Where it is: a file with line and column, a program, a variable.
     pub place: String,
-    /// What it does to reports.
+    /// How it affects what is reported.
     pub effect: String,
-    /// What to do, in words.
+    /// The fix, in words.
     pub fix: String,
-    /// The same as a shell command, where there is one.
+    /// The fix as a shell command, where there is one.
     pub command: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl Finding {
     }
 }
 
-/// All findings, the ones that stop everything first (pure).
+/// All findings. The ones that stop every session come first (pure).
 pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     let kinds = [
         client::findings,

@@ -1,4 +1,4 @@
-//! Claude processes that run already, and report elsewhere than their directory says, or nowhere.
+//! Findings about running claude processes that report under another alias than their directory's, or do not report.
 
 use super::facts::Running;
 use super::{Facts, Finding};
@@ -50,7 +50,7 @@ fn daemon(facts: &Facts, running: &Running) -> Option<Finding> {
     let pid = running.process.pid;
     let under = match running.process.under() {
         Under::Alias(id) => Some(named(facts, &id)),
-        // It keeps the endpoint of the session that started it, so the alias of the directory it was started in.
+        // The daemon keeps the endpoint of the session that started it, and so the alias of that session's directory.
         Under::Relay => Some(running.started_under.clone().unwrap_or_else(|| "of another session".to_owned())),
         Under::Nothing if running.has_launcher => return None,
         Under::Nothing => None,

@@ -1,5 +1,5 @@
-//! Claude's settings files: what claude can't read, what overrides act-claude, what a current client ignores, and
-//! tokens that lie about.
+//! Findings about claude's settings files: files that claude can't read, keys that override act-claude, keys that current
+//! versions of claude ignore, and tokens in plain text.
 
 use super::facts::Document;
 use super::{Facts, Finding};
@@ -20,7 +20,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Files that claude can't read, as a whole.
+/// Files that claude ignores as a whole, because they are not valid or too large.
 fn ignored_files(facts: &Facts) -> Vec<Finding> {
     let finding = |document: &Document| {
         let (what, place, fix) = match document.fault() {
@@ -42,7 +42,7 @@ fn ignored_files(facts: &Facts) -> Vec<Finding> {
     facts.documents.iter().filter_map(finding).collect()
 }
 
-/// Layers that are there and that act-claude does not understand: what claude makes of them is not known.
+/// Layers that exist but that act-claude can't read. Whether claude can read them, and what it takes from them, is not known.
 fn unread(facts: &Facts) -> Vec<Finding> {
     let direct = facts.loaded.config.delivery() == Delivery::Direct;
     let finding = |layer: &Layer| {
@@ -95,7 +95,7 @@ fn has_credential(headers: &str) -> bool {
     })
 }
 
-/// The guide's recipe at project level, where the client does not heed it any more.
+/// The guide's recipe in a project's settings, where the installed version of claude ignores it.
 fn ignored(facts: &Facts) -> Vec<Finding> {
     let Some(version) = facts.version().filter(|version| *version >= GUARDS) else { return Vec::new() };
     let of_layer = |layer: &Layer| {
@@ -127,7 +127,8 @@ fn overriding(facts: &Facts) -> Vec<Finding> {
         _ => None,
     };
     let is_new = |conflict: &Conflict| match conflict.effect {
-        // Said elsewhere: with the launchers, by itself, as the user's own pipeline.
+        // These are reported elsewhere: launchers by `launchers`, unread layers by `unread`, and the user's own pipeline by
+        // `environment`.
         Effect::Launcher | Effect::Unread(_) => false,
         Effect::Endpoint => pipeline.as_ref().is_none_or(|by| *by != conflict.place()),
         _ => true,

@@ -1,4 +1,4 @@
-//! What act-claude keeps on this machine.
+//! Findings about the state directory and the exports in its spool.
 
 use super::{Facts, Finding};
 use crate::state::outcome::State;
@@ -8,19 +8,19 @@ use crate::text::shell::shell_word;
 
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let held = facts.kept.iter().filter(|waiting| matches!(waiting.state, State::Held | State::NotUnderstood));
-    let aside = facts.kept.iter().filter(|waiting| !waiting.deferred.is_empty());
+    let deferring = facts.kept.iter().filter(|waiting| !waiting.deferred.is_empty());
     let held = held.map(|waiting| kept(facts, waiting));
-    state(facts).into_iter().chain(held).chain(aside.map(|waiting| deferred(facts, waiting))).collect()
+    state(facts).into_iter().chain(held).chain(deferring.map(|waiting| deferred(facts, waiting))).collect()
 }
 
-/// Exports that fail by themselves while ACT takes others.
+/// Exports of one alias that have stepped aside: they fail while ACT takes others.
 fn deferred(facts: &Facts, waiting: &Waiting) -> Finding {
     let Waiting { alias, deferred, .. } = waiting;
     let plural = if deferred.len() == 1 { "" } else { "s" };
     let last = deferred.last();
-    let said = last.map(|aside| aside.problem.said.clone()).unwrap_or_default();
+    let said = last.map(|failing| failing.problem.said.clone()).unwrap_or_default();
     let place = facts.state.as_deref().map(|state| Spool::of(state).waiting().display().to_string());
-    let name = last.map(|aside| aside.export.clone()).unwrap_or_default();
+    let name = last.map(|failing| failing.export.clone()).unwrap_or_default();
     let what = format!("{} export{plural} of {alias} stepped aside: {said}", deferred.len());
     Finding::new("stepped-aside", what, place.unwrap_or_default())
         .effect("ACT takes others, but not this; it is kept, and tried again less and less often")
@@ -28,7 +28,7 @@ fn deferred(facts: &Facts, waiting: &Waiting) -> Finding {
         .command(format!("act-claude act flush --discard --only {name}"))
 }
 
-/// Exports that wait for the user.
+/// Exports of one alias that are held until the user has put something right.
 fn kept(facts: &Facts, waiting: &Waiting) -> Finding {
     let Waiting { alias, account, exports, .. } = waiting;
     let plural = if *exports == 1 { "" } else { "s" };

@@ -1,6 +1,6 @@
-//! `act flush`: delivers what is waiting or held, now, and says what stays and why.
+//! `act flush`: delivers the exports that wait or are held, and says which ones stay and why.
 
-mod line;
+mod queue;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::state::{self, record};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
 
-use line::Line;
+use queue::Queue;
 use tally::Tallies;
 
 /// Arguments of `act flush`.
@@ -42,7 +42,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs it.
+/// Runs the command.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(environment);
     for fault in &loaded.faults {
@@ -83,7 +83,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     ExitCode::from(flush.tallies.code())
 }
 
-/// Delivers what can be delivered from `state`, and says what became of it.
+/// Delivers what can be delivered from the state directory `state`, and returns the result as text.
 pub fn deliver(environment: &Environment, state: &Path) -> String {
     Flush::carry_out(environment, state, Choice::default()).words()
 }
@@ -108,16 +108,16 @@ struct Flush {
     deferrals: Deferrals,
     choice: Choice,
     tallies: Tallies,
-    /// Why nothing more is tried: for an alias, or with an empty alias for an account.
+    /// Accounts and aliases for which nothing more is tried, and why. An empty alias stands for the whole account.
     stuck: BTreeMap<(String, String), (State, Problem)>,
 }
 
-/// What the user wants.
+/// The user's choices.
 #[derive(Debug, Default)]
 struct Choice {
     to: Option<Target>,
     discard: bool,
-    /// These exports only; all, where there is none.
+    /// The exports to deliver. Empty: all.
     only: Vec<String>,
 }
 
@@ -147,18 +147,18 @@ impl Flush {
         };
         let only = &self.choice.only;
         let wanted = |name: &String| only.is_empty() || only.contains(name);
-        let lines = sessions
+        let queues = sessions
             .into_iter()
-            .map(|(session, names)| Line { session, names: names.into_iter().filter(wanted).collect() });
-        let lines: Vec<Line> = lines.filter(|line| !line.names.is_empty()).collect();
+            .map(|(session, names)| Queue { session, names: names.into_iter().filter(wanted).collect() });
+        let queues: Vec<Queue> = queues.filter(|queue| !queue.names.is_empty()).collect();
         for name in only {
-            if !lines.iter().any(|line| line.names.contains(name)) {
+            if !queues.iter().any(|queue| queue.names.contains(name)) {
                 self.tallies.unknown.push(name.clone());
             }
         }
-        let mut progress = Progress::new(lines.iter().map(|line| line.names.len()).sum());
+        let mut progress = Progress::new(queues.iter().map(|queue| queue.names.len()).sum());
         let (running, over): (Vec<_>, Vec<_>) =
-            lines.into_iter().partition(|line| record::is_locked(self.spool.state(), &line.session));
+            queues.into_iter().partition(|queue| record::is_locked(self.spool.state(), &queue.session));
         if !running.is_empty() {
             let _ = self.spool.nudge();
         }

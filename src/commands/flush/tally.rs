@@ -1,4 +1,4 @@
-//! What a flush did, counted and said (pure).
+//! Counts the results of a flush, and renders them as text and JSON (pure).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,96 +12,96 @@ use crate::state::outcome::{Problem, State, exports, points};
 use crate::state::spool::Header;
 use crate::system::exit::USAGE;
 
-/// What became of an alias's exports.
+/// The results for an alias's exports.
 #[derive(Debug, Default, Serialize)]
 pub struct Tally {
-    /// Exports that ACT has now.
+    /// Exports that ACT took.
     pub delivered: u64,
     /// Their data points.
     pub points: u64,
-    /// Of which ACT rejected these.
+    /// The data points of these exports that ACT rejected.
     pub rejected_points: u64,
     /// Exports ACT rejected.
     pub rejected: u64,
-    /// Exports given up.
+    /// Exports that were given up.
     pub discarded: u64,
-    /// What stays, by state.
+    /// Exports that stay, by state.
     pub stays: BTreeMap<State, u64>,
-    /// Of running sessions, whose relays took care of them meanwhile.
+    /// Exports of running sessions that have left the spool meanwhile.
     pub relayed: u64,
-    /// Of running sessions, still there.
+    /// Exports of running sessions that are still in the spool.
     pub running: u64,
-    /// What fails by itself while ACT takes others.
-    pub deferred: Vec<Aside>,
-    /// The one export that waits, with nothing to compare it with.
+    /// Exports that have stepped aside.
+    pub deferred: Vec<DeferredExport>,
+    /// The only export that waits, where there is no other one to compare it with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alone: Option<String>,
-    /// Why something stays.
+    /// Why exports stay.
     #[serde(rename = "trouble")]
     pub problem: Option<Problem>,
 }
 
 /// An export that stepped aside.
 #[derive(Debug, Serialize)]
-pub struct Aside {
+pub struct DeferredExport {
     /// Its name in the spool.
     pub export: String,
     /// How often it was tried.
     pub tries: u32,
-    /// Why it failed last.
+    /// How it failed last.
     pub said: String,
 }
 
 impl Tally {
-    /// An export fails by itself.
+    /// Counts an export that steps aside.
     pub fn step_aside(&mut self, failed: &Failed) {
-        self.note_aside(&failed.name, failed.tries, &failed.problem);
+        self.note_deferred(&failed.name, failed.tries, &failed.problem);
     }
 
-    /// The same, from what is noted of it.
-    pub fn note_aside(&mut self, name: &str, tries: u32, problem: &Problem) {
-        self.deferred.push(Aside { export: name.to_owned(), tries, said: problem.said.clone() });
+    /// Counts an export that has stepped aside, from the content of its note.
+    pub fn note_deferred(&mut self, name: &str, tries: u32, problem: &Problem) {
+        self.deferred.push(DeferredExport { export: name.to_owned(), tries, said: problem.said.clone() });
     }
 }
 
-/// What became of all.
+/// The results for all exports.
 #[derive(Debug, Default)]
 pub struct Tallies {
-    /// By account and alias.
+    /// The tallies, by account and alias.
     by_alias: BTreeMap<(String, String), Tally>,
-    /// Damaged ones.
+    /// Damaged exports.
     pub corrupt: u64,
-    /// Those of a newer act-claude.
+    /// Exports written by a newer act-claude.
     pub newer: u64,
-    /// Those that can't be read now, by the reason.
+    /// Exports that can't be read now, by reason.
     unreadable: BTreeMap<String, u64>,
-    /// Damaged ones that could not be set aside, by the reason.
+    /// Damaged exports that could not be moved to the dead letters, by reason.
     corrupt_stays: BTreeMap<String, u64>,
     /// Why the spool could not be listed.
     pub unlisted: Option<String>,
-    /// Why something that is decided could not be removed.
+    /// Why an export that is done could not be removed.
     pub unremoved: Option<String>,
-    /// Exports that were named and are not there.
+    /// Exports named with `--only` that are not in the spool.
     pub unknown: Vec<String>,
 }
 
 impl Tallies {
-    /// The tally an export belongs to.
+    /// The tally of an export's account and alias.
     pub fn of(&mut self, header: &Header) -> &mut Tally {
         self.by_alias.entry((header.account.clone(), header.alias.clone())).or_default()
     }
 
-    /// One that can't be read now.
+    /// Counts an export that can't be read now.
     pub fn unreadable(&mut self, errno: Errno) {
         *self.unreadable.entry(errno.desc().to_owned()).or_default() += 1;
     }
 
-    /// A damaged one that could not be set aside.
+    /// Counts a damaged export that could not be moved to the dead letters.
     pub fn corrupt_stays(&mut self, errno: Errno) {
         *self.corrupt_stays.entry(errno.desc().to_owned()).or_default() += 1;
     }
 
-    /// Whether ACT has decided about nothing.
+    /// Whether ACT has taken and rejected no export.
     pub fn nothing_passed(&self) -> bool {
         self.by_alias.values().all(|tally| tally.delivered + tally.rejected == 0)
     }
@@ -120,7 +120,7 @@ impl Tallies {
         self.by_alias.values().map(worst).chain([own, usage]).max().unwrap_or(0)
     }
 
-    /// For programs.
+    /// The results as JSON.
     pub fn json(&self) -> serde_json::Value {
         let aliases: Vec<_> = self
             .by_alias
@@ -142,7 +142,7 @@ impl Tallies {
         })
     }
 
-    /// In words, a line each; `corrupt` is where what is damaged was put.
+    /// The results as text, a line each. `corrupt` is the directory of damaged exports.
     pub fn words(&self, corrupt: &Path) -> String {
         let mut text = String::new();
         for ((_, alias), tally) in &self.by_alias {
@@ -176,7 +176,7 @@ impl Tallies {
     }
 }
 
-/// Names that are shown; there may be thousands.
+/// How many exports that stepped aside are shown by name; there may be thousands.
 const SHOWN: usize = 5;
 
 impl Tally {
@@ -206,7 +206,7 @@ impl Tally {
         if let Some(name) = self.alone.as_ref().filter(|_| self.stays.contains_key(&State::Waiting)) {
             let _ = writeln!(text, "  to give it up: act-claude act flush --discard --only {name}");
         }
-        for Aside { export, tries, said } in self.deferred.iter().take(SHOWN) {
+        for DeferredExport { export, tries, said } in self.deferred.iter().take(SHOWN) {
             let _ = writeln!(text, "{alias}: 1 export stepped aside, tried {tries} times: {said}. ACT takes others");
             let _ = writeln!(text, "  to give it up: act-claude act flush --discard --only {export}");
         }
@@ -223,7 +223,7 @@ impl Tally {
     }
 }
 
-/// What happened, what it means, and what to do.
+/// A problem as text: what happened, its cause, and the fix.
 fn words_of(problem: &Problem) -> String {
     let rest = [problem.cause.trim_end_matches('.'), problem.fix.as_str()];
     let rest = rest.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");

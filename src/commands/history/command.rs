@@ -1,4 +1,4 @@
-//! `act history`: what recent sessions delivered; what is waiting or held.
+//! `act history`: what recent sessions delivered, and which exports are waiting or held.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -28,7 +28,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs it.
+/// Runs the command. Exit status 1 where there is no state directory.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let Some(state) = state::directory(environment) else {
         crate::run::report::fatal("there is no state directory: neither HOME nor XDG_STATE_HOME is set");

@@ -1,4 +1,4 @@
-//! Sessions as text, in lines that fit the page (pure).
+//! The history as text, in lines that fit the page (pure).
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -14,24 +14,24 @@ use crate::state::spool::Summary;
 use crate::state::spool::summary::{Failing, Waiting};
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
 
-/// What the text is for.
+/// How to lay out the text.
 #[derive(Debug)]
 pub struct Page {
-    /// Its width in columns.
+    /// The width of a line, in columns.
     pub width: usize,
-    /// Where its reader's clock stands.
+    /// The time zone of the times shown.
     pub zone: TimeZone,
-    /// What `~` stands for.
+    /// The home directory, shown as `~`.
     pub home: Option<PathBuf>,
 }
 
-/// Exports that stepped aside: no more of them are shown.
+/// How many exports that stepped aside are shown by name.
 const SHOWN: usize = 5;
-/// Columns before what stands beside the time: "  18:02  ".
+/// Columns before the text that follows the time: "  18:02  ".
 const INDENT: usize = 9;
 
 impl Page {
-    /// Sessions, the latest first, by day.
+    /// The sessions under their days, in the order given.
     pub fn sessions(&self, sessions: &[Session]) -> String {
         let mut text = String::new();
         let mut day = String::new();
@@ -45,7 +45,7 @@ impl Page {
                 day = today;
             }
             let time = self.local(session.record.start, "%H:%M");
-            let (style, state) = standing(session);
+            let (style, state) = state_of(session);
             let name = alias(session);
             let outcome = &session.record.outcome;
             let counts = match outcome.exports {
@@ -62,7 +62,7 @@ impl Page {
         text
     }
 
-    /// What waits or is held on this machine, and what was set aside.
+    /// Exports that wait or are held on this machine, and the dead letters.
     pub fn spool(&self, spool: &Summary, now: Timestamp) -> String {
         let mut text = String::new();
         if !spool.waiting.is_empty() {
@@ -100,9 +100,9 @@ impl Page {
         text
     }
 
-    /// The exports that fail by themselves, by name.
+    /// The names of the exports that fail while others pass, or that may fail because of their own content.
     fn failing(&self, text: &mut String, waiting: &Waiting) {
-        // One that is alone may be no worse than ACT is.
+        // A single export has no other to be compared with: ACT itself may be what fails.
         let alone = waiting.failing.iter().filter(|_| waiting.exports == 1).map(|failing| (failing, "fails"));
         let deferred = waiting.deferred.iter().map(|failing| (failing, "stepped aside, for ACT takes others"));
         for (failing, what) in deferred.chain(alone).take(SHOWN) {
@@ -121,7 +121,7 @@ impl Page {
         page::hang(text, INDENT, self.width, style, words);
     }
 
-    /// `~/work/billing, claude 2.1.330, 12m, 48,210 tokens, $0.42`
+    /// For example `~/work/billing, claude 2.1.330, 12m00s, 48,210 tokens, $0.42`.
     fn circumstances(&self, session: &Session) -> String {
         let record = &session.record;
         let mut words = vec![self.path(&record.directory)];
@@ -138,7 +138,7 @@ impl Page {
         words.join(", ")
     }
 
-    /// A path with `~`.
+    /// A path, with `~` for the home directory.
     pub fn path(&self, path: &Path) -> String {
         match self.home.as_deref().and_then(|home| path.strip_prefix(home).ok()) {
             Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
@@ -152,8 +152,8 @@ impl Page {
     }
 }
 
-/// Where a session stands, in a word.
-fn standing(session: &Session) -> (Style, &'static str) {
+/// A session's state in one or two words, with its style.
+fn state_of(session: &Session) -> (Style, &'static str) {
     if session.live && !session.needs_someone() {
         return (BOLD, "running");
     }
@@ -191,7 +191,7 @@ fn state_word(state: State) -> &'static str {
     }
 }
 
-/// `48,210`
+/// A number with its thousands separated: `48,210`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();

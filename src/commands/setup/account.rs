@@ -1,4 +1,4 @@
-//! The account: its metrics URL, its name, its user.
+//! Decides on the account: its metrics URL, its name, and the token's user (pure).
 
 use super::dialogue::{Dialogue, Question, Stop};
 use super::facts::Facts;
@@ -9,7 +9,7 @@ use super::sources::spec::Spec;
 use super::spec::field;
 use crate::config::{self, Account, is_loopback};
 
-/// A metrics URL as given: whole, or the account id alone.
+/// The metrics URL for `text`: a whole URL as it is, or the documented URL for an account id.
 fn documented(text: &str) -> String {
     let is_id = !text.contains(['/', '@', '.']) && config::check_word(text).is_ok();
     if is_id {
@@ -22,7 +22,7 @@ fn check_endpoint(text: &str) -> Result<(), String> {
     config::check_endpoint(&documented(text))
 }
 
-/// The flag's, the account's, the Spec's, or typed in.
+/// The metrics URL: from the flag, from the configured account where there is no Spec, from the Spec, or from a question.
 pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Spec>) -> Result<String, Stop> {
     let finding = spec.map(|spec| &spec.endpoint);
     let question = Question {
@@ -67,7 +67,7 @@ fn other_host(url: &str, than: &str) -> Stop {
     Stop::usage(format!("the Monitoring Spec is refused: its metrics URL leads to another host ({host}) than {than}"))
 }
 
-/// The flag's, the one that has this endpoint, or one made of the account id.
+/// The account's name: from the flag, of a configured account with this endpoint, or made from the account id.
 pub fn name(facts: &Facts<'_>, endpoint: &str) -> String {
     let accounts = &facts.loaded.config.accounts;
     if let Some(name) = &facts.args.account {
@@ -84,7 +84,8 @@ pub fn name(facts: &Facts<'_>, endpoint: &str) -> String {
     }
 }
 
-/// An account that is configured keeps its host; another URL on it is asked about.
+/// Compares the endpoint with that of the configured account, unless `--endpoint` was given. Another host is refused. Another URL
+/// on the same host needs the user's agreement.
 pub fn agree_on_endpoint(
     facts: &Facts<'_>,
     dialogue: &mut Dialogue<'_>,
@@ -107,7 +108,7 @@ pub fn agree_on_endpoint(
     dialogue.agree(&Question { ask: &ask, help: &existing.endpoint, flag: &flag }, false)
 }
 
-/// The token's user, and the endpoint: the two are told apart where they were given in each other's place.
+/// The token's user and the endpoint. Where e-mail and account id were given in each other's place, they are exchanged.
 pub fn user(
     facts: &Facts<'_>,
     dialogue: &mut Dialogue<'_>,
@@ -119,7 +120,7 @@ pub fn user(
     let read = |text: &str| credential::user(text);
     let given = facts.args.user.as_deref().map(read).transpose();
     let given = given.map_err(|why| Stop::usage(format!("--user: {why}")))?;
-    if let Some((user, endpoint)) = given.as_deref().and_then(|user| credential::unswapped(user, &endpoint)) {
+    if let Some((user, endpoint)) = given.as_deref().and_then(|user| credential::exchanged(user, &endpoint)) {
         dialogue.tell("E-mail and account id stood in each other's place: put right.");
         return Ok((user, endpoint));
     }

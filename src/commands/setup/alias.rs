@@ -1,4 +1,5 @@
-//! One alias with its account (pure): from a Monitoring Spec, flags, what is configured already, and questions, in this order.
+//! Decides on one alias with its account (pure). Each value comes from a flag, from a Monitoring Spec, from the configuration, or
+//! from a question.
 
 use serde_json::json;
 
@@ -82,11 +83,11 @@ fn alias_name(
     let proposal = title.and_then(names::of);
     let here = || facts.here.file_name().and_then(|name| names::of(&name.to_string_lossy()));
     if !dialogue.can_ask() {
-        // A title is a name; a directory's would be a guess.
+        // The Spec's title names the alias. The directory's name would be a guess, so it is not used without asking.
         return match proposal.filter(|name| !aliases.contains_key(name)) {
             Some(name) => Ok(name),
             None => {
-                dialogue.miss("--name NAME: what to call the alias here");
+                dialogue.note_missing("--name NAME: what to call the alias here");
                 Ok(String::new())
             }
         };

@@ -12,16 +12,16 @@ use zeroize::Zeroizing;
 use super::dialogue::{Answer, Check, Offer, QuestionKind, Request, Stop, Validator};
 use crate::text::page::{self, visible};
 
-/// How to choose.
+/// The help line of a choice.
 const MOVE: &str = "↑ and ↓ move, Enter chooses";
 
-/// Whether questions reach someone: only on a terminal, and not with `--yes`.
+/// Whether questions can be asked: only on a terminal, and not with `--yes`.
 pub fn can_ask(yes: bool) -> bool {
     let has_input = || std::io::stdin().is_terminal() || File::open("/dev/tty").is_ok();
     !yes && std::io::stderr().is_terminal() && has_input()
 }
 
-/// Asks.
+/// Asks a question and returns the answer.
 pub fn ask(request: &Request) -> Result<Answer, Stop> {
     let Request { ask, help, kind } = request;
     let ask = &visible(ask);
@@ -58,7 +58,7 @@ fn choose(ask: &str, help: &str, options: Vec<Offer>) -> Result<usize, InquireEr
     select.raw_prompt().map(|option| option.index)
 }
 
-/// Yes or no.
+/// Asks a yes-or-no question. Of several sentences, all but the last are printed before it.
 pub fn confirm(ask: &str, help: &str, proposal: bool) -> Result<bool, InquireError> {
     let ask = match ask.rsplit_once(". ") {
         Some((before, ask)) => {
@@ -93,7 +93,7 @@ fn secret(ask: &str, help: &str, check: Check) -> Result<Zeroizing<String>, Inqu
     password.prompt().map(Zeroizing::new)
 }
 
-/// Why there is no answer.
+/// The reason to stop where there is no answer.
 pub fn stop(error: InquireError) -> Stop {
     match error {
         InquireError::OperationCanceled | InquireError::OperationInterrupted => Stop::Cancelled,

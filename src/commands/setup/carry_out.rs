@@ -1,4 +1,4 @@
-//! Carries a set-up out: the token is stored, the configuration written, ACT asked, in this order.
+//! Carries out a set-up: stores the token, writes the configuration, and asks ACT, in this order.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ use super::sources::from_settings::Removal;
 use super::sources::token_file;
 use super::token::{self, TokenPlace};
 
-/// Stores, writes, checks; the exit status.
+/// Carries out the decision and returns the exit status.
 pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> {
     let environment = facts.environment;
     let refused = |refused: edit::Refused| Stop::usage(refused.to_string());
@@ -73,7 +73,7 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
 }
 
 impl Store {
-    /// Stores the token; where. A keychain that fails may be exchanged for a file.
+    /// Stores the token and returns where it is. Where the keychain fails, the user may choose a file instead.
     fn carry_out(&self, facts: &Facts<'_>) -> Result<TokenPlace, Stop> {
         let Self { account, user, token, place } = self;
         let place = match place {
@@ -110,7 +110,7 @@ impl Store {
     }
 }
 
-/// What the user is to delete; nobody else does.
+/// Tells the user what to delete from settings files. act-claude does not edit them.
 fn removals(removals: &[Removal], facts: &Facts<'_>) -> String {
     let mut text = String::new();
     for removal in removals {
@@ -133,7 +133,7 @@ fn removals(removals: &[Removal], facts: &Facts<'_>) -> String {
     text
 }
 
-/// Asks ACT about each alias; the findings, and the worst exit status. That ACT's answers don't tell is no failure.
+/// Asks ACT about each alias. Returns the findings and the worst exit status. An unclear answer is no failure.
 fn check(facts: &Facts<'_>, names: &[String]) -> (Vec<Value>, u8) {
     let loaded = config::load(facts.environment);
     let mut worst = 0;
@@ -150,7 +150,7 @@ fn check(facts: &Facts<'_>, names: &[String]) -> (Vec<Value>, u8) {
     (findings, worst)
 }
 
-/// What was held for accounts that were configured before; how many exports are delivered now.
+/// Delivers the exports held for accounts that were configured before. Returns how many were delivered.
 fn release_all(facts: &Facts<'_>, accounts: &[String]) -> u64 {
     let mut all = 0;
     for account in accounts {

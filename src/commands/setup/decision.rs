@@ -1,4 +1,4 @@
-//! What a set-up will do, once nothing is left to ask.
+//! What a set-up will do, decided once all answers are there.
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -11,34 +11,34 @@ use crate::config::TokenSource;
 /// Everything that a set-up will do.
 #[derive(Default)]
 pub struct Decision {
-    /// What to write.
+    /// The entries to write into the configuration.
     pub entries: Entries,
-    /// What to store.
+    /// The tokens to store.
     pub stores: Vec<Store>,
     /// Aliases to check at the end.
     pub checks: Vec<String>,
-    /// Accounts that were configured before: something may be held for them.
+    /// Accounts that were configured before, for which exports may be held.
     pub accounts: Vec<String>,
-    /// What the user is to delete.
+    /// What the user has to delete from settings files.
     pub removals: Vec<Removal>,
-    /// What a Monitoring Spec said, for `--json`.
+    /// The values found in a Monitoring Spec, for `--json`.
     pub found: Value,
 }
 
 /// A token to store.
 pub struct Store {
-    /// Whose: the account's name.
+    /// The account's name.
     pub account: String,
     /// The token's user.
     pub user: String,
     /// The token.
     pub token: Zeroizing<String>,
-    /// Where to.
+    /// Where to store it.
     pub place: TokenPlace,
 }
 
 impl Decision {
-    /// Notes what is to be stored; where the token will come from.
+    /// Adds the token to those to store, where it is to be stored. Returns the source from which the token will be fetched.
     pub fn token(&mut self, choice: Choice, account: &str, user: &str) -> TokenSource {
         match choice {
             Choice::Source(source) => source,

@@ -1,8 +1,9 @@
-//! What a set-up asks, and what was answered (pure).
+//! The questions of a set-up and their answers (pure).
 //!
-//! The decision is a function of facts and answers. It asks in a fixed order, so the answers given so far are a list. Where
-//! one is missing the decision stops with the question; once it is answered, the decision is made anew. Where nobody can be
-//! asked, it goes on with an empty answer and notes the flag that gives it, so that all that is missing is named at once.
+//! The decision is a function of facts and answers. It asks in a fixed order, so the answers given so far are a list. Where an
+//! answer is missing, the decision stops with the question. Once it is answered, the decision runs again from the start. Where
+//! questions can't be asked, the decision goes on with an empty answer and notes the flag that would give it, so that one error
+//! names all missing flags.
 
 use std::fmt;
 use std::rc::Rc;
@@ -14,9 +15,9 @@ use crate::text::page::visible;
 /// Why there is no decision.
 #[derive(Debug)]
 pub enum Stop {
-    /// An answer is missing that someone can give.
+    /// An answer is missing that the user can give.
     Ask(Box<Request>),
-    /// Ctrl-C or Esc, or a "no" that ends it.
+    /// Ctrl-C, Esc, or a "no" that ends the set-up.
     Cancelled,
     /// Reasons to end with exit status 64.
     Usage(Vec<String>),
@@ -34,36 +35,36 @@ impl Stop {
 /// A question and the flag that answers it.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
-    /// The question. Of several sentences only the last is asked; the others come before it, as lines.
+    /// The question. Of several sentences only the last one is the prompt; the others are printed before it.
     pub ask: &'a str,
     /// A line below it.
     pub help: &'a str,
-    /// How to answer without being asked, with the reason it must be asked at all.
+    /// The flag that answers it without a question, and why an answer is needed.
     pub flag: &'a str,
 }
 
-/// What a value must be.
+/// Checks a value. The error says what is wrong with it.
 pub type Check = fn(&str) -> Result<(), String>;
 
-/// The same, with what it knows.
+/// A check that may capture values.
 pub type Validator = Rc<dyn Fn(&str) -> Result<(), String>>;
 
-/// Something to choose, with a word about it that goes once it is chosen.
+/// An option of a choice, with a note that is no longer shown once it is chosen.
 #[derive(Debug, Clone)]
 pub struct Offer {
-    /// What it is.
+    /// The option's text.
     pub what: String,
-    /// More about it; may be empty.
+    /// A note about it; may be empty.
     pub note: &'static str,
 }
 
 impl Offer {
-    /// One with a word about it.
+    /// An option with a note.
     pub fn noted(what: impl Into<String>, note: &'static str) -> Self {
         Self { what: what.into(), note }
     }
 
-    /// One that speaks for itself.
+    /// An option without a note.
     pub fn plain(what: impl Into<String>) -> Self {
         Self::noted(what, "")
     }
@@ -80,21 +81,21 @@ impl fmt::Display for Offer {
 /// A question that waits for its answer.
 #[derive(Debug)]
 pub struct Request {
-    /// What is asked.
+    /// The question.
     pub ask: String,
     /// A line below it.
     pub help: String,
-    /// What kind of answer is wanted.
+    /// The kind of answer expected.
     pub kind: QuestionKind,
 }
 
-/// What kind of answer is wanted.
+/// The kind of answer that a question expects.
 pub enum QuestionKind {
-    /// A text, with a proposal and what it must be.
+    /// A text, with a proposed answer and a check.
     Text(Option<String>, Validator),
-    /// One of several.
+    /// One of several options.
     Choice(Vec<Offer>),
-    /// Yes or no, with a proposal.
+    /// Yes or no, with a proposed answer.
     Confirmation(bool),
     /// A text that is not shown.
     Secret(Check),
@@ -113,53 +114,53 @@ impl fmt::Debug for QuestionKind {
 
 /// An answer.
 pub enum Answer {
-    /// To a text.
+    /// The answer to [`QuestionKind::Text`].
     Text(String),
-    /// The index of what was chosen.
+    /// The index of the chosen option.
     Choice(usize),
-    /// To a confirmation.
+    /// The answer to [`QuestionKind::Confirmation`].
     Confirmation(bool),
-    /// To a secret.
+    /// The answer to [`QuestionKind::Secret`].
     Secret(Zeroizing<String>),
 }
 
-/// One making of the decision.
+/// The answers and notes of one run of the decision.
 pub struct Dialogue<'a> {
     can_ask: bool,
     answers: &'a [Answer],
     next: usize,
     missing: Vec<String>,
-    /// Sentences for people on the way, in order.
+    /// Sentences to show to the user, in order.
     pub notes: Vec<String>,
 }
 
 impl<'a> Dialogue<'a> {
-    /// With the answers given so far.
+    /// A dialogue with the answers given so far.
     pub fn new(can_ask: bool, answers: &'a [Answer]) -> Self {
         Self { can_ask, answers, next: 0, missing: Vec::new(), notes: Vec::new() }
     }
 
-    /// Whether questions reach someone.
+    /// Whether questions can be asked.
     pub fn can_ask(&self) -> bool {
         self.can_ask
     }
 
-    /// Says a sentence on the way.
+    /// Adds a sentence to show to the user.
     pub fn tell(&mut self, words: impl Into<String>) {
         self.notes.push(words.into());
     }
 
-    /// Notes that something is missing that was not asked.
-    pub fn miss(&mut self, what: impl Into<String>) {
+    /// Notes a missing flag.
+    pub fn note_missing(&mut self, what: impl Into<String>) {
         self.missing.push(what.into());
     }
 
-    /// Ends where something is missing.
+    /// Stops the decision where flags are missing.
     pub fn complete(&mut self) -> Result<(), Stop> {
         if self.missing.is_empty() { Ok(()) } else { Err(Stop::Usage(std::mem::take(&mut self.missing))) }
     }
 
-    /// A text. Where it can't be asked, it is missing, and an empty one stands for it.
+    /// Asks for a text. Where questions can't be asked, the flag is noted as missing and the result is an empty text.
     pub fn text(
         &mut self,
         question: &Question<'_>,
@@ -173,7 +174,8 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// One of several; the index. Where it can't be asked, it is missing, and the first one stands for it.
+    /// Asks for one of several options and returns its index. Where questions can't be asked, the flag is noted as missing and
+    /// the result is the first option.
     pub fn choose(&mut self, question: &Question<'_>, options: Vec<Offer>) -> Result<usize, Stop> {
         match self.answer(question, format!("{}:", question.ask), || QuestionKind::Choice(options))? {
             Some(Answer::Choice(index)) => Ok(*index),
@@ -181,7 +183,7 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Yes or no. Where it can't be asked, it is missing, and a yes stands for it.
+    /// Asks for yes or no. Where questions can't be asked, the flag is noted as missing and the result is yes.
     pub fn confirm(&mut self, question: &Question<'_>, proposal: bool) -> Result<bool, Stop> {
         match self.answer(question, question.ask.to_owned(), || QuestionKind::Confirmation(proposal))? {
             Some(Answer::Confirmation(is_yes)) => Ok(*is_yes),
@@ -189,12 +191,12 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// The same where a "no" ends the set-up.
+    /// Asks for yes or no. A no ends the set-up.
     pub fn agree(&mut self, question: &Question<'_>, proposal: bool) -> Result<(), Stop> {
         if self.confirm(question, proposal)? { Ok(()) } else { Err(Stop::Cancelled) }
     }
 
-    /// A secret. Where it can't be asked, it is missing, and an empty one stands for it.
+    /// Asks for a secret. Where questions can't be asked, the flag is noted as missing and the result is empty.
     pub fn secret(&mut self, question: &Question<'_>, check: Check) -> Result<Zeroizing<String>, Stop> {
         match self.answer(question, format!("{}:", question.ask), || QuestionKind::Secret(check))? {
             Some(Answer::Secret(text)) => Ok(text.clone()),
@@ -202,7 +204,7 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// The next answer; `None` where it can't be asked for.
+    /// The next answer. `None` where questions can't be asked.
     fn answer(
         &mut self,
         question: &Question<'_>,
@@ -210,7 +212,7 @@ impl<'a> Dialogue<'a> {
         kind: impl FnOnce() -> QuestionKind,
     ) -> Result<Option<&'a Answer>, Stop> {
         if !self.can_ask {
-            self.miss(question.flag);
+            self.note_missing(question.flag);
             return Ok(None);
         }
         let Some(answer) = self.answers.get(self.next) else {

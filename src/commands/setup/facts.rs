@@ -1,4 +1,4 @@
-//! All that a set-up finds out by itself before it asks anything: the one edge in front of the decision.
+//! The facts that a set-up gathers before it asks anything, so that the decision itself needs no I/O.
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Read};
@@ -16,10 +16,10 @@ use crate::config::{self, Loaded, token};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 
-/// The most that is read of a token on standard input, in bytes.
+/// How much of standard input is read as a token, in bytes.
 const LONGEST_TOKEN: u64 = 64 * 1024;
 
-/// What is known before the first question.
+/// The facts known before the first question.
 pub struct Facts<'a> {
     /// The command line.
     pub args: &'a Args,
@@ -29,35 +29,35 @@ pub struct Facts<'a> {
     pub loaded: &'a Loaded,
     /// The working directory.
     pub here: PathBuf,
-    /// The alias that this directory has already.
+    /// The alias that the working directory has already.
     pub alias_here: Option<String>,
-    /// `--directory`, as the file system names them.
+    /// The directories of `--directory`, as canonical paths.
     pub directories: Vec<PathBuf>,
-    /// The Monitoring Spec: what to call it, and its content.
+    /// The Monitoring Spec: its name for messages, and its content.
     pub spec: Option<(String, Spec)>,
-    /// With `--from-settings`: what the settings hold.
+    /// With `--from-settings`: what was found in claude's settings.
     pub found: Option<Found>,
-    /// With `--token-stdin`: what standard input held.
-    pub typed: Option<Zeroizing<String>>,
+    /// With `--token-stdin`: the content of standard input.
+    pub stdin_token: Option<Zeroizing<String>>,
     /// The system's keychain, where its tool is installed.
     pub keychain: Option<Keychain>,
-    /// Whether it can be reached.
-    pub keychain_answers: bool,
-    /// The accounts whose token source can give one, as far as a look tells.
+    /// Whether the keychain can be reached.
+    pub keychain_is_reachable: bool,
+    /// The accounts whose token source seems able to give a token. No command is run to find out.
     pub with_token: BTreeSet<String>,
     /// The user's configuration file.
     pub user_file: PathBuf,
 }
 
 impl<'a> Facts<'a> {
-    /// Reads and looks; nothing is asked, run or written.
+    /// Gathers the facts. It asks no question, runs no command and writes nothing.
     pub fn gather(args: &'a Args, environment: &'a Environment, loaded: &'a Loaded) -> Result<Self, Stop> {
         let here = std::env::current_dir().unwrap_or_default();
         let directories =
             args.directories.iter().map(|directory| existing(&here, directory)).collect::<Result<Vec<_>, _>>()?;
         let found = args.from_settings.then(|| in_settings(&here, &directories, environment));
         let spec = args.spec.as_deref().map(|path| read_spec(args, path)).transpose()?;
-        let typed = args.token_stdin.then(from_stdin).transpose()?;
+        let stdin_token = args.token_stdin.then(from_stdin).transpose()?;
         let keychain = Keychain::find(environment);
         let accounts = loaded.config.accounts.iter();
         let with_token = accounts.filter(|(_, account)| token::look(&account.token, environment).is_ok());
@@ -71,8 +71,8 @@ impl<'a> Facts<'a> {
             directories,
             spec,
             found,
-            typed,
-            keychain_answers: keychain.as_ref().is_some_and(|keychain| keychain.is_reachable(environment)),
+            stdin_token,
+            keychain_is_reachable: keychain.as_ref().is_some_and(|keychain| keychain.is_reachable(environment)),
             keychain,
             with_token: with_token.map(|(name, _)| name.clone()).collect(),
             user_file: std::path::absolute(&user_file).unwrap_or(user_file),

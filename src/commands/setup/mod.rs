@@ -1,8 +1,8 @@
 //! `act setup`: account, alias and token, from a Monitoring Spec, from existing settings, or from questions.
 //!
-//! [`facts`] gathers what can be found out (the one edge in front); [`alias`], [`renew`] and [`settings`] decide, and ask
-//! where an answer is missing ([`dialogue`]; pure); [`carry_out`] stores the token, writes the configuration and asks ACT. An
-//! end before that leaves everything as it was.
+//! [`facts`] gathers what can be found out. [`alias`], [`renew`] and [`settings`] decide, and ask where an answer is missing
+//! ([`dialogue`]; pure). [`carry_out`] stores the token, writes the configuration and asks ACT. A set-up that ends before
+//! [`carry_out`] has changed nothing.
 
 mod account;
 mod alias;
@@ -108,14 +108,14 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 impl Args {
-    /// Says a sentence on the way, in lines of whole words.
+    /// Prints a sentence for the user, wrapped at words.
     fn tell(&self, words: &str) {
         let mut text = String::new();
         page::hang(&mut text, 2, page::width(), anstyle::Style::new(), words);
         self.say(&text);
     }
 
-    /// Says something on the way; with `--json` standard output is for the result alone.
+    /// Prints text for the user. With `--json` it goes to standard error, because standard output holds only the result.
     fn say(&self, text: &str) {
         let _ = if self.json {
             page::write(&mut anstream::stderr(), text)
@@ -125,11 +125,11 @@ impl Args {
     }
 }
 
-/// Runs it. Exit status 0, or that of the check at the end; 64 where something is missing or could mean two things,
-/// 78 where the configuration has faults, 130 where it was cancelled: then nothing was written.
+/// Runs the command. Exit status 0, or that of the check at the end. 64 where something is missing or ambiguous, 78 where the
+/// configuration has faults, 130 where the user cancelled.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(environment);
-    // A configuration file that is named and not there yet is what set-up makes.
+    // A configuration file that is named but does not exist is no fault: set-up will create it.
     let missing = config::user_file(environment).is_some_and(|path| !path.exists());
     let faults: Vec<_> = loaded.faults.iter().filter(|fault| !missing || fault.origin.offset().is_some()).collect();
     if !faults.is_empty() {
@@ -137,23 +137,23 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         return ExitCode::from(CONFIGURATION);
     }
     let done = Facts::gather(args, environment, &loaded)
-        .and_then(|facts| carry_out::carry_out(&facts, settle(&facts)?).map(ExitCode::from));
+        .and_then(|facts| carry_out::carry_out(&facts, decide_with_answers(&facts)?).map(ExitCode::from));
     done.unwrap_or_else(|stop| end(args, stop))
 }
 
-/// Decides, and asks until nothing is missing.
-fn settle(facts: &Facts<'_>) -> Result<Decision, Stop> {
+/// Repeats the decision, with one more answer each time, until no answer is missing.
+fn decide_with_answers(facts: &Facts<'_>) -> Result<Decision, Stop> {
     if let Some((name, spec)) = &facts.spec {
         facts.args.say(&spec::shown(name, spec));
     }
     let can_ask = ask::can_ask(facts.args.yes);
-    let (mut answers, mut told) = (Vec::new(), 0);
+    let (mut answers, mut shown) = (Vec::new(), 0);
     loop {
         let mut dialogue = Dialogue::new(can_ask, &answers);
         let decided = decide(facts, &mut dialogue);
-        // Each making of the decision says the same as the one before, and then goes further.
-        dialogue.notes.iter().skip(told).for_each(|note| facts.args.tell(note));
-        told = told.max(dialogue.notes.len());
+        // Each run of the decision repeats the notes of the previous run, and may add some.
+        dialogue.notes.iter().skip(shown).for_each(|note| facts.args.tell(note));
+        shown = shown.max(dialogue.notes.len());
         match decided {
             Err(Stop::Ask(request)) => answers.push(ask::ask(&request)?),
             decided => return decided,
@@ -164,14 +164,14 @@ fn settle(facts: &Facts<'_>) -> Result<Decision, Stop> {
 fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, Stop> {
     if facts.args.from_settings {
         settings::decide(facts, dialogue)
-    } else if renew::is_meant(facts.args) {
+    } else if renew::is_requested(facts.args) {
         renew::decide(facts, dialogue)
     } else {
         alias::decide(facts, dialogue)
     }
 }
 
-/// Says why nothing was changed; the exit status.
+/// Prints why nothing was changed, and returns the exit status.
 fn end(args: &Args, stop: Stop) -> ExitCode {
     match stop {
         Stop::Cancelled => {

@@ -1,4 +1,4 @@
-//! Where an alias is used (pure, but for a look whether a directory that was typed is there).
+//! Decides in which directories an alias is used. Pure, except that it looks whether a typed directory exists.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::dialogue::{Dialogue, Offer, Question, Stop};
 use super::facts::Facts;
 use crate::config::edit;
 
-/// Keys of the directories that get the alias, and whether it becomes the default.
+/// The configuration keys of the directories that get the alias, and whether the alias becomes the default.
 pub fn choose(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, name: &str) -> Result<(Vec<String>, bool), Stop> {
     let key = |directory: &Path| edit::directory_key(directory, facts.environment);
     let directories = facts.directories.iter().map(|directory| key(directory)).collect::<Vec<_>>();

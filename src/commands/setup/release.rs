@@ -1,5 +1,5 @@
-//! What was held for an account goes out, now that its token is right: this account's only, since another's token
-//! command must not run unasked.
+//! Delivers the exports that were held for an account, once its token works. Exports of other accounts are left alone, because
+//! their token commands must not run without the user's request.
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,13 @@ use crate::state::spool::Spool;
 use crate::state::spool::deferral::Deferrals;
 use crate::system::environment::Environment;
 
-/// After this long the rest is left to the next sessions.
+/// The time limit. Exports that are left after it are delivered by later sessions.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Between two attempts with one that failed.
+/// The time between two attempts to send the same export.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Delivers what sessions that are over left for `account`; how many exports. Running ones try theirs at once.
+/// Delivers the exports that ended sessions left for `account`, and returns how many were delivered. The relays of running
+/// sessions are asked to try theirs now.
 pub fn release(account: &str, environment: &Environment) -> u64 {
     let Some(state) = state::directory(environment) else { return 0 };
     let spool = Spool::of(&state);

@@ -1,4 +1,4 @@
-//! `act setup --account NAME`: a new token for an account that is configured.
+//! `act setup --account NAME`: decides on a new token for an account that is configured.
 
 use super::sources::credential;
 use super::sources::entries::{AccountEntry, Entries};
@@ -11,8 +11,8 @@ use super::dialogue::{Dialogue, Question, Stop};
 use super::facts::Facts;
 use super::token::{self, Choice};
 
-/// Whether only an account is named.
-pub fn is_meant(args: &Args) -> bool {
+/// Whether the flags name only an account.
+pub fn is_requested(args: &Args) -> bool {
     let others = [&args.endpoint, &args.id, &args.provider_type, &args.name];
     args.account.is_some()
         && args.spec.is_none()
@@ -38,7 +38,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
         None => match token::place_of(facts, name, account).filter(|_| facts.args.store.is_none()) {
             Some(place) => token::store(facts, dialogue, name, place)?,
             None if facts.args.store.is_some() || facts.args.token_stdin => {
-                match token::where_to(facts, dialogue, name)? {
+                match token::choose_place(facts, dialogue, name)? {
                     Ok(place) => token::store(facts, dialogue, name, place)?,
                     Err(source) => Choice::Source(source),
                 }

@@ -1,4 +1,4 @@
-//! `act setup --from-settings`: the documented recipe becomes accounts, aliases and directories (pure).
+//! `act setup --from-settings`: turns the documented recipe in claude's settings into accounts, aliases and directories (pure).
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::sources::recipe::Recipe;
 use super::token::{self, Choice};
 use crate::config::{self, edit, is_loopback};
 
-/// Takes over what the settings say.
+/// Decides on the entries that replace the recipe.
 pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, Stop> {
     let Some(found) = facts.found.as_ref().filter(|found| !found.entries.is_empty()) else {
         facts.found.iter().flat_map(|found| &found.notes).for_each(|note| dialogue.tell(note));
@@ -23,26 +23,26 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
         ));
     };
     found.notes.iter().for_each(|note| dialogue.tell(note));
-    let mut taken = Taken { facts, dialogue, entries: Entries::default(), decision: Decision::default() };
+    let mut import = Import { facts, dialogue, entries: Entries::default(), decision: Decision::default() };
     for entry in &found.entries {
-        taken.take(entry.clone())?;
+        import.add(entry.clone())?;
     }
-    let Taken { entries, mut decision, .. } = taken;
+    let Import { entries, mut decision, .. } = import;
     dialogue.complete()?;
     decision.entries = entries;
     decision.removals = found.removals.clone();
     Ok(decision)
 }
 
-struct Taken<'a, 'f, 'd> {
+struct Import<'a, 'f, 'd> {
     facts: &'a Facts<'f>,
     dialogue: &'a mut Dialogue<'d>,
     entries: Entries,
     decision: Decision,
 }
 
-impl Taken<'_, '_, '_> {
-    fn take(&mut self, entry: Entry) -> Result<(), Stop> {
+impl Import<'_, '_, '_> {
+    fn add(&mut self, entry: Entry) -> Result<(), Stop> {
         let key = |directory: &Path| edit::directory_key(directory, self.facts.environment);
         let place = entry.directory.as_deref().map(key);
         let shown = place.clone().unwrap_or_else(|| "your own settings".to_owned());
@@ -102,7 +102,7 @@ impl Taken<'_, '_, '_> {
         })
     }
 
-    /// A project's settings may be anybody's: where they would send the telemetry is for the user to say.
+    /// A project's settings may come from somebody else. The user has to agree to an unknown host that they name.
     fn trusted(&mut self, place: &str, endpoint: String) -> Result<String, Stop> {
         let config = &self.facts.loaded.config;
         let is_known = config.accounts.values().any(|account| host(&account.endpoint) == host(&endpoint))
@@ -117,10 +117,10 @@ impl Taken<'_, '_, '_> {
         Ok(endpoint)
     }
 
-    /// The account with this endpoint and user: one of this run, one that is configured, or a new one.
+    /// The name of the account with this endpoint and user: an account added in this run, a configured one, or a new one.
     fn account(&mut self, place: &str, endpoint: String, credential: Option<Credential>) -> Result<String, Stop> {
         for note in credential.iter().flat_map(|credential| &credential.notes) {
-            // Every credential of the recipe is a whole header.
+            // In the recipe, every credential is a whole Authorization header, so this note would say nothing new.
             if !note.contains("Authorization header") {
                 self.dialogue.tell(format!("{place}: {note}"));
             }
@@ -128,7 +128,7 @@ impl Taken<'_, '_, '_> {
         let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
         let known = credential.as_ref().and_then(|credential| credential.user.clone()).filter(|user| !is_account(user));
         let (user, endpoint) = match known {
-            Some(user) => credential::unswapped(&user, &endpoint).unwrap_or((user, endpoint)),
+            Some(user) => credential::exchanged(&user, &endpoint).unwrap_or((user, endpoint)),
             None => {
                 let user = self.ask(place, "E-mail of the token's user", |text| credential::user(text).map(drop))?;
                 (credential::user(&user).unwrap_or_default(), endpoint)
@@ -159,7 +159,9 @@ impl Taken<'_, '_, '_> {
             (Some(credential), None) => {
                 let place = existing.and_then(|existing| token::place_of(self.facts, &name, existing));
                 let place = place.filter(|_| self.facts.args.store.is_none());
-                match place.map_or_else(|| token::where_to(self.facts, self.dialogue, &name), |place| Ok(Ok(place)))? {
+                match place
+                    .map_or_else(|| token::choose_place(self.facts, self.dialogue, &name), |place| Ok(Ok(place)))?
+                {
                     Ok(place) => Choice::Store(credential, place),
                     Err(source) => Choice::Source(source),
                 }
@@ -171,7 +173,8 @@ impl Taken<'_, '_, '_> {
         Ok(name)
     }
 
-    /// One that is configured for the same alias id, else a new one: the directory's, or the account's.
+    /// The alias's name: that of a configured alias with the same id, otherwise a new one made from the directory's or the
+    /// account's name.
     fn alias_name(&self, account: &str, id: &str, directory: Option<&str>) -> String {
         let aliases = &self.facts.loaded.config.aliases;
         let is_used = |name: &str| self.entries.aliases.iter().any(|alias| alias.name == name);

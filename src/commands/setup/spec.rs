@@ -1,4 +1,4 @@
-//! The Monitoring Spec as it is shown, and values out of it, or typed in (pure).
+//! Shows a Monitoring Spec to the user, and takes values from it or from questions (pure).
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::dialogue::{Check, Dialogue, Offer, Question, Stop};
 use super::sources::spec::{self, Finding, Spec};
 use crate::text::page::{self, BOLD, DIM};
 
-/// What was found where, for people.
+/// The values found in the Spec and their places, as text.
 pub fn shown(name: &str, spec: &Spec) -> String {
     let mut text = format!("The Monitoring Spec {name} says:\n");
     let fields = [("endpoint", &spec.endpoint), ("alias id", &spec.id), ("provider type", &spec.provider_type)];
@@ -32,19 +32,19 @@ pub fn shown(name: &str, spec: &Spec) -> String {
     text
 }
 
-/// So many of the values that were passed over are shown.
+/// How many of the values that were not used are shown.
 const NOTES: usize = 10;
 
 /// Columns before a value.
 const INDENT: usize = 17;
 
-/// The same for JSON.
+/// The values found for one field and their places, as JSON.
 pub fn places_of(finding: &Finding) -> serde_json::Value {
     let one = |candidate: &spec::Candidate| json!({"value": candidate.value, "place": candidate.place, "guess": candidate.guess});
     finding.candidates.iter().map(one).collect()
 }
 
-/// A value: the flag's, the only one found, one of those found, or typed in.
+/// A field's value: the flag's, the only certain one found, one chosen among those found, or one typed in.
 pub fn field(
     dialogue: &mut Dialogue<'_>,
     flag: Option<&str>,
@@ -63,7 +63,7 @@ pub fn field(
         return Ok(certain.value.clone());
     }
     if !dialogue.can_ask() {
-        dialogue.miss(missing(question.flag, candidates));
+        dialogue.note_missing(missing(question.flag, candidates));
         return Ok(String::new());
     }
     if candidates.len() < 2 {

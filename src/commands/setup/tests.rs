@@ -11,7 +11,7 @@ struct Line {
     args: Args,
 }
 
-/// The decision for a command line where nothing is configured: what is asked next, what is missing, or the alias.
+/// The decision for a command line without a configuration: the alias, the next question, or the missing flags.
 fn decided(line: &str, can_ask: bool, answers: &[Answer]) -> Result<String, String> {
     let words = shell_words::split(line).unwrap();
     let args = Line::parse_from(std::iter::once("setup".to_owned()).chain(words)).args;
@@ -25,9 +25,9 @@ fn decided(line: &str, can_ask: bool, answers: &[Answer]) -> Result<String, Stri
         directories: args.directories.clone(),
         spec: None,
         found: None,
-        typed: None,
+        stdin_token: None,
         keychain: None,
-        keychain_answers: false,
+        keychain_is_reachable: false,
         with_token: Default::default(),
         user_file: "/home/u/.config/act-claude/config.json".into(),
     };

@@ -1,4 +1,4 @@
-//! Where an account's token comes from: what the flags say, what is there already, or what is asked.
+//! Decides where an account's token comes from: from the flags, from the configured account, or from questions.
 
 use std::path::PathBuf;
 
@@ -22,16 +22,16 @@ pub enum TokenPlace {
     File(PathBuf),
 }
 
-/// An account's token.
+/// The choice for an account's token.
 pub enum Choice {
-    /// It is kept elsewhere, and fetched when needed.
+    /// It is kept elsewhere and fetched when needed.
     Source(TokenSource),
     /// It is to be stored.
     Store(Credential, TokenPlace),
 }
 
 impl TokenPlace {
-    /// Where it will be fetched from.
+    /// The source from which the token will be fetched.
     pub fn source(&self, account: &str, user: &str) -> TokenSource {
         match self {
             Self::Keychain(keychain) => TokenSource::Command(keychain.lookup(account, user)),
@@ -50,7 +50,7 @@ impl Choice {
     }
 }
 
-/// Chooses for an account. One that works already is kept unless a flag says otherwise.
+/// Chooses the token for an account. A token source that seems to work is kept, unless a flag says otherwise.
 pub fn choose(
     facts: &Facts<'_>,
     dialogue: &mut Dialogue<'_>,
@@ -70,14 +70,14 @@ pub fn choose(
     let place = existing.and_then(|existing| place_of(facts, account, existing));
     match place.filter(|_| facts.args.store.is_none()) {
         Some(place) => store(facts, dialogue, account, place),
-        None => match where_to(facts, dialogue, account)? {
+        None => match choose_place(facts, dialogue, account)? {
             Ok(place) => store(facts, dialogue, account, place),
             Err(source) => Ok(Choice::Source(source)),
         },
     }
 }
 
-/// The place of an existing account's token, where it is one that set-up can write to.
+/// The place of an existing account's token, where set-up can write to it.
 pub fn place_of(facts: &Facts<'_>, account: &str, existing: &Account) -> Option<TokenPlace> {
     match &existing.token {
         TokenSource::File(path) => Some(TokenPlace::File(path.clone())),
@@ -89,7 +89,7 @@ pub fn place_of(facts: &Facts<'_>, account: &str, existing: &Account) -> Option<
     }
 }
 
-/// What `--token-command`, `--token-env` or `--token-file` say.
+/// The source that `--token-command`, `--token-env` or `--token-file` names.
 pub fn from_flags(facts: &Facts<'_>) -> Result<Option<TokenSource>, Stop> {
     let args = facts.args;
     if let Some(line) = &args.token_command {
@@ -111,8 +111,8 @@ fn command(line: &str) -> Result<TokenSource, String> {
     }
 }
 
-/// A place for a new token; or a source that needs none.
-pub fn where_to(
+/// The place where a new token will be stored, or a source for which nothing is stored.
+pub fn choose_place(
     facts: &Facts<'_>,
     dialogue: &mut Dialogue<'_>,
     account: &str,
@@ -134,7 +134,7 @@ pub fn where_to(
         Offer::noted("nowhere: a command prints it each time", "pass, op, vault …"),
         Offer::plain("nowhere: an environment variable holds it"),
     ];
-    let keychain = keychain.filter(|_| facts.keychain_answers);
+    let keychain = keychain.filter(|_| facts.keychain_is_reachable);
     if let Some(keychain) = &keychain {
         options.insert(0, Offer::plain(format!("in {}", keychain.name())));
     }
@@ -144,7 +144,7 @@ pub fn where_to(
         "--token-stdin with --store keychain or --store file, or --token-command, --token-env, --token-file: the API token"
     };
     if !dialogue.can_ask() {
-        dialogue.miss(flag);
+        dialogue.note_missing(flag);
         return Ok(Err(TokenSource::Env(String::new())));
     }
     let ask = format!("Where to keep {account}'s API token");
@@ -166,15 +166,15 @@ pub fn where_to(
     })
 }
 
-/// Where set-up keeps an account's token, where it is to be a file.
+/// The file in which set-up stores an account's token.
 pub fn default_file(facts: &Facts<'_>, account: &str) -> PathBuf {
     let name = names::of(account).unwrap_or_else(|| "account".to_owned());
     facts.user_file.with_file_name(format!("{name}.token"))
 }
 
-/// The token that standard input held, or that is typed.
+/// Reads the token from standard input's content or from a question, and chooses to store it in `place`.
 pub fn store(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, place: TokenPlace) -> Result<Choice, Stop> {
-    let text = match &facts.typed {
+    let text = match &facts.stdin_token {
         Some(text) => text.clone(),
         None => {
             let help = "it is not shown; a copied \"Basic …\" is understood as well";
@@ -183,8 +183,8 @@ pub fn store(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, plac
             dialogue.secret(&Question { ask: &ask, help, flag }, |text| Credential::read(text).map(drop))?
         }
     };
-    if text.is_empty() && facts.typed.is_none() {
-        // Noted as missing.
+    if text.is_empty() && facts.stdin_token.is_none() {
+        // It could not be asked for and is noted as missing.
         let none = Credential { token: Zeroizing::default(), user: None, notes: Vec::new() };
         return Ok(Choice::Store(none, place));
     }

@@ -1,23 +1,23 @@
-//! Whether the rehearsal went as it should (pure).
+//! Checks whether the rehearsal went as expected (pure).
 
 use super::compare::{self, Sent};
 use super::sandbox::DemoDirectory;
 use super::session::Launch;
 use crate::rehearsal::receiver::{Export, Fail};
 
-/// A launch and what ACT saw of it.
-pub struct Played<'a> {
-    /// Where.
+/// A launch, and the exports that ACT received from it.
+pub struct DemoRun<'a> {
+    /// The directory it ran in.
     pub place: &'a DemoDirectory,
     /// The launch.
     pub session: Launch,
-    /// What ACT saw.
+    /// The exports that ACT received.
     pub received: Vec<Export>,
 }
 
-/// What is wrong with a launch before anything is compared.
-pub fn fault(played: &Played<'_>) -> Option<String> {
-    let Played { place, session, .. } = played;
+/// Why a launch failed, so that comparing it would be of no use. `None`: it did not fail.
+pub fn fault(run: &DemoRun<'_>) -> Option<String> {
+    let DemoRun { place, session, .. } = run;
     let name = place.alias;
     if !session.status.success() {
         return Some(format!("{name}: claude ended with {}: {}", session.status, session.reply));
@@ -28,29 +28,28 @@ pub fn fault(played: &Played<'_>) -> Option<String> {
     session.report.is_none().then(|| format!("{name}: act-claude gave no report"))
 }
 
-/// Everything that is not as it should be; empty: it is.
-pub fn check(played: &[Played<'_>]) -> Vec<String> {
-    let faults: Vec<String> = played.iter().filter_map(fault).collect();
+/// All differences from what is expected without `--fail`. Empty: there are none.
+pub fn check(runs: &[DemoRun<'_>]) -> Vec<String> {
+    let faults: Vec<String> = runs.iter().filter_map(fault).collect();
     if !faults.is_empty() {
         return faults;
     }
-    let number =
-        |played: &Played<'_>, key: &str| played.session.report.as_ref().and_then(|report| report[key].as_u64());
-    let sent: Vec<Sent<'_>> = played
+    let number = |run: &DemoRun<'_>, key: &str| run.session.report.as_ref().and_then(|report| report[key].as_u64());
+    let sent: Vec<Sent<'_>> = runs
         .iter()
-        .filter_map(|played| {
-            let (exports, points) = (number(played, "exports")?, number(played, "points")?);
-            Some(Sent { place: played.place, used: played.session.used.as_ref()?, exports, points })
+        .filter_map(|run| {
+            let (exports, points) = (number(run, "exports")?, number(run, "points")?);
+            Some(Sent { place: run.place, used: run.session.used.as_ref()?, exports, points })
         })
         .collect();
-    let received: Vec<Export> = played.iter().flat_map(|played| played.received.iter().cloned()).collect();
-    let undelivered = played.iter().filter(|played| state(played) != "delivered");
-    let undelivered = undelivered.map(|played| format!("{}: reported as {}", played.place.alias, state(played)));
+    let received: Vec<Export> = runs.iter().flat_map(|run| run.received.iter().cloned()).collect();
+    let undelivered = runs.iter().filter(|run| state(run) != "delivered");
+    let undelivered = undelivered.map(|run| format!("{}: reported as {}", run.place.alias, state(run)));
     compare::differences(&sent, &received).into_iter().chain(undelivered).collect()
 }
 
-/// The same where ACT was told to fail.
-pub fn judge_failure(played: &[Played<'_>], fail: Fail) -> Vec<String> {
+/// All differences from what is expected with `--fail`. Empty: there are none.
+pub fn check_failure(runs: &[DemoRun<'_>], fail: Fail) -> Vec<String> {
     let designed = match fail {
         Fail::Unauthorized | Fail::Forbidden | Fail::UnknownAlias => "held",
         Fail::BadRequest => "rejected",
@@ -58,19 +57,19 @@ pub fn judge_failure(played: &[Played<'_>], fail: Fail) -> Vec<String> {
         Fail::Partial => "partial",
         Fail::Hang => "under_way",
     };
-    let mut wrong: Vec<String> = played.iter().filter_map(fault).collect();
-    for played in played {
-        if played.received.is_empty() {
-            wrong.push(format!("{}: no export came", played.place.alias));
+    let mut wrong: Vec<String> = runs.iter().filter_map(fault).collect();
+    for run in runs {
+        if run.received.is_empty() {
+            wrong.push(format!("{}: no export came", run.place.alias));
         }
-        if state(played) != designed {
-            wrong.push(format!("{}: reported as {}, not {designed}", played.place.alias, state(played)));
+        if state(run) != designed {
+            wrong.push(format!("{}: reported as {}, not {designed}", run.place.alias, state(run)));
         }
     }
     wrong
 }
 
-/// The report's state.
-fn state<'a>(played: &'a Played<'_>) -> &'a str {
-    played.session.report.as_ref().and_then(|report| report["state"].as_str()).unwrap_or("nothing")
+/// The state in act-claude's report.
+fn state<'a>(run: &'a DemoRun<'_>) -> &'a str {
+    run.session.report.as_ref().and_then(|report| report["state"].as_str()).unwrap_or("nothing")
 }

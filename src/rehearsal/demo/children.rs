@@ -1,4 +1,4 @@
-//! What the demo started ends with it: on Ctrl-C, and the relays it leaves behind.
+//! Ends the processes that the demo started: claude on Ctrl-C, and the relays that outlive their sessions.
 
 use std::io;
 use std::process::{Child, ExitStatus};
@@ -14,26 +14,26 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::system::process;
 
-/// Between two looks at a child.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// How long an interrupted claude may take to end, and a relay whose ACT has gone.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time between two checks of a child process.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// How long an interrupted claude may take to end, and also a relay after its ACT was stopped.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Ctrl-C, SIGTERM or a closed terminal, noted instead of dying on the spot.
+/// Catches SIGINT, SIGTERM and SIGHUP and saves which one came, so that the demo can clean up before it ends.
 #[derive(Debug, Clone)]
 pub struct Interrupt(Arc<AtomicI32>);
 
 impl Interrupt {
-    /// From now on they are noted.
-    pub fn note() -> io::Result<Self> {
-        let noted = Arc::new(AtomicI32::new(0));
+    /// Starts to catch the signals.
+    pub fn catch() -> io::Result<Self> {
+        let caught = Arc::new(AtomicI32::new(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut streams = {
             let _guard = runtime.enter();
             let of = |kind| signal(kind);
             (of(SignalKind::interrupt())?, of(SignalKind::terminate())?, of(SignalKind::hangup())?)
         };
-        let shared = noted.clone();
+        let shared = caught.clone();
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let signal = tokio::select! {
@@ -44,15 +44,15 @@ impl Interrupt {
                 shared.store(signal as i32, Ordering::SeqCst);
             });
         })?;
-        Ok(Self(noted))
+        Ok(Self(caught))
     }
 
-    /// The signal's number, if there was one.
+    /// The number of the signal that came, if one did.
     pub fn signal(&self) -> Option<i32> {
         Some(self.0.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
     }
 
-    /// Waits for a child. Interrupted, it ends the child and gives `None`.
+    /// Waits for a child. After a signal it ends the child and returns `None`.
     pub fn wait(&self, mut child: Child) -> io::Result<Option<ExitStatus>> {
         loop {
             if let Some(status) = child.try_wait()? {
@@ -61,13 +61,13 @@ impl Interrupt {
             if self.signal().is_some() {
                 break;
             }
-            std::thread::sleep(LOOK_AGAIN);
+            std::thread::sleep(POLL_INTERVAL);
         }
-        // Not yet reaped, so the pid is still this child's.
+        // The child is not reaped yet, so its pid was not reused.
         let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + END_TIMEOUT;
         while Instant::now() < deadline && child.try_wait()?.is_none() {
-            std::thread::sleep(LOOK_AGAIN);
+            std::thread::sleep(POLL_INTERVAL);
         }
         let _ = child.kill();
         child.wait()?;
@@ -75,19 +75,19 @@ impl Interrupt {
     }
 }
 
-/// From now on whoever our children leave behind becomes our child, so that it can be waited for.
+/// Makes this process the parent of all orphaned descendants, so that it can wait for them.
 #[cfg(target_os = "linux")]
-pub fn adopt() {
+pub fn adopt_orphans() {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }
 
-/// There is no such thing; relays end by themselves soon after their ACT has gone.
+/// Only Linux has child subreapers. On other systems relays are not waited for; they end soon after their ACT was stopped.
 #[cfg(not(target_os = "linux"))]
-pub fn adopt() {}
+pub fn adopt_orphans() {}
 
-/// Waits until every child has ended; the stubborn ones are ended.
+/// Waits until every child has ended. Kills those that take too long.
 pub fn reap() {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + END_TIMEOUT;
     let mut ended = false;
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -101,11 +101,11 @@ pub fn reap() {
                 let _ = kill(child, Signal::SIGKILL);
             }
         }
-        std::thread::sleep(LOOK_AGAIN);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Our children. Not yet reaped, so the pids are theirs.
+/// The pids of this process's children. They are not reaped yet, so the pids were not reused.
 fn children() -> Vec<Pid> {
     let own = std::process::id().cast_signed();
     let is_child = |pid: &i32| process::look(*pid).is_some_and(|process| process.parent == own);

@@ -1,4 +1,4 @@
-//! Which claude plays in the rehearsal.
+//! Chooses the claude of the rehearsal: the real one or the stand-in.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,16 @@ use crate::claude::locate;
 use crate::config::Config;
 use crate::system::environment::Environment;
 
-/// Which claude plays.
+/// The claude of the rehearsal.
 pub enum Claude {
-    /// The one on PATH.
+    /// The real one, at this path.
     Real(PathBuf),
-    /// Why not the real one.
+    /// The stand-in, with the reason why it is not the real one.
     StandIn(String),
 }
 
 impl Claude {
-    /// The real one where there is one, unless a stand-in is asked for.
+    /// The real claude where there is one, unless the stand-in is requested.
     pub fn choose(stand_in: bool, environment: &Environment) -> Self {
         if stand_in {
             return Self::StandIn("a stand-in that sends the metrics claude sends".to_owned());

@@ -1,4 +1,4 @@
-//! Whether what ACT received is what claude says it sent (pure).
+//! Compares what ACT received with what claude says it used (pure).
 
 use std::collections::BTreeSet;
 
@@ -8,19 +8,19 @@ use super::sandbox::{DemoDirectory, PROVIDER_TYPE};
 use crate::rehearsal::receiver::Export;
 use crate::rehearsal::receiver::payload::Resource;
 
-/// What claude itself says of a session.
+/// Claude's own statement about a session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Used {
     /// The session's id.
     pub session: String,
-    /// Tokens of all kinds and models.
+    /// The number of tokens, of all kinds and models.
     pub tokens: u64,
-    /// Their price in US dollars.
+    /// The cost in US dollars.
     pub cost: f64,
 }
 
 impl Used {
-    /// Reads claude's `--output-format json`, if it is session `id`'s.
+    /// Reads claude's `--output-format json`. `None` where it is not the answer of session `id`, or an error.
     pub fn read(result: &Value, id: &str) -> Option<Self> {
         if result["session_id"] != id || result["is_error"] != false {
             return None;
@@ -32,20 +32,20 @@ impl Used {
     }
 }
 
-/// What claude counted and what the relay acknowledged, for one place.
+/// What claude used and what the relay acknowledged, for one directory.
 #[derive(Debug)]
 pub struct Sent<'a> {
-    /// Whose.
+    /// The directory.
     pub place: &'a DemoDirectory,
-    /// Claude's own word.
+    /// Claude's own statement.
     pub used: &'a Used,
-    /// Exports the relay took over.
+    /// The number of exports that the relay acknowledged.
     pub exports: u64,
-    /// Data points in them.
+    /// The number of data points in them.
     pub points: u64,
 }
 
-/// Everything that is not as it was sent, in words; empty: all of it arrived, once, where it belongs.
+/// All differences between sent and received, as text. Empty: everything arrived once, and under the right alias.
 pub fn differences(sent: &[Sent<'_>], received: &[Export]) -> Vec<String> {
     let known: BTreeSet<&str> = sent.iter().map(|sent| sent.place.id.as_str()).collect();
     let strays = received.iter().filter(|export| export.alias.as_deref().is_none_or(|alias| !known.contains(alias)));
@@ -89,7 +89,7 @@ fn of_one(sent: &Sent<'_>, received: &[Export]) -> Vec<String> {
 fn sum(resources: &[&Resource], name: &str) -> f64 {
     let metrics = resources.iter().flat_map(|resource| &resource.metrics).filter(|metric| metric.name == name);
     let values = metrics.flat_map(|metric| &metric.points).map(|point| point.value.as_f64());
-    // Not `sum`: nothing would be -0.
+    // Not `sum`: for no values it returns -0.
     values.fold(0.0, |sum, value| sum + value)
 }
 
@@ -103,7 +103,7 @@ fn whole(number: f64) -> String {
     format!("{number:.0}")
 }
 
-/// To a millionth of a cent, beyond which sums of doubles differ.
+/// Dollars as text, rounded to a millionth of a cent: sums of doubles may differ in later digits.
 pub fn money(dollars: f64) -> String {
     let text = format!("{dollars:.8}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -165,7 +165,7 @@ mod tests {
             ["shop: tokens: sent 15, received 14"]
         );
         assert_eq!(differences(&sent, &[good.clone(), too.clone(), too.clone()]).len(), 5);
-        // Under the other's alias: missing there, too much here, and not this session's.
+        // Under the other alias: one export is missing there, and one too many is here, of another session.
         let crossed = differences(&sent, &[good.clone(), export(&billing, "s2", 15.0)]);
         assert!(crossed.contains(&"billing: session: sent s1, received s2".to_owned()), "{crossed:?}");
         let stranger = Export { alias: Some("nobody".to_owned()), ..good.clone() };

@@ -1,4 +1,5 @@
-//! A stand-in for the Messages API on loopback: says one thing, whatever it is asked. As a proxy it refuses everything.
+//! A stand-in for the Messages API on loopback. It gives the same reply to every prompt. It is also configured as claude's
+//! proxy, and refuses all proxy requests.
 
 use std::io;
 
@@ -10,25 +11,25 @@ use serde_json::{Value, json};
 
 use crate::rehearsal::server::{Answer, Server};
 
-/// What it says.
+/// The reply to every prompt.
 pub const REPLY: &str = "hello there";
 
-/// How many bytes of a request are read; claude's prompts take about 100 KiB.
+/// The largest request body that is read, in bytes. Claude's prompts take about 100 KiB.
 const LIMIT: usize = 32 << 20;
 
-/// A running stand-in; dropping it stops it.
+/// A running stand-in. Dropping it stops it.
 #[derive(Debug)]
 pub struct Messages {
     server: Server,
 }
 
 impl Messages {
-    /// Listens on a free port, and serves on a thread of its own.
+    /// Listens on a free port, and serves on its own thread.
     pub fn start() -> io::Result<Self> {
         Ok(Self { server: Server::start("messages", 0, serve)? })
     }
 
-    /// For `ANTHROPIC_BASE_URL`.
+    /// Its URL, for `ANTHROPIC_BASE_URL`.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
     }
@@ -36,7 +37,7 @@ impl Messages {
 
 async fn serve(request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
-    // A proxy is asked for an authority or a whole URL.
+    // A request with CONNECT or with a whole URL is a proxy request.
     if head.method == Method::CONNECT || head.uri.host().is_some() {
         return respond(StatusCode::FORBIDDEN, "text/plain", "nothing leaves this machine\n".to_owned());
     }

@@ -1,7 +1,9 @@
-//! A rehearsal on this machine: a throw-away home with two directories and two accounts ([`sandbox`]), a local ACT
-//! ([`crate::rehearsal::receiver`]), and claude, started by this very program as it always is ([`session`]). Claude is the real
-//! one with a stand-in for the Messages API ([`messages`]), or a stand-in itself ([`stand_in`]). What claude says it
-//! used is then compared with what ACT received ([`compare`], [`check`]), and said ([`words`]).
+//! A rehearsal on this machine.
+//!
+//! It has a temporary home with two directories and two accounts ([`sandbox`]), a local ACT ([`crate::rehearsal::receiver`]), and
+//! claude, which this program starts in the usual way ([`session`]). Claude is the real one with a stand-in for the Messages API
+//! ([`messages`]), or a stand-in itself ([`stand_in`]). Then what claude says it used is compared with what ACT received
+//! ([`compare`], [`check`]), and the result is printed ([`words`]).
 
 pub mod check;
 pub mod children;

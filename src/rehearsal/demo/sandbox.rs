@@ -1,4 +1,4 @@
-//! The throw-away home: two directories, two accounts, two aliases, a state directory of its own.
+//! The temporary home: two directories, two accounts, two aliases, and its own state directory.
 
 use std::fs;
 use std::io;
@@ -13,14 +13,14 @@ use crate::rehearsal::receiver::{self, Expected};
 use crate::system::environment::Environment;
 use crate::text::paths;
 
-/// One directory with its alias and account.
+/// One directory of the demo, with its alias and account.
 #[derive(Debug, Clone)]
 pub struct DemoDirectory {
     /// The directory, as `~/…`.
     pub directory: &'static str,
     /// The alias's name.
     pub alias: &'static str,
-    /// The alias's id, freshly drawn.
+    /// The alias's id, random for each demo.
     pub id: String,
     /// The account's name.
     pub account: &'static str,
@@ -31,11 +31,11 @@ pub struct DemoDirectory {
     token: String,
 }
 
-/// What every alias here has.
+/// The provider type of both aliases.
 pub const PROVIDER_TYPE: &str = "CUSTOM_PROVIDER";
 
 impl DemoDirectory {
-    fn draw(
+    fn random(
         directory: &'static str,
         alias: &'static str,
         account: &'static str,
@@ -46,15 +46,15 @@ impl DemoDirectory {
     }
 }
 
-/// The two places, their ids drawn anew.
+/// The two directories, with new random ids and tokens.
 pub fn places() -> io::Result<[DemoDirectory; 2]> {
     Ok([
-        DemoDirectory::draw("~/work/billing", "billing", "acme", "you@acme.example")?,
-        DemoDirectory::draw("~/web/shop", "shop", "globex", "you@globex.example")?,
+        DemoDirectory::random("~/work/billing", "billing", "acme", "you@acme.example")?,
+        DemoDirectory::random("~/web/shop", "shop", "globex", "you@globex.example")?,
     ])
 }
 
-/// What a local ACT has to know: these accounts with their credentials, these aliases.
+/// What the local ACT accepts: the accounts with their credentials, and the aliases.
 pub fn expected(places: &[DemoDirectory]) -> Expected {
     let account =
         |place: &DemoDirectory| receiver::Account::new(&place.account_id).with_credential(place.user, &place.token);
@@ -64,7 +64,7 @@ pub fn expected(places: &[DemoDirectory]) -> Expected {
     }
 }
 
-/// A home that is gone when this is dropped.
+/// A temporary home. Dropping it removes it.
 #[derive(Debug)]
 pub struct Sandbox {
     root: TempDir,
@@ -72,8 +72,8 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// With the directories of `places`, and nothing else.
-    pub fn set(places: &[DemoDirectory]) -> io::Result<Self> {
+    /// Creates a home that contains only the directories of `places`.
+    pub fn create(places: &[DemoDirectory]) -> io::Result<Self> {
         let root = tempfile::Builder::new().prefix("act-claude-demo-").tempdir()?;
         let home = root.path().canonicalize()?.join("home");
         for place in places {
@@ -82,17 +82,17 @@ impl Sandbox {
         Ok(Self { root, home })
     }
 
-    /// Where a place's directory is.
+    /// The path of a directory of the demo.
     pub fn directory(&self, place: &DemoDirectory) -> PathBuf {
         within(&self.home, place.directory)
     }
 
-    /// A file for one command's output, outside the home.
+    /// The path of a file for a command's output, outside of the home.
     pub fn output(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
-    /// Puts a script in claude's place that starts `program`'s stand-in.
+    /// Writes a script that is used as claude and starts the stand-in of `program`. Returns its path.
     pub fn stand_in(&self, program: &Path) -> io::Result<PathBuf> {
         let path = self.root.path().join("claude");
         let script = format!(
@@ -105,7 +105,8 @@ impl Sandbox {
         Ok(path)
     }
 
-    /// Writes the configuration: endpoints from `endpoint`, tokens in files, this `claude`.
+    /// Writes the configuration: `endpoint` gives the endpoint of an account id, the tokens are in files, and `claude` is the
+    /// claude to start.
     pub fn configure(
         &self,
         places: &[DemoDirectory],
@@ -115,7 +116,7 @@ impl Sandbox {
     ) -> io::Result<()> {
         let directory = self.home.join(".config/act-claude");
         fs::create_dir_all(&directory)?;
-        // One export at the end, however long a busy machine takes.
+        // The interval is long, so that claude exports once, at its end, even on a busy machine.
         let mut config =
             json!({ "claude": paths::to_text(claude), "exit_wait_ms": exit_wait_ms, "export_interval_ms": 60_000 });
         for place in places {
@@ -132,8 +133,9 @@ impl Sandbox {
         fs::write(directory.join("config.json"), config.to_string())
     }
 
-    /// The environment of a launch: nothing of the user's but where programs and time zones are found. The
-    /// Messages API is `messages`, which is the proxy, too: what would leave this machine is refused there.
+    /// The environment of a launch. From the user's environment it has only a few variables for programs, terminal, language
+    /// and time zone. `messages` is the URL of the Messages API. It is also the proxy, which refuses every request that would
+    /// leave this machine.
     pub fn environment(&self, user: &Environment, messages: &str) -> Environment {
         let mut environment = Environment::default();
         for name in ["PATH", "TERM", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"] {
@@ -157,8 +159,8 @@ impl Sandbox {
         environment
     }
 
-    /// Removes it. A program that is still writing may need a second look.
-    pub fn strike(self) -> io::Result<()> {
+    /// Removes the home. Tries again for some seconds, because a program may still be writing into it.
+    pub fn remove(self) -> io::Result<()> {
         let path = self.root.keep();
         let mut result = Ok(());
         for _ in 0..50 {
@@ -183,7 +185,7 @@ mod tests {
     #[test]
     fn the_configuration_is_valid_and_the_home_goes() {
         let places = places().unwrap();
-        let sandbox = Sandbox::set(&places).unwrap();
+        let sandbox = Sandbox::create(&places).unwrap();
         let endpoint = |account: &str| format!("http://127.0.0.1:1/{account}");
         sandbox.configure(&places, endpoint, Path::new("/bin/true"), 300).unwrap();
         let user: Environment = [("HOME", "/nowhere"), ("PATH", "/bin"), ("SECRET", "x")].into_iter().collect();
@@ -194,7 +196,7 @@ mod tests {
         assert_eq!(loaded.config.aliases["shop"].id, places[1].id);
         assert_eq!(loaded.config.directories.len(), 2);
         let root = sandbox.root.path().to_path_buf();
-        sandbox.strike().unwrap();
+        sandbox.remove().unwrap();
         assert!(!root.exists());
     }
 }

@@ -1,4 +1,4 @@
-//! One launch of claude through act-claude, and what claude and the report say of it.
+//! Runs claude once through act-claude, and reads claude's answer and act-claude's report.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,7 @@ use super::compare::Used;
 use super::sandbox::{DemoDirectory, Sandbox};
 use crate::system::environment::Environment;
 
-/// What is asked of claude.
+/// The prompt for claude.
 pub const PROMPT: &str = "say hello";
 
 /// A finished launch.
@@ -20,18 +20,18 @@ pub const PROMPT: &str = "say hello";
 pub struct Launch {
     /// act-claude's exit status.
     pub status: ExitStatus,
-    /// What claude says it used; `None` where its answer could not be read.
+    /// What claude says it used. `None` where its answer could not be read.
     pub used: Option<Used>,
     /// Claude's reply.
     pub reply: String,
     /// act-claude's report (`--report json`).
     pub report: Option<Value>,
-    /// Everything else that was written to standard error.
+    /// Everything on standard error except the report.
     pub errors: String,
 }
 
 impl Launch {
-    /// Runs `program`, which is act-claude, in the place's directory. `None`: interrupted.
+    /// Runs `program`, which is act-claude, in the directory `place`. `None`: a signal interrupted it.
     pub fn run(
         program: &Path,
         place: &DemoDirectory,
@@ -40,7 +40,7 @@ impl Launch {
         interrupt: &Interrupt,
     ) -> io::Result<Option<Self>> {
         let id = super::uuid()?;
-        // Files, not pipes: nobody who keeps one open could keep us waiting.
+        // Output goes to files, not pipes: a process that keeps a pipe open would delay reading to its end.
         let (out, err) = (sandbox.output("out"), sandbox.output("err"));
         let mut command = Command::new(program);
         command.args(["-p", PROMPT, "--output-format", "json", "--session-id", &id]);
@@ -61,14 +61,14 @@ impl Launch {
         }))
     }
 
-    /// The report's line, as act-claude words it.
+    /// The report as the line that act-claude prints for people.
     pub fn line(&self) -> Option<String> {
         let report = self.report.as_ref()?;
         Some(format!("act-claude: {}: {}", report["alias"].as_str()?, report["text"].as_str()?))
     }
 }
 
-/// The report is the last line that is an object with an alias.
+/// Splits the report from the other lines. The report is the last line that is a JSON object with an alias.
 fn split_report(text: &str) -> (Option<Value>, String) {
     let report = |line: &str| serde_json::from_str::<Value>(line).ok().filter(|value| value["alias"].is_string());
     let found = text.lines().rev().find_map(report);

@@ -1,5 +1,5 @@
-//! In claude's place where there is none: answers a prompt, and exports the metrics claude exports, as the documented
-//! variables tell it to. A hidden command of this program.
+//! The stand-in for claude, where claude is not installed: a hidden command of this program. It answers a prompt, and exports the
+//! same metrics as claude. Like claude, it follows the documented variables.
 
 use std::ffi::OsString;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,14 +13,14 @@ use crate::system::exit::ExitCode;
 /// The hidden command.
 pub const COMMAND: &str = "stand-in";
 
-/// What one turn uses: input and output tokens, and their price.
+/// The usage of one turn: input and output tokens, and their cost in US dollars.
 const TOKENS: [u64; 2] = [10, 5];
 const COST: f64 = 0.00014;
 const MODEL: &str = "no-model";
-/// Claude's own limit for what is left to send at its end.
+/// The time limit of the export. Claude has the same limit for its last export.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// One turn: `-p PROMPT --output-format json --session-id ID`, its answer, its export.
+/// Runs one turn of `-p PROMPT --output-format json --session-id ID`: prints the answer and sends the export.
 pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     let session = args.windows(2).find(|pair| pair[0] == "--session-id").map(|pair| pair[1].to_string_lossy());
     let session = session.unwrap_or_default();
@@ -33,7 +33,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What claude says of a turn with `--output-format json`, as far as anybody here reads it.
+/// Claude's answer with `--output-format json`. It has only the fields that this program reads.
 fn result(session: &str) -> Value {
     let [input, output] = TOKENS;
     json!({
@@ -47,7 +47,7 @@ fn result(session: &str) -> Value {
     })
 }
 
-/// Like claude, it tells nobody whether that went well.
+/// Sends the export. Like claude, it does not report whether that succeeded.
 fn export(payload: &Value, environment: &Environment) {
     let Some(endpoint) = environment.text("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") else { return };
     let agent = ureq::Agent::config_builder().timeout_global(Some(FLUSH)).proxy(None).build().new_agent();
@@ -58,7 +58,7 @@ fn export(payload: &Value, environment: &Environment) {
         .send(payload.to_string().as_bytes());
 }
 
-/// OTLP/JSON as claude sends it: metric names, units, attributes, temporality.
+/// The export as OTLP/JSON, with claude's metric names, units, attributes and temporality.
 fn payload(session: &str, attributes: &str) -> Value {
     let attribute = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
     let given: Vec<Value> = attributes

@@ -1,4 +1,4 @@
-//! What the rehearsal says (pure).
+//! The texts of the rehearsal, and its result as JSON (pure).
 
 use std::fmt::Write;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::check::{Played, fault};
+use super::check::{DemoRun, fault};
 use super::claude::Claude;
 use super::compare::{self, Used};
 use super::sandbox::DemoDirectory;
@@ -16,7 +16,7 @@ use crate::rehearsal::receiver::{Event, Export, Fail, Receiver};
 use crate::text::page::{BOLD, DIM, GREEN, RED, wrap};
 use crate::text::paths;
 
-/// What is about to happen.
+/// The introduction: claude, ACT, and the directories.
 pub fn introduction(
     claude: &Claude,
     receiver: &Receiver,
@@ -85,14 +85,8 @@ pub fn outcome(session: &Launch, received: &[Export], page: &Page) -> String {
     text
 }
 
-/// How it went.
-pub fn conclusion(
-    played: &[Played<'_>],
-    fail: Option<Fail>,
-    claude: &Claude,
-    wrong: &[String],
-    width: usize,
-) -> String {
+/// The result of the rehearsal.
+pub fn conclusion(runs: &[DemoRun<'_>], fail: Option<Fail>, claude: &Claude, wrong: &[String], width: usize) -> String {
     let mut text = String::new();
     if !wrong.is_empty() {
         let head = match fail {
@@ -105,14 +99,14 @@ pub fn conclusion(
                 let _ = writeln!(text, "  {} {line}", if index == 0 { "-" } else { " " });
             }
         }
-        if matches!(claude, Claude::Real(_)) && played.iter().any(|played| fault(played).is_some()) {
+        if matches!(claude, Claude::Real(_)) && runs.iter().any(|run| fault(run).is_some()) {
             let _ = writeln!(text, "The same without the real claude: act-claude act demo --stand-in");
         }
         return text;
     }
     if fail.is_some() {
-        for played in played {
-            text.push_str(&explanation(played.session.report.as_ref().unwrap_or(&Value::Null), width));
+        for run in runs {
+            text.push_str(&explanation(run.session.report.as_ref().unwrap_or(&Value::Null), width));
         }
         let _ = writeln!(
             text,
@@ -120,14 +114,13 @@ pub fn conclusion(
         );
         return text;
     }
-    let sum =
-        |key: &str| -> u64 { played.iter().filter_map(|played| played.session.report.as_ref()?[key].as_u64()).sum() };
-    let tokens: u64 = played.iter().filter_map(|played| Some(played.session.used.as_ref()?.tokens)).sum();
+    let sum = |key: &str| -> u64 { runs.iter().filter_map(|run| run.session.report.as_ref()?[key].as_u64()).sum() };
+    let tokens: u64 = runs.iter().filter_map(|run| Some(run.session.used.as_ref()?.tokens)).sum();
     let _ = writeln!(
         text,
         "{GREEN}All that claude sent has arrived, under the right alias:{GREEN:#} {} sessions, {} exports,\n\
          {} points, {tokens} tokens.\n",
-        played.len(),
+        runs.len(),
         sum("exports"),
         sum("points"),
     );
@@ -136,7 +129,7 @@ pub fn conclusion(
     text
 }
 
-/// State, cause and fix of a report, each on its own line.
+/// The state, cause and fix of a report, a line each.
 fn explanation(report: &Value, width: usize) -> String {
     let state = match report["state"].as_str().unwrap_or_default() {
         "held" => "held: kept on this machine, and sent once it is put right",
@@ -168,15 +161,15 @@ fn explanation(report: &Value, width: usize) -> String {
     text
 }
 
-/// The same as JSON.
-pub fn report(claude: &Claude, fail: Option<Fail>, played: &[Played<'_>], wrong: &[String]) -> Value {
+/// The result as JSON.
+pub fn report(claude: &Claude, fail: Option<Fail>, runs: &[DemoRun<'_>], wrong: &[String]) -> Value {
     let executable: Option<&Path> = match claude {
         Claude::Real(path) => Some(path),
         Claude::StandIn(_) => None,
     };
-    let sessions: Vec<Value> = played
+    let sessions: Vec<Value> = runs
         .iter()
-        .map(|Played { place, session, received }| {
+        .map(|DemoRun { place, session, received }| {
             json!({
                 "directory": place.directory, "alias": place.alias, "id": place.id, "account": place.account_id,
                 "report": session.report,

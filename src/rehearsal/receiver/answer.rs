@@ -1,20 +1,20 @@
-//! What the receiver answers: the documented statuses and bodies.
+//! The receiver's answers: the documented statuses and bodies.
 
 use serde_json::{Value, json};
 
 /// The answer to one export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// 200 with an empty `partialSuccess`: every point was taken.
+    /// 200 with an empty `partialSuccess`: every data point was accepted.
     Accepted,
-    /// 200 that says some points were not taken.
+    /// 200 that says that some data points were rejected.
     Partial {
-        /// How many data points; at least 1, at most as many as were sent.
+        /// How many data points were rejected: at least 1, at most as many as were sent.
         rejected: u64,
-        /// The server's word for it.
+        /// The server's message about it.
         message: String,
     },
-    /// Not taken at all.
+    /// Another status than 200: nothing was accepted.
     Refused(Refusal),
     /// No answer: the connection is held open until the client gives up.
     Silence,
@@ -25,13 +25,13 @@ pub enum Answer {
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// The documented word, sent to the client.
+    /// The documented message, which is sent to the client.
     pub message: String,
-    /// What was wrong with the request; for the person at the receiver, never sent, never holds a token.
+    /// What was wrong with the request. It is shown to the user of the receiver and never sent. It never holds a token.
     pub cause: String,
 }
 
-/// An answer that every export gets, whatever it holds (`--fail`).
+/// An answer that every export gets (`--fail`), regardless of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Fail {
     /// 401 Unauthorized
@@ -73,30 +73,30 @@ impl Refusal {
         Self::new(400, "Bad Request", cause)
     }
 
-    /// 404: no alias of that id.
+    /// 404: there is no alias with that id.
     pub fn unknown_alias(alias: &str, cause: impl Into<String>) -> Self {
         Self::new(404, format!("Agent alias {alias} not found"), cause)
     }
 
-    /// 400: the alias is there, but another account's.
+    /// 400: the alias exists, but belongs to another account.
     pub fn foreign_alias(cause: impl Into<String>) -> Self {
         Self::new(400, "Alias does not belong to the specified account", cause)
     }
 
-    /// 400: nothing in the payload.
+    /// 400: the payload is empty.
     pub fn empty_payload(cause: impl Into<String>) -> Self {
         Self::new(400, "Empty resourceMetrics in OTLP payload", cause)
     }
 
-    /// 413: more bytes than are read, on the wire or inflated.
+    /// 413: the body, compressed or decompressed, is larger than the limit.
     pub fn too_large(cause: impl Into<String>) -> Self {
         Self::new(413, "Payload Too Large", cause)
     }
 }
 
 impl Fail {
-    /// The answer for an export of `points` data points under `alias`, or `None` where the checks decide as ever:
-    /// a partial answer is for an export that is otherwise good and has points to reject.
+    /// The answer for an export of `points` data points under `alias`. `None` where the checks decide, as without `--fail`: an
+    /// export without data points has none to reject.
     pub fn answer(self, alias: Option<&str>, points: u64) -> Option<Answer> {
         let refusal = |status, message: &str, option: &str| {
             Some(Answer::Refused(Refusal::new(status, message, format!("--fail {option} refuses every export"))))
@@ -120,7 +120,7 @@ impl Fail {
 }
 
 impl Answer {
-    /// The HTTP status; `None` where nothing is answered.
+    /// The HTTP status. `None` where there is no answer.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Accepted | Self::Partial { .. } => Some(200),
@@ -129,7 +129,7 @@ impl Answer {
         }
     }
 
-    /// The body, as documented; `rejectedDataPoints` is a string, as OTLP/JSON writes 64-bit integers.
+    /// The documented body. `rejectedDataPoints` is a string, as are all 64-bit integers in OTLP/JSON.
     pub fn body(&self) -> Value {
         match self {
             Self::Accepted | Self::Silence => json!({ "partialSuccess": {} }),
@@ -140,12 +140,12 @@ impl Answer {
         }
     }
 
-    /// Seconds for a `Retry-After` header.
+    /// The value of a `Retry-After` header, in seconds.
     pub fn retry_after(&self) -> Option<u32> {
         (self.status() == Some(429)).then_some(2)
     }
 
-    /// The server's word, where it has something to say.
+    /// The server's message, where the answer has one.
     pub fn message(&self) -> Option<&str> {
         match self {
             Self::Accepted | Self::Silence => None,
@@ -154,7 +154,7 @@ impl Answer {
         }
     }
 
-    /// How many of `points` data points were taken.
+    /// How many of `points` data points were accepted.
     pub fn accepted_points(&self, points: u64) -> u64 {
         match self {
             Self::Accepted => points,

@@ -1,4 +1,4 @@
-//! The checks on an export, in ACT's order: credential, alias, content, payload. Pure.
+//! Checks an export in ACT's order: credential, alias, content type, payload. Pure.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use super::answer::Refusal;
 use super::payload::Payload;
 
-/// What stands in front of the user in ACT's credential.
+/// The prefix of ACT's credential, before the user.
 const PREFIX: &str = "BOOMI_TOKEN.";
 
 /// Base64 with or without its padding.
@@ -43,16 +43,16 @@ impl Account {
     }
 }
 
-/// What the receiver takes; empty lists take anything.
+/// The accounts and aliases that the receiver accepts. An empty list accepts any.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
-    /// The accounts there are. Empty: any.
+    /// The known accounts. Empty: any account is accepted.
     pub accounts: Vec<Account>,
-    /// Alias ids, each with the account id it belongs to (`None`: any account). Empty: any alias.
+    /// The known alias ids, each with the id of its account (`None`: any account). Empty: any alias is accepted.
     pub aliases: BTreeMap<String, Option<String>>,
 }
 
-/// What the checks look at.
+/// The parts of a request that are checked.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// The account id in the path.
@@ -63,20 +63,20 @@ pub struct Request<'a> {
     pub alias: Option<&'a [u8]>,
     /// The `Content-Type` header.
     pub content_type: Option<&'a [u8]>,
-    /// The inflated body, or why there is none.
+    /// The decompressed body, or why there is none.
     pub body: Result<&'a [u8], &'a Refusal>,
 }
 
-/// What was read, whether or not it was good, and the first check that failed.
+/// The parts of the export that could be read, and the first check that failed.
 #[derive(Debug)]
 pub struct Checked {
     /// The credential's user.
     pub user: Option<String>,
     /// The alias id.
     pub alias: Option<String>,
-    /// The content.
+    /// The payload.
     pub payload: Option<Payload>,
-    /// Why the export is refused.
+    /// Why the export is refused. `None`: it is accepted.
     pub refusal: Option<Refusal>,
 }
 
@@ -97,7 +97,7 @@ pub fn check(request: &Request<'_>, expected: &Expected) -> Checked {
     Checked { user, alias, payload, refusal: credential.and(belongs).and(content).err() }
 }
 
-/// The user, as far as it could be read, and whether the credential is good.
+/// The user, where it could be read, and whether the credential is good.
 fn credential(request: &Request<'_>, expected: &Expected) -> (Option<String>, Result<(), Refusal>) {
     let (user, token) = match read_credential(request.authorization) {
         Ok(parts) => parts,
@@ -115,7 +115,7 @@ fn credential(request: &Request<'_>, expected: &Expected) -> (Option<String>, Re
     (Some(user), good)
 }
 
-/// User and token, or what is wrong with the header, in words that do not repeat any of it.
+/// User and token, or what is wrong with the header. The error text does not repeat any part of the header.
 fn read_credential(header: Option<&[u8]>) -> Result<(String, String), &'static str> {
     let header = header.ok_or("there is no Authorization header")?;
     let header = std::str::from_utf8(header).map_err(|_| "the Authorization header is not text")?.trim();
@@ -143,7 +143,7 @@ fn read_credential(header: Option<&[u8]>) -> Result<(String, String), &'static s
     }
 }
 
-/// Whether the alias exists and is this account's.
+/// Checks that the alias exists and belongs to this account.
 fn belongs(alias: Option<&str>, account: &str, expected: &Expected) -> Result<(), Refusal> {
     let alias = alias.ok_or_else(|| Refusal::bad_request("there is no X-Alias-Id header"))?;
     match expected.aliases.get(alias) {
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// Status, message and cause for one export to `account`.
+    /// Status, message and cause of the refusal of one export to `account`.
     fn refused(
         account: &str,
         authorization: Option<&str>,

@@ -1,11 +1,11 @@
-//! What the receiver tells of each request.
+//! The event that the receiver emits for each request.
 
 use std::time::SystemTime;
 
 use super::answer::Answer;
 use super::payload::Payload;
 
-/// One request that was answered (or, with [`Answer::Silence`], will not be).
+/// One request that is answered, or with [`Answer::Silence`] is not.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A POST to a metrics endpoint, accepted or refused.
@@ -14,7 +14,7 @@ pub enum Event {
     Stray(Stray),
 }
 
-/// One export, with all that is needed to compare what arrived with what was sent. The API token is not in it.
+/// One export, with all that is needed to compare what arrived with what was sent. It does not hold the API token.
 #[derive(Clone, Debug)]
 pub struct Export {
     /// When the body was read.
@@ -23,30 +23,30 @@ pub struct Export {
     pub account: String,
     /// `X-Alias-Id`, if there was one.
     pub alias: Option<String>,
-    /// The user in the credential, if it could be read.
+    /// The credential's user, if it could be read.
     pub user: Option<String>,
     /// The `Origin` header.
     pub origin: Option<String>,
-    /// The body's bytes, inflated if they came compressed; empty where they could not be read.
+    /// The body, decompressed if it came compressed. Empty where it could not be read.
     pub body: Vec<u8>,
     /// SHA-256 of [`Self::body`].
     pub sha256: [u8; 32],
-    /// What the body says, where it is OTLP/JSON.
+    /// The body's content, where it is OTLP/JSON.
     pub payload: Option<Payload>,
-    /// What was answered.
+    /// The answer.
     pub answer: Answer,
 }
 
-/// A request that is no export: another path (404) or method (405).
+/// A request that is not an export: it has another path (404) or method (405).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stray {
-    /// When it came.
+    /// When it was received.
     pub received: SystemTime,
     /// The HTTP method.
     pub method: String,
-    /// The path, without query.
+    /// The path, without the query.
     pub path: String,
-    /// The status it got.
+    /// The status of the answer.
     pub status: u16,
 }
 

@@ -1,4 +1,4 @@
-//! One export as one line of JSON (`act receive --json`).
+//! Renders one export as one line of JSON (`act receive --json`).
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::summary::summary;
 
 /// The object: `time` (RFC 3339, UTC), `status` (`null`: not answered), `alias`, `account`, `user`, `origin`,
 /// `resources` (attributes and metrics; each metric with its sum and its points), `points`, `rejected`, `message`, `cause`, and
-/// the `sha256` of the inflated body.
+/// the `sha256` of the decompressed body.
 pub fn export(export: &Export) -> Value {
     let cause = match &export.answer {
         Answer::Refused(refusal) => Some(&refusal.cause),

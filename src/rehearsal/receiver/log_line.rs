@@ -1,5 +1,5 @@
-//! One request as a block of text for people. Pure: width and time zone come from outside, and the styles are always
-//! there (the stream takes them away where a terminal would not show them).
+//! Renders one request as a block of text for people. Pure: width and time zone are parameters. The styles are always there: the
+//! output stream removes them where a terminal would not show them.
 
 use std::fmt::Write;
 use std::time::SystemTime;
@@ -13,15 +13,15 @@ use super::payload::{Attributes, Metric};
 use super::summary::{number, summary};
 use crate::text::page::{BOLD, DIM, GREEN, RED, YELLOW, columns, visible, wrap};
 
-/// Resource attributes that say nothing about whose export it is; shown last, if there is room.
+/// Prefixes of resource attributes that do not identify the sender. These attributes are shown last, if there is room.
 const MACHINE: [&str; 4] = ["service.", "host.", "os.", "process."];
 
-/// How to show: `width` in columns, clock times in `zone`.
+/// How to lay out the text.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Columns of a line; words longer than a line stay whole.
+    /// The width of a line, in columns. Words longer than a line are not broken.
     pub width: usize,
-    /// The zone of the clock times.
+    /// The time zone of the times shown.
     pub zone: TimeZone,
 }
 
@@ -80,7 +80,7 @@ impl Page {
             .unwrap_or_else(|_| "--:--:--".to_owned())
     }
 
-    /// The provider type, then the other resource attributes, on one line; how many did not fit is said.
+    /// The provider type and the other resource attributes, on one line, with the number of those that did not fit.
     fn attributes(&self, text: &mut String, attributes: &Attributes) {
         let is_machine = |key: &str| MACHINE.iter().any(|prefix| key.starts_with(prefix));
         let mut words: Vec<String> = attributes.get("providerType").map(plain).into_iter().collect();
@@ -105,7 +105,7 @@ impl Page {
         let _ = writeln!(text, "  {DIM}{line}{DIM:#}");
     }
 
-    /// One line a metric, in columns: name, value (decimal points are not aligned, ends are), unit, breakdown.
+    /// The metrics in columns, a line each: name, value (aligned to the right, not at the decimal point), unit, breakdown.
     fn metrics(&self, text: &mut String, metrics: &[Metric]) {
         let rows: Vec<[String; 4]> = metrics
             .iter()
@@ -131,7 +131,7 @@ impl Page {
                     let _ = writeln!(text, "{:indent$}{line}", "");
                 }
             } else {
-                // Too narrow for a fourth column: below, indented.
+                // The page is too narrow for a fourth column, so the breakdown goes below, indented.
                 text.push('\n');
                 for line in wrap(breakdown, self.width.saturating_sub(6)) {
                     let _ = writeln!(text, "      {line}");

@@ -1,8 +1,8 @@
-//! A local ACT: an OTLP/HTTP receiver on loopback that checks each export as ACT's documentation says and answers
-//! with the documented bodies. `act receive` prints what comes; `act demo` and tests compare it with what was sent.
+//! A local ACT: an OTLP/HTTP receiver on loopback. It checks each export as ACT's documentation says, and answers with the
+//! documented bodies. `act receive` prints what arrives. `act demo` and tests compare it with what was sent.
 //!
-//! The checks ([`check`]) and the words ([`answer`]) are pure; [`server`] is the thin edge that listens. An API token
-//! that arrives is looked at and forgotten: neither an [`event::Export`] nor anything printed holds it.
+//! The checks ([`check`]) and the answers ([`answer`]) are pure. [`server`] does the I/O. A received API token is checked and not
+//! kept: neither an [`event::Export`] nor any output holds it.
 
 pub mod answer;
 pub mod check;

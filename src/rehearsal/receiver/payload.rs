@@ -1,7 +1,7 @@
-//! Reads OTLP/JSON metrics: what is needed to show and compare an export, the rest is passed over.
+//! Reads OTLP/JSON metrics: the parts that are needed to show and compare an export. Everything else is ignored.
 //!
 //! The encoding is proto3 JSON: absent and `null` mean the default, 64-bit integers may be strings or numbers, a
-//! double may be `"NaN"`. Unknown fields are allowed; a wrong type is an error.
+//! double may be `"NaN"`. Unknown fields are allowed. A wrong type is an error.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub struct Payload {
     pub resources: Vec<Resource>,
 }
 
-/// One `resourceMetrics`: who reports, and its metrics, whatever their scope.
+/// One `resourceMetrics`: the resource, and its metrics of all scopes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Resource {
     /// The resource attributes in the order they came.
@@ -25,21 +25,21 @@ pub struct Resource {
     pub metrics: Vec<Metric>,
 }
 
-/// Keys and plain JSON values; of a repeated key the last value counts.
+/// Keys and plain JSON values. Of a repeated key, the last value is kept.
 pub type Attributes = Map<String, Value>;
 
 /// One metric.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metric {
-    /// For example `claude_code.token.usage`.
+    /// The name, for example `claude_code.token.usage`.
     pub name: String,
-    /// For example `tokens`; empty for a bare count.
+    /// The unit, for example `tokens`. Empty for a plain count.
     pub unit: String,
     /// Its data points.
     pub points: Vec<Point>,
 }
 
-/// One data point of a sum or gauge; of a histogram or summary, its sum.
+/// One data point. Its value is that of a sum or gauge, or the `sum` of a histogram or summary.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// The point's attributes.
@@ -48,7 +48,7 @@ pub struct Point {
     pub value: Number,
 }
 
-/// A value as it was sent: integers stay exact.
+/// A value as it was sent. Integers stay exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
     /// `asInt`
@@ -58,9 +58,9 @@ pub enum Number {
 }
 
 impl Payload {
-    /// Reads a JSON body. The error is serde_json's own: what and where, in one line.
+    /// Reads a JSON body. The error is serde_json's: one line that says what is wrong and where.
     pub fn read(body: &[u8]) -> Result<Self, serde_json::Error> {
-        // Looked at as an object first: serde would take a list for a struct.
+        // Parsed as a map first: serde would also accept a list in place of a struct.
         let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(body)?;
         let Some(resources) = fields.get("resourceMetrics") else { return Ok(Self::default()) };
         let resources: Option<Vec<wire::Resource>> = serde_json::from_str(resources.get())?;
@@ -82,7 +82,7 @@ impl Number {
         }
     }
 
-    /// The sum; exact as long as both are integers and it fits.
+    /// The sum. It is exact where both are integers and it does not overflow.
     pub fn plus(self, other: Self) -> Self {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) if a.checked_add(b).is_some() => Self::Int(a + b),
@@ -90,7 +90,7 @@ impl Number {
         }
     }
 
-    /// As JSON; what JSON has no number for (`NaN`, `inf`) as a string.
+    /// The value as JSON. Values that JSON numbers do not have (`NaN`, `inf`) become strings.
     pub fn to_json(self) -> Value {
         match self {
             Self::Int(value) => value.into(),
@@ -147,7 +147,7 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// The shapes on the wire.
+/// The structures of OTLP/JSON.
 mod wire {
     use super::{Attributes, Deserialize, Deserializer, Number, Value};
 

@@ -1,4 +1,4 @@
-//! The thin edge: listens on 127.0.0.1, reads each request within bounds, and answers what [`mod@check`] decides.
+//! Listens on 127.0.0.1, reads each request within limits, and answers as [`mod@check`] decides.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -17,30 +17,30 @@ use sha2::{Digest, Sha256};
 use super::answer::{Answer, Fail, Refusal};
 use super::check::{self, Expected, check};
 use super::event::{Event, Export, Stray};
-use crate::rehearsal::server::{PATIENCE, Server};
+use crate::rehearsal::server::{READ_TIMEOUT, Server};
 
-/// How many bytes of a body are read, on the wire and inflated: 20 MiB.
+/// The largest body that is read, both compressed and decompressed, in bytes: 20 MiB.
 const LIMIT: usize = 20 << 20;
 
-/// What is told of each request; called on the server's thread, before the answer goes out.
+/// A callback for each request. It is called on the server's thread, before the answer is sent.
 pub type OnEvent = Box<dyn Fn(Event) + Send + Sync>;
 
-/// How a receiver listens and answers. The default takes any alias of any account on a port of the system's choice.
+/// How a receiver listens and answers. The default accepts any alias of any account, on a port that the system chooses.
 #[derive(Default)]
 pub struct Options {
     /// The port on 127.0.0.1; 0 lets the system choose.
     pub port: u16,
-    /// The answer every export gets.
+    /// The answer that every export gets. `None`: the checks decide.
     pub fail: Option<Fail>,
-    /// The accounts and aliases there are.
+    /// The accounts and aliases that are accepted.
     pub expected: Expected,
-    /// Answer as ever, but tell of no export: what a lossy ACT would do.
+    /// Whether to answer normally but emit no event for exports, as an ACT would that loses what it accepted.
     pub drop: bool,
-    /// Told of each request. A client that has its answer can rely on the event being there.
+    /// Called for each request. A client that has its answer can rely on the event having been emitted.
     pub on_event: Option<OnEvent>,
 }
 
-/// A running receiver; dropping it stops it.
+/// A running receiver. Dropping it stops it.
 #[derive(Debug)]
 pub struct Receiver {
     server: Server,
@@ -48,10 +48,10 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Listens, and serves on a thread of its own.
+    /// Listens, and serves on its own thread.
     ///
     /// # Errors
-    /// Where the port is taken, or no socket, thread or runtime can be had.
+    /// Where the port is taken, or no socket, thread or runtime can be created.
     pub fn start(options: Options) -> io::Result<Self> {
         let fail = Arc::new(Mutex::new(options.fail));
         let service = Arc::new(Service {
@@ -67,7 +67,7 @@ impl Receiver {
         Ok(Self { server, fail })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
@@ -77,17 +77,17 @@ impl Receiver {
         format!("http://{}{BEFORE}{account}{AFTER}", self.address())
     }
 
-    /// From now on every export gets this answer; `None`: what the checks say.
+    /// Sets the answer that every export gets from now on. `None`: the checks decide.
     pub fn set_fail(&self, fail: Option<Fail>) {
         *self.fail.lock().unwrap_or_else(PoisonError::into_inner) = fail;
     }
 }
 
-/// What stands before and after the account id in the path.
+/// The parts of the path before and after the account id.
 const BEFORE: &str = "/metric-ingestion/v1/";
 const AFTER: &str = "/otlp/public/metrics";
 
-/// The account id in a path, if it is a metrics endpoint.
+/// The account id in a path, if the path is a metrics endpoint.
 fn account(path: &str) -> Option<&str> {
     let id = path.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
     (!id.is_empty() && !id.contains('/')).then_some(id)
@@ -190,7 +190,7 @@ fn respond(status: u16, body: &Value) -> Response<Full<Bytes>> {
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Refusal> {
-    match tokio::time::timeout(PATIENCE, Limited::new(body, LIMIT).collect()).await {
+    match tokio::time::timeout(READ_TIMEOUT, Limited::new(body, LIMIT).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::too_large("the body is larger than 20 MiB")),
         Ok(Err(_)) => Err(Refusal::bad_request("the body broke off")),

@@ -1,12 +1,12 @@
-//! A metric in a few words: its sum, and what it is made of.
+//! Summarises a metric: its sum and its parts.
 
 use super::payload::{Attributes, Metric, Number};
 
-/// The attributes worth a word in a breakdown, besides the model.
+/// The attributes by which the breakdown splits a metric, besides the model.
 const KINDS: [&str; 3] = ["tool_name", "type", "decision"];
 
-/// The sum over all points, and how it splits by kind, and by model where there are several: `input 10, output 5`.
-/// Parts that are 0 are left out. A single part is named without repeating its value: `claude-opus-5-5`.
+/// The sum over all points, and its breakdown by kind, such as `input 10, output 5`. The breakdown is also by model where there
+/// are several models or no kinds. Parts that are 0 are left out. A single part is named without its value: `claude-opus-5-5`.
 pub fn summary(metric: &Metric) -> (Number, String) {
     let total = metric.points.iter().fold(Number::Int(0), |sum, point| sum.plus(point.value));
     let models = distinct(metric.points.iter().map(|point| text(&point.attributes, "model")));
@@ -35,7 +35,7 @@ pub fn summary(metric: &Metric) -> (Number, String) {
     (total, parts.collect::<Vec<_>>().join(", "))
 }
 
-/// A value for people: integers whole, others to six significant digits (two decimals from 1,000 on).
+/// A value for people. Whole numbers are exact, others have six significant digits, or from 1,000 on two decimals.
 pub fn number(value: Number) -> String {
     let value = match value {
         Number::Int(value) => return value.to_string(),

@@ -1,4 +1,4 @@
-//! What a receiver saw in all, in one line.
+//! Counts all that a receiver received, and shows it in one line.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,8 @@ impl Totals {
         self.aliases.extend(export.alias.clone());
     }
 
-    /// For example `3 exports under 2 aliases: 2 accepted, 1 refused; 12 points accepted`, without a line break.
+    /// The counts as a line, for example `3 exports under 2 aliases: 2 accepted, 1 refused; 12 points accepted`. It has no line
+    /// break.
     pub fn line(&self) -> String {
         let exports = self.accepted + self.partial + self.refused + self.unanswered;
         if exports == 0 {

@@ -1,6 +1,6 @@
-//! A pasted credential: what was meant, and what was put right, in a word each (pure).
+//! Reads a pasted credential, corrects common mistakes, and notes each correction (pure).
 //!
-//! Most first 401s are a doubled `BOOMI_TOKEN.` prefix, or two values in each other's place.
+//! Most first 401 answers come from a doubled `BOOMI_TOKEN.` prefix, or from two values in each other's place.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -11,19 +11,19 @@ use crate::config::USER_PREFIX;
 /// The longest credential, in bytes.
 const LONGEST: usize = 8 * 1024;
 
-/// A token, and the user where the text named one. Never printed.
+/// A token, and its user where the text names one. It is never printed.
 #[derive(Clone)]
 pub struct Credential {
-    /// The platform API token alone.
+    /// The platform API token, without user and prefix.
     pub token: Zeroizing<String>,
     /// The user's e-mail.
     pub user: Option<String>,
-    /// What was put right.
+    /// What was corrected.
     pub notes: Vec<&'static str>,
 }
 
 impl Credential {
-    /// Reads what someone pasted: a token, `BOOMI_TOKEN.user:token`, or all of an Authorization header.
+    /// Reads pasted text: a token, `BOOMI_TOKEN.user:token`, or a whole Authorization header.
     pub fn read(text: &str) -> Result<Self, String> {
         let mut notes = Vec::new();
         let mut text = Zeroizing::new(text.trim_end_matches(['\r', '\n']).trim_matches(['"', '\'']).to_owned());
@@ -76,7 +76,7 @@ impl Credential {
     }
 }
 
-/// What stands behind "Basic", with or without the header's name.
+/// The text after "Basic", with or without the header's name before it.
 fn encoded(text: &str) -> Option<&str> {
     let text = text.trim();
     let text = match text.get(..13) {
@@ -93,7 +93,7 @@ fn decode(text: &str) -> Option<Zeroizing<String>> {
     let bytes = STANDARD.decode(plain.as_bytes()).or_else(|_| STANDARD_NO_PAD.decode(plain.as_bytes())).ok()?;
     let bytes = Zeroizing::new(bytes);
     let text = std::str::from_utf8(&bytes).ok()?;
-    // `echo` instead of `echo -n`.
+    // The encoded text may end with a line break, from `echo` instead of `echo -n`.
     Some(Zeroizing::new(text.trim().to_owned()))
 }
 
@@ -102,7 +102,7 @@ pub fn is_mail(text: &str) -> bool {
     text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'))
 }
 
-/// A user as typed, without prefix and white space.
+/// Reads a typed user, without prefix and surrounding white space.
 pub fn user(text: &str) -> Result<String, String> {
     let mut user = text.trim();
     while let Some(rest) = user.strip_prefix(USER_PREFIX) {
@@ -115,8 +115,9 @@ pub fn user(text: &str) -> Result<String, String> {
     Ok(user.to_owned())
 }
 
-/// The user and the endpoint with their values in the right places: an e-mail is a user, never an account id.
-pub fn unswapped(user: &str, endpoint: &str) -> Option<(String, String)> {
+/// The user and the endpoint with their values exchanged, where the endpoint holds an e-mail address in place of the account id
+/// and the user is no e-mail address. Otherwise `None`.
+pub fn exchanged(user: &str, endpoint: &str) -> Option<(String, String)> {
     let account = account_id(endpoint)?;
     let decoded = account.replace("%40", "@");
     (is_mail(&decoded) && !is_mail(user)).then(|| (decoded.clone(), endpoint.replace(account, user)))
@@ -174,8 +175,8 @@ mod tests {
         assert!(user("dev@acme.com:secret").is_err_and(|why| !why.contains("secret")));
         let endpoint = |account: &str| format!("https://act.example/metric-ingestion/v1/{account}/otlp/public/metrics");
         let right = Some(("dev@acme.com".to_owned(), endpoint("acme-A1B2C3")));
-        assert_eq!(unswapped("acme-A1B2C3", &endpoint("dev@acme.com")), right);
-        assert_eq!(unswapped("acme-A1B2C3", &endpoint("dev%40acme.com")), right);
-        assert_eq!(unswapped("dev@acme.com", &endpoint("acme-A1B2C3")), None);
+        assert_eq!(exchanged("acme-A1B2C3", &endpoint("dev@acme.com")), right);
+        assert_eq!(exchanged("acme-A1B2C3", &endpoint("dev%40acme.com")), right);
+        assert_eq!(exchanged("dev@acme.com", &endpoint("acme-A1B2C3")), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What is to be written into the configuration (pure).
+//! The entries to write into the configuration (pure).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,9 +16,9 @@ pub struct Entries {
     pub accounts: Vec<AccountEntry>,
     /// Aliases.
     pub aliases: Vec<AliasEntry>,
-    /// Directories (keys as written) and their aliases.
+    /// Directories (as configuration keys) and their aliases. `None`: no telemetry there.
     pub directories: Vec<(String, Option<String>)>,
-    /// The alias for everywhere else.
+    /// The alias of all other directories.
     pub default: Option<String>,
 }
 
@@ -46,12 +46,12 @@ pub struct AliasEntry {
     pub id: String,
     /// The provider type.
     pub provider_type: String,
-    /// Further attributes; of an existing alias they stay.
+    /// Further attributes. Where this is empty, an existing alias keeps its attributes.
     pub attributes: BTreeMap<String, String>,
 }
 
 impl Entries {
-    /// The changes that write them. In an entry that stands in the user's file, what is not named here stays.
+    /// The changes that write the entries. Where an entry exists in the user's file, its other fields stay.
     pub fn changes(&self, config: &Config, user_file: &Path, environment: &Environment) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut write = |map: &str, name: &str, is_own: bool, fields: Vec<(&str, Value)>| match is_own {

@@ -1,7 +1,7 @@
-//! Where the documented recipe stands in Claude Code's settings, and what it means for which directory.
+//! Finds the documented recipe in Claude Code's settings, and the directories it applies to.
 //!
-//! The guide puts it into the user's settings once, or into each project's. A project's file may come from somebody
-//! else: it never moves the user's own credential to another host.
+//! The guide puts the recipe into the user's settings, or into each project's. A project's file may come from somebody else, so
+//! it can't send the user's own credential to another host.
 
 use std::path::{Path, PathBuf};
 
@@ -11,41 +11,41 @@ use crate::system::environment::Environment;
 use super::recipe::{self, Reading, Recipe};
 use super::settings_file::SettingsFile;
 
-/// What one directory's settings come to.
+/// The result of one directory's settings.
 #[derive(Clone)]
 pub struct Entry {
-    /// The directory; `None`: the user's own settings, for everywhere else.
+    /// The directory. `None`: the user's own settings, which apply to all other directories.
     pub directory: Option<PathBuf>,
-    /// The recipe; `None`: switched off there.
+    /// The recipe. `None`: telemetry is switched off there.
     pub recipe: Option<Recipe>,
 }
 
-/// What to delete in one file.
+/// What the user has to delete in one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removal {
     /// The file.
     pub path: PathBuf,
-    /// Names of variables with their lines.
+    /// The names of the variables and their line numbers.
     pub variables: Vec<(String, usize)>,
-    /// What to mind there.
+    /// Warnings for the user.
     pub notes: Vec<String>,
 }
 
 /// All that was found.
 #[derive(Default)]
 pub struct Found {
-    /// The user's first.
+    /// The results. The user's own settings come first.
     pub entries: Vec<Entry>,
     /// Files with variables of the recipe.
     pub removals: Vec<Removal>,
-    /// What was passed over, and why.
+    /// What was not used, and why.
     pub notes: Vec<String>,
 }
 
-/// A file larger than this is not read.
+/// A state file of claude's larger than this is not read.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// The directories where claude has been used, this one, and those above it.
+/// The working directory and its ancestors, then the directories in which claude has been used.
 pub fn directories(here: &Path, environment: &Environment) -> Vec<PathBuf> {
     let state = match environment.path("CLAUDE_CONFIG_DIR") {
         Some(directory) => Some(directory.join(".claude.json")),
@@ -83,7 +83,7 @@ pub fn find(directories: &[PathBuf], environment: &Environment) -> Found {
         Reading::Nothing => {}
     }
     for directory in directories {
-        // The user's own directory is no project's.
+        // In the home directory, the project's settings file is the user's own.
         let is_users = |path: &Path| user_path.as_ref().is_some_and(|user| same_file(user, path));
         let project = directory.join(".claude/settings.json");
         let files = [directory.join(".claude/settings.local.json"), project];
@@ -99,7 +99,7 @@ pub fn find(directories: &[PathBuf], environment: &Environment) -> Found {
             Reading::Off => found.entries.push(Entry { directory: Some(directory.clone()), recipe: None }),
             Reading::Recipe(recipe) => {
                 let endpoint = recipe.endpoint.as_deref().unwrap_or_default();
-                let is_moved = match (credential_at(&layers), holder(&layers, recipe::ENDPOINT)) {
+                let is_moved = match (layer_setting_credential(&layers), layer_setting(&layers, recipe::ENDPOINT)) {
                     (Some(credential), Some(at)) if credential != at => {
                         let meant = layers[credential].get(recipe::ENDPOINT).or(own_endpoint.as_deref());
                         !is_documented(endpoint) && meant.and_then(host) != host(endpoint)
@@ -122,7 +122,7 @@ pub fn find(directories: &[PathBuf], environment: &Environment) -> Found {
 }
 
 impl Found {
-    /// Reads a file, and notes what of it is to be deleted.
+    /// Reads a settings file, and notes what the user has to delete in it.
     fn file(&mut self, path: &Path) -> Option<SettingsFile> {
         match SettingsFile::read(path)? {
             Err(fault) => {
@@ -143,7 +143,7 @@ impl Found {
     }
 }
 
-/// What to delete in a file that holds the recipe or a part of it.
+/// What to delete in a file. `None` where the file by itself does not hold the recipe or a part of it.
 fn removal(file: &SettingsFile) -> Option<Removal> {
     if !matches!(Reading::of(|name| file.get(name)), Reading::Recipe(_)) {
         return None;
@@ -169,17 +169,17 @@ fn removal(file: &SettingsFile) -> Option<Removal> {
     Some(Removal { path: file.path.clone(), variables, notes })
 }
 
-/// The layer that gives a variable.
-fn holder(layers: &[&SettingsFile], name: &str) -> Option<usize> {
+/// The index of the first layer that sets a variable.
+fn layer_setting(layers: &[&SettingsFile], name: &str) -> Option<usize> {
     layers.iter().position(|file| file.get(name).is_some())
 }
 
-/// The layer that gives the credential.
-fn credential_at(layers: &[&SettingsFile]) -> Option<usize> {
-    holder(layers, recipe::HEADERS).or_else(|| holder(layers, recipe::METRICS_HEADERS))
+/// The index of the layer that sets the credential.
+fn layer_setting_credential(layers: &[&SettingsFile]) -> Option<usize> {
+    layer_setting(layers, recipe::HEADERS).or_else(|| layer_setting(layers, recipe::METRICS_HEADERS))
 }
 
-/// Whether a URL leads to the vendor.
+/// Whether a URL's host is one of the vendor's.
 pub fn is_documented(endpoint: &str) -> bool {
     host(endpoint).is_some_and(|host| host.ends_with(".boomi.com"))
 }

@@ -1,5 +1,5 @@
-//! The operating system's keychain, through its own tool. The token goes in over standard input, never as an
-//! argument, and comes out as any token command's does.
+//! Stores tokens in the operating system's keychain, with the keychain's own command-line tool. The tool gets the token on
+//! standard input, never as an argument. act-claude later reads the token back with a token command.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -26,17 +26,18 @@ enum Service {
     SecretTool,
 }
 
-/// Under which name entries are kept.
+/// The first part of the service name of all entries.
 const SERVICE: &str = "act-claude";
 
-/// How long a keychain may take: it may have to ask its owner for a password.
+/// How long a keychain may take. It may have to ask the user for a password.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The longest token `security` takes: its command line has 4096 bytes, and the token is written as hexadecimal.
+/// The longest token that `security` accepts, in bytes: its command line has at most 4096 bytes, and the token is written in
+/// hexadecimal.
 const LONGEST_FOR_SECURITY: usize = 1500;
 
 impl Keychain {
-    /// The one of this machine, where its tool is installed.
+    /// The keychain of this machine, where its tool is installed.
     pub fn find(environment: &Environment) -> Option<Self> {
         let kinds = if cfg!(target_os = "macos") {
             [Service::Security, Service::SecretTool]
@@ -49,7 +50,7 @@ impl Keychain {
         })
     }
 
-    /// Whether it can be reached at all: the Secret Service is on the session bus.
+    /// Whether the keychain can be reached. The Secret Service needs a D-Bus session bus.
     pub fn is_reachable(&self, environment: &Environment) -> bool {
         let socket = || environment.path("XDG_RUNTIME_DIR").map(|directory| directory.join("bus"));
         self.kind == Service::Security
@@ -57,7 +58,7 @@ impl Keychain {
             || socket().is_some_and(|socket| socket.exists())
     }
 
-    /// What to call it.
+    /// Its name in messages.
     pub fn name(&self) -> &'static str {
         match self.kind {
             Service::Security => "the macOS keychain",
@@ -65,7 +66,7 @@ impl Keychain {
         }
     }
 
-    /// The command that gives the token of an account and user.
+    /// The token command that reads the token of an account and user.
     pub fn lookup(&self, account: &str, user: &str) -> Vec<String> {
         let service = format!("{SERVICE}.{account}");
         let words = match self.kind {
@@ -75,12 +76,12 @@ impl Keychain {
         words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
-    /// Whether a token command reads an entry of ours.
+    /// Whether a token command reads the entry that act-claude stores for this account and user.
     pub fn owns(&self, command: &[String], account: &str, user: &str) -> bool {
         command == self.lookup(account, user)
     }
 
-    /// Stores a token, and reads it back.
+    /// Stores a token, and reads it back to verify it.
     pub fn store(&self, account: &str, user: &str, token: &str, environment: &Environment) -> Result<(), String> {
         let service = format!("{SERVICE}.{account}");
         let label = format!("act-claude: {account} ({user})");
@@ -103,7 +104,7 @@ impl Keychain {
                 self.run(&["-i"], line.as_bytes(), environment)?;
             }
         }
-        // `security -i` ends well whatever became of its commands.
+        // `security -i` exits with 0 even if its commands failed, so the token is read back.
         match token::fetch(&TokenSource::Command(self.lookup(account, user)), environment) {
             Ok(kept) if kept.is(token) => Ok(()),
             Ok(_) => Err(format!("{} gives something else back", self.name())),
@@ -119,7 +120,7 @@ impl Keychain {
         let mut child =
             command.stdin(Stdio::piped()).stdout(no_input_or_output()).stderr(Stdio::piped()).spawn().map_err(fail)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // One that ends without reading says why itself.
+            // A tool that ends without reading its input reports the reason itself.
             let _ = stdin.write_all(input);
         }
         let end = Instant::now() + LIMIT;

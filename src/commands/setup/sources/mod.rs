@@ -1,5 +1,5 @@
-//! What `act setup` finds out by itself: from a Monitoring Spec ([`spec`]), from existing settings
-//! ([`from_settings`]), from a pasted credential ([`credential`]); and where it puts a token ([`keychain`]).
+//! The sources that `act setup` reads: a Monitoring Spec ([`spec`]), existing settings ([`from_settings`]), a pasted credential
+//! ([`credential`]). Also where it stores a token ([`keychain`], [`token_file`]).
 
 pub mod credential;
 pub mod entries;

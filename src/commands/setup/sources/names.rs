@@ -1,4 +1,4 @@
-//! Names for accounts and aliases, made of what is known (pure).
+//! Makes names for accounts and aliases (pure).
 
 use super::credential::account_id;
 
@@ -14,7 +14,7 @@ pub fn of_account(endpoint: &str) -> Option<String> {
     of(name)
 }
 
-/// A name made of a text, lower case, words joined by `-`.
+/// A name made from a text: in lower case, with its words joined by `-`.
 pub fn of(text: &str) -> Option<String> {
     let plain: String = text
         .chars()
@@ -25,7 +25,7 @@ pub fn of(text: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// `name`, with a number where it is taken.
+/// `name`, with a number appended where it is taken.
 pub fn free(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let numbered = (2..).map(|number| format!("{name}-{number}"));
     std::iter::once(name.to_owned()).chain(numbered).find(|name| !is_taken(name)).expect("numbers don't end")

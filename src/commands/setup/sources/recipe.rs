@@ -1,4 +1,4 @@
-//! The documented recipe: what its variables say (pure).
+//! Reads the variables of the documented recipe (pure).
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use crate::config::{check_endpoint, check_text, check_word};
 
 use super::credential::Credential;
 
-/// The switch.
+/// Switches telemetry on.
 pub const ENABLE: &str = "CLAUDE_CODE_ENABLE_TELEMETRY";
-/// The exporter.
+/// The metrics exporter.
 pub const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
 /// The metrics URL.
 pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
-/// Where the guide puts credential and alias id.
+/// The headers in which the guide puts credential and alias id.
 pub const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
-/// Where they work as well.
+/// The headers for metrics only, in which credential and alias id work as well.
 pub const METRICS_HEADERS: &str = "OTEL_EXPORTER_OTLP_METRICS_HEADERS";
-/// Where the provider type stands.
+/// The resource attributes, which hold the provider type.
 pub const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
-/// Shared with the user's other signals.
+/// The protocol. The user's logs and traces may use it, too.
 pub const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 
-/// All variables of the recipe, in the guide's order, then the ones for debugging.
+/// All variables of the recipe, in the guide's order, followed by those for debugging.
 pub const VARIABLES: [&str; 11] = [
     ENABLE,
     EXPORTER,
@@ -39,7 +39,7 @@ pub const VARIABLES: [&str; 11] = [
     "OTEL_LOG_LEVEL",
 ];
 
-/// What a set of variables comes to.
+/// The meaning of a set of variables.
 pub enum Reading {
     /// They are not about ACT.
     Nothing,
@@ -49,7 +49,7 @@ pub enum Reading {
     Recipe(Box<Recipe>),
 }
 
-/// The recipe's content; what is missing or unusable is left out and named.
+/// The recipe's content. A value that is missing or not usable is `None` and has an entry in `problems`.
 #[derive(Clone)]
 pub struct Recipe {
     /// The metrics URL.
@@ -62,7 +62,7 @@ pub struct Recipe {
     pub provider_type: Option<String>,
     /// Further attributes.
     pub attributes: BTreeMap<String, String>,
-    /// What is wrong with it.
+    /// What is missing or wrong.
     pub problems: Vec<String>,
 }
 
@@ -74,7 +74,7 @@ impl Reading {
         if value(ENABLE).is_some_and(is_off) || value(EXPORTER) == Some("none") {
             return Self::Off;
         }
-        // As for claude, the generic list counts where both name a header.
+        // Where both lists name a header, the generic list takes precedence, as in claude.
         let lists = [value(HEADERS), value(METRICS_HEADERS)];
         let header = |name: &str| {
             lists.iter().flatten().flat_map(|list| list.split(',')).find_map(|pair| {
@@ -131,7 +131,7 @@ impl Reading {
     }
 }
 
-/// `name=value,…`, values percent-decoded as claude does.
+/// Parses `name=value,…`. Values are percent-decoded, as in claude.
 fn pairs(list: &str) -> Vec<(String, String)> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=')?;

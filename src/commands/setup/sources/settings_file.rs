@@ -1,4 +1,4 @@
-//! One settings file of Claude Code with the lines its variables stand on. Read only.
+//! Reads one settings file of Claude Code, with the line numbers of its variables. Never writes it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub struct Variable {
     pub name: String,
     /// Its value.
     pub value: String,
-    /// The line it stands on.
+    /// Its line number.
     pub line: usize,
 }
 
@@ -22,14 +22,15 @@ pub struct Variable {
 pub struct SettingsFile {
     /// The file.
     pub path: PathBuf,
-    /// Its `env`.
+    /// The variables of its `env`.
     pub env: Vec<Variable>,
-    /// Commas too many, by line: with one, claude passes over the whole file.
+    /// The line numbers of trailing commas. Claude ignores a whole file that has one.
     pub commas: Vec<usize>,
 }
 
 impl SettingsFile {
-    /// Reads a file; `None` where there is none. The guide's sample has a comma too many: it is read all the same.
+    /// Reads a file. `None` where it does not exist. A file with trailing commas is read as well, because the guide's sample
+    /// has one.
     pub fn read(path: &Path) -> Option<Result<Self, String>> {
         Some(match settings::text(path)? {
             Ok(text) => Self::parse(path, text),

@@ -1,11 +1,11 @@
-//! A token in a file that only its owner can read.
+//! Stores a token in a file that only its owner can read.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Result, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Writes the token: a new file under its final name, so that it never stands in another one.
+/// Writes the token into a new file under its final name, so that no other file ever holds the token.
 pub fn write(path: &Path, token: &str) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;

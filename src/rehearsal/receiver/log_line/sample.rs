@@ -1,4 +1,4 @@
-//! An export such as Claude Code sends, for tests.
+//! An export like those of Claude Code, for tests.
 
 use std::time::{Duration, SystemTime};
 
@@ -51,7 +51,7 @@ pub fn body() -> Vec<u8> {
     export.to_string().into_bytes()
 }
 
-/// Received at 09:41:07.250 UTC, with `answer`.
+/// The export, received at 09:41:07.250 UTC and answered with `answer`.
 pub fn export(answer: Answer) -> Export {
     let body = body();
     Export {

@@ -1,14 +1,14 @@
-//! Bytes → document, within limits: a Monitoring Spec has some kilobytes.
+//! Parses a document from bytes, within limits. A Monitoring Spec has a few kilobytes.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The largest document that is read, in bytes.
+/// The size of the largest document that is read, in bytes.
 pub const LARGEST: usize = 4 * 1024 * 1024;
 
-/// Parses and checks that it is OpenAPI 3.
+/// Parses a document and checks that it is OpenAPI 3.
 pub fn parse(bytes: &[u8]) -> Result<Value, String> {
     if bytes.len() > LARGEST {
         return Err("it is larger than 4 MiB; a Monitoring Spec has some kilobytes".to_owned());
@@ -28,7 +28,8 @@ fn json(text: &str) -> Result<Unique, String> {
     serde_json::from_str(text).map_err(|error| format!("it is not valid JSON ({error})"))
 }
 
-/// Anchors and merge keys are YAML's own way to a bomb: what they expand to counts.
+/// Parses YAML. The limits count the nodes after anchors and merge keys are expanded, because these can make a small file expand
+/// without bound.
 fn yaml(text: &str) -> Result<Unique, String> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_nodes: 100_000, max_events: 200_000, max_depth: 100, max_documents: 1 },
@@ -37,7 +38,7 @@ fn yaml(text: &str) -> Result<Unique, String> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default().trim();
-        // The library's word for its limits is none for people.
+        // The library's message about its limits is not suited for users.
         let is_budget = first.starts_with("budget breached");
         let first =
             if is_budget { "all that it repeats counted, it is far larger than a Monitoring Spec" } else { first };
@@ -45,7 +46,7 @@ fn yaml(text: &str) -> Result<Unique, String> {
     })
 }
 
-/// A value in which no key stands twice: which of the two would be meant?
+/// A value in which no object has a key twice. A repeated key is refused, because it is not clear which of its values is meant.
 struct Unique(Value);
 
 impl<'de> Deserialize<'de> for Unique {
@@ -97,7 +98,7 @@ impl<'de> Deserialize<'de> for Unique {
     }
 }
 
-/// A key: YAML has keys that are no strings (response codes).
+/// A key. In YAML a key need not be a string, for example a response code; it is read as a string.
 struct Key(String);
 
 impl<'de> Deserialize<'de> for Key {

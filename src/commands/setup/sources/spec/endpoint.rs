@@ -1,4 +1,4 @@
-//! The metrics URL: server, its variables, and the path.
+//! Finds the metrics URL, from a server, its variables, and a path.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::config::check_endpoint;
 use super::tree::{Tree, without_placeholders};
 use super::{Candidate, Finding, MOST, is_placeholder};
 
-/// Where the documented metrics URL starts and ends around the account id.
+/// The parts of the documented metrics URL's path before and after the account id.
 const START: &str = "/metric-ingestion/v1/";
 const END: &str = "/otlp/public/metrics";
 
@@ -15,7 +15,8 @@ const COMPLETED: &str = "its path is the documented one, not this document's";
 const ANOTHER_PATH: &str = "its path is not the documented one";
 const PROSE: &str = "it stands in prose";
 
-/// Finds the metrics URL's possible values. Plain http to another machine is a reason to refuse the document.
+/// Finds the possible metrics URLs. Where all of them are unusable, for example plain http to another machine, the document is
+/// refused.
 pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String> {
     let mut found = Vec::new();
     let paths = metrics_paths(tree);
@@ -78,7 +79,7 @@ fn too_many() -> String {
     format!("it allows more than {MOST} metrics URLs")
 }
 
-/// How much a path looks like the one for metrics.
+/// How likely a path is the one for metrics, the least likely first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum PathKind {
     Metrics,
@@ -92,7 +93,7 @@ struct Path<'a> {
     item: &'a Value,
 }
 
-/// The paths that look most like the one for metrics.
+/// The paths that are most likely the one for metrics.
 fn metrics_paths<'a>(tree: &Tree<'a>) -> Vec<Path<'a>> {
     let all = tree.root.get("paths").and_then(Value::as_object).into_iter().flatten();
     let mut paths: Vec<Path<'_>> = all
@@ -115,7 +116,7 @@ fn metrics_paths<'a>(tree: &Tree<'a>) -> Vec<Path<'a>> {
     paths
 }
 
-/// The servers that count for a path: its operation's, else its own, else the document's.
+/// The servers that apply to a path: those of its operation, otherwise of the path, otherwise of the document.
 fn servers(tree: &Tree<'_>, path: &Path<'_>, notes: &mut Vec<String>) -> Result<Vec<Candidate>, String> {
     let operation = ["post", "put"].iter().find_map(|method| Some((*method, path.item.get(method)?)));
     let item = format!("paths.{}", path.name);
@@ -149,7 +150,7 @@ fn servers_of(tree: &Tree<'_>, owner: &Value, place: &str, notes: &mut Vec<Strin
     Ok(found)
 }
 
-/// What a path's parameter may be.
+/// The place and the declarations of a path's parameter.
 fn path_parameter(tree: &Tree<'_>, path: &Path<'_>, name: &str) -> (String, Vec<Value>) {
     let operations = ["post", "put"].iter().filter_map(|method| path.item.get(method));
     let lists = std::iter::once(path.item).chain(operations).filter_map(|owner| owner.get("parameters")?.as_array());
@@ -161,8 +162,8 @@ fn path_parameter(tree: &Tree<'_>, path: &Path<'_>, name: &str) -> (String, Vec<
     (format!("paths.{}, parameter {name}", path.name), named.cloned().collect())
 }
 
-/// A template with every combination of its variables' values; the place says which were put in. A variable
-/// without a value is noted, and gives nothing.
+/// Expands a template with every combination of its variables' values. The place says where the values come from. A variable
+/// without a value is noted, and the template then has no expansion.
 fn expand(
     tree: &Tree<'_>,
     template: &str,
@@ -206,7 +207,7 @@ fn next_variable(text: &str) -> Option<(&str, &str, &str)> {
     Some((&text[..start], &text[start + 1..end], &text[end + 1..]))
 }
 
-/// The documented URL for the account that a server's URL names.
+/// The documented metrics URL for the account in a server's URL.
 fn completed(server: &Candidate) -> Option<Candidate> {
     let at = server.value.find(START)? + START.len();
     let account = server.value[at..].split('/').next().filter(|account| !account.is_empty())?;

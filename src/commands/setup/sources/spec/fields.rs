@@ -1,4 +1,4 @@
-//! The alias id and the provider type, wherever they stand.
+//! Finds the alias id and the provider type, wherever they are in the document.
 
 use serde_json::Value;
 
@@ -9,14 +9,14 @@ use super::{Candidate, Finding, MOST};
 
 /// A field to look for.
 pub struct Field {
-    /// Its names, without case, `-` and `_`.
+    /// Its names, in lower case and without `-` and `_`.
     names: &'static [&'static str],
     check: fn(&str) -> Result<(), String>,
-    /// Of a closed list of kinds an `enum` may name all: then a value stated beside it counts.
+    /// Whether an `enum` may list all kinds there are. A value stated outside an `enum` then takes precedence.
     is_kind: bool,
-    /// What prose calls it.
-    spoken: &'static [&'static str],
-    /// Whether a word of prose can be one.
+    /// Its names in prose, in lower case.
+    prose_names: &'static [&'static str],
+    /// Whether a word in prose can be a value.
     looks_right: fn(&str) -> bool,
 }
 
@@ -25,7 +25,7 @@ pub const ALIAS_ID: Field = Field {
     names: &["extaccountaliasid", "xaliasid"],
     check: check_word,
     is_kind: false,
-    spoken: &["extaccountaliasid", "x-alias-id", "alias id"],
+    prose_names: &["extaccountaliasid", "x-alias-id", "alias id"],
     looks_right: |word| word.len() >= 3 && word.contains(|c: char| c.is_ascii_digit() || matches!(c, '-' | '_')),
 };
 /// `providerType`
@@ -33,7 +33,7 @@ pub const PROVIDER_TYPE: Field = Field {
     names: &["providertype"],
     check: check_text,
     is_kind: true,
-    spoken: &["providertype", "provider type"],
+    prose_names: &["providertype", "provider type"],
     looks_right: |word| {
         word.len() >= 3 && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
     },
@@ -72,7 +72,7 @@ pub fn find(tree: &Tree<'_>, field: &Field, notes: &mut Vec<String>) -> Result<F
     }
     let finding = Finding::of(found);
     match finding.candidates.len() {
-        count if count > MOST => Err(format!("it names {count} values for {}", field.spoken[0])),
+        count if count > MOST => Err(format!("it names {count} values for {}", field.prose_names[0])),
         _ => Ok(finding),
     }
 }
@@ -111,7 +111,7 @@ fn search<'a>(tree: &Tree<'a>, field: &Field, place: &str, node: &'a Value) -> R
     Ok(found)
 }
 
-/// A payload that an example holds as text.
+/// A JSON payload that an example holds as text.
 fn embedded(text: &str) -> Option<Value> {
     text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }
@@ -135,7 +135,7 @@ fn within(tree: &Tree<'_>, field: &Field, place: &str, value: &Value) -> Result<
 fn prose(field: &Field, place: &str, text: &str) -> Vec<Candidate> {
     let lower = text.to_ascii_lowercase();
     let mut found = Vec::new();
-    for name in field.spoken {
+    for name in field.prose_names {
         for (at, _) in lower.match_indices(name) {
             let words = text[at + name.len()..].split(|c: char| !(c.is_ascii_alphanumeric() || "._:-".contains(c)));
             let word = words

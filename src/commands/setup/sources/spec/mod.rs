@@ -1,8 +1,8 @@
-//! An alias's Monitoring Spec: an OpenAPI 3 document whose exact shape is not public.
+//! Reads an alias's Monitoring Spec: an OpenAPI 3 document whose exact shape is not public.
 //!
-//! So endpoint, alias id and provider type are looked for wherever they can stand. What stands there as a value
-//! (default, const, example, enum, a plain member) is *stated*; what had to be read out of prose or completed is a
-//! *guess*. Only a single stated value is taken without asking; everything else becomes a question.
+//! So endpoint, alias id and provider type are searched for wherever they can be. A value in the document itself (default, const,
+//! example, enum, a plain member) is *stated*. A value that was read from prose, or completed, is a *guess*. Only a single stated
+//! value is used without a question.
 
 mod document;
 mod endpoint;
@@ -16,7 +16,7 @@ use serde_json::Value;
 pub use document::LARGEST;
 use tree::Tree;
 
-/// More possible values than this are no choice.
+/// The most possible values of a field. A document with more is refused, because the user could not choose among them.
 const MOST: usize = 50;
 
 /// One possible value of a field.
@@ -24,21 +24,21 @@ const MOST: usize = 50;
 pub struct Candidate {
     /// The value.
     pub value: String,
-    /// Where it stands, such as `servers[0].url`.
+    /// Its place in the document, such as `servers[0].url`.
     pub place: String,
-    /// Why it is no more than a guess.
+    /// Why it is a guess. `None`: it is stated.
     pub guess: Option<&'static str>,
 }
 
-/// What a document says about one field: the distinct values, stated ones only where there are any.
+/// The distinct values that a document has for one field. Where there are stated values, guesses are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Finding {
-    /// In the order of the document.
+    /// The values, in the document's order.
     pub candidates: Vec<Candidate>,
 }
 
 impl Finding {
-    /// The value, where there is no doubt.
+    /// The value, where there is exactly one and it is stated.
     pub fn certain(&self) -> Option<&Candidate> {
         match &self.candidates[..] {
             [only] if only.guess.is_none() => Some(only),
@@ -56,7 +56,7 @@ impl Finding {
     }
 }
 
-/// What a Monitoring Spec says.
+/// The content of a Monitoring Spec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// `info.title`
@@ -67,7 +67,7 @@ pub struct Spec {
     pub id: Finding,
     /// `providerType`
     pub provider_type: Finding,
-    /// What was passed over, and why.
+    /// What was not used, and why.
     pub notes: Vec<String>,
 }
 
@@ -84,7 +84,7 @@ pub fn read(bytes: &[u8]) -> Result<Spec, String> {
     Ok(Spec { title, endpoint, id, provider_type, notes })
 }
 
-/// Whether a text stands for a value that someone still has to put in.
+/// Whether a text is a placeholder for a value that is still to be filled in.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     text.is_empty()

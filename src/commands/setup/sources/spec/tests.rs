@@ -11,7 +11,7 @@ fn bytes(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs").join(name)).unwrap()
 }
 
-/// `=value` for one that is taken, `?a|b` for a question, `` for nothing.
+/// `=value` for a certain value, `?a|b` for a question, an empty text for no value.
 fn shown(finding: &Finding) -> String {
     let values: Vec<&str> = finding.candidates.iter().map(|candidate| candidate.value.as_str()).collect();
     match finding.certain() {
@@ -111,7 +111,7 @@ fn hostile_documents_are_refused_with_the_reason() {
         assert!(error.starts_with("it is "), "{what}: {error}");
         assert!(begun.elapsed().as_secs() < 20, "{what} took {:?}", begun.elapsed());
     }
-    // Much of everything that could be multiplied.
+    // Large numbers of each element whose cost could multiply.
     let head = "openapi: 3.0.0\nservers: [{url: 'https://act.example/metric-ingestion/v1/a-1'}]\n";
     let chain: String = (0..8_000).map(|index| format!("    S{index}: {{$ref: '#/c/S{}'}}\n", index + 1)).collect();
     let paths: String = (0..8_000).map(|index| format!("  /metrics/{index}: {{}}\n")).collect();

@@ -1,4 +1,4 @@
-//! Looking around in a document: places, references, and the values a schema names.
+//! Walks through a document: places, references, and the values that a schema names.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -11,22 +11,22 @@ use super::{Candidate, is_placeholder};
 /// A document whose references can be followed.
 pub struct Tree<'a> {
     pub root: &'a Value,
-    /// How many more steps its references may lead.
+    /// How many more references may be followed.
     steps: Rc<Cell<usize>>,
 }
 
-/// References may lead this many steps in all: two in each of thirty schemas, each to the next, would be a thousand
-/// million. A Monitoring Spec needs some dozens.
+/// How many references may be followed in all. Without a limit, thirty schemas with two references each to the next schema would
+/// need 2³⁰ steps. A Monitoring Spec needs some dozens.
 const STEPS: usize = 50_000;
 
-/// More placeholders are of no interest.
+/// How many placeholders are noted.
 const NOTED: usize = 100;
 
-/// Guesses, and why they are no more.
+/// Why a value that is written as a number is only a guess.
 pub const NUMBER: &str = "it is written as a number there";
 
 impl<'a> Tree<'a> {
-    /// Refuses a document with references that lead in a circle.
+    /// Refuses a document with circular references.
     pub fn new(root: &'a Value) -> Result<Self, String> {
         let tree = Self { root, steps: Rc::new(Cell::new(STEPS)) };
         let mut result = Ok(());
@@ -40,12 +40,12 @@ impl<'a> Tree<'a> {
         result.map(|()| tree)
     }
 
-    /// A document inside this one.
+    /// A document inside this one. It shares the limit on references.
     pub fn inner<'b>(&self, root: &'b Value) -> Tree<'b> {
         Tree { root, steps: self.steps.clone() }
     }
 
-    /// Calls `look` for every value with its place.
+    /// Calls `look` for every value, with its place.
     pub fn visit(&self, look: &mut impl FnMut(&str, &'a Value)) {
         fn descend<'a>(place: &mut String, value: &'a Value, look: &mut impl FnMut(&str, &'a Value)) {
             look(place, value);
@@ -68,7 +68,7 @@ impl<'a> Tree<'a> {
         descend(&mut String::new(), self.root, look);
     }
 
-    /// What a reference leads to in the end; `None` outside this document, or where it leads nowhere.
+    /// The final target of a reference. `None` where it is outside of this document or does not exist.
     pub fn follow(&self, reference: &str) -> Result<Option<&'a Value>, String> {
         let mut seen = HashSet::new();
         let mut next = reference;
@@ -93,7 +93,7 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// The value itself, or what its `$ref` leads to.
+    /// The value itself, or the target of its `$ref`.
     pub fn resolve(&self, value: &'a Value) -> Option<&'a Value> {
         match reference(value) {
             Some(reference) => self.follow(reference).ok().flatten(),
@@ -101,8 +101,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The values that a parameter, header or schema names, wherever in it: a parameter's own example, its schema's
-    /// default, const, examples, enum.
+    /// The values that a parameter, header or schema names anywhere inside: for example a parameter's own example, or its
+    /// schema's default, const, examples, enum.
     pub fn values(&self, place: &str, node: &Value) -> Result<Vec<Candidate>, String> {
         let mut values = Values { tree: self, found: Vec::new(), within: Vec::new() };
         values.of(place, node)?;
@@ -114,7 +114,7 @@ fn reference(node: &Value) -> Option<&str> {
     node.get("$ref").and_then(Value::as_str)
 }
 
-/// A reference as a place.
+/// A reference in the notation of places.
 fn dotted(reference: &str) -> String {
     reference.trim_start_matches("#/").replace('/', ".").replace("~1", "/").replace("~0", "~")
 }
@@ -122,7 +122,7 @@ fn dotted(reference: &str) -> String {
 struct Values<'t> {
     tree: &'t Tree<'t>,
     found: Vec<Candidate>,
-    /// The references being followed: a schema that contains itself through `allOf` has no end.
+    /// The references that are being followed. They detect a schema that contains itself through `allOf`.
     within: Vec<String>,
 }
 
@@ -169,7 +169,7 @@ impl Values<'_> {
     fn scalar(&mut self, place: &str, value: &Value) {
         let (value, guess) = match value {
             Value::String(text) => (text.trim().to_owned(), None),
-            // What was 007 or 1e3 in the text is something else by now.
+            // The parser has changed numbers such as 007 or 1e3, so their original text is lost.
             Value::Number(number) if number.is_u64() => (number.to_string(), Some(NUMBER)),
             Value::Number(_) => (String::new(), Some(NUMBER)),
             _ => return,
@@ -178,11 +178,11 @@ impl Values<'_> {
     }
 }
 
-/// Takes the placeholders out, with a note.
+/// Removes placeholders, and notes each one.
 pub fn without_placeholders(candidates: Vec<Candidate>, notes: &mut Vec<String>) -> Vec<Candidate> {
-    let (real, standing_in): (Vec<_>, Vec<_>) =
+    let (real, placeholders): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|candidate| !is_placeholder(&candidate.value));
-    for Candidate { value, place, guess } in standing_in.into_iter().take(NOTED) {
+    for Candidate { value, place, guess } in placeholders.into_iter().take(NOTED) {
         let note = match guess {
             Some(NUMBER) if value.is_empty() => format!("{place}: {NUMBER}; put quotes around it"),
             _ => format!("{place} holds no value: {value:?}"),

@@ -1,5 +1,5 @@
-//! The exports of sessions, session by session and in order: sent, or found to stay. ExportResult that fails by itself while others
-//! pass steps aside.
+//! Delivers the exports of sessions, session by session and in order, or finds out that they stay. An export that fails while
+//! others pass steps aside.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,74 +14,74 @@ use crate::state::outcome::{Problem, State};
 use crate::state::record;
 use crate::state::spool::{Claim, Header, Refusal, list};
 
-/// Between two exports.
+/// The time between two exports.
 const GAP: Duration = Duration::from_millis(5);
-/// Between two attempts with one that failed.
+/// The time between two attempts to send the same export.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long running sessions, and other processes, get to deliver theirs.
+/// How long to wait for running sessions, and for other processes, to deliver their exports.
 const RUNNING: Duration = Duration::from_secs(5);
-/// So many other exports are sent to find out whether it is ACT that fails.
+/// How many other exports are sent to find out whether ACT fails or only one export.
 const PROBES: usize = 3;
 
-/// What a session left, oldest first.
+/// The exports that a session left, oldest first.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct Queue {
     pub(super) session: String,
     pub(super) names: VecDeque<String>,
 }
 
-/// What came of one export.
+/// The result of one attempt to deliver an export.
 enum ExportResult {
     /// ACT decided about it.
     Passed,
-    /// It stays, or has gone; nothing more is to be done.
+    /// It stays, or is no longer there. Nothing more is to be done.
     Done,
-    /// Another process is at it: the rest of its session is that one's.
+    /// Another process delivers it. The rest of its session is left to that process.
     Busy,
     /// It could not be sent.
     Failed(Box<(Header, Failed)>),
 }
 
 impl Flush {
-    /// Sends what can be sent; gives back the lines other processes are at.
-    pub(super) fn deliver(&mut self, mut lines: VecDeque<Line>, progress: &mut Progress) -> Vec<Line> {
-        let (mut late, mut busy) = (Vec::new(), Vec::new());
-        while let Some(mut line) = lines.pop_front() {
-            while let Some(name) = line.names.front().cloned() {
-                if self.is_aside(&name) {
-                    late.push(name);
-                    line.names.pop_front();
+    /// Sends what can be sent. Returns the queues that other processes deliver.
+    pub(super) fn deliver(&mut self, mut queues: VecDeque<Queue>, progress: &mut Progress) -> Vec<Queue> {
+        let (mut deferred, mut busy) = (Vec::new(), Vec::new());
+        while let Some(mut queue) = queues.pop_front() {
+            while let Some(name) = queue.names.front().cloned() {
+                if self.is_deferred(&name) {
+                    deferred.push(name);
+                    queue.names.pop_front();
                     continue;
                 }
-                match self.one(&name) {
+                match self.deliver_one(&name) {
                     ExportResult::Passed | ExportResult::Done => {
-                        line.names.pop_front();
+                        queue.names.pop_front();
                         progress.step();
                     }
                     ExportResult::Busy => break,
                     ExportResult::Failed(failed) if !failed.1.is_in_doubt() => std::thread::sleep(PAUSE),
                     ExportResult::Failed(failed) => {
                         let (header, failed) = *failed;
-                        if self.does_another_pass(&header, &mut line, &mut lines, progress) {
+                        if self.does_another_pass(&header, &mut queue, &mut queues, progress) {
                             self.step_aside(&header, &failed);
                         } else {
                             let key = (header.account.clone(), String::new());
                             self.stuck.insert(key, (State::Waiting, failed.problem.clone()));
-                            self.tallies.of(&header).alone = self.is_alone(&line, &lines).then_some(failed.name);
-                            // Counted, with all the others, as what waits.
+                            self.tallies.of(&header).alone = self.is_alone(&queue, &queues).then_some(failed.name);
+                            // The next attempt finds the account in `stuck` and counts this export as waiting, like all others.
                             continue;
                         }
-                        line.names.pop_front();
+                        queue.names.pop_front();
                         progress.step();
                     }
                 }
             }
-            if !line.names.is_empty() {
-                busy.push(line);
+            if !queue.names.is_empty() {
+                busy.push(queue);
             }
         }
-        for name in late {
-            if let ExportResult::Failed(failed) = self.one(&name) {
+        for name in deferred {
+            if let ExportResult::Failed(failed) = self.deliver_one(&name) {
                 self.step_aside(&failed.0, &failed.1);
             }
             progress.step();
@@ -89,25 +89,25 @@ impl Flush {
         busy
     }
 
-    fn is_aside(&self, name: &str) -> bool {
+    fn is_deferred(&self, name: &str) -> bool {
         self.deferrals.read(name).is_some_and(|note| note.is_aside())
     }
 
-    /// Whether there was nothing to compare the first export of a line with.
-    fn is_alone(&self, line: &Line, lines: &VecDeque<Line>) -> bool {
-        line.names.len() == 1 && lines.iter().all(|line| line.names.is_empty()) && self.tallies.nothing_passed()
+    /// Whether there is no other export to compare the first export of a queue with.
+    fn is_alone(&self, queue: &Queue, queues: &VecDeque<Queue>) -> bool {
+        queue.names.len() == 1 && queues.iter().all(|queue| queue.names.is_empty()) && self.tallies.nothing_passed()
     }
 
-    /// The first of `line` fails by itself, it seems: sends others of its account, those that have not failed yet.
+    /// Sends other exports of the same account that have not failed yet, to find out whether only the first one of `queue` fails.
     fn does_another_pass(
         &mut self,
         header: &Header,
-        line: &mut Line,
-        lines: &mut VecDeque<Line>,
+        queue: &mut Queue,
+        queues: &mut VecDeque<Queue>,
         progress: &mut Progress,
     ) -> bool {
-        let behind = line.names.iter().skip(1);
-        let names: Vec<String> = behind.chain(lines.iter().flat_map(|line| &line.names)).cloned().collect();
+        let behind = queue.names.iter().skip(1);
+        let names: Vec<String> = behind.chain(queues.iter().flat_map(|queue| &queue.names)).cloned().collect();
         let mut asked = 0;
         for name in names {
             if asked == PROBES {
@@ -118,13 +118,13 @@ impl Flush {
             if !is_fit {
                 continue;
             }
-            match self.one(&name) {
+            match self.deliver_one(&name) {
                 ExportResult::Failed(failed) if failed.1.is_in_doubt() => return false,
                 ExportResult::Failed(_) => asked += 1,
                 ExportResult::Busy => {}
                 one => {
-                    for line in lines.iter_mut().chain([&mut *line]) {
-                        line.names.retain(|other| *other != name);
+                    for queue in queues.iter_mut().chain([&mut *queue]) {
+                        queue.names.retain(|other| *other != name);
                     }
                     progress.step();
                     if matches!(one, ExportResult::Passed) {
@@ -136,8 +136,8 @@ impl Flush {
         false
     }
 
-    /// ExportResult export of a session that is over.
-    fn one(&mut self, name: &str) -> ExportResult {
+    /// Tries to deliver one export of a session that is over.
+    fn deliver_one(&mut self, name: &str) -> ExportResult {
         let claim = match claim(&self.spool, name) {
             Ok(claim) => claim,
             Err(refusal) => return self.refused(name, refusal),
@@ -214,7 +214,7 @@ impl Flush {
         tracing::debug!(name, state = ?response.state, "flushed");
     }
 
-    /// An export fails by itself: it stays behind the others, or is given up.
+    /// Handles an export that fails while others pass: it steps aside, or with `--discard` it is given up.
     fn step_aside(&mut self, header: &Header, failed: &Failed) {
         let _ = self.deferrals.step_aside(&failed.name, failed.took);
         if self.choice.discard
@@ -226,9 +226,9 @@ impl Flush {
     }
 
     fn stays(&mut self, claim: Claim, state: State, problem: Problem) -> ExportResult {
-        let is_aside = self.is_aside(claim.name());
-        // What waits because ACT is not available is given up only by its name.
-        if self.choice.discard && (state != State::Waiting || is_aside || !self.choice.only.is_empty()) {
+        let is_deferred = self.is_deferred(claim.name());
+        // An export that waits because ACT is not available is given up only if it is named with `--only`.
+        if self.choice.discard && (state != State::Waiting || is_deferred || !self.choice.only.is_empty()) {
             self.give_up(claim, true);
             return ExportResult::Done;
         }
@@ -238,7 +238,7 @@ impl Flush {
         ExportResult::Done
     }
 
-    /// Deletes an export; a running session counts its own itself.
+    /// Deletes an export. Its session's record is only changed where the session is over: a running session counts its own exports.
     fn give_up(&mut self, claim: Claim, is_over: bool) {
         let (header, name) = (claim.header.clone(), claim.name().to_owned());
         if let Err(error) = claim.done() {
@@ -254,12 +254,12 @@ impl Flush {
         self.tallies.of(&header).discarded += 1;
     }
 
-    /// The relays of running sessions have been asked to try now, and other processes are at the rest; what leaves soon is
-    /// counted. What a relay leaves that ends meanwhile, the session just over, is ours.
-    pub(super) fn wait_for(&mut self, lines: Vec<Line>, progress: &mut Progress) {
-        let mut left: Vec<(Line, Vec<Header>)> = lines.into_iter().map(|line| (line, Vec::new())).collect();
-        for (line, headers) in &mut left {
-            line.names.retain(|name| match list::peek(&self.spool, name) {
+    /// Waits for the exports of running sessions, whose relays have been asked to try now, and for those that other processes
+    /// deliver. Counts the exports that leave the spool. Where a session ends meanwhile, delivers the exports that its relay left.
+    pub(super) fn wait_for(&mut self, queues: Vec<Queue>, progress: &mut Progress) {
+        let mut left: Vec<(Queue, Vec<Header>)> = queues.into_iter().map(|queue| (queue, Vec::new())).collect();
+        for (queue, headers) in &mut left {
+            queue.names.retain(|name| match list::peek(&self.spool, name) {
                 Ok(header) => {
                     headers.push(header);
                     true
@@ -270,12 +270,12 @@ impl Flush {
         let deadline = Instant::now() + RUNNING;
         while !left.is_empty() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(50));
-            for (mut line, mut headers) in std::mem::take(&mut left) {
-                // In this order: a relay that has ended takes nothing any more.
-                let is_over = !record::is_locked(self.spool.state(), &line.session);
+            for (mut queue, mut headers) in std::mem::take(&mut left) {
+                // The lock is read before the spool: a relay that has ended takes no more exports.
+                let is_over = !record::is_locked(self.spool.state(), &queue.session);
                 let mut stays = VecDeque::new();
                 for header in std::mem::take(&mut headers) {
-                    let Some(name) = line.names.pop_front() else { break };
+                    let Some(name) = queue.names.pop_front() else { break };
                     if self.has_left(&name) {
                         self.tallies.of(&header).relayed += 1;
                         progress.step();
@@ -284,16 +284,16 @@ impl Flush {
                         headers.push(header);
                     }
                 }
-                line.names = stays;
-                if is_over && !line.names.is_empty() {
-                    let busy = self.deliver(VecDeque::from([line]), progress);
-                    left.extend(busy.into_iter().map(|line| {
-                        let kept = headers.iter().filter(|header| line.names.contains(&name_of(header)));
+                queue.names = stays;
+                if is_over && !queue.names.is_empty() {
+                    let busy = self.deliver(VecDeque::from([queue]), progress);
+                    left.extend(busy.into_iter().map(|queue| {
+                        let kept = headers.iter().filter(|header| queue.names.contains(&name_of(header)));
                         let kept = kept.cloned().collect();
-                        (line, kept)
+                        (queue, kept)
                     }));
-                } else if !line.names.is_empty() {
-                    left.push((line, headers));
+                } else if !queue.names.is_empty() {
+                    left.push((queue, headers));
                 }
             }
         }
@@ -318,7 +318,7 @@ impl Flush {
         }
         let tally = self.tallies.of(header);
         match note {
-            Some(note) => tally.note_aside(&name, note.tries, &note.problem),
+            Some(note) => tally.note_deferred(&name, note.tries, &note.problem),
             None => tally.running += 1,
         }
     }
