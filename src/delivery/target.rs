@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::TokenSource;
 
-/// Where a session's exports go, and what they carry.
+/// Where a session's exports go, and which attributes they carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// Where.
+    /// The target.
     pub target: Target,
-    /// Resource attributes every export must carry.
+    /// Resource attributes that every export must carry.
     pub attributes: Vec<(String, String)>,
     /// Why this alias, for the record.
     pub reason: String,

@@ -1,4 +1,4 @@
-//! The loopback HTTP front: one path that only claude knows, POST only, everything bounded (promise C2).
+//! The loopback HTTP server: one path that only claude knows, POST only, with limits on everything (promise C2).
 
 use std::convert::Infallible;
 use std::io;
@@ -30,19 +30,19 @@ use super::peer::{self, Peers};
 
 /// More connections than claude and its agents open at once.
 const CONNECTIONS: u64 = 64;
-/// Descriptors that the relay needs for itself: for its runtime, files, the connection to ACT.
+/// Descriptors that the relay needs for itself: for its runtime, for files, for the connection to ACT.
 const OWN_DESCRIPTORS: u64 = 24;
-/// How long a client may take to name the secret path, and again over a body.
+/// How long a client may take to name the secret path, and the same again to send a body.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Until the next try to accept a connection when there was no descriptor for it.
+/// Pause before the next try to accept a connection when there was no descriptor for it.
 const SHORTAGE: Duration = Duration::from_millis(50);
 
-/// What a request is answered.
+/// The response to a request.
 pub type Reply = Response<Full<Bytes>>;
 
 /// Serves until dropped.
 pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, journal: Arc<Journal>) {
-    // Many may come at once, and a connection that finds no place in the queue comes back only after a second.
+    // Many connections may arrive at once. One that finds no place in the queue is tried again by the kernel only after a second.
     let _ = listen(&listener, Backlog::MAXCONN);
     let connections = Connections::new(room());
     let budget = Arc::new(Budget::default());
@@ -55,12 +55,13 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
             Ok(accepted) => accepted,
             Err(error) => {
                 drop(requests);
-                // A shortage shows even where nobody waits, and what was accepted last gets its time to speak.
+                // A shortage is reported even where no connection waits. A connection gives way only at the second error in a
+                // row, so that the one accepted last has time to send its request.
                 let is_lasting = std::mem::replace(&mut is_short, is_shortage(&error));
                 if is_short && !(is_lasting && has_connection(&listener) && connections.give_way()) {
                     sleep(SHORTAGE).await;
                 }
-                // Whoever was told to leave does so first.
+                // A connection that was told to close does so first.
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -75,7 +76,7 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
         let _ = stream.set_nodelay(true);
         let (path, intake, budget) = (path.clone(), intake.clone(), budget.clone());
         tokio::spawn(async move {
-            hold(stream, path, (&connection, &requests), &budget, move |export| {
+            serve_one(stream, path, (&connection, &requests), &budget, move |export| {
                 let intake = intake.clone();
                 async move {
                     match export {
@@ -86,13 +87,13 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
             })
             .await;
         });
-        // What has just come is looked at before it may have to give way to another.
+        // A new connection is read from before it may have to give way to another.
         tokio::task::yield_now().await;
     }
 }
 
-/// The next connection. It counts as a request in flight before the system hands it over: a relay that is killed in between
-/// has cut it off.
+/// The next connection. It counts as a request in flight before the system hands it over, so that it is counted as cut off
+/// when the relay is killed in between.
 async fn accept(listener: &TcpListener, journal: &Arc<Journal>) -> (io::Result<(TcpStream, SocketAddr)>, Requests) {
     std::future::poll_fn(|context| {
         let requests = Requests::of(journal);
@@ -101,7 +102,7 @@ async fn accept(listener: &TcpListener, journal: &Arc<Journal>) -> (io::Result<(
     .await
 }
 
-/// How many connections there may be at a time. Where descriptors are few, the limit is raised as far as we may.
+/// How many connections there may be at a time. Where the limit on descriptors is low, it is raised as far as allowed.
 fn room() -> usize {
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, hard)| {
         let wanted = hard.min(CONNECTIONS + OWN_DESCRIPTORS);
@@ -111,19 +112,19 @@ fn room() -> usize {
     usize::try_from(room.clamp(2, CONNECTIONS)).unwrap_or(2)
 }
 
-/// Whether somebody waits to be accepted.
+/// Whether a connection waits to be accepted.
 fn has_connection(listener: &TcpListener) -> bool {
     let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     poll(&mut ready, PollTimeout::ZERO) != Ok(0)
 }
 
-/// Whether there was no descriptor or memory for a connection; any other error is the connection's own.
+/// Whether there was no descriptor or memory for a connection. Any other error concerns that connection only.
 fn is_shortage(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
     matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS))
 }
 
-/// Talks over one connection until its end; each export goes to `accept`.
+/// Serves one connection until its end; each export goes to `accept`.
 pub async fn talk<S, A, F>(stream: S, path: Arc<str>, accept: A)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -140,14 +141,14 @@ where
             }
         }
     };
-    hold(stream, path, (&connection, &Requests::default()), &Budget::default(), accept).await;
+    serve_one(stream, path, (&connection, &Requests::default()), &Budget::default(), accept).await;
 }
 
-/// A connection, and what is counted of its requests.
+/// A connection, and its requests in flight.
 type Counted<'a> = (&'a Connection, &'a Requests);
 
-/// The same for one of many connections: it may have to leave, and has to name the path in time.
-async fn hold<S, A, F>(stream: S, path: Arc<str>, place: Counted<'_>, budget: &Budget, accept: A)
+/// Serves one of many connections: it may have to close for another one, and has to name the path in time.
+async fn serve_one<S, A, F>(stream: S, path: Arc<str>, place: Counted<'_>, budget: &Budget, accept: A)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: Fn(Result<Bytes, Unreadable>) -> F,
@@ -158,7 +159,7 @@ where
         Ok::<_, Infallible>(answer(request, path, place, budget, accept).await)
     });
     let connection = hyper::server::conn::http1::Builder::new()
-        // Between two exports the session's connection stays: claude may use it at any time.
+        // The session's connection stays open between two exports: claude may use it at any time.
         .header_read_timeout(None)
         .max_buf_size(64 * 1024)
         .serve_connection(TokioIo::new(stream), service);

@@ -1,4 +1,4 @@
-//! A process that is no child of ours, watched until it ends.
+//! Watches a process that is not our child until it ends.
 
 #[cfg(target_os = "linux")]
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,10 +11,10 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::system::process;
 
-/// Between two looks, where the system does not tell by itself.
+/// Interval between two checks where the system sends no event.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
 
-/// A watched process. On Linux a descriptor stands for it, so that a pid used again is never mistaken for it.
+/// A watched process. On Linux it is identified by a pidfd, so that a pid that is used again is never mistaken for it.
 #[derive(Debug)]
 pub struct Watched {
     pid: i32,

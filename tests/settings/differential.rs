@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use crate::support::client;
 
 use super::bench::{Bench, Way};
-use super::decision::{Decision, Decider};
+use super::decision::{Decider, Decision};
 use super::forms::{FORMS, Form, named};
 use super::layers::{LAYERS, Layer};
 
