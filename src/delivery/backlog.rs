@@ -131,7 +131,7 @@ impl Backlog {
         others.chain(behind).find(unnoted)
     }
 
-    /// Moves a failed export aside.
+    /// A failed export steps aside.
     pub fn step_aside(&mut self, failed: &Failed, deferrals: &mut Deferrals) {
         for left in &mut self.sessions {
             left.names.retain(|name| *name != failed.name);

@@ -164,8 +164,8 @@ impl Sender {
         Ok(())
     }
 
-    /// Fetches the token, if that was not done yet; `Some`: why there is none. A source that fails is tried once a minute at most,
-    /// because it may ask the user.
+    /// Fetches the token, if that was not done yet; `Some`: why there is none. A source that fails is tried once a minute at
+    /// most, because it may ask the user.
     fn authorize(&mut self, target: &Target, now: bool) -> Option<Response> {
         if self.connection(target).authorization.is_some() {
             return None;

@@ -133,8 +133,8 @@ impl Routing {
         self.routed.get()
     }
 
-    /// Notes, where nothing has arrived, which settings key sends claude's exports past the relay or may keep them from it. True if
-    /// there is one.
+    /// Notes, where nothing has arrived, which settings key sends claude's exports past the relay or may keep them from it.
+    /// True if there is one.
     pub fn note_redirection(&self) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (None, Some(directory)) = (self.known(), seen) else { return false };

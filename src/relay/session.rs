@@ -261,7 +261,8 @@ impl Supervised {
         self.answer(Duration::from_millis(wait_ms)).await;
     }
 
-    /// Waits until claude has ended. In the launcher form claude may change its directory until its first export decides the route.
+    /// Waits until claude has ended. In the launcher form claude may change its directory until its first export decides the
+    /// route.
     async fn until_command_gone(&self, command: &Watched) {
         let routing = self.intake.routing();
         let gone = command.gone();
