@@ -90,7 +90,7 @@ impl Failed {
         self.blame == Blame::File
     }
 
-    /// Whether the export has failed often enough to ask whether others pass.
+    /// Whether the export has failed often enough to test whether another one passes.
     pub fn is_in_doubt(&self) -> bool {
         matches!(self.blame, Blame::Export(patience) if self.tries >= patience)
     }

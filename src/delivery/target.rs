@@ -1,4 +1,4 @@
-//! Where exports go, and in whose name.
+//! Where exports go, and with which user and token.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub struct Route {
     pub reason: String,
 }
 
-/// Where exports go, and in whose name.
+/// Where exports go, and with which user and token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The alias's name.

@@ -71,7 +71,7 @@ pub enum Failure {
 pub enum Verdict {
     /// ACT has it.
     Delivered {
-        /// A message without rejected points.
+        /// The server's message, if it sent one without rejected points.
         warning: Option<String>,
     },
     /// ACT accepted a part of it. It is never sent again.

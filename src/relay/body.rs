@@ -117,7 +117,7 @@ mod tests {
         let mut buffers: Vec<_> = (0..4).map(|_| full().expect("within the limit")).collect();
         assert_eq!(buffers[0].push(b"x"), Err(Unread::TooLarge));
         assert_eq!(Buffer::new(&budget).push(b"x"), Err(Unread::NoMemory));
-        // Taken and on its way to the disk: it still counts.
+        // A buffer whose bytes were taken, to be written to the disk, still counts.
         let taken = buffers[0].take();
         assert_eq!((taken.len(), Buffer::new(&budget).push(b"x")), (LARGEST, Err(Unread::NoMemory)));
         buffers.pop();

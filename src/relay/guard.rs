@@ -83,7 +83,8 @@ pub fn note_death(journal: &Journal) {
     journal.counter(Counter::Suspicion).store(suspicion, Ordering::Release);
 }
 
-/// Guards the relay's work until that is done. Returns in the guard at the end, and in each child at its beginning.
+/// Starts and replaces children until the relay's work is done. It returns in the guard at the end, and in each child at its
+/// start.
 #[cfg(target_os = "linux")]
 pub fn guard(journal: &Journal) -> Turn {
     use crate::launch::fork::{Child, Waiting, fork};

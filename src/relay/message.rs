@@ -14,7 +14,7 @@ use crate::delivery::verdict::Answer;
 pub struct Item {
     /// Its number in the session.
     pub sequence: u64,
-    /// Who waits for ACT's answer (`--verify`).
+    /// Receives ACT's answer (`--verify`).
     pub reply: Option<oneshot::Sender<Answer>>,
 }
 
@@ -31,7 +31,7 @@ pub struct Direct {
     pub why: String,
     /// Is told whether ACT has it.
     pub taken: tokio::sync::watch::Sender<Option<bool>>,
-    /// Who waits for ACT's answer (`--verify`).
+    /// Receives ACT's answer (`--verify`).
     pub reply: Option<oneshot::Sender<Answer>>,
 }
 

@@ -110,7 +110,7 @@ impl DeliveryWorker {
         Some(self.probe(found.unwrap_or(1)))
     }
 
-    /// Sends the first of the queue, because an export of another session is in doubt.
+    /// Sends the first of the queue, to test whether only an export of another session fails.
     pub(super) fn probe_front(&mut self) -> Probe {
         self.probe(0)
     }

@@ -58,10 +58,9 @@ pub enum FromRelay {
 /// A session to relay.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Start {
-    /// The path component only claude knows.
+    /// The path component that only claude knows.
     pub secret: String,
-    /// Where exports go. `None` in the launcher form: that is decided when the first export arrives, by the
-    /// working directory claude has then.
+    /// Where exports go. `None` in the launcher form: claude's working directory at the first export decides it.
     pub route: Option<Route>,
     /// Attribute keys never sent.
     pub redact: Vec<String>,

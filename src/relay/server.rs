@@ -28,7 +28,7 @@ use super::intake::{Intake, Unreadable};
 use super::journal::{Journal, Requests};
 use super::peer::{self, Peers};
 
-/// More connections than claude and its agents open at once.
+/// At most this many connections are open. Claude and its agents open fewer.
 const CONNECTIONS: u64 = 64;
 /// Descriptors that the relay needs for itself: for its runtime, for files, for the connection to ACT.
 const OWN_DESCRIPTORS: u64 = 24;

@@ -1,4 +1,4 @@
-//! How long the relay lives, and what it tells the supervisor.
+//! Decides how long the relay runs, and talks to the supervisor.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! `ACT_CLAUDE_LOG=debug`: what supervisor and relay do, line by line, in `act-claude.log` in the state directory.
+//! `ACT_CLAUDE_LOG=debug`: writes what supervisor and relay do to `act-claude.log` in the state directory, one line an event.
 //!
 //! The log serves to find faults, and is never written to the terminal. Without the variable no file is opened, and an event
 //! costs one comparison. An event never contains a token, the loopback address, claude's arguments or a payload. Where the

@@ -38,7 +38,7 @@ pub enum State {
 pub struct Problem {
     /// What happened: "ACT answered 401 Unauthorized".
     pub said: String,
-    /// What that means; may be empty.
+    /// Its meaning; may be empty.
     pub cause: String,
     /// What to do; may be empty.
     pub fix: String,

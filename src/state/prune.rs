@@ -22,8 +22,8 @@ impl Bounds {
     }
 }
 
-/// Removes those of `paths` that are beyond `bounds`, and returns how many were removed. A time in the future counts as
-/// now. A path whose metadata can't be read, or that can't be removed, stays.
+/// Removes those of `paths` that are beyond `bounds`, and returns how many. A time in the future counts as now. A path whose
+/// metadata can't be read, or that can't be removed, stays.
 pub fn prune(paths: impl IntoIterator<Item = PathBuf>, bounds: Bounds, now: SystemTime) -> u64 {
     let mut files: Vec<(SystemTime, u64, PathBuf)> = paths
         .into_iter()

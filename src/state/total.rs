@@ -1,4 +1,4 @@
-//! Sums of what claude measured.
+//! Sums of claude's measurements.
 
 use serde::{Deserialize, Serialize};
 

@@ -163,7 +163,7 @@ mod tests {
         let body = format!(
             r#" {{"resourceMetrics": [ {{"resource":{{"attributes":[{attributes}]}},"x":1e400,"scopeMetrics":[]}} ]}} "#
         );
-        // Not even a limit that is too low matters: nothing is added.
+        // A limit that is too low has no effect: nothing is added.
         let same = super::repair(body.as_bytes(), &required(), &["user.email".to_owned()], 1);
         assert!(matches!(same, Ok(Cow::Borrowed(_))));
         for other in ["{}", "x", r#"{"resourceMetrics":[]}"#, r#"{"resourceMetrics":[7,{"resource":7}]}"#] {

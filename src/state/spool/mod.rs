@@ -32,7 +32,7 @@
 //! 7. The header decides which account's token is used and where it is sent: it has the names of account and alias, and the
 //!    endpoint and user that the export was captured for.
 //!
-//! # What is promised, and what not
+//! # Promises, and their limits
 //!
 //! Delivery is at least once. After a crash between ACT's 200 and the unlink, an export is sent twice; a power failure may
 //! undo an unlink, with the same effect. Data that claude had not exported when it was killed is not in the spool. `kept`
