@@ -1,5 +1,5 @@
-//! Where ACT's name leads: asked once, and again when the answer is old or led nowhere. The HTTP client would ask before each
-//! export, on a thread of its own, although its connection is open.
+//! Keeps the addresses of ACT's host. A name is looked up once, and again when the answer is old or a connection failed. The
+//! HTTP client alone would look it up before each export, on a thread of its own, even while its connection is open.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -12,12 +12,12 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// The client tries so many addresses of a name.
+/// The client tries at most this many addresses of a name.
 const MOST: usize = 16;
-/// As long as an answer of the name service is often good for.
+/// How long an answer is used. Many DNS records have such a time to live.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// The last answer, of ACT's name or the proxy's.
+/// The last answer, for ACT's host or for the proxy's.
 #[derive(Debug, Clone, Default)]
 pub struct Addresses(Arc<Mutex<Option<Known>>>);
 
@@ -30,7 +30,7 @@ struct Known {
 }
 
 impl Addresses {
-    /// They led nowhere: asked again next time.
+    /// A request failed: the name is looked up again next time.
     pub fn forget(&self) {
         *self.last() = None;
     }
@@ -47,8 +47,8 @@ impl Addresses {
 }
 
 impl Addresses {
-    /// An address is read, a name is asked for on a thread of its own, because the name service knows no time limit. The HTTP
-    /// client's own resolver would panic where there is no thread to be had.
+    /// Parses an address, or looks up a name on a thread of its own, because the look-up has no time limit. The HTTP client's own
+    /// resolver would panic where the system gives no thread.
     fn look_up(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let place = match (uri.scheme(), uri.authority()) {
             (Some(scheme), Some(authority)) => DefaultResolver::host_and_port(scheme, authority),
@@ -93,7 +93,7 @@ mod tests {
         found[0].to_string()
     }
 
-    /// Changes what is known, so that it can be told from a new answer.
+    /// Changes the stored answer, so that the test can tell it from a new one.
     fn change(addresses: &Addresses, age: Duration) {
         let mut known = addresses.last();
         let known = known.as_mut().unwrap();

@@ -1,4 +1,4 @@
-//! What earlier sessions of the same account left, delivered beside the session's own exports, politely.
+//! Delivers the exports that earlier sessions of the same account left, beside the session's own.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,23 +14,23 @@ use crate::state::spool::deferral::Deferrals;
 use crate::state::spool::entry::Fault;
 use crate::state::spool::{Claim, Refusal, Spool, list, session_of};
 
-/// Between two looks at the spool.
+/// Interval between two searches of the spool.
 const SCAN: Duration = Duration::from_secs(60);
-/// Between two looks at a spool that can't be read.
+/// Pause before the next search of a spool that can't be read.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Sessions that are over, and what they left.
+/// Sessions that have ended, and the exports they left.
 #[derive(Debug)]
 pub struct Backlog {
     own: String,
     account: String,
     sessions: VecDeque<Remaining>,
-    /// What has stepped aside, and when it is tried next.
+    /// Exports that stepped aside, and when each is tried next.
     deferred: Vec<(String, Instant)>,
     scan_at: Instant,
 }
 
-/// What one session left, oldest first.
+/// The exports that one session left, oldest first.
 #[derive(Debug)]
 struct Remaining {
     session: String,
@@ -39,52 +39,52 @@ struct Remaining {
 
 /// What is needed to deliver.
 pub struct Means<'a> {
-    /// Where exports are kept.
+    /// The spool.
     pub spool: &'a Spool,
-    /// Whose they are.
+    /// The targets of its exports.
     pub targets: &'a Targets,
-    /// Who sends them.
+    /// Sends them.
     pub sender: &'a mut Sender,
-    /// Which ones fail by themselves.
+    /// The notes about exports that fail while others may pass.
     pub deferrals: &'a mut Deferrals,
 }
 
-/// What came of one step.
+/// The result of one step.
 #[derive(Debug, Default)]
 pub enum Step {
     /// There is nothing to send now.
     #[default]
     Nothing,
-    /// ACT decided about an export.
+    /// An export has its final state.
     DecidedExport(DecidedExport),
-    /// Nothing goes for its alias until something changes.
+    /// No export of its alias can be sent until something changes.
     Held,
-    /// An export could not be sent. It stands where it stood.
+    /// An export could not be sent. Its place in the order does not change.
     Failed(Failed),
 }
 
-/// ACT's decision about an export.
+/// An export with its final state.
 #[derive(Debug)]
 pub struct DecidedExport {
     /// The verdict.
     pub verdict: Option<Verdict>,
-    /// Why its file could not be taken out of the spool.
+    /// Why its file could not be removed from the spool.
     pub stays: Option<String>,
 }
 
 impl Backlog {
-    /// For a session of this account.
+    /// The backlog that the session `own` of this account delivers.
     pub fn new(own: &str, account: &str) -> Self {
         let (own, account) = (own.to_owned(), account.to_owned());
         Self { own, account, sessions: VecDeque::new(), deferred: Vec::new(), scan_at: Instant::now() }
     }
 
-    /// Something has changed: what could not be delivered may be now.
+    /// Something has changed: exports that could not be delivered may be deliverable now.
     pub fn look_again(&mut self) {
         self.scan_at = Instant::now();
     }
 
-    /// When there may be something to send next: the spool is looked at, or one that stepped aside is due.
+    /// When there may be something to send next: the spool is searched, or an export that stepped aside is due.
     pub fn next(&self) -> Instant {
         self.deferred.iter().map(|(_, due)| *due).chain([self.scan_at]).min().unwrap_or(self.scan_at)
     }
@@ -94,7 +94,7 @@ impl Backlog {
         self.sessions.is_empty() && self.scan_at > Instant::now()
     }
 
-    /// Sends one export: the first of the first session, else one that stepped aside and is due.
+    /// Sends one export: the first of the first session, or else one that stepped aside and is due.
     pub fn deliver_one(&mut self, means: &mut Means<'_>) -> Step {
         if self.sessions.is_empty() && self.scan_at <= Instant::now() {
             self.scan(means.spool);
@@ -107,8 +107,8 @@ impl Backlog {
         self.retry(means)
     }
 
-    /// The first export fails by itself, it seems: sends another one. Of another session, if there is one: its order
-    /// is not concerned. One that has not failed yet comes first.
+    /// The first export may be the only one that fails: sends another one. It is one of another session, if there is one, so that
+    /// the order within the first session is kept. An export that has not failed yet comes first.
     pub fn probe(&mut self, means: &mut Means<'_>) -> Step {
         loop {
             let (session, at) = match self.candidate(means.deferrals) {
@@ -131,7 +131,7 @@ impl Backlog {
         others.chain(behind).find(unnoted)
     }
 
-    /// The first export of the first session steps aside.
+    /// A failed export steps aside.
     pub fn step_aside(&mut self, failed: &Failed, deferrals: &mut Deferrals) {
         for left in &mut self.sessions {
             left.names.retain(|name| *name != failed.name);
@@ -142,14 +142,14 @@ impl Backlog {
         }
     }
 
-    /// Tries an export of a session. `None`: it, or its session, is passed over.
+    /// Tries an export of a session. `None`: the export or its session is skipped.
     fn attempt(&mut self, session: usize, at: usize, means: &mut Means<'_>) -> Option<Step> {
         let left = self.sessions.get_mut(session)?;
         let Some(name) = left.names.get(at).cloned() else {
             self.sessions.remove(session);
             return None;
         };
-        // Another account's is not even read further: a session has one account.
+        // Of another account's export only the header is read, and its session is skipped: a session has one account.
         match list::peek(means.spool, &name) {
             Ok(header) if header.account == self.account && !record::is_locked(means.spool.state(), &left.session) => {}
             Err(Fault::Unreadable(_) | Fault::Corrupt) if !record::is_locked(means.spool.state(), &left.session) => {}
@@ -166,7 +166,7 @@ impl Backlog {
             Ok(claim) => claim,
             Err(refusal) => return self.refused(session, at, name, refusal, means),
         };
-        // Another process may have put it behind the others meanwhile.
+        // Another process may have noted meanwhile that it steps aside.
         if let Some(note) = means.deferrals.read(&name)
             && note.is_aside()
         {
@@ -212,7 +212,7 @@ impl Backlog {
                 }
                 Some(Step::Failed(failed))
             }
-            // Whoever is at it goes on with the rest of that session.
+            // A process that holds the claim goes on with the rest of that session.
             Refusal::Busy | Refusal::Unreadable(_) | Refusal::ReadOnly(_) => {
                 self.sessions.remove(session);
                 None
@@ -220,7 +220,7 @@ impl Backlog {
         }
     }
 
-    /// One that stepped aside and is due, where nothing else is to be sent.
+    /// Sends an export that stepped aside and is due. It is called where nothing else can be sent.
     fn retry(&mut self, means: &mut Means<'_>) -> Step {
         let now = Instant::now();
         while let Some(at) = self.deferred.iter().position(|(_, due)| *due <= now) {
@@ -234,7 +234,7 @@ impl Backlog {
             }
             let step = send(claim, &self.account, means);
             match step {
-                // Others go on: it is only tried less and less often.
+                // The other exports are still sent: only this one is tried less and less often.
                 Step::Failed(failed) if failed.blame != Blame::Account => {
                     self.step_aside(&failed, means.deferrals);
                 }
@@ -257,7 +257,7 @@ impl Backlog {
                 let sessions = sessions.into_iter().filter(|(session, _)| *session != self.own);
                 self.sessions = sessions.map(|(session, names)| Remaining { session, names: names.into() }).collect();
             }
-            // Not known is not nothing.
+            // A spool that can't be read may not be empty.
             Err(error) => {
                 tracing::debug!(%error, "the spool can't be read");
                 self.scan_at = Instant::now() + AGAIN;
@@ -266,7 +266,7 @@ impl Backlog {
     }
 }
 
-/// Claims an export of a session that is over. What is damaged is counted in its record.
+/// Claims an export of a session that has ended. A damaged one is counted in the session's record.
 pub fn claim(spool: &Spool, name: &str) -> Result<Claim, Refusal> {
     let claim = Claim::take(spool, name);
     if matches!(claim, Err(Refusal::Corrupt)) {
@@ -303,8 +303,8 @@ fn send(claim: Claim, account: &str, means: &mut Means<'_>) -> Step {
     }
 }
 
-/// An export of a session that is over is decided: it leaves the spool, and the session's record says so. An error: its
-/// file could not be taken out.
+/// Removes an export of an ended session from the spool, or moves it to the dead letters, and notes its final state in the
+/// session's record. An error: its file could not be removed or moved.
 pub fn decided(spool: &Spool, claim: Claim, response: &Response) -> io::Result<()> {
     let header = claim.header.clone();
     let (left, rejected) = match &response.verdict {

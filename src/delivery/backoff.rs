@@ -1,10 +1,10 @@
-//! When to try again (pure; promise B4): full jitter between half a second and 1 s, 2 s, … 60 s, or what the server
+//! When to try again (pure; promise B4): full jitter between half a second and 1 s, 2 s, … 60 s, or the pause that the server
 //! asked for, if that is longer.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
-/// No pause is shorter: an export whose answer was lost on the way is not sent again in the same moment.
+/// No pause is shorter, so that an export whose answer was lost is not sent again at once.
 const SHORTEST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -22,13 +22,13 @@ impl Backoff {
         ceiling.mul_f64(random.clamp(0.0, 1.0)).max(SHORTEST).max(retry_after.unwrap_or_default())
     }
 
-    /// After a success the next failure is the first again.
+    /// A success: the next failure counts as the first.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
-/// Uniform in 0..1.
+/// A random number, uniform in 0..1.
 pub fn random() -> f64 {
     let mut bytes = [0; 4];
     let _ = getrandom::fill(&mut bytes);

@@ -1,4 +1,4 @@
-//! Whose problem a failed attempt may be (pure): the export's own, or the account's and with it everybody's.
+//! Whether a failed attempt concerns only one export, or all exports of the account (pure).
 
 use std::time::Duration;
 
@@ -9,31 +9,31 @@ use crate::delivery::verdict::{Failure, Reason, Verdict};
 use crate::state::outcome::Problem;
 use crate::state::spool::deferral::Deferrals;
 
-/// An export that fails so often for a reason of its own steps aside as soon as another one passes.
+/// An export that failed this often for a reason that may be its own steps aside as soon as another one passes.
 pub const TRIES: u32 = 3;
 
-/// Whose problem it may be.
+/// What a failure may concern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// ACT or the way to it: every export would meet the same.
+    /// ACT, or the network to it: every export would fail.
     Account,
-    /// Perhaps only this export's: whether others pass tells. So many tries are its own before it is in doubt.
+    /// Perhaps only this export: it is in doubt after this many failed tries, and then another export is sent to find out.
     Export(u32),
-    /// Its file, which can't be read: no request is needed to tell.
+    /// Its file, which can't be read: no request is needed to find out.
     File,
 }
 
-/// Whose problem a verdict may be; `None`: it is no failure that is tried again.
+/// What a failed attempt may concern; `None`: the verdict is not a failure that is tried again.
 pub fn blame(verdict: &Verdict) -> Option<Blame> {
     let Verdict::Waiting { reason, retry_after } = verdict else { return None };
-    // A server that names a time means all of its client's requests.
+    // A server that asks for a pause means all requests of the client.
     if retry_after.is_some_and(|pause| pause > Duration::ZERO) {
         return Some(Blame::Account);
     }
     Some(match reason {
         Reason::Status { status: 408 | 500.., .. } => Blame::Export(TRIES),
         Reason::Failure(Failure::Broken(_)) => Blame::Export(TRIES),
-        // One that hangs may cost the others one request's time, not three.
+        // An export without an answer may delay the others by one time limit, not by three.
         Reason::Failure(Failure::TimedOut) => Blame::Export(1),
         _ => Blame::Account,
     })
@@ -52,9 +52,9 @@ pub struct Failed {
     pub name: String,
     /// Why.
     pub problem: Problem,
-    /// Whose problem that may be.
+    /// What the failure may concern.
     pub blame: Blame,
-    /// How often it has failed now for a reason that may be its own.
+    /// How often it has failed so far for a reason that may be its own.
     pub tries: u32,
     /// How long the attempt took.
     pub took: Duration,
@@ -63,7 +63,7 @@ pub struct Failed {
 }
 
 impl Failed {
-    /// Of what came of an export; `None`: it is no failure that is tried again.
+    /// From a response; `None`: it is not a failure that is tried again.
     pub fn of(name: &str, response: &Response, took: Duration) -> Option<Self> {
         let verdict = response.verdict.as_ref()?;
         let (blame, problem) = (blame(verdict)?, response.problem.clone()?);
@@ -71,13 +71,13 @@ impl Failed {
         Some(Self { name: name.to_owned(), problem, blame, tries: 0, took, retry_after: *retry_after })
     }
 
-    /// Its file can't be read now.
+    /// The export's file can't be read now.
     pub fn to_read(name: String, errno: Errno) -> Self {
         let (problem, took) = (unreadable(errno), Duration::ZERO);
         Self { name, problem, blame: Blame::File, tries: 0, took, retry_after: None }
     }
 
-    /// Noted for all processes, where it may be the export's own.
+    /// Notes the failure for all processes, where it may concern only this export.
     pub fn noted(mut self, deferrals: &mut Deferrals) -> Self {
         if self.blame != Blame::Account {
             self.tries = deferrals.failed(&self.name, &self.problem, self.took).tries;
@@ -85,12 +85,12 @@ impl Failed {
         self
     }
 
-    /// Whether it is its file that can't be read.
+    /// Whether the export's file can't be read.
     pub fn is_unreadable(&self) -> bool {
         self.blame == Blame::File
     }
 
-    /// Whether the export has failed often enough to ask whether others pass.
+    /// Whether the export has failed often enough to test whether another one passes.
     pub fn is_in_doubt(&self) -> bool {
         matches!(self.blame, Blame::Export(patience) if self.tries >= patience)
     }

@@ -1,10 +1,10 @@
-//! The one table of causes and fixes (pure).
+//! The only table of causes and fixes (pure).
 
 use crate::claude::conflict::Conflict;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
 use crate::state::outcome::{NOTHING, Problem, State};
 
-/// Whose export it is, for the fix.
+/// The account, alias and endpoint of an export, named in the fix.
 #[derive(Debug, Clone, Copy)]
 pub struct Whose<'a> {
     /// The account's name.
@@ -15,7 +15,7 @@ pub struct Whose<'a> {
     pub endpoint: &'a str,
 }
 
-/// The state a verdict puts an export in, and why; no problem for a plain success.
+/// The state of an export after a verdict, and the problem; `None` for a success without rejected points.
 pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Problem>) {
     match verdict {
         Verdict::Delivered { .. } => (State::Delivered, None),
@@ -30,35 +30,35 @@ pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Problem>)
     }
 }
 
-/// The problem of an export that came while the configuration had a fault.
+/// The problem of an export that arrived while the configuration had a fault.
 pub fn configuration(fault: &str) -> Problem {
     problem(fault, "Without the configuration nobody knows whose they are", "act-claude act which", 78)
 }
 
-/// The problem of an export that came while the system had no descriptor, thread or memory for it.
+/// The problem of an export that arrived while the system had no descriptor, thread or memory for it.
 pub fn shortage(error: &std::io::Error) -> Problem {
     problem(crate::system::error::plain(error), "The relay lacks descriptors, threads or memory", "ulimit -a", 74)
 }
 
-/// The problem of an export that is larger than what can be kept.
+/// The problem of an export that is too large to be stored.
 pub fn too_large(most: usize, is_grown: bool) -> Problem {
     let said = format!("an export is larger than {} MiB", most.div_ceil(1 << 20));
     let cause = if is_grown { "With the resource attributes that it lacked it is too large to be kept" } else { "" };
     problem(said, cause, "", 74)
 }
 
-/// The problem of an export that a fault of ours has cost.
+/// The problem of an export that was lost because of a bug in act-claude.
 pub fn panicked() -> Problem {
     problem("a fault in act-claude", "It could not be stored", "", 74)
 }
 
 /// The problem of an export that is stored, while there is no thread to deliver it with.
-pub fn no_courier(error: &std::io::Error) -> Problem {
+pub fn no_worker(error: &std::io::Error) -> Problem {
     let said = format!("there is no thread to deliver with: {}", crate::system::error::plain(error));
     problem(said, "As many processes run as may", "ulimit -u", 75)
 }
 
-/// The problem of a session whose exports a settings key keeps from us.
+/// The problem of a session whose exports a settings key sends past the relay.
 pub fn redirection(conflict: &Conflict) -> Problem {
     let said = match conflict.is_unread() {
         true => format!("no export arrived; {}: {conflict}", conflict.place()),
@@ -71,14 +71,14 @@ pub fn redirection(conflict: &Conflict) -> Problem {
     problem(said, cause, &conflict.fix(), 78)
 }
 
-/// The problem of a session that sent nothing, because of a setting. Its words go behind "claude sent no metrics".
+/// The problem of a session that sent nothing because of a setting. Its text follows "claude sent no metrics".
 pub fn silence(conflict: &Conflict) -> Problem {
     let place = conflict.place();
     let said = if conflict.is_unread() { format!("{place}: {conflict}") } else { format!("{conflict} ({place})") };
     problem(said, "", &conflict.fix(), NOTHING)
 }
 
-/// The problem of a token that can't be had: the export is held.
+/// The problem of a token that can't be read: the export is held.
 pub fn without_token(error: &crate::config::token::TokenError) -> Problem {
     problem(error.what.clone(), "", &error.fix, 77)
 }
@@ -159,7 +159,7 @@ fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: 
             78,
         ),
         407 => problem(said, "A proxy asks for credentials", "export HTTPS_PROXY=http://user:password@proxy:port", 78),
-        // Said in brackets behind "waiting": the status is enough.
+        // The text stands in brackets after "waiting", so the status is enough.
         408 | 425 | 429 | 500.. => problem(line, "ACT is busy or not available", "", 75),
         400 => problem(said, "ACT does not take this export", "act-claude act doctor", 65),
         _ => problem(said, "ACT does not take this export", "", 65),
@@ -279,7 +279,7 @@ mod tests {
             let (state, problem) = explain(verdict, &WHOSE);
             (state, problem.map(|problem| problem.code))
         };
-        // A reason whose own status is another each time.
+        // Each reason has an exit status of its own, other than the expected one.
         let failure = Failure::ProxyAuthentication { fix: String::new() };
         let wait = Verdict::Waiting { reason: Reason::Failure(failure), retry_after: None };
         assert_eq!(code(&wait), (State::Waiting, Some(75)));

@@ -1,4 +1,4 @@
-//! Everything between a stored export and ACT: where it goes, how it is sent, what the answer means.
+//! Delivery of stored exports to ACT: where each goes, how it is sent, what the answer means.
 
 pub mod addresses;
 pub mod backlog;

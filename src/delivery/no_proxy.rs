@@ -1,4 +1,4 @@
-//! Which hosts NO_PROXY keeps away from the proxy, as claude reads it (pure; docs/proxies.md).
+//! Which hosts NO_PROXY exempts from the proxy, as claude reads it (pure; docs/proxies.md).
 
 use std::net::IpAddr;
 
@@ -9,8 +9,8 @@ pub fn covers(list: &str, host: &str, port: u16) -> bool {
     entries.filter(|entry| !entry.is_empty()).any(|entry| entry_covers(&entry.to_ascii_lowercase(), &host, port))
 }
 
-/// An entry is `*`, a name, a domain with or without `.` or `*.` in front, an address or a range of addresses;
-/// a name or an address may have a port behind it.
+/// An entry is `*`, a name, a domain with or without `.` or `*.` before it, an address, or a range of addresses. A name or an
+/// address may be followed by a port.
 fn entry_covers(entry: &str, host: &str, port: u16) -> bool {
     if entry == "*" {
         return true;
@@ -25,7 +25,7 @@ fn entry_covers(entry: &str, host: &str, port: u16) -> bool {
     }
 }
 
-/// The name without brackets, and the port. `None`: what stands behind the colon is not a port.
+/// The name without brackets, and the port. `None`: the text after the colon is not a port.
 fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
     if let Some(bracketed) = entry.strip_prefix('[') {
         let (name, rest) = bracketed.split_once(']')?;

@@ -1,6 +1,6 @@
-//! Which proxy leads to ACT, as claude itself would choose (pure; docs/proxies.md has what claude does with each form).
+//! Which proxy is used for ACT. The rules are claude's own (pure; docs/proxies.md says what claude does with each form).
 //!
-//! A proxy that is named and can't be used is an error, never a reason to go without it.
+//! A proxy setting that can't be used is an error. The request is never sent without the proxy instead.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -11,13 +11,13 @@ use url::{Host, Url};
 use super::no_proxy;
 use crate::claude::network::{EXEMPTIONS, Network, PROXIES};
 
-/// What a usable setting looks like.
+/// An example of a usable setting.
 pub const LIKE: &str = "http://proxy.example.com:8080";
 
-/// A proxy that takes CONNECT.
+/// A proxy that supports CONNECT.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
-    /// Whether it speaks TLS itself.
+    /// Whether the connection to the proxy uses TLS.
     pub is_secure: bool,
     /// Its host, without brackets.
     pub host: String,
@@ -29,7 +29,7 @@ pub struct Proxy {
     pub variable: &'static str,
 }
 
-/// Without credentials.
+/// Leaves out the credentials.
 impl fmt::Debug for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} from {}", self.address(), self.variable)
@@ -41,14 +41,14 @@ impl fmt::Debug for Proxy {
 pub struct Unusable {
     /// The variable.
     pub variable: &'static str,
-    /// Why, without the value, which may hold a password.
+    /// Why. It does not repeat the value, which may contain a password.
     pub why: String,
 }
 
 /// The proxy for `endpoint`, or none.
 pub fn proxy_for(endpoint: &hyper::Uri, network: &Network) -> Result<Option<Proxy>, Unusable> {
     if endpoint.scheme_str() != Some("https") {
-        // Plain http goes to this machine only.
+        // Plain http is used for this machine only.
         return Ok(None);
     }
     let Some((variable, value)) = network.first(&PROXIES) else { return Ok(None) };
@@ -66,7 +66,8 @@ impl Proxy {
         format!("{}:{}", bracketed(&self.host), self.port)
     }
 
-    /// For the HTTP client, which never learns of any other kind of proxy: it panics where it lacks the support.
+    /// The proxy in the HTTP client's form. The client is never given any other kind of proxy, because it panics on one that it
+    /// does not support.
     pub fn for_client(&self) -> Result<ureq::Proxy, ureq::Error> {
         let protocol = if self.is_secure { ureq::ProxyProtocol::Https } else { ureq::ProxyProtocol::Http };
         let proxy = ureq::Proxy::builder(protocol).host(&bracketed(&self.host)).port(self.port);
@@ -102,7 +103,7 @@ fn parse(variable: &'static str, value: &OsStr) -> Result<Proxy, String> {
     Ok(Proxy { is_secure, host, port, credentials: credentials(&url)?, variable })
 }
 
-/// `host:port`, which claude takes for an http proxy.
+/// Reads `host:port`, which claude uses as an http proxy.
 fn without_scheme(value: &str) -> Option<Url> {
     let (host, port) = value.strip_suffix('/').unwrap_or(value).rsplit_once(':')?;
     let is_port = !port.starts_with('0') && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
@@ -115,7 +116,7 @@ fn without_scheme(value: &str) -> Option<Url> {
     url.host_str().is_some_and(|own| own.eq_ignore_ascii_case(host)).then_some(url)
 }
 
-/// User and password. Where one of them has a `%` that begins no escape, claude sends neither.
+/// User and password. If one of them has a `%` that does not begin an escape, claude sends neither.
 fn credentials(url: &Url) -> Result<Option<(String, String)>, String> {
     let (user, password) = (url.username(), url.password().unwrap_or_default());
     if (user.is_empty() && password.is_empty()) || !(is_escaped(user) && is_escaped(password)) {
@@ -133,7 +134,7 @@ fn is_escaped(part: &str) -> bool {
     part.split('%').skip(1).all(is_escape)
 }
 
-/// A scheme is said in messages: it may be a whole host name.
+/// The scheme as it is named in messages. An unknown one is not repeated, because it may be a user name or a host name.
 fn plain(scheme: &str) -> &str {
     match scheme {
         "socks" | "socks4" | "socks4a" | "socks5" | "socks5h" | "ftp" | "ws" | "wss" | "file" | "direct" => scheme,

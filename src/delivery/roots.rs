@@ -7,7 +7,8 @@ use ureq::tls::{Certificate, RootCerts};
 
 use crate::claude::network::{EXTRA_CERTIFICATES, Network};
 
-/// Where systems keep their roots, for when SSL_CERT_FILE hides them: it adds here, it does not replace.
+/// Where systems keep their root certificates. They are read by these names, because SSL_CERT_FILE would replace them in the
+/// library's search, and here it only adds.
 const SYSTEM_FILES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -15,7 +16,7 @@ const SYSTEM_FILES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Loads them. What can't be read is left out: a connection that needs it says so by itself.
+/// Loads them. A file that can't be read is left out: a connection that needs its certificates fails with its own message.
 pub fn load(network: &Network) -> RootCerts {
     let mut found = CertificateResult::default();
     let mut add = |result: CertificateResult| found.certs.extend(result.certs);
@@ -38,7 +39,7 @@ pub fn load(network: &Network) -> RootCerts {
     RootCerts::new_with_certs(&certificates)
 }
 
-/// A pipe or a device would never end, and no bundle is larger.
+/// Whether it is a regular file of a plausible size: a pipe or a device may never end, and no bundle is larger.
 fn is_sensible(path: &Path) -> bool {
     const LARGEST: u64 = 16 * 1024 * 1024;
     std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST)

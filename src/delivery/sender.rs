@@ -1,5 +1,4 @@
-//! The counter where exports are handed to ACT: tokens and connections by account, and what is held.
-//! The worker and `act flush` stand before it.
+//! Sends exports to ACT: one client and token per account. It knows what is held. The delivery worker and `act flush` use it.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -22,12 +21,12 @@ use crate::system::environment::Environment;
 /// A token read within this time is not read again because of a refusal.
 const JUST_READ: Duration = Duration::from_secs(2);
 
-/// What came of an export.
+/// The result of sending an export.
 #[derive(Debug)]
 pub struct Response {
     /// The verdict; `None`: ACT was not asked.
     pub verdict: Option<Verdict>,
-    /// The state it puts the export in.
+    /// The state of the export after it.
     pub state: State,
     /// Why.
     pub problem: Option<Problem>,
@@ -35,54 +34,54 @@ pub struct Response {
     pub answer: Option<Answer>,
 }
 
-/// Who is told what is being delivered, and asked whether a token command may run.
+/// Is told what is being delivered, and decides whether a token command may run.
 pub trait Observer: std::fmt::Debug + Send {
-    /// An export, known by a number made of its bytes, is being delivered; `None`: it is decided.
+    /// An export is being delivered, named by a hash of its bytes; `None`: the delivery has ended.
     fn delivering(&self, export: Option<u64>);
     /// Whether a token command may run now.
     fn may_run_token_command(&self) -> bool;
 }
 
-/// The counter.
+/// Sends exports to ACT.
 pub struct Sender {
     observer: Option<Box<dyn Observer>>,
     environment: Environment,
     network: Network,
     holds: Holds,
-    lines: BTreeMap<String, Line>,
+    connections: BTreeMap<String, Connection>,
     limits: Limits,
 }
 
 /// An account's connection.
-struct Line {
+struct Connection {
     endpoint: String,
     user: String,
     token: TokenSource,
     upstream: Option<Upstream>,
     authorization: Option<(Zeroizing<String>, Instant)>,
-    /// Its token's file may have been put right: worth a look, which costs nobody anything.
+    /// The token's file may have been corrected: it is read again, which asks neither ACT nor the user.
     look_again: bool,
 }
 
 impl Sender {
-    /// With the holds of a state directory. Tokens are fetched in `environment`; `network` leads to ACT.
+    /// A sender with the holds of a state directory. Tokens are fetched in `environment`; `network` has proxy and certificates.
     pub fn new(environment: Environment, network: Network, state: Option<&Path>) -> Self {
-        let (lines, limits) = (BTreeMap::new(), Limits::default());
-        Self { observer: None, environment, network, holds: Holds::of(state), lines, limits }
+        let (connections, limits) = (BTreeMap::new(), Limits::default());
+        Self { observer: None, environment, network, holds: Holds::of(state), connections, limits }
     }
 
-    /// With an observer.
+    /// Adds an observer.
     pub fn observed_by(self, observer: Box<dyn Observer>) -> Self {
         Self { observer: Some(observer), ..self }
     }
 
-    /// Fetches the token and opens the roots, ahead of the first export.
+    /// Fetches the token and reads the root certificates before the first export.
     pub fn prepare(&mut self, target: &Target) {
         let _ = self.authorize(target, true);
         let _ = self.connect(target);
     }
 
-    /// Why nothing would be asked now. Cheap where a hold says so.
+    /// The hold because of which nothing would be sent now. It reads at most one file.
     pub fn is_held(&mut self, target: &Target) -> Option<Hold> {
         if self.may_look(target) {
             return None;
@@ -93,14 +92,14 @@ impl Sender {
 
     /// Forgets tokens: they may have been renewed.
     pub fn forget_tokens(&mut self) {
-        for line in self.lines.values_mut() {
-            line.authorization = None;
-            line.look_again = true;
+        for connection in self.connections.values_mut() {
+            connection.authorization = None;
+            connection.look_again = true;
         }
     }
 
-    /// Sends an export of `points` data points, unless its alias is held and ACT was asked within the minute;
-    /// `now`: the user wants to know.
+    /// Sends an export of `points` data points, unless its alias is held and ACT was asked within the last minute. With `now`, it
+    /// is sent in any case, because the user wants to know.
     pub fn post(&mut self, target: &Target, points: u64, body: &[u8], now: bool) -> Response {
         let tell = |sender: &Self, export| {
             if let Some(observer) = &sender.observer {
@@ -122,13 +121,13 @@ impl Sender {
             if !self.holds.take_turn(&key, now) {
                 return held(hold);
             }
-            // A minute has passed: the token may have been renewed.
+            // The hold is due for a new request: the token may have been renewed.
             self.token_changed(target);
             key = self.key(target);
         }
         let mut answer = self.ask(target, body);
         let mut verdict = judge(answer.as_ref(), points, SystemTime::now());
-        // The token may just have been renewed: read again, once.
+        // The token may just have been renewed: it is read again, once.
         if matches!(verdict, Verdict::Held(Reason::Status { status: 401 | 403 | 404, .. }))
             && self.token_changed(target)
         {
@@ -150,29 +149,29 @@ impl Sender {
 
     fn ask(&mut self, target: &Target, body: &[u8]) -> Result<Answer, Failure> {
         self.connect(target)?;
-        let line = self.line(target);
-        match (&line.upstream, &line.authorization) {
+        let connection = self.connection(target);
+        match (&connection.upstream, &connection.authorization) {
             (Some(upstream), Some((authorization, _))) => upstream.post(authorization, &target.id, body),
             _ => Err(Failure::Broken("there is no token".to_owned())),
         }
     }
 
     fn connect(&mut self, target: &Target) -> Result<(), Failure> {
-        if self.line(target).upstream.is_none() {
+        if self.connection(target).upstream.is_none() {
             let upstream = Upstream::new(&target.endpoint, &self.network, self.limits)?;
-            self.line(target).upstream = Some(upstream);
+            self.connection(target).upstream = Some(upstream);
         }
         Ok(())
     }
 
-    /// Fetches the token, where it is not there; `Some`: why there is none. A source that fails is tried once a
-    /// minute, too: it may ask the user.
+    /// Fetches the token, if that was not done yet; `Some`: why there is none. A source that fails is tried once a minute at
+    /// most, because it may ask the user.
     fn authorize(&mut self, target: &Target, now: bool) -> Option<Response> {
-        if self.line(target).authorization.is_some() {
+        if self.connection(target).authorization.is_some() {
             return None;
         }
         let may_look = self.may_look(target);
-        self.line(target).look_again = false;
+        self.connection(target).look_again = false;
         let key = self.key(target);
         if let Some(hold) = self.holds.read(&key)
             && !may_look
@@ -186,7 +185,7 @@ impl Sender {
                     self.holds.clear_one(&key);
                 }
                 let authorization = token.authorization(&target.user);
-                self.line(target).authorization = Some((authorization, Instant::now()));
+                self.connection(target).authorization = Some((authorization, Instant::now()));
                 None
             }
             Err(error) => {
@@ -198,21 +197,21 @@ impl Sender {
         }
     }
 
-    /// Whether the token is to be read whatever a hold says: that asks neither ACT nor the user.
+    /// Whether the token is read despite a hold. This is done for a file only, because reading it asks neither ACT nor the user.
     fn may_look(&mut self, target: &Target) -> bool {
-        let line = self.line(target);
-        line.look_again && line.authorization.is_none() && matches!(line.token, TokenSource::File(_))
+        let connection = self.connection(target);
+        connection.look_again && connection.authorization.is_none() && matches!(connection.token, TokenSource::File(_))
     }
 
     fn token_changed(&mut self, target: &Target) -> bool {
-        let Some((old, read)) = self.line(target).authorization.clone() else { return false };
+        let Some((old, read)) = self.connection(target).authorization.clone() else { return false };
         if read.elapsed() < JUST_READ {
             return false;
         }
         let Ok(token) = self.fetch(target) else { return false };
         let new = token.authorization(&target.user);
         let changed = new != old;
-        self.line(target).authorization = Some((new, Instant::now()));
+        self.connection(target).authorization = Some((new, Instant::now()));
         changed
     }
 
@@ -230,16 +229,16 @@ impl Sender {
         self.holds.set(key, Hold { alias, account, state, problem: problem.clone(), asked_ms: now_ms() });
     }
 
-    /// For what would be presented now; without a token, for its source.
+    /// The key of the hold for the credential that would be sent now; without a token, for the token's source.
     fn key(&mut self, target: &Target) -> Key {
         let source = format!("{:?}", target.token);
-        let line = self.line(target);
-        let presented = line.authorization.as_ref().map_or(source.as_str(), |(authorization, _)| authorization);
+        let connection = self.connection(target);
+        let presented = connection.authorization.as_ref().map_or(source.as_str(), |(authorization, _)| authorization);
         Key::new(&target.account, &target.alias, &[&target.endpoint, &target.user, &target.id, presented])
     }
 
-    fn line(&mut self, target: &Target) -> &mut Line {
-        let new = || Line {
+    fn connection(&mut self, target: &Target) -> &mut Connection {
+        let new = || Connection {
             endpoint: target.endpoint.clone(),
             user: target.user.clone(),
             token: target.token.clone(),
@@ -247,15 +246,17 @@ impl Sender {
             authorization: None,
             look_again: false,
         };
-        let line = self.lines.entry(target.account.clone()).or_insert_with(new);
-        if (&line.endpoint, &line.user, &line.token) != (&target.endpoint, &target.user, &target.token) {
-            *line = new();
+        let connection = self.connections.entry(target.account.clone()).or_insert_with(new);
+        if (&connection.endpoint, &connection.user, &connection.token)
+            != (&target.endpoint, &target.user, &target.token)
+        {
+            *connection = new();
         }
-        line
+        connection
     }
 }
 
-/// A number for an export: the same bytes have the same.
+/// A hash of an export's bytes.
 fn number_of(body: &[u8]) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     body.hash(&mut hasher);

@@ -1,21 +1,21 @@
-//! Where exports go, and in whose name.
+//! Where exports go, and with which user and token.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::TokenSource;
 
-/// Where a session's exports go, and what they carry.
+/// Where a session's exports go, and which attributes they carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// Where.
+    /// The target.
     pub target: Target,
-    /// Resource attributes every export must carry.
+    /// Resource attributes that every export must carry.
     pub attributes: Vec<(String, String)>,
     /// Why this alias, for the record.
     pub reason: String,
 }
 
-/// Where exports go, and in whose name.
+/// Where exports go, and with which user and token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The alias's name.

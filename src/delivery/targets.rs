@@ -1,5 +1,5 @@
-//! Whose export it is now: account and alias are looked up by name when an export is delivered, and an export
-//! goes only to the endpoint and user it was captured for (promise B16).
+//! Finds the target of an export. Account and alias are looked up by name when an export is delivered, and it is sent only to
+//! the endpoint and user it was captured for (promise B16).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -17,18 +17,18 @@ pub struct Targets {
     environment: Environment,
     files: Vec<PathBuf>,
     stamps: Vec<Option<Stamp>>,
-    /// The last one that could be read. What is broken in it is only not there.
+    /// The last configuration that could be read. Its broken entries are left out.
     config: Option<Config>,
-    /// What the session was started with, until the configuration has been read.
+    /// The target that the session was started with. It is used until the configuration has been read.
     start: Option<Target>,
 }
 
-/// What changes when a file does: device, inode, size, times, and who may replace it.
+/// The metadata that changes with a file: device, inode, size, times; and owner and mode of its directory.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     file: (u64, u64, u64),
     written: (i64, i64),
-    /// A new mode or owner, too: a token file is refused because of them.
+    /// The time of the last change, which a new mode or owner also sets: a token file may be refused because of them.
     changed: (i64, i64),
     directory: Option<(u32, u32)>,
 }
@@ -54,8 +54,8 @@ impl Targets {
         targets
     }
 
-    /// Reads the configuration again where it has changed. One with faults, half saved perhaps, is passed over.
-    /// True where something is different.
+    /// Reads the configuration again if it has changed. A file with a syntax fault, perhaps one that is half written, is ignored.
+    /// True if something is different.
     pub fn refresh(&mut self) -> bool {
         let stamps = self.stamps();
         if stamps == self.stamps {
@@ -69,7 +69,7 @@ impl Targets {
         true
     }
 
-    /// Of the files, and of the token files they name: a new token is a change, too.
+    /// The stamps of the configuration files and of the token files they name: a new token is a change, too.
     fn stamps(&self) -> Vec<Option<Stamp>> {
         let accounts = self.config.iter().flat_map(|config| config.accounts.values());
         let tokens = accounts.filter_map(|account| match &account.token {
@@ -84,25 +84,25 @@ impl Targets {
         self.config.as_ref().map(Config::spool_limits).unwrap_or_default()
     }
 
-    /// Where an alias's exports go now.
+    /// The current target of an alias.
     pub fn target(&self, account: &str, alias: &str) -> Result<Target, Problem> {
         let Some(config) = &self.config else {
             let start = self.start.clone().filter(|start| start.alias == alias && start.account == account);
-            return start.ok_or_else(|| lost_owner("the configuration can't be read", alias));
+            return start.ok_or_else(|| no_target("the configuration can't be read", alias));
         };
         let broken = config.broken.aliases.get(alias).or_else(|| config.broken.accounts.get(account));
         if let Some(fault) = broken {
             return Err(super::cause::configuration(&fault.to_string()));
         }
         let Some(found) = config.aliases.get(alias) else {
-            return Err(lost_owner(&format!("alias {alias} is not configured any more"), alias));
+            return Err(no_target(&format!("alias {alias} is not configured any more"), alias));
         };
         let Some(owner) = config.accounts.get(account) else {
-            return Err(lost_owner(&format!("account {account} is not configured any more"), alias));
+            return Err(no_target(&format!("account {account} is not configured any more"), alias));
         };
         if found.account != account {
             let what = format!("alias {alias} now belongs to account {}, not to {account}", found.account);
-            return Err(lost_owner(&what, alias));
+            return Err(no_target(&what, alias));
         }
         Ok(Target {
             alias: alias.to_owned(),
@@ -114,20 +114,20 @@ impl Targets {
         })
     }
 
-    /// Where this export goes: to whom it was captured for, or nowhere until the user says so.
+    /// The target of this export. An error: account or alias have changed since it was captured, and the user has to decide.
     pub fn of(&self, header: &Header) -> Result<Target, Problem> {
         let target = self.target(&header.account, &header.alias)?;
         if target.endpoint != header.endpoint {
-            return Err(lost_owner(&format!("account {} has another endpoint now", header.account), &header.alias));
+            return Err(no_target(&format!("account {} has another endpoint now", header.account), &header.alias));
         }
         if target.user != header.user {
-            return Err(lost_owner(&format!("account {} has another user now", header.account), &header.alias));
+            return Err(no_target(&format!("account {} has another user now", header.account), &header.alias));
         }
         Ok(target)
     }
 }
 
-fn lost_owner(what: &str, alias: &str) -> Problem {
+fn no_target(what: &str, alias: &str) -> Problem {
     Problem {
         said: what.to_owned(),
         cause: "An export goes only where it was captured for".to_owned(),

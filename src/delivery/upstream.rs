@@ -20,17 +20,17 @@ use super::addresses::Addresses;
 use super::proxy::{self, Proxy};
 use super::roots;
 
-/// How long a connection may take, and a whole exchange.
+/// Time limits of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Until connected, TLS included.
+    /// For the connection, TLS included.
     pub connect: Duration,
-    /// Until the whole answer is there.
+    /// For the whole request, until its answer is complete.
     pub whole: Duration,
 }
 
-/// An exchange that began before claude had gone is over before the 30 s that `--verify` waits for it, and a relay drains:
-/// what became of it must not be a matter of milliseconds.
+/// A request that began before claude had gone ends within the 30 s that `--verify` waits and that a relay drains. With the same
+/// limit, its result would depend on milliseconds.
 impl Default for Limits {
     fn default() -> Self {
         Self { connect: Duration::from_secs(10), whole: Duration::from_secs(25) }
@@ -47,14 +47,14 @@ pub struct Upstream {
     through: Option<Through>,
 }
 
-/// The proxy, in words.
+/// The proxy, as messages name it.
 #[derive(Debug)]
 struct Through {
     /// Host and port.
     address: String,
     /// The variable that names it, or the settings key.
     place: String,
-    /// How to name credentials for it.
+    /// How to set credentials for it.
     with_credentials: String,
 }
 
@@ -67,13 +67,13 @@ impl Through {
         }
     }
 
-    /// What the proxy did instead of connecting.
+    /// The failure of a proxy that did not connect; `what` says what it did instead.
     fn failure(&self, what: &str) -> Failure {
         Failure::Proxy { place: self.place.clone(), what: format!("{} {what}", self.address) }
     }
 }
 
-/// The proxy on the way to `endpoint`, if there is one. A setting that can't be used is a failure.
+/// The proxy for `endpoint`, if there is one. A setting that can't be used is a failure.
 pub fn proxy_for(endpoint: &hyper::Uri, network: &Network) -> Result<Option<Proxy>, Failure> {
     proxy::proxy_for(endpoint, network).map_err(|unusable| Failure::ProxySetting {
         place: network.place(unusable.variable),
@@ -83,7 +83,7 @@ pub fn proxy_for(endpoint: &hyper::Uri, network: &Network) -> Result<Option<Prox
 }
 
 impl Upstream {
-    /// A client for `endpoint`. Roots are read only where they are needed.
+    /// A client for `endpoint`. Root certificates are read only where they are needed.
     pub fn new(endpoint: &str, network: &Network, limits: Limits) -> Result<Self, Failure> {
         let uri: hyper::Uri = endpoint.parse().map_err(|_| Failure::Broken("the endpoint is not a URL".to_owned()))?;
         let host = uri.host().unwrap_or_default().to_owned();
@@ -129,7 +129,7 @@ impl Upstream {
         self.request(Some(authorization), alias_id, body)
     }
 
-    /// The same, also without a credential (`act check`).
+    /// The same, with or without a credential (`act check`).
     pub fn request(&self, authorization: Option<&str>, alias_id: &str, body: &[u8]) -> Result<Answer, Failure> {
         let header =
             |value: &str| HeaderValue::from_str(value).map_err(|_| Failure::Broken("a header is malformed".to_owned()));
@@ -192,19 +192,19 @@ impl Upstream {
         self.at_the_proxy("has no address", Failure::UnknownHost(self.host.clone()))
     }
 
-    /// With a proxy it is the proxy that is looked up and connected to: what fails there is not ACT's.
+    /// The failure of a look-up or a connection. With a proxy, both concern the proxy's host, so the failure is not ACT's.
     fn at_the_proxy(&self, what: &str, without: Failure) -> Failure {
         self.through.as_ref().map_or(without, |through| through.failure(what))
     }
 }
 
-/// Takes the credential out of an answer that repeats what it was sent: its words go into reports and records
+/// Removes the credential from an answer that repeats it, because the answer's text goes into reports and records
 /// (promise C1).
 fn mask(answer: &mut Answer, authorization: &str) {
     let encoded = authorization.strip_prefix("Basic ").unwrap_or(authorization);
     let plain = Zeroizing::new(base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default());
     let token = plain.splitn(2, |byte| *byte == b':').nth(1).unwrap_or_default();
-    // Shorter ones are no secrets, and would take ordinary words apart.
+    // Shorter ones are no secrets, and replacing them would damage ordinary words.
     for secret in [encoded.as_bytes(), token].into_iter().filter(|secret| secret.len() >= 8) {
         while let Some(at) = memchr::memmem::find(&answer.body, secret) {
             answer.body.splice(at..at + secret.len(), *b"***");
@@ -230,7 +230,7 @@ fn read(mut response: Response<ureq::Body>) -> Answer {
     answer
 }
 
-/// "proxy server responded 403/403", in the words used elsewhere.
+/// Rewrites the client's "proxy server responded 403/403" as act-claude's other messages do.
 fn proxy_words(what: &str) -> String {
     let status = what.rsplit_once('/').and_then(|(_, code)| hyper::StatusCode::from_bytes(code.as_bytes()).ok());
     status.map_or_else(|| what.to_owned(), |status| format!("it answered {status}"))

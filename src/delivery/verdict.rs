@@ -1,14 +1,14 @@
-//! What ACT's answer, or the lack of one, means for an export (pure; promises B3 and B5).
+//! The meaning of ACT's answer for an export, or of the lack of an answer (pure; promises B3 and B5).
 //!
-//! Decided by the body where it holds one of the documented words, else by the status.
+//! The body decides where it has one of the documented texts, and the status otherwise.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// The most of an answer's body that is read, in bytes.
+/// At most this many bytes of an answer's body are read.
 pub const LONGEST_BODY: usize = 64 * 1024;
-/// A server may not ask for a longer pause.
+/// The longest pause that a server may ask for.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// An HTTP answer.
@@ -33,17 +33,17 @@ pub struct Answer {
 pub enum Failure {
     /// The host's name has no address.
     UnknownHost(String),
-    /// Nobody listens.
+    /// The host refused the connection.
     Refused,
     /// No answer in time.
     TimedOut,
-    /// The network leads nowhere.
+    /// There is no route to the host.
     NoRoute,
     /// The connection broke.
     Broken(String),
     /// The server's certificate is not trusted, or TLS failed otherwise.
     Tls(String),
-    /// The proxy did not let us through.
+    /// The proxy did not connect.
     Proxy {
         /// The variable that names it, or the settings key.
         place: String,
@@ -52,10 +52,10 @@ pub enum Failure {
     },
     /// The proxy asks for credentials (407).
     ProxyAuthentication {
-        /// How to name some.
+        /// How to set them.
         fix: String,
     },
-    /// The proxy that is named is none that claude or act-claude could use.
+    /// The setting names a proxy that neither claude nor act-claude can use.
     ProxySetting {
         /// The variable that names it, or the settings key.
         place: String,
@@ -71,32 +71,32 @@ pub enum Failure {
 pub enum Verdict {
     /// ACT has it.
     Delivered {
-        /// A message without rejected points.
+        /// The server's message, if it sent one without rejected points.
         warning: Option<String>,
     },
-    /// ACT has some of it; never resent.
+    /// ACT accepted a part of it. It is never sent again.
     Partial {
-        /// How many points were refused.
+        /// How many points were rejected.
         rejected: u64,
-        /// Why, in the server's words.
+        /// The server's message about them.
         message: String,
     },
-    /// Kept until the user puts something right.
+    /// It is kept until the user corrects something.
     Held(Reason),
-    /// Retried.
+    /// It is tried again.
     Waiting {
         /// Why.
         reason: Reason,
         /// The pause the server asked for.
         retry_after: Option<Duration>,
     },
-    /// Set aside: it will never be taken.
+    /// ACT will never accept it: it goes to the dead letters.
     Rejected(Reason),
-    /// 2xx, but nothing that says an OTLP server has it; kept.
+    /// A 2xx that does not look like an OTLP server's answer. It is kept.
     NotUnderstood(Reason),
 }
 
-/// The cause behind a verdict; `cause` has the words.
+/// The reason of a verdict. The file `cause` has the text for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// "Agent alias … not found"
@@ -105,7 +105,7 @@ pub enum Reason {
     AliasOfAnotherAccount,
     /// "Empty resourceMetrics in OTLP payload"
     EmptyPayload,
-    /// A status code, with the server's words.
+    /// A status code, with the server's message.
     Status {
         /// The code.
         status: u16,
@@ -114,18 +114,18 @@ pub enum Reason {
         /// Where a redirect points: the host.
         redirect: Option<String>,
     },
-    /// 2xx with a body that is no OTLP answer.
+    /// A 2xx with a body that is not an OTLP answer.
     NotOtlp {
         /// The code.
         status: u16,
-        /// What came instead.
+        /// What the body is instead.
         kind: &'static str,
     },
     /// No answer.
     Failure(Failure),
 }
 
-/// Judges an export of `points` data points. `now` is the wall clock, for a `Retry-After` given as a date.
+/// The verdict on an export of `points` data points. `now` is the wall clock, for a `Retry-After` that is a date.
 pub fn judge(answer: Result<&Answer, &Failure>, points: u64, now: std::time::SystemTime) -> Verdict {
     let answer = match answer {
         Ok(answer) => answer,
@@ -180,7 +180,7 @@ fn accepted(answer: &Answer, points: u64) -> Verdict {
     };
     let rejected = match partial.get("rejectedDataPoints") {
         None | Some(Value::Null) => 0,
-        // JSON of 64-bit integers: a string; a number is accepted, too.
+        // OTLP/JSON writes a 64-bit integer as a string; a number is accepted, too.
         Some(Value::String(text)) if text.parse::<i64>().is_ok() => text.parse().unwrap_or(0),
         Some(Value::Number(number)) if number.is_i64() || number.is_u64() => number.as_i64().unwrap_or(i64::MAX),
         Some(_) => return other("a malformed OTLP answer"),
@@ -196,7 +196,7 @@ fn accepted(answer: &Answer, points: u64) -> Verdict {
     }
 }
 
-/// The server's words in a JSON body, or a short text.
+/// The server's message in a JSON body, or its text.
 fn message_of(body: &str) -> Option<String> {
     let text = match serde_json::from_str::<Value>(body) {
         Ok(Value::Object(object)) => {
@@ -298,7 +298,7 @@ mod tests {
         );
     }
 
-    /// The words and the redirect's host of an answer.
+    /// The message and the redirect's host of an answer.
     fn said(status: u16, body: &str, location: Option<&str>) -> (Option<String>, Option<String>) {
         let location = location.map(str::to_owned);
         let answer = Answer { status, location, body: body.as_bytes().to_vec(), ..Answer::default() };

@@ -1,4 +1,4 @@
-//! Reading the body of a request within bounds: of one export, and of all that are being read at the same time.
+//! Reads the body of a request within two bounds: one for each export, and one for all that are being read at the same time.
 
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,27 +9,27 @@ use hyper::body::{Body, Bytes};
 
 /// The largest export, compressed and inflated, in bytes.
 pub const LARGEST: usize = 20 * 1024 * 1024;
-/// How many bytes all exports together may have that are on their way in.
+/// How many bytes all exports that are being read may have together.
 const LARGEST_OF_ALL: usize = 4 * LARGEST;
 
-/// Why a body is not there.
+/// Why a body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
     /// It is larger than an export may be.
     TooLarge,
     /// There is no memory for it now.
     NoMemory,
-    /// It ended too early, or is no gzip.
+    /// It ended too early, or is not valid gzip.
     Broken,
     /// It came too slowly.
     Slow,
 }
 
-/// How many bytes are in memory. Shared by all connections.
+/// How many bytes of bodies are in memory. Shared by all connections.
 #[derive(Debug, Default)]
 pub struct Budget(AtomicUsize);
 
-/// Bytes of one export, counted until dropped.
+/// The bytes of one export. They count in the budget until this is dropped.
 #[derive(Debug)]
 pub struct Buffer<'a> {
     budget: &'a Budget,
@@ -38,7 +38,7 @@ pub struct Buffer<'a> {
 }
 
 impl<'a> Buffer<'a> {
-    /// Empty.
+    /// An empty buffer.
     pub fn new(budget: &'a Budget) -> Self {
         Self { budget, counted: 0, bytes: Vec::new() }
     }
@@ -76,7 +76,7 @@ impl<'a> Buffer<'a> {
         tokio::time::timeout(limit, whole).await.unwrap_or(Err(Unread::Slow))
     }
 
-    /// What gzip makes of it.
+    /// The content after gzip decompression.
     pub fn inflate(&self) -> Result<Self, Unread> {
         let mut inflated = Self::new(self.budget);
         let mut decoder = flate2::read::MultiGzDecoder::new(&self.bytes[..]);
@@ -90,7 +90,7 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// The bytes; they stay counted as long as the buffer lives.
+    /// The bytes. They stay counted as long as the buffer lives.
     pub fn take(&mut self) -> Bytes {
         std::mem::take(&mut self.bytes).into()
     }
@@ -117,7 +117,7 @@ mod tests {
         let mut buffers: Vec<_> = (0..4).map(|_| full().expect("within the limit")).collect();
         assert_eq!(buffers[0].push(b"x"), Err(Unread::TooLarge));
         assert_eq!(Buffer::new(&budget).push(b"x"), Err(Unread::NoMemory));
-        // Taken and on its way to the disk: it still counts.
+        // A buffer whose bytes were taken, to be written to the disk, still counts.
         let taken = buffers[0].take();
         assert_eq!((taken.len(), Buffer::new(&budget).push(b"x")), (LARGEST, Err(Unread::NoMemory)));
         buffers.pop();

@@ -1,5 +1,5 @@
-//! A session's accounts, changed by events only (pure): the same events, read again, give the same book. Memory does not
-//! grow with the session: an export that is decided becomes a number.
+//! The counts and states of a session's exports (pure). Only events change them: the same events, read again, give the same
+//! book. Memory does not grow with the session: exports with a final state are only counted.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use crate::delivery::target::Route;
 use crate::state::outcome::{Deferred, Outcome, Problem, State};
 use crate::state::record::Total;
 
-/// How many exports back a repetition is recognised.
+/// Among how many of the latest exports a repetition is recognised.
 pub const REMEMBERED: usize = 64;
 
-/// Where a session's exports go, and how that came about.
+/// Where a session's exports go, and how that was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteChoice {
     /// The route.
@@ -24,26 +24,26 @@ pub struct RouteChoice {
     /// The working directory it was decided for.
     #[serde(with = "crate::text::paths")]
     pub directory: PathBuf,
-    /// Launcher form: the settings key that leads claude's exports past the relay.
+    /// Launcher form: the settings key that sends claude's exports past the relay.
     pub redirected_by: Option<String>,
 }
 
-/// What happens in a session.
+/// An event of a session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Event {
-    /// All that happened before.
+    /// The sum of all events before.
     Snapshot(Box<Book>),
-    /// The session has an id, and a start.
+    /// The session has an id and a start time.
     Opened(String, Timestamp),
     /// Claude runs, under this pid.
     Command(i32),
     /// Claude has gone; the supervisor waits this many milliseconds for the outcome.
     Ended(u64),
-    /// It is known where its exports go.
+    /// It is decided where its exports go.
     RouteChoice(Box<RouteChoice>),
-    /// Nothing will arrive: a settings key leads claude's exports past us.
+    /// Nothing will arrive: a settings key sends claude's exports past the relay.
     Redirected(Box<RouteChoice>, Problem),
-    /// An export of this digest is about to be stored under this number.
+    /// An export with this digest is about to be stored under this number.
     Taking(u64, String),
     /// Claude handed over an export.
     Received(u64, Content),
@@ -51,23 +51,23 @@ pub enum Event {
     Unkept(u64, String),
     /// A lost export is handed over again.
     Again(u64),
-    /// An open export is in another state, for now, and why where that is news.
+    /// The state of an open export has changed, and may change again; the problem, if it is a new one.
     Marked(u64, State, Option<Problem>),
-    /// An open export fails by itself while others pass: it waits behind them.
+    /// An open export fails while others pass: it waits behind them.
     SteppedAside(u64, Problem),
-    /// What is decided can't be taken out of the spool, and why.
+    /// An export with a final state can't be removed from the spool, and why.
     SpoolTrouble(String),
-    /// An export is decided.
+    /// The state of an export is final.
     Settled(u64, State, Option<Problem>),
-    /// ACT refused points of an export it took.
+    /// ACT rejected data points of an export it accepted.
     RefusedPoints(u64),
-    /// ACT took an export with a warning.
+    /// ACT accepted an export with a warning.
     Warned(String),
-    /// Connections wait that can't be accepted, and why.
+    /// Connections wait that can't be accepted; the reason.
     Unaccepted(String),
-    /// Claude handed over an export that could not even be read.
+    /// Claude handed over an export that could not be read.
     Lost(Problem),
-    /// Claude must have exported something; why it did not, as far as that is known.
+    /// Claude must have exported something; why nothing arrived, as far as that is known.
     ExpectedExport(Option<Problem>),
 }
 
@@ -89,14 +89,14 @@ impl PossibleRepetition {
     }
 }
 
-/// The accounts.
+/// The book.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Book {
     /// The session's id and start.
     pub session: Option<(String, Timestamp)>,
     /// Claude's pid.
     pub command: Option<i32>,
-    /// Whether claude has gone, and how long the supervisor waited then.
+    /// If claude has gone: how long the supervisor waits for the outcome, in milliseconds.
     pub ended: Option<u64>,
     /// Where exports go.
     pub found: Option<RouteChoice>,
@@ -106,26 +106,26 @@ pub struct Book {
     points: u64,
     /// Sums by metric name.
     pub totals: BTreeMap<String, Total>,
-    /// Decided for good.
+    /// How many exports have each final state.
     settled: BTreeMap<State, u64>,
-    /// By number: what may yet change.
+    /// The exports whose state may still change, by number.
     pub open: BTreeMap<u64, State>,
-    /// Those of the open ones that are in memory only.
+    /// The open exports that are in memory only.
     pub unstored: BTreeSet<u64>,
-    /// Exports that were about to be stored, of which nothing else is known.
+    /// Exports that were about to be stored. Nothing else is known of them.
     pub taking: Vec<PossibleRepetition>,
-    /// The last ones that were handed over.
+    /// The latest exports that were handed over.
     pub recent: VecDeque<PossibleRepetition>,
     #[serde(rename = "troubles")]
     problems: BTreeMap<State, Problem>,
-    /// The latest of the session's problems.
+    /// The session's latest problem.
     pub latest: Option<Problem>,
     rejected_points: u64,
     warning: Option<String>,
     unkept: Option<String>,
     #[serde(default)]
     unaccepted: Option<String>,
-    /// Those of the open ones that stepped aside.
+    /// The open exports that stepped aside.
     #[serde(default)]
     deferred: BTreeSet<u64>,
     #[serde(default)]
@@ -135,12 +135,12 @@ pub struct Book {
     spool_problem: Option<String>,
     /// Claude must have exported something.
     pub owed: bool,
-    /// Why it did not.
+    /// Why nothing arrived.
     pub silence: Option<Problem>,
 }
 
 impl Book {
-    /// From a journal's lines; one that can't be read is passed over.
+    /// Builds the book from a journal's lines. A line that can't be read is skipped.
     pub fn read(journal: &[u8]) -> Self {
         let mut book = Self::default();
         let lines = journal.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
@@ -148,7 +148,7 @@ impl Book {
         book
     }
 
-    /// Notes an event.
+    /// Applies an event.
     pub fn apply(&mut self, event: Event) {
         match event {
             Event::Snapshot(book) => *self = *book,
@@ -222,7 +222,7 @@ impl Book {
         self.remember(sequence);
     }
 
-    /// What was about to be stored is handed over.
+    /// An export that was about to be stored is handed over.
     fn remember(&mut self, sequence: u64) {
         let Some(at) = self.taking.iter().position(|taking| taking.sequence == sequence) else { return };
         let taken = self.taking.remove(at);
@@ -233,18 +233,18 @@ impl Book {
         }
     }
 
-    /// Whether a hold would say anything new.
+    /// Whether setting this state would change anything.
     pub fn is_news(&self, sequence: u64, state: State, problem: &Problem) -> bool {
         let differs = |open: &State| *open != state || self.problems.get(&state) != Some(problem);
         self.open.get(&sequence).is_some_and(differs) || self.deferred.contains(&sequence)
     }
 
-    /// Whether `problem` is what is known for `state` already.
+    /// Whether `problem` is already noted for `state`.
     pub fn is_known(&self, state: State, problem: &Problem) -> bool {
         self.problems.get(&state) == Some(problem) && self.latest.as_ref() == Some(problem)
     }
 
-    /// The state an open export is in, and why, once it was tried.
+    /// The state of an open export, and its problem, once it was tried.
     pub fn problem_of(&self, sequence: u64) -> Option<(State, Problem)> {
         let state = *self.open.get(&sequence)?;
         Some((state, self.problems.get(&state)?.clone()))
@@ -260,7 +260,7 @@ impl Book {
         self.exports
     }
 
-    /// What became of them.
+    /// The outcome of these exports.
     pub fn outcome(&self) -> Outcome {
         let mut states = self.settled.clone();
         for state in self.open.values() {
@@ -284,7 +284,7 @@ impl Book {
     }
 }
 
-/// What the journal of a relay that is gone for good tells.
+/// The outcome according to the journal of a relay that ended and was not replaced.
 pub fn outcome_of(journal: &Journal) -> Outcome {
     let (deaths, cut_off) = (journal.count(Counter::Deaths), journal.count(Counter::CutOff));
     Outcome { deaths, cut_off, relay_lost: true, ..Book::read(&journal.read()).outcome() }

@@ -1,8 +1,8 @@
-//! The connections that are open, and which of them gives way when there are too many.
+//! The open connections, and which of them is closed when there are too many.
 //!
-//! Whoever can reach the port can open connections, but only the session knows the secret path. So a connection that has
-//! not named it gives way to a new one, which may be claude's: the oldest first. Then comes the one that the session has
-//! not used for longest. One that is being served never gives way.
+//! Any process that reaches the port can open connections, but only the session knows the secret path. So a connection that
+//! has not named it is closed for a new one, which may be claude's: the oldest first. The next is the one that the session
+//! has not used for the longest time. A connection with a request that is being served is never closed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +14,13 @@ use tokio::sync::Notify;
 pub struct Connections {
     most: usize,
     table: Mutex<Table>,
-    /// One has gone.
+    /// Notified when a connection has closed or is idle.
     left: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Table {
-    /// Counts connections and requests, so that it tells what came before what.
+    /// Counts connections and requests. Its values give their order.
     clock: u64,
     open: BTreeMap<u64, Entry>,
 }
@@ -31,18 +31,18 @@ struct Entry {
     leave: Arc<Notify>,
 }
 
-/// What a connection has shown.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// Not the secret path.
+    /// It has not named the secret path.
     Unknown,
-    /// It is the session's; between two requests since then.
+    /// It belongs to the session. It has had no request since this time of the clock.
     Idle(u64),
-    /// It is the session's, and has an answer to come.
+    /// It belongs to the session, and a request of it is being served.
     Busy,
 }
 
-/// Which one gives way.
+/// The connection that is closed first.
 fn gives_way(open: impl Iterator<Item = (u64, Standing)>) -> Option<u64> {
     let rank = |(id, standing): (u64, Standing)| match standing {
         Standing::Unknown => Some((0, id, id)),
@@ -53,12 +53,12 @@ fn gives_way(open: impl Iterator<Item = (u64, Standing)>) -> Option<u64> {
 }
 
 impl Connections {
-    /// For so many at a time.
+    /// For at most this many connections at a time.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, table: Mutex::default(), left: Notify::new() })
     }
 
-    /// A place for one more. Waits only while all of them are being served.
+    /// Registers one more connection. Waits only while all of them are being served.
     pub async fn enter(self: &Arc<Self>) -> Connection {
         loop {
             let left = self.left.notified();
@@ -74,7 +74,7 @@ impl Connections {
         Connection { connections: self.clone(), id, leave }
     }
 
-    /// Tells one to leave; false where none may.
+    /// Tells one to close; false where all are being served.
     pub fn give_way(&self) -> bool {
         let mut table = self.lock();
         let Some(id) = gives_way(table.open.iter().map(|(id, entry)| (*id, entry.standing))) else { return false };
@@ -99,14 +99,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Until another needs its place.
+    /// Waits until it has to close for another one.
     pub async fn must_leave(&self) {
         self.leave.notified().await;
     }
 
     /// Whether it has named the secret path.
     pub fn is_known(&self) -> bool {
-        // One that has been told to leave is not looked at any more.
+        // One that was told to close is not in the table any more.
         self.connections.lock().open.get(&self.id).is_some_and(|entry| entry.standing != Standing::Unknown)
     }
 
@@ -167,7 +167,7 @@ mod tests {
         let (one, two) = (connections.enter().await, connections.enter().await);
         let served = one.serve();
         assert!(one.is_known() && !two.is_known());
-        // The one that has shown nothing is told to leave, at once.
+        // The one that has not named the path is told to close, at once.
         let three = connections.enter().await;
         two.must_leave().await;
         let also = three.serve();

@@ -1,7 +1,7 @@
-//! Who delivers a session's exports: a worker, started as soon as that is possible.
+//! Starts the worker that delivers a session's exports, as soon as that is possible.
 //!
-//! What is stored does not depend on it: where no thread can be had, or delivery has ended relays before, exports are
-//! stored and acknowledged, and the worker is tried again at the next one.
+//! Storing does not depend on it. Where the system gives no thread, or several relays have ended during a delivery, exports are
+//! stored and acknowledged, and the next export tries to start the worker again.
 
 use std::io;
 use std::path::PathBuf;
@@ -21,14 +21,14 @@ use crate::delivery::targets::Targets;
 use crate::state::outcome::State;
 use crate::system::environment::Environment;
 
-/// How often in a row relays end over the same export before delivery waits.
+/// How many relays in a row have to end during the delivery of the same export before delivery waits.
 const COINCIDENCE: u64 = 3;
-/// How long it waits then at first, and at most.
+/// The first pause of delivery in this case, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
-/// How often a session's relays that replaced another one may run a token command.
+/// How often the relays of a session that replaced another one may run a token command, all together.
 const TOKEN_COMMANDS: u64 = 3;
 
-/// What workers of a session are made of.
+/// What is needed to make a session's delivery worker.
 #[derive(Debug)]
 pub struct Deliverers {
     /// The session's id.
@@ -39,18 +39,18 @@ pub struct Deliverers {
     pub verify: bool,
     /// The variables the relay was started with.
     pub environment: Environment,
-    /// The proxy and the certificates that lead to ACT.
+    /// The proxy and the certificates for requests to ACT.
     pub network: Network,
     /// What is known of the session's exports.
     pub ledger: Arc<Ledger>,
-    /// What is known of relays before this one.
+    /// What is known of earlier relays.
     pub journal: Arc<Journal>,
     /// Whether this process may deliver.
     pub delivers: bool,
 }
 
 impl Deliverers {
-    /// Of exports for `target`. What is stored already is handed over.
+    /// The worker for `target`. Exports that are already stored are handed over to it.
     pub fn of(&self, target: &Target, targets: Targets) -> Deliverer {
         let is_replacement = self.journal.count(Counter::Deaths) > 0;
         let post = Post {
@@ -71,13 +71,13 @@ impl Deliverers {
     }
 }
 
-/// How long delivery waits after so many deaths over the same export.
+/// How long delivery waits after this many deaths in a row during the delivery of the same export.
 fn pause(suspicion: u64) -> Option<Duration> {
     let times = suspicion.checked_sub(COINCIDENCE)?;
     Some((PAUSES.0 * 2u32.saturating_pow(times.min(16) as u32)).min(PAUSES.1))
 }
 
-/// Who delivers. Messages wait until it can be started.
+/// A delivery worker. Messages wait until it can be started.
 #[derive(Debug)]
 pub struct Deliverer {
     worker: Handle,
@@ -87,7 +87,7 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
-    /// Starts to deliver, where that is possible now.
+    /// Starts delivery, where that is possible now.
     pub fn start(&self) -> io::Result<()> {
         if !self.delivers {
             return Err(nix::errno::Errno::EAGAIN.into());
@@ -98,27 +98,27 @@ impl Deliverer {
         self.worker.start()
     }
 
-    /// The same; where it is not possible, all that is stored waits.
+    /// The same. Where it is not possible, all stored exports wait.
     pub fn start_all(&self) {
         let Err(error) = self.start() else { return };
         tracing::debug!(%error, "delivery can't start");
         for sequence in self.ledger.stored() {
-            self.ledger.hold(sequence, State::Waiting, &cause::no_courier(&error));
+            self.ledger.set_state(sequence, State::Waiting, &cause::no_worker(&error));
         }
     }
 
-    /// Whether it is still to be started.
+    /// Whether the worker has not been started yet.
     pub fn is_waiting(&self) -> bool {
         self.worker.is_waiting()
     }
 
-    /// Hands over a message; whether there still is a worker to take it.
+    /// Sends a message; false: the worker has ended.
     pub fn send(&self, message: Message) -> bool {
         self.worker.send(message)
     }
 }
 
-/// Notes which export is being delivered, and counts what may not be done again and again.
+/// Notes which export is being delivered, and limits how often a token command runs.
 #[derive(Debug)]
 struct Delivery {
     journal: Arc<Journal>,

@@ -1,6 +1,6 @@
-//! Delivery: one export at a time, the session's own in order, with patience; beside them what earlier sessions
-//! of the same account left. A thread of its own, because it waits. How the session's own are sent, and which of them
-//! step aside: `own`.
+//! Delivers one export at a time: the session's own in order, with backoff, and beside them those that earlier sessions of
+//! the same account left. It runs on a thread of its own, because it waits. The file `own` sends the session's own exports, and
+//! decides which of them step aside.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -23,14 +23,14 @@ use crate::state::outcome::{Problem, State};
 use crate::state::spool::Spool;
 use crate::state::spool::deferral::Deferrals;
 
-/// Between two exports that earlier sessions left, so that many do not arrive as a flood.
+/// Pause between two exports that earlier sessions left, so that ACT does not get many at once.
 const GAP: Duration = Duration::from_millis(5);
-/// While something is held or waits: between two looks whether something has changed.
+/// While exports are held or wait: interval between two checks whether something has changed.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
-/// When nobody can send any more, what waits for better times is tried again so soon after it failed.
+/// While draining: an export that failed is tried again after this time at most.
 const LAST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The deliverer of one session's exports.
+/// Delivers one session's exports.
 pub struct DeliveryWorker {
     pub(super) session: String,
     pub(super) account: String,
@@ -45,20 +45,20 @@ pub struct DeliveryWorker {
     /// The session's own exports that stepped aside.
     pub(super) deferred: Vec<Deferred>,
     pub(super) deferrals: Deferrals,
-    /// Where there is a spool.
+    /// The exports that earlier sessions left; `None` where there is no spool.
     backlog: Option<Backlog>,
     pub(super) backoff: Backoff,
-    /// The server has problem: not before this time.
+    /// ACT has a problem: nothing is sent before this time.
     pub(super) pause: Option<Pause>,
-    /// The session's own exports are held: looked at again then.
+    /// The session's own exports are held: the time of the next try.
     pub(super) look_at: Option<Instant>,
     looked_at: Instant,
     nudged: Option<SystemTime>,
-    /// The spool's directory as it was when the session's files were last seen in it.
+    /// The identity and the modification time of the spool's directory when it was last searched for the session's files.
     pub(super) seen: Option<(u64, u64, i64, i64)>,
     drain_until: Option<Instant>,
     is_stopped: bool,
-    /// `--verify`: the first question is asked whatever is known.
+    /// `--verify`: the first request is sent even if a hold says that ACT would refuse it.
     pub(super) ask_now: bool,
     is_replacement: bool,
 }
@@ -67,11 +67,11 @@ pub struct DeliveryWorker {
 pub(super) struct Pause {
     begun: Instant,
     pub(super) until: Instant,
-    /// The server named the time.
+    /// The server named the time (`Retry-After`).
     is_asked: bool,
 }
 
-/// For whom a worker works.
+/// What a worker is for.
 #[derive(Debug)]
 pub struct Post<'a> {
     /// The session's id.
@@ -82,14 +82,14 @@ pub struct Post<'a> {
     pub state: Option<&'a Path>,
     /// `--verify`
     pub verify: bool,
-    /// Whether it takes the place of one that ended without a word: it asks for the token when there is something to send.
+    /// Whether it replaces one that was killed. Then it reads the token only when there is something to send.
     pub is_replacement: bool,
-    /// Who is told what is being delivered.
+    /// Is told what is being delivered.
     pub observer: Box<dyn Observer>,
 }
 
 impl DeliveryWorker {
-    /// Made ready; who has the handle starts it. Token and connection are fetched at once then, while claude starts.
+    /// Prepares a worker; the handle starts it. Then it gets token and connection at once, while claude starts.
     pub fn ready(post: Post<'_>, targets: Targets, sender: Sender, ledger: Arc<Ledger>) -> Handle {
         let (messages, inbox) = channel();
         let spool = post.state.map(Spool::of);
@@ -152,19 +152,19 @@ impl DeliveryWorker {
             }
         }
         for Direct { sequence, why, .. } in self.direct.drain(..) {
-            self.ledger.hold(sequence, State::Lost, &gone(&format!("it could not be kept: {why}")));
+            self.ledger.set_state(sequence, State::Lost, &problem_saying(&format!("it could not be kept: {why}")));
         }
-        self.ledger.courier_left();
+        self.ledger.worker_ended();
     }
 
     fn take(&mut self, message: Message) -> ControlFlow<()> {
         match message {
             Message::Stored(item) => {
-                // While something before it is held or waits, so does this one: order is kept.
+                // While an export before it is held or waits, this one does, too: the order is kept.
                 if (self.pause.is_some() || self.look_at.is_some())
                     && let Some((state, problem)) = self.front_problem()
                 {
-                    self.ledger.hold(item.sequence, state, &problem);
+                    self.ledger.set_state(item.sequence, state, &problem);
                 }
                 self.enqueue(item);
             }
@@ -178,7 +178,7 @@ impl DeliveryWorker {
         ControlFlow::Continue(())
     }
 
-    /// Little time is left: a long pause is cut short, but what has just failed is not sent again at once.
+    /// Little time is left: a long pause is shortened, but an export that has just failed is not sent again at once.
     fn hurry(&mut self) {
         if let Some(pause) = self.pause.as_mut().filter(|pause| !pause.is_asked) {
             pause.until = pause.until.min(pause.begun + LAST_PAUSE);
@@ -190,7 +190,7 @@ impl DeliveryWorker {
         self.ledger.problem_of(self.queue.front()?.sequence)
     }
 
-    /// Does the next thing that is due, and says how long to wait then; `None`: nothing is.
+    /// Does the next thing that is due, and returns how long to wait after it; `None`: nothing is due.
     fn step(&mut self) -> Option<Duration> {
         self.notice();
         if let Some(direct) = self.direct.pop_front() {
@@ -211,7 +211,7 @@ impl DeliveryWorker {
         self.retry_deferred().then_some(Duration::ZERO)
     }
 
-    /// Whether the user changed something, or asks for it.
+    /// Checks whether the user has changed the configuration, or asks for a new try.
     fn notice(&mut self) {
         if self.looked_at.elapsed() < LOOK {
             return;
@@ -223,7 +223,7 @@ impl DeliveryWorker {
         self.nudged = nudged;
         let is_changed = self.targets.refresh();
         if is_changed || is_nudged {
-            // What a command gives can't be watched: asked for, it is read again, too.
+            // A change of a token command's output can't be noticed: when the user asks for a new try, the command runs again.
             self.sender.forget_tokens();
             self.look_at = None;
             self.backlog.iter_mut().for_each(Backlog::look_again);
@@ -241,14 +241,14 @@ impl DeliveryWorker {
         }
         let own =
             self.queue.is_empty() || self.look_at.is_some() || self.pause.is_some_and(|pause| pause.until > until);
-        // What has just stepped aside is tried once more before it is left to others.
+        // An export that has just stepped aside is tried once more before it is left to other sessions.
         let deferred = self.deferred.iter().all(|deferred| deferred.is_retried || deferred.due > until);
         own && deferred
             && self.direct.is_empty()
             && (self.pause.is_some() || self.backlog.as_ref().is_none_or(Backlog::is_empty))
     }
 
-    /// How long there will be nothing to do.
+    /// How long until there may be something to do.
     fn idle(&self) -> Duration {
         let now = Instant::now();
         let pause = self.pause.map(|pause| pause.until);
@@ -260,7 +260,7 @@ impl DeliveryWorker {
         next.saturating_duration_since(now).max(GAP)
     }
 
-    /// What is in memory only is tried at once: out of order is better than lost.
+    /// Sends an export that is in memory only, at once: out of order is better than lost.
     fn deliver_direct(&mut self, direct: Direct) {
         let Direct { sequence, points, body, why, taken, reply } = direct;
         let response = match self.targets.target(&self.account, &self.alias) {
@@ -282,15 +282,15 @@ impl DeliveryWorker {
                 let _ = taken.send(Some(true));
             }
             _ => {
-                let problem = response.problem.unwrap_or_else(|| gone("it could not be delivered"));
+                let problem = response.problem.unwrap_or_else(|| problem_saying("it could not be delivered"));
                 let said = format!("{}, and it could not be kept: {why}", problem.said);
-                self.ledger.hold(sequence, State::Lost, &Problem { said, code: 74, ..problem });
+                self.ledger.set_state(sequence, State::Lost, &Problem { said, code: 74, ..problem });
                 let _ = taken.send(Some(false));
             }
         }
     }
 
-    /// One export an earlier session left.
+    /// Sends one export that an earlier session left.
     fn deliver_backlog(&mut self) -> bool {
         match self.with_backlog(Backlog::deliver_one) {
             Step::Nothing => return false,
@@ -299,7 +299,7 @@ impl DeliveryWorker {
             Step::Failed(failed) => {
                 let mut retry_after = failed.retry_after;
                 if failed.is_in_doubt() {
-                    match self.does_another_pass(Whose::Left) {
+                    match self.does_another_pass(Whose::Backlog) {
                         Probe::Passed => {
                             self.with_backlog(|backlog, means| backlog.step_aside(&failed, means.deferrals));
                             return true;
@@ -313,7 +313,7 @@ impl DeliveryWorker {
         true
     }
 
-    /// One export fails by itself, it seems. One request tells whether another passes: then it is not ACT's problem.
+    /// One export may be the only one that fails. One request tells whether another passes: then ACT itself has no problem.
     pub(super) fn does_another_pass(&mut self, whose: Whose) -> Probe {
         self.collect();
         let is_free = self.look_at.is_none();
@@ -328,8 +328,8 @@ impl DeliveryWorker {
                     Step::Nothing | Step::Held => return Probe::Failed(None),
                 }
             }
-            Whose::Left if is_free && !self.queue.is_empty() => return self.probe_front(),
-            Whose::Left => match self.with_backlog(Backlog::probe) {
+            Whose::Backlog if is_free && !self.queue.is_empty() => return self.probe_front(),
+            Whose::Backlog => match self.with_backlog(Backlog::probe) {
                 Step::DecidedExport(decided) => self.passed(decided),
                 Step::Failed(failed) => return Probe::Failed(failed.retry_after),
                 Step::Nothing | Step::Held => return Probe::Failed(None),
@@ -338,7 +338,7 @@ impl DeliveryWorker {
         Probe::Passed
     }
 
-    /// What came in while an attempt took its time.
+    /// Takes the messages that arrived during a request.
     fn collect(&mut self) {
         while let Ok(message) = self.inbox.try_recv() {
             self.is_stopped |= self.take(message).is_break();
@@ -375,24 +375,24 @@ impl DeliveryWorker {
     }
 }
 
-/// Whose export is in doubt.
+/// Whether the export in doubt is the session's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
     /// The session's own.
     Own,
     /// One an earlier session left.
-    Left,
+    Backlog,
 }
 
-/// What came of sending another one.
+/// The result of sending another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Probe {
-    /// ACT took it, or decided about it.
+    /// ACT accepted it, or gave it another final state.
     Passed,
-    /// It failed, too, or there is none; with the pause the server asked for.
+    /// It failed, too, or there is none; with the pause that the server asked for.
     Failed(Option<Duration>),
 }
 
-pub(super) fn gone(said: &str) -> Problem {
+pub(super) fn problem_saying(said: &str) -> Problem {
     Problem { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 74 }
 }

@@ -1,9 +1,9 @@
-//! The guard: starts the process that does a relay's work, and another one when that ends without having been told to.
+//! The guard: starts the process that does the relay's work, and another one when it ends without having been told to.
 //!
-//! It is the process that was executed as the relay, and all it ever does is wait. It keeps the listener, so that
-//! connections wait meanwhile, the socket to the supervisor, and the lock of the session's record. Its child is a copy that
-//! goes on where the guard stands, so no other process can ever look into the child: the copy's memory is new, and as
-//! little dumpable as the guard's own has been for long. The guard never has the token.
+//! The guard is the process that was executed as the relay. It only waits. It keeps the listener, so that connections
+//! wait while a child is replaced, the socket to the supervisor, and the lock of the session's record. Its child is a forked
+//! copy, so no other process can ever read the child's memory: it is new, and not dumpable, because the guard's own is not.
+//! The guard never has the token.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -11,23 +11,23 @@ use std::time::{Duration, Instant};
 use super::journal::{Counter, Journal};
 use crate::system::exit::ExitCode;
 
-/// What this process is to do now.
+/// What this process has to do next.
 #[derive(Debug)]
 pub enum Turn {
-    /// The relay's work; in a child, and the guard waits for it.
+    /// The relay's work. This process is a child, and the guard waits for it.
     Work {
-        /// Whether it may deliver, so have the token.
+        /// Whether it may deliver, and so have the token.
         delivers: bool,
     },
-    /// End: the work is done, or can't be done.
+    /// End, because the work is done or can't be done.
     End(ExitCode),
 }
 
 /// A relay that worked at least this long did not end because of how it was started.
 const LONG: Duration = Duration::from_secs(10);
-/// So many that end faster, and without having taken an export, are enough in a row.
+/// There is no further replacement after this many in a row that ended sooner and took no export.
 const MOST_IN_A_ROW: u32 = 10;
-/// And so many in all.
+/// There is no further replacement after this many in all.
 const MOST: u32 = 1000;
 
 /// How often relays have been replaced.
@@ -40,12 +40,12 @@ pub struct Replacements {
 }
 
 impl Replacements {
-    /// A first one starts.
+    /// The first relay starts.
     pub fn new(journal: Option<&Journal>) -> Self {
         Self { in_a_row: 0, all: 0, started: Instant::now(), taken: taken(journal) }
     }
 
-    /// It has ended. How long to wait before the next one; `None`: there is no next one.
+    /// A relay has ended. How long to wait before the next one; `None`: there is no next one.
     pub fn next(&mut self, journal: Option<&Journal>) -> Option<Duration> {
         let taken = taken(journal);
         let was_useful = self.started.elapsed() >= LONG || taken != self.taken;
@@ -53,7 +53,7 @@ impl Replacements {
         self.count(was_useful)
     }
 
-    /// The first two come at once.
+    /// The first two replacements come at once.
     fn count(&mut self, was_useful: bool) -> Option<Duration> {
         self.all += 1;
         self.in_a_row = if was_useful { 1 } else { self.in_a_row + 1 };
@@ -83,12 +83,13 @@ pub fn note_death(journal: &Journal) {
     journal.counter(Counter::Suspicion).store(suspicion, Ordering::Release);
 }
 
-/// Guards the relay's work until that is done. Returns in the guard at the end, and in each child at its beginning.
+/// Starts and replaces children until the relay's work is done. It returns in the guard at the end, and in each child at its
+/// start.
 #[cfg(target_os = "linux")]
 pub fn guard(journal: &Journal) -> Turn {
     use crate::launch::fork::{Child, Waiting, fork};
 
-    // A guard that was killed along with its relay has left it to this one.
+    // An earlier guard was killed together with its relay, so nobody has counted that death yet.
     if journal.count(Counter::Working) == 1 {
         note_death(journal);
     }
@@ -113,7 +114,7 @@ pub fn guard(journal: &Journal) -> Turn {
                 };
                 std::thread::sleep(pause);
             }
-            // Exports can be stored without a guard. They are delivered by the next session.
+            // Without a guard, exports are stored only. The next session delivers them.
             Err(_) if is_first => {
                 waiting.end();
                 return Turn::Work { delivers: false };
@@ -127,8 +128,8 @@ pub fn guard(journal: &Journal) -> Turn {
     }
 }
 
-/// Elsewhere a process may not go on as a copy once it has used the system's frameworks, so there is no guard: the
-/// supervisor alone starts a relay again.
+/// On other systems a forked copy may not continue once the process has used the system's frameworks. So there is no guard:
+/// only the supervisor starts a relay again.
 #[cfg(not(target_os = "linux"))]
 pub fn guard(journal: &Journal) -> Turn {
     if journal.count(Counter::Working) == 1 {

@@ -1,4 +1,4 @@
-//! An export's way in: put right, stored, acknowledged, handed to the worker.
+//! Takes an export in: repairs it, stores it, acknowledges it, and hands it to the delivery worker.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -27,7 +27,7 @@ use crate::state::outcome::{Problem, State};
 use crate::state::spool::{Header, LONGEST_BODY, NotStored, Store};
 use crate::system::error::plain;
 
-/// What a poster is told.
+/// The answer to a request.
 #[derive(Debug)]
 pub enum Accepted {
     /// It is durably stored, or ACT has it.
@@ -41,7 +41,7 @@ pub enum Accepted {
     },
     /// It is no OTLP export.
     NoExport,
-    /// There is no alias for it: answered, and dropped.
+    /// There is no alias for it: it is acknowledged and dropped.
     Unrouted,
     /// It is larger than what can be stored.
     TooLarge,
@@ -59,7 +59,7 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
-    /// What its poster is told.
+    /// The answer to the request.
     pub fn answer(self) -> Accepted {
         match self {
             Self::TooLarge => Accepted::TooLarge,
@@ -68,23 +68,23 @@ impl Unreadable {
     }
 }
 
-/// How long `--verify` lets claude wait for ACT's answer: claude's own flush gives up after 2 s.
+/// How long `--verify` lets claude wait for ACT's answer. Claude gives up its own flush after 2 s.
 const VERIFY_WAIT: Duration = Duration::from_millis(1500);
-/// How long claude waits for ACT where nothing can be stored. Its exporter's own patience is 10 s.
+/// How long claude waits for ACT where nothing can be stored. Its exporter's own timeout is 10 s.
 const DIRECT_WAIT: Duration = Duration::from_secs(8);
-/// Between two tries to start the worker where there was no thread for it.
+/// Interval between two tries to start the delivery worker where there was no thread for it.
 const START_AGAIN: Duration = Duration::from_millis(250);
 
 /// What is known of an export that may be repeated.
 #[derive(Debug, Clone)]
 enum Repetition {
-    /// It is stored: a repetition joins it.
+    /// It is stored: a repetition counts as the same export.
     Stored,
-    /// It is not; ACT has it, or not, or that is not known yet.
+    /// It is not stored. Whether ACT has it; `None`: that is not known yet.
     Direct(u64, watch::Receiver<Option<bool>>),
 }
 
-/// The way in.
+/// Takes exports in.
 #[derive(Debug)]
 pub struct Intake {
     routing: Routing,
@@ -96,23 +96,23 @@ pub struct Intake {
     store: OnceLock<Arc<Store>>,
     next: AtomicU64,
     busy: AtomicUsize,
-    /// Somebody tries to start the worker.
+    /// A task is trying to start the delivery worker.
     is_starting: AtomicBool,
     recent: Mutex<VecDeque<([u8; 32], Repetition)>>,
 }
 
-/// An export that was put right, and whether it is stored.
+/// An export after repair and redaction, and whether it is stored.
 struct StoredExport {
     content: Content,
     body: Bytes,
     stored: Result<(), NotStored>,
 }
 
-/// Why an export could not be placed.
+/// Why an export is not taken.
 enum Refused {
-    /// That is all there is to say.
+    /// It is answered, and not counted.
     Answered(Accepted),
-    /// It is lost, for now; what its poster is told, and why.
+    /// It is lost, unless claude sends it again: the answer, and why.
     Lost(Accepted, Content, Box<Problem>),
 }
 
@@ -126,12 +126,12 @@ impl Intake {
         recorder: Arc<Recorder>,
     ) -> Self {
         let (store, next) = (OnceLock::new(), AtomicU64::new(ledger.free()));
-        let recent = Mutex::new(ledger.remembered().into_iter().filter_map(seen).collect());
+        let recent = Mutex::new(ledger.remembered().into_iter().filter_map(repetition).collect());
         let (busy, is_starting) = (AtomicUsize::new(0), AtomicBool::new(false));
         Self { routing, redact, verify, state, ledger, recorder, store, next, busy, is_starting, recent }
     }
 
-    /// Takes one export. It is seen through even where the poster goes away meanwhile.
+    /// Takes one export. Its processing is completed even if the client closes the connection meanwhile.
     pub async fn accept(self: Arc<Self>, body: Bytes) -> Accepted {
         self.busy.fetch_add(1, Ordering::Relaxed);
         let intake = self.clone();
@@ -153,14 +153,14 @@ impl Intake {
         why.answer()
     }
 
-    /// Whether an export is on its way in.
+    /// Whether an export is being taken in.
     pub fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Relaxed) > 0
     }
 
     async fn take(self: &Arc<Self>, body: Bytes) -> Accepted {
         let digest: [u8; 32] = Sha256::digest(&body).into();
-        // One after the other: their numbers say in which order.
+        // One after the other: their numbers give the order.
         let mut recent = self.recent.lock().await;
         let seen = recent.iter().find(|(known, _)| *known == digest).map(|(_, seen)| seen.clone());
         let again = match seen {
@@ -168,7 +168,7 @@ impl Intake {
                 tracing::debug!("a repetition of what is stored");
                 return Accepted::Taken;
             }
-            // Bound first: a borrow must not live across the wait.
+            // Copied first: a borrow must not live across the wait.
             Some(Repetition::Direct(sequence, taken)) => {
                 let known = *taken.borrow();
                 if known != Some(false) {
@@ -188,13 +188,13 @@ impl Intake {
             Ok(placed) => placed,
             Err(Refused::Answered(answer)) => return answer,
             Err(Refused::Lost(answer, content, problem)) => {
-                // Claude tries it again: it counts once.
+                // Claude sends it again: it counts once.
                 if again.is_none() {
                     self.next.fetch_add(1, Ordering::Relaxed);
                     self.ledger.received(sequence, content);
                     remember(&mut recent, digest, Repetition::Direct(sequence, watch::channel(Some(false)).1));
                 }
-                self.ledger.hold(sequence, State::Lost, &problem);
+                self.ledger.set_state(sequence, State::Lost, &problem);
                 return answer;
             }
         };
@@ -228,7 +228,7 @@ impl Intake {
         self.answer(seen, answered).await
     }
 
-    /// What claude is told of an export that was handed over: with `--verify` ACT's own answer, where it comes in time.
+    /// The answer to claude for an export that was handed over: with `--verify` ACT's own answer, if it comes in time.
     async fn answer(&self, seen: Repetition, answered: oneshot::Receiver<Answer>) -> Accepted {
         if self.verify
             && let Ok(Ok(Answer { status, body, .. })) = tokio::time::timeout(VERIFY_WAIT, answered).await
@@ -241,8 +241,8 @@ impl Intake {
         }
     }
 
-    /// Tries to start the worker until there is a thread for it: what is stored waits for it meanwhile.
-    pub fn start_courier(self: Arc<Self>) {
+    /// Tries to start the delivery worker until there is a thread for it. Stored exports wait meanwhile.
+    pub fn start_worker(self: Arc<Self>) {
         if !self.routing.known().is_some_and(|routed| routed.worker.is_waiting()) {
             return;
         }
@@ -257,22 +257,22 @@ impl Intake {
         });
     }
 
-    /// Hands an export to the worker.
+    /// Hands an export to the delivery worker.
     fn hand_over(self: &Arc<Self>, routed: &Routed, sequence: u64, message: Message) {
-        // Nobody delivers it now: what is stored waits, here or for the next session.
+        // If it can't be delivered now, a stored export waits for this session's worker or for the next session.
         let state = if matches!(message, Message::Stored(_)) { State::Waiting } else { State::Lost };
         if let Err(error) = routed.worker.start() {
-            self.ledger.hold(sequence, state, &cause::no_courier(&error));
-            self.clone().start_courier();
+            self.ledger.set_state(sequence, state, &cause::no_worker(&error));
+            self.clone().start_worker();
         }
         if !routed.worker.send(message) {
             let said = "it came when the relay had to leave".to_owned();
             let problem = Problem { said, cause: String::new(), fix: String::new(), code: 75 };
-            self.ledger.hold(sequence, state, &problem);
+            self.ledger.set_state(sequence, state, &problem);
         }
     }
 
-    /// Puts an export right and stores it. On a thread of its own, because it waits for the disk.
+    /// Repairs an export and stores it. It runs on a thread of its own, because it waits for the disk.
     fn place(&self, body: &Bytes, sequence: u64) -> Result<StoredExport, Refused> {
         let content = payload::read(body).ok_or(Refused::Answered(Accepted::NoExport))?;
         let routed = match self.routing.get() {
@@ -305,7 +305,8 @@ impl Intake {
                 self.store.get_or_init(|| Arc::new(store))
             }
         };
-        // Its files belong to this relay from the first on, also where somebody removed the state directory meanwhile.
+        // The lock says that the files belong to this relay, from the first file on. It is taken again if the state directory
+        // was removed meanwhile.
         self.recorder.open()?;
         let header = Header {
             session: self.recorder.id().to_owned(),
@@ -325,24 +326,24 @@ impl Intake {
         self.ledger.unaccepted(&plain(error));
     }
 
-    /// The process whose working directory decides about the alias.
+    /// Sets the process whose working directory decides about the alias.
     pub fn follow(&self, command: Arc<Watched>) {
         self.routing.follow(command);
     }
 
-    /// What is still to be decided about where exports go.
+    /// Decides where exports go.
     pub fn routing(&self) -> &Routing {
         &self.routing
     }
 
-    /// A word to the worker; false where there is none.
+    /// Sends a message to the delivery worker; false where there is none.
     pub fn tell(&self, message: Message) -> bool {
         self.routing.known().is_some_and(|routed| routed.worker.send(message))
     }
 }
 
-/// What a relay before this one had taken, or had to refuse.
-fn seen((known, is_stored): (PossibleRepetition, bool)) -> Option<([u8; 32], Repetition)> {
+/// An export that an earlier relay took, or had to refuse.
+fn repetition((known, is_stored): (PossibleRepetition, bool)) -> Option<([u8; 32], Repetition)> {
     let direct = || Repetition::Direct(known.sequence, watch::channel(Some(false)).1);
     Some((known.bytes()?, if is_stored { Repetition::Stored } else { direct() }))
 }
@@ -354,7 +355,7 @@ fn remember(recent: &mut VecDeque<([u8; 32], Repetition)>, digest: [u8; 32], see
     }
 }
 
-/// Until it is known whether ACT has an export that is stored nowhere.
+/// Waits until it is known whether ACT has an export that is stored nowhere.
 async fn wait_for(mut taken: watch::Receiver<Option<bool>>) -> Accepted {
     let known = tokio::time::timeout(DIRECT_WAIT, taken.wait_for(Option::is_some)).await;
     match known {

@@ -1,8 +1,9 @@
-//! What a relay leaves to the one that replaces it: an append-only list of lines in shared memory, and a few counters.
+//! What a relay hands on to the relay that replaces it: an append-only list of lines in shared memory, and a few counters.
 //!
-//! A line is there or not, never in part: its bytes are written before the length that makes them visible. The list is
-//! kept twice, one half being valid: once it has grown, a snapshot is written to the other half, which then becomes the
-//! valid one. A process that ends at any moment of that leaves one valid half. Nothing of it is on disk, and no token.
+//! A line is never visible in part: its bytes are written before the length that makes them visible. The memory has two
+//! halves, of which one is valid. Once its list has grown, a snapshot is written to the other half, which then becomes the
+//! valid one. A process that ends at any moment of this leaves one valid half. The journal is not on disk, and it holds no
+//! token.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,37 +12,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::system::shared_memory::SharedMemory;
 
-/// How long a journal's memory is. Only what is written takes place.
+/// The size of a journal's memory. Only pages that are written take up memory.
 pub const LENGTH: usize = FIRST_HALF + 2 * HALF;
 
 const FIRST_HALF: usize = 4096;
 const HALF: usize = 4 << 20;
-/// A list of this length is worth a snapshot.
+/// A list longer than this asks for a snapshot.
 const LONG: usize = 32 * 1024;
 
-/// Where the numbers stand.
+/// Indexes of the numbers in the memory.
 const VALID: usize = 0;
 const LENGTHS: [usize; 2] = [1, 2];
 const COUNTERS: usize = 8;
 
-/// What is counted. Other processes read and write it, too.
+/// The counters. Other processes read and write them, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counter {
     /// Requests that have begun and are not answered yet.
     InFlight,
     /// How often a relay ended without having been told to.
     Deaths,
-    /// Requests that were cut off by that, and whose export is nowhere.
+    /// Requests that were cut off by such an end, and whose export is not known to be stored.
     CutOff,
-    /// The export that is being delivered, counted from 1; 0: none is.
+    /// The export that is being delivered, as a hash of its bytes, at least 1; 0: none is.
     Delivering,
-    /// The one that was being delivered at the last death.
+    /// The export that was being delivered at the last death.
     Suspect,
-    /// At how many deaths in a row that was the same one.
+    /// At how many deaths in a row that was the same export.
     Suspicion,
-    /// How often a replaced relay ran a token command.
+    /// How often relays that replaced another one ran a token command.
     TokenCommands,
-    /// 1 while a relay works that has not ended as it was told.
+    /// 1 while a relay works; 0 again when it ends as it was told.
     Working,
     /// 1 once relays end so fast that they are not replaced any more.
     GivenUp,
@@ -53,17 +54,17 @@ pub enum Counter {
 #[derive(Debug)]
 pub struct Journal {
     memory: SharedMemory,
-    /// How long the valid half was after its snapshot.
+    /// The length of the valid half right after its snapshot.
     snapshot: Mutex<usize>,
 }
 
 impl Journal {
-    /// Of this process and those it forks.
+    /// A new journal, shared by this process and those it forks.
     pub fn new() -> io::Result<Self> {
         SharedMemory::new(LENGTH).map(Self::in_memory)
     }
 
-    /// The one behind a descriptor.
+    /// The journal behind a descriptor.
     pub fn of(descriptor: &OwnedFd) -> io::Result<Self> {
         SharedMemory::of(descriptor, LENGTH).map(Self::in_memory)
     }
@@ -77,7 +78,7 @@ impl Journal {
         self.memory.number(COUNTERS + counter as usize)
     }
 
-    /// A request has begun; it is in flight until what this gives is dropped.
+    /// A request has begun; it is in flight until the result is dropped.
     pub fn begin(self: Arc<Self>) -> InFlight {
         self.counter(Counter::InFlight).fetch_add(1, Ordering::AcqRel);
         InFlight(self)
@@ -109,7 +110,7 @@ impl Journal {
         end > LONG.max(snapshot * 2)
     }
 
-    /// Puts one line in place of all.
+    /// Replaces all lines by one.
     pub fn replace(&self, line: &[u8]) {
         let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         let other = 1 - self.valid().0;
@@ -128,7 +129,7 @@ impl Journal {
         self.memory.read(FIRST_HALF + half * HALF, length)
     }
 
-    /// The valid half, and how long its list is.
+    /// The valid half, and the length of its list.
     fn valid(&self) -> (usize, usize) {
         let half = usize::from(self.memory.number(VALID).load(Ordering::Acquire) != 0);
         let length = self.memory.number(LENGTHS[half]).load(Ordering::Acquire);
@@ -136,16 +137,16 @@ impl Journal {
     }
 }
 
-/// What is in flight over one connection.
+/// The requests in flight over one connection.
 #[derive(Debug, Default)]
 pub struct Requests {
     journal: Option<Arc<Journal>>,
-    /// A connection brings a request: until that begins, it counts as one.
+    /// A new connection counts as a request in flight until its first request begins.
     first: Mutex<Option<InFlight>>,
 }
 
 impl Requests {
-    /// Of a connection that has just come.
+    /// Those of a connection that has just been accepted.
     pub fn of(journal: &Arc<Journal>) -> Self {
         Self { journal: Some(journal.clone()), first: Mutex::new(Some(journal.clone().begin())) }
     }

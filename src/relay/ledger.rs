@@ -1,5 +1,5 @@
-//! What is known of a session's exports, as it becomes known: a [`Book`] that the front, the delivery and the session share,
-//! and the journal that keeps it for the relay that replaces this one.
+//! What is known of a session's exports, updated as it becomes known: a [`Book`] that the HTTP server, the delivery and the
+//! session share, and the journal that keeps it for the relay that replaces this one.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -26,10 +26,10 @@ pub struct Ledger {
     changed: watch::Sender<Changes>,
 }
 
-/// What is told to those who watch, besides that something has changed.
+/// What subscribers are told, besides that something has changed.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Changes {
-    courier_left: bool,
+    worker_ended: bool,
 }
 
 impl Default for Ledger {
@@ -39,7 +39,7 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// Goes on where the journal ends.
+    /// Continues from the state in the journal.
     pub fn resume(journal: Arc<Journal>) -> Self {
         Self::with(Book::read(&journal.read()), Some(journal))
     }
@@ -49,7 +49,7 @@ impl Ledger {
         Self { book: Mutex::new(book), journal, cut_off: Mutex::new(cut_off), changed: watch::Sender::default() }
     }
 
-    /// The session's id and start. Known to the relay that is replaced, they stay.
+    /// The session's id and start time. They stay the same when a relay is replaced.
     pub fn opened(&self, new: impl FnOnce() -> Option<(String, Timestamp)>) -> Option<(String, Timestamp)> {
         if let Some(session) = self.lock().session.clone() {
             return Some(session);
@@ -59,7 +59,7 @@ impl Ledger {
         Some((id, start))
     }
 
-    /// Claude's pid, and whether it has gone and the supervisor waits: what the relay that is replaced was told.
+    /// What the supervisor told the relay that is replaced: claude's pid; and, if claude has gone, how long the supervisor waits.
     pub fn told(&self) -> (Option<i32>, Option<u64>) {
         let book = self.lock();
         (book.command, book.ended)
@@ -75,49 +75,49 @@ impl Ledger {
         self.note(Event::Ended(wait_ms));
     }
 
-    /// It is known where the session's exports go.
+    /// Notes where the session's exports go.
     pub fn found(&self, found: RouteChoice) {
         if self.lock().found.as_ref() != Some(&found) {
             self.note(Event::RouteChoice(Box::new(found)));
         }
     }
 
-    /// Where they go, if an export has decided that.
+    /// Where they go, if that was decided for an export.
     pub fn route(&self) -> Option<RouteChoice> {
         let book = self.lock();
         let is_decided = book.exports() > 0 || !book.taking.is_empty();
         book.found.clone().filter(|found| is_decided && found.redirected_by.is_none())
     }
 
-    /// Nothing will arrive: a settings key leads claude's exports past us.
+    /// Nothing will arrive: a settings key sends claude's exports past the relay.
     pub fn redirected(&self, found: RouteChoice, problem: Problem) {
         self.note(Event::Redirected(Box::new(found), problem));
     }
 
-    /// Claude must have exported something; why nothing arrives, as far as that is known.
+    /// Claude must have exported something; and why nothing arrives, as far as that is known.
     pub fn owed(&self, cause: Option<Problem>) {
         self.note(Event::ExpectedExport(cause));
     }
 
-    /// Whether there is anything a record could tell.
+    /// Whether there is anything to record.
     pub fn is_worth_a_record(&self) -> bool {
         let book = self.lock();
         let is_redirected = book.found.as_ref().is_some_and(|found| found.redirected_by.is_some());
         book.exports() > 0 || book.owed || is_redirected || self.count(Counter::Deaths) > 0
     }
 
-    /// One more than the highest number that is counted.
+    /// One more than the highest number of a counted export.
     pub fn next(&self) -> u64 {
         self.lock().next
     }
 
-    /// A number that no file can have: not that of an export that was about to be stored either.
+    /// A number that no file can have: it is also larger than that of any export that was about to be stored.
     pub fn free(&self) -> u64 {
         let book = self.lock();
         book.taking.iter().map(|taking| taking.sequence + 1).max().unwrap_or(0).max(book.next)
     }
 
-    /// The exports that were handed over last: digest, number, and whether it is stored.
+    /// The exports that were handed over last: digest, number, and whether each is stored.
     pub fn remembered(&self) -> Vec<(PossibleRepetition, bool)> {
         let book = self.lock();
         let is_lost = |sequence: &u64| book.open.get(sequence) == Some(&State::Lost);
@@ -125,7 +125,7 @@ impl Ledger {
         book.recent.iter().map(|recent| (recent.clone(), is_stored(&recent.sequence))).collect()
     }
 
-    /// An export of this digest is about to be stored under this number.
+    /// An export with this digest is about to be stored under this number.
     pub fn taking(&self, sequence: u64, digest: &[u8]) {
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         if self.cut_off.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&digest) {
@@ -134,7 +134,7 @@ impl Ledger {
         self.note(Event::Taking(sequence, digest));
     }
 
-    /// An export that was cut off is there after all.
+    /// An export that was counted as cut off has arrived after all.
     pub fn is_not_missing(&self) {
         if let Some(journal) = &self.journal {
             let less = |count: u64| Some(count.saturating_sub(1));
@@ -150,13 +150,13 @@ impl Ledger {
         }
     }
 
-    /// Claude handed over an export that could not even be read.
+    /// Claude handed over an export that could not be read.
     pub fn lost(&self, problem: Problem) {
         self.note(Event::Lost(problem));
     }
 
-    /// An open export is in another state, for now.
-    pub fn hold(&self, sequence: u64, state: State, problem: &Problem) {
+    /// Changes the state of an open export; it may change again.
+    pub fn set_state(&self, sequence: u64, state: State, problem: &Problem) {
         let mut book = self.lock();
         if book.is_news(sequence, state, problem) {
             let news = (!book.is_known(state, problem)).then(|| problem.clone());
@@ -166,19 +166,19 @@ impl Ledger {
         }
     }
 
-    /// An open export fails by itself while others pass: it waits behind them.
+    /// An open export fails while others pass: it waits behind them.
     pub fn step_aside(&self, sequence: u64, problem: &Problem) {
         self.note(Event::SteppedAside(sequence, problem.clone()));
     }
 
-    /// What ACT has can't be taken out of the spool, or what it never takes can't be set aside, and why.
+    /// A delivered export can't be removed from the spool, or a rejected one can't be moved to the dead letters; and why.
     pub fn spool_problem(&self, why: &str) {
         if self.lock().outcome().spool_problem.as_deref() != Some(why) {
             self.note(Event::SpoolTrouble(why.to_owned()));
         }
     }
 
-    /// It can't be stored, and why; the session goes on without.
+    /// An export can't be stored, and why; the session goes on.
     pub fn unkept(&self, sequence: u64, why: String) {
         self.note(Event::Unkept(sequence, why));
     }
@@ -195,22 +195,22 @@ impl Ledger {
         self.note(Event::Again(sequence));
     }
 
-    /// An export is decided.
+    /// The state of an export is final.
     pub fn settle(&self, sequence: u64, state: State, problem: Option<Problem>) {
         self.note(Event::Settled(sequence, state, problem));
     }
 
-    /// ACT refused points of an export it took.
+    /// ACT rejected data points of an export it accepted.
     pub fn refused_points(&self, count: u64) {
         self.note(Event::RefusedPoints(count));
     }
 
-    /// ACT took an export with a warning.
+    /// ACT accepted an export with a warning.
     pub fn warned(&self, warning: String) {
         self.note(Event::Warned(warning));
     }
 
-    /// The state an open export is in, and why, once it was tried.
+    /// The state of an open export, and its problem, once it was tried.
     pub fn problem_of(&self, sequence: u64) -> Option<(State, Problem)> {
         self.lock().problem_of(sequence)
     }
@@ -229,28 +229,28 @@ impl Ledger {
         book.open.iter().filter(is_stored).map(|(sequence, _)| *sequence).collect()
     }
 
-    /// Nobody delivers any more.
-    pub fn courier_left(&self) {
-        self.changed.send_modify(|changes| changes.courier_left = true);
+    /// The delivery worker has ended.
+    pub fn worker_ended(&self) {
+        self.changed.send_modify(|changes| changes.worker_ended = true);
     }
 
-    /// Whether somebody delivers, or will.
-    pub fn has_courier(&self) -> bool {
-        !self.changed.borrow().courier_left && self.lock().found.is_some()
+    /// Whether a delivery worker runs, or will run.
+    pub fn has_worker(&self) -> bool {
+        !self.changed.borrow().worker_ended && self.lock().found.is_some()
     }
 
-    /// Whether no export is undecided and untried.
+    /// Whether every export is decided or was tried.
     pub fn is_settled(&self) -> bool {
         self.lock().open.values().all(|state| *state != State::UnderWay)
     }
 
-    /// What is known now.
+    /// The outcome so far.
     pub fn outcome(&self) -> Outcome {
         let (deaths, cut_off) = (self.count(Counter::Deaths), self.count(Counter::CutOff));
         Outcome { deaths, cut_off, ..self.lock().outcome() }
     }
 
-    /// Puts what is known now into the session's record.
+    /// Writes what is known now into the session's record.
     pub fn fill(&self, record: &mut Record) {
         record.outcome = self.outcome();
         let book = self.lock();
@@ -266,7 +266,7 @@ impl Ledger {
         record.problem = if record.owed { book.silence.clone() } else { book.latest.clone() };
     }
 
-    /// Tells of every change.
+    /// Subscribes to changes.
     pub fn watch(&self) -> watch::Receiver<Changes> {
         self.changed.subscribe()
     }
@@ -284,7 +284,7 @@ impl Ledger {
         self.changed.send_modify(|_| {});
     }
 
-    /// Under the book's lock: the journal has the events in their order.
+    /// Called under the book's lock, so that the journal has the events in their order.
     fn apply(&self, book: &mut Book, event: Event) {
         let is_long = self.journal.as_ref().is_some_and(|journal| {
             let line = serde_json::to_vec(&event).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the worker is told.
+//! The messages to the delivery worker.
 
 use std::sync::mpsc::Sender;
 use std::time::Instant;
@@ -14,11 +14,11 @@ use crate::delivery::verdict::Answer;
 pub struct Item {
     /// Its number in the session.
     pub sequence: u64,
-    /// Who waits for ACT's answer (`--verify`).
+    /// Receives ACT's answer (`--verify`).
     pub reply: Option<oneshot::Sender<Answer>>,
 }
 
-/// One export that could not be stored: it is tried once, now.
+/// One export that could not be stored: it is sent once, immediately.
 #[derive(Debug)]
 pub struct Direct {
     /// Its number in the session.
@@ -29,26 +29,26 @@ pub struct Direct {
     pub body: Bytes,
     /// Why it was not stored.
     pub why: String,
-    /// Who waits to hear whether ACT has it.
+    /// Is told whether ACT has it.
     pub taken: tokio::sync::watch::Sender<Option<bool>>,
-    /// Who waits for ACT's answer (`--verify`).
+    /// Receives ACT's answer (`--verify`).
     pub reply: Option<oneshot::Sender<Answer>>,
 }
 
-/// To the worker.
+/// A message to the delivery worker.
 #[derive(Debug)]
 pub enum Message {
     /// A new export, stored.
     Stored(Item),
     /// A new export that is in memory only.
     Direct(Direct),
-    /// Nobody can send any more: leave when there is nothing left to do, or at this time.
+    /// No process can send exports any more: end when there is nothing left to do, or at this time.
     Drain(Instant),
-    /// Leave.
+    /// End now.
     Stop,
 }
 
-/// The sending end. Messages wait where the worker's thread has not been started yet.
+/// The sending end of the delivery worker's channel. Messages wait while its thread has not been started.
 #[derive(Debug, Clone)]
 pub struct Handle {
     inbox: Sender<Message>,
@@ -56,22 +56,22 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// To whoever `thread` runs.
+    /// Sends to the worker that `thread` runs.
     pub fn new(inbox: Sender<Message>, thread: Thread) -> Self {
         Self { inbox, thread }
     }
 
-    /// Hands over a message; whether there still is a worker to take it.
+    /// Sends a message; false: the worker has ended.
     pub fn send(&self, message: Message) -> bool {
         self.inbox.send(message).is_ok()
     }
 
-    /// Starts the worker, unless it has been started; an error: there is no thread for it now.
+    /// Starts the worker, unless it has been started. An error: there is no thread for it now.
     pub fn start(&self) -> std::io::Result<()> {
         self.thread.start()
     }
 
-    /// Whether it is still to be started.
+    /// Whether the worker has not been started yet.
     pub fn is_waiting(&self) -> bool {
         self.thread.is_waiting()
     }

@@ -1,14 +1,14 @@
-//! The relay: the only process that sees the token. Claude's exports come in on loopback and go out to ACT;
-//! what ACT said goes to the supervisor and into the session's record.
+//! The relay: the only process that sees the token. It receives claude's exports on loopback and sends them to ACT. It
+//! reports ACT's answers to the supervisor and writes them into the session's record.
 //!
-//! `server` (HTTP front) → `intake` (repair, redact, store) → `worker` (delivery, one at a time, over the `sender`)
-//! → `ledger` (what is known) → `recorder`. `session` decides how long all that lives. A supervisor that was killed, a closed terminal
-//! or a claude that forked away do not end it: it goes when nobody is left who could send it anything and what
-//! it has is delivered or stored.
+//! `server` (HTTP) → `intake` (repair, redact, store) → `delivery_worker` (delivers one export at a time, with the `sender`)
+//! → `ledger` (what is known) → `recorder`. `session` decides how long all of them live. A killed supervisor, a closed
+//! terminal or a claude that forked away do not end the relay. It ends when no process is left that could send it anything
+//! and everything it has is delivered or stored.
 //!
-//! All that happens in a child of the process that was executed: that one is its `guard`, and starts another child where one
-//! ends without having been told to. What a child knows is in the `journal`, for the next one, which compares it with the
-//! spool (`recovery`).
+//! All of this runs in a child of the process that was executed. That process is the `guard`: it starts another child when
+//! one ends without having been told to. What a child knows is in the `journal`. The next child reads it and compares it
+//! with the spool (`recovery`).
 
 mod body;
 mod book;
@@ -48,8 +48,8 @@ use session::RelaySession;
 
 pub use book::outcome_of;
 
-/// Runs the relay: descriptor 0 is the loopback listener, 1 the supervisor; 3 is claude, or the process that becomes it, where
-/// `words` say so, and 4 the session's journal.
+/// Runs the relay. Descriptor 0 is the loopback listener, 1 the socket to the supervisor. Where the arguments say so, 3 is a
+/// descriptor of claude or of the process that becomes it, and 4 is the session's journal.
 pub fn run(mut environment: Environment, words: &[OsString]) -> ExitCode {
     protect();
     let given = |word| words.iter().any(|given| given == word);
@@ -57,12 +57,12 @@ pub fn run(mut environment: Environment, words: &[OsString]) -> ExitCode {
     let memory = given(CONTINUE).then(|| inherited_descriptor(JOURNAL));
     close_from(if memory.is_some() { JOURNAL + 1 } else { WATCHED + i32::from(watched.is_some()) });
     let _ = std::env::set_current_dir("/");
-    // A group of our own, as a session's leader has: who ends it ends guard and relay.
+    // A process group of its own, as a session leader has: a signal to the group reaches both guard and relay.
     let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
     let listener = std::net::TcpListener::from(inherited_descriptor(0));
     let control = UnixStream::from(inherited_descriptor(1));
     let Some(start) = start::read(&control) else { return ExitCode::FAILURE };
-    if start::is_watched_by_a_stranger(&control) {
+    if start::is_traced_by_a_stranger(&control) {
         return ExitCode::FAILURE;
     }
     let journal = match memory.as_ref().map_or_else(Journal::new, Journal::of) {
@@ -75,9 +75,9 @@ pub fn run(mut environment: Environment, words: &[OsString]) -> ExitCode {
         Turn::End(code) => return code,
         Turn::Work { delivers } => delivers,
     };
-    // In a debug build, too, a panic ends the process. Its message may hold anything.
+    // A panic ends the process in a debug build, too, and prints nothing: its message may contain anything.
     std::panic::set_hook(Box::new(|_| std::process::abort()));
-    // Relative to where the user is, and we are not.
+    // A relative path starts at the user's directory. This process has changed to another one.
     if let Some(path) = environment.get("ACT_CLAUDE_CONFIG").filter(|path| !path.is_empty()) {
         let path = start.directory.join(path);
         environment.set("ACT_CLAUDE_CONFIG", path);
@@ -88,7 +88,7 @@ pub fn run(mut environment: Environment, words: &[OsString]) -> ExitCode {
     };
     let session = RelaySession { start, environment, watched, journal: journal.clone(), lock, relay_pid, delivers };
     let result = runtime.block_on(session.relay(listener, control));
-    // What still runs on other threads has nothing left to lose.
+    // Threads that still run are not waited for: nothing depends on their work any more.
     runtime.shutdown_background();
     if result.is_err() {
         return ExitCode::FAILURE;
@@ -97,7 +97,7 @@ pub fn run(mut environment: Environment, words: &[OsString]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Keeps others from reading memory, descriptors and environment of this process and of those it forks (promise C5).
+/// Keeps other processes from reading memory, descriptors and environment of this process and of those it forks (promise C5).
 fn protect() {
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_dumpable(false);

@@ -1,11 +1,11 @@
-//! The session's own exports, on their way to ACT: in order, but for those that fail by themselves while others pass.
-//! These step aside and are tried again less and less often.
+//! Delivers the session's own exports in order, except those that fail while others pass. These step aside, and are tried
+//! again less and less often.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::delivery_worker::{DeliveryWorker, LOOK, Probe, Whose, gone};
+use super::delivery_worker::{DeliveryWorker, LOOK, Probe, Whose, problem_saying};
 use super::message::Item;
 use crate::delivery::blame::{Failed, TRIES};
 use crate::delivery::sender::Response;
@@ -17,26 +17,26 @@ use crate::state::spool::{self, Claim, Refusal};
 #[derive(Debug)]
 pub(super) struct Deferred {
     pub(super) item: Item,
-    /// When it is tried again.
+    /// The time of the next try.
     pub(super) due: Instant,
-    /// Whether that has been done once.
+    /// Whether it has been tried again once.
     pub(super) is_retried: bool,
 }
 
-/// What came of sending one.
+/// The result of a try to send an export.
 enum Attempt {
-    /// It is decided.
+    /// Its state is final.
     Decided(State, Option<Problem>),
-    /// Nothing of this alias goes until something changes.
+    /// No export of this alias can be sent until something changes.
     Held(State, Problem),
     /// It could not be sent.
     Failed(Failed),
-    /// Its file can't be had now, for reasons that concern all files.
+    /// Its file can't be claimed now, and no other file is tried instead.
     Later(Option<Problem>),
 }
 
 impl DeliveryWorker {
-    /// One more of the session's exports; one that had stepped aside before this relay started is still aside.
+    /// Adds one of the session's exports. One that had stepped aside before this relay started is still aside.
     pub(super) fn enqueue(&mut self, item: Item) {
         let note = self.spool.as_ref().and_then(|_| self.deferrals.read(&self.name_of(item.sequence)));
         match note.filter(|note| note.is_aside()) {
@@ -53,7 +53,7 @@ impl DeliveryWorker {
         spool::name(&self.session, sequence)
     }
 
-    /// The session's oldest export that is not decided.
+    /// Sends the session's oldest export that is not decided.
     pub(super) fn deliver_next(&mut self) {
         let Some(sequence) = self.queue.front().map(|item| item.sequence) else { return };
         let (sent, answer) = self.send(sequence);
@@ -64,7 +64,7 @@ impl DeliveryWorker {
             Attempt::Failed(failed) => self.failed(&failed),
             Attempt::Later(problem) => {
                 if let Some(problem) = problem {
-                    self.mark_all(State::Waiting, &problem);
+                    self.set_all(State::Waiting, &problem);
                 }
                 self.look_at = Some(Instant::now() + LOOK);
             }
@@ -72,14 +72,14 @@ impl DeliveryWorker {
     }
 
     fn failed(&mut self, failed: &Failed) {
-        self.mark_all(State::Waiting, &failed.problem);
+        self.set_all(State::Waiting, &failed.problem);
         let mut retry_after = failed.retry_after;
         if failed.is_in_doubt() {
             match self.does_another_pass(Whose::Own) {
                 Probe::Passed => return self.step_aside(failed),
                 Probe::Failed(asked) => {
                     retry_after = retry_after.max(asked);
-                    self.mark_all(State::Waiting, &failed.problem);
+                    self.set_all(State::Waiting, &failed.problem);
                 }
             }
         } else if failed.is_unreadable() && failed.tries >= TRIES {
@@ -88,7 +88,7 @@ impl DeliveryWorker {
         self.wait(retry_after);
     }
 
-    /// The front export goes behind all others.
+    /// Moves the first export of the queue behind all others.
     fn step_aside(&mut self, failed: &Failed) {
         let (Some(item), note) = (self.queue.pop_front(), self.deferrals.step_aside(&failed.name, failed.took)) else {
             return;
@@ -101,7 +101,8 @@ impl DeliveryWorker {
         self.pause = None;
     }
 
-    /// Sends one behind the front; the first that has not failed yet, else any. `None`: there is none.
+    /// Sends an export after the first of the queue: the first of them that has not failed yet, or else the second of the queue.
+    /// `None`: there is none.
     pub(super) fn probe_own(&mut self) -> Option<Probe> {
         let unnoted = |item: &Item| self.deferrals.read(&self.name_of(item.sequence)).is_none();
         let found = self.queue.iter().enumerate().skip(1).find(|(_, item)| unnoted(item)).map(|(at, _)| at);
@@ -109,7 +110,7 @@ impl DeliveryWorker {
         Some(self.probe(found.unwrap_or(1)))
     }
 
-    /// Sends the front one, because one of another session's is in doubt.
+    /// Sends the first of the queue, to test whether only an export of another session fails.
     pub(super) fn probe_front(&mut self) -> Probe {
         self.probe(0)
     }
@@ -128,14 +129,14 @@ impl DeliveryWorker {
                 Probe::Failed(None)
             }
             Attempt::Failed(failed) => {
-                self.ledger.hold(sequence, State::Waiting, &failed.problem);
+                self.ledger.set_state(sequence, State::Waiting, &failed.problem);
                 Probe::Failed(failed.retry_after)
             }
             Attempt::Later(_) => Probe::Failed(None),
         }
     }
 
-    /// One of the session's that stepped aside and is due, where nothing else is to be sent.
+    /// Sends an export that stepped aside and is due. It is called where nothing else can be sent.
     pub(super) fn retry_deferred(&mut self) -> bool {
         let now = Instant::now();
         let Some(at) = self.deferred.iter().position(|deferred| deferred.due <= now) else { return false };
@@ -149,11 +150,11 @@ impl DeliveryWorker {
                 self.backoff.reset();
             }
             Attempt::Held(state, problem) => {
-                self.ledger.hold(sequence, state, &problem);
+                self.ledger.set_state(sequence, state, &problem);
                 self.deferred[at].due = now + spool::hold::PROBE;
                 self.hold(state, &problem);
             }
-            // Nobody waits for this one: it alone is tried later.
+            // No other export waits for this one: it alone is tried later.
             Attempt::Failed(failed) => {
                 self.ledger.step_aside(sequence, &failed.problem);
                 let note = self.deferrals.read(&failed.name);
@@ -165,7 +166,7 @@ impl DeliveryWorker {
         true
     }
 
-    /// Claims and sends one of the session's own; the queue is as before.
+    /// Claims and sends one of the session's own exports. The queue does not change.
     fn send(&mut self, sequence: u64) -> (Attempt, Option<Answer>) {
         let name = self.name_of(sequence);
         let Some(spool) = &self.spool else { return (Attempt::Later(None), None) };
@@ -179,7 +180,7 @@ impl DeliveryWorker {
             return (Attempt::Held(hold.state, hold.problem), None);
         }
         if self.look_at.take().is_some() {
-            // The hold has gone or is due: the token may be another.
+            // The hold has gone or is due: the token may have changed.
             self.sender.forget_tokens();
         }
         let claim = match Claim::take(spool, &name) {
@@ -194,11 +195,11 @@ impl DeliveryWorker {
         let response = self.sender.post(&target, claim.header.points, claim.body(), ask_now);
         let took = begun.elapsed();
         self.note(response.verdict.as_ref());
-        (self.judge(claim, &response, took), response.answer)
+        (self.conclude(claim, &response, took), response.answer)
     }
 
-    fn judge(&mut self, claim: Claim, response: &Response, took: Duration) -> Attempt {
-        let problem = || response.problem.clone().unwrap_or_else(|| gone("it is held"));
+    fn conclude(&mut self, claim: Claim, response: &Response, took: Duration) -> Attempt {
+        let problem = || response.problem.clone().unwrap_or_else(|| problem_saying("it is held"));
         let name = claim.name().to_owned();
         let left = match &response.verdict {
             Some(Verdict::Delivered { .. } | Verdict::Partial { .. }) => claim.done(),
@@ -221,7 +222,7 @@ impl DeliveryWorker {
     }
 
     fn refused(&mut self, name: String, refusal: Refusal) -> Attempt {
-        let lost = |said: &str| Attempt::Decided(State::Lost, Some(gone(said)));
+        let lost = |said: &str| Attempt::Decided(State::Lost, Some(problem_saying(said)));
         match refusal {
             Refusal::Gone => lost("its file was removed from the spool"),
             Refusal::Corrupt => lost("its file was damaged; it is in spool/corrupt"),
@@ -238,7 +239,7 @@ impl DeliveryWorker {
         }
     }
 
-    /// Whoever waits for ACT's own answer gets it (`--verify`).
+    /// Gives ACT's own answer to the request that waits for it (`--verify`).
     fn reply(&mut self, at: usize, answer: Option<Answer>) {
         if let (Some(answer), Some(item)) = (answer, self.queue.get_mut(at))
             && let Some(reply) = item.reply.take()
@@ -247,7 +248,7 @@ impl DeliveryWorker {
         }
     }
 
-    /// An export of the queue is decided.
+    /// An export of the queue has its final state.
     fn settle(&mut self, at: usize, state: State, problem: Option<Problem>) {
         if let Some(item) = self.queue.remove(at) {
             tracing::debug!(sequence = item.sequence, ?state, "decided");
@@ -256,24 +257,24 @@ impl DeliveryWorker {
         self.backoff.reset();
     }
 
-    /// Nothing of the session's can go until something changes.
+    /// None of the session's exports can be sent until something changes.
     fn hold(&mut self, state: State, problem: &Problem) {
         tracing::debug!(exports = self.queue.len(), ?state, said = problem.said, "nothing goes for now");
-        self.mark_all(state, problem);
+        self.set_all(state, problem);
         self.look_at = Some(Instant::now() + LOOK);
     }
 
-    fn mark_all(&self, state: State, problem: &Problem) {
+    fn set_all(&self, state: State, problem: &Problem) {
         for item in &self.queue {
-            self.ledger.hold(item.sequence, state, problem);
+            self.ledger.set_state(item.sequence, state, problem);
         }
     }
 
-    /// What somebody removed from the spool while it waited is not kept for anybody: it is lost, and said to be.
+    /// Counts exports as lost whose files were removed from the spool while they waited.
     pub(super) fn look_for_removed(&mut self) {
         let (Some(spool), false) = (&self.spool, self.queue.is_empty() && self.deferred.is_empty()) else { return };
         let waiting = spool.waiting();
-        // Whatever comes or goes changes the directory's time.
+        // A file that is added or removed changes the directory's modification time.
         let now = fs::metadata(&waiting)
             .ok()
             .map(|metadata| (metadata.dev(), metadata.ino(), metadata.mtime(), metadata.mtime_nsec()));
@@ -290,7 +291,7 @@ impl DeliveryWorker {
         let keep = |item: &Item| {
             let is_gone = is_gone(item);
             if is_gone {
-                ledger.settle(item.sequence, State::Lost, Some(gone("its file was removed from the spool")));
+                ledger.settle(item.sequence, State::Lost, Some(problem_saying("its file was removed from the spool")));
             }
             !is_gone
         };

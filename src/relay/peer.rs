@@ -1,10 +1,10 @@
-//! Whose socket is at the other end of a loopback connection, where the system tells.
+//! Finds the user whose socket is at the other end of a loopback connection, where the system tells.
 //!
-//! Linux tells by a netlink socket (`sock_diag`): one question about one connection, without a look through a table that
-//! strangers can make long. Where it does not tell (macOS, some sandboxes), the secret path alone decides.
+//! Linux tells by a netlink socket (`sock_diag`): one request about one connection, without a search through a table that
+//! other users can make long. Where the system does not tell (macOS, some sandboxes), the secret path alone decides.
 
-/// Whether a connection of user `peer` is refused before it says anything: root may do what it likes anyway, `own` is the
-/// relay's user, and `command` the one that claude runs as, where a wrapper has changed it.
+/// Whether a connection of user `peer` is refused before anything is read from it. Root can do anything anyway; `own` is the
+/// relay's user; `command` is the user that claude runs as, where a wrapper has changed it.
 pub fn is_stranger(peer: u32, own: u32, command: impl FnOnce() -> Option<u32>) -> bool {
     peer != 0 && peer != own && command() != Some(peer)
 }
@@ -15,7 +15,7 @@ pub struct Peers;
 
 #[cfg(not(target_os = "linux"))]
 impl Peers {
-    /// Not told here.
+    /// This system does not tell.
     pub fn user(&mut self, _peer: std::net::SocketAddr, _here: std::net::SocketAddr) -> Option<u32> {
         None
     }
@@ -36,7 +36,7 @@ mod linux {
     const BY_FAMILY: u16 = 20;
     /// `NLM_F_REQUEST`
     const REQUEST: u16 = 1;
-    /// Where the user stands in an answer: behind the message's head, four bytes, the connection, three numbers.
+    /// The offset of the user in an answer: after the message's header, four bytes, the connection, three numbers.
     const USER: usize = 16 + 4 + 48 + 12;
 
     /// Asks the system for users.
@@ -47,7 +47,7 @@ mod linux {
     }
 
     impl Peers {
-        /// The user of the socket at `peer` that is connected with us at `here`; `None` where the system does not tell.
+        /// The user of the socket at `peer` that is connected to our socket at `here`; `None` where the system does not tell.
         pub fn user(&mut self, peer: SocketAddr, here: SocketAddr) -> Option<u32> {
             let (SocketAddr::V4(peer), SocketAddr::V4(here)) = (peer, here) else { return None };
             self.sequence = self.sequence.wrapping_add(1);
@@ -60,7 +60,7 @@ mod linux {
             let socket = self.socket.as_ref()?;
             send(socket.as_raw_fd(), &question, MsgFlags::empty()).ok()?;
             let mut buffer = [0; 512];
-            // The answer is there when the question has been sent; before it there may be a late one.
+            // The answer is there as soon as the request has been sent. A late answer to an earlier request may come before it.
             while let Ok(length @ 1..) = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
                 let answer = &buffer[..length];
                 if number(answer, 8) == Some(self.sequence) {
@@ -71,7 +71,7 @@ mod linux {
         }
     }
 
-    /// Asks for the connection as the other end sees it.
+    /// The request: it names the connection as the other end sees it.
     fn question(sequence: u32, peer: SocketAddrV4, here: SocketAddrV4) -> Vec<u8> {
         let mut connection = Vec::with_capacity(48);
         connection.extend_from_slice(&peer.port().to_be_bytes());
@@ -134,7 +134,7 @@ mod tests {
             assert_eq!(peers.user(peer, here), Some(nix::unistd::geteuid().as_raw()));
             drop(client);
         }
-        // A connection that nobody has.
+        // A connection that does not exist.
         assert_eq!(peers.user("127.0.0.1:1".parse().unwrap(), here), None);
         assert_eq!(peers.user("[::1]:1".parse().unwrap(), here), None);
     }

@@ -1,4 +1,4 @@
-//! What supervisor and relay say to each other over their socket: one JSON object a line.
+//! The messages between supervisor and relay over their socket: one JSON object a line.
 
 use std::path::PathBuf;
 
@@ -10,20 +10,20 @@ use crate::state::outcome::{Outcome, Problem};
 
 /// The hidden command that makes this program the relay.
 pub const RELAY_COMMAND: &str = "relay";
-/// Its argument where it finds a descriptor of the process it watches under [`WATCHED`].
+/// Its argument if descriptor [`WATCHED`] is the process it watches.
 pub const WATCH: &str = "watch";
-/// The pidfd of claude, or of the process that becomes claude, opened while that can't be another's pid.
+/// The pidfd of claude, or of the process that becomes claude. It is opened while the pid can't belong to another process.
 pub const WATCHED: i32 = 3;
-/// Its argument where it finds the session's journal under [`JOURNAL`].
+/// Its argument if descriptor [`JOURNAL`] is the session's journal.
 pub const CONTINUE: &str = "continue";
-/// Shared memory, which the supervisor keeps for a relay that has to be started again.
+/// The session's journal: shared memory, which the supervisor keeps for a relay that has to be started again.
 pub const JOURNAL: i32 = 4;
 
 /// From the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToRelay {
-    /// First of all: what to relay, and where.
+    /// The first message: what to relay, and where.
     Start(Box<Start>),
     /// Claude runs, under this pid.
     Command {
@@ -34,13 +34,13 @@ pub enum ToRelay {
     Ended {
         /// Milliseconds.
         wait_ms: u64,
-        /// Where claude must have exported something.
+        /// Set if claude must have exported something.
         #[serde(default)]
         owed: Option<ExpectedExport>,
     },
 }
 
-/// Claude must have exported something: where nothing arrived, the record says so.
+/// Claude must have exported something: if nothing arrived, the record says so.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExpectedExport {
     /// Why nothing arrived, as far as that is known.
@@ -51,17 +51,16 @@ pub struct ExpectedExport {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FromRelay {
-    /// What became of the session's exports so far.
+    /// The outcome of the session's exports so far.
     Outcome(Box<Outcome>),
 }
 
 /// A session to relay.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Start {
-    /// The path component only claude knows.
+    /// The path component that only claude knows.
     pub secret: String,
-    /// Where exports go. `None` in the launcher form: that is decided when the first export arrives, by the
-    /// working directory claude has then.
+    /// Where exports go. `None` in the launcher form: claude's working directory at the first export decides it.
     pub route: Option<Route>,
     /// Attribute keys never sent.
     pub redact: Vec<String>,
@@ -73,14 +72,14 @@ pub struct Start {
     /// The working directory claude starts in.
     #[serde(with = "crate::text::paths")]
     pub directory: PathBuf,
-    /// A warm spare: it moves to its session's directory later.
+    /// Whether claude is a warm spare, which moves to its session's directory later.
     pub moves: bool,
-    /// Whether claude's arguments ask for a session: one whose exports are missed.
+    /// Whether claude's arguments ask for a session, so that missing exports are reported.
     pub is_session: bool,
     /// Claude's executable, for the record.
     #[serde(with = "crate::text::paths")]
     pub claude: PathBuf,
-    /// Proxy and certificates of claude's settings, as far as they count.
+    /// Proxy and certificates from claude's settings, as far as they apply to the relay.
     pub network: Vec<network::Setting>,
 }
 

@@ -1,4 +1,4 @@
-//! Keeps the session's record up to date, for those who look while it runs and those who look later.
+//! Keeps the session's record up to date, for readers during the session and after it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,8 +18,8 @@ use crate::state::outcome::Outcome;
 use crate::state::record::{self, LaunchKind, Record};
 use crate::state::spool::{Spool, aside, deferral, hold, list};
 
-/// Between two updates.
-const RHYTHM: Duration = Duration::from_secs(1);
+/// The shortest interval between two updates.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The writer of one session's record.
 #[derive(Debug)]
@@ -80,13 +80,13 @@ impl Recorder {
         &self.id
     }
 
-    /// Who waits for the disk.
+    /// The thread that waits for the disk.
     pub fn worker(&self) -> &Worker {
         &self.worker
     }
 
-    /// Claude's pid is known. A supervised session shows from here on: the status line names its alias before
-    /// anything was sent. Another has no record before that, only a lock.
+    /// Claude's pid is known. A supervised session has a record from now on, so that the status line can name its alias before
+    /// anything was sent. A launcher's session has only a lock until something was sent.
     pub fn command(self: &Arc<Self>, pid: i32) {
         let is_supervised = {
             let mut record = lock(&self.record);
@@ -94,24 +94,24 @@ impl Recorder {
             record.kind == LaunchKind::Supervised
         };
         let recorder = self.clone();
-        self.aside(move || if is_supervised { recorder.update() } else { recorder.wait() });
+        self.in_background(move || if is_supervised { recorder.update() } else { recorder.wait() });
     }
 
-    /// A relay that is killed from now on has cut off nothing.
+    /// Claude has gone, and no process can send exports any more: a relay that is killed from now on cuts off no export.
     pub fn nobody_can_send(self: &Arc<Self>) {
         lock(&self.record).claude_has_gone = true;
         if self.ledger.is_worth_a_record() {
             let recorder = self.clone();
-            self.aside(move || recorder.update());
+            self.in_background(move || recorder.update());
         }
     }
 
-    fn aside(&self, work: impl FnOnce() + Send + 'static) {
+    fn in_background(&self, work: impl FnOnce() + Send + 'static) {
         let worker = self.worker.clone();
         tokio::spawn(async move { worker.run(work).await });
     }
 
-    /// Nothing is left to do. A launcher's session that sent nothing was none, most likely: no record.
+    /// Nothing is left to do. A launcher's session that sent nothing most likely was no session: it gets no record.
     pub fn finish(&self) {
         let Some(state) = &self.state else { return };
         {
@@ -147,11 +147,11 @@ impl Recorder {
             let _ = self.worker.run(move || recorder.update()).await;
             if !std::mem::replace(&mut is_open, true) {
                 let recorder = self.clone();
-                // Without a thread for it, it is not known.
+                // Where there is no thread for it, the version stays unknown.
                 let thread = std::thread::Builder::new().name("version".to_owned());
                 let _ = thread.spawn(move || recorder.find_version());
             }
-            tokio::time::sleep(RHYTHM).await;
+            tokio::time::sleep(INTERVAL).await;
         }
     }
 
@@ -165,7 +165,7 @@ impl Recorder {
         }
     }
 
-    /// A first export may never come.
+    /// Takes the lock only, without a record: a first export may never come.
     fn wait(&self) {
         let record = lock(&self.record);
         if record.end.is_none() && self.open().is_ok() {
@@ -173,8 +173,8 @@ impl Recorder {
         }
     }
 
-    /// The session is live from here on, and what it stores is this relay's; again, where somebody removed the lock's
-    /// file, with the state directory perhaps: nobody else would see the lock.
+    /// Takes the lock: from now on the session is live, and the exports it stores belong to this relay. The lock is taken again
+    /// where its file was removed, for instance with the state directory, because other processes would not see the old lock.
     pub fn open(&self) -> io::Result<()> {
         let mut held = lock(&self.lock);
         let Some(state) = &self.state else { return Ok(()) };
@@ -184,7 +184,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// On a thread of its own: a claude that is not known by its package is asked, once.
+    /// Finds claude's version. It runs on a thread of its own, because a claude that is not known by its package is executed
+    /// once and asked.
     fn find_version(&self) {
         let Some(state) = &self.state else { return };
         let claude = lock(&self.record).claude.clone();

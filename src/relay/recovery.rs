@@ -1,4 +1,4 @@
-//! What a relay that ended without a word has left: the spool says what is stored, the book what was known of it.
+//! Recovers the state of a relay that was killed: the spool says what is stored, the book says what was known of it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,10 +8,10 @@ use super::payload;
 use crate::state::outcome::{Problem, State};
 use crate::state::spool::{self, Claim, Spool, list};
 
-/// Brings a session's book and its spool together.
+/// Makes a session's book agree with its spool.
 pub fn reconcile(ledger: &Ledger, state: Option<&Path>, session: &str) {
     let spool = state.map(Spool::of);
-    // What can't be read is not empty: then each export is looked at when its turn comes.
+    // A spool that can't be read may not be empty. Then each export is checked when it is to be delivered.
     let Ok(stored) = spool.as_ref().map_or(Ok(BTreeSet::new()), |spool| stored(spool, session)) else { return };
     if let Some(spool) = &spool {
         remove_half_written(spool, session);
@@ -25,9 +25,9 @@ pub fn reconcile(ledger: &Ledger, state: Option<&Path>, session: &str) {
             continue;
         }
         if unstored.contains(&sequence) {
-            ledger.hold(sequence, State::Lost, &never_stored());
+            ledger.set_state(sequence, State::Lost, &never_stored());
         } else if let Some(spool) = &spool
-            && let Ok((state, why)) = left(spool, &spool::name(session, sequence))
+            && let Ok((state, why)) = final_state(spool, &spool::name(session, sequence))
         {
             ledger.settle(sequence, state, why);
         }
@@ -40,7 +40,7 @@ fn stored(spool: &Spool, session: &str) -> std::io::Result<BTreeSet<u64>> {
     Ok(names.iter().filter_map(|name| name.rsplit_once('-')?.1.parse().ok()).collect())
 }
 
-/// Stored, and not counted any more: it counts now. Claude may have been told.
+/// Counts an export that was stored, but not counted before the relay ended. Claude may have received the answer.
 fn receive(ledger: &Ledger, spool: &Spool, session: &str, sequence: u64) {
     let Ok(claim) = Claim::take(spool, &spool::name(session, sequence)) else { return };
     let mut content = payload::read(claim.body()).unwrap_or_default();
@@ -49,14 +49,15 @@ fn receive(ledger: &Ledger, spool: &Spool, session: &str, sequence: u64) {
     ledger.is_not_missing();
 }
 
-/// What became of an export that is not in `new` any more. Only its own relay takes it from there, for one of these reasons.
-fn left(spool: &Spool, name: &str) -> std::io::Result<(State, Option<Problem>)> {
-    let aside =
+/// The final state of an export that is not in `new` any more. Only its own relay removes it from there, for one of these
+/// reasons.
+fn final_state(spool: &Spool, name: &str) -> std::io::Result<(State, Option<Problem>)> {
+    let dead_letter =
         |said: &str| Some(Problem { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 65 });
     Ok(if spool.rejected().join(name).try_exists()? {
-        (State::Rejected, aside("ACT rejected it; it is in spool/rejected"))
+        (State::Rejected, dead_letter("ACT rejected it; it is in spool/rejected"))
     } else if spool.corrupt().join(name).try_exists()? {
-        (State::Lost, aside("its file was damaged; it is in spool/corrupt"))
+        (State::Lost, dead_letter("its file was damaged; it is in spool/corrupt"))
     } else {
         (State::Delivered, None)
     })
@@ -67,7 +68,7 @@ fn never_stored() -> Problem {
     Problem { said, cause: String::new(), fix: String::new(), code: 74 }
 }
 
-/// Their names are needed again.
+/// Removes unfinished files of the session, because their names are used again.
 fn remove_half_written(spool: &Spool, session: &str) {
     for entry in std::fs::read_dir(spool.tmp()).into_iter().flatten().flatten() {
         if entry.file_name().to_str().is_some_and(|name| spool::session_of(name) == session) {
@@ -150,7 +151,7 @@ mod tests {
         let states = [(State::Lost, 2), (State::Rejected, 1), (State::UnderWay, 1), (State::Delivered, 1)];
         assert_eq!(ledger.outcome().states, states.into());
         assert_eq!(ledger.open().0, [(3, State::UnderWay), (4, State::Lost)]);
-        // Nothing is counted a second time.
+        // No export is counted a second time.
         assert_eq!(before.reconciled().outcome(), ledger.outcome());
     }
 

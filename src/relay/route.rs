@@ -1,4 +1,4 @@
-//! Where a session's exports go: known from the start, or found out when the first one arrives.
+//! Where a session's exports go: known from the start, or decided when the first one arrives.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -20,7 +20,7 @@ use crate::state::outcome::Problem;
 use crate::state::spool::Limits;
 use crate::text::json::Fault;
 
-/// A route with its worker.
+/// A route with its delivery worker.
 #[derive(Debug)]
 pub struct Routed {
     /// Where its exports go.
@@ -29,16 +29,16 @@ pub struct Routed {
     pub attributes: Vec<(String, String)>,
     /// How much the spool may hold.
     pub limits: Limits,
-    /// Who delivers.
+    /// Its delivery worker.
     pub worker: Deliverer,
 }
 
-/// Why an export goes nowhere.
+/// Why an export has no route.
 #[derive(Debug)]
 pub enum NoRoute {
-    /// There is no telemetry here, as the configuration stands.
+    /// The configuration sets no telemetry for this directory.
     None,
-    /// The configuration can't be read: nobody knows.
+    /// The configuration can't be read, so this is unknown.
     Broken(Problem),
 }
 
@@ -46,18 +46,18 @@ pub enum NoRoute {
 #[derive(Debug)]
 pub struct Routing {
     routed: OnceLock<Routed>,
-    /// Where it worked when its first export arrived.
+    /// Claude's working directory when its first export arrived.
     directory: OnceLock<PathBuf>,
     deliverers: Arc<Deliverers>,
-    /// Whose working directory decides (launcher form).
+    /// The process whose working directory decides (launcher form).
     command: OnceLock<Arc<Watched>>,
-    /// Where it was seen last: it may end while its last export is on the way.
+    /// Its last known working directory: it may end before its last export is processed.
     seen: Mutex<Option<PathBuf>>,
-    /// Where a warm spare waits for its session; seen there, it has not been seen.
+    /// The directory in which a warm spare waits for its session. This directory never counts as the session's.
     waits_in: Option<PathBuf>,
 }
 
-/// An error where files could not be read for want of descriptors: rules that can't be read would lead elsewhere.
+/// An error where there are no descriptors left to read files: without the rules in them, the route would be another one.
 fn spare_descriptors() -> std::io::Result<()> {
     let open = || std::fs::File::open("/");
     let (_one, _two, _three) = (open()?, open()?, open()?);
@@ -65,8 +65,8 @@ fn spare_descriptors() -> std::io::Result<()> {
 }
 
 impl Routing {
-    /// With a route, given or decided by a relay before this one, its worker starts at once: token and connection are ready
-    /// when the first export is. Such a route is never decided again.
+    /// Where the route is given, or was decided by an earlier relay, its delivery worker starts at once, so that token and
+    /// connection are ready when the first export arrives. Such a route is never decided again.
     pub fn new(
         given: Option<Route>,
         (seen, waits_in): (Option<PathBuf>, Option<PathBuf>),
@@ -89,23 +89,23 @@ impl Routing {
         routing
     }
 
-    /// The process whose working directory decides.
+    /// Sets the process whose working directory decides.
     pub fn follow(&self, command: Arc<Watched>) {
         let _ = self.command.set(command);
     }
 
-    /// The user that process runs as now, where that can be seen.
+    /// The user that this process runs as now, where that can be seen.
     pub fn command_user(&self) -> Option<u32> {
         self.command.get()?.user()
     }
 
-    /// Whether that is still to be decided; notes where claude works now.
+    /// Whether the route is not decided yet. Notes claude's working directory.
     pub fn is_open(&self) -> bool {
         self.look();
         self.routed.get().is_none()
     }
 
-    /// Where it works now, or was seen last.
+    /// Claude's working directory now, or its last known one.
     fn look(&self) -> Option<PathBuf> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.command.get().and_then(|command| command.working_directory());
@@ -115,8 +115,8 @@ impl Routing {
         now.or_else(|| seen.clone())
     }
 
-    /// The route, found out now if it was not known: the directory is the one of the first export, the rules are
-    /// those of today.
+    /// The route, decided now if it was not known. The directory is the one claude was in at its first export; the rules are the
+    /// current ones.
     pub fn get(&self) -> Result<&Routed, NoRoute> {
         if self.routed.get().is_none() {
             let directory = self.directory.get().cloned().or_else(|| self.look()).ok_or(NoRoute::None)?;
@@ -133,7 +133,8 @@ impl Routing {
         self.routed.get()
     }
 
-    /// Notes, where nothing has arrived, which settings key leads claude's exports past us. True if there is one.
+    /// Notes, where nothing has arrived, which settings key sends claude's exports past the relay or may keep them from it.
+    /// True if there is one.
     pub fn note_redirection(&self) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (None, Some(directory)) = (self.known(), seen) else { return false };
@@ -148,7 +149,7 @@ impl Routing {
         true
     }
 
-    /// The route is known from here on, whether or not anybody can deliver now.
+    /// Sets the route, whether or not delivery is possible now.
     fn open(&self, found: RouteChoice) -> &Routed {
         self.deliverers.ledger.found(found.clone());
         let Route { target, attributes, .. } = found.route;
@@ -160,8 +161,8 @@ impl Routing {
         })
     }
 
-    /// The route for `directory`, and which settings key would keep its exports from us. Whether the token can be
-    /// had is not asked: what it is missing for is held.
+    /// The route for `directory`, and the settings key that would keep its exports from the relay. The token is not read here:
+    /// exports without a token are held.
     fn find(&self, directory: &Path) -> Result<(Route, Option<Conflict>), NoRoute> {
         let mut environment = self.deliverers.environment.clone();
         environment.remove("PWD");
@@ -193,7 +194,7 @@ impl Routing {
             return Err(NoRoute::None);
         }
         let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
-        // What is known to lead past us before what may.
+        // A conflict that is certain to send exports past the relay comes before one that may.
         let conflicts = conflicts::of_session(&wanted, &environment, &layers);
         let counts = |conflict: &Conflict| conflict.silences() && conflict.reach != Reach::Older;
         let conflict = conflicts.into_iter().filter(counts).min_by_key(Conflict::doubt);

@@ -1,4 +1,4 @@
-//! The loopback HTTP front: one path that only claude knows, POST only, everything bounded (promise C2).
+//! The loopback HTTP server: one path that only claude knows, POST only, with limits on everything (promise C2).
 
 use std::convert::Infallible;
 use std::io;
@@ -28,23 +28,23 @@ use super::intake::{Intake, Unreadable};
 use super::journal::{Journal, Requests};
 use super::peer::{self, Peers};
 
-/// More connections than claude and its agents open at once.
+/// At most this many connections are open. Claude and its agents open fewer.
 const CONNECTIONS: u64 = 64;
-/// Descriptors that the relay needs for itself: for its runtime, files, the connection to ACT.
+/// Descriptors that the relay needs for itself: for its runtime, for files, for the connection to ACT.
 const OWN_DESCRIPTORS: u64 = 24;
-/// How long a client may take to name the secret path, and again over a body.
+/// How long a client may take to name the secret path, and the same again to send a body.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Until the next try to accept a connection where it can't be accepted now.
+/// Pause before the next try to accept a connection after an error.
 const SHORTAGE: Duration = Duration::from_millis(50);
 /// After so long a client may have given up its export: claude waits 10 seconds, from before we could look.
 const LONG_SHORTAGE: Duration = Duration::from_secs(1);
 
-/// What a request is answered.
+/// The response to a request.
 pub type Reply = Response<Full<Bytes>>;
 
 /// Serves until dropped.
 pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, journal: Arc<Journal>) {
-    // Many may come at once, and a connection that finds no place in the queue comes back only after a second.
+    // Many connections may arrive at once. One that finds no place in the queue is tried again by the kernel only after a second.
     let _ = listen(&listener, Backlog::MAXCONN);
     let connections = Connections::new(room());
     let budget = Arc::new(Budget::default());
@@ -58,8 +58,9 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
             Ok(accepted) => accepted,
             Err(error) => {
                 drop(requests);
-                // A shortage shows even where nobody waits, and what was accepted last gets its time to speak. Another
-                // error is the connection's own, unless it comes again.
+                // A shortage is reported even where no connection waits. A connection gives way only at the second error in a
+                // row, so that the one accepted last has time to send its request. Another error concerns that connection only,
+                // unless it comes again.
                 let is_lasting = std::mem::replace(&mut is_failing, true);
                 let is_waited_for = is_lasting && has_connection(&listener);
                 if is_waited_for && waiting.get_or_insert_with(Instant::now).elapsed() > LONG_SHORTAGE {
@@ -69,7 +70,7 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
                 if (is_lasting || is_shortage(&error)) && !has_room {
                     sleep(SHORTAGE).await;
                 }
-                // Whoever was told to leave does so first.
+                // A connection that was told to close does so first.
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -85,7 +86,7 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
         let _ = stream.set_nodelay(true);
         let (path, intake, budget) = (path.clone(), intake.clone(), budget.clone());
         tokio::spawn(async move {
-            hold(stream, path, (&connection, &requests), &budget, move |export| {
+            serve_one(stream, path, (&connection, &requests), &budget, move |export| {
                 let intake = intake.clone();
                 async move {
                     match export {
@@ -96,13 +97,13 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
             })
             .await;
         });
-        // What has just come is looked at before it may have to give way to another.
+        // A new connection is read from before it may have to give way to another.
         tokio::task::yield_now().await;
     }
 }
 
-/// The next connection. It counts as a request in flight before the system hands it over: a relay that is killed in between
-/// has cut it off.
+/// The next connection. It counts as a request in flight before the system hands it over, so that it is counted as cut off
+/// when the relay is killed in between.
 async fn accept(listener: &TcpListener, journal: &Arc<Journal>) -> (io::Result<(TcpStream, SocketAddr)>, Requests) {
     std::future::poll_fn(|context| {
         let requests = Requests::of(journal);
@@ -111,7 +112,7 @@ async fn accept(listener: &TcpListener, journal: &Arc<Journal>) -> (io::Result<(
     .await
 }
 
-/// How many connections there may be at a time. Where descriptors are few, the limit is raised as far as we may.
+/// How many connections there may be at a time. Where the limit on descriptors is low, it is raised as far as allowed.
 fn room() -> usize {
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, hard)| {
         let wanted = hard.min(CONNECTIONS + OWN_DESCRIPTORS);
@@ -121,7 +122,7 @@ fn room() -> usize {
     usize::try_from(room.clamp(2, CONNECTIONS)).unwrap_or(2)
 }
 
-/// Whether somebody waits to be accepted.
+/// Whether a connection waits to be accepted.
 fn has_connection(listener: &TcpListener) -> bool {
     let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     poll(&mut ready, PollTimeout::ZERO) != Ok(0)
@@ -133,7 +134,7 @@ fn is_shortage(error: &io::Error) -> bool {
     matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS))
 }
 
-/// Talks over one connection until its end; each export goes to `accept`.
+/// Serves one connection until its end; each export goes to `accept`.
 pub async fn talk<S, A, F>(stream: S, path: Arc<str>, accept: A)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -150,14 +151,14 @@ where
             }
         }
     };
-    hold(stream, path, (&connection, &Requests::default()), &Budget::default(), accept).await;
+    serve_one(stream, path, (&connection, &Requests::default()), &Budget::default(), accept).await;
 }
 
-/// A connection, and what is counted of its requests.
+/// A connection, and its requests in flight.
 type Counted<'a> = (&'a Connection, &'a Requests);
 
-/// The same for one of many connections: it may have to leave, and has to name the path in time.
-async fn hold<S, A, F>(stream: S, path: Arc<str>, place: Counted<'_>, budget: &Budget, accept: A)
+/// Serves one of many connections: it may have to close for another one, and has to name the path in time.
+async fn serve_one<S, A, F>(stream: S, path: Arc<str>, place: Counted<'_>, budget: &Budget, accept: A)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: Fn(Result<Bytes, Unreadable>) -> F,
@@ -168,7 +169,7 @@ where
         Ok::<_, Infallible>(answer(request, path, place, budget, accept).await)
     });
     let connection = hyper::server::conn::http1::Builder::new()
-        // Between two exports the session's connection stays: claude may use it at any time.
+        // The session's connection stays open between two exports: claude may use it at any time.
         .header_read_timeout(None)
         .max_buf_size(64 * 1024)
         .serve_connection(TokioIo::new(stream), service);

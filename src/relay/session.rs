@@ -1,4 +1,4 @@
-//! How long the relay lives, and what it tells the supervisor.
+//! Decides how long the relay runs, and talks to the supervisor.
 
 use std::fs::File;
 use std::io;
@@ -30,28 +30,29 @@ use crate::relay::protocol::{self, FromRelay, Start, ToRelay};
 use crate::state;
 use crate::system::environment::Environment;
 
-/// Between two looks for processes that still carry the endpoint.
+/// Interval between two searches for processes that still have the endpoint in their environment.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// Between two looks at where claude works, as long as it has not exported anything. Two intervals.
-const LOOK_AROUND: Duration = Duration::from_secs(10);
-/// How long what is left is tried once nobody can send any more; then it waits for the next session.
+/// Interval between two looks at claude's working directory, as long as it has not exported anything. This is twice the usual
+/// export interval.
+const DIRECTORY_INTERVAL: Duration = Duration::from_secs(10);
+/// How long remaining exports are tried once no process can send any more. Then they wait for the next session.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// How long what is in the sockets takes to get in.
-const LAST_BREATH: Duration = Duration::from_millis(50);
+/// How long it takes at most until data in the sockets has been read.
+const ARRIVAL: Duration = Duration::from_millis(50);
 
 /// A session to relay.
 #[derive(Debug)]
 pub struct RelaySession {
-    /// What the supervisor said.
+    /// The supervisor's first message.
     pub start: Start,
     /// The variables the relay was started with.
     pub environment: Environment,
     /// A descriptor of claude.
     pub watched: Option<OwnedFd>,
-    /// What a relay before this one has left, and the one after it will need.
+    /// The state that earlier relays left, and that a later one will need.
     pub journal: Arc<Journal>,
-    /// Of the session's record.
+    /// The lock of the session's record.
     pub lock: Option<Flock<File>>,
     /// The process to which signals for the relay are sent.
     pub relay_pid: u32,
@@ -60,18 +61,18 @@ pub struct RelaySession {
 }
 
 impl RelaySession {
-    /// Relays it, until nobody is left who could send anything, and what there is is delivered or stored.
+    /// Relays the session, until no process is left that could send anything, and all exports are delivered or stored.
     pub async fn relay(self, listener: std::net::TcpListener, control: StdUnixStream) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         control.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let (reader, writer) = UnixStream::from_std(control)?.into_split();
         let mut terminate = signal(SignalKind::terminate())?;
-        // The guard blocked it, so that none is lost before this.
+        // The guard blocked SIGTERM, so that none is lost before this point.
         [nix::sys::signal::SIGTERM].into_iter().collect::<SigSet>().thread_unblock()?;
 
         let Self { mut start, environment, watched, journal, lock, relay_pid, delivers } = self;
-        // Another user's state directory is good for nothing but to say so.
+        // Another user's state directory is not used. Its path is kept for the message that says so.
         let state = start.state.clone();
         start.state = start.state.filter(|state| state::is_usable(state));
         let ledger = Arc::new(Ledger::resume(journal.clone()));
@@ -98,7 +99,7 @@ impl RelaySession {
         let intake = Arc::new(Intake::new(routing, how, state, ledger.clone(), recorder.clone()));
         let path = protocol::path(&start.secret).into();
         tracing::debug!(session = recorder.id(), is_supervised, is_replacement, "the relay is awake");
-        intake.clone().start_courier();
+        intake.clone().start_worker();
         let front = tokio::spawn(server::serve(listener, path, intake.clone(), journal));
 
         let supervised = Supervised {
@@ -116,7 +117,7 @@ impl RelaySession {
         while carriers::any(&start.secret) {
             tokio::select! {
                 () = sleep(LOOK_AGAIN) => {}
-                // "Drain once claude is gone": it is.
+                // SIGTERM means: drain once claude has gone. It has gone.
                 _ = terminate.recv() => break,
             }
         }
@@ -130,51 +131,51 @@ impl RelaySession {
     }
 }
 
-/// Sees through what is still on its way in, then delivers what there is. What is left then is stored, and waits
-/// for the next session.
+/// Takes in the exports that are still arriving, then delivers all exports. Those that remain are stored, and wait for the
+/// next session.
 async fn drain(intake: &Intake, ledger: &Ledger, terminate: &mut Signal) {
     let until = Instant::now() + DRAIN;
-    // What claude sent with its last breath is still in the socket.
-    sleep(LAST_BREATH).await;
+    // Exports that claude sent just before its end are still in the socket.
+    sleep(ARRIVAL).await;
     idle(intake, until).await;
     if !intake.tell(Message::Drain(until.into_std())) {
         return;
     }
-    // A signal that came while claude lived meant this.
+    // A SIGTERM that arrived while claude ran asked for this drain. It must not end the drain.
     tokio::select! {
         biased;
         _ = terminate.recv() => {}
         () = std::future::ready(()) => {}
     }
     tokio::select! {
-        () = left(ledger) => {}
+        () = worker_ended(ledger) => {}
         () = sleep_until(until) => {}
         _ = terminate.recv() => {
             intake.tell(Message::Stop);
-            let _ = timeout_at(Instant::now() + LOOK_AGAIN, left(ledger)).await;
+            let _ = timeout_at(Instant::now() + LOOK_AGAIN, worker_ended(ledger)).await;
         }
     }
     idle(intake, Instant::now() + LOOK_AGAIN).await;
 }
 
-/// Until no export is on its way in.
+/// Waits until no export is being taken in.
 async fn idle(intake: &Intake, until: Instant) {
     while intake.is_busy() && Instant::now() < until {
         sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Until nobody delivers any more.
-async fn left(ledger: &Ledger) {
+/// Waits until the delivery worker has ended.
+async fn worker_ended(ledger: &Ledger) {
     let mut changes = ledger.watch();
-    while ledger.has_courier() {
+    while ledger.has_worker() {
         if changes.changed().await.is_err() {
             return;
         }
     }
 }
 
-/// Until every export has been decided or tried.
+/// Waits until every export has a final state or was tried.
 async fn settled(ledger: &Ledger) {
     let mut changes = ledger.watch();
     while !ledger.is_settled() {
@@ -184,27 +185,27 @@ async fn settled(ledger: &Ledger) {
     }
 }
 
-/// The supervisor's side of the session.
+/// The part of the session that talks to the supervisor.
 struct Supervised {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     intake: Arc<Intake>,
     ledger: Arc<Ledger>,
     recorder: Arc<Recorder>,
-    /// A descriptor of claude, opened before it was claude (launcher form).
+    /// A descriptor of claude, opened before the process became claude (launcher form).
     watched: Option<OwnedFd>,
     command: Option<Arc<Watched>>,
-    /// Whether claude is a child of the supervisor; in the launcher form it is what became of it.
+    /// Whether claude is a child of the supervisor. In the launcher form, the process that started the relay becomes claude.
     is_supervised: bool,
     /// Whether claude's arguments ask for a session.
     is_session: bool,
 }
 
 impl Supervised {
-    /// Serves the supervisor until claude has gone and the supervisor, too, or has been answered.
+    /// Serves the supervisor until its socket closes and claude has gone.
     async fn until_gone(mut self) {
         let mut line = String::new();
-        // What the relay before this one was told.
+        // What the supervisor told an earlier relay.
         let (command, ended) = self.ledger.told();
         if let Some(wait_ms) = ended {
             self.ended(wait_ms).await;
@@ -215,8 +216,8 @@ impl Supervised {
             line.clear();
             match self.reader.read_line(&mut line).await {
                 Ok(1..) => {}
-                // The supervisor has gone. Killed, it takes claude along; a claude that takes its time is
-                // waited for. Without a claude there was never anything to relay.
+                // The supervisor has gone. If it was killed, claude is ended, too; a claude that ends slowly
+                // is waited for. Where no claude was started, there is nothing to relay.
                 _ => {
                     if let Some(command) = &self.command {
                         if self.is_supervised {
@@ -260,7 +261,8 @@ impl Supervised {
         self.answer(Duration::from_millis(wait_ms)).await;
     }
 
-    /// In the launcher form claude may move until its first export says where it belongs.
+    /// Waits until claude has ended. In the launcher form claude may change its directory until its first export decides the
+    /// route.
     async fn until_command_gone(&self, command: &Watched) {
         let routing = self.intake.routing();
         let gone = command.gone();
@@ -268,7 +270,7 @@ impl Supervised {
         while !self.is_supervised && routing.is_open() {
             let has_gone = tokio::select! {
                 () = &mut gone => true,
-                () = sleep(LOOK_AROUND) => false,
+                () = sleep(DIRECTORY_INTERVAL) => false,
             };
             let is_redirected = self.is_session && routing.note_redirection();
             match (has_gone, is_redirected) {
@@ -280,7 +282,7 @@ impl Supervised {
         gone.await;
     }
 
-    /// Sends the outcome once everything is decided, the time is over, or the supervisor says it can't wait.
+    /// Sends the outcome once every export is decided or was tried, the time is over, or the supervisor says that it can't wait.
     async fn answer(&mut self, wait: Duration) {
         let deadline = Instant::now() + wait;
         let mut hurry = String::new();

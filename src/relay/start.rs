@@ -1,4 +1,4 @@
-//! What a relay is started with, before anything of it works: the supervisor's first line, the session's id and lock.
+//! The first steps of a relay: it reads the supervisor's first line, and determines the session's id and takes its lock.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,12 +15,12 @@ use super::journal::Journal;
 use crate::relay::protocol::{Start, ToRelay};
 use crate::state::{self, record};
 
-/// How long the supervisor may take to say what is to be relayed.
+/// How long the supervisor may take to send its first line.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How much is looked at in one go.
+/// How many bytes are peeked at once.
 const CHUNK: usize = 64 * 1024;
 
-/// The supervisor's first line. Nothing behind it is read, so that the rest is the session's.
+/// Reads the supervisor's first line and nothing after it, because the session reads the rest.
 pub fn read(control: &UnixStream) -> Option<Start> {
     control.set_read_timeout(Some(PATIENCE)).ok()?;
     let mut line = Vec::new();
@@ -38,7 +38,7 @@ pub fn read(control: &UnixStream) -> Option<Start> {
     }
 }
 
-/// What is next in the socket, without taking it; `None`: nothing will come.
+/// The next bytes in the socket, which stay there; `None`: nothing will come.
 fn peek(control: &UnixStream, flags: MsgFlags) -> Option<Vec<u8>> {
     let mut bytes = vec![0; CHUNK];
     loop {
@@ -54,12 +54,12 @@ fn peek(control: &UnixStream, flags: MsgFlags) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether this process is traced by somebody who traces neither its parent nor claude: then it got hold of us in the moment
-/// before we were protected. Whoever traces a whole session (`strace -f`) may.
+/// Whether this process is traced by one that traces neither its parent nor claude. Such a tracer attached in the moment
+/// before this process was protected. A tracer of the whole session (`strace -f`) is allowed.
 #[cfg(target_os = "linux")]
-pub fn is_watched_by_a_stranger(control: &UnixStream) -> bool {
+pub fn is_traced_by_a_stranger(control: &UnixStream) -> bool {
     use crate::launch::fork::tracer_of;
-    // From root's own processes nothing is protected anyway.
+    // Root's other processes can read everything anyway.
     if nix::unistd::geteuid().is_root() {
         return false;
     }
@@ -75,14 +75,14 @@ pub fn is_watched_by_a_stranger(control: &UnixStream) -> bool {
     tracer != parent && tracer_of(parent) != Some(tracer) && command() != Some(tracer)
 }
 
-/// Elsewhere that is not known.
+/// This is not known on other systems.
 #[cfg(not(target_os = "linux"))]
-pub fn is_watched_by_a_stranger(_control: &UnixStream) -> bool {
+pub fn is_traced_by_a_stranger(_control: &UnixStream) -> bool {
     false
 }
 
-/// Gives the session an id, where the journal has none yet, and takes its record's lock: the session is live from here on, and
-/// what it stores is this relay's, whichever of its processes ends.
+/// Gives the session an id, where the journal has none yet, and takes the lock of its record. From now on the session is live,
+/// and the exports it stores belong to this relay, whichever of its processes (guard or child) ends.
 pub fn open(journal: &Journal, start: &Start) -> Option<Flock<File>> {
     let known = Book::read(&journal.read()).session;
     let (id, _) = known.or_else(|| {
@@ -107,7 +107,7 @@ mod tests {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let long = "x".repeat(CHUNK * 2);
         let writer = std::thread::spawn(move || {
-            // Not a start: nothing to relay; but read to its end it is.
+            // This is not a `Start`, so there is nothing to relay; but the whole line is read.
             ours.write_all(format!("\"{long}\"\nrest").as_bytes()).unwrap();
         });
         assert!(read(&theirs).is_none());

@@ -1,7 +1,7 @@
-//! Work that waits for the disk, on a thread of its own where the system gives one.
+//! Runs work that waits for the disk on a thread of its own, where the system gives one.
 //!
-//! A thread may be refused (`EAGAIN`: a limit on processes, a container's). Then the work is done where it is asked for:
-//! later, but done.
+//! The system may refuse a thread (`EAGAIN`: a limit on processes, or a container's limit). Then the work is done on the
+//! thread that asks for it.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Does one job after the other.
+/// Does one job after another.
 #[derive(Debug)]
 pub struct Worker {
     name: &'static str,
@@ -20,14 +20,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// With its thread, where there is one to be had.
+    /// Starts its thread, where the system gives one.
     pub fn start(name: &'static str) -> Arc<Self> {
         let worker = Self { name, jobs: Mutex::default() };
         drop(worker.jobs());
         Arc::new(worker)
     }
 
-    /// What comes of a job; `None`: it panicked.
+    /// The result of a job; `None`: the job panicked.
     pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (sender, result) = oneshot::channel();
         let job: Job = Box::new(move || drop(sender.send(job())));
@@ -46,7 +46,7 @@ impl Worker {
         }
     }
 
-    /// The way to the thread, which is started if there is none.
+    /// The channel to the thread, which is started if there is none.
     fn jobs(&self) -> io::Result<MutexGuard<'_, Option<Sender<Job>>>> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         if jobs.is_none() {
@@ -59,12 +59,12 @@ impl Worker {
     }
 }
 
-/// Does a job; a panic ends the job, not who does it.
+/// Does a job. A panic ends the job, but not the thread.
 fn done(job: Job) {
     let _ = catch_unwind(AssertUnwindSafe(job));
 }
 
-/// A thread that is needed, and started as soon as the system gives one.
+/// A thread that is started as soon as the system gives one.
 #[derive(Clone)]
 pub struct Thread {
     name: &'static str,
@@ -78,12 +78,12 @@ impl std::fmt::Debug for Thread {
 }
 
 impl Thread {
-    /// Not started yet.
+    /// A thread that is not started yet.
     pub fn new(name: &'static str, work: impl FnOnce() + Send + 'static) -> Self {
         Self { name, work: Arc::new(Mutex::new(Some(Box::new(work)))) }
     }
 
-    /// Starts it, unless it has been started; an error: it can be tried again.
+    /// Starts it, unless it has been started. After an error this can be tried again.
     pub fn start(&self) -> io::Result<()> {
         if self.lock().is_none() {
             return Ok(());
@@ -94,7 +94,7 @@ impl Thread {
         std::thread::Builder::new().name(self.name.to_owned()).stack_size(512 * 1024).spawn(run).map(drop)
     }
 
-    /// Whether its work is still to be begun.
+    /// Whether its work has not begun yet.
     pub fn is_waiting(&self) -> bool {
         self.lock().is_some()
     }

@@ -1,4 +1,4 @@
-//! A process that is no child of ours, watched until it ends.
+//! Watches a process that is not our child until it ends.
 
 #[cfg(target_os = "linux")]
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,10 +11,10 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::system::process;
 
-/// Between two looks, where the system does not tell by itself.
+/// Interval between two checks where the system sends no event.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
 
-/// A watched process. On Linux a descriptor stands for it, so that a pid used again is never mistaken for it.
+/// A watched process. On Linux it is identified by a pidfd, so that a pid that is used again is never mistaken for it.
 #[derive(Debug)]
 pub struct Watched {
     pid: i32,
@@ -29,15 +29,15 @@ impl Watched {
         Self::with(pid, crate::system::descriptors::pidfd(pid).ok()?)
     }
 
-    /// The same, with a descriptor of it that was opened before.
+    /// Starts watching, with a descriptor of the process that was opened before.
     pub fn with(pid: i32, descriptor: OwnedFd) -> Option<Self> {
         Some(Self { pid, descriptor: descriptor.into() })
     }
 
-    /// The kernel does it: the parent-death signal, see `launch::process`.
+    /// Does nothing: the kernel ends claude with the supervisor (the parent-death signal, see `launch::process`).
     pub fn end_with_supervisor(&self) {}
 
-    /// Until it has ended. No thread waits: there may be none left.
+    /// Waits until it has ended. It needs no thread, because the system may not give one.
     pub async fn gone(&self) {
         #[allow(unsafe_code)]
         // SAFETY: the descriptor is shared, never replaced, and open as long as the clone in here.
@@ -56,10 +56,10 @@ impl Watched {
         (!wait(&self.descriptor, PollTimeout::ZERO)).then_some(user)
     }
 
-    /// The directory it works in now.
+    /// Its working directory now.
     pub fn working_directory(&self) -> Option<PathBuf> {
         let directory = process::directory(self.pid)?;
-        // It still runs: then the pid was its own all the time.
+        // If it still runs, the pid was its own all the time.
         (!wait(&self.descriptor, PollTimeout::ZERO)).then_some(directory)
     }
 }
@@ -83,29 +83,29 @@ impl Watched {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok().then_some(Self { pid })
     }
 
-    /// Here there are no descriptors of processes.
+    /// The same as `new`: this system has no descriptors of processes.
     pub fn with(pid: i32, _descriptor: std::os::fd::OwnedFd) -> Option<Self> {
         Self::new(pid)
     }
 
-    /// Does what the parent-death signal does on Linux: a killed supervisor takes claude along.
+    /// Ends claude after the supervisor was killed, as the parent-death signal does on Linux.
     pub fn end_with_supervisor(&self) {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid), nix::sys::signal::Signal::SIGTERM);
     }
 
-    /// Until it has ended.
+    /// Waits until it has ended.
     pub async fn gone(&self) {
         while nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid), None).is_ok() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
-    /// Not asked here: connections are not told apart by user.
+    /// Not known on this system: connections are not distinguished by user.
     pub fn user(&self) -> Option<u32> {
         None
     }
 
-    /// The directory it works in now.
+    /// Its working directory now.
     pub fn working_directory(&self) -> Option<PathBuf> {
         process::directory(self.pid)
     }

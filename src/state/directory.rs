@@ -1,4 +1,4 @@
-//! The state directory, and what is remembered in it between runs.
+//! The state directory, and notes that are kept in it between runs.
 
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -9,18 +9,18 @@ use std::time::{Duration, SystemTime};
 use super::prune;
 use crate::system::environment::Environment;
 
-/// Where state lives: `$XDG_STATE_HOME/act-claude`.
+/// The state directory: `$XDG_STATE_HOME/act-claude`.
 pub fn directory(environment: &Environment) -> Option<PathBuf> {
     Some(environment.xdg("XDG_STATE_HOME", ".local/state")?.join("act-claude"))
 }
 
-/// Makes the state directory (0700). Another user's, or one others can write to, is refused.
+/// Makes the state directory (0700). One that belongs to another user, or that others can write to, is refused.
 pub fn prepare(directory: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     check(directory)
 }
 
-/// Whether a state directory is the user's own: what lies in another's is neither written to nor sent.
+/// An error if a state directory is not the user's own: files in it are neither written nor sent then.
 pub fn check(directory: &Path) -> std::io::Result<()> {
     let refuse = |why: &str| Err(std::io::Error::other(format!("{} {why}", directory.display())));
     let metadata = fs::symlink_metadata(directory)?;
@@ -36,16 +36,16 @@ pub fn check(directory: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether it is, or can become, the user's own.
+/// Whether it is the user's own, or may become it.
 pub fn is_usable(directory: &Path) -> bool {
     match check(directory) {
-        // Not there yet; or where none can be: whoever makes it will hear why.
+        // It does not exist yet; or it can't exist, which is reported when it is made.
         Err(error) => error.raw_os_error().is_some(),
         Ok(()) => true,
     }
 }
 
-/// Makes a directory of the state directory's (0700), where it is not there.
+/// Makes a directory (0700) in the state directory, if it does not exist.
 pub fn make_private(directory: &Path) -> std::io::Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
@@ -53,7 +53,7 @@ pub fn make_private(directory: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Writes a file (0600) that readers see whole or not at all.
+/// Writes a file (0600) atomically: readers see the old or the new content.
 pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let directory = path.parent().unwrap_or(Path::new("."));
@@ -65,27 +65,27 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Whether a word for this directory is due: not said there within a day. Says so to the next caller.
-/// Where nothing can be remembered, it is due every time.
+/// Whether a message about `subject` is due: it was not given within a day. The call notes that it is given now. Where no note
+/// can be written, it is due every time.
 pub fn is_due(directory: &Path, subject: &Path, word: &str) -> bool {
     let mut hasher = std::hash::DefaultHasher::new();
     (subject, word).hash(&mut hasher);
     let said = directory.join("said");
-    let mark = said.join(format!("{:016x}", hasher.finish()));
-    let age = fs::metadata(&mark).and_then(|metadata| metadata.modified()).ok();
+    let note = said.join(format!("{:016x}", hasher.finish()));
+    let age = fs::metadata(&note).and_then(|metadata| metadata.modified()).ok();
     if age.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age < DAY) {
         return false;
     }
     if prepare(directory).is_ok() && fs::DirBuilder::new().recursive(true).mode(0o700).create(&said).is_ok() {
-        let _ = fs::remove_file(&mark);
-        let _ = fs::File::options().write(true).create_new(true).mode(0o600).open(&mark);
+        let _ = fs::remove_file(&note);
+        let _ = fs::File::options().write(true).create_new(true).mode(0o600).open(&note);
         prune::prune(prune::entries(&said), prune::Bounds::of_age(DAY * 2), SystemTime::now());
     }
     true
 }
 
-/// Whether `subject` is met for the first time on this machine. Says so to the next caller; where nothing can be
-/// remembered, it never is.
+/// Whether `subject` is met for the first time on this machine. The call notes that it was met. Where no note can be written,
+/// it never is the first time.
 pub fn is_first(directory: &Path, subject: impl Hash) -> bool {
     let mut hasher = std::hash::DefaultHasher::new();
     subject.hash(&mut hasher);

@@ -1,8 +1,8 @@
-//! `ACT_CLAUDE_LOG=debug`: what supervisor and relay do, line by line, in `act-claude.log` in the state directory.
+//! `ACT_CLAUDE_LOG=debug`: writes what supervisor and relay do to `act-claude.log` in the state directory, one line an event.
 //!
-//! For whoever looks for a fault, never for the terminal. Without the variable nothing is opened and an event costs a
-//! look at a number. Neither tokens nor the loopback address, claude's arguments or payloads are ever an event's field.
-//! Where the file can't be written to nothing is said: a log is no promise.
+//! The log serves to find faults, and is never written to the terminal. Without the variable no file is opened, and an event
+//! costs one comparison. An event never contains a token, the loopback address, claude's arguments or a payload. Where the
+//! file can't be written to, no message is given: the log is not promised.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,7 +23,7 @@ pub const VARIABLE: &str = "ACT_CLAUDE_LOG";
 /// The file in the state directory.
 pub const FILE: &str = "act-claude.log";
 
-/// Starts to log, where that is asked for. Several processes write to the file: a line is one write at its end.
+/// Starts to log, if that is asked for. Several processes write to the file: each line is one appending write.
 pub fn start(environment: &Environment) {
     if environment.get(VARIABLE).is_none_or(|value| value != "debug") {
         return;
@@ -33,14 +33,14 @@ pub fn start(environment: &Environment) {
         .with_max_level(tracing::Level::DEBUG)
         .with_ansi(false)
         .with_timer(Stamp(std::process::id()))
-        // It would say on claude's terminal that it can't write.
+        // Otherwise it would write to claude's terminal that it can't write the log.
         .log_internal_errors(false)
         .with_writer(Mutex::new(file))
         .finish();
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// The user's own, regular, and nobody else's to read; another is left alone.
+/// Opens the file. It has to be a regular file of the user's own that nobody else can read; any other file is left as it is.
 fn open(state: &Path) -> io::Result<File> {
     state::prepare(state)?;
     let path = state.join(FILE);
@@ -52,7 +52,7 @@ fn open(state: &Path) -> io::Result<File> {
     if is_private { Ok(file) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
-/// When, and which process.
+/// The time and the pid at the beginning of a line.
 struct Stamp(u32);
 
 impl FormatTime for Stamp {

@@ -1,4 +1,4 @@
-//! What is kept on disk: the spool, session records, the log; and the private directory they lie in.
+//! The state on disk: the spool, session records, the log; and the private directory that contains them.
 
 pub mod directory;
 pub mod log;

@@ -1,44 +1,44 @@
-//! What became of a session's exports, and the words and exit status for it (pure).
+//! The outcome of a session's exports, with its text and exit status (pure).
 //!
-//! The states are the ones of the contract, and nothing else is ever claimed (promise B14).
+//! The states are those that the documentation names. No other state is ever reported (promise B14).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What an export, or a session, can be. Worst first: the order decides `--verify`'s exit status.
+/// The state of an export or a session. The worst is first: the order decides `--verify`'s exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It could not even be stored.
+    /// It is neither stored nor delivered.
     Lost,
-    /// ACT will never take it; set aside.
+    /// ACT will never accept it; it is in the dead letters.
     Rejected,
-    /// 2xx with something that is no OTLP answer; kept.
+    /// ACT answered 2xx with a body that is not an OTLP answer; it is kept.
     NotUnderstood,
-    /// ACT took some of its points.
+    /// ACT accepted some of its points.
     Partial,
-    /// Kept until the user puts something right.
+    /// It is kept until the user corrects something.
     Held,
-    /// To be retried.
+    /// It is tried again.
     Waiting,
-    /// Not decided when act-claude had to leave.
+    /// It is not decided yet.
     UnderWay,
     /// Claude sent nothing.
     NothingSent,
-    /// Nobody could see.
+    /// It is not known whether claude sent anything.
     NotObserved,
     /// ACT has it.
     Delivered,
 }
 
-/// Why an export is in its state, in words.
+/// Why an export is in its state, as text for users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// What happened: "ACT answered 401 Unauthorized".
     pub said: String,
-    /// What that means; may be empty.
+    /// Its meaning; may be empty.
     pub cause: String,
     /// What to do; may be empty.
     pub fix: String,
@@ -53,40 +53,40 @@ pub struct Outcome {
     pub exports: u64,
     /// Data points in them.
     pub points: u64,
-    /// How many exports are in which state; `Delivered` counts partial ones, too.
+    /// How many exports are in each state.
     pub states: BTreeMap<State, u64>,
-    /// Why, for each state but delivered: the latest.
+    /// The latest problem for each state except delivered.
     #[serde(rename = "troubles")]
     pub problems: BTreeMap<State, Problem>,
-    /// Points ACT refused in partial answers.
+    /// Points that ACT rejected in partial successes.
     pub rejected_points: u64,
-    /// A warning ACT gave along with a success.
+    /// A warning in a success answer of ACT.
     pub warning: Option<String>,
-    /// Why exports could not be kept on this machine until ACT had them.
+    /// Why exports could not be stored on this machine.
     #[serde(default)]
     pub unkept: Option<String>,
-    /// Why connections could not be accepted for a while: what claude wanted to send then may be missing.
+    /// Why no connection could be accepted for a while: exports that claude tried to send then may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unaccepted: Option<String>,
-    /// Those of the waiting ones that fail by themselves while ACT takes others.
+    /// The waiting exports that fail while ACT accepts others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deferred: Option<Deferred>,
-    /// Why an export that is decided is still in the spool.
+    /// Why an export with a final state is still in the spool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "spool_trouble")]
     pub spool_problem: Option<String>,
     /// How often the relay ended without having been told to, and was replaced.
     #[serde(default)]
     pub deaths: u64,
-    /// Requests that were cut off by that, and did not come again.
+    /// Requests that were cut off by such an end, and did not come again.
     #[serde(default)]
     pub cut_off: u64,
-    /// The relay was not replaced any more: nobody saw what claude sent then.
+    /// The relay was not replaced any more, and nothing received what claude sent then.
     #[serde(default)]
     pub relay_lost: bool,
 }
 
-/// Exports that fail by themselves.
+/// Exports that fail while ACT accepts others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deferred {
     /// How many.
@@ -96,7 +96,7 @@ pub struct Deferred {
     pub problem: Problem,
 }
 
-/// `--verify`'s exit status where nothing was sent, or nobody could see.
+/// `--verify`'s exit status where nothing was sent, or where that is not known.
 pub const NOTHING: u8 = 69;
 
 impl Outcome {
@@ -105,7 +105,7 @@ impl Outcome {
         self.states.get(&state).copied().unwrap_or(0)
     }
 
-    /// The worst state, which stands for the session.
+    /// The state of the session: the worst state of its exports.
     pub fn state(&self) -> State {
         let worst = self.states.iter().find(|(_, count)| **count > 0).map(|(state, _)| *state);
         match (self.exports, worst) {
@@ -116,17 +116,17 @@ impl Outcome {
         }
     }
 
-    /// Whether there is no more to say than that claude sent nothing.
+    /// Whether the only thing to report is that claude sent nothing.
     pub fn is_silent(&self) -> bool {
         self.exports == 0 && !self.relay_lost && self.deaths == 0 && self.unaccepted.is_none()
     }
 
-    /// Whether something that claude sent may be nowhere, or was seen by nobody.
+    /// Whether exports that claude sent may be lost without being counted.
     pub fn may_lack_exports(&self) -> bool {
         self.relay_lost || self.cut_off > 0 || self.unaccepted.is_some()
     }
 
-    /// How many exports fail by themselves while ACT takes others; they count as waiting, too.
+    /// How many exports fail while ACT accepts others; they count as waiting, too.
     pub fn deferred(&self) -> u64 {
         let deferred = self.deferred.as_ref().map_or(0, |deferred| deferred.exports);
         deferred.min(self.count(State::Waiting))
@@ -145,7 +145,7 @@ impl Outcome {
     }
 }
 
-/// What became of the relay, where that is worth a word.
+/// The text about the relay, if it ended unexpectedly.
 fn words_of_relay(outcome: &Outcome) -> Option<String> {
     let times = match outcome.deaths {
         0 | 1 => String::new(),
@@ -162,7 +162,7 @@ fn words_of_relay(outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// An outcome in words: one of at least one export, or one whose relay is worth a word.
+/// The text of an outcome that has at least one export, or whose relay ended unexpectedly.
 pub(crate) fn words(outcome: &Outcome) -> String {
     let accepted = outcome.count(State::Delivered) + outcome.count(State::Partial);
     let mut parts = Vec::new();
@@ -202,7 +202,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
             State::Waiting => format!("waiting ({said}), kept for the next session"),
             State::UnderWay => "under way: delivery goes on in the background".to_owned(),
         };
-        // What waits for better times needs no word about the cause, unless the user can do something.
+        // The cause of a waiting export is named only if the user can do something.
         let told = problem.filter(|problem| *state != State::Waiting || !problem.fix.is_empty());
         let advice = told.map(advice).unwrap_or_default();
         let subject = if parts.is_empty() { exports(count) } else { count.to_string() };
@@ -222,7 +222,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
     parts.join("; ")
 }
 
-/// "claude sent no metrics in 12s: …", with as much of the cause as is known.
+/// "claude sent no metrics in 12s: …", with the cause as far as it is known.
 pub(crate) fn nothing_sent(lasted: Option<Duration>, cause: Option<&Problem>) -> String {
     let time = lasted.map(|lasted| format!(" in {}", duration(lasted))).unwrap_or_default();
     let parts = cause.iter().flat_map(|cause| [&cause.said, &cause.fix]).filter(|part| !part.is_empty());

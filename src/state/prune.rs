@@ -1,10 +1,10 @@
-//! Removes what is too old or too much: the one way in which files of the state directory go by themselves.
+//! Removes files of the state directory that are too old or too many. Only this code removes files without being asked to.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// How much of a kind of file is kept, the newest first.
+/// How many files of one kind are kept; the newest are kept first.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// The longest time since a file was written.
@@ -16,14 +16,14 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Bounded by age alone.
+    /// A limit on age only.
     pub const fn of_age(age: Duration) -> Self {
         Self { age, files: usize::MAX, bytes: u64::MAX }
     }
 }
 
-/// Removes those of `paths` that are beyond `bounds`, and returns how many were removed. A time in the future counts as
-/// now. What can't be looked at, or removed, stays.
+/// Removes those of `paths` that are beyond `bounds`, and returns how many. A time in the future counts as now. A path whose
+/// metadata can't be read, or that can't be removed, stays.
 pub fn prune(paths: impl IntoIterator<Item = PathBuf>, bounds: Bounds, now: SystemTime) -> u64 {
     let mut files: Vec<(SystemTime, u64, PathBuf)> = paths
         .into_iter()
@@ -47,7 +47,7 @@ pub fn prune(paths: impl IntoIterator<Item = PathBuf>, bounds: Bounds, now: Syst
     removed
 }
 
-/// The paths of what a directory holds; none where it can't be read.
+/// The paths of a directory's entries; none where it can't be read.
 pub fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }

@@ -1,11 +1,11 @@
 //! The session records: `sessions/<id>.json` in the state directory, one for each session that had a relay.
 //!
-//! A record is written by the session's relay alone, atomically and 0600: when the first export arrives, while
-//! exports are decided (once a second at most), and at the end. Others read it: `act history`, the status line,
-//! the next run. What others add stands beside it: `<id>.said`, once a terminal run has named its problem, and
-//! `<id>.lock`, which the relay keeps locked as long as it lives, so that a record without an end is known to be
-//! either live or left by a relay that was killed. The relay of a background session has the lock before it has a
-//! record, with its pid in it: so `act uninstall` finds it. A record holds no token and no loopback address.
+//! The relay writes the record of its live session, atomically and 0600: when the first export arrives, while exports are
+//! decided (once a second at most), and at the end. Exports that are delivered later are counted by [`decided_later`]. Two
+//! files are beside a record. `<id>.said` exists once a run at a terminal has reported the session's problem. `<id>.lock` is
+//! locked by the relay as long as it runs: if it is not locked, the relay of a record without an end was killed. A background
+//! session has the lock before it has a record; the lock's file contains the relay's pid then, so that `act uninstall` finds
+//! it. A record holds no token and no loopback address.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -25,11 +25,11 @@ use crate::state::prune::{self, Bounds};
 
 pub use crate::state::total::Total;
 
-/// The format written; a record of another is passed over.
+/// The format's version; a record with another one is ignored.
 pub const VERSION: u32 = 1;
 /// Records are kept this long.
 pub const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-/// And no more than this many of them, the newest.
+/// At most this many records are kept, the newest ones.
 pub const MOST: usize = 5_000;
 
 /// How claude was started.
@@ -38,27 +38,27 @@ pub const MOST: usize = 5_000;
 pub enum LaunchKind {
     /// Under the supervisor: a report was given at the end.
     Supervised,
-    /// In the launcher form: nobody could be told.
+    /// In the launcher form: there was nobody to report to.
     Launcher,
 }
 
-/// What is remembered of a session.
+/// The record of a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// [`VERSION`]
     pub version: u32,
-    /// Sorts by start; also the session in the spool's file names.
+    /// The session's id, which sorts by start. It is also in the spool's file names.
     pub id: String,
     /// How claude was started.
     pub kind: LaunchKind,
     /// When the relay started.
     pub start: Timestamp,
-    /// When it had nothing left to do. Without one it is live or was killed: [`Record::is_live`].
+    /// When the relay had nothing left to do. Without it the relay is live or was killed: [`Record::is_live`].
     pub end: Option<Timestamp>,
-    /// Where claude worked when the session's alias was decided.
+    /// Claude's working directory when the session's alias was decided.
     #[serde(with = "crate::text::paths")]
     pub directory: PathBuf,
-    /// The alias's name; none where the session had none.
+    /// The alias's name; `None` where the session had no alias.
     pub alias: Option<String>,
     /// Why that alias, or why none.
     pub reason: Option<String>,
@@ -67,7 +67,7 @@ pub struct Record {
     /// Claude's executable.
     #[serde(with = "crate::text::paths")]
     pub claude: PathBuf,
-    /// Its version, where that could be found out without running it.
+    /// Its version, where that is known.
     pub client_version: Option<String>,
     /// Claude's pid.
     pub command_pid: Option<i32>,
@@ -75,34 +75,34 @@ pub struct Record {
     pub relay_pid: u32,
     /// Counts and points by state, rejected points, problems by state.
     pub outcome: Outcome,
-    /// Sums by metric name, of all that claude sent.
+    /// Sums by metric name over all exports.
     pub totals: BTreeMap<String, Total>,
     /// The latest problem.
     #[serde(rename = "trouble")]
     pub problem: Option<Problem>,
-    /// Launcher form: the settings key that led claude's exports past the relay.
+    /// Launcher form: the settings key that sent claude's exports past the relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_by: Option<String>,
-    /// Whether claude had gone, and with it all that could send anything, when this was written.
+    /// Whether claude had gone when this was written, and all processes that could send exports.
     #[serde(default)]
     pub claude_has_gone: bool,
-    /// Claude must have exported something, and nothing arrived. Why, as far as that is known, is the problem.
+    /// Claude must have exported something, and nothing arrived. `problem` says why, as far as that is known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub owed: bool,
 }
 
 impl Record {
-    /// The state that stands for the session.
+    /// The worst state of the session's exports.
     pub fn state(&self) -> State {
         self.outcome.state()
     }
 
-    /// Whether its relay still lives.
+    /// Whether its relay still runs.
     pub fn is_live(&self, state: &Path) -> bool {
         self.end.is_none() && is_locked(state, &self.id)
     }
 
-    /// Writes it, replacing what was there. Not synced: a record is no promise.
+    /// Writes it and replaces an earlier one. It is not synced: a record is not promised to survive a crash.
     pub fn write(&self, state: &Path) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(self)?;
         bytes.push(b'\n');
@@ -110,7 +110,7 @@ impl Record {
     }
 }
 
-/// A new session's id: sorts by start, and is no other's.
+/// A new session's id: it sorts by start, and is unique.
 pub fn new_id(start: Timestamp) -> io::Result<String> {
     let mut random = [0; 5];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
@@ -118,18 +118,18 @@ pub fn new_id(start: Timestamp) -> io::Result<String> {
     Ok(format!("{:012x}{random}", start.as_millisecond().max(0)))
 }
 
-/// Where the records are.
+/// The directory of the records.
 pub fn directory(state: &Path) -> PathBuf {
     state.join("sessions")
 }
 
-/// Says that session `id` is live, until dropped; a killed relay's lock goes with it.
+/// Locks session `id`, which is live until the lock is dropped. The kernel drops a killed relay's lock.
 pub fn lock(state: &Path, id: &str) -> io::Result<Flock<File>> {
     state::prepare(state)?;
     state::make_private(&directory(state))?;
     let path = lock_path(state, id);
     let mut file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    // Whoever just looks whether it is locked holds it for a moment.
+    // A process that checks whether it is locked holds it for a moment.
     for _ in 0..20 {
         file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Err((file, nix::errno::Errno::EWOULDBLOCK)) => file,
@@ -140,7 +140,7 @@ pub fn lock(state: &Path, id: &str) -> io::Result<Flock<File>> {
     Err(io::ErrorKind::WouldBlock.into())
 }
 
-/// Whether this lock is the one others look at: its file still has its name. Where that can't be found out, it has.
+/// Whether this lock is the one that other processes see: its file still has its name. True where that can't be found out.
 pub fn is_lock_of(state: &Path, id: &str, lock: &File) -> bool {
     let (Ok(own), named) = (lock.metadata(), fs::metadata(lock_path(state, id))) else { return true };
     match named {
@@ -149,19 +149,19 @@ pub fn is_lock_of(state: &Path, id: &str, lock: &File) -> bool {
     }
 }
 
-/// Says in the lock's file whose it is, for a relay that nobody has sent anything: it has no record that would.
+/// Writes the relay's pid into the lock's file, for a relay that has received nothing and so has no record with its pid.
 pub fn sign(lock: &Flock<File>, relay_pid: u32) {
     let _ = lock.set_len(0).and_then(|()| (&**lock).rewind()).and_then(|()| writeln!(&**lock, "{relay_pid}"));
 }
 
-/// The relays of background sessions that nobody has sent anything yet: id and pid.
+/// The relays of background sessions that have received nothing yet: id and pid.
 pub fn idle(state: &Path) -> Vec<(String, i32)> {
     let ids = named(state, ".lock").into_iter().filter(|id| read(state, id).is_none() && is_locked(state, id));
     let pid = |id: String| Some((fs::read_to_string(lock_path(state, &id)).ok()?.trim().parse().ok()?, id));
     ids.filter_map(pid).map(|(pid, id)| (id, pid)).filter(|(_, pid)| *pid > 1).collect()
 }
 
-/// Whether session `id` has a relay. Where that can't be found out it is taken to have one: its exports are left to it.
+/// Whether session `id` has a relay. Where that can't be found out, it counts as having one, and its exports are left to it.
 pub fn is_locked(state: &Path, id: &str) -> bool {
     match File::open(lock_path(state, id)) {
         Ok(file) => Flock::lock(file, FlockArg::LockSharedNonblock).is_err(),
@@ -169,7 +169,7 @@ pub fn is_locked(state: &Path, id: &str) -> bool {
     }
 }
 
-/// Takes the lock's file away, for a relay that leaves.
+/// Removes the lock's file when a relay ends.
 pub fn unlock(state: &Path, id: &str, lock: Flock<File>) {
     let _ = fs::remove_file(lock_path(state, id));
     drop(lock);
@@ -179,13 +179,13 @@ fn lock_path(state: &Path, id: &str) -> PathBuf {
     directory(state).join(format!("{id}.lock"))
 }
 
-/// Says that the problem of session `id` has been named; true for the first to say so.
+/// Notes that the problem of session `id` has been reported; true for the first caller.
 pub fn mark_said(state: &Path, id: &str) -> bool {
     let path = directory(state).join(format!("{id}.said"));
     File::options().write(true).create_new(true).mode(0o600).open(path).is_ok()
 }
 
-/// Whether it has been named.
+/// Whether it has been reported.
 pub fn is_said(state: &Path, id: &str) -> bool {
     directory(state).join(format!("{id}.said")).exists()
 }
@@ -222,14 +222,14 @@ pub fn latest(state: &Path) -> Option<Record> {
     ids(state).iter().find_map(|id| read(state, id))
 }
 
-/// The record of the live session whose claude has one of `pids` (the status line asks for its ancestors). Of sessions
-/// inside each other it is the innermost. Only records with a lock are read: that is quick among thousands.
+/// The record of the live session whose claude has one of `pids` (the status line passes the pids of its ancestors). Of nested
+/// sessions it is the innermost. Only records with a lock are read, which is fast even with thousands of records.
 pub fn of_command(state: &Path, pids: &[i32]) -> Option<Record> {
     let is_it = |record: &Record| record.command_pid.is_some_and(|pid| pids.contains(&pid)) && record.is_live(state);
     named(state, ".lock").iter().filter_map(|id| read(state, id)).find(is_it)
 }
 
-/// Another relay, or `act flush`, decided an export of `points` data points that session `id` had left.
+/// Counts an export of `points` data points that session `id` left, and that another relay or `act flush` has sent.
 pub fn decided_later(state: &Path, id: &str, points: u64, to: State, problem: Option<&Problem>, rejected: u64) {
     let Ok(lock) = File::open(directory(state)) else { return };
     // Locked until it is closed.
@@ -254,7 +254,7 @@ pub fn decided_later(state: &Path, id: &str, points: u64, to: State, problem: Op
             outcome.points += points;
         }
     }
-    // Which one it was is not known here: of those that stepped aside no more can be left than wait.
+    // It is not known which export it was. Not more exports can have stepped aside than are waiting.
     let waiting = outcome.states.get(&State::Waiting).copied().unwrap_or(0);
     outcome.deferred = outcome.deferred.take().filter(|_| waiting > 0).map(|deferred| {
         let exports = deferred.exports.min(waiting);
@@ -268,14 +268,14 @@ pub fn decided_later(state: &Path, id: &str, points: u64, to: State, problem: Op
     let _ = record.write(state);
 }
 
-/// Removes what is older than [`KEPT`] or beyond [`MOST`], and says how many records that were. Live sessions stay.
+/// Removes records that are older than [`KEPT`] or beyond [`MOST`], and returns how many. Those of live sessions stay.
 pub fn prune(state: &Path, now: SystemTime) -> u64 {
     let is_ended = |path: &PathBuf| path.file_stem().and_then(OsStr::to_str).is_none_or(|id| !is_locked(state, id));
     let directory = directory(state);
     let records = ids(state).into_iter().map(|id| directory.join(format!("{id}.json")));
     let bounds = Bounds { age: KEPT, files: MOST, bytes: u64::MAX };
     let pruned = prune::prune(records.filter(is_ended), bounds, now);
-    // What stands beside a record, or stood beside one that is gone.
+    // The files beside records, also those of records that have been removed.
     prune::prune(prune::entries(&directory).filter(is_ended), Bounds::of_age(KEPT), now);
     pruned
 }
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(record("a").state(), State::Held);
     }
 
-    /// An earlier version wrote `null` for a sum beyond all numbers, and could not read it again.
+    /// An earlier version wrote `null` for a sum that is not finite, and could not read it again.
     #[test]
     fn a_total_that_is_no_number_hides_no_session() {
         let state = tempfile::tempdir().unwrap();
@@ -347,7 +347,7 @@ mod tests {
         assert!(super::lock(state.path(), "a").is_err());
         assert_eq!(of_command(state.path(), &[1, 7]), Some(record("a")));
         drop(lock);
-        // A program that another test is about to start holds the lock until it is started.
+        // A child process of another test holds the lock from its fork to its exec.
         while is_locked(state.path(), "a") {
             std::thread::yield_now();
         }

@@ -1,5 +1,5 @@
-//! What session records tell people: one by one for `act history`, and once, at a terminal, for those that failed
-//! where nobody was looking.
+//! Describes session records for users: each one in `act history`, and once, at a terminal, those that failed in the
+//! background.
 
 use std::path::Path;
 
@@ -9,49 +9,49 @@ use crate::state::outcome::{self, State};
 use crate::state::record::Record;
 use crate::state::spool::Summary;
 
-/// A session as it looks now.
+/// A session's record, with its present state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
     /// Its record.
     pub record: Record,
-    /// Whether its relay lives.
+    /// Whether its relay runs.
     pub live: bool,
     /// How many of its exports are still in the spool.
     pub kept: u64,
 }
 
 impl Session {
-    /// With a look at whether it is live.
+    /// From a record; checks whether the session is live.
     pub fn new(mut record: Record, state: &Path, spool: &Summary) -> Self {
         let live = record.is_live(state);
-        // Its relay was killed while claude could still send something.
+        // Its relay was killed while claude could still send exports.
         record.outcome.relay_lost |= record.end.is_none() && !live && !record.claude_has_gone;
         let kept = spool.sessions.get(&record.id).copied().unwrap_or(0);
         Self { record, live, kept }
     }
 
-    /// The state that stands for it.
+    /// The worst state of its exports.
     pub fn state(&self) -> State {
         self.record.state()
     }
 
-    /// Whether its relay was killed: what it had stored goes out with the next session.
+    /// Whether its relay was killed: the next session sends the exports that it stored.
     pub fn was_killed(&self) -> bool {
         self.record.end.is_none() && !self.live
     }
 
-    /// Whether what its relay had to leave behind has left the spool since.
+    /// Whether the exports that its relay left in the spool have left it since.
     pub fn went_out_later(&self) -> bool {
         let left = [State::Held, State::Waiting, State::UnderWay, State::NotUnderstood];
         !self.live && self.kept == 0 && left.contains(&self.state())
     }
 
-    /// Whether ACT lacks something of it that it should have.
+    /// Whether some of its exports did not reach ACT, and are not known to be under way.
     pub fn has_failed(&self) -> bool {
         !self.went_out_later() && (self.needs_someone() || self.state() == State::Waiting)
     }
 
-    /// Whether that stays so until someone does something, or for good.
+    /// Whether that stays so until the user does something, or for good.
     pub fn needs_someone(&self) -> bool {
         let outcome = &self.record.outcome;
         let bad = [State::Lost, State::Rejected, State::NotUnderstood, State::Partial, State::Held];
@@ -59,7 +59,7 @@ impl Session {
         is_bad || outcome.may_lack_exports() || self.record.redirected_by.is_some() || self.record.owed
     }
 
-    /// What became of its exports, as the report would say it.
+    /// The outcome of its exports in the words of the report.
     pub fn words(&self) -> String {
         match (&self.record.problem, self.record.outcome.exports) {
             (problem, 0) if self.record.owed => outcome::nothing_sent(None, problem.as_ref()),
@@ -69,7 +69,7 @@ impl Session {
         }
     }
 
-    /// For programs: the record, with what is derived from it.
+    /// For programs: the record, and values derived from it.
     pub fn json(&self) -> Value {
         let mut value = serde_json::to_value(&self.record).unwrap_or_default();
         if let Some(object) = value.as_object_mut() {
@@ -91,7 +91,7 @@ pub(crate) mod sample {
     use crate::state::outcome::{Outcome, Problem, State};
     use crate::state::record::{LaunchKind, Record, VERSION};
 
-    /// An ended session of the launcher form with as many exports in each state.
+    /// An ended session of the launcher form with this many exports in each state.
     pub fn session(id: &str, states: &[(State, u64)]) -> Session {
         let held = Problem {
             said: "ACT answered 401 Unauthorized".to_owned(),

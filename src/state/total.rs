@@ -1,15 +1,15 @@
-//! Sums of what claude measured.
+//! Sums of claude's measurements.
 
 use serde::{Deserialize, Serialize};
 
 /// A metric's sum over a session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Total {
-    /// The sum of all points: a finite number, the largest or smallest one where the sum is beyond it. Not a number only
-    /// where a record says `null`: a sum that an earlier version could not write.
+    /// The sum of all points. It is finite: a larger or smaller sum becomes the largest or smallest number. It is NaN only
+    /// where a record says `null`, which an earlier version wrote for a sum that is not finite.
     #[serde(deserialize_with = "number_or_null")]
     pub value: f64,
-    /// As claude names it: `tokens`, `USD`; may be empty.
+    /// The unit as claude names it: `tokens`, `USD`; may be empty.
     pub unit: String,
 }
 

@@ -1,6 +1,6 @@
-//! A text with parts of it replaced, within a bound.
+//! Replaces parts of a text, with a limit on the result.
 
-/// Why the changed text can't be had.
+/// Why there is no changed text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoResult {
     /// It would be larger than it may be.
@@ -9,10 +9,10 @@ pub enum NoResult {
     NoMemory,
 }
 
-/// A text and the changes made to it so far, from the front to the end. Nothing is copied before the first change.
+/// A text and the changes made to it so far, which go from its start to its end. Nothing is copied before the first change.
 pub struct Edited<'a> {
     text: &'a str,
-    /// How much of the text is behind us.
+    /// How much of the text is processed.
     done: usize,
     result: String,
     is_changed: bool,
@@ -20,21 +20,21 @@ pub struct Edited<'a> {
 }
 
 impl<'a> Edited<'a> {
-    /// Unchanged as yet; the result may have `largest` bytes.
+    /// The unchanged text. The result may have `largest` bytes.
     pub fn new(text: &'a str, largest: usize) -> Self {
         Self { text, done: 0, result: String::new(), is_changed: false, largest }
     }
 
-    /// Puts `new` in the place of `part`, a slice of the text behind all changes before it.
+    /// Replaces `part`, a slice of the text after all earlier changes, by `new`.
     pub fn replace(&mut self, part: &'a str, new: &str) -> Result<(), NoResult> {
         let start = self.offset(part);
         self.replace_range(start, start + part.len(), new)
     }
 
-    /// The same by the offsets of the part.
+    /// The same, with the part given by its offsets.
     pub fn replace_range(&mut self, start: usize, end: usize, new: &str) -> Result<(), NoResult> {
         if !self.is_changed {
-            // The most that is needed where little is added.
+            // Enough where little is added.
             let likely = self.text.len() + self.text.len() / 8 + new.len();
             self.result.try_reserve_exact(likely.min(self.largest)).map_err(|_| NoResult::NoMemory)?;
             self.is_changed = true;

@@ -1,8 +1,8 @@
 //! OTLP/JSON metrics: counted, repaired, redacted (pure).
 //!
-//! The text is cut, not parsed and printed again: what neither repair nor redaction touches goes on byte for
-//! byte, numbers of any size and fields of any name included. Memory is bounded: the text itself, and a changed copy
-//! of it that has a limit.
+//! The text is edited in place, not parsed and printed again: parts that neither repair nor redaction changes stay the same
+//! byte for byte, numbers of any size and fields of any name included. Memory is bounded: the text itself, and a changed
+//! copy of it that has a limit.
 
 mod edit;
 mod redact;
@@ -20,21 +20,21 @@ use scan::{elements, list, member, members, string};
 
 use crate::state::record::Total;
 
-/// What an export holds.
+/// The content of an export, as far as it is counted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Content {
     /// Its data points.
     pub points: u64,
-    /// The sums of its metrics, by name; of the first [`NAMES`] names.
+    /// The sums of its metrics by name, for the first [`NAMES`] names.
     pub totals: BTreeMap<String, Total>,
 }
 
-/// More names of metrics than claude has. Totals for more would let a record grow without end.
+/// Claude has fewer metrics than this. Totals for any number of names would let a record grow without limit.
 pub const NAMES: usize = 256;
 
 const KINDS: [&str; 5] = ["sum", "gauge", "histogram", "exponentialHistogram", "summary"];
 
-/// Reads an export; `None` where the body is none.
+/// Reads an export; `None` where the body is not an export.
 pub fn read(body: &[u8]) -> Option<Content> {
     let mut content = Content::default();
     for resource in elements(member(text(body)?, "resourceMetrics")?)? {
@@ -65,7 +65,7 @@ impl Content {
     }
 }
 
-/// Adds a sum to the others; one of a new name only where there are not too many.
+/// Adds a sum to the others. A sum with a new name is added only while there are fewer than [`NAMES`].
 pub fn add_total(totals: &mut BTreeMap<String, Total>, name: String, more: &Total) {
     if totals.len() < NAMES || totals.contains_key(&name) {
         let total = totals.entry(name).or_default();
@@ -80,8 +80,8 @@ fn value(point: &str) -> Option<f64> {
     written.trim_matches('"').parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-/// Puts back each required resource attribute that is missing, and drops the attributes whose keys are in
-/// `redact`. If neither applies, the very same bytes go on. What is added makes nothing larger than `largest` bytes.
+/// Adds each required resource attribute that is missing, and removes the attributes whose keys are in
+/// `redact`. If neither applies, the result is the same bytes. The result has at most `largest` bytes where something is added.
 pub fn repair<'a>(
     body: &'a [u8],
     required: &[(String, String)],
@@ -89,7 +89,7 @@ pub fn repair<'a>(
     largest: usize,
 ) -> Result<Cow<'a, [u8]>, NoResult> {
     let Some(text) = text(body) else { return Ok(Cow::Borrowed(body)) };
-    // This only takes away.
+    // Redaction only removes.
     let redacted = if redact.is_empty() { None } else { redact::redacted(text, redact)? };
     let repaired = repair::repaired(redacted.as_deref().unwrap_or(text), required, largest)?;
     Ok(match repaired.or(redacted) {
@@ -103,7 +103,8 @@ fn text(body: &[u8]) -> Option<&str> {
     Some(raw.get()).filter(|text| is_shallow(text))
 }
 
-/// More objects and lists within each other than any export has: they would cost a stack frame and a pass each.
+/// The deepest nesting of objects and lists that is accepted. No export of claude is nested so deep, and each level costs a
+/// stack frame and a pass.
 const DEEPEST: usize = 128;
 
 fn is_shallow(json: &str) -> bool {
@@ -162,7 +163,7 @@ mod tests {
         let body = format!(
             r#" {{"resourceMetrics": [ {{"resource":{{"attributes":[{attributes}]}},"x":1e400,"scopeMetrics":[]}} ]}} "#
         );
-        // Not even a limit that is too low matters: nothing is added.
+        // A limit that is too low has no effect: nothing is added.
         let same = super::repair(body.as_bytes(), &required(), &["user.email".to_owned()], 1);
         assert!(matches!(same, Ok(Cow::Borrowed(_))));
         for other in ["{}", "x", r#"{"resourceMetrics":[]}"#, r#"{"resourceMetrics":[7,{"resource":7}]}"#] {
@@ -219,7 +220,7 @@ mod tests {
         };
         let twice = r#"{"key":"a","key":"user.email","value":{}}"#;
         assert_eq!(repair(&body(twice, ""), &[], &["user.email"]), body("", ""));
-        // Half of a surrogate pair, as JavaScript writes it, beside what is to go.
+        // Half of a surrogate pair, as JavaScript writes it, beside an attribute that is removed.
         let half = r#""\ud800":1,"#;
         let email = r#"{"key":"user.email","value":{"stringValue":"\udc00"}}"#;
         assert_eq!(repair(&body(email, half), &[], &["user.email"]), body("", half));

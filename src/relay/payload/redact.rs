@@ -1,9 +1,9 @@
-//! Takes attributes out, wherever they stand: in resources, scopes, points, exemplars or inside other attributes.
+//! Removes attributes anywhere in an export: in resources, scopes, points, exemplars or inside other attributes.
 
 use super::edit::{Edited, NoResult};
 use super::scan::{elements, members};
 
-/// The text without the attributes of these keys. `None`: there are none.
+/// The text without the attributes that have these keys. `None`: there are none.
 pub fn redacted(text: &str, keys: &[String]) -> Result<Option<String>, NoResult> {
     let mut edited = Edited::new(text, text.len());
     redact(text, keys, &mut edited)?;
@@ -15,12 +15,12 @@ fn redact<'a>(value: &'a str, keys: &[String], edited: &mut Edited<'a>) -> Resul
     for (_, inner) in members(value).into_iter().flatten() {
         redact(inner, keys, edited)?;
     }
-    // Where the last element ends, and whether one was kept, or one was taken out, so far.
+    // The end of the last element, and whether any element was kept, or removed, so far.
     let (mut end, mut is_kept, mut is_cut) = (0, false, false);
     for element in elements(value).into_iter().flatten() {
         let start = edited.offset(element);
         match (is_attribute_of(element, keys), is_kept) {
-            // With the comma before it.
+            // Remove the comma before it, too.
             (true, true) => edited.replace_range(end, start + element.len(), "")?,
             (true, false) => {
                 let from = if is_cut { end } else { start };
@@ -29,7 +29,7 @@ fn redact<'a>(value: &'a str, keys: &[String], edited: &mut Edited<'a>) -> Resul
             }
             (false, _) => {
                 if is_cut && !is_kept {
-                    // The comma behind the last of those before it.
+                    // Remove the comma after the elements that were removed before it.
                     edited.replace_range(end, start, "")?;
                 }
                 is_kept = true;
@@ -41,7 +41,7 @@ fn redact<'a>(value: &'a str, keys: &[String], edited: &mut Edited<'a>) -> Resul
     Ok(())
 }
 
-/// Any "key" counts: of repeated members ACT may take another than we would.
+/// Any member "key" counts: where it is repeated, ACT may use another one than we would.
 fn is_attribute_of(element: &str, keys: &[String]) -> bool {
     members(element)
         .into_iter()

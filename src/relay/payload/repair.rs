@@ -1,4 +1,4 @@
-//! Puts back resource attributes that are missing.
+//! Adds resource attributes that are missing.
 
 use super::edit::{Edited, NoResult};
 use super::scan::{elements, member, members, string};
@@ -17,7 +17,7 @@ pub fn repaired(text: &str, required: &[(String, String)], largest: usize) -> Re
 /// An attribute that every resource must have.
 struct Attribute<'a> {
     key: &'a str,
-    /// As it is put in.
+    /// Its JSON text.
     written: String,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// The part of one `resourceMetrics` entry to replace, and by what.
+/// The part of one `resourceMetrics` entry to replace, and its replacement.
 fn with_attributes<'a>(entry: &'a str, required: &[Attribute<'_>]) -> Option<(&'a str, String)> {
     let all = || listed(required.iter());
     members(entry)?;
@@ -74,7 +74,7 @@ fn opening(object: &str) -> &str {
     &object[..1]
 }
 
-/// The brace, then a new first member.
+/// The opening brace of an object, then a new first member.
 fn inserted(object: &str, new: &str) -> String {
     let is_empty = members(object).is_some_and(|mut members| members.next().is_none());
     let comma = if is_empty { "" } else { "," };

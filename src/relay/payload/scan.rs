@@ -1,4 +1,4 @@
-//! Walks over JSON text without copying it or building a tree: elements and members are slices of the text, found one
+//! Walks through JSON text without copying it or building a tree: elements and members are slices of the text, found one
 //! at a time. So the memory for an export does not depend on how many parts it has.
 //!
 //! The text has been checked before (`serde_json`), so each value ends where its brackets and quotes say.
@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use crate::text::json;
 
-/// The elements of a list, in order; `None` where the text is no list.
+/// The elements of a list, in order; `None` where the text is not a list.
 pub fn elements(text: &str) -> Option<Elements<'_>> {
     text.starts_with('[').then(|| Elements(Cursor::inside(text)))
 }
 
-/// The members of an object in order, repeated ones included, by the text of their names; `None` where the text is no
+/// The members of an object in order, repeated ones included, with the text of their names; `None` where the text is not an
 /// object.
 pub fn members(text: &str) -> Option<Members<'_>> {
     text.starts_with('{').then(|| Members(Cursor::inside(text)))
@@ -28,7 +28,7 @@ pub fn list<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> + us
     member(text, name).and_then(elements).into_iter().flatten()
 }
 
-/// The text of the first member of this name; empty where there is none, or it is no string.
+/// The text of the first member of this name; empty where there is none or it is not a string.
 pub fn string(text: &str, name: &str) -> String {
     member(text, name).and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default()
 }
@@ -59,19 +59,19 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// A place in a list or an object.
+/// A position in a list or an object.
 struct Cursor<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    /// Behind the opening bracket.
+    /// The position after the opening bracket.
     fn inside(text: &'a str) -> Self {
         Self { text, at: 1 }
     }
 
-    /// Goes to where the next value begins; `None` at the closing bracket.
+    /// Moves to the start of the next value; `None` at the closing bracket.
     fn skip_to_value(&mut self) -> Option<()> {
         loop {
             match self.text.as_bytes().get(self.at)? {
@@ -90,7 +90,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Where the value ends that begins at `at`.
+/// The end of the value that begins at `at`.
 fn end_of_value(bytes: &[u8], mut at: usize) -> usize {
     match bytes[at] {
         b'"' => end_of_string(bytes, at),
@@ -119,7 +119,7 @@ fn end_of_value(bytes: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// Behind the closing quote of the string that begins at `at`.
+/// The position after the closing quote of the string that begins at `at`.
 fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
     at += 1;
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {

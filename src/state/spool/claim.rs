@@ -1,5 +1,4 @@
-//! Taking an export out of the spool: whoever holds the file's lock, and nobody else, decides about it
-//! (promises B7 to B9).
+//! Claims an export of the spool: only the process that holds the file's lock decides about it (promises B7 to B9).
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
@@ -12,44 +11,43 @@ use nix::fcntl::OFlag;
 use super::entry::{self, Fault, Header, LARGEST_FILE};
 use super::{Spool, aside};
 
-/// No larger file is read into memory. What is stored is smaller; an earlier act-claude stored more.
+/// The largest file that is read into memory. Files that this version stores are smaller, but an earlier one stored larger ones.
 const LARGEST: u64 = 4 * LARGEST_FILE;
 
 /// A claimed export.
 #[derive(Debug)]
 pub struct Claim {
-    /// Whose it is.
+    /// Its header.
     pub header: Header,
     bytes: Vec<u8>,
     body: usize,
     spool: Spool,
     name: String,
-    /// Held until decided.
-    /// Locked until it is closed.
+    /// Locked until it is closed, which is when the export has its final state or the claim is given up.
     _file: File,
 }
 
 /// Why a file could not be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// Another process is at it.
+    /// Another process has claimed it.
     Busy,
     /// It has left the spool.
     Gone,
-    /// A newer act-claude wrote it, in this format: left alone.
+    /// A newer act-claude wrote it, with this version of the format: it stays unchanged.
     Newer(u32),
-    /// It was not what had been written, and has been set aside.
+    /// Its content was not what had been written: it was moved to the dead letters.
     Corrupt,
-    /// It was not what had been written, and could not be set aside.
+    /// Its content was not what had been written, and it could not be moved to the dead letters.
     CorruptStays(Errno),
-    /// It can't be read now. That says nothing about its content: it stays.
+    /// It can't be read now. Its content may be intact: it stays.
     Unreadable(Errno),
-    /// It could not be removed after it was sent.
+    /// The spool is not writable, so the file could not be removed after it was sent.
     ReadOnly(Errno),
 }
 
 impl Refusal {
-    /// Whether that is a problem of this process or the whole spool, not the file's.
+    /// Whether the problem concerns this process or the whole spool, and not only this file.
     pub fn is_general(self) -> bool {
         matches!(
             self,
@@ -65,7 +63,7 @@ impl Claim {
     /// Claims a file of `new`, and checks every byte of it.
     pub fn take(spool: &Spool, name: &str) -> Result<Self, Refusal> {
         let path = spool.waiting().join(name);
-        // Neither a link nor a pipe may lead or hold us elsewhere.
+        // A symbolic link is not followed, and a pipe is not waited for.
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let file = match File::options().read(true).custom_flags(flags.bits()).open(&path) {
             Ok(file) => file,
@@ -76,7 +74,7 @@ impl Claim {
             Err(TryLockError::WouldBlock) => return Err(Refusal::Busy),
             Err(TryLockError::Error(error)) => return Err(unreadable(&error)),
         }
-        // Whoever held the lock before may have sent it: then its name has gone, or is another file's.
+        // The process that held the lock before may have sent it. Then its name has gone, or belongs to another file.
         let metadata = file.metadata().map_err(|error| unreadable(&error))?;
         match fs::symlink_metadata(&path) {
             Ok(linked) if (linked.dev(), linked.ino()) == (metadata.dev(), metadata.ino()) => {}
@@ -88,7 +86,7 @@ impl Claim {
             let _ = leave(spool, name);
             return Err(Refusal::Gone);
         }
-        // What could not be removed afterwards would be sent again by everyone.
+        // A file that can't be removed after it was sent would be sent again by every process.
         nix::unistd::access(&spool.waiting(), nix::unistd::AccessFlags::W_OK).map_err(Refusal::ReadOnly)?;
         if !metadata.is_file() {
             return Err(set_aside(spool, name));
@@ -101,12 +99,12 @@ impl Claim {
         bytes.try_reserve_exact(size).map_err(|_| Refusal::Unreadable(Errno::ENOMEM))?;
         (&file).take(LARGEST).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
         match entry::read(&bytes) {
-            // The name is no claim of the file's own: both must agree.
+            // The name is not covered by the checksum: it has to agree with the header.
             Ok((header, body)) if super::name(&header.session, header.sequence) == name => {
                 Ok(Self { header, bytes, body, spool: spool.clone(), name: name.to_owned(), _file: file })
             }
             Err(Fault::Newer(version)) => Err(Refusal::Newer(version)),
-            // ACT has it. Perhaps it can be removed now.
+            // ACT has it. It may be possible to remove it now.
             Err(Fault::Delivered) => {
                 let _ = leave(spool, name);
                 Err(Refusal::Gone)
@@ -115,7 +113,7 @@ impl Claim {
         }
     }
 
-    /// What is to be sent.
+    /// The body to send.
     pub fn body(&self) -> &[u8] {
         &self.bytes[self.body..]
     }
@@ -125,13 +123,13 @@ impl Claim {
         &self.name
     }
 
-    /// ACT has it, or the user gave it up. An error: its file can neither be removed nor marked. This process does not
-    /// send it again; another one will.
+    /// ACT has it, or the user discarded it. An error: its file can neither be removed nor marked as delivered. This process does
+    /// not send it again; another one will.
     pub fn done(self) -> io::Result<()> {
         leave(&self.spool, &self.name)
     }
 
-    /// ACT will never take it. An error: its file can't be set aside, and stays.
+    /// ACT will never accept it. An error: its file can't be moved to the dead letters, and stays.
     pub fn reject(self) -> io::Result<()> {
         let set_aside = aside::rejected(&self.spool, &self.name);
         if set_aside.is_err() {
@@ -141,13 +139,13 @@ impl Claim {
     }
 }
 
-/// Takes a decided export out of `new`, by whatever means the file system allows.
+/// Removes an export with a final state from `new`, by any means that the file system allows.
 fn leave(spool: &Spool, name: &str) -> io::Result<()> {
     let path = spool.waiting().join(name);
     let left = match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::debug!(name, %error, "can't be unlinked");
-            // On a full disk a rename may still work, and so may writing over what is there.
+            // On a full disk a rename may still work, and so may overwriting existing bytes.
             fs::rename(&path, spool.tmp().join(name)).or_else(|_| mark_delivered(&path)).map_err(|_| error)
         }
         _ => Ok(()),
@@ -175,7 +173,7 @@ fn set_aside(spool: &Spool, name: &str) -> Refusal {
     }
 }
 
-/// More than this process reads into memory. It may still be what was written: then it stays.
+/// The refusal of a file that is too large to be read into memory. If its checksum is correct, it stays.
 fn too_large(spool: &Spool, name: &str, file: &File) -> Refusal {
     match entry::is_whole(file) {
         Ok(true) => Refusal::Unreadable(Errno::EFBIG),
@@ -184,7 +182,7 @@ fn too_large(spool: &Spool, name: &str, file: &File) -> Refusal {
     }
 }
 
-/// What it means that a file can't be opened; `None`: it is nothing that was written here.
+/// The refusal of a file that can't be opened; `None`: it is a kind of file that act-claude never writes.
 fn of_error(error: &io::Error) -> Option<Refusal> {
     match errno(error) {
         Errno::ENOENT => Some(Refusal::Gone),
@@ -244,12 +242,12 @@ mod tests {
     fn b8_what_was_not_written_here_is_set_aside_and_never_sent() {
         let (_state, spool) = stored(1);
         let path = |name: &str| spool.waiting().join(name);
-        // A good file under another's name; a link to one; a directory; more than anything that was ever written.
+        // A valid file under another file's name; a link to one; a directory; a file larger than any that was ever written.
         fs::copy(path("s-00000001"), path("s-00000002")).unwrap();
         std::os::unix::fs::symlink(path("s-00000001"), path("s-00000003")).unwrap();
         fs::create_dir(path("s-00000004")).unwrap();
         File::create(path("s-00000005")).unwrap().set_len(LARGEST + 1).unwrap();
-        // Last: without O_NONBLOCK this one waits for a writer.
+        // This is the last one: without O_NONBLOCK, opening it waits for a writer.
         nix::unistd::mkfifo(&path("s-00000006"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         for number in 2..=6 {
             let name = crate::state::spool::name("s", number);
@@ -259,14 +257,14 @@ mod tests {
         assert!(Claim::take(&spool, "s-00000001").is_ok());
     }
 
-    /// One limit for writing and reading: what was acknowledged can be sent.
+    /// There is one limit for writing and reading: every export that was acknowledged can be sent.
     #[test]
     fn b10_the_largest_that_is_written_is_read_and_nothing_larger_is_written() {
         let state = tempfile::tempdir().unwrap();
         let store = Store::open(state.path(), Limits::default()).unwrap();
         let mut header = header(1);
         let rest = serde_json::to_vec(&header).unwrap().len() - header.alias.len() + 1;
-        // With the longest head, too.
+        // This also holds with the longest header.
         header.alias = "a".repeat(entry::LONGEST_HEAD - rest);
         let body = vec![b'x'; crate::state::spool::LONGEST_BODY];
         store.append(&header, &body).unwrap();
@@ -305,7 +303,7 @@ mod tests {
         assert_eq!(of_error(&Errno::ELOOP.into()), None);
     }
 
-    /// An earlier act-claude stored whatever repair made of an export.
+    /// An earlier act-claude stored an export of any size after repair.
     #[test]
     fn b8_what_is_too_large_to_be_read_is_neither_damaged_nor_gone() {
         let (_state, spool) = stored(0);
@@ -319,7 +317,7 @@ mod tests {
         assert!(spool.waiting().join("s-00000001").exists());
     }
 
-    /// A directory that is not empty in its place: the one thing that neither unlink nor rename removes for root.
+    /// A directory that is not empty has the target's name: only this makes a rename fail for root, too.
     #[test]
     fn b7_what_can_t_be_set_aside_stays_and_that_is_said() {
         let (_state, spool) = stored(1);
@@ -332,20 +330,20 @@ mod tests {
         assert!(spool.waiting().join("s-00000002").exists());
     }
 
-    /// Unlink fails where the name is a directory's; so does a rename onto one. What is left is the hold.
+    /// After `done` the file is removed, or it has the marker, or this process remembers its name.
     #[test]
     fn b12_what_act_has_is_not_sent_again() {
         let (_state, spool) = stored(2);
-        // Its file can be renamed only.
+        // Its file is removed.
         let claim = Claim::take(&spool, "s-00000001").unwrap();
         claim.done().unwrap();
         assert_eq!(refusal(&spool, "s-00000001"), Refusal::Gone);
-        // It can only be written to.
+        // Its file has the marker.
         let path = spool.waiting().join("s-00000002");
         mark_delivered(&path).unwrap();
         assert_eq!(refusal(&spool, "s-00000002"), Refusal::Gone);
         assert!(!path.exists(), "it could be removed by then");
-        // Nothing at all was possible: this process remembers, and tries again.
+        // None of this was possible: this process remembers it, and tries again.
         let (_state, spool) = stored(1);
         spool.remember("s-00000001");
         assert_eq!(refusal(&spool, "s-00000001"), Refusal::Gone);

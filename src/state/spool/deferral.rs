@@ -1,9 +1,9 @@
-//! Exports that fail by themselves while ACT takes others: how often each was tried, why it failed, and when it is
+//! Notes about exports that fail while ACT may accept others: how often each was tried, why it failed, and when it is
 //! tried next.
 //!
-//! A note is `spool/deferred/NAME`, beside the export `spool/new/NAME`. All relays and `act flush` read it, so that none of
-//! them starts counting from zero; only the process that holds the export's lock writes it. It goes with its export. Where
-//! it can't be written, this process remembers it.
+//! A note is `spool/deferred/NAME`, for the export `spool/new/NAME`. All relays and `act flush` read it, so that none of
+//! them starts to count from zero; only the process that holds the export's lock writes it. It is removed with its export.
+//! Where it can't be written, this process keeps it in memory.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,19 +20,19 @@ use crate::state::outcome::Problem;
 
 /// The first pause of an export that stepped aside.
 const FIRST: Duration = Duration::from_secs(2);
-/// No pause is longer.
+/// The longest pause.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
-/// An attempt may take this part of the time: one that hangs is tried less often.
+/// A pause is at least this many times as long as the attempt took, so that an export without an answer is tried less often.
 const SHARE: u32 = 4;
 
-/// What is noted of one export.
+/// The note about one export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deferral {
     /// How often it failed for a reason that may be its own.
     pub tries: u32,
     /// When it was last tried, in milliseconds since 1970.
     pub tried_ms: u64,
-    /// It has stepped aside: others go first, and it is tried again after this many milliseconds.
+    /// Set if it has stepped aside: others go first, and it is tried again after this many milliseconds.
     pub pause_ms: Option<u64>,
     /// Why it failed last.
     #[serde(rename = "trouble")]
@@ -40,12 +40,12 @@ pub struct Deferral {
 }
 
 impl Deferral {
-    /// Whether it has stepped aside. Otherwise it still stands in line.
+    /// Whether it has stepped aside. Otherwise it keeps its place in the order.
     pub fn is_aside(&self) -> bool {
         self.pause_ms.is_some()
     }
 
-    /// How long until it is tried again. A clock that was set back holds nothing up.
+    /// How long until it is tried again. A clock that was set back does not delay this.
     pub fn due_in(&self, now: SystemTime) -> Duration {
         let tried = UNIX_EPOCH + Duration::from_millis(self.tried_ms);
         let pause = Duration::from_millis(self.pause_ms.unwrap_or(0));
@@ -53,7 +53,7 @@ impl Deferral {
     }
 }
 
-/// The pause after an attempt that took so long, the one before having been `last` (pure).
+/// The pause after an attempt that `took` this long (pure). The pause before it was `last` milliseconds.
 fn pause(last: Option<u64>, took: Duration) -> u64 {
     let doubled = last.map_or(FIRST, |last| Duration::from_millis(last.saturating_mul(2)));
     let pause = doubled.max(took.saturating_mul(SHARE)).min(LONGEST);
@@ -64,29 +64,29 @@ fn pause(last: Option<u64>, took: Duration) -> u64 {
 #[derive(Debug, Default)]
 pub struct Deferrals {
     directory: Option<PathBuf>,
-    /// Those that could not be written.
+    /// The notes that could not be written.
     own: BTreeMap<String, Deferral>,
 }
 
 impl Deferrals {
-    /// Of a spool; without one nothing waits, and nothing is noted.
+    /// The notes of a spool; without one they are in this process only.
     pub fn of(spool: Option<&Spool>) -> Self {
         Self { directory: spool.map(Spool::deferred), own: BTreeMap::new() }
     }
 
-    /// What is noted of an export.
+    /// The note about an export.
     pub fn read(&self, name: &str) -> Option<Deferral> {
         self.own.get(name).cloned().or_else(|| read(&self.directory.as_ref()?.join(name)))
     }
 
-    /// The exports something is noted of.
+    /// The exports that have a note.
     pub fn names(&self) -> Vec<String> {
         let written = self.directory.as_ref().and_then(|directory| fs::read_dir(directory).ok());
         let written = written.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
         written.filter(|name| !name.starts_with('.')).chain(self.own.keys().cloned()).collect()
     }
 
-    /// An export failed once more, in an attempt that `took` so long; what is noted of it now.
+    /// Notes that an export failed once more, in an attempt that `took` this long. Returns the new note.
     pub fn failed(&mut self, name: &str, problem: &Problem, took: Duration) -> Deferral {
         let last = self.read(name);
         let (tries, last_pause) = last.map_or((0, None), |last| (last.tries, last.pause_ms));
@@ -100,7 +100,7 @@ impl Deferrals {
         note
     }
 
-    /// An export steps aside; the attempt that failed `took` so long.
+    /// Notes that an export steps aside; the attempt that failed `took` this long.
     pub fn step_aside(&mut self, name: &str, took: Duration) -> Option<Deferral> {
         let note = self.read(name)?;
         let note = Deferral { pause_ms: Some(note.pause_ms.unwrap_or_else(|| pause(None, took))), ..note };
@@ -127,7 +127,7 @@ impl Deferrals {
     }
 }
 
-/// What is noted of an export, for those who only look.
+/// The note about an export, for commands that only read.
 pub fn look(spool: &Spool, name: &str) -> Option<Deferral> {
     read(&spool.deferred().join(name))
 }
@@ -136,7 +136,7 @@ fn read(path: &std::path::Path) -> Option<Deferral> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-/// Removes the notes of exports that have left.
+/// Removes the notes of exports that have left the spool.
 pub fn prune(spool: &Spool) {
     for name in Deferrals::of(Some(spool)).names() {
         let has_left = fs::symlink_metadata(spool.waiting().join(&name))
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((read.tries, read.pause_ms, read.problem.said.as_str()), (2, Some(2_000), "502"));
         assert_eq!(one.failed("s-00000001", &problem("500"), Duration::ZERO).pause_ms, Some(4_000));
         assert_eq!(one.names(), ["s-00000001"]);
-        // The export has left: so does the note.
+        // The note is removed once the export has left.
         fs::write(spool.waiting().join("s-00000002"), "").unwrap();
         one.failed("s-00000002", &problem("500"), Duration::ZERO);
         prune(&spool);
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn where_nothing_can_be_written_the_process_remembers() {
         let state = tempfile::tempdir().unwrap();
-        // No spool at all, and a file in the directory's place.
+        // Without a spool, and with a file in place of the directory.
         fs::create_dir(state.path().join("spool")).unwrap();
         fs::write(state.path().join("spool/deferred"), "").unwrap();
         for spool in [None, Some(Spool::of(state.path()))] {

@@ -1,5 +1,5 @@
-//! The file system as the spool uses it: few operations, so that a test can stand in and forget, or fail at,
-//! whatever was not synced.
+//! The operations on the file system that the spool uses. There are few of them, so that a test can replace them, make them
+//! fail, and lose data that was not synced.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,9 +10,9 @@ use std::path::Path;
 pub trait Disk {
     /// A file open for writing.
     type File;
-    /// Makes a directory (0700); one that is there is good, too.
+    /// Makes a directory (0700); no error if it exists.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
-    /// Makes the state directory (0700), with those above it where they are missing; another user's is refused.
+    /// Makes the state directory (0700) and missing parents; one of another user is refused.
     fn make_state(&self, path: &Path) -> io::Result<()> {
         self.make_directory(path)
     }
@@ -20,11 +20,11 @@ pub trait Disk {
     fn create(&self, path: &Path) -> io::Result<Self::File>;
     /// Appends.
     fn write(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()>;
-    /// Until the file's content is on disk.
+    /// Waits until the file's content is on disk.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
     /// Gives a file another name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Until the directory's entries are on disk.
+    /// Waits until the directory's entries are on disk.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
@@ -32,7 +32,7 @@ pub trait Disk {
     fn free(&self, path: &Path) -> io::Result<u64>;
 }
 
-/// The real one.
+/// The real file system.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct System;
 
@@ -48,7 +48,7 @@ impl Disk for System {
 
     fn make_state(&self, path: &Path) -> io::Result<()> {
         crate::state::prepare(path)?;
-        // Its name is to survive a crash, too. Where the directory above can't be opened, nothing more can be done.
+        // Its name has to survive a crash, too. Where the parent directory can't be opened, nothing more can be done.
         path.parent().and_then(|parent| File::open(parent).ok()).map_or(Ok(()), |parent| parent.sync_all())
     }
 
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(fs::read(path("d/g")).unwrap(), b"whole");
         System.remove(&path("d/g")).unwrap();
         assert_eq!(fs::read_dir(path("d")).unwrap().count(), 0);
-        // What cannot be synced is not durable, and that is said.
+        // A file that can't be synced is not durable: that is an error.
         let (reader, _writer) = nix::unistd::pipe().unwrap();
         assert!(System.sync(&reader.into()).is_err());
         assert!(System.sync_directory(&path("none")).is_err());
@@ -118,7 +118,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let blocks = nix::sys::statvfs::statvfs(root.path()).unwrap().blocks_available();
         let free = System.free(root.path()).unwrap();
-        // Others write meanwhile. No block is smaller than 512 bytes.
+        // Other processes write meanwhile. No block is smaller than 512 bytes.
         assert!(u128::from(free / 256) > u128::from(blocks), "{free} bytes in {blocks} blocks");
         assert!(System.free(&root.path().join("none")).is_err());
     }

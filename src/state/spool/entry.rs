@@ -1,4 +1,4 @@
-//! What a spool file says (pure).
+//! The format of a spool file (pure).
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 const MAGIC: &str = "act-claude-export/";
-/// The format written and read.
+/// The version of the format that is written and read.
 pub const VERSION: u32 = 1;
 /// Written over the beginning of a file that ACT has, and that could be neither unlinked nor renamed.
 pub const DELIVERED: &[u8] = b"act-claude-delivered\n";
-/// No first or second line is longer, in bytes.
+/// The greatest length of the first and of the second line, in bytes.
 pub const LONGEST_HEAD: usize = 16 * 1024;
 
-/// No file is larger, in bytes: none is written that could not be read again.
+/// The greatest size of a file, in bytes. No file is written that could not be read again.
 pub const LARGEST_FILE: u64 = 24 << 20;
-/// No body is longer: with the longest head it is a whole file.
+/// The greatest length of a body: with the longest header the file has its greatest size.
 pub const LONGEST_BODY: usize = LARGEST_FILE as usize - LONGEST_HEAD - LONGEST_FIRST_LINE;
-/// Magic, version, digest and the end of the line.
+/// The format's name, version, digest and the end of the line.
 const LONGEST_FIRST_LINE: usize = MAGIC.len() + 10 + 1 + 64 + 1;
 
-/// Whose export it is.
+/// What an export is, and where it may go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// The session's id.
@@ -39,26 +39,26 @@ pub struct Header {
     pub user: String,
     /// Its data points.
     pub points: u64,
-    /// When.
+    /// When it was captured.
     pub captured: Timestamp,
 }
 
 /// Why a file can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It is not what was written.
+    /// Its content is not what was written.
     Corrupt,
-    /// A newer act-claude wrote it, in this format.
+    /// A newer act-claude wrote it, with this version of the format.
     Newer(u32),
     /// ACT has it; it could not be removed.
     Delivered,
-    /// It is not there.
+    /// It does not exist.
     Gone,
-    /// It can't be read now, which says nothing about its content.
+    /// It can't be read now; its content may be intact.
     Unreadable(Errno),
 }
 
-/// What stands before the body. A header that could not be read again is an error.
+/// The part before the body. A header that is too long to be read again is an error.
 pub fn head(header: &Header, body: &[u8]) -> io::Result<Vec<u8>> {
     let mut second = serde_json::to_vec(header)?;
     second.push(b'\n');
@@ -71,7 +71,7 @@ pub fn head(header: &Header, body: &[u8]) -> io::Result<Vec<u8>> {
     Ok(compose(&second, body))
 }
 
-/// Both lines, of the second one and the body.
+/// Both lines before the body, made from the second line and the body.
 pub(super) fn compose(second: &[u8], body: &[u8]) -> Vec<u8> {
     let digest = Sha256::new().chain_update(second).chain_update(body).finalize();
     let mut head = format!("{MAGIC}{VERSION} {digest:x}\n").into_bytes();
@@ -79,7 +79,7 @@ pub(super) fn compose(second: &[u8], body: &[u8]) -> Vec<u8> {
     head
 }
 
-/// Takes a file apart: the header, and where the body begins. Every byte is checked.
+/// Parses a file: its header, and the offset of the body. Every byte is checked.
 pub fn read(bytes: &[u8]) -> Result<(Header, usize), Fault> {
     let (digest, rest) = first_line(bytes)?;
     if format!("{:x}", Sha256::digest(rest)) != digest {
@@ -89,7 +89,7 @@ pub fn read(bytes: &[u8]) -> Result<(Header, usize), Fault> {
     Ok((header, bytes.len() - body.len()))
 }
 
-/// Whether a file of any size is what was written, as far as the checksum tells.
+/// Whether the checksum of a file of any size is correct.
 pub fn is_whole(file: impl Read) -> io::Result<bool> {
     let mut file = BufReader::new(file);
     let mut first = Vec::new();
@@ -100,7 +100,7 @@ pub fn is_whole(file: impl Read) -> io::Result<bool> {
     Ok(format!("{:x}", hasher.finalize()) == digest)
 }
 
-/// The header at the beginning of a file, unchecked: to look, not to send.
+/// The header at the beginning of a file, without a check of the checksum. It serves to list exports, not to send them.
 pub fn peek(beginning: &[u8]) -> Result<Header, Fault> {
     Ok(second_line(first_line(beginning)?.1)?.0)
 }
@@ -113,7 +113,7 @@ fn first_line(bytes: &[u8]) -> Result<(&str, &[u8]), Fault> {
     let line = std::str::from_utf8(line).ok().and_then(|line| line.strip_prefix(MAGIC)).ok_or(Fault::Corrupt)?;
     let (version, digest) = line.split_once(' ').unwrap_or((line, ""));
     match version.parse::<u32>() {
-        // Not "+1" or "01", which nobody writes: every byte is checked.
+        // "+1" and "01" are never written, so they are corrupt: every byte is checked.
         Ok(number) if number.to_string() != version => Err(Fault::Corrupt),
         Ok(VERSION) => Ok((digest, rest)),
         Ok(newer) if newer > VERSION => Err(Fault::Newer(newer)),
@@ -224,7 +224,7 @@ mod tests {
         let (_, mut bytes) = file();
         bytes[..DELIVERED.len()].copy_from_slice(DELIVERED);
         assert_eq!((read(&bytes), peek(&bytes)), (Err(Fault::Delivered), Err(Fault::Delivered)));
-        // Half written by a crash, or flipped: no export in any case.
+        // A marker that a crash left incomplete, or with wrong bits, never makes an export.
         for length in 1..DELIVERED.len() {
             let (_, mut half) = file();
             half[..length].copy_from_slice(&DELIVERED[..length]);

@@ -1,10 +1,10 @@
-//! What is held, for all relays of this machine: one of them asks ACT once a minute, the others heed the answer
+//! Holds, shared by all relays of this machine: one of them asks ACT once a minute, and the others use its result
 //! (promise B6).
 //!
 //! A hold is for an account, an alias and the credentials that were refused: `held/KEY-CHECKSUM.json`. Other
-//! credentials have no hold and are tried at once, so a corrected token or alias id heals without waiting. The
-//! checksum is 32 bits of a hash over endpoint, user, alias id and credentials: nothing can be got back from it.
-//! A success removes all holds of its account and alias, which tells the others.
+//! credentials have no hold and are tried at once, so a corrected token or alias id has effect without waiting. The
+//! checksum is 32 bits of a hash of endpoint, user, alias id and credentials: they can't be recovered from it.
+//! A success removes all holds of its account and alias, so that the other relays try at once.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::state;
 use crate::state::outcome::{Problem, State};
 
-/// Between two questions.
+/// Interval between two requests to ACT for the same hold.
 pub const PROBE: Duration = Duration::from_secs(60);
 
 /// Why an alias is held.
@@ -36,14 +36,14 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Whether ACT may be asked again. A clock that was set back does not hold anything up.
+    /// Whether ACT may be asked again. A clock that was set back does not delay this.
     pub fn is_due(&self, now: SystemTime) -> bool {
         let asked = UNIX_EPOCH + Duration::from_millis(self.asked_ms);
         now.duration_since(asked).map_or(true, |age| age >= PROBE)
     }
 }
 
-/// What a hold stands for.
+/// Identifies a hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     stem: String,
@@ -51,7 +51,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// For an account's alias with what is presented for it.
+    /// The key for an account's alias with the values that are sent for it.
     pub fn new(account: &str, alias: &str, presented: &[&str]) -> Self {
         Self { stem: hash(&[account, alias], 8), checksum: hash(presented, 4) }
     }
@@ -66,7 +66,7 @@ fn hash(parts: &[&str], bytes: usize) -> String {
     hasher.finalize()[..bytes].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The holds of a state directory; without one they are this process's own.
+/// The holds of a state directory; without one they are in this process only.
 #[derive(Debug, Default)]
 pub struct Holds {
     directory: Option<PathBuf>,
@@ -74,12 +74,12 @@ pub struct Holds {
 }
 
 impl Holds {
-    /// Of a state directory.
+    /// The holds of a state directory.
     pub fn of(state: Option<&Path>) -> Self {
         Self { directory: state.map(directory), own: Vec::new() }
     }
 
-    /// The hold, where there is one.
+    /// Reads a hold, if there is one.
     pub fn read(&self, key: &Key) -> Option<Hold> {
         match &self.directory {
             Some(directory) => read(&path(directory, key)),
@@ -87,12 +87,12 @@ impl Holds {
         }
     }
 
-    /// Takes the turn to ask, where the hold is due or the user wants to know `now`. False: not yet, or another
-    /// has just taken it.
+    /// Takes the turn to ask ACT, if the hold is due or the user wants to know `now`. False: it is not due, or another process
+    /// has just taken the turn.
     pub fn take_turn(&self, key: &Key, now: bool) -> bool {
         let Some(directory) = &self.directory else { return true };
         let path = path(directory, key);
-        // Gone meanwhile: then nothing is held any more.
+        // The hold was removed meanwhile: nothing is held any more.
         let Ok(file) = File::open(&path) else { return true };
         // Locked until it is closed.
         if file.try_lock().is_err() {
@@ -106,7 +106,7 @@ impl Holds {
         true
     }
 
-    /// ACT refuses: nobody asks again for a minute.
+    /// ACT refuses: no process asks again for a minute.
     pub fn set(&mut self, key: &Key, hold: Hold) {
         match &self.directory {
             Some(directory) => {
@@ -123,7 +123,7 @@ impl Holds {
         }
     }
 
-    /// This one is settled.
+    /// Removes this hold.
     pub fn clear_one(&mut self, key: &Key) {
         self.own.retain(|(own, _)| own != key);
         if let Some(directory) = &self.directory {
@@ -131,7 +131,7 @@ impl Holds {
         }
     }
 
-    /// ACT takes exports for this account and alias, whatever was presented.
+    /// ACT accepts exports for this account and alias: removes their holds for all credentials.
     pub fn clear(&mut self, key: &Key) {
         self.own.retain(|(own, _)| own.stem != key.stem);
         let Some(directory) = &self.directory else { return };
@@ -149,16 +149,16 @@ fn replace(path: &Path, hold: &Hold) {
     }
 }
 
-/// All holds of a state directory, the one that was asked about last at the end.
+/// All holds of a state directory, ordered by the time of their last request, the latest at the end.
 pub fn read_all(state: &Path) -> Vec<Hold> {
     let entries = fs::read_dir(directory(state)).into_iter().flatten().flatten();
     let mut holds: Vec<Hold> = entries.filter_map(|entry| read(&entry.path())).collect();
-    // Of several credentials the one that was tried last speaks for the alias.
+    // Where there are holds for several credentials, the latest one is reported for the alias.
     holds.sort_by_key(|hold| hold.asked_ms);
     holds
 }
 
-/// Removes holds nobody asked about for a month.
+/// Removes holds that had no request for a month.
 pub fn prune(state: &Path, now: SystemTime) {
     for entry in fs::read_dir(directory(state)).into_iter().flatten().flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
@@ -168,7 +168,7 @@ pub fn prune(state: &Path, now: SystemTime) {
     }
 }
 
-/// Now, as holds count.
+/// The time now, in milliseconds since 1970.
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_state_directory_marks_are_the_process_s_own() {
+    fn without_a_state_directory_holds_are_the_process_s_own() {
         let mut holds = Holds::of(None);
         let key = Key::new("a", "b", &["c"]);
         assert_eq!(holds.read(&key), None);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_asked_about_last_speaks_for_its_alias() {
+    fn the_latest_hold_is_reported_for_its_alias() {
         let state = tempfile::tempdir().unwrap();
         assert_eq!(read_all(state.path()), []);
         let mut holds = Holds::of(Some(state.path()));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_go_after_a_month() {
+    fn holds_are_removed_after_a_month() {
         let state = tempfile::tempdir().unwrap();
         let mut holds = Holds::of(Some(state.path()));
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);

@@ -1,4 +1,4 @@
-//! What is in the spool.
+//! Lists the spool.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,22 +13,22 @@ use super::entry::{self, Fault, Header};
 use super::{Spool, session_of};
 use crate::state::record;
 
-/// Files and their bytes.
+/// A number of files, and their size.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// How many.
     pub files: u64,
-    /// How large together.
+    /// Their bytes in all.
     pub bytes: u64,
 }
 
-/// How much `new` holds; `tmp`, too, where lies what could not be unlinked.
+/// How much is in `new` and in `tmp`, where files are that could not be unlinked.
 pub fn usage(spool: &Spool) -> io::Result<Usage> {
     let (waiting, tmp) = (pile(&spool.waiting())?, pile(&spool.tmp())?);
     Ok(Usage { files: waiting.files + tmp.files, bytes: waiting.bytes + tmp.bytes })
 }
 
-/// How much a directory holds; nothing, where there is none.
+/// How much is in a directory; nothing if it does not exist.
 pub fn pile(directory: &Path) -> io::Result<Usage> {
     let mut usage = Usage::default();
     for entry in entries(directory)? {
@@ -38,7 +38,8 @@ pub fn pile(directory: &Path) -> io::Result<Usage> {
     Ok(usage)
 }
 
-/// The names in `new` by session, sessions and names oldest first. A spool that can't be read is not an empty one.
+/// The names in `new` by session, sessions and names oldest first. For a spool that can't be read it is an error, because it
+/// may not be empty.
 pub fn sessions(spool: &Spool) -> io::Result<BTreeMap<String, Vec<String>>> {
     let mut sessions: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in entries(&spool.waiting())? {
@@ -58,7 +59,7 @@ fn entries(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::D
     Ok(entries.into_iter().flatten())
 }
 
-/// The header of a file in `new`, unchecked: to look, not to send.
+/// The header of a file in `new`, without a check of the checksum. It serves to list exports, not to send them.
 pub fn peek(spool: &Spool, name: &str) -> Result<Header, Fault> {
     let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
     let open = fs::File::options().read(true).custom_flags(flags.bits()).open(spool.waiting().join(name));
@@ -72,7 +73,7 @@ pub fn peek(spool: &Spool, name: &str) -> Result<Header, Fault> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(of_error(&error)),
         }
-        // Two lines are there, or more than any two lines have.
+        // Two lines are complete, or there is more than the longest two lines.
         if beginning[..filled].iter().filter(|&&byte| byte == b'\n').count() >= 2 || filled > entry::LONGEST_HEAD * 2 {
             break;
         }
@@ -81,7 +82,7 @@ pub fn peek(spool: &Spool, name: &str) -> Result<Header, Fault> {
     entry::peek(&beginning[..filled])
 }
 
-/// Only what is no file of ours at all is corrupt unread.
+/// The fault of a file that can't be opened or read. It is corrupt only if it is a kind of file that act-claude never writes.
 fn of_error(error: &io::Error) -> Fault {
     match errno(error) {
         Errno::ENOENT => Fault::Gone,
@@ -90,7 +91,7 @@ fn of_error(error: &io::Error) -> Fault {
     }
 }
 
-/// Removes what sessions that are over left half written.
+/// Removes unfinished files of sessions that have ended.
 pub fn clean_tmp(spool: &Spool) {
     for entry in fs::read_dir(spool.tmp()).into_iter().flatten().flatten() {
         if let Ok(name) = entry.file_name().into_string()
@@ -128,7 +129,7 @@ mod tests {
         let bytes = a.iter().chain(&b).map(|name| length(name)).sum();
         assert_eq!(usage(store.spool()).unwrap(), Usage { files: 4, bytes });
         assert_eq!(pile(state.path()).unwrap().files, 1);
-        // What can't be unlinked counts, too.
+        // A file that could not be unlinked counts, too.
         fs::write(store.spool().tmp().join("a-00000008"), "xy").unwrap();
         assert_eq!(usage(store.spool()).unwrap(), Usage { files: 5, bytes: bytes + 2 });
     }

@@ -1,41 +1,42 @@
-//! The spool: exports that claude handed over and ACT does not have yet, one immutable file each.
+//! The spool: exports that claude sent and ACT does not have yet, each in one immutable file.
 //!
 //! # Layout, under the state directory
 //!
 //! | path | what |
 //! |---|---|
-//! | `spool/tmp/NAME` | being written, or delivered and not to be unlinked; of a session that is over, garbage |
-//! | `spool/new/NAME` | handed over: durable, waiting for its delivery |
-//! | `spool/deferred/NAME` | how often the export of this name failed by itself, and when it is tried next ([`deferral`]) |
-//! | `spool/rejected/NAME` | ACT will never take it |
-//! | `spool/corrupt/NAME` | not what was written |
-//! | `spool/pruned.json` | how many of the last two kinds were removed because of age or size |
-//! | `spool/nudge` | touched by `act flush`: whoever waits for better times tries now |
-//! | `held/*.json` | which account and alias is held, since when it was last tried, and why ([`hold`]) |
+//! | `spool/tmp/NAME` | being written, or delivered and impossible to unlink; garbage once its session has ended |
+//! | `spool/new/NAME` | stored durably, waiting for its delivery |
+//! | `spool/deferred/NAME` | how often this export failed while others may pass, and when it is tried next ([`deferral`]) |
+//! | `spool/rejected/NAME` | dead letter: ACT will never accept it |
+//! | `spool/corrupt/NAME` | dead letter: its content is not what was written |
+//! | `spool/pruned.json` | how many dead letters were removed because of age or size |
+//! | `spool/nudge` | touched by `act flush`: each delivery worker that waits for a later try tries now |
+//! | `held/*.json` | which account and alias is held, when it was last tried, and why ([`hold`]) |
 //!
-//! `NAME` is `SESSION-SEQUENCE`; sorted by name is oldest first within a session. A file is a line with the
-//! format's version and the SHA-256 of the rest, a line of JSON (the [`Header`]), and the body as it is to be sent.
+//! `NAME` is `SESSION-SEQUENCE`; within a session, the order by name is the order by age. A file is a line with the
+//! format's version and the SHA-256 of the rest, a line of JSON (the [`Header`]), and the body as it is sent.
 //!
 //! # Invariants
 //!
 //! 1. A file in `new` was whole and on disk, its name included, before claude got its 200 ([`store`]).
-//! 2. A file never changes. It leaves `new` by unlink (ACT has it, or the user gave it up) or by rename into
-//!    `rejected` or `corrupt`; only who holds its lock does that ([`claim`]). Locks are the kernel's: those of a
-//!    killed process are gone. Where unlink fails, the file is renamed into `tmp`, and where that fails, its first
-//!    bytes are overwritten with a hold that says "delivered".
-//! 3. There is no index. What is in the directory is what there is, so a crash leaves nothing to mend.
-//! 4. `new` is bounded by refusing to add, never by removing.
-//! 5. The files of a live session belong to its relay; those of a session that is over to whoever claims them,
-//!    oldest first, and to one at a time: a locked file stops its session for others. One that fails by itself while
+//! 2. A file never changes. It leaves `new` by unlink (ACT has it, or the user discarded it) or by rename into
+//!    `rejected` or `corrupt`; only the process that holds its lock does that ([`claim`]). The kernel releases the locks of
+//!    a killed process. Where unlink fails, the file is renamed into `tmp`. Where that fails, too, its first
+//!    bytes are overwritten with a marker that says "delivered".
+//! 3. There is no index: the directory is the only list of exports, so there is nothing to repair after a crash.
+//! 4. `new` is bounded by refusing new files, never by removing files.
+//! 5. Only its relay delivers the files of a live session. Any process may claim those of a session that has ended, oldest
+//!    first, and one process at a time: a locked file stops its session for other processes. An export that fails while
 //!    others pass steps aside: the others of its session go first.
-//! 6. Only content is corrupt. A file that can't be opened or read now stays where it is, and is tried again.
-//! 7. Which account's token may go where is decided by the header: name, endpoint and user it was captured for.
+//! 6. Only a file with wrong content is corrupt. A file that can't be opened or read now stays where it is, and is tried again.
+//! 7. The header decides which account's token is used and where it is sent: it has the names of account and alias, and the
+//!    endpoint and user that the export was captured for.
 //!
-//! # What is promised, and what not
+//! # Promises, and their limits
 //!
-//! Delivery is at least once. Between ACT's 200 and the unlink a crash sends an export twice; a power cut may
-//! undo an unlink, with the same effect. What claude had not exported when it was killed was never here. `kept`
-//! means this machine's disk, as far as it keeps what `fsync` said it would.
+//! Delivery is at least once. After a crash between ACT's 200 and the unlink, an export is sent twice; a power failure may
+//! undo an unlink, with the same effect. Data that claude had not exported when it was killed is not in the spool. `kept`
+//! means: on this machine's disk, as far as the disk keeps what `fsync` confirmed.
 
 pub mod aside;
 pub mod claim;
@@ -57,11 +58,11 @@ pub use entry::{Header, LONGEST_BODY};
 pub use store::{Limits, NotStored, Store};
 pub use summary::{Summary, summary};
 
-/// Where the parts of the spool are.
+/// The paths of the spool.
 #[derive(Debug, Clone)]
 pub struct Spool {
     state: PathBuf,
-    /// What is decided and can't leave `new`: this process does not send it again.
+    /// Exports that have a final state and can't be removed from `new`. This process does not send them again.
     decided: Arc<Mutex<BTreeSet<String>>>,
 }
 
@@ -114,12 +115,12 @@ impl Spool {
         self.decided.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
-    /// When `act flush` last asked everybody to try now.
+    /// When `act flush` last asked all delivery workers to try now.
     pub fn nudged(&self) -> Option<SystemTime> {
         std::fs::metadata(self.root().join("nudge")).and_then(|metadata| metadata.modified()).ok()
     }
 
-    /// Asks everybody who waits for better times to try now.
+    /// Asks all delivery workers that wait for a later try to try now.
     pub fn nudge(&self) -> std::io::Result<()> {
         crate::state::write_private(&self.root().join("nudge"), b"")
     }
@@ -130,7 +131,7 @@ pub fn name(session: &str, sequence: u64) -> String {
     format!("{session}-{sequence:08}")
 }
 
-/// The session a name belongs to; all of a name that is none of ours.
+/// The session a name belongs to; the whole name if it does not have the form of an export's name.
 pub fn session_of(name: &str) -> &str {
     name.rsplit_once('-').map_or(name, |(session, _)| session)
 }

@@ -1,4 +1,4 @@
-//! Putting an export into the spool: durable before it is acknowledged (promise B1), and bounded (promise B10).
+//! Stores an export in the spool: durably before it is acknowledged (promise B1), and within limits (promise B10).
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ pub struct Limits {
     pub bytes: u64,
     /// Files.
     pub files: u64,
-    /// Bytes of the file system that are left to others.
+    /// This many bytes of the file system stay free.
     pub reserve: u64,
 }
 
@@ -28,7 +28,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Whether a file of this size may come to what is there.
+    /// An error if a file of this size may not be added.
     fn check(&self, usage: list::Usage, size: u64) -> Result<(), NotStored> {
         if usage.files + 1 > self.files {
             return Err(NotStored::TooMany(self.files));
@@ -43,13 +43,13 @@ impl Limits {
 /// Why an export was not stored.
 #[derive(Debug)]
 pub enum NotStored {
-    /// As many files as there may be.
+    /// There are already as many files as the limit allows.
     TooMany(u64),
-    /// As many bytes as there may be.
+    /// With it there would be more bytes than the limit allows.
     TooLarge(u64),
-    /// The disk is as good as full.
+    /// The file system has no more free space than the reserve.
     NoRoom,
-    /// The system said no.
+    /// The system returned an error.
     Failed(io::Error),
 }
 
@@ -70,17 +70,17 @@ impl From<io::Error> for NotStored {
     }
 }
 
-/// Others add and remove, too: what was counted is good for this long.
+/// How long a count of the spool is used, because other processes add and remove files, too.
 const FRESH: Duration = Duration::from_secs(60);
-/// And this long where it would mean that there is no room.
+/// How long it is used if according to it there is no room.
 const CLOSE: Duration = Duration::from_secs(1);
 
-/// Whether what was counted this long ago is to be counted again.
+/// Whether a count of this age has to be repeated.
 fn is_stale(age: Duration, is_full: bool) -> bool {
     age > if is_full { CLOSE } else { FRESH }
 }
 
-/// The writing end of a spool.
+/// Writes to a spool.
 #[derive(Debug)]
 pub struct Store<D = System> {
     spool: Spool,
@@ -97,17 +97,17 @@ struct Counted {
 }
 
 impl<D: Disk> Store<D> {
-    /// Touches nothing yet.
+    /// A store. It does not access the disk yet.
     pub fn new(spool: Spool, disk: D, limits: Limits) -> Self {
         Self { spool, disk, limits, counted: Mutex::default() }
     }
 
-    /// Where it writes.
+    /// The spool it writes to.
     pub fn spool(&self) -> &Spool {
         &self.spool
     }
 
-    /// Stores an export. After `Ok` it is durable; after an error there is nothing of it in the spool.
+    /// Stores an export. After `Ok` it is durable; after an error no part of it is in the spool.
     pub fn append(&self, header: &Header, body: &[u8]) -> Result<(), NotStored> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let head = entry::head(header, body)?;
@@ -119,7 +119,7 @@ impl<D: Disk> Store<D> {
         self.check_room(&mut counted, size)?;
         let name = super::name(&header.session, header.sequence);
         let stored = match self.write(&name, &head, body) {
-            // Somebody removed the directories meanwhile.
+            // The directories were removed meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.prepare()?;
                 self.write(&name, &head, body)
@@ -132,7 +132,7 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Makes the directories, durable themselves; the state directory, too, where somebody removed it.
+    /// Makes the directories, and syncs them; also the state directory, if it was removed.
     pub fn prepare(&self) -> io::Result<()> {
         let root = self.spool.root();
         match self.disk.make_directory(&root) {
@@ -152,7 +152,7 @@ impl<D: Disk> Store<D> {
     fn check_room(&self, counted: &mut Counted, size: u64) -> Result<(), NotStored> {
         let is_full = self.limits.check(counted.usage, size).is_err();
         if counted.at.is_none_or(|at| is_stale(at.elapsed(), is_full)) {
-            // Where it can't be counted, what was counted before still holds.
+            // If it can't be counted, the earlier count is used.
             match list::usage(&self.spool) {
                 Ok(usage) => *counted = Counted { ready: true, at: Some(Instant::now()), usage },
                 Err(error) => tracing::debug!(%error, "the spool can't be counted"),
@@ -176,7 +176,7 @@ impl<D: Disk> Store<D> {
             self.disk.sync_directory(&self.spool.waiting())
         })();
         if stored.is_err() {
-            // An error of any step means not stored: it must not turn up later as a second copy either.
+            // An error of any step means "not stored": the file must not appear later as a second copy.
             let _ = self.disk.remove(&from);
             let _ = self.disk.remove(&to);
         }
@@ -185,7 +185,7 @@ impl<D: Disk> Store<D> {
 }
 
 impl Store {
-    /// The spool of a state directory, which is made where it is not there. Another user's is refused.
+    /// The spool of a state directory, which is made if it does not exist. One of another user is refused.
     pub fn open(state: &std::path::Path, limits: Limits) -> io::Result<Self> {
         state::prepare(state)?;
         Ok(Self::new(Spool::of(state), System, limits))
@@ -201,7 +201,7 @@ mod tests {
         entry::sample("s", sequence)
     }
 
-    /// What export 1 with the body `{}` takes.
+    /// The size of export 1 with the body `{}`.
     fn size() -> u64 {
         entry::head(&header(1), b"{}").unwrap().len() as u64 + 2
     }
@@ -223,7 +223,7 @@ mod tests {
         store.append(&header(2), b"{}").unwrap();
         assert_eq!(refused(&store, 3), "2 exports are waiting already");
         assert_eq!(list::usage(store.spool()).unwrap(), list::Usage { files: 2, bytes: 2 * size() });
-        // Another process made room: seen once the count is a second old.
+        // Another process made room: this is noticed once the count is older than a second.
         fs::remove_file(store.spool().waiting().join("s-00000001")).unwrap();
         let counted = |age: u64| {
             store.counted.lock().unwrap().at = Instant::now().checked_sub(Duration::from_secs(age));

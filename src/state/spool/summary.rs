@@ -1,4 +1,4 @@
-//! The spool's state, for `act history` and others who only look.
+//! A summary of the spool, for `act history` and other commands that only read.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,26 +20,26 @@ use crate::system::error::plain;
 /// What is in the spool.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// By account and alias.
+    /// The waiting exports by account and alias.
     pub waiting: Vec<Waiting>,
-    /// Exports by session: of those a session's record calls waiting or held, the others have left since.
+    /// How many exports of each session are in the spool. Others that a session's record counts as waiting or held have left.
     pub sessions: BTreeMap<String, u64>,
-    /// Files a newer act-claude wrote.
+    /// How many files a newer act-claude wrote.
     pub newer: u64,
-    /// Files ACT will never take.
+    /// How many files ACT will never accept.
     pub rejected: u64,
-    /// Files that were not what had been written; those still to be set aside included.
+    /// How many files have wrong content, those included that are still in `new`.
     pub corrupt: u64,
-    /// Files that can't be read now; they stay.
+    /// How many files can't be read now; they stay.
     pub unreadable: u64,
-    /// Why the spool can't be listed: then nothing is known of it.
+    /// Why the spool can't be listed. Then nothing is known of its content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlisted: Option<String>,
-    /// How many set aside files were removed since.
+    /// How many dead letters were removed because of age or size.
     pub pruned: Pruned,
 }
 
-/// What waits for one alias.
+/// The waiting exports of one alias.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Waiting {
     /// The alias's name.
@@ -52,10 +52,10 @@ pub struct Waiting {
     pub points: u64,
     /// How many of the exports belong to sessions that still run.
     pub live: u64,
-    /// Of these, those that fail by themselves while ACT takes others.
+    /// Those of the exports that fail while ACT accepts others, and have stepped aside.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deferred: Vec<Failing>,
-    /// Of these, those that failed, and stand in line: it is not known whether ACT would take others.
+    /// Those of the exports that failed and have not stepped aside: it is not known whether ACT would accept others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failing: Vec<Failing>,
     /// When the oldest was captured.
@@ -81,7 +81,7 @@ pub struct Failing {
     pub problem: Problem,
 }
 
-/// Looks into the spool of a state directory.
+/// Reads the spool of a state directory.
 pub fn summary(state: &Path) -> Summary {
     let spool = Spool::of(state);
     let holds = hold::read_all(state);
@@ -119,7 +119,7 @@ pub fn summary(state: &Path) -> Summary {
                     *summary.sessions.entry(session.clone()).or_default() += 1;
                     summary.unreadable += 1;
                 }
-                // ACT has them.
+                // ACT has them, or they have just left.
                 Err(Fault::Delivered | Fault::Gone) => {}
             }
         }
@@ -231,7 +231,7 @@ mod tests {
             sessions: [("a".to_owned(), 2), ("b".to_owned(), 3)].into(),
             newer: 3,
             rejected: 2,
-            // One set aside, two still to be.
+            // One in `corrupt`, two still in `new`.
             corrupt: 3,
             unreadable: 0,
             unlisted: None,
