@@ -1,4 +1,5 @@
-//! `act demo`: shows the whole path, fails where what arrived is not what was sent, leaves nothing behind.
+//! `act demo` shows the whole path, fails if the exports that arrive differ from those that were sent, and leaves
+//! nothing behind.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -11,7 +12,7 @@ use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, Text, snapshot};
 use crate::support::{act_claude, eventually};
 
-/// A sandbox without a claude, and a TMPDIR whose name marks what belongs to this test.
+/// A sandbox without a claude, and a TMPDIR whose name identifies the processes of this test.
 struct Stage {
     sandbox: Sandbox,
     temporary: PathBuf,
@@ -30,13 +31,13 @@ impl Stage {
         self.sandbox.act_claude(&[&["act", "demo"], args].concat())
     }
 
-    /// Puts a script in claude's place.
+    /// Installs a script as `claude`.
     fn claude(&mut self, script: &str) {
         let path = self.sandbox.script("bin/claude", script);
         self.sandbox.path_first(path.parent().unwrap());
     }
 
-    /// No file, no process.
+    /// Asserts that no file and no process is left.
     fn assert_nothing_left(&self) {
         let left: Vec<PathBuf> = snapshot(&self.temporary).into_keys().collect();
         assert!(left.is_empty(), "{left:?}");
@@ -176,7 +177,7 @@ fn as_json() {
     }
 }
 
-/// Claude says it has used tokens, and sends nothing.
+/// Claude reports that it used tokens, but sends nothing.
 #[test]
 fn a_claude_that_sends_nothing_is_found_out() {
     let mut stage = Stage::new();
@@ -207,7 +208,7 @@ fn a_claude_that_does_not_work_is_named() {
     stage.assert_nothing_left();
 }
 
-/// The user's own environment and home stay out of it.
+/// Claude in the demo gets nothing of the user's environment and home.
 #[test]
 fn claude_gets_nothing_of_the_users() {
     let mut stage = Stage::new();
@@ -241,7 +242,7 @@ fn interrupted_it_ends_all_and_leaves_nothing() {
     stage.claude(&format!("#!/bin/sh\necho $$ > {}\nexec sleep 600\n", ready.display()));
     for key in [false, true] {
         let _ = std::fs::remove_file(&ready);
-        // Ctrl-C reaches everyone on the terminal, a sent signal only the demo.
+        // Ctrl-C reaches all processes on the terminal, a signal from elsewhere only the demo.
         let mut pty = Pty::start(stage.demo(&[]));
         eventually("claude", || std::fs::read_to_string(&ready).ok()?.trim().parse::<i32>().ok());
         if key {
@@ -256,7 +257,7 @@ fn interrupted_it_ends_all_and_leaves_nothing() {
     }
 }
 
-/// On a terminal in colour, with NO_COLOR without; the same words.
+/// On a terminal with colours, with NO_COLOR without them; the text is the same.
 #[test]
 fn in_colour_and_without() {
     let mut stage = Stage::new();

@@ -1,5 +1,5 @@
-//! `act doctor`: silent where nothing is in the way; finds each thing alone and all together; and each fix it prints,
-//! carried out, removes its finding.
+//! `act doctor` reports nothing when all is well, finds each problem alone and all of them together, and each fix it
+//! prints, carried out, removes its finding.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use crate::support::act::{Act, accepted, refused};
 use crate::support::sandbox::{Sandbox, TOKEN, Text};
 use crate::support::{self, system};
 
-/// A machine on which everything is well, until something is done to it.
+/// A machine without problems; each test case adds some.
 struct Machine {
     sandbox: Sandbox,
-    /// What was typed into the shell before.
+    /// Commands that were typed into the shell before.
     typed: String,
     /// /etc/claude-code/managed-settings.json
     managed: Option<String>,
-    /// Claudes that run.
+    /// Running claudes.
     running: Vec<Child>,
-    /// ACT, where something is to be delivered.
+    /// ACT, for cases with deliveries.
     act: Option<Act>,
 }
 
@@ -28,7 +28,7 @@ const USER: &str = ".claude/settings.json";
 const PROJECT: &str = "work/.claude/settings.json";
 const LOCAL: &str = "work/.claude/settings.local.json";
 
-/// A claude that can be asked for its version, and be updated.
+/// A claude that answers `--version` and can be updated.
 const CLAUDE: &str = r#"#!/bin/sh
 case $1 in
   --version) echo "$(cat "$HOME/client-version") (Claude Code)" ;;
@@ -68,7 +68,7 @@ impl Machine {
         self.typed.push('\n');
     }
 
-    /// Changes a JSON file, which need not exist.
+    /// Changes a JSON file, which is created if it does not exist.
     fn change(&self, name: &str, change: impl FnOnce(&mut Value)) {
         let mut value = std::fs::read(self.path(name))
             .ok()
@@ -90,10 +90,10 @@ impl Machine {
         });
     }
 
-    /// `act doctor` in ~/work, in the shell as it is now; `None`: skipped.
+    /// Runs `act doctor` in ~/work, in a shell in which `typed` was typed. `None`: the test is skipped.
     fn doctor(&self, arguments: &str) -> Option<(String, i32)> {
         let mut shell = self.sandbox.command("sh");
-        // Not as an argument: a path in it would look like a script that started us.
+        // From a file, not as an argument: doctor would take a path in an argument for a script that started it.
         self.sandbox.write("typed", &self.typed);
         shell.arg("-c").arg(format!(". ~/typed; act-claude act doctor {arguments}"));
         shell.current_dir(self.path("work")).env("COLUMNS", "80");
@@ -106,7 +106,7 @@ impl Machine {
         Some((output.out(), output.code()))
     }
 
-    /// The findings; every one has all its parts.
+    /// The findings. Asserts that each one has all its parts.
     fn findings(&self) -> Option<Vec<Value>> {
         let (text, code) = self.doctor("--json")?;
         let findings: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -140,7 +140,7 @@ impl Machine {
         pid
     }
 
-    /// A session under act-claude, of a claude that does what `script` says.
+    /// A session under act-claude, with a claude that runs `script`.
     fn exporting(&self, script: &str) -> Command {
         let mut command = self.sandbox.act_claude(&["-p", "hi"]);
         command.current_dir(self.path("work")).env("ACT_CLAUDE_BIN", support::example("fake_claude"));
@@ -148,7 +148,7 @@ impl Machine {
         command
     }
 
-    /// Runs a command that ends some of them, and waits for that.
+    /// Runs a command that ends some of the claudes, and waits for their end.
     fn end_by(&mut self, command: &str) {
         let status = self.sandbox.command("sh").args(["-c", command]).status().unwrap();
         assert!(status.success(), "{command}");
@@ -157,7 +157,7 @@ impl Machine {
         }
     }
 
-    /// Does what a finding says: its command, or else the change to a file it describes.
+    /// Carries out a finding's fix: its command, or else the change to a file that it describes.
     fn follow(&mut self, finding: &Value) {
         let text = |part: &str| finding[part].as_str().unwrap_or_default().to_owned();
         if let Some(command) = finding["command"].as_str() {
@@ -199,7 +199,7 @@ fn remove_comma(file: &str, line: usize) {
     std::fs::write(file, lines.join("\n")).unwrap();
 }
 
-/// Removes `env.NAME` or another key; one that another finding had removed already is fine.
+/// Removes `env.NAME` or another key. The fix of another finding may have removed it already.
 fn remove_key(file: &str, key: &str) {
     let mut value: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let object = match key.split_once('.') {
@@ -210,16 +210,16 @@ fn remove_key(file: &str, key: &str) {
     std::fs::write(file, value.to_string()).unwrap();
 }
 
-/// Something in the way: how it comes, what is found, and how the fix is carried out.
+/// A problem: how it is made, what doctor finds, and how it is fixed.
 struct Ailment {
     name: &'static str,
     make: fn(&mut Machine),
     ids: &'static [&'static str],
-    /// `None`: what the findings say is done as it stands.
+    /// `None`: the fix in the finding is carried out literally.
     cure: Option<fn(&mut Machine)>,
 }
 
-/// The guide's recipe for another alias, as the guide says it.
+/// The guide's recipe, for another alias.
 const RECIPE: [(&str, &str); 8] = [
     ("CLAUDE_CODE_ENABLE_TELEMETRY", "1"),
     ("OTEL_METRICS_EXPORTER", "otlp"),
@@ -241,7 +241,7 @@ const AILMENTS: &[Ailment] = &[
         name: "claude missing",
         make: |machine| std::fs::remove_file(machine.path("bin/claude")).unwrap(),
         ids: &["claude-missing"],
-        // In place of the installer.
+        // Replaces the installer.
         cure: Some(|machine| drop(machine.sandbox.script("bin/claude", CLAUDE))),
     },
     Ailment {
@@ -514,7 +514,7 @@ const AILMENTS: &[Ailment] = &[
             assert!(machine.exporting("post").output().unwrap().status.success());
         },
         ids: &["held"],
-        // In place of a new token; then the command that is printed.
+        // Replaces a new token; then the printed command is run.
         cure: Some(|machine| {
             machine.act.as_ref().unwrap().answer(accepted());
             let findings = machine.findings().unwrap();
@@ -591,7 +591,8 @@ fn each_alone_and_each_fix_removes_it() {
 
 #[test]
 fn all_together() {
-    // What excludes another: a configuration that can't be read says nothing else, and there is one claude.
+    // Problems that can't be combined: with an unreadable configuration nothing else is reported, and there is only one
+    // claude.
     let apart = [
         "claude missing",
         "a shim loop",
@@ -624,8 +625,8 @@ fn all_together() {
         expected.extend(ailment.ids);
     }
     let Some(findings) = machine.findings() else { return };
-    // The recipe's endpoint is found in another way: managed headers hide that an alias id goes with it, so it counts as
-    // the user's own pipeline, as the one in the environment does.
+    // The recipe's endpoint is reported differently: managed headers hide that an alias id belongs to it, so it counts
+    // as the user's own pipeline, like the endpoint in the environment.
     expected.remove(expected.iter().position(|id| *id == "settings").unwrap());
     let mut found = ids(&findings);
     found.sort_unstable();
@@ -639,9 +640,9 @@ fn what_runs_as_it_should_is_not_named() {
     let endpoint = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:9/secret/v1/metrics");
     machine.start("work", &["-p", "hi"], &[("ACT_CLAUDE_ORIG", "{}"), endpoint]);
     machine.start("work", &[], &[("OTEL_EXPORTER_OTLP_HEADERS", "X-Alias-Id=id-billing")]);
-    // No alias was to be had there.
+    // This directory has no alias.
     machine.start("elsewhere", &[], &[]);
-    // No session, and not for this home.
+    // This command line is no session, and the next claude has another home.
     machine.start("work", &["mcp", "list"], &[]);
     machine.start("work", &["-p", "hi"], &[("HOME", "/nobody")]);
     let launcher = machine.path("bin/act-claude").display().to_string();
