@@ -164,7 +164,7 @@ fn what_the_settings_do_not_say_is_asked() {
         let sandbox = Sandbox::new();
         let own = recipe(&acme, "dev@acme.com", "t-acme", "id-platform", "P");
         sandbox.write(".claude/settings.json", pretty(&own));
-        // Another host, the alias id not filled in; and one without a usable credential.
+        // Another host, and a placeholder for the alias id; the next recipe has no usable credential.
         let labs = "https://act.labs.example/metric-ingestion/v1/labs-D4E5F6/otlp/public/metrics";
         let labs = recipe(labs, "me@labs.com", "t-labs", "<extAccountAliasId>", "Q");
         sandbox.write("work/labs/.claude/settings.local.json", pretty(&labs));
@@ -219,7 +219,7 @@ fn what_the_settings_do_not_say_is_asked() {
         assert_eq!(std::fs::read_to_string(path).unwrap().trim(), token);
     }
 
-    // Not meant, or given up later: nothing is written.
+    // The user refuses, accepts the default or cancels later: nothing is written.
     for (answer, code) in [("n\r", 130), ("\r", 130), ("y\r", 130)] {
         let (sandbox, _) = prepare();
         let before = snapshot(&sandbox.home());

@@ -1,4 +1,4 @@
-//! B4 and B6: polite; what the user can fix stays, and goes once when it is fixed.
+//! B4 and B6: retries are spaced. Exports with a problem that the user can fix stay, and are sent once after the fix.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ fn renew(sandbox: &Sandbox, token: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Takes exports with the token `new` only.
+/// Accepts exports with the token `new` only.
 fn only_new(act: &Act) {
     act.answer_by(
         |request| {
@@ -137,7 +137,7 @@ fn b4_the_server_s_pause_is_kept() {
     act.wait_for(3);
 }
 
-/// Claude has gone, but something it started still carries the endpoint, so that the relay lives: it heals as ever.
+/// Claude has ended, but a process it started still has the endpoint, so the relay lives: it notices the fix as usual.
 #[test]
 fn b6_a_relay_that_outlives_its_session_heals_too() {
     let sandbox = Sandbox::new();
@@ -154,7 +154,7 @@ fn b6_a_relay_that_outlives_its_session_heals_too() {
     renew(&sandbox, "new");
     let mended = Instant::now();
     relay.until(&sandbox, State::Delivered, 1);
-    // Seen, not stumbled over when ACT may be asked again.
+    // The relay notices the fix itself, without waiting for the next retry at ACT.
     assert!(mended.elapsed() < Duration::from_secs(40), "{:?}", mended.elapsed());
     assert_eq!(act.requests().len(), refused + 1, "once");
     carrier.kill().unwrap();
@@ -162,7 +162,7 @@ fn b6_a_relay_that_outlives_its_session_heals_too() {
     relay.wait();
 }
 
-/// A file's token may be mended without a new token: by the mode the refusal asked for.
+/// A token file may be repaired without a new token: by the file mode that the refusal demanded.
 #[test]
 fn b6_a_mended_mode_heals_a_running_session() {
     for (what, spoilt, good) in [("token", 0o644, 0o600), (".", 0o777, 0o755)] {
@@ -183,7 +183,7 @@ fn b6_a_mended_mode_heals_a_running_session() {
     }
 }
 
-/// What a command gives can't be watched; `act flush` says that it is worth another look.
+/// The relay can't watch what a token command returns; `act flush` tells it to run the command again.
 #[test]
 fn b6_a_flush_makes_running_sessions_read_their_tokens_again() {
     let sandbox = Sandbox::new();
