@@ -1,5 +1,5 @@
-//! Inside a claude what steers act-claude is what that claude was started with (docs/security.md). A probe stands in the
-//! claude's place here; the same with real clients is in tests/secrets/c3_inside_claude.rs.
+//! Inside a claude, act-claude uses the environment with which that claude was started (docs/security.md). A probe
+//! replaces claude here; tests/secrets/c3_inside_claude.rs does the same with real clients.
 
 use std::os::unix::process::CommandExt;
 use std::process::Output;
@@ -10,7 +10,7 @@ use crate::support::act::Act;
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{act_claude, eventually, example, user};
 
-/// A home with an alias, and a foreign configuration that names the user's own token.
+/// A home with an alias, and another configuration that names the user's own token.
 struct House {
     sandbox: Sandbox,
     act: Act,
@@ -34,7 +34,7 @@ impl House {
         Self { sandbox, act, foreign }
     }
 
-    /// A claude whose Bash tool runs `line`; it says the exit status last.
+    /// Runs a claude whose Bash tool runs `line`. The last line of output is the exit status.
     fn tool(&self, line: &str) -> Output {
         let mut command = self.sandbox.command(self.sandbox.home().join("bin/claude"));
         command.arg0("claude").env("PROBE_SCRIPT", format!("run {line}; echo \"[$?]\""));
@@ -101,7 +101,7 @@ fn a_place_that_differs_stops_telemetry_and_changes() {
     assert_eq!((house.act.requests().len(), house.foreign.requests().len()), (1, 0));
 }
 
-/// What only chooses among the aliases, or concerns the report, goes on working.
+/// A variable that only selects one of the permitted aliases, or concerns the report, still works.
 #[test]
 fn what_a_session_may_still_say() {
     let house = House::new();
@@ -114,7 +114,7 @@ fn what_a_session_may_still_say() {
         "directories": {"~": "billing"}
     }));
     house.tool(&format!("ACT_CLAUDE_ALIAS=web {SESSION}"));
-    // Another account's alias is more than a repository may choose; on the command line it is not a repository's word.
+    // A repository may not select another account's alias. On the command line the user has selected it.
     let passed_over = house.tool(&format!("ACT_CLAUDE_ALIAS=labs ACT_CLAUDE_REPORT=always {SESSION}"));
     assert!(
         passed_over.err().contains("ACT_CLAUDE_ALIAS inside of claude: passed over: alias \"labs\" belongs to"),
@@ -131,11 +131,11 @@ fn what_a_session_may_still_say() {
     assert_eq!((off.out().as_str(), off.err().as_str(), house.act.requests().len()), ("[0]\n", "", 2));
 }
 
-/// Where nobody can know what claude was started with, nothing is sent.
+/// If the environment with which claude was started is unknown, nothing is sent.
 #[test]
 fn an_environment_that_can_t_be_read_or_seen() {
     let house = House::new();
-    // The claude has ended before act-claude looks: what it had set can't be told from what the user had.
+    // The claude has ended before act-claude looks, so its variables can't be distinguished from the user's.
     let barrier = house.sandbox.root().join("go");
     let late = format!(
         "(while [ ! -e {0} ]; do sleep 0.01; done; CLAUDECODE=1 ACT_CLAUDE_CONFIG=/x {SESSION} >{1} 2>&1; touch {1}.done) >/dev/null 2>&1 &",
@@ -153,7 +153,7 @@ fn an_environment_that_can_t_be_read_or_seen() {
     assert_eq!(house.foreign.requests().len(), 0);
 }
 
-/// Another user's claude: its environment is hidden.
+/// The claude of another user: its environment is not readable.
 #[test]
 fn another_user_s_claude() {
     if !nix::unistd::geteuid().is_root() {

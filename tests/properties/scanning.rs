@@ -1,4 +1,4 @@
-//! Command lines as people write them: own flags in front, claude's arguments, own flags behind.
+//! Command lines as people write them: own flags in front, claude's arguments, own flags at the end.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -16,7 +16,7 @@ fn own() -> impl Strategy<Value = Vec<&'static str>> {
     select(&OWN[..]).prop_map(<[&str]>::to_vec)
 }
 
-/// Arguments of claude's, odd ones too.
+/// Arguments for claude, including unusual ones.
 const KNOWN: [&str; 14] = [
     "-p",
     "fix it",
@@ -42,7 +42,7 @@ fn argument() -> impl Strategy<Value = OsString> {
     ]
 }
 
-/// None of ours.
+/// An argument that is not one of our flags.
 fn claudes() -> impl Strategy<Value = OsString> {
     argument().prop_filter("claude's", |arg| arg != "--" && !FLAGS.iter().any(|flag| arg == flag.name))
 }
@@ -71,7 +71,7 @@ proptest! {
         let line = [flags(&front), args.clone(), flags(&back)].concat();
         let (read, rest) = run(line).expect("a line without faults");
         prop_assert_eq!(rest, args);
-        // What stands in front says the same as behind, and the last one counts.
+        // Flags in front have the same meaning as at the end, and the last one takes effect.
         let (other, _) = run([flags(&front), flags(&back)].concat()).unwrap();
         prop_assert_eq!(read, other);
     }

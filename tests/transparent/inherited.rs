@@ -64,7 +64,7 @@ fn normalised(mut given: Value, top: i32) -> Value {
     given
 }
 
-/// The variables of design.md, and those in which the runs themselves differ.
+/// The variables that act-claude sets, and those that differ between the runs.
 const OURS: [&str; 15] = [
     "CLAUDE_CODE_ENABLE_TELEMETRY",
     "OTEL_METRICS_EXPORTER",
