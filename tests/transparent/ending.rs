@@ -1,4 +1,4 @@
-//! A1–A3: the end of claude is the end of act-claude.
+//! A1–A3: act-claude ends as claude ends.
 
 use std::os::unix::process::ExitStatusExt;
 
@@ -43,7 +43,7 @@ fn a2_death_by_signal() {
     }
 }
 
-/// The probe forbids its own core; act-claude must do the same for itself.
+/// The probe forbids its own core dump; act-claude must do the same for itself.
 fn unlimited_cores(command: &mut std::process::Command) {
     use std::os::unix::process::CommandExt;
     // SAFETY: setrlimit is async-signal-safe.
@@ -61,7 +61,7 @@ fn a2_128_and_more_where_no_signal_kills() {
     let Some(unshare) = crate::support::program("unshare") else { return };
     let stage = Stage::new();
     for signal in [15, 2, 13] {
-        // --fork: act-claude is pid 1 of the namespace, which default actions do not kill.
+        // With --fork act-claude is pid 1 of the namespace, which default actions do not kill.
         let args = ["--pid", "--fork", "--kill-child", "sh", "-c", "exec \"$CLAUDE\""];
         let (mut command, _log) = stage.prepare_through(&unshare, &args, Form::Relay, &format!("die {signal}"));
         let output = command.stderr(std::process::Stdio::piped()).output().expect("started");
@@ -72,7 +72,7 @@ fn a2_128_and_more_where_no_signal_kills() {
     }
 }
 
-/// As the shell says it, for every way a command can be no command.
+/// The same status as from a shell, for every kind of file that is no command.
 #[test]
 fn a3_bad_command() {
     let Some(bash) = crate::support::program("bash") else { return };

@@ -8,8 +8,8 @@ use crate::support::eventually;
 use crate::support::probe::{Form, Run, Stage, WRAPPED, ended};
 use crate::support::pty::Pty;
 
-/// The probe counts until it is told, by a signal of its own, that nothing more comes. The last signal's way is
-/// the same as that of the ones before, so that nothing is still under way behind it.
+/// The probe counts signals until TERM tells it that no more will come. TERM takes the same way as the signals before,
+/// so none of them can arrive after it.
 const COUNT: &str = "catch INT QUIT TSTP WINCH TERM\nready\nhear TERM\nexit 5";
 
 #[test]
@@ -68,7 +68,7 @@ fn a5_sent_signals_are_forwarded_in_order() {
     }
 }
 
-/// A timer that was set before the exec runs out in act-claude.
+/// A timer that was set before the exec expires in act-claude.
 #[test]
 fn a5_an_inherited_timer_reaches_claude() {
     let stage = Stage::new();
@@ -96,7 +96,7 @@ fn a6_a_closed_terminal_is_told() {
         log.wait_ready();
         terminal.hang_up();
         let status = ended(terminal.wait());
-        // A CONT comes with it; which handler runs first is the kernel's business.
+        // A CONT comes with it; the order of the two handlers is not defined.
         let heard = log.heard().iter().filter(|line| line.starts_with("HUP")).count();
         (heard, status)
     };
@@ -106,14 +106,15 @@ fn a6_a_closed_terminal_is_told() {
     }
 }
 
-/// Not the leader: the kernel tells the whole foreground group when the leader ends, once each.
+/// act-claude is not the session leader here: when the leader ends, the kernel sends HUP once to every process of the
+/// foreground group.
 #[test]
 fn a6_a_member_of_the_foreground_is_told_once() {
     let Some(bash) = crate::support::program("bash") else { return };
     let stage = Stage::new();
     let heard = |form| {
         let script = "catch HUP TERM\nready\nhear TERM";
-        // No job control: the same process group as the leader, which ends without a word.
+        // Without job control claude is in the process group of the leader, which ends without a message.
         let args = ["-c", "\"$CLAUDE\" & until [ -e \"$HOME/leave\" ]; do :; done; exec true"];
         let (command, log) = stage.prepare_through(&bash, &args, form, script);
         let mut terminal = Pty::start(command);
@@ -121,7 +122,7 @@ fn a6_a_member_of_the_foreground_is_told_once() {
         stage.sandbox.write("leave", "");
         terminal.wait();
         log.wait_heard(1);
-        // Whatever came through act-claude is there when its TERM is.
+        // TERM comes through act-claude last, so every other signal from it has arrived before.
         let (_, _, parent) = crate::support::probe::state(probe).expect("alive");
         let top = if form == Form::Bare { probe } else { nix::unistd::Pid::from_raw(parent) };
         kill(top, Signal::SIGTERM).unwrap();
@@ -130,7 +131,7 @@ fn a6_a_member_of_the_foreground_is_told_once() {
         heard.into_iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(heard(Form::Bare), ["HUP", "TERM"]);
-    // Often: a second HUP that meets the first one still pending can't be told from it.
+    // Several times: a second HUP can't be noticed while the first one is still pending.
     for form in WRAPPED.repeat(6) {
         assert_eq!(heard(form), ["HUP", "TERM"], "{form:?}");
     }
@@ -149,7 +150,7 @@ fn a7_no_echo() {
     }
 }
 
-/// A storm of TERM while the child ends: nothing is signalled but the child, and its status stays.
+/// Many TERM signals while the child ends: only the child is signalled, and its status stays.
 #[test]
 fn a15_right_target() {
     let stage = Stage::new();
@@ -168,8 +169,8 @@ fn a15_right_target() {
     }
 }
 
-/// Once claude has been reaped its pid may be another's: nothing is sent there any more. In a namespace of its own the pid
-/// is given again on purpose, while act-claude still waits for the relay's word.
+/// After claude has been reaped, another process may have its pid: no signal is sent to it any more. In its own
+/// namespace the test reuses the pid on purpose, while act-claude still waits for the relay's answer.
 #[test]
 fn a15_a_pid_that_is_used_again() {
     if crate::support::program("unshare").is_none() || !nix::unistd::geteuid().is_root() {
@@ -196,7 +197,7 @@ fn a15_a_pid_that_is_used_again() {
     let args = ["--fork", "--pid", "--mount-proc", "--kill-child", "sh", "-c", shell, act_claude.to_str().unwrap()];
     let (mut command, _log) =
         stage.prepare_through(std::path::Path::new("unshare"), &args, Form::Relay, "post\nready\nexit 15");
-    // So that it waits for what is under way.
+    // With CI set, act-claude waits for exports that are under way.
     command.env("CI", "1");
     let output = command.output().unwrap();
     if output.status.code() == Some(77) {

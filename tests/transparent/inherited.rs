@@ -1,4 +1,4 @@
-//! A11–A13, A20: what claude is given is what act-claude was given.
+//! A11–A13, A20: claude inherits what act-claude inherited.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::probe::{Form, Run, Stage, WRAPPED, ended};
 use crate::support::pty::Pty;
 
-/// Adds what runs between fork and exec.
+/// Adds a step between fork and exec.
 pub fn before_exec(command: &mut Command, step: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) {
     // SAFETY: the steps below make async-signal-safe calls only.
     unsafe { command.pre_exec(step) };
@@ -19,7 +19,7 @@ pub fn before_exec(command: &mut Command, step: impl FnMut() -> std::io::Result<
 
 fn ignore(signals: &'static [i32]) -> impl FnMut() -> std::io::Result<()> + Send + Sync + 'static {
     move || {
-        // SAFETY: ignoring runs no code.
+        // SAFETY: an ignored signal runs no code.
         signals.iter().for_each(|&signal| unsafe {
             libc::signal(signal, libc::SIG_IGN);
         });
@@ -29,7 +29,7 @@ fn ignore(signals: &'static [i32]) -> impl FnMut() -> std::io::Result<()> + Send
 
 pub fn block(signals: &'static [i32]) -> impl FnMut() -> std::io::Result<()> + Send + Sync + 'static {
     move || {
-        // SAFETY: works on a local.
+        // SAFETY: the calls change a local.
         unsafe {
             let mut set: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut set);
@@ -42,7 +42,7 @@ pub fn block(signals: &'static [i32]) -> impl FnMut() -> std::io::Result<()> + S
     }
 }
 
-/// What the probe was given, without what must differ: its pid's traces and our variables.
+/// What the probe was given, without values that must differ: those that depend on its pid, and our variables.
 fn given(mut command: Command, log: crate::support::probe::Log) -> Value {
     command.stderr(Stdio::null());
     let mut run = Run::start(command, log);
@@ -83,7 +83,7 @@ const OURS: [&str; 15] = [
     "PROBE_LOG",
 ];
 
-/// Bare and wrapped, after the same preparation.
+/// Runs bare and wrapped after the same preparation, and asserts that the results are equal.
 fn same(stage: &Stage, prepare: impl Fn(&mut Command)) -> Value {
     let run = |form| {
         let (mut command, log) = stage.prepare(form, "given\nexit 0");
@@ -120,7 +120,7 @@ fn a11_ignored_and_blocked_stay_so() {
     BLOCKED.iter().for_each(|&signal| assert!(bit(&blocked, "SigBlk", signal), "{signal}"));
 }
 
-/// Ignored HUP: act-claude has no handler for it either.
+/// With HUP ignored, act-claude has no handler for it either.
 #[test]
 fn a11_nohup_keeps_act_claude_alive() {
     let stage = Stage::new();
@@ -138,7 +138,7 @@ fn a11_nohup_keeps_act_claude_alive() {
     }
 }
 
-/// A signal that was inherited as blocked waits in claude, not in act-claude.
+/// A signal that was inherited as blocked stays pending in claude, not in act-claude.
 #[test]
 fn a11_blocked_signals_wait_in_claude() {
     let stage = Stage::new();
@@ -254,7 +254,7 @@ fn a20_on_a_terminal() {
     }
 }
 
-/// Entries that are no `NAME=value`, repeated names, the order: as they came.
+/// Entries that are not `NAME=value`, repeated names, and the order are passed on unchanged.
 #[test]
 fn a20_an_odd_environment() {
     let stage = Stage::new();

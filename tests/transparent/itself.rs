@@ -1,4 +1,4 @@
-//! A21: act-claude is never taken for claude, and a session inside a session is no loop.
+//! A21: act-claude never takes itself for claude, and a session inside a session is not taken for a loop.
 
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
@@ -11,7 +11,7 @@ use crate::support::user;
 
 const SYSTEM: &str = "/usr/bin:/bin";
 
-/// A directory with a link named `claude` to act-claude: the shim.
+/// A directory with the shim: a link named `claude` to act-claude.
 fn shim(stage: &Stage) -> PathBuf {
     let directory = stage.sandbox.directory("shim");
     symlink(act_claude(), directory.join("claude")).expect("a link");
@@ -37,7 +37,7 @@ fn a21_the_shim() {
     let bare = run(path(&[&real]));
     assert_eq!(bare.0, "21\n");
     assert_eq!(run(path(&[&shim, &real])), bare);
-    // Its own directory twice, and once more under a link to the directory.
+    // Its own directory twice, and once more through a link to the directory.
     symlink(&shim, stage.sandbox.home().join("again")).expect("a link");
     assert_eq!(run(path(&[&shim, &stage.sandbox.home().join("again"), &shim, &real])), bare);
 }
@@ -67,9 +67,9 @@ fn a21_a_loop_through_a_script() {
     let stage = Stage::new();
     let start = act_claude().display().to_string();
     let runs = stage.sandbox.root().join("runs");
-    // Whatever happens it is no more than that.
+    // An upper limit for this test.
     let note = format!("echo >>{0}; [ $(wc -l <{0}) -lt 40 ] || exit 98", runs.display());
-    // Directly; or with another program in between, where sessions nest, though never so deep.
+    // Directly, or with another program in between, which looks like nested sessions up to a limit.
     for (body, most) in [
         (format!("exec {start} \"$@\""), 4),
         (format!("{start} \"$@\"\nexit $?"), 4),
@@ -85,7 +85,7 @@ fn a21_a_loop_through_a_script() {
         let times = std::fs::read_to_string(&runs).unwrap().len();
         assert!(times <= most, "{body}: ran {times} times");
         std::fs::remove_file(&runs).unwrap();
-        // With the real claude behind it, or named, the script is a launcher like any other.
+        // If the real claude is found or named, the script is an ordinary launcher.
         let (mut command, _log) = stage.prepare_through(&script, &["-p", "x"], Form::Relay, "exit 23");
         command.env("PATH", path(&[&directory])).env("ACT_CLAUDE_BIN", &stage.claude);
         assert_eq!(command.output().expect("started").code(), 23);
@@ -93,7 +93,7 @@ fn a21_a_loop_through_a_script() {
     }
 }
 
-/// As claude's Bash tool does it: `claude -p` through the shim, inside a session that act-claude started.
+/// As claude's Bash tool does: `claude -p` through the shim, inside a session that act-claude started.
 #[test]
 fn a21_a_session_inside_a_session() {
     let stage = Stage::new();
@@ -112,11 +112,11 @@ fn a21_a_session_inside_a_session() {
     let program = crate::support::example("probe").display().to_string();
     let script = stage.sandbox.script("scripted/claude", &format!("#!/bin/sh\nexec {program} \"$@\"\n"));
     assert_eq!(run(path(&[&shim, &script.parent().expect("its directory").to_path_buf()])), bare);
-    // The inner sessions' exports went through relays of their own.
+    // The inner sessions' exports went through their own relays.
     stage.act.wait_for(2);
 }
 
-/// As a claude from npm does it for an MCP server that is `claude mcp serve`: no shell in between, nothing but the script.
+/// As a claude from npm does for an MCP server that is `claude mcp serve`: without a shell in between, only the script.
 #[test]
 fn a21_a_script_that_starts_a_session_itself() {
     let stage = Stage::new();
@@ -134,7 +134,7 @@ fn a21_a_script_that_starts_a_session_itself() {
     assert_eq!(run(path(&[&shim, &scripted])), 28);
 }
 
-/// A program that may be executed but not read is known by its inode alone.
+/// A program that may be executed but not read is identified by its inode only.
 #[test]
 fn a21_the_shim_of_a_program_that_can_t_be_read() {
     if !nix::unistd::geteuid().is_root() {
@@ -148,7 +148,7 @@ fn a21_the_shim_of_a_program_that_can_t_be_read() {
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
     symlink(&program, shim.join("claude")).unwrap();
     sandbox.path_first(&shim);
-    // Should it take itself for claude, it must not take the machine along.
+    // If it took itself for claude, it would start processes without end: these limits protect the machine.
     let mut command = sandbox.command("timeout");
     command.args(["-k", "1", "20"]).arg(&program).args(["-p", "hi"]).uid(user::USER).gid(user::USER);
     // SAFETY: setrlimit is async-signal-safe.

@@ -1,4 +1,4 @@
-//! A16: act-claude killed takes claude along, and what claude exported is delivered.
+//! A16: when act-claude is killed, claude ends too, and its exports are delivered.
 
 use nix::sys::signal::Signal;
 
@@ -23,7 +23,7 @@ fn a16_supervisor_killed() {
     }
 }
 
-/// Stopped by Ctrl-Z, then the job's first process is killed: nothing stopped is left for ever.
+/// Stopped by Ctrl-Z, then the job's first process is killed: no stopped process is left.
 #[test]
 fn a16_supervisor_killed_while_stopped() {
     use std::os::unix::process::CommandExt;

@@ -1,5 +1,5 @@
-//! Where the system has no process or descriptor left for act-claude, claude runs all the same, without
-//! our variables, and one line says so.
+//! If the system has no process or descriptor left for act-claude, claude runs all the same, without our variables, and
+//! one line says so.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -26,7 +26,7 @@ fn limit(command: &mut Command, resource: libc::__rlimit_resource_t, value: u64)
     }
 }
 
-/// Gives a directory and all in it to another user.
+/// Gives a directory and its content to another user.
 fn give(path: &Path, user: u32) {
     chown(path, Some(user), Some(user)).expect("given");
     if path.is_dir() && !path.is_symlink() {
@@ -41,7 +41,7 @@ fn no_processes_left() {
     }
     const USER: u32 = 58_231;
     let stage = Stage::new();
-    // Linked into the sandbox it would be given away, too.
+    // A copy, because a link in the sandbox would give away the program itself.
     std::fs::remove_file(&stage.claude).expect("removed");
     std::fs::copy(crate::support::example("probe"), &stage.claude).expect("a copy");
     let program = stage.sandbox.home().join("act-claude");
@@ -62,13 +62,13 @@ fn no_processes_left() {
     }
 }
 
-/// Lets no system call `number` through, as a sandbox does: it fails with EPERM.
+/// Makes the system call `number` fail with EPERM, as a sandbox does.
 #[cfg(target_os = "linux")]
 fn forbid(command: &mut Command, number: i64) {
     let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     let is_equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     let step = |code: u32, jt, jf, k| libc::sock_filter { code: u16::try_from(code).expect("a code"), jt, jf, k };
-    // The number is the first field of what the filter sees.
+    // The number is the first field of the filter's input.
     let mut filter = [
         step(load, 0, 0, 0),
         step(is_equal, 0, 1, u32::try_from(number).expect("a system call")),
@@ -86,7 +86,7 @@ fn forbid(command: &mut Command, number: i64) {
     }
 }
 
-/// In a sandbox that lets nobody listen.
+/// In a sandbox in which no process may listen.
 #[test]
 #[cfg(target_os = "linux")]
 fn listener_refused() {
@@ -104,7 +104,7 @@ fn listener_refused() {
     }
 }
 
-/// However few descriptors there are, claude starts.
+/// With any number of descriptors, claude starts.
 #[test]
 fn few_descriptors() {
     let stage = Stage::new();
@@ -128,7 +128,7 @@ fn few_descriptors() {
     assert!((1..13).contains(&refused), "some limits are too low for a relay, others are not: {refused}");
 }
 
-/// Replaced while it starts: the old one serves this session.
+/// The binary is replaced during the start: the old one serves this session.
 #[test]
 fn binary_replaced() {
     let stage = Stage::new();
@@ -142,7 +142,7 @@ fn binary_replaced() {
     stage.act.wait_for(1);
 }
 
-/// The relay killed in the middle: it is replaced, claude goes on, and its status is its own.
+/// The relay is killed during the session: it is replaced, claude goes on, and claude's status is returned.
 #[test]
 fn relay_killed() {
     let stage = Stage::new();

@@ -1,4 +1,4 @@
-//! Job control through real shells on a real terminal: what is on the screen is what bare claude leaves there.
+//! Job control through real shells on a real terminal: the screen is the same as with claude alone.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ fn shell(stage: &Stage, program: &Path, arguments: &[&str], form: Form, script: 
     (terminal, log)
 }
 
-/// Types a command and waits until another prompt is there.
+/// Types a command and waits for another prompt.
 fn command(terminal: &Pty, line: &str) {
     let prompts = |screen: &str| screen.matches(PROMPT).count();
     let before = prompts(&terminal.screen());
@@ -46,7 +46,7 @@ fn command(terminal: &Pty, line: &str) {
     terminal.wait_until("the next prompt", |screen| prompts(screen) > before && screen.trim_end().ends_with(PROMPT));
 }
 
-/// The screen without the report, numbers (pids, CPU times) made equal.
+/// The screen without the report and with numbers (pids, CPU times) made equal.
 fn shown(terminal: &Pty) -> String {
     let mut shown = String::new();
     for line in terminal.screen().lines().filter(|line| !line.starts_with("act-claude: ")) {
@@ -60,8 +60,8 @@ fn shown(terminal: &Pty) -> String {
     shown
 }
 
-/// Stopped (by `key`, or by itself), `jobs`, `fg`, and on to the end. What is on the screen, and how many CONT it
-/// heard.
+/// Stopped (by `key`, or by itself), `jobs`, `fg`, and on to the end. Returns the screen and how many CONT the probe
+/// received.
 fn session(stage: &Stage, which: &(PathBuf, Vec<&str>), form: Form, stop: &str, key: &str) -> (String, usize) {
     let go = stage.sandbox.home().join("go");
     let _ = std::fs::remove_file(&go);
@@ -87,7 +87,7 @@ fn same(stop: &str, key: &str) {
     for shell in shells() {
         let bare = session(&stage, &shell, Form::Bare, stop, key);
         assert_eq!(bare.1, 1);
-        // After `fg`, fish says nothing of a job's status.
+        // After `fg`, fish prints no status of a job.
         assert!(bare.0.contains("status 41") || shell.0.ends_with("fish"), "{}", bare.0);
         for form in WRAPPED {
             assert_eq!(session(&stage, &shell, form, stop, key), bare, "{shell:?} {form:?}");
@@ -95,7 +95,7 @@ fn same(stop: &str, key: &str) {
     }
 }
 
-/// As claude does it: the key arrives as a byte, and claude stops itself only.
+/// As claude does: the key arrives as a byte, and claude stops itself only.
 #[test]
 fn a8_claude_stops_itself_under_a_shell() {
     same("stop TSTP", "");

@@ -1,4 +1,4 @@
-//! A14 and the thousand starts: no race at the start, nothing left at the end.
+//! A14 and a thousand starts: no race at the start, nothing left at the end.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::probe::{Form, Run, Stage, ended};
 use crate::support::process::with_environment;
 use crate::support::{DEADLINE, eventually};
 
-/// Spreads `count` rounds over a few threads.
+/// Runs `count` rounds in a few threads.
 fn rounds(count: usize, at_once: usize, round: impl Fn(usize) + Sync) {
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -27,7 +27,7 @@ fn rounds(count: usize, at_once: usize, round: impl Fn(usize) + Sync) {
     });
 }
 
-/// Waits until no process is left that was started on this stage, and no file but records and what is sent.
+/// Waits until no process of this lab is left, and no file except records and what is delivered.
 fn nothing_left(stage: &Stage) {
     let root = stage.sandbox.root().to_str().expect("text");
     eventually("the end of every process", || with_environment(root).is_empty().then_some(()));
@@ -47,7 +47,7 @@ fn a14_child_that_ends_at_once() {
     nothing_left(&stage);
 }
 
-/// Wherever in its start a TERM meets act-claude, both end by it. A lost one would let the probe live.
+/// A TERM at any moment of act-claude's start ends both. If it were lost, the probe would live on.
 #[test]
 fn a14_term_at_any_time() {
     let stage = Stage::new();
@@ -64,8 +64,8 @@ fn a14_term_at_any_time() {
     nothing_left(&stage);
 }
 
-/// Between the fork and the handlers. Where the kernel does not clear up behind an act-claude that died just then (it sends
-/// claude a TERM, which is blocked here), only what reaches claude ends it.
+/// Between the fork and the handlers. If act-claude dies then, the kernel sends claude a TERM, which is blocked here:
+/// only a signal that reaches claude ends it.
 #[test]
 fn a14_int_as_soon_as_there_is_a_child() {
     let stage = Stage::new();
@@ -75,7 +75,7 @@ fn a14_int_as_soon_as_there_is_a_child() {
         let mut run = Run::start(command, log);
         let children = format!("/proc/{0}/task/{0}/children", run.pid());
         let end = std::time::Instant::now() + DEADLINE;
-        // No pause in between: the moment is short.
+        // No pause in this loop, because the moment is short.
         while std::fs::read(&children).is_ok_and(|children| children.is_empty()) {
             assert!(std::time::Instant::now() < end, "a child");
         }

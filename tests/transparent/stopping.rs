@@ -1,4 +1,4 @@
-//! A8–A10: job control, as seen by a parent that watches. (tests/transparent/shells.rs has real shells.)
+//! A8–A10: job control, as seen by a parent process. (tests/transparent/shells.rs has real shells.)
 
 use std::os::unix::process::CommandExt;
 
@@ -10,14 +10,14 @@ use crate::support::probe::{Form, Run, Stage, WRAPPED, ended, is_gone, state};
 use crate::support::pty::Pty;
 use crate::support::{eventually, program};
 
-/// Started in a group of its own, as a shell would.
+/// Starts it in its own process group, as a shell would.
 fn start(stage: &Stage, form: Form, script: &str) -> Run {
     let (mut command, log) = stage.prepare(form, script);
     command.process_group(0);
     Run::start(command, log)
 }
 
-/// The signal our child stopped with, as `waitpid` tells its parent.
+/// The signal that stopped our child, as `waitpid` reports it to the parent.
 fn stopped(run: &Run) -> Signal {
     eventually("the stop", || {
         match waitpid(run.pid(), Some(WaitPidFlag::WUNTRACED | WaitPidFlag::WNOHANG)).expect("waitable") {
@@ -50,7 +50,7 @@ fn a8_claude_stops_itself() {
     }
 }
 
-/// Sent from outside, to claude alone or to act-claude alone.
+/// A stop signal from another process, to claude alone or to act-claude alone.
 #[test]
 fn a8_claude_is_stopped() {
     let stage = Stage::new();
@@ -73,7 +73,7 @@ fn a8_claude_is_stopped() {
     }
 }
 
-/// CONT to act-claude alone reaches the stopped claude; to the group, it reaches it once.
+/// CONT to act-claude alone reaches the stopped claude. CONT to the group reaches claude once.
 #[test]
 fn a9_continue() {
     let stage = Stage::new();
@@ -88,10 +88,11 @@ fn a9_continue() {
                 _ => killpg(run.pid(), Signal::SIGCONT).unwrap(),
             }
             run.log.wait_heard(round);
-            // It has dealt with it: one that is stopped before that passes a CONT on too often rather than not at all.
+            // act-claude must be waiting again: if it is stopped earlier, it passes on one CONT too many rather than
+            // too few.
             wait_state(run.pid(), "S");
         }
-        // To one that runs, and was continued by act-claude before.
+        // Then CONT to a running act-claude, which has continued claude before.
         run.signal(Signal::SIGCONT);
         run.log.wait_heard(5);
         run.signal(Signal::SIGTERM);
@@ -102,14 +103,14 @@ fn a9_continue() {
     }
 }
 
-/// A job of one pipeline and a background job that wants the terminal: stopped, resumed, never stuck.
+/// A job with a pipeline, and a background job that uses the terminal: stopped and resumed, never stuck.
 #[test]
 fn a10_background_use() {
     let Some(bash) = program("bash") else { return };
     let stage = Stage::new();
     let script = "touch-modes\ntouch-modes\ntouch-modes\ntouch-modes\nsay done\nexit 3";
     let pipeline = "set -m; \"$CLAUDE\" 2>/dev/null | cat; echo status ${PIPESTATUS[0]}";
-    // Bash itself forks nothing meanwhile: after a child of its own it would now and then say that the job has stopped.
+    // A loop without a child process: with one, bash would sometimes report that the job has stopped.
     let stopped = "until read -r _ _ state _ </proc/$!/stat; [ $state = T ]; do :; done";
     let background = format!("set -m; \"$CLAUDE\" 2>/dev/null & {stopped}; fg >/dev/null; echo status $?");
     for (shell, script) in [(pipeline, script), (&background, script), (&background, "read\nsay done\nexit 3")] {
@@ -120,7 +121,7 @@ fn a10_background_use() {
                 terminal.send("a line\r");
             }
             let (status, screen) = terminal.finish();
-            // What is typed ahead is echoed at once, before or after the shell's own words.
+            // Typed-ahead text is echoed at once, before or after the shell's own output, so the lines are sorted.
             let mut lines: Vec<String> = screen.lines().map(str::to_owned).collect();
             lines.sort();
             (ended(status), lines.join("\n"), log.notes())
@@ -133,7 +134,7 @@ fn a10_background_use() {
     }
 }
 
-/// A stop that the kernel discards (no shell is left to continue us) must not become a CONT.
+/// The kernel discards a stop if no shell is left to continue the group. This must not cause a CONT.
 #[test]
 fn a8_nothing_is_left_when_a_stopped_job_is_killed() {
     let stage = Stage::new();
@@ -148,8 +149,8 @@ fn a8_nothing_is_left_when_a_stopped_job_is_killed() {
     }
 }
 
-/// STOP and CONT to claude alone, as `cpulimit` sends them, where no terminal is and nobody will ever continue us: in a
-/// session of its own, in a process group of its own, and in that of its parent.
+/// STOP and CONT to claude alone, as `cpulimit` sends them, without a terminal and without a shell that would continue
+/// act-claude: in its own session, in its own process group, and in its parent's group.
 #[test]
 fn a9_claude_alone_is_stopped_and_continued_without_a_terminal() {
     let stage = Stage::new();
@@ -178,7 +179,7 @@ fn a9_claude_alone_is_stopped_and_continued_without_a_terminal() {
     }
 }
 
-/// Claude is killed while it is stopped: that is seen, too.
+/// Claude is killed while it is stopped: act-claude notices this, too.
 #[test]
 fn a9_claude_is_killed_while_it_is_stopped() {
     let stage = Stage::new();

@@ -1,4 +1,4 @@
-//! A19, A22: claude's streams are claude's, and the report can't hurt.
+//! A19, A22: claude's streams belong to claude, and the report can't block or fail a run.
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -25,8 +25,8 @@ fn patient() -> Stage {
     stage
 }
 
-/// While ACT hangs and act-claude waits for it, the reader of claude's output, the writer of its input and a
-/// reader of descriptor 3 see the end as soon as claude has ended.
+/// While ACT hangs and act-claude waits for it, the reader of claude's output, the writer of its input and a reader of
+/// descriptor 3 see the end as soon as claude has ended.
 #[test]
 fn a19_pipes_end_with_claude() {
     let stage = patient();
@@ -56,8 +56,8 @@ fn a19_pipes_end_with_claude() {
     assert_eq!(ended(run.wait()), "exit 0");
 }
 
-/// The same where /dev/null is missing: standard input, output and error of claude, of act-claude, and none of the relay,
-/// which goes on delivering. With the launcher form, whose relay nobody waits for.
+/// The same if /dev/null is missing: standard input, output and error belong to claude and act-claude, and none to the
+/// relay, which goes on delivering. Also with the launcher form, whose relay no process waits for.
 #[test]
 fn a19_pipes_end_without_dev_null() {
     let mut stage = Stage::new();
@@ -91,7 +91,7 @@ fn a19_pipes_end_without_dev_null() {
     crate::support::process::end_relays(stage.sandbox.root());
 }
 
-/// Claude has ended, but act-claude has not seen it yet: the signal is for act-claude's wait.
+/// Claude has ended, but act-claude has not noticed yet: the signal ends act-claude's wait.
 #[test]
 fn a19_a_signal_too_late_for_claude_ends_the_wait() {
     let stage = patient();
@@ -110,7 +110,7 @@ fn a19_a_signal_too_late_for_claude_ends_the_wait() {
     assert!(took < SOON, "{took:?}");
 }
 
-/// Runs to the end and says how long act-claude took after claude had gone.
+/// Waits for the end; returns the status, and how long act-claude took after claude's end.
 fn after_claude(mut run: Run) -> (String, Duration) {
     let probe = run.log.wait_ready();
     eventually("the end of the probe", || is_gone(probe).then_some(()));
@@ -118,8 +118,8 @@ fn after_claude(mut run: Run) -> (String, Duration) {
     (ended(run.wait()), gone.elapsed())
 }
 
-/// Without the rule each of these is a hang, a wrong status, or a stopped job. Half a second, and what a busy
-/// machine takes.
+/// Without the rule each of these cases is a hang, a wrong status, or a stopped job. Half a second would be enough; the
+/// rest is for a busy machine.
 const SOON: Duration = Duration::from_secs(5);
 
 fn a22(name: &str, prepare: impl Fn(&Stage, Form) -> Run) {
@@ -131,7 +131,7 @@ fn a22(name: &str, prepare: impl Fn(&Stage, Form) -> Run) {
     }
 }
 
-/// A pipe nobody reads, which the test keeps open.
+/// A pipe without a reader, which the test keeps open.
 fn unread() -> (Stdio, OwnedFd) {
     let (reader, writer) = std::io::pipe().unwrap();
     (Stdio::from(OwnedFd::from(writer)), OwnedFd::from(reader))
@@ -208,13 +208,14 @@ fn a22_terminal_held_with_ctrl_s() {
         let mut terminal = Pty::start(command);
         let probe = log.wait_ready();
         terminal.send("\x13");
-        // The line discipline has seen the key once the byte behind it is echoed to nobody: input goes in order.
+        // The key was sent first, so output is stopped when the report is written.
         nix::sys::signal::kill(probe, nix::sys::signal::Signal::SIGTERM).unwrap();
         assert_eq!(ended(terminal.wait()), "exit 9", "{form:?}");
     }
 }
 
-/// A terminal whose window reads nothing has room for a few bytes only: ready, and still a trap.
+/// A terminal whose window reads nothing has room for a few bytes only: poll reports it as writable, but a longer write
+/// blocks.
 #[test]
 fn a22_terminal_without_a_reader() {
     let stage = Stage::new();
@@ -231,7 +232,7 @@ fn a22_terminal_without_a_reader() {
     }
 }
 
-/// Writes to a terminal nobody reads until it takes no more, or so many bytes; gives how many.
+/// Writes to a terminal without a reader until nothing more fits, or up to this many bytes; returns how many.
 fn fill(terminal: &OwnedFd, most: usize) -> usize {
     use nix::fcntl::{F_GETFL, F_SETFL, OFlag, fcntl};
     let before = OFlag::from_bits_truncate(fcntl(terminal, F_GETFL).unwrap());
@@ -241,7 +242,8 @@ fn fill(terminal: &OwnedFd, most: usize) -> usize {
     written
 }
 
-/// Room for a part of the report: ready, and a write of all of it would wait for ever.
+/// Room for a part of the report: poll reports the terminal as writable, but a write of the whole report would block
+/// for ever.
 #[test]
 fn a22_terminal_with_room_for_a_part() {
     let open = || {
@@ -255,7 +257,7 @@ fn a22_terminal_with_room_for_a_part() {
     let stage = Stage::new();
     let pair = open();
     fill(&pair.slave, room - 20);
-    // No relay, whose end would interrupt the write.
+    // A form without a relay, because the end of a relay would interrupt the write.
     let (mut command, log) = stage.prepare(Form::Line, "ready\nexit 9");
     command.stderr(Stdio::from(pair.slave));
     let (status, took) = after_claude(Run::start(command, log));

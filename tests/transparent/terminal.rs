@@ -1,4 +1,4 @@
-//! A17, A18: the terminal afterwards, and its size.
+//! A17, A18: the terminal's modes afterwards, and its size.
 
 use nix::sys::termios::LocalFlags;
 
@@ -24,7 +24,7 @@ fn a17_modes_come_back_after_death() {
     }
 }
 
-/// With one of the three standard streams on the terminal, whichever.
+/// With only one of the three standard streams on the terminal.
 #[test]
 fn a17_with_redirected_streams() {
     let Some(bash) = crate::support::program("bash") else { return };
@@ -53,7 +53,7 @@ fn a17_modes_set_on_purpose_stay() {
     }
 }
 
-/// Killed in the background: the terminal is the foreground job's.
+/// Claude is killed in the background: the terminal belongs to the foreground job, and its modes stay.
 #[test]
 fn a17_not_from_the_background() {
     let Some(bash) = crate::support::program("bash") else { return };
@@ -64,7 +64,7 @@ fn a17_not_from_the_background() {
         let (command, log) = stage.prepare_through(&bash, &args, form, "ready\nuntil /never");
         let terminal = Pty::start(command);
         let probe = log.wait_ready();
-        // The foreground, meanwhile, wants no echo.
+        // Meanwhile the foreground job has switched echo off.
         let mut modes = terminal.modes();
         modes.local_flags.remove(LocalFlags::ECHO);
         // SAFETY: the terminal keeps the descriptor open.

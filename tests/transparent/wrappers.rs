@@ -1,5 +1,5 @@
-//! A21: a wrapper named claude, or a copy or link of act-claude, never keeps the real claude from being found; and no
-//! loop goes on for ever.
+//! A21: a wrapper named claude, or a copy or link of act-claude, never prevents that the real claude is found; and
+//! every loop ends.
 
 use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -14,7 +14,7 @@ use crate::support::{act_claude, skip};
 
 const SYSTEM: &str = "/usr/bin:/bin";
 
-/// What a wrapper does, as a shell script: it knows its own directory as `$own`.
+/// The wrappers, as shell scripts. `$own` is the wrapper's own directory.
 const WRAPPERS: [(&str, &str); 8] = [
     ("exec, its directory taken out of PATH", "PATH=$(without \"$own\"); exec claude \"$@\""),
     ("child, its directory taken out of PATH", "PATH=$(without \"$own\"); claude \"$@\"; exit $?"),
@@ -35,14 +35,14 @@ next() { printf %s "$PATH" | tr : '\n' | grep -vxF "$1" | while read -r d; do [ 
 own=$(dirname "$0")
 "#;
 
-/// As often a wrapper may run: with another program in between it looks like a session in a session for a while.
+/// The maximum number of runs of a wrapper: with another program in between it looks like nested sessions for a while.
 const MOST: usize = 20;
 
 struct Wrapped {
     stage: Stage,
     shim: PathBuf,
     real: PathBuf,
-    /// `act-claude` by name.
+    /// The directory with `act-claude` under its own name.
     own: PathBuf,
 }
 
@@ -66,7 +66,8 @@ impl Wrapped {
         self.stage.sandbox.root().join("runs")
     }
 
-    /// Starts `claude` by PATH, or `act-claude`; with the exit status, what the real one was given, and how often a wrapper ran.
+    /// Starts `claude` by PATH, or `act-claude`; returns the exit status, the arguments of the real claude, how often a
+    /// wrapper ran, and standard error.
     fn run(&self, program: &str, path: &[&Path]) -> (i32, Vec<String>, usize, String) {
         let _ = std::fs::remove_file(self.runs());
         let path = [path, &[&self.own, Path::new("/usr/bin"), Path::new("/bin")]].concat();
@@ -83,7 +84,7 @@ impl Wrapped {
     }
 }
 
-/// Whatever happens, it must not take the machine along.
+/// A limit on CPU time protects the machine.
 fn limited(command: &mut Command) -> &mut Command {
     // SAFETY: setrlimit is async-signal-safe.
     unsafe { std::os::unix::process::CommandExt::pre_exec(command, || Ok(setrlimit(Resource::RLIMIT_CPU, 60, 60)?)) }
@@ -101,7 +102,7 @@ fn a21_a_wrapper_before_the_shim_ends_in_the_real_one() {
                 assert_eq!(given[given.len() - 2..], ["-p", "x"], "{name}, {program}");
                 assert!((1..=MOST).contains(&runs), "{name}, {program}: ran {runs} times");
             }
-            // Nothing but wrappers and shims: an error, and soon.
+            // With wrappers and shims only: an error, after a few runs.
             let (code, _, runs, err) = world.run(program, &[&wrapper, &world.shim]);
             assert!([126, 127].contains(&code), "{name}, {program}: {code}: {err}");
             assert!(runs <= MOST, "{name}, {program}: ran {runs} times");
@@ -115,7 +116,7 @@ fn a21_wrappers_that_start_each_other() {
     for (name, body) in &WRAPPERS[2..] {
         let [one, two] = ["one", "two"].map(|directory| world.wrapper(directory, body));
         for program in ["claude", "act-claude"] {
-            // Left to themselves the first two would go round without act-claude: the shim stands between them.
+            // Without the shim between them, the first two would call each other without end.
             let (code, given, runs, err) = world.run(program, &[&one, &world.shim, &two, &world.real]);
             assert_eq!((code, given.len()), (21, given.len().max(3)), "{name}, {program}: {err}");
             assert!(runs <= 2 * MOST, "{name}, {program}: ran {runs} times");
@@ -140,7 +141,7 @@ fn a21_shims_and_copies_in_any_number() {
     }
 }
 
-/// Named, it had its turn, too.
+/// A wrapper named by ACT_CLAUDE_BIN is run once; after that PATH is searched.
 #[test]
 fn a21_a_wrapper_that_is_named_goes_on_along_path() {
     let mut world = Wrapped::new();
@@ -153,7 +154,7 @@ fn a21_a_wrapper_that_is_named_goes_on_along_path() {
     assert!(err.contains("which would start it again: set ACT_CLAUDE_BIN=/path/to/claude"), "{err}");
 }
 
-/// `script`, where there is no /proc. `None`: skipped.
+/// `command` in a namespace without /proc. `None`: skipped.
 fn without_proc(command: &Command) -> Option<Command> {
     let may = Command::new("unshare").args(["-m", "-p", "-f", "sh", "-c", "umount -l /proc"]).output();
     if !may.is_ok_and(|output| output.status.success()) {
@@ -161,7 +162,7 @@ fn without_proc(command: &Command) -> Option<Command> {
         return None;
     }
     let mut wrapped = Command::new("unshare");
-    // `claude` or `act-claude` is not the first process there, which nothing kills.
+    // A shell is the first process, because the kernel does not kill that one.
     wrapped.args(["-m", "-p", "-f", "sh", "-c", "umount -l /proc; \"$@\"; exit $?", "sh"]);
     wrapped.arg(command.get_program()).args(command.get_args()).env_clear();
     wrapped.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -175,7 +176,7 @@ fn without_proc(command: &Command) -> Option<Command> {
     Some(wrapped)
 }
 
-/// Wrappers that start act-claude, and nothing else on PATH: without /proc the number of launches ends them.
+/// Wrappers that start act-claude, and nothing else on PATH: without /proc the number of launches ends the loop.
 #[test]
 fn a21_without_proc() {
     let world = Wrapped::new();
@@ -195,7 +196,7 @@ fn a21_without_proc() {
     std::fs::copy(act_claude(), copy.join("claude")).unwrap();
     assert_eq!(run(&[&copy, &world.shim, &world.real]).unwrap().0, 21, "a copy, and the shim");
     assert_eq!(run(&[&copy, &world.shim]).unwrap().0, 127, "nothing else");
-    // It may be executed, but not read: known by its place in the system alone.
+    // It may be executed but not read: it is identified by device and inode only.
     let unread = world.stage.sandbox.directory("unread");
     std::fs::copy(act_claude(), unread.join("claude")).unwrap();
     std::fs::set_permissions(unread.join("claude"), std::fs::Permissions::from_mode(0o711)).unwrap();
@@ -211,18 +212,18 @@ fn a21_without_proc() {
     }
 }
 
-/// Sessions inside sessions are counted by no one: 40 of them, each of another claude, without a wrapper.
+/// Nested sessions are not counted: a high count from earlier generations does not stop a session.
 #[test]
 fn a21_nested_sessions_stay_legal_for_ever() {
     let world = Wrapped::new();
-    // What a generation that started long ago hands on: a count that would end a loop, but not within a minute.
+    // A count from a generation that started long ago: it would stop a loop, but it was not reached within a minute.
     let mut command = world.stage.sandbox.act_claude(&["-p", "x"]);
     command.env("PATH", format!("{}:{}:{SYSTEM}", world.shim.display(), world.real.display()));
     command.env("PROBE_SCRIPT", "exit 21").env("ACT_CLAUDE_CHAIN", "99 1000 child.1 1.1");
     assert_eq!(command.output().unwrap().code(), 21);
 }
 
-/// A program of a native claude's size is claude: it is never passed over, and does not get the chain.
+/// A program of a native claude's size is claude: it is never skipped, and does not get the chain variable.
 #[test]
 fn a21_claude_itself_gets_no_chain() {
     let stage = Stage::new();
@@ -241,7 +242,7 @@ fn a21_claude_itself_gets_no_chain() {
         let given = log.wait_for("given")["environment"].to_string();
         assert!(!given.contains("ACT_CLAUDE_CHAIN"), "{given}");
     }
-    // The same chain around a smaller program: it led here.
+    // The same chain with a smaller program: it is taken for a wrapper that led here.
     let (mut command, _log) = stage.prepare(Form::Relay, "exit 21");
     let small = std::fs::metadata(&stage.claude).unwrap();
     let small =
