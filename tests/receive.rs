@@ -180,7 +180,7 @@ fn fail_switches_while_it_runs() {
 }
 
 #[test]
-fn a_hanging_receiver_never_answers_and_stops_all_the_same() {
+fn a_hanging_receiver_never_answers_but_stops() {
     let (receiver, events) = start(Options { fail: Some(Fail::Hang), ..Options::default() });
     let headers = but("-", &format!("Content-Length: {}", BODY.len()));
     let mut stream = send(receiver.address(), &format!("POST {PATH}"), &headers, BODY.as_bytes());
@@ -202,7 +202,7 @@ fn a_hanging_receiver_never_answers_and_stops_all_the_same() {
 }
 
 #[test]
-fn a_receiver_that_drops_answers_well_and_tells_nothing() {
+fn a_receiver_that_drops_answers_200_and_reports_no_event() {
     let (receiver, events) = start(Options { drop: true, ..Options::default() });
     assert_eq!(post(receiver.address(), PATH, good(), BODY.as_bytes()).0, 200);
     assert!(events.try_recv().is_err());
@@ -313,7 +313,7 @@ fn act_receive_json_is_nothing_but_json() {
 }
 
 #[test]
-fn act_receive_ends_quietly_when_nobody_reads() {
+fn act_receive_ends_without_a_message_when_its_reader_is_gone() {
     let home = tempfile::tempdir().unwrap();
     let mut act = Act::start(&[], home.path());
     let mut output = BufReader::new(act.0.stdout.take().unwrap());

@@ -4,7 +4,7 @@ use crate::support::client::{self, Lab};
 use crate::support::sandbox::{Text, snapshot};
 
 #[test]
-fn the_real_client_plays() {
+fn the_real_client_runs_in_the_demo() {
     for version in client::BOTH {
         let Some(mut lab) = Lab::start(version, &[]) else { return };
         let temporary = lab.sandbox.root().join("tmp");

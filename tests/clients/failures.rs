@@ -31,12 +31,12 @@ fn every(version: &'static str, wanted: impl Fn(&str) -> bool) {
 }
 
 #[test]
-fn every_failure_beside_the_new_client() {
+fn every_failure_with_the_new_client() {
     every(client::NEW, |_| true);
 }
 
 #[test]
-fn some_failures_beside_the_old_client() {
+fn some_failures_with_the_old_client() {
     let some =
         ["401", "404, an unknown alias", "400", "503", "partial", "unknown certificate", "proxy refusing", "hanging"];
     every(client::OLD, |name| some.contains(&name));
@@ -116,7 +116,7 @@ fn a_hanging_act_costs_the_vendor_recipe_more() {
 
 /// Commands that export nothing, and a session with output in one pipe: no message when all is well.
 #[test]
-fn nothing_is_said_when_all_is_well() {
+fn nothing_is_printed_when_all_is_well() {
     for version in client::BOTH {
         let Some(lab) = Lab::start(version, &["project"]) else { return };
         lab.act.answer(accepted());

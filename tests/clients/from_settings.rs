@@ -49,7 +49,7 @@ const PLACES: [Place; 3] = [
 ];
 
 #[test]
-fn every_directory_reports_as_the_guide_meant_it() {
+fn every_directory_reports_as_the_guide_intends() {
     let Some(lab) = Lab::start(NEW, &["elsewhere", "billing", "labs"]) else { return };
     for place in &PLACES {
         let secret = format!("BOOMI_TOKEN.{}:{}", place.user, place.token);

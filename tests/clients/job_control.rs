@@ -227,7 +227,7 @@ fn ctrl_c_twice_and_resize() {
 }
 
 #[test]
-fn a_closed_terminal_takes_claude_along() {
+fn a_closed_terminal_ends_claude() {
     let Some(lab) = lab() else { return };
     let tmux = Tmux::start(&lab, "bash", true);
     tmux.session();

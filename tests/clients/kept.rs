@@ -88,7 +88,7 @@ fn no_connection() {
 }
 
 #[test]
-fn a_certificate_nobody_knows() {
+fn an_unknown_certificate() {
     let Some(mut lab) = Lab::start(client::NEW, &["project"]) else { return };
     let authority = Authority::new();
     let act = Act::start_tls(&authority);
@@ -103,7 +103,7 @@ fn a_certificate_nobody_knows() {
 }
 
 #[test]
-fn a_name_nobody_knows() {
+fn an_unknown_name() {
     let Some(mut lab) = Lab::start(client::NEW, &["project"]) else { return };
     let authority = Authority::for_names(&["act.test"]);
     let act = Act::start_tls(&authority);

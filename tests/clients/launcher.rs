@@ -114,7 +114,7 @@ fn without_the_variable_that_holds_the_token_exports_are_held() {
 
 /// The relay has no living parent, runs in its own session, and ends with claude.
 #[test]
-fn the_relay_belongs_to_nobody_and_ends_with_claude() {
+fn the_relay_has_no_parent_and_ends_with_claude() {
     let mut launched = Launched::start("one", |_| {});
     let claude = launched.child.id();
     let children = std::fs::read_to_string(format!("/proc/{claude}/task/{claude}/children")).unwrap();

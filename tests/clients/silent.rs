@@ -37,7 +37,7 @@ fn outcome(lab: &Lab, mut command: Command) -> (usize, String) {
 
 /// Lists of exporters that keep claude from exporting or make it export twice: with each, exactly one export arrives.
 #[test]
-fn b14_a_misspelt_exporter_is_put_right() {
+fn b14_a_misspelt_exporter_is_corrected() {
     for version in client::BOTH {
         let Some(lab) = lab(version) else { return };
         for list in ["OTLP", "otlp,OTLP", "otlp,otlp", "otlp,logging"] {
@@ -58,7 +58,7 @@ fn b14_a_misspelt_exporter_is_put_right() {
 /// Causes that no overlay can override are reported with their place: once with output to a pipe, every time on a
 /// terminal.
 #[test]
-fn b14_what_stays_is_said_with_its_place() {
+fn b14_a_remaining_cause_is_reported_with_its_place() {
     let stops = |name: &str, word: &str| format!("claude does not know the {name}exporter \"OTLP\" and {word}");
     for version in client::BOTH {
         let managed = json!({"env": {"OTEL_METRICS_EXPORTER": "otlp,OTLP"}}).to_string();
@@ -113,7 +113,7 @@ fn b14_what_stays_is_said_with_its_place() {
 /// The relay ignores headers, so a helper that is used for nothing else is switched off for the session, whether it
 /// fails or not.
 #[test]
-fn b14_a_headers_helper_that_serves_nobody_else_is_switched_off() {
+fn b14_a_headers_helper_without_another_use_is_switched_off() {
     for version in client::BOTH {
         let Some(lab) = lab(version) else { return };
         let called = lab.sandbox.home().join("called");
@@ -134,7 +134,7 @@ fn b14_a_headers_helper_that_serves_nobody_else_is_switched_off() {
 
 /// A helper that the user's own logs need stays on. If it fails, this is reported.
 #[test]
-fn b14_a_failing_headers_helper_is_said() {
+fn b14_a_failing_headers_helper_is_reported() {
     let logs = [
         ("OTEL_LOGS_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json"),
@@ -165,7 +165,7 @@ fn b14_a_failing_headers_helper_is_said() {
 /// Command lines that claude refuses or only answers are no sessions. A session with a failing login exports all the
 /// same.
 #[test]
-fn b14_what_is_no_session_is_not_blamed() {
+fn b14_commands_that_are_no_session_are_not_reported() {
     for version in [OLD, NEW] {
         let Some(mut lab) = lab(version) else { return };
         lab.sandbox.set("OTEL_LOGS_EXPORTER", "OTLP");

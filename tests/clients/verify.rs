@@ -112,7 +112,7 @@ fn act_does_not_answer() {
 
 /// With the log as the only source: the newer client's log proves delivery, the older client's log does not.
 #[test]
-fn direct_rests_on_the_log() {
+fn direct_uses_the_log_only() {
     let not_observed = "not observed";
     let partial = Reply::json(200, r#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"x"}}"#);
     for (name, reply, of_old, of_new) in [
@@ -204,7 +204,7 @@ fn settings_that_override_each_variable() {
 }
 
 #[test]
-fn managed_settings_cannot_be_beaten() {
+fn managed_settings_cannot_be_overridden() {
     const FILE: &str = "/etc/claude-code/managed-settings.json";
     let ask = format!("ask whoever manages {FILE} to remove");
     let dropped = "claude dropped OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: managed settings set";
@@ -230,7 +230,7 @@ fn managed_settings_cannot_be_beaten() {
 }
 
 #[test]
-fn the_screen_is_claudes_until_it_has_gone() {
+fn the_screen_is_claudes_until_it_has_ended() {
     for version in client::BOTH {
         let Some(lab) = lab(version) else { return };
         let mut terminal = Pty::start(lab.act_claude("project", &["--verify"]));

@@ -90,7 +90,7 @@ fn a_repository_uses_an_alias() {
 }
 
 #[test]
-fn what_can_not_be_meant_changes_nothing() {
+fn invalid_requests_change_nothing() {
     let sandbox = sandbox();
     let before = snapshot(&sandbox.home());
     for (args, code, expected) in [
@@ -123,7 +123,7 @@ fn what_can_not_be_meant_changes_nothing() {
 }
 
 #[test]
-fn aliases_come_and_go() {
+fn aliases_are_added_and_removed() {
     let sandbox = sandbox();
     let add = ["aliases", "--add", "ops", "--id", "id-ops", "--provider-type", "P Q", "--attribute", "team=a=b"];
     let added = act(&sandbox, ".", &add);

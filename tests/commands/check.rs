@@ -88,7 +88,7 @@ fn steps(sandbox: &Sandbox) -> (String, i32, Value) {
 const REACHED: &str = "token:ok connection:ok TLS:ok";
 
 #[test]
-fn in_whatever_order_act_looks() {
+fn with_every_order_of_act_s_checks() {
     let authority = Authority::new();
     let good = "credential:ok alias:ok";
     let unclear = "credential:unclear alias:unclear";
@@ -126,7 +126,7 @@ fn in_whatever_order_act_looks() {
 }
 
 #[test]
-fn words_for_people() {
+fn texts_for_people() {
     let authority = Authority::new();
     let act = Act::start_tls(&authority);
     let sandbox = sandbox(&authority, &act.endpoint(), "id-billing");
@@ -168,7 +168,7 @@ fn no_address_for_the_name() {
 }
 
 #[test]
-fn nobody_listens() {
+fn no_listener() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let sandbox = sandbox(&Authority::new(), &format!("https://127.0.0.1:{port}/m"), "i");
     let (steps, code, check) = steps(&sandbox);
@@ -300,7 +300,7 @@ fn no_token() {
 }
 
 #[test]
-fn all_at_once() {
+fn all_aliases() {
     let act = Act::start();
     act.answer_by(act_in([Credential, Alias, Payload]));
     let sandbox = Sandbox::new();
@@ -322,7 +322,7 @@ fn all_at_once() {
 }
 
 #[test]
-fn what_there_is_to_check() {
+fn aliases_to_check() {
     let sandbox = Sandbox::new();
     let run = |args: &[&str]| {
         let output = sandbox.act_claude(&[&["act", "check"], args].concat()).output().unwrap();

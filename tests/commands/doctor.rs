@@ -211,12 +211,12 @@ fn remove_key(file: &str, key: &str) {
 }
 
 /// A problem: how it is made, what doctor finds, and how it is fixed.
-struct Ailment {
+struct Problem {
     name: &'static str,
     make: fn(&mut Machine),
     ids: &'static [&'static str],
     /// `None`: the fix in the finding is carried out literally.
-    cure: Option<fn(&mut Machine)>,
+    fix: Option<fn(&mut Machine)>,
 }
 
 /// The guide's recipe, for another alias.
@@ -236,15 +236,15 @@ const RECIPE: [(&str, &str); 8] = [
 
 const TRAILING_COMMA: &str = "{\n  \"env\": {\n    \"DISABLE_AUTOUPDATER\": \"1\",\n  }\n}\n";
 
-const AILMENTS: &[Ailment] = &[
-    Ailment {
+const PROBLEMS: &[Problem] = &[
+    Problem {
         name: "claude missing",
         make: |machine| std::fs::remove_file(machine.path("bin/claude")).unwrap(),
         ids: &["claude-missing"],
         // Replaces the installer.
-        cure: Some(|machine| drop(machine.sandbox.script("bin/claude", CLAUDE))),
+        fix: Some(|machine| drop(machine.sandbox.script("bin/claude", CLAUDE))),
     },
-    Ailment {
+    Problem {
         name: "a shim loop",
         make: |machine| {
             machine.sandbox.script("shims/claude", "#!/bin/sh\n# the company's\nexec act-claude \"$@\"\n");
@@ -252,9 +252,9 @@ const AILMENTS: &[Ailment] = &[
             machine.type_in(&line);
         },
         ids: &["loop"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "two act-claude on PATH",
         make: |machine| {
             std::fs::copy(support::act_claude(), machine.sandbox.directory("old").join("act-claude")).unwrap();
@@ -262,21 +262,21 @@ const AILMENTS: &[Ailment] = &[
             machine.type_in(&line);
         },
         ids: &["several-act-claude"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "launcher path gone, by a variable",
         make: |machine| machine.type_in("export CLAUDE_CODE_PROCESS_WRAPPER=/opt/old/act-claude"),
         ids: &["launcher-gone"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "launcher path gone, by settings",
         make: |machine| machine.change(USER, |settings| settings["processWrapper"] = json!("/opt/old/act-claude")),
         ids: &["launcher-gone"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "configuration syntax",
         make: |machine| {
             let text = std::fs::read_to_string(machine.sandbox.config_file()).unwrap();
@@ -284,211 +284,211 @@ const AILMENTS: &[Ailment] = &[
             std::fs::write(machine.sandbox.config_file(), format!("{},{}", &text[..end], &text[end..])).unwrap();
         },
         ids: &["configuration"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "unknown key",
         make: |machine| machine.configure(|config| config["acounts"] = json!({})),
         ids: &["configuration"],
-        cure: Some(|machine| machine.configure(|config| drop(config.as_object_mut().unwrap().remove("acounts")))),
+        fix: Some(|machine| machine.configure(|config| drop(config.as_object_mut().unwrap().remove("acounts")))),
     },
-    Ailment {
+    Problem {
         name: "dangling alias",
         make: |machine| machine.configure(|config| config["directories"]["~/work"] = json!("biling")),
         ids: &["configuration"],
-        cure: Some(|machine| machine.configure(|config| config["directories"]["~/work"] = json!("billing"))),
+        fix: Some(|machine| machine.configure(|config| config["directories"]["~/work"] = json!("billing"))),
     },
-    Ailment {
+    Problem {
         name: "no rule for the directory",
         make: |machine| machine.configure(|config| config["directories"] = json!({})),
         ids: &["no-alias"],
-        cure: Some(|machine| machine.configure(|config| config["directories"]["~/work"] = json!("billing"))),
+        fix: Some(|machine| machine.configure(|config| config["directories"]["~/work"] = json!("billing"))),
     },
-    Ailment {
+    Problem {
         name: "permissions of the directory",
         make: |machine| machine.mode(".config/act-claude", 0o777),
         ids: &["exposed"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "permissions of the token",
         make: |machine| machine.mode("token", 0o644),
         ids: &["token"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "failing token command",
         make: |machine| {
             machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"command": ["false"]}));
         },
         ids: &["token"],
-        cure: Some(|machine| {
+        fix: Some(|machine| {
             machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"command": ["echo", "x"]}));
         }),
     },
-    Ailment {
+    Problem {
         name: "a token that background sessions do not have",
         make: |machine| {
             machine.type_in("export BOOMI=x");
             machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"env": "BOOMI"}));
         },
         ids: &["token-variable"],
-        cure: Some(|machine| {
+        fix: Some(|machine| {
             machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"command": ["echo", "x"]}));
         }),
     },
-    Ailment {
+    Problem {
         name: "telemetry off in user settings",
         make: |machine| machine.set_env(USER, &[("CLAUDE_CODE_ENABLE_TELEMETRY", "0")]),
         ids: &["settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "telemetry off by a variable",
         make: |machine| machine.type_in("export OTEL_METRICS_EXPORTER=none"),
         ids: &["off"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "the guide's recipe in user settings: endpoint, headers, attributes",
         make: |machine| machine.set_env(USER, &RECIPE),
         ids: &["settings-token", "settings", "settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "exporter in user settings",
         make: |machine| machine.set_env(USER, &[("OTEL_METRICS_EXPORTER", "console")]),
         ids: &["settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "protocol in user settings",
         make: |machine| machine.set_env(USER, &[("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc")]),
         ids: &["settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "managed headers",
         make: |machine| {
             machine.managed = Some(json!({"env": {"OTEL_EXPORTER_OTLP_HEADERS": "X-Team=a"}}).to_string());
         },
         ids: &["settings"],
-        cure: Some(|machine| machine.managed = Some("{}".to_owned())),
+        fix: Some(|machine| machine.managed = Some("{}".to_owned())),
     },
-    Ailment {
+    Problem {
         name: "invalid JSON in user settings",
         make: |machine| drop(machine.sandbox.write(USER, TRAILING_COMMA)),
         ids: &["settings-json"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "invalid JSON in project settings",
         make: |machine| drop(machine.sandbox.write(PROJECT, TRAILING_COMMA)),
         ids: &["settings-json"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "invalid JSON in local settings",
         make: |machine| drop(machine.sandbox.write(LOCAL, TRAILING_COMMA)),
         ids: &["settings-json"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "user settings that claude reads in spite of their encoding",
         make: |machine| {
             drop(machine.sandbox.write(USER, "\u{feff}{\"env\": {\"OTEL_METRICS_EXPORTER\": \"console\"}}"))
         },
         ids: &["settings"],
-        cure: Some(|machine| drop(machine.sandbox.write(USER, "{}"))),
+        fix: Some(|machine| drop(machine.sandbox.write(USER, "{}"))),
     },
-    Ailment {
+    Problem {
         name: "user settings that current claude finds too large",
         make: |machine| drop(machine.sandbox.write(USER, format!("{{\"note\": \"{}\"}}", "x".repeat(2 << 20)))),
         ids: &["settings-json"],
-        cure: Some(|machine| drop(machine.sandbox.write(USER, "{}"))),
+        fix: Some(|machine| drop(machine.sandbox.write(USER, "{}"))),
     },
-    Ailment {
+    Problem {
         name: "a pipe in place of the user's settings",
         make: |machine| {
             machine.sandbox.directory(".claude");
             nix::unistd::mkfifo(&machine.path(USER), nix::sys::stat::Mode::S_IRWXU).unwrap();
         },
         ids: &["settings-unread"],
-        cure: Some(|machine| std::fs::remove_file(machine.path(USER)).unwrap()),
+        fix: Some(|machine| std::fs::remove_file(machine.path(USER)).unwrap()),
     },
-    Ailment {
+    Problem {
         name: "headers helper",
         make: |machine| machine.change(USER, |settings| settings["otelHeadersHelper"] = json!("/bin/echo {}")),
         ids: &["settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "the guide's recipe in project settings, token included, with a current client",
         make: |machine| machine.set_env(PROJECT, &RECIPE),
         ids: &["settings-token", "ignored", "settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "another pipeline",
         make: |machine| {
             machine.type_in("export OTEL_METRICS_EXPORTER=otlp OTEL_EXPORTER_OTLP_ENDPOINT=https://otel.example.com");
         },
         ids: &["other-pipeline"],
-        cure: Some(|machine| machine.configure(|config| config["replace_endpoint"] = json!(true))),
+        fix: Some(|machine| machine.configure(|config| config["replace_endpoint"] = json!(true))),
     },
-    Ailment {
+    Problem {
         name: "a proxy without route",
         make: |machine| {
             let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             machine.type_in(&format!("export HTTPS_PROXY=http://127.0.0.1:{port}"));
         },
         ids: &["proxy"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "a proxy that is none",
         make: |machine| machine.type_in("export HTTPS_PROXY=socks5h://127.0.0.1:1080"),
         ids: &["proxy"],
-        cure: Some(|machine| machine.type_in("unset HTTPS_PROXY")),
+        fix: Some(|machine| machine.type_in("unset HTTPS_PROXY")),
     },
-    Ailment {
+    Problem {
         name: "a proxy without route, in the user's settings",
         make: |machine| machine.set_env(USER, &[("HTTPS_PROXY", "http://127.0.0.1:1")]),
         ids: &["proxy"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "a proxy in a repository's settings",
         make: |machine| machine.set_env(PROJECT, &[("HTTPS_PROXY", "http://127.0.0.1:1")]),
         ids: &["proxy-of-repository"],
-        cure: Some(|machine| machine.set_env(PROJECT, &[("HTTPS_PROXY", "")])),
+        fix: Some(|machine| machine.set_env(PROJECT, &[("HTTPS_PROXY", "")])),
     },
-    Ailment {
+    Problem {
         name: "a session started without act-claude",
         make: |machine| {
             machine.start("work", &["-p", "hi"], &[]);
         },
         ids: &["session"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "a session under another alias, by the guide's recipe",
         make: |machine| {
             machine.start("work/sub", &[], &RECIPE);
         },
         ids: &["session"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "a daemon under another alias, by the guide's recipe",
         make: |machine| {
             let pid = machine.start("", &["daemon", "run"], &RECIPE);
             machine.sandbox.write("daemon.pid", pid.to_string());
         },
         ids: &["daemon"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "an old client's daemon, under the alias of the session that started it",
         make: |machine| {
             machine.configure(|config| {
@@ -502,9 +502,9 @@ const AILMENTS: &[Ailment] = &[
             machine.sandbox.write("daemon.pid", pid.to_string());
         },
         ids: &["daemon"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "held exports",
         make: |machine| {
             let act = Act::start();
@@ -515,7 +515,7 @@ const AILMENTS: &[Ailment] = &[
         },
         ids: &["held"],
         // Replaces a new token; then the printed command is run.
-        cure: Some(|machine| {
+        fix: Some(|machine| {
             machine.act.as_ref().unwrap().answer(accepted());
             let findings = machine.findings().unwrap();
             assert_eq!(findings[0]["command"], "act-claude act flush");
@@ -523,22 +523,22 @@ const AILMENTS: &[Ailment] = &[
             assert!(status.unwrap().success());
         }),
     },
-    Ailment {
+    Problem {
         name: "a state directory of others",
         make: |machine| {
             machine.sandbox.directory(".local/state/act-claude");
             machine.mode(".local/state/act-claude", 0o777);
         },
         ids: &["state"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "an older client",
         make: |machine| drop(machine.sandbox.write("client-version", "2.1.197")),
         ids: &["old-client"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "a client that exports nothing with many attributes",
         make: |machine| {
             machine.sandbox.write("client-version", "2.1.170");
@@ -548,7 +548,7 @@ const AILMENTS: &[Ailment] = &[
             });
         },
         ids: &["old-client", "many-attributes"],
-        cure: None,
+        fix: None,
     },
 ];
 
@@ -566,12 +566,12 @@ fn silent_on_a_healthy_machine() {
 
 #[test]
 fn each_alone_and_each_fix_removes_it() {
-    for ailment in AILMENTS {
-        let name = ailment.name;
+    for problem in PROBLEMS {
+        let name = problem.name;
         let mut machine = Machine::new();
-        (ailment.make)(&mut machine);
+        (problem.make)(&mut machine);
         let Some(findings) = machine.findings() else { continue };
-        assert_eq!(ids(&findings), ailment.ids, "{name}: {findings:#?}");
+        assert_eq!(ids(&findings), problem.ids, "{name}: {findings:#?}");
         let (text, _) = machine.doctor("").unwrap();
         let too_wide = |line: &&str| line.chars().count() > 80 && line.trim().contains(' ');
         let commands: Vec<&str> = findings.iter().filter_map(|finding| finding["command"].as_str()).collect();
@@ -581,8 +581,8 @@ fn each_alone_and_each_fix_removes_it() {
             .filter(|line| !commands.iter().any(|command| line.ends_with(command)))
             .collect();
         assert!(wide.is_empty(), "{name}: {wide:?}");
-        match ailment.cure {
-            Some(cure) => cure(&mut machine),
+        match problem.fix {
+            Some(fix) => fix(&mut machine),
             None => findings.iter().for_each(|finding| machine.follow(finding)),
         }
         assert_eq!(machine.doctor(""), Some(("nothing in the way\n".to_owned(), 0)), "{name}, put right");
@@ -620,9 +620,9 @@ fn all_together() {
     ];
     let mut machine = Machine::new();
     let mut expected: Vec<&str> = Vec::new();
-    for ailment in AILMENTS.iter().filter(|ailment| !apart.contains(&ailment.name)) {
-        (ailment.make)(&mut machine);
-        expected.extend(ailment.ids);
+    for problem in PROBLEMS.iter().filter(|problem| !apart.contains(&problem.name)) {
+        (problem.make)(&mut machine);
+        expected.extend(problem.ids);
     }
     let Some(findings) = machine.findings() else { return };
     // The recipe's endpoint is reported differently: managed headers hide that an alias id belongs to it, so it counts
@@ -635,7 +635,7 @@ fn all_together() {
 }
 
 #[test]
-fn what_runs_as_it_should_is_not_named() {
+fn correct_processes_are_not_reported() {
     let mut machine = Machine::new();
     let endpoint = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:9/secret/v1/metrics");
     machine.start("work", &["-p", "hi"], &[("ACT_CLAUDE_ORIG", "{}"), endpoint]);

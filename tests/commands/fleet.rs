@@ -35,7 +35,7 @@ fn in_company(sandbox: &Sandbox, endpoint: &str, directory: &str, args: &[&str])
 }
 
 #[test]
-fn a_company_s_defaults_hold_until_a_user_says_otherwise() {
+fn a_company_s_defaults_apply_until_a_user_replaces_them() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     fake_claude::install(&mut sandbox, "print claude ran\npost\nexit 0");

@@ -53,7 +53,7 @@ impl System {
 }
 
 #[test]
-fn installs_works_and_goes() {
+fn installs_works_and_is_removed() {
     if program("dpkg-deb").is_none() || program("bash").is_none() {
         return;
     }

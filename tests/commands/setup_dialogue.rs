@@ -122,7 +122,7 @@ fn readme_s_three_commands() {
 
 /// Ctrl-C at any question: status 130, nothing written, the terminal's modes restored.
 #[test]
-fn changing_one_s_mind_leaves_nothing() {
+fn cancelling_leaves_nothing() {
     let questions = ["? Metrics URL", "? Alias id", "? Provider type", "? Name of the alias", "? Where to keep acme"];
     for stop_at in 0..questions.len() {
         let sandbox = Sandbox::new();

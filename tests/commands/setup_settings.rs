@@ -40,7 +40,7 @@ fn url(account: &str) -> String {
 const RUN: [&str; 6] = ["act", "setup", "--from-settings", "--yes", "--no-check", "--store"];
 
 #[test]
-fn every_place_of_the_recipe_is_taken_over() {
+fn every_place_of_the_recipe_is_imported() {
     let sandbox = Sandbox::new();
     let acme = url("acme-A1B2C3");
     sandbox.write(".claude/settings.json", pretty(&recipe(&acme, "dev@acme.com", "t-acme", "id-platform", "P")));
@@ -157,7 +157,7 @@ fn what_is_broken_or_absent_is_named() {
 
 /// On a terminal, missing values are asked with the place they are for, and the typed token is not shown.
 #[test]
-fn what_the_settings_do_not_say_is_asked() {
+fn values_missing_in_the_settings_are_asked() {
     let acme = url("acme-A1B2C3");
     let headers = |recipe: &Value| recipe["env"]["OTEL_EXPORTER_OTLP_HEADERS"].as_str().unwrap().to_owned();
     let prepare = || {

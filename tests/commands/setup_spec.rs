@@ -32,7 +32,7 @@ fn config(sandbox: &Sandbox) -> Value {
 const REST: [&str; 7] = ["--yes", "--user", USER, "--name", "billing", "--token-env", "ACT_TOKEN"];
 
 #[test]
-fn what_the_spec_says_is_taken_and_shown_with_its_place() {
+fn values_of_the_spec_are_used_and_shown_with_their_place() {
     for name in ["literal.json", "templated.yaml", "path-parameter.yaml", "operation-servers.yaml", "anchors.yaml"] {
         let sandbox = Sandbox::new();
         let output = setup(&sandbox, &[&["--spec", spec(name), "--directory", "."][..], &REST].concat(), "");
@@ -202,7 +202,7 @@ fn it_can_be_repeated_and_keeps_what_is_there() {
 /// Typical mistakes are corrected with a message: e-mail, account id and token swapped, prefixes, white space, whole
 /// headers.
 #[test]
-fn what_is_often_mixed_up_is_put_right_with_a_word() {
+fn typical_mistakes_are_corrected_with_a_message() {
     use base64::Engine;
     let token = ["--token-stdin", "--store", "file"];
     let base = ["--yes", "--name", "billing", "--id", "a-1", "--provider-type", "P"];

@@ -54,7 +54,7 @@ fn session(sandbox: &mut Sandbox) {
 }
 
 #[test]
-fn leaves_what_was_there_and_names_it() {
+fn leaves_the_user_s_files_and_names_them() {
     let act = Act::start();
     let mut sandbox = home();
     let before = tree(&sandbox.home());
@@ -107,7 +107,7 @@ fn asks_and_keeps_the_configuration_on_request() {
 }
 
 #[test]
-fn exports_that_wait_are_in_the_way() {
+fn waiting_exports_stop_it() {
     let act = Act::start();
     act.answer(Reply::json(401, "{}"));
     let mut sandbox = home();
@@ -124,7 +124,7 @@ fn exports_that_wait_are_in_the_way() {
 }
 
 #[test]
-fn what_waits_is_delivered_first() {
+fn waiting_exports_are_delivered_first() {
     let act = Act::start();
     act.answer(Reply::json(401, "{}"));
     let mut sandbox = home();
@@ -140,7 +140,7 @@ fn what_waits_is_delivered_first() {
 }
 
 #[test]
-fn a_running_session_is_in_the_way() {
+fn a_running_session_stops_it() {
     let act = Act::start();
     let mut sandbox = home();
     sandbox.configure_one(&act.endpoint());
@@ -160,7 +160,7 @@ fn a_running_session_is_in_the_way() {
 /// A background agent that has sent nothing yet has a waiting relay: uninstall ends the relay, which leaves nothing
 /// behind.
 #[test]
-fn a_relay_that_waits_for_a_first_export_goes() {
+fn a_relay_that_waits_for_a_first_export_is_ended() {
     let act = Act::start();
     let mut sandbox = home();
     let before = tree(&sandbox.home());
@@ -195,7 +195,7 @@ fn a_relay_that_waits_for_a_first_export_goes() {
 
 /// An agent that has exported something is not idle: uninstall refuses, and names the agent.
 #[test]
-fn an_agent_that_has_sent_something_is_in_the_way_by_name() {
+fn an_agent_that_has_sent_something_stops_it_and_is_named() {
     let act = Act::start();
     let mut sandbox = home();
     sandbox.configure_one(&act.endpoint());

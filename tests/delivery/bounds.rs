@@ -19,7 +19,7 @@ fn full(files: u64, mib: u64) -> (Sandbox, Act) {
 }
 
 #[test]
-fn b10_when_full_act_decides_and_nothing_acknowledged_goes() {
+fn b10_when_full_act_decides_and_no_acknowledged_export_is_deleted() {
     let (sandbox, act) = full(3, 64);
     act.answer(refused(503, "later"));
     let mut relay = Relay::start(&sandbox, &act.endpoint());
@@ -57,7 +57,7 @@ fn b10_bytes_are_bounded_too() {
 /// An export without its required attributes grows when they are added. If it becomes too large to be read again, it is
 /// not acknowledged.
 #[test]
-fn b10_what_grows_too_large_is_refused_and_counted() {
+fn b10_an_export_that_grows_too_large_is_refused_and_counted() {
     let (sandbox, act) = full(10, 64);
     let mut start = start_of(&sandbox, &act.endpoint());
     let attributes = vec![("providerType".to_owned(), "P".repeat(1_000))];
@@ -99,7 +99,7 @@ fn b14_totals_are_numbers() {
 }
 
 #[test]
-fn b10_without_any_place_to_keep_things() {
+fn b10_without_a_state_directory() {
     for missing in [true, false] {
         let (sandbox, act) = full(10, 64);
         let mut start = start_of(&sandbox, &act.endpoint());

@@ -11,7 +11,7 @@ use act_claude::state::spool::{Header, Limits, NotStored, Spool, Store, entry};
 /// A file system that keeps synced data and loses the rest on a power failure. It has two states: the one that programs
 /// see, and the durable one.
 #[derive(Default)]
-struct Forgetful {
+struct VolatileDisk {
     seen: RefCell<BTreeMap<PathBuf, usize>>,
     durable: RefCell<BTreeMap<PathBuf, usize>>,
     /// By inode.
@@ -29,7 +29,7 @@ struct Content {
     durable: Vec<u8>,
 }
 
-impl Forgetful {
+impl VolatileDisk {
     fn step(&self) -> io::Result<()> {
         if self.left.get() == 0 {
             if self.fails_only.get() {
@@ -48,7 +48,7 @@ impl Forgetful {
     }
 }
 
-impl Disk for &Forgetful {
+impl Disk for &VolatileDisk {
     type File = usize;
 
     fn make_directory(&self, _: &Path) -> io::Result<()> {
@@ -123,7 +123,7 @@ fn b1_acknowledged_means_durable() {
     let mut acknowledged_at = None;
     for crash in 0..40 {
         for fails_only in [false, true] {
-            let disk = Forgetful::default();
+            let disk = VolatileDisk::default();
             disk.left.set(crash);
             disk.fails_only.set(fails_only);
             let store = Store::new(spool.clone(), &disk, Limits::default());
@@ -145,8 +145,8 @@ fn b1_acknowledged_means_durable() {
 }
 
 #[test]
-fn b10_a_disk_that_is_as_good_as_full_stores_nothing() {
-    let disk = Forgetful::default();
+fn b10_a_nearly_full_disk_stores_nothing() {
+    let disk = VolatileDisk::default();
     disk.left.set(usize::MAX);
     disk.full.set(true);
     let store = Store::new(Spool::of(Path::new("/nowhere")), &disk, Limits::default());

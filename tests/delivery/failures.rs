@@ -14,7 +14,7 @@ use crate::support::{example, fake_claude};
 const SCRIPT: &str = "print hello\ncomplain oops\npost\nprint bye\nexit 3";
 
 #[test]
-fn every_failure_has_its_state_its_words_and_its_fix() {
+fn every_failure_has_its_state_text_and_fix() {
     // Looking up unknown names must not send requests to the outside.
     if !network::isolate() {
         return;

@@ -16,7 +16,7 @@ fn delivered(act: &Act) -> Vec<String> {
 }
 
 #[test]
-fn b7_poison_is_set_aside_and_the_others_go_on() {
+fn b7_rejected_exports_become_dead_letters_and_the_others_are_sent() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -51,7 +51,7 @@ fn b7_poison_is_set_aside_and_the_others_go_on() {
 }
 
 #[test]
-fn b8_torn_files_and_what_is_no_file() {
+fn b8_torn_files_and_entries_that_are_no_files() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -131,7 +131,7 @@ fn b9_the_lock_of_a_killed_drainer_is_gone() {
 }
 
 #[test]
-fn b9_who_waited_for_a_lock_does_not_send_again() {
+fn b9_a_process_that_waited_for_a_lock_does_not_send_again() {
     // Process A opens the file while B holds its lock, and locks it after B has sent and unlinked it. This race is
     // rare, so it is provoked often.
     let sandbox = Sandbox::new();
@@ -162,7 +162,7 @@ fn b9_who_waited_for_a_lock_does_not_send_again() {
 }
 
 #[test]
-fn b9_a_claim_looks_whether_the_file_is_still_linked() {
+fn b9_a_claim_checks_that_the_file_is_still_linked() {
     let sandbox = Sandbox::new();
     let files = leave(&sandbox, "0a", &["one", "two"], "https://act.example/m");
     let spool = Spool::of(&sandbox.state());
@@ -175,7 +175,7 @@ fn b9_a_claim_looks_whether_the_file_is_still_linked() {
 }
 
 #[test]
-fn b13_clock_jumps_hold_nothing_up() {
+fn b13_clock_jumps_delay_nothing() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -194,7 +194,7 @@ fn b13_clock_jumps_hold_nothing_up() {
 }
 
 #[test]
-fn flush_on_a_terminal_shows_how_far_it_is() {
+fn flush_on_a_terminal_shows_its_progress() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());

@@ -27,7 +27,7 @@ fn only_new(act: &Act) {
 }
 
 #[test]
-fn b6_a_renewed_token_heals_a_running_session_once() {
+fn b6_a_running_session_delivers_once_with_a_renewed_token() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -48,7 +48,7 @@ fn b6_a_renewed_token_heals_a_running_session_once() {
 }
 
 #[test]
-fn b6_a_corrected_alias_id_heals_the_next_session() {
+fn b6_the_next_session_delivers_with_a_corrected_alias_id() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -93,7 +93,7 @@ fn b6_twenty_sessions_against_a_401_ask_once_a_minute() {
 }
 
 #[test]
-fn b6_a_source_that_gives_no_token_is_not_asked_by_everyone() {
+fn b6_a_source_that_gives_no_token_is_asked_by_one_session_only() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     let count = sandbox.root().join("count");
@@ -114,7 +114,7 @@ fn b6_a_source_that_gives_no_token_is_not_asked_by_everyone() {
 }
 
 #[test]
-fn b4_the_server_s_pause_is_kept() {
+fn b4_retry_after_is_respected() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -139,7 +139,7 @@ fn b4_the_server_s_pause_is_kept() {
 
 /// Claude has ended, but a process it started still has the endpoint, so the relay lives: it notices the fix as usual.
 #[test]
-fn b6_a_relay_that_outlives_its_session_heals_too() {
+fn b6_a_relay_that_outlives_its_session_delivers_after_a_fix() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -164,7 +164,7 @@ fn b6_a_relay_that_outlives_its_session_heals_too() {
 
 /// A token file may be repaired without a new token: by the file mode that the refusal demanded.
 #[test]
-fn b6_a_mended_mode_heals_a_running_session() {
+fn b6_a_running_session_delivers_after_a_mode_is_corrected() {
     for (what, spoilt, good) in [("token", 0o644, 0o600), (".", 0o777, 0o755)] {
         let sandbox = Sandbox::new();
         let act = Act::start();

@@ -13,7 +13,7 @@ fn pid(relay: &Relay) -> Pid {
 }
 
 #[test]
-fn sigterm_means_drain_once_claude_is_gone() {
+fn sigterm_means_drain_after_claude_has_ended() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -28,7 +28,7 @@ fn sigterm_means_drain_once_claude_is_gone() {
 }
 
 #[test]
-fn sigterm_while_it_drains_leaves_the_rest_to_the_next() {
+fn sigterm_while_draining_leaves_the_rest_to_the_next_session() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -46,7 +46,7 @@ fn sigterm_while_it_drains_leaves_the_rest_to_the_next() {
 }
 
 #[test]
-fn a_relay_with_nothing_left_goes_at_once_and_says_when() {
+fn a_relay_with_nothing_left_ends_at_once_and_reports_when() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -87,7 +87,7 @@ fn flush_asks_running_sessions_to_try_now() {
 
 /// A session that ends while flush waits for it: flush delivers what the session leaves.
 #[test]
-fn flush_takes_what_a_relay_leaves_that_ends_meanwhile() {
+fn flush_delivers_the_exports_of_a_relay_that_ends_meanwhile() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -131,7 +131,7 @@ fn ten_thousand_waiting_exports_of_others_cost_a_session_nothing() {
 
 /// A process that claude started still reports after claude has ended, however short claude's life was.
 #[test]
-fn what_a_short_lived_claude_leaves_behind_still_reports() {
+fn a_process_left_by_a_short_lived_claude_still_reports() {
     let mut sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());

@@ -74,7 +74,7 @@ fn the_log_says_what_happened_to_each_export() {
 }
 
 #[test]
-fn unasked_or_where_it_can_t_be_there_is_no_log_and_no_word() {
+fn without_the_variable_or_a_usable_place_there_is_no_log_and_no_message() {
     for value in [None, Some(""), Some("off")] {
         let act = Act::start();
         let (_sandbox, given, complained, log) = session(value, "post", &act);

@@ -72,7 +72,7 @@ fn b12_a_repetition_joins_what_it_repeats() {
 }
 
 #[test]
-fn b12_but_never_one_that_was_refused() {
+fn b12_a_repetition_never_joins_a_refused_export() {
     let mut sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());

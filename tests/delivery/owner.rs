@@ -71,7 +71,7 @@ fn b16_another_account_s_backlog_and_command_are_left_alone() {
 }
 
 #[test]
-fn b16_an_alias_that_moved_takes_nothing_along() {
+fn b16_exports_stay_with_their_account_when_an_alias_moves() {
     let two = Two::new();
     leave(&two.sandbox, "0a", &["a"], &two.acme.endpoint());
     two.configure("other", &two.acme.endpoint());
@@ -90,7 +90,7 @@ fn b16_an_alias_that_moved_takes_nothing_along() {
 }
 
 #[test]
-fn b16_another_endpoint_or_user_needs_the_user_s_word() {
+fn b16_another_endpoint_or_user_needs_the_user_s_consent() {
     let two = Two::new();
     leave(&two.sandbox, "0a", &["a"], "http://127.0.0.1:9/captured/for/another");
     Relay::start(&two.sandbox, &two.acme.endpoint()).finish();

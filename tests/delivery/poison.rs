@@ -134,22 +134,22 @@ fn everywhere(reply: fn() -> Reply, patience: usize) {
 }
 
 #[test]
-fn b7_one_that_is_answered_with_500_stops_nobody() {
+fn b7_an_export_answered_with_500_delays_no_other() {
     everywhere(|| refused(500, "oops"), 10);
 }
 
 #[test]
-fn b7_one_whose_connection_is_closed_stops_nobody() {
+fn b7_an_export_whose_connection_is_closed_delays_no_other() {
     everywhere(|| Reply::Close, 10);
 }
 
 #[test]
-fn b7_one_that_hangs_stops_nobody_for_longer_than_a_request() {
+fn b7_an_export_that_hangs_delays_others_for_one_request_only() {
     everywhere(|| Reply::Hang, 1);
 }
 
 #[test]
-fn b7_a_living_session_tells_and_its_export_can_be_given_up() {
+fn b7_a_living_session_reports_it_and_its_export_can_be_discarded() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -222,7 +222,7 @@ fn b7_flush_names_what_steps_aside_and_discards_it_and_nothing_else() {
 
 /// In an outage no export is the cause: none steps aside, and none is discarded except by its name.
 #[test]
-fn b11_an_outage_is_no_export_s_own_problem() {
+fn b11_in_an_outage_no_export_steps_aside() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -249,7 +249,7 @@ fn b11_an_outage_is_no_export_s_own_problem() {
 
 /// A session's relay sends one request besides the oldest export at each step of its backoff, and keeps the order.
 #[test]
-fn b11_an_outage_costs_one_more_request_a_step_and_no_order() {
+fn b11_an_outage_costs_one_more_request_a_step_and_keeps_the_order() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -279,7 +279,7 @@ fn b11_an_outage_costs_one_more_request_a_step_and_no_order() {
 
 /// A single export has nothing to be compared with: it waits, and is discarded only by its name.
 #[test]
-fn b7_one_that_is_alone_waits_and_is_given_up_by_its_name() {
+fn b7_a_single_export_waits_and_is_discarded_by_its_name() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());

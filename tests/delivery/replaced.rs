@@ -99,7 +99,7 @@ fn all_exports_arrive_whoever_is_killed() {
 
 /// The signals of a panic, of an invalid memory access, and of a system without memory.
 #[test]
-fn however_it_ends() {
+fn replaced_after_each_signal() {
     for signal in [Signal::SIGABRT, Signal::SIGSEGV, Signal::SIGBUS] {
         let session = Session::start(&["-p", "hi", "--report", "always"]);
         end(&pair(&session.sandbox).1, signal);
@@ -111,7 +111,7 @@ fn however_it_ends() {
 
 /// The replacement is in time for the next export, and the record shows one session.
 #[test]
-fn within_a_moment_and_as_the_same_session() {
+fn replaced_at_once_within_the_same_session() {
     let session = Session::start(&["-p", "hi", "--report", "always"]);
     let (guard, relay) = pair(&session.sandbox);
     let record = || act_claude::state::record::latest(&session.sandbox.state());
@@ -176,7 +176,7 @@ fn in_the_launcher_form_a_relay_killed_with_its_guard_is_not_observed() {
 
 /// When relays end faster than they can do anything, replacing stops, and this is reported even with output to a pipe.
 #[test]
-fn a_relay_that_can_t_live_is_given_up() {
+fn a_relay_that_ends_again_and_again_is_not_replaced_for_ever() {
     let session = Session::start(&["-p", "hi"]);
     let root = session.sandbox.root().to_path_buf();
     let is_over = std::sync::atomic::AtomicBool::new(false);
@@ -211,7 +211,7 @@ fn a_relay_that_can_t_live_is_given_up() {
 /// Exports that a killed relay had stored are delivered by its replacement, in order and once. Exports that ACT has are
 /// not sent again.
 #[test]
-fn what_was_stored_goes_on() {
+fn stored_exports_are_delivered_by_the_replacement() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -279,7 +279,7 @@ fn a_token_command_is_run_by_a_replacement_only_when_it_is_needed() {
 /// If no thread for delivery can be started, exports are stored, and later delivered under the given alias, not under
 /// the directory's.
 #[test]
-fn the_route_that_was_given_counts() {
+fn the_given_route_is_used() {
     if crate::support::program("strace").is_none() {
         return;
     }

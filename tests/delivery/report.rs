@@ -21,7 +21,7 @@ fn session(script: &str) -> (Sandbox, Act) {
 #[test]
 fn b14_the_report_is_the_server_s_log_and_the_spool() {
     let partial = "{\"partialSuccess\":{\"rejectedDataPoints\":\"1\",\"errorMessage\":\"too old\"}}";
-    for (reply, line, kept, aside) in [
+    for (reply, line, kept, dead_letters) in [
         (accepted(), "2 exports delivered (4 points)", 0, 0),
         (Reply::json(200, partial), "2 exports delivered; ACT rejected 2 of 4 points (too old)", 0, 0),
         (refused(503, ""), "2 exports waiting (503 Service Unavailable), kept for the next session", 2, 0),
@@ -41,7 +41,7 @@ fn b14_the_report_is_the_server_s_log_and_the_spool() {
         let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
         assert_eq!(output.code(), 0);
         assert!(output.err().starts_with(&format!("act-claude: billing: {line}")), "{line}: {}", output.err());
-        assert_eq!((waiting(&sandbox).len(), files(&sandbox, "rejected").len()), (kept, aside), "{line}");
+        assert_eq!((waiting(&sandbox).len(), files(&sandbox, "rejected").len()), (kept, dead_letters), "{line}");
         let bodies: Vec<_> = act.requests().iter().map(|request| request.raw.clone()).collect();
         if kept == 0 {
             assert_eq!(bodies.len(), 2, "each once: {line}");
@@ -71,7 +71,7 @@ fn b14_nothing_is_called_kept_that_is_not() {
 }
 
 #[test]
-fn b15_a_black_hole_holds_nobody_up_and_the_next_session_delivers() {
+fn b15_a_silent_server_delays_nothing_and_the_next_session_delivers() {
     let (mut sandbox, act) = session("post");
     act.answer(Reply::Hang);
     fake_claude::install(&mut sandbox, "post\ntouch ended");

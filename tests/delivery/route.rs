@@ -59,7 +59,7 @@ fn https_through_a_proxy() {
 
 /// NO_PROXY is respected.
 #[test]
-fn past_the_proxy() {
+fn without_the_proxy() {
     let authority = Authority::new();
     let act = Act::start_tls(&authority);
     let mut sandbox = sandbox(&act.endpoint());

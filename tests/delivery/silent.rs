@@ -56,7 +56,7 @@ fn b14_a_print_run_that_ended_well_has_exported() {
 }
 
 #[test]
-fn b14_a_known_cause_is_said_in_a_pipe_once_a_day() {
+fn b14_a_known_cause_is_reported_in_a_pipe_once_a_day() {
     let (sandbox, _act) = sandbox("print x\nexit 0", &[MISSPELT]);
     let fix = "correct OTEL_LOGS_EXPORTER, or: unset OTEL_LOGS_EXPORTER";
     let line = piped(&sandbox, &["-p", "hi"]);
@@ -81,7 +81,7 @@ fn b14_a_known_cause_is_said_in_a_pipe_once_a_day() {
 /// Runs with another end may have had no telemetry yet: a usage error, a help text, a first screen that the user left,
 /// a signal.
 #[test]
-fn b14_what_need_not_have_exported_is_not_blamed() {
+fn b14_runs_that_need_not_export_are_not_reported() {
     for (script, args) in [
         ("exit 1", &["-p", "hi"][..]),
         ("exit 143", &["-p", "hi"]),

@@ -36,7 +36,7 @@ fn session(when: &str) -> Option<(Sandbox, Act, String)> {
 }
 
 #[test]
-fn b1_a_thread_that_is_refused_costs_nothing() {
+fn b1_a_refused_thread_loses_nothing() {
     for when in ["1", "2", "3", "4"] {
         let Some((sandbox, act, said)) = session(when) else { return };
         assert!(said.starts_with("act-claude: beta: "), "{when}: {said}");
@@ -48,7 +48,7 @@ fn b1_a_thread_that_is_refused_costs_nothing() {
 }
 
 #[test]
-fn b1_without_any_thread_all_is_kept_and_said() {
+fn b1_without_any_thread_all_exports_are_kept_and_reported() {
     let Some((sandbox, act, said)) = session("1+") else { return };
     let words = format!("act-claude: beta: {EXPORTS} exports waiting (there is no thread to deliver with: ");
     assert!(said.starts_with(&words) && said.contains("kept for the next session"), "{said}");

@@ -23,7 +23,7 @@ fn delivered(act: &Act) -> Vec<String> {
 }
 
 #[test]
-fn b8_a_file_that_can_t_be_opened_or_read_is_kept_and_said() {
+fn b8_a_file_that_can_t_be_opened_or_read_is_kept_and_reported() {
     if !possible() {
         return;
     }
@@ -67,7 +67,7 @@ fn b8_a_spool_that_can_t_be_listed_is_not_empty() {
 
 /// Without this rule each session and each flush would send it again.
 #[test]
-fn b12_what_can_t_be_unlinked_is_sent_once() {
+fn b12_an_export_that_can_t_be_unlinked_is_sent_once() {
     if !possible() {
         return;
     }
@@ -94,7 +94,7 @@ fn b12_what_can_t_be_unlinked_is_sent_once() {
 }
 
 #[test]
-fn b12_what_can_t_be_renamed_either_is_marked_and_what_can_t_be_marked_is_said() {
+fn b12_without_unlink_and_rename_a_note_is_written_or_the_failure_reported() {
     if !possible() {
         return;
     }
@@ -120,7 +120,7 @@ fn b12_what_can_t_be_renamed_either_is_marked_and_what_can_t_be_marked_is_said()
 }
 
 #[test]
-fn b10_a_state_directory_that_goes_in_mid_session_is_made_again() {
+fn b10_a_state_directory_removed_during_a_session_is_created_again() {
     let (sandbox, act) = arranged();
     act.answer(refused(503, "later"));
     let mut relay = Relay::start(&sandbox, &act.endpoint());

@@ -49,8 +49,8 @@ fn b3_what_may_be_retried_is_kept() {
         (Reply::Raw(b"\x16\x03\x01nonsense\r\n\r\n".to_vec()), State::Waiting, 1, 0),
     ] {
         let shown = format!("{reply:?}");
-        let (found, left, aside, _) = after(reply);
-        assert_eq!((found, left, aside), (state, new, rejected), "{shown}");
+        let (found, left, dead_letters, _) = after(reply);
+        assert_eq!((found, left, dead_letters), (state, new, rejected), "{shown}");
     }
 }
 

@@ -43,7 +43,7 @@ const ROWS: [Row; 8] = [
 ];
 
 #[test]
-fn states_places_and_wishes() {
+fn each_state_on_a_terminal_and_elsewhere_with_each_report_option() {
     for row in &ROWS {
         for when in ["auto", "always", "never", "json"] {
             for terminal in [false, true] {
@@ -92,7 +92,7 @@ fn elsewhere(mut command: std::process::Command) -> String {
 
 /// An alias's first success says where to see it in ACT; later ones do not.
 #[test]
-fn where_to_see_it_is_said_once_for_each_alias() {
+fn the_place_in_act_is_printed_once_for_each_alias() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     fake_claude::install(&mut sandbox, "post");
@@ -128,7 +128,7 @@ fn a_misspelt_variable_is_named() {
 
 /// Commands that export nothing are no sessions; when all is well nothing is printed, even with output in one pipe.
 #[test]
-fn nothing_is_said_when_all_is_well() {
+fn nothing_is_printed_when_all_is_well() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     let claude = fake_claude::install(&mut sandbox, "print a\ncomplain b");

@@ -76,7 +76,7 @@ fn all_answer(name: &str, command: &dyn Fn(&[&str]) -> Command) {
 
 /// A session, its record and history, and every command, with one path at a time that has such a name.
 #[test]
-fn whatever_is_called_so_sessions_are_reported() {
+fn sessions_are_reported_with_any_name() {
     let act = Act::start();
     type Change = fn(&mut Command, &Sandbox);
     let changes: [(&str, Change); 9] = [
@@ -210,7 +210,7 @@ fn a_rule_for_such_a_directory_holds() {
 }
 
 #[test]
-fn a_repository_called_so_and_its_worktrees() {
+fn a_repository_with_such_a_name_and_its_worktrees() {
     let act = Act::start();
     let sandbox = world(&act);
     let repository = odd(&sandbox.home());

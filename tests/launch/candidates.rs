@@ -92,7 +92,7 @@ fn only_regular_executable_files_are_candidates() {
 
 /// A file that other users may execute, but not this one.
 #[test]
-fn what_this_user_may_not_execute_is_passed_over() {
+fn files_this_user_may_not_execute_are_skipped() {
     if !nix::unistd::geteuid().is_root() {
         return crate::support::skip("a file of another user needs root");
     }

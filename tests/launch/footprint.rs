@@ -48,7 +48,7 @@ fn nothing_outside_the_state_directory() {
 }
 
 #[test]
-fn with_nowhere_to_write_claude_runs_all_the_same() {
+fn claude_runs_without_a_place_to_write() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());

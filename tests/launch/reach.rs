@@ -125,7 +125,7 @@ fn a_broken_alias_and_whoever_uses_it() {
 }
 
 #[test]
-fn a_broken_account_takes_its_aliases_along() {
+fn a_broken_account_breaks_its_aliases() {
     let world = world(|config| {
         config["accounts"]["other"] = json!({"endpoint": "ftp://x", "user": "u", "token": {"env": "T"}});
         config["aliases"]["web"]["account"] = "other".into();
@@ -136,7 +136,7 @@ fn a_broken_account_takes_its_aliases_along() {
 }
 
 #[test]
-fn a_broken_default_reaches_where_no_rule_does() {
+fn a_broken_default_applies_where_no_rule_does() {
     let world = world(|config| {
         config["default"] = "wbe".into();
         config["directories"] = json!({"~/work": "billing"});
@@ -270,7 +270,7 @@ fn a_moved_worktree_gets_a_hint() {
 }
 
 #[test]
-fn under_required_only_what_is_touched_is_refused() {
+fn required_refuses_only_affected_directories() {
     let world = world(|config| {
         config["directories"]["~/private"] = "wbe".into();
         config["required"] = true.into();
@@ -310,7 +310,7 @@ fn the_launcher_form() {
 
 /// The system's entry of the same name does not replace a user's broken entry.
 #[test]
-fn the_system_s_entry_does_not_stand_in() {
+fn the_system_s_entry_does_not_replace_a_broken_one() {
     let world = world(|config| {
         config["aliases"]["web"] = json!({"account": "acme", "id": 1, "provider_type": "P"});
         config["directories"]["~/private"] = "web".into();
@@ -330,7 +330,7 @@ fn the_system_s_entry_does_not_stand_in() {
 
 /// With any other fault nothing of the configuration is used.
 #[test]
-fn other_faults_reach_everywhere() {
+fn other_faults_switch_telemetry_off_everywhere() {
     for change in [
         |config: &mut Value| config["acounts"] = json!({}),
         |config: &mut Value| config["redact"] = json!("x"),

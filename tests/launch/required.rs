@@ -30,7 +30,7 @@ fn refused(output: &std::process::Output, why: &str) {
 }
 
 #[test]
-fn what_stands_in_the_way_is_named() {
+fn the_reason_is_named() {
     let mut sandbox = sandbox(json!(true));
     let run = |sandbox: &Sandbox, directory: &str, args: &[&str]| {
         sandbox.act_claude(args).current_dir(sandbox.home().join(directory)).output().unwrap()
@@ -76,7 +76,7 @@ fn in_the_system_layer_only() {
 /// Managed settings that redirect exports can't be overridden: no session is started, and the message gives the place
 /// and the fix.
 #[test]
-fn managed_settings_in_the_way() {
+fn managed_settings_that_redirect_exports() {
     const FILE: &str = "/etc/claude-code/managed-settings.json";
     let run = |sandbox: &Sandbox, env: Value, args: &[&str]| {
         let mut command = sandbox.act_claude(args);

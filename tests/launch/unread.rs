@@ -112,7 +112,7 @@ fn the_relay_goes_on_top_or_says_that_it_can_not() {
 }
 
 #[test]
-fn required_is_unmet_only_where_nothing_wins_over_it() {
+fn required_refuses_only_what_can_t_be_overridden() {
     for layer in LAYERS {
         let Some(seen) = run(layer, true, &[]) else { return };
         let beaten = matches!(layer, Layer::User | Layer::Project);

@@ -25,8 +25,8 @@ fn added(sandbox: &Sandbox, args: &[&str]) -> BTreeMap<String, String> {
         assert!(found.contains_key(name), "{name} is gone");
     }
     // Only programs that are no native claude, such as this stand-in, get this variable.
-    let is_mark = |name: &str| name == "ACT_CLAUDE_CHAIN";
-    found.into_iter().filter(|(name, value)| !is_mark(name) && sandbox.get(name) != Some(value)).collect()
+    let is_chain = |name: &str| name == "ACT_CLAUDE_CHAIN";
+    found.into_iter().filter(|(name, value)| !is_chain(name) && sandbox.get(name) != Some(value)).collect()
 }
 
 fn sandbox(act: &Act) -> Sandbox {

@@ -228,7 +228,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_answer_is_the_reference_s(world in world()) {
+    fn the_answer_equals_the_reference(world in world()) {
         let found = world.resolution();
         let (alias, word, from) = reference(&world);
         prop_assert_eq!(found.alias.as_deref(), alias);

@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn a_session_s_arguments_come_out_as_they_went_in(
+    fn a_session_s_arguments_are_passed_on_unchanged(
         front in vec(own(), 0..3), args in vec(claudes(), 0..6), back in vec(own(), 0..3),
     ) {
         let args = [vec![OsString::from("-p")], args].concat();
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn behind_a_word_or_dashes_nothing_is_ours(
+    fn after_a_word_or_dashes_no_flag_is_ours(
         front in vec(own(), 0..3), args in vec(argument(), 0..6), back in vec(own(), 0..3), dashes: bool,
     ) {
         let first = if dashes { vec!["-p", "--"] } else { vec!["mcp"] };
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_left_has_nothing_of_ours(args in vec(argument(), 0..8)) {
+    fn no_flag_of_ours_is_left(args in vec(argument(), 0..8)) {
         if let Some((_, rest)) = run(args) && rest.first().is_none_or(|first| first != "act") {
             prop_assert_eq!(run(rest.clone()), Some((Flags::default(), rest)));
         }

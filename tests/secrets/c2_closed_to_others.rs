@@ -153,7 +153,7 @@ fn c2_wrong_path_method_kind_and_size() {
 
 /// A body that inflates to 400 MiB is inflated only up to the size limit.
 #[test]
-fn c2_a_bomb_takes_no_memory() {
+fn c2_a_gzip_bomb_takes_no_memory() {
     let session = Session::start();
     let bomb = {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -319,7 +319,7 @@ fn crowded(count: usize, user: Option<u32>) {
 }
 
 #[test]
-fn c2_another_user_s_connections_keep_nobody_waiting() {
+fn c2_another_user_s_connections_delay_no_export() {
     if !nix::unistd::geteuid().is_root() {
         return crate::support::skip("becoming another user needs root");
     }
@@ -329,6 +329,6 @@ fn c2_another_user_s_connections_keep_nobody_waiting() {
 /// If the system does not tell to which user connections belong, those that have not yet sent a valid request are
 /// closed first.
 #[test]
-fn c2_connections_that_show_nothing_give_way() {
+fn c2_connections_without_the_secret_are_closed_first() {
     crowded(300, None);
 }

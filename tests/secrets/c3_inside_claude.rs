@@ -161,7 +161,7 @@ fn session_ids(value: &Value) -> Vec<String> {
 }
 
 #[test]
-fn c3_variables_that_lead_elsewhere() {
+fn c3_variables_that_redirect_a_session() {
     for version in client::BOTH {
         for directory in ["trusted", "untrusted"] {
             let what = format!("{version} {directory}");

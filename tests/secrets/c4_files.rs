@@ -82,7 +82,7 @@ fn c4_refused_with_the_fix_and_left_as_they_are() {
 
 /// A directory with the sticky bit, as /tmp: no other user can replace the file.
 #[test]
-fn c4_a_directory_where_files_stay_their_owners_will_do() {
+fn c4_a_sticky_directory_is_accepted() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());
@@ -95,7 +95,7 @@ fn c4_a_directory_where_files_stay_their_owners_will_do() {
 
 /// Files of the relay and of the supervisor: records, logs, overlays, waiting exports.
 #[test]
-fn c4_what_is_written_is_the_users_alone() {
+fn c4_written_files_are_the_users_only() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());

@@ -24,7 +24,7 @@ fn sandbox(act: &Act, command: &[&str]) -> Sandbox {
 }
 
 #[test]
-fn c7_failures_are_held_with_their_words() {
+fn c7_failures_hold_exports_and_are_reported() {
     for (script, words) in [
         ("echo locked >&2; exit 3", "the token command `sh` failed with exit status 3"),
         ("true", "gave no token"),
@@ -50,7 +50,7 @@ fn c7_failures_are_held_with_their_words() {
 
 /// A shell with tracing writes the token to standard error: it is in no report, record or log.
 #[test]
-fn c7_what_it_writes_to_standard_error_is_nowhere() {
+fn c7_its_standard_error_is_not_kept() {
     for end in ["exit 3", "kill -9 $$", "echo one; echo two", ":"] {
         let act = Act::start();
         let mut sandbox = sandbox(&act, &["sh", "-c", &format!("set -x; T=$(cat \"$HOME/secret\"); : \"$T\"; {end}")]);
@@ -85,7 +85,7 @@ fn c7_what_it_writes_to_standard_error_is_nowhere() {
 
 /// A background child of the command keeps the output open. The token is used as soon as the command itself has ended.
 #[test]
-fn c7_a_child_left_behind_keeps_nothing_waiting() {
+fn c7_a_child_left_behind_delays_nothing() {
     let act = Act::start();
     let sandbox = sandbox(&act, &["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; echo tok-1"]);
     let output = sandbox.act_claude(&["--report", "always", "-p", "hi"]).output().unwrap();

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use crate::support::client;
 
 use super::bench::{Bench, Way};
-use super::decision::{Decision, Decider};
+use super::decision::{Decider, Decision};
 use super::forms::{FORMS, Form, named};
 use super::layers::{LAYERS, Layer};
 
@@ -116,7 +116,7 @@ fn index(name: &str) -> usize {
 
 /// Forms that were handled wrongly before, as examples for all.
 #[test]
-fn the_forms_that_a_stricter_reader_passes_over() {
+fn forms_that_a_stricter_reader_would_ignore() {
     let names =
         ["byte order mark", "UTF-16LE, mark", "byte that is no UTF-8 in a text", "2 MiB and a byte", "endpoint null"];
     assert!(names.iter().all(|name| !named(name).bytes("http://x").is_empty()));

@@ -40,14 +40,14 @@ pub enum Form {
 pub const WRAPPED: [Form; 3] = [Form::Relay, Form::Direct, Form::Line];
 
 /// A sandbox with the probe as `claude`, first on PATH, and a configuration for each form.
-pub struct Stage {
+pub struct ProbeLab {
     pub sandbox: Sandbox,
     pub act: Act,
     pub claude: PathBuf,
     runs: AtomicUsize,
 }
 
-impl Stage {
+impl ProbeLab {
     pub fn new() -> Self {
         let act = Act::start();
         let mut sandbox = Sandbox::new();

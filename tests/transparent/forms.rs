@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use crate::support::probe::{Form, Stage, WRAPPED};
+use crate::support::probe::{Form, ProbeLab, WRAPPED};
 use crate::support::program;
 
 /// Runs a line of bash with `$CLAUDE` in it; returns its output, and the probe's notes.
 fn same(line: &str, script: &str) -> (String, Vec<Value>) {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let bash = program("bash").expect("bash");
     let run = |form| {
-        let (mut command, log) = stage.prepare_through(&bash, &["--norc", "-c", line], form, script);
+        let (mut command, log) = lab.prepare_through(&bash, &["--norc", "-c", line], form, script);
         let output = command.output().expect("bash");
         let mut notes = log.notes();
         for note in &mut notes {

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use nix::sys::signal::{Signal, kill};
 
 use crate::support::eventually;
-use crate::support::probe::{Form, Run, Stage, WRAPPED, ended};
+use crate::support::probe::{Form, ProbeLab, Run, WRAPPED, ended};
 use crate::support::pty::Pty;
 
 /// The probe counts signals until TERM tells it that no more will come. TERM takes the same way as the signals before,
@@ -14,9 +14,9 @@ const COUNT: &str = "catch INT QUIT TSTP WINCH TERM\nready\nhear TERM\nexit 5";
 
 #[test]
 fn a4_keys_arrive_once() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let press = |form, keys: &[&str]| {
-        let (command, log) = stage.prepare(form, COUNT);
+        let (command, log) = lab.prepare(form, COUNT);
         let mut terminal = Pty::start(command);
         log.wait_ready();
         for (count, key) in keys.iter().enumerate() {
@@ -37,9 +37,9 @@ fn a4_keys_arrive_once() {
 
 #[test]
 fn a4_the_answer_to_a_key_is_claude_s() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let (command, log) = stage.prepare(form, "catch INT\nready\nhear INT\nexit 7");
+        let (command, log) = lab.prepare(form, "catch INT\nready\nhear INT\nexit 7");
         let mut terminal = Pty::start(command);
         log.wait_ready();
         terminal.send("\x03");
@@ -49,11 +49,11 @@ fn a4_the_answer_to_a_key_is_claude_s() {
 
 #[test]
 fn a5_sent_signals_are_forwarded_in_order() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let signals = ["HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "CONT", "WINCH", "TSTP", "TERM"];
     let script = format!("catch {}\nready\nhear TERM\nexit 3", signals.join(" "));
     let send = |form| {
-        let mut run = stage.start(form, &script);
+        let mut run = lab.start(form, &script);
         run.log.wait_ready();
         for (count, name) in signals.iter().enumerate() {
             run.signal(format!("SIG{name}").parse().unwrap());
@@ -71,9 +71,9 @@ fn a5_sent_signals_are_forwarded_in_order() {
 /// A timer that was set before the exec expires in act-claude.
 #[test]
 fn a5_an_inherited_timer_reaches_claude() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let run = |form| {
-        let (mut command, log) = stage.prepare(form, "ready\nuntil /never");
+        let (mut command, log) = lab.prepare(form, "ready\nuntil /never");
         // SAFETY: alarm is async-signal-safe.
         unsafe {
             command.pre_exec(|| {
@@ -88,10 +88,10 @@ fn a5_an_inherited_timer_reaches_claude() {
 }
 
 #[test]
-fn a6_a_closed_terminal_is_told() {
-    let stage = Stage::new();
+fn a6_claude_gets_hup_of_a_closed_terminal() {
+    let lab = ProbeLab::new();
     let close = |form| {
-        let (command, log) = stage.prepare(form, "catch HUP CONT\nready\nhear HUP\nexit 4");
+        let (command, log) = lab.prepare(form, "catch HUP CONT\nready\nhear HUP\nexit 4");
         let mut terminal = Pty::start(command);
         log.wait_ready();
         terminal.hang_up();
@@ -109,17 +109,17 @@ fn a6_a_closed_terminal_is_told() {
 /// act-claude is not the session leader here: when the leader ends, the kernel sends HUP once to every process of the
 /// foreground group.
 #[test]
-fn a6_a_member_of_the_foreground_is_told_once() {
+fn a6_a_member_of_the_foreground_gets_hup_once() {
     let Some(bash) = crate::support::program("bash") else { return };
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let heard = |form| {
         let script = "catch HUP TERM\nready\nhear TERM";
         // Without job control claude is in the process group of the leader, which ends without a message.
         let args = ["-c", "\"$CLAUDE\" & until [ -e \"$HOME/leave\" ]; do :; done; exec true"];
-        let (command, log) = stage.prepare_through(&bash, &args, form, script);
+        let (command, log) = lab.prepare_through(&bash, &args, form, script);
         let mut terminal = Pty::start(command);
         let probe = log.wait_ready();
-        stage.sandbox.write("leave", "");
+        lab.sandbox.write("leave", "");
         terminal.wait();
         log.wait_heard(1);
         // TERM comes through act-claude last, so every other signal from it has arrived before.
@@ -127,7 +127,7 @@ fn a6_a_member_of_the_foreground_is_told_once() {
         let top = if form == Form::Bare { probe } else { nix::unistd::Pid::from_raw(parent) };
         kill(top, Signal::SIGTERM).unwrap();
         let heard = log.wait_heard(2);
-        std::fs::remove_file(stage.sandbox.home().join("leave")).unwrap();
+        std::fs::remove_file(lab.sandbox.home().join("leave")).unwrap();
         heard.into_iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(heard(Form::Bare), ["HUP", "TERM"]);
@@ -139,10 +139,10 @@ fn a6_a_member_of_the_foreground_is_told_once() {
 
 #[test]
 fn a7_no_echo() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
         let script = "catch TERM HUP USR1\nsignal-parent TERM\nsignal-parent HUP\nready\nhear USR1\nexit 6";
-        let mut run = stage.start(form, script);
+        let mut run = lab.start(form, script);
         run.log.wait_ready();
         run.signal(Signal::SIGUSR1);
         assert_eq!(ended(run.wait()), "exit 6", "{form:?}");
@@ -153,9 +153,9 @@ fn a7_no_echo() {
 /// Many TERM signals while the child ends: only the child is signalled, and its status stays.
 #[test]
 fn a15_right_target() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for round in 0..10 {
-        let mut run = stage.start(Form::Line, "catch TERM\nready\nhear TERM\nexit 11");
+        let mut run = lab.start(Form::Line, "catch TERM\nready\nhear TERM\nexit 11");
         let probe = run.log.wait_ready();
         let mut sent = 0;
         let status = eventually("the end", || {
@@ -176,8 +176,8 @@ fn a15_a_pid_that_is_used_again() {
     if crate::support::program("unshare").is_none() || !nix::unistd::geteuid().is_root() {
         return crate::support::skip("choosing a pid needs root and a pid namespace");
     }
-    let stage = Stage::new();
-    stage.act.answer(crate::support::http::Reply::Hang);
+    let lab = ProbeLab::new();
+    lab.act.answer(crate::support::http::Reply::Hang);
     let shell = r#"
         "$0" -p hi & top=$!
         until pid=$(sed -n 's/.*"ready":\([0-9]*\).*/\1/p' "$PROBE_LOG" 2>/dev/null) && [ "$pid" ]; do :; done
@@ -196,7 +196,7 @@ fn a15_a_pid_that_is_used_again() {
     let act_claude = crate::support::act_claude();
     let args = ["--fork", "--pid", "--mount-proc", "--kill-child", "sh", "-c", shell, act_claude.to_str().unwrap()];
     let (mut command, _log) =
-        stage.prepare_through(std::path::Path::new("unshare"), &args, Form::Relay, "post\nready\nexit 15");
+        lab.prepare_through(std::path::Path::new("unshare"), &args, Form::Relay, "post\nready\nexit 15");
     // With CI set, act-claude waits for exports that are under way.
     command.env("CI", "1");
     let output = command.output().unwrap();

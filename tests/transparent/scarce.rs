@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use nix::libc;
 
 use crate::support::eventually;
-use crate::support::probe::{Form, Stage, is_gone};
+use crate::support::probe::{Form, ProbeLab, is_gone};
 use crate::support::process::with_environment;
 use crate::support::sandbox::Text;
 
@@ -40,15 +40,15 @@ fn no_processes_left() {
         return crate::support::skip("RLIMIT_NPROC does not bind root, and only root can become another user");
     }
     const USER: u32 = 58_231;
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     // A copy, because a link in the sandbox would give away the program itself.
-    std::fs::remove_file(&stage.claude).expect("removed");
-    std::fs::copy(crate::support::example("probe"), &stage.claude).expect("a copy");
-    let program = stage.sandbox.home().join("act-claude");
+    std::fs::remove_file(&lab.claude).expect("removed");
+    std::fs::copy(crate::support::example("probe"), &lab.claude).expect("a copy");
+    let program = lab.sandbox.home().join("act-claude");
     std::fs::copy(crate::support::act_claude(), &program).expect("a copy");
-    give(stage.sandbox.root(), USER);
+    give(lab.sandbox.root(), USER);
     for form in [Form::Relay, Form::Line] {
-        let (mut command, log) = stage.prepare_through(&program, &[], form, "given\nsay hello\nexit 51");
+        let (mut command, log) = lab.prepare_through(&program, &[], form, "given\nsay hello\nexit 51");
         command.uid(USER).gid(USER).stderr(Stdio::piped());
         limit(&mut command, libc::RLIMIT_NPROC, 0);
         let output = command.output().expect("started");
@@ -90,9 +90,9 @@ fn forbid(command: &mut Command, number: i64) {
 #[test]
 #[cfg(target_os = "linux")]
 fn listener_refused() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for call in [libc::SYS_bind, libc::SYS_listen, libc::SYS_socket] {
-        let (mut command, log) = stage.prepare(Form::Relay, "given\nsay hello\nexit 51");
+        let (mut command, log) = lab.prepare(Form::Relay, "given\nsay hello\nexit 51");
         command.stderr(Stdio::piped());
         forbid(&mut command, call);
         let output = command.output().expect("started");
@@ -107,15 +107,15 @@ fn listener_refused() {
 /// With any number of descriptors, claude starts.
 #[test]
 fn few_descriptors() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let mut refused = 0;
     for descriptors in 3..16 {
-        let (mut command, log) = stage.prepare(Form::Relay, "post\nsay hello\nexit 51");
+        let (mut command, log) = lab.prepare(Form::Relay, "post\nsay hello\nexit 51");
         command.stderr(Stdio::piped());
         limit(&mut command, libc::RLIMIT_NOFILE, descriptors);
         let output = command.output().expect("started");
         let bare = {
-            let (mut command, _log) = stage.prepare(Form::Bare, "say hello\nexit 51");
+            let (mut command, _log) = lab.prepare(Form::Bare, "say hello\nexit 51");
             limit(&mut command, libc::RLIMIT_NOFILE, descriptors);
             command.output().expect("started")
         };
@@ -131,26 +131,26 @@ fn few_descriptors() {
 /// The binary is replaced during the start: the old one serves this session.
 #[test]
 fn binary_replaced() {
-    let stage = Stage::new();
-    let copy = stage.sandbox.home().join("act-claude");
+    let lab = ProbeLab::new();
+    let copy = lab.sandbox.home().join("act-claude");
     std::fs::copy(crate::support::act_claude(), &copy).expect("a copy");
     let bash = crate::support::program("bash").expect("bash");
     let line = format!("exec 5<{0}; rm {0}; exec /proc/self/fd/5 2>/dev/null", copy.display());
-    let (mut command, log) = stage.prepare_through(&bash, &["-c", &line], Form::Relay, "post\nexit 52");
+    let (mut command, log) = lab.prepare_through(&bash, &["-c", &line], Form::Relay, "post\nexit 52");
     assert_eq!(command.output().expect("started").code(), 52);
     assert_eq!(log.wait_for("post"), 200);
-    stage.act.wait_for(1);
+    lab.act.wait_for(1);
 }
 
 /// The relay is killed during the session: it is replaced, claude goes on, and claude's status is returned.
 #[test]
 fn relay_killed() {
-    let stage = Stage::new();
-    let (mut command, log) = stage.prepare(Form::Relay, "catch USR1\npost\nready\nhear USR1\npost\nexit 53");
+    let lab = ProbeLab::new();
+    let (mut command, log) = lab.prepare(Form::Relay, "catch USR1\npost\nready\nhear USR1\npost\nexit 53");
     command.stderr(Stdio::piped());
     let mut child = command.spawn().expect("started");
     log.wait_ready();
-    let root = stage.sandbox.root().display().to_string();
+    let root = lab.sandbox.root().display().to_string();
     let relay = with_environment(&root).into_iter().find(|process| process.is_relay()).expect("the relay");
     let pid = nix::unistd::Pid::from_raw(relay.pid);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");

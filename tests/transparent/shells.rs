@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::support::probe::{Form, Log, Stage, WRAPPED};
+use crate::support::probe::{Form, Log, ProbeLab, WRAPPED};
 use crate::support::program;
 use crate::support::pty::Pty;
 
@@ -25,13 +25,13 @@ fn shells() -> Vec<(PathBuf, Vec<&'static str>)> {
 }
 
 /// A shell in which `claude` is the probe or, through the shim, act-claude.
-fn shell(stage: &Stage, program: &Path, arguments: &[&str], form: Form, script: &str) -> (Pty, Log) {
-    let (mut command, log) = stage.prepare_through(program, arguments, form, script);
+fn shell(lab: &ProbeLab, program: &Path, arguments: &[&str], form: Form, script: &str) -> (Pty, Log) {
+    let (mut command, log) = lab.prepare_through(program, arguments, form, script);
     command.env("PS1", format!("{PROMPT} ")).env("TERM", "xterm");
-    let shim = stage.sandbox.directory("shim");
+    let shim = lab.sandbox.directory("shim");
     let _ = symlink(crate::support::act_claude(), shim.join("claude"));
     if form != Form::Bare {
-        command.env("PATH", format!("{}:{}", shim.display(), stage.sandbox.get("PATH").expect("a PATH")));
+        command.env("PATH", format!("{}:{}", shim.display(), lab.sandbox.get("PATH").expect("a PATH")));
     }
     let terminal = Pty::start(command);
     terminal.wait_for(PROMPT);
@@ -62,11 +62,11 @@ fn shown(terminal: &Pty) -> String {
 
 /// Stopped (by `key`, or by itself), `jobs`, `fg`, and on to the end. Returns the screen and how many CONT the probe
 /// received.
-fn session(stage: &Stage, which: &(PathBuf, Vec<&str>), form: Form, stop: &str, key: &str) -> (String, usize) {
-    let go = stage.sandbox.home().join("go");
+fn session(lab: &ProbeLab, which: &(PathBuf, Vec<&str>), form: Form, stop: &str, key: &str) -> (String, usize) {
+    let go = lab.sandbox.home().join("go");
     let _ = std::fs::remove_file(&go);
     let script = format!("catch CONT\nready\n{stop}\nuntil {}\nsay back\nexit 41", go.display());
-    let (terminal, log) = shell(stage, &which.0, &which.1, form, &script);
+    let (terminal, log) = shell(lab, &which.0, &which.1, form, &script);
     terminal.send("claude -p hi\r");
     log.wait_ready();
     terminal.send(key);
@@ -83,14 +83,14 @@ fn session(stage: &Stage, which: &(PathBuf, Vec<&str>), form: Form, stop: &str, 
 }
 
 fn same(stop: &str, key: &str) {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for shell in shells() {
-        let bare = session(&stage, &shell, Form::Bare, stop, key);
+        let bare = session(&lab, &shell, Form::Bare, stop, key);
         assert_eq!(bare.1, 1);
         // After `fg`, fish prints no status of a job.
         assert!(bare.0.contains("status 41") || shell.0.ends_with("fish"), "{}", bare.0);
         for form in WRAPPED {
-            assert_eq!(session(&stage, &shell, form, stop, key), bare, "{shell:?} {form:?}");
+            assert_eq!(session(&lab, &shell, form, stop, key), bare, "{shell:?} {form:?}");
         }
     }
 }

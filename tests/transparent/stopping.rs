@@ -6,13 +6,13 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::support::probe::{Form, Run, Stage, WRAPPED, ended, is_gone, state};
+use crate::support::probe::{Form, ProbeLab, Run, WRAPPED, ended, is_gone, state};
 use crate::support::pty::Pty;
 use crate::support::{eventually, program};
 
 /// Starts it in its own process group, as a shell would.
-fn start(stage: &Stage, form: Form, script: &str) -> Run {
-    let (mut command, log) = stage.prepare(form, script);
+fn start(lab: &ProbeLab, form: Form, script: &str) -> Run {
+    let (mut command, log) = lab.prepare(form, script);
     command.process_group(0);
     Run::start(command, log)
 }
@@ -36,10 +36,10 @@ fn wait_state(pid: Pid, wanted: &str) {
 
 #[test]
 fn a8_claude_stops_itself() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for signal in ["STOP", "TSTP", "TTIN", "TTOU"] {
         for form in [Form::Bare, Form::Relay, Form::Direct, Form::Line] {
-            let mut run = start(&stage, form, &format!("ready\nstop {signal}\nexit 8"));
+            let mut run = start(&lab, form, &format!("ready\nstop {signal}\nexit 8"));
             let probe = run.log.wait_ready();
             assert_eq!(stopped(&run).as_str(), format!("SIG{signal}"), "{form:?}");
             wait_state(probe, "T");
@@ -53,9 +53,9 @@ fn a8_claude_stops_itself() {
 /// A stop signal from another process, to claude alone or to act-claude alone.
 #[test]
 fn a8_claude_is_stopped() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let mut run = start(&stage, form, "ready\nuntil /never");
+        let mut run = start(&lab, form, "ready\nuntil /never");
         let probe = run.log.wait_ready();
         for _ in 0..3 {
             kill(probe, Signal::SIGSTOP).unwrap();
@@ -76,9 +76,9 @@ fn a8_claude_is_stopped() {
 /// CONT to act-claude alone reaches the stopped claude. CONT to the group reaches claude once.
 #[test]
 fn a9_continue() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let mut run = start(&stage, form, "catch CONT TERM\nready\nhear TERM\nexit 9");
+        let mut run = start(&lab, form, "catch CONT TERM\nready\nhear TERM\nexit 9");
         let probe = run.log.wait_ready();
         for round in 1..=4 {
             kill(probe, Signal::SIGSTOP).unwrap();
@@ -107,7 +107,7 @@ fn a9_continue() {
 #[test]
 fn a10_background_use() {
     let Some(bash) = program("bash") else { return };
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let script = "touch-modes\ntouch-modes\ntouch-modes\ntouch-modes\nsay done\nexit 3";
     let pipeline = "set -m; \"$CLAUDE\" 2>/dev/null | cat; echo status ${PIPESTATUS[0]}";
     // A loop without a child process: with one, bash would sometimes report that the job has stopped.
@@ -115,7 +115,7 @@ fn a10_background_use() {
     let background = format!("set -m; \"$CLAUDE\" 2>/dev/null & {stopped}; fg >/dev/null; echo status $?");
     for (shell, script) in [(pipeline, script), (&background, script), (&background, "read\nsay done\nexit 3")] {
         let run = |form| {
-            let (command, log) = stage.prepare_through(&bash, &["--norc", "-c", shell], form, script);
+            let (command, log) = lab.prepare_through(&bash, &["--norc", "-c", shell], form, script);
             let mut terminal = Pty::start(command);
             if script.starts_with("read") {
                 terminal.send("a line\r");
@@ -137,9 +137,9 @@ fn a10_background_use() {
 /// The kernel discards a stop if no shell is left to continue the group. This must not cause a CONT.
 #[test]
 fn a8_nothing_is_left_when_a_stopped_job_is_killed() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let mut run = start(&stage, form, "ready\nstop STOP\nuntil /never");
+        let mut run = start(&lab, form, "ready\nstop STOP\nuntil /never");
         let probe = run.log.wait_ready();
         stopped(&run);
         run.signal(Signal::SIGTERM);
@@ -153,10 +153,10 @@ fn a8_nothing_is_left_when_a_stopped_job_is_killed() {
 /// act-claude: in its own session, in its own process group, and in its parent's group.
 #[test]
 fn a9_claude_alone_is_stopped_and_continued_without_a_terminal() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in [Form::Bare, Form::Relay, Form::Direct, Form::Line] {
         for how in ["session", "group", "parent's group"] {
-            let (mut command, log) = stage.prepare(form, "catch USR1\nready\nhear USR1\nexit 5");
+            let (mut command, log) = lab.prepare(form, "catch USR1\nready\nhear USR1\nexit 5");
             match how {
                 // SAFETY: setsid is async-signal-safe.
                 "session" => drop(unsafe { command.pre_exec(|| Ok(nix::unistd::setsid().map(drop)?)) }),
@@ -182,9 +182,9 @@ fn a9_claude_alone_is_stopped_and_continued_without_a_terminal() {
 /// Claude is killed while it is stopped: act-claude notices this, too.
 #[test]
 fn a9_claude_is_killed_while_it_is_stopped() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let mut run = start(&stage, form, "ready\nuntil /never");
+        let mut run = start(&lab, form, "ready\nuntil /never");
         let probe = run.log.wait_ready();
         kill(probe, Signal::SIGSTOP).unwrap();
         assert_eq!(stopped(&run), Signal::SIGSTOP);

@@ -1,5 +1,5 @@
-//! A21: a wrapper named claude, or a copy or link of act-claude, never prevents that the real claude is found; and
-//! every loop ends.
+//! A21: a wrapper named claude, or a copy or link of act-claude, never hides the real claude; and every loop
+//! ends.
 
 use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::resource::{Resource, setrlimit};
 
-use crate::support::probe::{Form, Stage};
+use crate::support::probe::{Form, ProbeLab};
 use crate::support::sandbox::Text;
 use crate::support::{act_claude, skip};
 
@@ -39,7 +39,7 @@ own=$(dirname "$0")
 const MOST: usize = 20;
 
 struct Wrapped {
-    stage: Stage,
+    lab: ProbeLab,
     shim: PathBuf,
     real: PathBuf,
     /// The directory with `act-claude` under its own name.
@@ -48,22 +48,22 @@ struct Wrapped {
 
 impl Wrapped {
     fn new() -> Self {
-        let stage = Stage::new();
-        let [shim, own] = ["shim", "own"].map(|name| stage.sandbox.directory(name));
+        let lab = ProbeLab::new();
+        let [shim, own] = ["shim", "own"].map(|name| lab.sandbox.directory(name));
         symlink(act_claude(), shim.join("claude")).unwrap();
         symlink(act_claude(), own.join("act-claude")).unwrap();
-        let real = stage.sandbox.directory("bin");
-        Self { stage, shim, real, own }
+        let real = lab.sandbox.directory("bin");
+        Self { lab, shim, real, own }
     }
 
     fn wrapper(&self, name: &str, body: &str) -> PathBuf {
         let note = format!("echo x >>{}; [ $(wc -l <{0}) -lt 90 ] || exit 98\n", self.runs().display());
         let text = format!("#!/bin/sh\n{FUNCTIONS}{note}{body}\n");
-        self.stage.sandbox.script(&format!("{name}/claude"), &text).parent().unwrap().to_path_buf()
+        self.lab.sandbox.script(&format!("{name}/claude"), &text).parent().unwrap().to_path_buf()
     }
 
     fn runs(&self) -> PathBuf {
-        self.stage.sandbox.root().join("runs")
+        self.lab.sandbox.root().join("runs")
     }
 
     /// Starts `claude` by PATH, or `act-claude`; returns the exit status, the arguments of the real claude, how often a
@@ -74,7 +74,7 @@ impl Wrapped {
         let path = std::env::join_paths(path).unwrap();
         let sh = PathBuf::from("/bin/sh");
         let line = format!("{program} -p x");
-        let (mut command, log) = self.stage.prepare_through(&sh, &["-c", &line], Form::Relay, "given\nexit 21");
+        let (mut command, log) = self.lab.prepare_through(&sh, &["-c", &line], Form::Relay, "given\nexit 21");
         let output = limited(command.env("PATH", path).stderr(Stdio::piped())).output().unwrap();
         let given =
             log.notes().iter().find_map(|note| note["given"]["arguments"].as_array().cloned()).unwrap_or_default();
@@ -127,9 +127,9 @@ fn a21_wrappers_that_start_each_other() {
 #[test]
 fn a21_shims_and_copies_in_any_number() {
     let world = Wrapped::new();
-    let copy = world.stage.sandbox.directory("copy");
+    let copy = world.lab.sandbox.directory("copy");
     std::fs::copy(act_claude(), copy.join("claude")).unwrap();
-    let other = world.stage.sandbox.directory("other");
+    let other = world.lab.sandbox.directory("other");
     symlink(copy.join("claude"), other.join("claude")).unwrap();
     let wrapper = world.wrapper("wrapper", WRAPPERS[2].1);
     for program in ["claude", "act-claude"] {
@@ -143,10 +143,10 @@ fn a21_shims_and_copies_in_any_number() {
 
 /// A wrapper named by ACT_CLAUDE_BIN is run once; after that PATH is searched.
 #[test]
-fn a21_a_wrapper_that_is_named_goes_on_along_path() {
+fn a21_after_a_named_wrapper_path_is_searched() {
     let mut world = Wrapped::new();
     let wrapper = world.wrapper("wrapper", WRAPPERS[6].1);
-    world.stage.sandbox.set("ACT_CLAUDE_BIN", wrapper.join("claude"));
+    world.lab.sandbox.set("ACT_CLAUDE_BIN", wrapper.join("claude"));
     let (code, given, runs, err) = world.run("act-claude", &[&world.real]);
     assert_eq!((code, given.len(), runs), (21, 3, 1), "{err}");
     let (code, _, _, err) = world.run("act-claude", &[]);
@@ -185,19 +185,19 @@ fn a21_without_proc() {
         let path: OsString =
             std::env::join_paths([path, &[&world.own, Path::new("/usr/bin"), Path::new("/bin")]].concat()).unwrap();
         let sh = PathBuf::from("/bin/sh");
-        let (mut command, _log) = world.stage.prepare_through(&sh, &["-c", "claude -p x"], Form::Line, "exit 21");
+        let (mut command, _log) = world.lab.prepare_through(&sh, &["-c", "claude -p x"], Form::Line, "exit 21");
         let output = without_proc(command.env("PATH", path))?.output().unwrap();
         let runs = std::fs::read_to_string(world.runs()).unwrap_or_default().lines().count();
         Some((output.code(), runs, output.err()))
     };
     let Some((code, _, err)) = run(&[&world.shim, &world.real]) else { return };
     assert_eq!(code, 21, "the shim first: {err}");
-    let copy = world.stage.sandbox.directory("copy");
+    let copy = world.lab.sandbox.directory("copy");
     std::fs::copy(act_claude(), copy.join("claude")).unwrap();
     assert_eq!(run(&[&copy, &world.shim, &world.real]).unwrap().0, 21, "a copy, and the shim");
     assert_eq!(run(&[&copy, &world.shim]).unwrap().0, 127, "nothing else");
     // It may be executed but not read: it is identified by device and inode only.
-    let unread = world.stage.sandbox.directory("unread");
+    let unread = world.lab.sandbox.directory("unread");
     std::fs::copy(act_claude(), unread.join("claude")).unwrap();
     std::fs::set_permissions(unread.join("claude"), std::fs::Permissions::from_mode(0o711)).unwrap();
     assert_eq!(run(&[&unread, &world.real]).unwrap().0, 21, "unreadable");
@@ -214,10 +214,10 @@ fn a21_without_proc() {
 
 /// Nested sessions are not counted: a high count from earlier generations does not stop a session.
 #[test]
-fn a21_nested_sessions_stay_legal_for_ever() {
+fn a21_nested_sessions_have_no_limit() {
     let world = Wrapped::new();
     // A count from a generation that started long ago: it would stop a loop, but it was not reached within a minute.
-    let mut command = world.stage.sandbox.act_claude(&["-p", "x"]);
+    let mut command = world.lab.sandbox.act_claude(&["-p", "x"]);
     command.env("PATH", format!("{}:{}:{SYSTEM}", world.shim.display(), world.real.display()));
     command.env("PROBE_SCRIPT", "exit 21").env("ACT_CLAUDE_CHAIN", "99 1000 child.1 1.1");
     assert_eq!(command.output().unwrap().code(), 21);
@@ -226,8 +226,8 @@ fn a21_nested_sessions_stay_legal_for_ever() {
 /// A program of a native claude's size is claude: it is never skipped, and does not get the chain variable.
 #[test]
 fn a21_claude_itself_gets_no_chain() {
-    let stage = Stage::new();
-    let directory = stage.sandbox.directory("native");
+    let lab = ProbeLab::new();
+    let directory = lab.sandbox.directory("native");
     let claude = directory.join("claude");
     std::fs::copy(crate::support::example("probe"), &claude).unwrap();
     std::fs::File::options().append(true).open(&claude).unwrap().set_len(200 << 20).unwrap();
@@ -236,15 +236,15 @@ fn a21_claude_itself_gets_no_chain() {
     let file = format!("{}.{}", std::os::unix::fs::MetadataExt::dev(&file), std::os::unix::fs::MetadataExt::ino(&file));
     let chain = format!("40 {now} child.{} {file} {file}", std::process::id());
     for form in [Form::Relay, Form::Direct, Form::Line] {
-        let (mut command, log) = stage.prepare(form, "given\nexit 21");
+        let (mut command, log) = lab.prepare(form, "given\nexit 21");
         command.env("PATH", format!("{}:{SYSTEM}", directory.display())).env("ACT_CLAUDE_CHAIN", &chain);
         assert_eq!(command.output().unwrap().code(), 21, "{form:?}");
         let given = log.wait_for("given")["environment"].to_string();
         assert!(!given.contains("ACT_CLAUDE_CHAIN"), "{given}");
     }
     // The same chain with a smaller program: it is taken for a wrapper that led here.
-    let (mut command, _log) = stage.prepare(Form::Relay, "exit 21");
-    let small = std::fs::metadata(&stage.claude).unwrap();
+    let (mut command, _log) = lab.prepare(Form::Relay, "exit 21");
+    let small = std::fs::metadata(&lab.claude).unwrap();
     let small =
         format!("{}.{}", std::os::unix::fs::MetadataExt::dev(&small), std::os::unix::fs::MetadataExt::ino(&small));
     command.env("ACT_CLAUDE_CHAIN", chain.replace(&file, &small)).stderr(Stdio::piped());
