@@ -1,4 +1,4 @@
-//! The JSON Schema and the reader agree: what one accepts the other accepts, what one refuses the other refuses.
+//! The JSON Schema and the configuration reader accept and refuse the same configurations.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn good() -> Value {
     })
 }
 
-/// What the reader says of a configuration.
+/// The reader's faults for a configuration.
 fn faults(config: &Value) -> Vec<String> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("config.json");
@@ -33,7 +33,7 @@ fn schema_and_reader_agree() {
     assert!(schema.is_valid(&good()), "{:?}", schema.iter_errors(&good()).map(|e| e.to_string()).collect::<Vec<_>>());
     assert_eq!(faults(&good()), [] as [String; 0]);
 
-    // Every key the schema knows, the reader knows: the good one holds them all.
+    // The good configuration has every key of the schema, so the reader knows them all.
     let known: Vec<String> = schema_keys();
     for key in &known {
         assert!(good().get(key).is_some(), "{key} is missing in this test's good configuration");

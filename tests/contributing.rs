@@ -1,4 +1,4 @@
-//! What CONTRIBUTING.md names is there, and the issue forms are what GitHub takes.
+//! The paths that CONTRIBUTING.md names exist, and the issue forms have the structure that GitHub requires.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn every_path_exists() {
                 (Some(path), _) => root().join(path.as_str()),
                 (None, link) => root().join(document).parent().unwrap().join(link.unwrap().as_str()),
             };
-            // What a build makes need not be there.
+            // Files that a build makes need not exist.
             let is_made = place.starts_with(root().join("target"));
             assert!(is_made || place.exists(), "{document} names {}", place.display());
         }

@@ -1,10 +1,10 @@
-//! How the source is laid out: rooms in an order, imports that point down it, nothing too large.
+//! The layout of the source: rooms in an order, imports that point down it, nothing too large.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rooms, from the roof down. Each imports only from rooms below it.
+/// The rooms, from top to bottom. Each imports only from rooms below it.
 const ROOMS: [&str; 14] = [
     "main",
     "lib",
@@ -25,7 +25,7 @@ const ROOMS: [&str; 14] = [
 const LONGEST_FILE: usize = 400;
 /// The longest function, in lines.
 const LONGEST_FUNCTION: usize = 70;
-/// The largest part of all lines that one room may have, in percent.
+/// The largest share of all lines that one room may have, in percent.
 const LARGEST_ROOM: usize = 30;
 
 struct Source {
@@ -59,7 +59,7 @@ fn rank(room: &str) -> Option<usize> {
     ROOMS.iter().position(|name| *name == room)
 }
 
-/// The rooms that a file names behind `crate::`, with the number of the line.
+/// The rooms that a file names after `crate::`, with the number of the line.
 fn imports(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("crate::") {
@@ -82,7 +82,7 @@ fn imports(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Splits at commas that stand in no inner braces.
+/// Splits at commas outside of inner braces.
 fn top_items(group: &str) -> Vec<&str> {
     let (mut depth, mut start, mut items) = (0, 0, Vec::new());
     for (at, c) in group.char_indices() {
@@ -103,7 +103,7 @@ fn top_items(group: &str) -> Vec<&str> {
     items
 }
 
-/// What points up the list.
+/// The imports that point up the list.
 fn upward(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for source in sources {

@@ -1,4 +1,4 @@
-//! docs/promises.md and docs/observed-claude.md against the tests they name and the code that cites them.
+//! Compares docs/promises.md and docs/observed-claude.md with the tests that they name and the code that cites them.
 
 use std::collections::BTreeSet;
 use std::fs;

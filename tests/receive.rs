@@ -18,7 +18,7 @@ const CANARY: &str = "canary-51f0";
 const PATH: &str = "/metric-ingestion/v1/acme/otlp/public/metrics";
 const BODY: &str = r#"{"resourceMetrics":[{"resource":{"attributes":[{"key":"providerType","value":{"stringValue":"P"}}]},"scopeMetrics":[{"metrics":[{"name":"claude_code.token.usage","unit":"tokens","sum":{"dataPoints":[{"attributes":[{"key":"type","value":{"stringValue":"input"}}],"asInt":"10"},{"attributes":[{"key":"type","value":{"stringValue":"output"}}],"asDouble":5}]}}]}]}]}"#;
 
-/// A receiver of two accounts, and the events it tells.
+/// A receiver with two accounts, and the events that it reports.
 fn start(options: Options) -> (Receiver, Events<Event>) {
     let (sender, events) = channel();
     let on_event: OnEvent = Box::new(move |event| {
@@ -41,13 +41,13 @@ fn good() -> Vec<String> {
         .to_vec()
 }
 
-/// The good headers but those called `name`, and `instead`.
+/// The valid headers without those called `name`, plus `instead`.
 fn but(name: &str, instead: &str) -> Vec<String> {
     let rest = good().into_iter().filter(|header| !header.starts_with(name));
     rest.chain((!instead.is_empty()).then(|| instead.to_owned())).collect()
 }
 
-/// Sends a request; `body` as it goes over the wire.
+/// Sends a request; `body` is sent as it is.
 fn send(address: SocketAddr, start: &str, headers: &[String], body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -66,7 +66,7 @@ fn answer(mut stream: TcpStream) -> (String, String) {
     (head.to_ascii_lowercase(), body.to_owned())
 }
 
-/// POSTs with a Content-Length; status and body of the answer.
+/// POSTs with a Content-Length; returns status and body of the answer.
 fn post(address: SocketAddr, path: &str, mut headers: Vec<String>, body: &[u8]) -> (u16, String) {
     headers.push(format!("Content-Length: {}", body.len()));
     let (head, body) = answer(send(address, &format!("POST {path}"), &headers, body));
@@ -180,7 +180,7 @@ fn fail_switches_while_it_runs() {
 }
 
 #[test]
-fn a_hanging_receiver_never_answers_and_stops_all_the_same() {
+fn a_hanging_receiver_never_answers_but_stops() {
     let (receiver, events) = start(Options { fail: Some(Fail::Hang), ..Options::default() });
     let headers = but("-", &format!("Content-Length: {}", BODY.len()));
     let mut stream = send(receiver.address(), &format!("POST {PATH}"), &headers, BODY.as_bytes());
@@ -202,13 +202,13 @@ fn a_hanging_receiver_never_answers_and_stops_all_the_same() {
 }
 
 #[test]
-fn a_receiver_that_drops_answers_well_and_tells_nothing() {
+fn a_receiver_that_drops_answers_200_and_reports_no_event() {
     let (receiver, events) = start(Options { drop: true, ..Options::default() });
     assert_eq!(post(receiver.address(), PATH, good(), BODY.as_bytes()).0, 200);
     assert!(events.try_recv().is_err());
 }
 
-/// `act receive` as a process, killed when the test is done with it.
+/// `act receive` as a process, killed on drop.
 struct Act(Child);
 
 impl Act {
@@ -232,7 +232,7 @@ impl Act {
         kill(Pid::from_raw(self.0.id().cast_signed()), signal).unwrap();
     }
 
-    /// The exit code, before the deadline.
+    /// The exit code, if the process ends before the deadline.
     fn exit(&mut self) -> Option<i32> {
         let start = Instant::now();
         while start.elapsed() < DEADLINE {
@@ -244,7 +244,7 @@ impl Act {
         panic!("still running");
     }
 
-    /// All of standard error, once it has ended.
+    /// All of standard error, after the process has ended.
     fn errors(&mut self) -> String {
         let mut errors = String::new();
         self.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
@@ -259,7 +259,7 @@ impl Drop for Act {
     }
 }
 
-/// Reads up to the line that ends the introduction; gives the address it names, and the text.
+/// Reads up to the line that ends the introduction; returns the address in it, and the text.
 fn introduction(reader: &mut impl BufRead) -> (SocketAddr, String) {
     let mut text = String::new();
     while !text.ends_with("Ctrl-C ends.\n") {
@@ -313,7 +313,7 @@ fn act_receive_json_is_nothing_but_json() {
 }
 
 #[test]
-fn act_receive_ends_quietly_when_nobody_reads() {
+fn act_receive_ends_without_a_message_when_its_reader_is_gone() {
     let home = tempfile::tempdir().unwrap();
     let mut act = Act::start(&[], home.path());
     let mut output = BufReader::new(act.0.stdout.take().unwrap());

@@ -1,5 +1,5 @@
-//! Two accounts, three directories, both real clients, both ways of delivery: each session is reported under its directory's
-//! alias, and is otherwise claude's.
+//! Two accounts, three directories, both real clients, both delivery modes: each session is reported under the alias of
+//! its directory and otherwise behaves as claude.
 
 use std::process::Command;
 
@@ -25,7 +25,8 @@ fn configure(lab: &Lab) {
     }));
 }
 
-/// Runs bare and wrapped; they must not differ. The one export must be the alias's.
+/// Runs the client without and with act-claude. Both runs must give the same result, and the one export must have the
+/// alias's data.
 fn check(lab: &Lab, act_claude: &mut Command, directory: &str, alias: &str) {
     let bare = lab.claude(directory, &["-p", "hi"]).output().unwrap();
     let before = lab.act.requests().len();
@@ -39,7 +40,7 @@ fn check(lab: &Lab, act_claude: &mut Command, directory: &str, alias: &str) {
         "labs" => ("id-labs", "other-B2", "LAB_PROVIDER", "me@other.com", OTHER_TOKEN),
         _ => panic!("{alias}"),
     };
-    // A slow session sends more than one export; the first counts the session.
+    // A slow session sends more than one export. The first one has the session counter.
     assert!(metric_names(&requests[before].json()).contains(&"claude_code.session.count".to_owned()));
     for request in &requests[before..] {
         assert_eq!((request.method.as_str(), request.header("x-alias-id")), ("POST", Some(id)), "{}", lab.version);

@@ -1,4 +1,5 @@
-//! None of claude's own flags and subcommands is altered or swallowed: as its `--help` lists them, in every place.
+//! act-claude neither changes nor removes any of claude's own flags and subcommands, as `--help` lists them, in any
+//! position.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +8,7 @@ use crate::support::client::{self, Lab};
 use crate::support::fake_claude;
 use crate::support::sandbox::{Sandbox, Text};
 
-/// Our own flags, which claude must not have.
+/// Our own flags. Claude must have no flag of the same name.
 const OWN: [&str; 5] = ["--alias", "--verify", "--direct", "--no-act", "--report"];
 
 /// Flags and subcommands of a client, from its help.
@@ -19,7 +20,7 @@ fn listed(help: &str) -> (BTreeSet<String>, BTreeSet<String>) {
             in_commands = line.starts_with("Commands:");
         }
         let name = line.trim_start();
-        // Entries stand two spaces in; what is further in goes on with a description.
+        // Entries are indented by two spaces. Lines with more indentation continue a description.
         if line.len() - name.len() != 2 {
             continue;
         }
@@ -34,7 +35,7 @@ fn listed(help: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     (flags, commands)
 }
 
-/// What claude gets when act-claude gets `args`.
+/// The arguments that claude gets when act-claude gets `args`.
 fn handed_over(sandbox: &Sandbox, args: &[&str]) -> Vec<String> {
     let file = sandbox.root().join("arguments");
     let _ = std::fs::remove_file(&file);
@@ -68,7 +69,8 @@ fn every_listed_flag_and_subcommand_reaches_claude() {
         let mut sandbox = Sandbox::new();
         let file = sandbox.root().join("arguments");
         fake_claude::install(&mut sandbox, &format!("arguments {}", file.display()));
-        // Each where own flags may stand: last; then all of them in front, each with a value, and behind a bare `--`.
+        // Each flag in every position where own flags may occur: last, then all of them in front with a value each, and
+        // after a bare `--`.
         for flag in &flags {
             let args = ["-p", "hi", flag];
             assert_eq!(handed_over(&sandbox, &args), args, "{version}");

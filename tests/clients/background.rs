@@ -1,13 +1,13 @@
-//! Background agents: the alias is that of each agent's own directory, and what happens when act-claude's binary
-//! is replaced or gone.
+//! Background agents: each agent has the alias of its own directory. Also tested: the act-claude binary is replaced or
+//! missing.
 
 use crate::background_lab::{self, BackgroundLab, UNMAPPED};
 use crate::support::client::{NEW, OLD};
 use crate::support::sandbox::Text;
 use crate::support::{act_claude, eventually};
 
-/// The first agent starts the daemon; the others claim warm spares, which started in another directory; the last
-/// is started by claude itself under the daemon that act-claude once started.
+/// The first agent starts the daemon. The others use warm spares, which started in another directory. The last agent is
+/// started by claude itself, under the daemon that act-claude started earlier.
 #[test]
 fn each_agent_reports_under_its_own_directory() {
     let Some(lab) = background_lab::lab(NEW) else { return };
@@ -28,7 +28,7 @@ fn each_agent_reports_under_its_own_directory() {
     for agent in [&one, &two, &elsewhere, &three] {
         lab.claude("one", &["stop", agent]).output().unwrap();
     }
-    // Those of the agents go, that of the spare in waiting stays.
+    // The relays of the agents end. The relay of the waiting spare stays.
     let left = eventually("the end of the agents' relays", || {
         let left: Vec<_> = background_lab.relays().into_iter().filter(|pid| relays.contains(pid)).collect();
         (left.len() <= relays.len() - 4).then_some(left)
@@ -48,7 +48,7 @@ fn each_agent_reports_under_its_own_directory() {
     );
 }
 
-/// A client that does not know the wrapper hands its environment to the daemon: what that sends still arrives.
+/// A client that does not know the wrapper passes its environment on to the daemon. The daemon's exports still arrive.
 #[test]
 fn exports_of_an_older_clients_agent_arrive_after_act_claude_has_exited() {
     let Some(lab) = background_lab::lab(OLD) else { return };
@@ -82,7 +82,7 @@ fn a_newer_binary_is_used_and_a_missing_one_recovered_from() {
     let one = start("one");
     background_lab.assert_reported(&one, "one");
     install();
-    // The spare in waiting was started by the old binary; the one after it by the new.
+    // The waiting spare was started by the old binary, the next one by the new binary.
     for directory in ["two", "three"] {
         background_lab.assert_reported(&start(directory), directory);
     }
@@ -90,7 +90,7 @@ fn a_newer_binary_is_used_and_a_missing_one_recovered_from() {
     std::fs::remove_file(&place).unwrap();
     let log = lab.sandbox.home().join(".claude/daemon.log");
     let says_so = || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("was deleted or moved"));
-    // The spare in waiting may serve one more; then agents fail, and the daemon's log says why.
+    // The waiting spare may serve one more agent. After that agents fail, and the daemon's log says why.
     eventually("a failing agent", || {
         lab.claude("one", &["--bg", "hello"]).output().unwrap();
         says_so().then_some(())

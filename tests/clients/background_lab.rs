@@ -1,4 +1,5 @@
-//! What belongs to a sandbox: three directories with an alias each, one without, and every process with its HOME.
+//! Helpers for background agents: a sandbox with three directories with an alias each and one without, and every
+//! process with its HOME.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,14 +16,14 @@ use crate::support::{DEADLINE, eventually};
 /// The directory without an alias.
 pub const UNMAPPED: &str = "elsewhere";
 
-/// A lab with directories one, two, three and [`UNMAPPED`].
+/// A lab with the directories one, two, three and [`UNMAPPED`].
 pub fn lab(version: &'static str) -> Option<Lab> {
     let lab = Lab::start(version, &["one", "two", "three", UNMAPPED])?;
     configure(&lab.sandbox, &lab.act.endpoint());
     Some(lab)
 }
 
-/// Alias, id and provider type of directory `one` are `a-one`, `id-one`, `P-one`.
+/// Directory `one` has alias `a-one`, id `id-one` and provider type `P-one`; the others accordingly.
 pub fn configure(sandbox: &Sandbox, endpoint: &str) {
     let alias = |name| json!({"account": "acme", "id": format!("id-{name}"), "provider_type": format!("P-{name}")});
     sandbox.configure(&json!({
@@ -33,21 +34,21 @@ pub fn configure(sandbox: &Sandbox, endpoint: &str) {
     }));
 }
 
-/// Ends what a real client left running in its sandbox, whatever becomes of the test.
+/// On drop, ends the processes that a real client left running in its sandbox, whether the test passed or failed.
 pub struct BackgroundLab<'a>(pub &'a Lab);
 
 impl BackgroundLab<'_> {
-    /// Starts an agent by `act-claude --bg` and gives its id.
+    /// Starts an agent with `act-claude --bg` and returns its id.
     pub fn agent(&self, directory: &str) -> String {
         let output = self.0.act_claude(directory, &["--bg", "hello"]).output().unwrap();
-        // All claude's own words.
+        // The output must come from claude only.
         let err = output.err();
         assert!(["", "Starting background service…\n"].contains(&err.as_str()), "{err}");
         assert_eq!(output.code(), 0);
         agent_id(&output.out())
     }
 
-    /// The exports of the agent with this id, once there is one.
+    /// Waits for an export of the agent with this id, and returns all its exports.
     pub fn exports_of(&self, agent: &str) -> Vec<Request> {
         eventually(&format!("an export of agent {agent}"), || {
             let requests = self.0.act.requests();
@@ -82,7 +83,7 @@ impl BackgroundLab<'_> {
             .collect()
     }
 
-    /// The relays of the sandbox: of each the process that was executed, not its child.
+    /// The relays of the sandbox: for each, the process that was executed, not its child.
     pub fn relays(&self) -> Vec<i32> {
         let all = process::with_environment(&format!("HOME={}", self.0.sandbox.home().display()));
         let relays: Vec<_> = all.into_iter().filter(Process::is_relay).collect();
@@ -95,7 +96,7 @@ impl BackgroundLab<'_> {
         let _ = self.0.claude("one", &["daemon", "stop", "--any"]).output();
     }
 
-    /// Waits until nothing runs any more.
+    /// Waits until no process of the sandbox runs any more.
     pub fn assert_gone(&self) {
         let end = std::time::Instant::now() + DEADLINE;
         loop {
@@ -108,7 +109,7 @@ impl BackgroundLab<'_> {
         }
     }
 
-    /// Asserts that none of the sandbox's processes has a child that nobody waited for.
+    /// Asserts that none of the sandbox's processes has a zombie child.
     pub fn assert_no_zombies(&self) {
         let own: BTreeSet<i32> = self.processes().into_iter().map(|(pid, _)| pid).collect();
         for entry in fs::read_dir("/proc").unwrap().flatten() {

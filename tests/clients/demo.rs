@@ -1,16 +1,16 @@
-//! `act demo` with both real clients in it, in a network without a way out.
+//! `act demo` with both real clients, in a network without access to the outside.
 
 use crate::support::client::{self, Lab};
 use crate::support::sandbox::{Text, snapshot};
 
 #[test]
-fn the_real_client_plays() {
+fn the_real_client_runs_in_the_demo() {
     for version in client::BOTH {
         let Some(mut lab) = Lab::start(version, &[]) else { return };
         let temporary = lab.sandbox.root().join("tmp");
         std::fs::create_dir(&temporary).unwrap();
         lab.sandbox.set("TMPDIR", &temporary);
-        // The user's own: not to be asked, and not to be touched.
+        // The user's own variable: the demo must not contact this address and must change no file.
         lab.sandbox.set("ANTHROPIC_BASE_URL", "http://127.0.0.1:9");
         let before = snapshot(&lab.sandbox.home());
         let output = lab.sandbox.act_claude(&["act", "demo"]).output().unwrap();

@@ -1,4 +1,5 @@
-//! The editors' form, `act-claude /abs/claude ARGS…`: claude's own streams, the working directory's alias.
+//! The editors' form, `act-claude /abs/claude ARGS…`: standard streams are claude's own, and the alias is that of the
+//! working directory.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -12,7 +13,7 @@ use crate::support::eventually;
 use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, Text, snapshot};
 
-/// As the VS Code extension starts it: one message on standard input, answers as lines of JSON.
+/// The arguments of the VS Code extension: one message on standard input, answers as lines of JSON.
 const STREAM: [&str; 6] = ["--output-format", "stream-json", "--input-format", "stream-json", "--verbose", "-p"];
 const MESSAGE: &str = "{\"type\":\"user\",\"message\":{\"role\":\"user\",\"content\":\"hi\"}}\n";
 
@@ -39,12 +40,12 @@ fn a_real_client_talks_to_its_editor_and_reports_under_the_directorys_alias() {
         assert_eq!((shape(&ours.out()), ours.err(), ours.code()), (shape(&bare.out()), bare.err(), 0), "{version}");
         let session = last_line(&ours.out())["session_id"].as_str().unwrap()[..8].to_owned();
         background_lab.assert_reported(&session, "one");
-        // The relay, too, goes when claude has gone.
+        // The relay ends after claude, too.
         background_lab.assert_gone();
     }
 }
 
-/// Each line's type, and which keys it has; ids and times differ.
+/// The type and the keys of each line. Ids and times differ between runs and are left out.
 fn shape(text: &str) -> Vec<String> {
     text.lines()
         .map(|line| {
@@ -59,7 +60,7 @@ fn last_line(text: &str) -> Value {
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
 
-/// Every byte value, in both directions, and claude's own exit status.
+/// Every byte value in both directions, and claude's own exit status.
 #[test]
 fn streams_are_claudes_own_byte_for_byte() {
     let sandbox = Sandbox::new();
@@ -73,7 +74,7 @@ fn streams_are_claudes_own_byte_for_byte() {
     assert_eq!((output.stderr.as_slice(), output.code()), (&b"\xffdone"[..], 5));
 }
 
-/// No argument is changed; a variable the user had comes through; nothing of it is the token.
+/// No argument changes, the user's variable reaches claude, and the token is in none of them.
 #[test]
 fn arguments_and_variables_are_passed_on() {
     let mut sandbox = Sandbox::new();
@@ -92,7 +93,7 @@ fn arguments_and_variables_are_passed_on() {
     assert!(!text.contains("canary"), "{text}");
 }
 
-/// What the daemon starts beside sessions gets no endpoint and no relay.
+/// Processes that the daemon starts beside sessions get no endpoint and no relay.
 #[test]
 fn the_daemon_itself_is_no_session() {
     let sandbox = Sandbox::new();
@@ -112,7 +113,7 @@ fn the_daemon_itself_is_no_session() {
     }
 }
 
-/// A token in a variable stays out of claude's environment, but the daemon passes it on to later relays.
+/// A token in a variable is removed from claude's environment, but the daemon passes it on to later relays.
 #[test]
 fn a_token_in_a_variable_reaches_relays_only() {
     let mut sandbox = Sandbox::new();
@@ -129,7 +130,7 @@ fn a_token_in_a_variable_reaches_relays_only() {
     }
 }
 
-/// No descriptor is left for listener and control socket: claude starts all the same, without a word.
+/// No descriptor is left for listener and control socket: claude starts all the same, without a message.
 #[test]
 fn claude_starts_where_a_relay_can_not() {
     let sandbox = Sandbox::new();
@@ -144,7 +145,7 @@ fn claude_starts_where_a_relay_can_not() {
     }
 }
 
-/// ACT refuses: nothing is printed then, and the next terminal run names it, once.
+/// ACT refuses the exports. Nothing is printed at that time; the next run in a terminal reports it, once.
 #[test]
 fn a_failure_is_named_by_the_next_terminal_run() {
     for version in BOTH {
@@ -163,7 +164,7 @@ fn a_failure_is_named_by_the_next_terminal_run() {
         lab.act.answer(crate::support::act::accepted());
         let home = lab.sandbox.home();
         let named = format!("a background session in {}/one: a-one: ", home.display());
-        // In a pipe nobody looks: it is not named yet.
+        // With output to a pipe nobody reads the message, so it is not reported yet.
         let piped = lab.act_claude("two", &["-p", "hi"]).output().unwrap();
         assert_eq!((piped.out().as_str(), piped.err().as_str()), ("hello there\n", ""));
         let run = || {
@@ -180,7 +181,7 @@ fn a_failure_is_named_by_the_next_terminal_run() {
     }
 }
 
-/// The vendor's recipe in the user's settings beats the environment, and no argument may be added here.
+/// The vendor's recipe in the user's settings overrides the environment, and act-claude must not add an argument here.
 #[test]
 fn the_recipe_in_user_settings_is_named_with_its_key_and_the_remedy() {
     for version in BOTH {

@@ -1,4 +1,4 @@
-//! The real clients beside every failure: their output and exit status are those of a run without act-claude.
+//! Every kind of failure with the real clients: output and exit status are the same as without act-claude.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::support::sandbox::Text;
 use crate::support::tls::Authority;
 use crate::support::tunnel::Tunnel;
 
-/// What one turn of a real client exports.
+/// How many points one turn of a real client exports.
 const POINTS: usize = 7;
 
 fn every(version: &'static str, wanted: impl Fn(&str) -> bool) {
@@ -31,18 +31,19 @@ fn every(version: &'static str, wanted: impl Fn(&str) -> bool) {
 }
 
 #[test]
-fn every_failure_beside_the_new_client() {
+fn every_failure_with_the_new_client() {
     every(client::NEW, |_| true);
 }
 
 #[test]
-fn some_failures_beside_the_old_client() {
+fn some_failures_with_the_old_client() {
     let some =
         ["401", "404, an unknown alias", "400", "503", "partial", "unknown certificate", "proxy refusing", "hanging"];
     every(client::OLD, |name| some.contains(&name));
 }
 
-/// HTTPS through a proxy with a company's certificate: ACT gets it, and claude's own requests go their own way.
+/// HTTPS through a proxy with a company's certificate: ACT gets the export, and claude's own requests do not use that
+/// proxy.
 #[test]
 fn https_through_a_proxy() {
     for version in client::BOTH {
@@ -76,7 +77,7 @@ fn time(command: &mut std::process::Command) -> Duration {
     start.elapsed()
 }
 
-/// With ACT hanging claude is back within half a second of a run without telemetry.
+/// While ACT hangs, a run takes at most half a second longer than a run without telemetry.
 #[test]
 fn a_hanging_act_costs_less_than_half_a_second() {
     for version in client::BOTH {
@@ -88,15 +89,15 @@ fn a_hanging_act_costs_less_than_half_a_second() {
     }
 }
 
-/// The vendor's recipe in the user's settings makes claude itself wait for a hanging ACT. The best times are
-/// printed for `tests/bench clients`.
+/// With the vendor's recipe in the user's settings claude itself waits for a hanging ACT. The best times are printed
+/// for `tests/bench clients`.
 #[test]
 fn a_hanging_act_costs_the_vendor_recipe_more() {
     for version in client::BOTH {
         let Some(lab) = hanging(version) else { return };
         let settings = lab.sandbox.home().join(".claude/settings.json");
         let mut best = [Duration::MAX; 3];
-        // Another program's turn on the processor is none of ours.
+        // The best of several runs, because other programs may use the processor meanwhile.
         for _ in 0..6 {
             let _ = std::fs::remove_file(&settings);
             best[0] = best[0].min(time(&mut lab.claude("project", &["-p", "hi"])));
@@ -113,9 +114,9 @@ fn a_hanging_act_costs_the_vendor_recipe_more() {
     }
 }
 
-/// Commands that export nothing, and a session in one pipe with its errors: not a word when all is well.
+/// Commands that export nothing, and a session with output in one pipe: no message when all is well.
 #[test]
-fn nothing_is_said_when_all_is_well() {
+fn nothing_is_printed_when_all_is_well() {
     for version in client::BOTH {
         let Some(lab) = Lab::start(version, &["project"]) else { return };
         lab.act.answer(accepted());

@@ -1,5 +1,5 @@
-//! The guide's recipe in user and project settings, taken over by `act setup --from-settings` and deleted as it says:
-//! every directory reports as the guide meant it, with the current client, which heeds no project's recipe any more.
+//! The guide's recipe in user and project settings is imported by `act setup --from-settings`, and then deleted as it
+//! advises. Every directory then reports as the guide intended, with the current client, which ignores project recipes.
 
 use base64::Engine;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ const PLACES: [Place; 3] = [
 ];
 
 #[test]
-fn every_directory_reports_as_the_guide_meant_it() {
+fn every_directory_reports_as_the_guide_intends() {
     let Some(lab) = Lab::start(NEW, &["elsewhere", "billing", "labs"]) else { return };
     for place in &PLACES {
         let secret = format!("BOOMI_TOKEN.{}:{}", place.user, place.token);
@@ -69,7 +69,7 @@ fn every_directory_reports_as_the_guide_meant_it() {
         }});
         lab.sandbox.write(place.settings, settings.to_string());
     }
-    // The current client reports everything under the user's alias: the projects' recipes count for nothing.
+    // The current client reports everything under the user's alias, because it ignores the projects' recipes.
     assert_eq!(lab.claude("billing", &["-p", "hi"]).output().unwrap().code(), 0);
     let bare = lab.act.wait_for(1);
     assert!(bare.iter().all(|request| request.header("x-alias-id") == Some("id-platform")));

@@ -1,4 +1,5 @@
-//! The real client in tmux, under bash, zsh and fish: the screens are those of bare claude but for the report.
+//! The real client in tmux, under bash, zsh and fish: apart from the report, the screens are the same as those of
+//! claude alone.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -11,16 +12,16 @@ use crate::support::{DEADLINE, act_claude, eventually, program};
 
 const PROMPT: &str = "@>";
 
-/// A shell in tmux; the server ends with it.
+/// A shell in tmux. The tmux server ends when this is dropped.
 pub struct Tmux<'a> {
     lab: &'a Lab,
     socket: String,
 }
 
 impl<'a> Tmux<'a> {
-    /// `claude` is the client, or behind a shim act-claude.
+    /// `claude` is the client or, with `wrapped`, a shim of act-claude.
     pub fn start(lab: &'a Lab, shell: &str, wrapped: bool) -> Self {
-        // The server of one before may still be going.
+        // The previous test's server may still run.
         static SERVERS: AtomicUsize = AtomicUsize::new(0);
         let number = SERVERS.fetch_add(1, Ordering::Relaxed);
         let tmux = Self { lab, socket: format!("{}/tmux-{number}", lab.sandbox.root().display()) };
@@ -55,7 +56,7 @@ impl<'a> Tmux<'a> {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// A line of text, then Enter, apart: what comes in one piece claude takes for a paste.
+    /// Types a line of text, then Enter separately: claude takes both in one piece for pasted text.
     pub fn line(&self, text: &str) {
         self.run(&["send-keys", "-l", text]);
         self.wait_until(text, |screen| screen.lines().any(|line| line.contains(text)));
@@ -67,11 +68,11 @@ impl<'a> Tmux<'a> {
     }
 
     pub fn screen(&self) -> String {
-        // -J: the report may be longer than a line of the screen.
+        // -J joins wrapped lines: the report may be longer than a line of the screen.
         self.run(&["capture-pane", "-p", "-J"])
     }
 
-    /// A variable of tmux's about the pane.
+    /// A tmux variable of the pane.
     fn variable(&self, name: &str) -> String {
         self.run(&["display-message", "-p", &format!("#{{{name}}}")]).trim().to_owned()
     }
@@ -101,7 +102,7 @@ impl<'a> Tmux<'a> {
         self.session_of("claude");
     }
 
-    /// The same with a command line of its own.
+    /// The same with another command line.
     pub fn session_of(&self, line: &str) {
         self.line(line);
         self.wait_for("Claude Code v");
@@ -110,7 +111,7 @@ impl<'a> Tmux<'a> {
         self.wait_for("● hello there");
     }
 
-    /// The processes of this shell's session that are `claude`, or act-claude in its place.
+    /// The processes of this shell's session that are `claude`, or act-claude under that name.
     fn processes(&self, is_wanted: impl Fn(&Process) -> bool) -> Vec<i32> {
         let found = with_environment(&self.lab.sandbox.root().display().to_string());
         found
@@ -143,7 +144,7 @@ fn kill(pid: i32, signal: nix::sys::signal::Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("sent");
 }
 
-/// Without what differs from run to run: the report, ids of sessions, pids and times.
+/// The screen without what differs between runs: the report, ids of sessions, pids and times.
 pub fn shown(screen: &str) -> String {
     let lines = screen.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with("act-claude: "));
     let words = |line: &str| {
@@ -159,7 +160,7 @@ pub fn shown(screen: &str) -> String {
     lines.map(words).collect::<Vec<_>>().join("\n")
 }
 
-/// The conversation on claude's own screen.
+/// The conversation on claude's screen.
 fn turns(screen: &str) -> Vec<String> {
     let lines = screen.lines().map(|line| line.trim_end().to_owned());
     lines.filter(|line| ["❯ ", "● ", "▐▛", "▝▜"].iter().any(|mark| line.starts_with(mark))).collect()
@@ -226,7 +227,7 @@ fn ctrl_c_twice_and_resize() {
 }
 
 #[test]
-fn a_closed_terminal_takes_claude_along() {
+fn a_closed_terminal_ends_claude() {
     let Some(lab) = lab() else { return };
     let tmux = Tmux::start(&lab, "bash", true);
     tmux.session();
@@ -241,7 +242,7 @@ fn a_closed_terminal_takes_claude_along() {
 fn claude_killed_leaves_a_usable_terminal() {
     let Some(lab) = lab() else { return };
     let tmux = Tmux::start(&lab, "bash", true);
-    // Nobody's line editor is to mend it.
+    // `exec`, so that no shell's line editor resets the terminal modes.
     tmux.line("exec sh -c 'claude; echo status $?; stty -a; read line; echo \"<$line>\"; cat'");
     tmux.wait_for("Claude Code v");
     tmux.wait_for("❯");
@@ -256,7 +257,7 @@ fn claude_killed_leaves_a_usable_terminal() {
         let seen = tmux.variable(name);
         assert!(seen == value || seen == "0" && value.is_empty(), "{name}: {seen}");
     }
-    // Before it may stand what the terminal answered to the questions of the one that was killed.
+    // The line may begin with the terminal's answers to queries of the killed claude.
     tmux.line("typed");
     tmux.wait_for("typed>");
 }
@@ -273,7 +274,7 @@ fn act_claude_killed_leaves_no_claude() {
     eventually("the end of the relay", || tmux.processes(Process::is_relay).is_empty().then_some(()));
 }
 
-/// Claude's Bash tool runs `claude -p` through the shim: a session of its own, with its own export.
+/// Claude's Bash tool runs `claude -p` through the shim: this is a separate session with its own export.
 #[test]
 fn the_bash_tool_runs_claude() {
     let Some(lab) = lab() else { return };

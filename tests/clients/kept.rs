@@ -1,5 +1,6 @@
-//! A real client's exports that could not be delivered are kept, said, and delivered later, byte for byte as claude sent
-//! them: ACT answering 503 for a whole session, no connection, no answer, no name, no trust.
+//! A real client's exports that could not be delivered are stored, reported, and delivered later, byte for byte as
+//! claude sent them. Failures: ACT answers 503 for a whole session, no connection, no answer, no host name, no trusted
+//! certificate.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,8 +13,8 @@ use crate::support::sandbox::Text;
 use crate::support::system;
 use crate::support::tls::Authority;
 
-/// Runs one session that can't deliver; gives what it says. Claude's own output and status are as ever, and it is not held up
-/// for longer than `exit_wait_ms` allows.
+/// Runs one session that can't deliver, and returns act-claude's message. Claude's own output and status are unchanged,
+/// and it is delayed for at most `exit_wait_ms`.
 fn session(lab: &Lab) -> String {
     let start = Instant::now();
     let bare = lab.claude("project", &["-p", "hi"]).output().unwrap();
@@ -33,7 +34,7 @@ fn flush(lab: &Lab) -> String {
     output.out()
 }
 
-/// The bodies an endpoint got.
+/// The bodies that an endpoint got.
 fn bodies(act: &Act) -> BTreeSet<Vec<u8>> {
     act.requests().iter().map(|request| request.body()).collect()
 }
@@ -76,7 +77,7 @@ fn the_next_session_delivers_what_the_last_one_kept() {
 #[test]
 fn no_connection() {
     let Some(lab) = Lab::start(client::NEW, &["project"]) else { return };
-    // A port that nobody has, until later.
+    // A port on which nothing listens until later.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     lab.sandbox.configure_one(&format!("http://127.0.0.1:{port}/metrics"));
     let said = session(&lab);
@@ -87,7 +88,7 @@ fn no_connection() {
 }
 
 #[test]
-fn a_certificate_nobody_knows() {
+fn an_unknown_certificate() {
     let Some(mut lab) = Lab::start(client::NEW, &["project"]) else { return };
     let authority = Authority::new();
     let act = Act::start_tls(&authority);
@@ -102,7 +103,7 @@ fn a_certificate_nobody_knows() {
 }
 
 #[test]
-fn a_name_nobody_knows() {
+fn an_unknown_name() {
     let Some(mut lab) = Lab::start(client::NEW, &["project"]) else { return };
     let authority = Authority::for_names(&["act.test"]);
     let act = Act::start_tls(&authority);
@@ -122,7 +123,7 @@ fn a_name_nobody_knows() {
 #[test]
 fn no_route() {
     let Some(lab) = Lab::start(client::NEW, &["project"]) else { return };
-    // A network with nothing but loopback has no way there.
+    // A network with loopback only has no route to this address.
     lab.sandbox.configure_one("https://192.0.2.1/metrics");
     let said = session(&lab);
     assert!(said.contains("waiting (no route to 192.0.2.1), kept for the next session"), "{said}");

@@ -1,4 +1,5 @@
-//! The launcher form where the configuration changes or lacks something while claude runs; nobody can be told then.
+//! The launcher form when the configuration changes or is incomplete while claude runs. No message can be printed in
+//! this form.
 
 use std::path::Path;
 use std::process::{Child, Command};
@@ -19,7 +20,7 @@ struct Launched {
 }
 
 impl Launched {
-    /// In `directory` below the home.
+    /// Starts it in `directory` below the home.
     fn start(directory: &str, prepare: impl Fn(&mut Sandbox)) -> Self {
         let (act, mut sandbox) = (Act::start(), Sandbox::new());
         background_lab::configure(&sandbox, &act.endpoint());
@@ -34,7 +35,7 @@ impl Launched {
         Self { sandbox, act, changed, child }
     }
 
-    /// Goes on to the second export and the end; gives the session's record.
+    /// Continues with the second export and the end; returns the session's record.
     fn finish(&mut self) -> Value {
         std::fs::write(&self.changed, "").unwrap();
         assert!(self.child.wait().unwrap().success());
@@ -57,7 +58,8 @@ fn rewrite(config: &Path, change: impl Fn(&mut Value)) {
     std::fs::write(config, value.to_string()).unwrap();
 }
 
-/// No alias: answered and dropped. The rules are read again for the next export; a repository adds attributes.
+/// Without an alias the export is acknowledged and dropped. The rules are read again for the next export; a repository
+/// adds attributes.
 #[test]
 fn a_rule_added_later_counts_from_the_next_export_on() {
     let mut launched = Launched::start("repo", |_| {});
@@ -73,7 +75,7 @@ fn a_rule_added_later_counts_from_the_next_export_on() {
     assert_eq!((&record["state"], &record["alias"]), (&json!("delivered"), &json!("a-two")), "{record}");
 }
 
-/// A configuration that can't be read is no answer: the export is refused, counted and named.
+/// An unreadable configuration does not mean "no alias": the export is refused, counted and reported.
 #[test]
 fn an_export_that_meets_a_broken_configuration_is_counted_as_lost() {
     let broken = |sandbox: &mut Sandbox| {
@@ -90,7 +92,7 @@ fn an_export_that_meets_a_broken_configuration_is_counted_as_lost() {
     assert!(record["text"].as_str().unwrap().contains(&format!("1 lost: {}:", file.display())), "{record}");
 }
 
-/// The variable is not there: the exports are kept, and it is said.
+/// The variable is missing: the exports are held, and the user is told.
 #[test]
 fn without_the_variable_that_holds_the_token_exports_are_held() {
     let named = |sandbox: &mut Sandbox| {
@@ -102,7 +104,7 @@ fn without_the_variable_that_holds_the_token_exports_are_held() {
     assert_eq!(record["outcome"]["states"], json!({"held": 2}), "{record}");
     assert!(record["text"].as_str().unwrap().contains("ACME_TOKEN"), "{record}");
     assert!(launched.act.requests().is_empty());
-    // A run that has it delivers them.
+    // A later run that has the variable delivers them.
     launched.sandbox.set("ACME_TOKEN", TOKEN);
     launched.sandbox.set("FAKE_CLAUDE", "post");
     let mut command = launched.sandbox.act_claude(&["-p", "hi"]);
@@ -110,9 +112,9 @@ fn without_the_variable_that_holds_the_token_exports_are_held() {
     launched.act.wait_for(3);
 }
 
-/// The relay is nobody's child, in a session of its own, and ends with claude.
+/// The relay has no living parent, runs in its own session, and ends with claude.
 #[test]
-fn the_relay_belongs_to_nobody_and_ends_with_claude() {
+fn the_relay_has_no_parent_and_ends_with_claude() {
     let mut launched = Launched::start("one", |_| {});
     let claude = launched.child.id();
     let children = std::fs::read_to_string(format!("/proc/{claude}/task/{claude}/children")).unwrap();

@@ -1,4 +1,4 @@
-//! The real clients, loopback only.
+//! The real clients, in a network with loopback only.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,5 +1,5 @@
-//! Settings that would override our variables: beaten for a session, never written to; the user's own `--settings` stays in
-//! effect, and a resume line copied from the end works with and without act-claude.
+//! Settings that would override our variables are overridden for one session and never changed. The user's own
+//! `--settings` stays in effect, and the resume line that claude prints at its end works with and without act-claude.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::support::client::{self, Lab};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{Text, snapshot};
 
-/// The guide's own user-level recipe, for another alias.
+/// The guide's user-level recipe, for another alias.
 pub fn recipe(lab: &Lab) -> Value {
     json!({"env": {
         "CLAUDE_CODE_ENABLE_TELEMETRY": "1", "OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
@@ -47,7 +47,7 @@ fn overlays(lab: &Lab) -> Vec<(PathBuf, String)> {
     files.into_iter().map(|(path, content)| (path, String::from_utf8(content).unwrap())).collect()
 }
 
-/// Everything that arrived since `before` is the mapped alias's, and something did.
+/// Asserts that at least one export arrived since `before`, and that all have the mapped alias.
 fn assert_billing(lab: &Lab, before: usize, what: &str) {
     let requests = lab.act.wait_for(before + 1);
     for request in &requests[before..] {
@@ -57,7 +57,7 @@ fn assert_billing(lab: &Lab, before: usize, what: &str) {
     }
 }
 
-/// Whether the hook ran and whether the Bash call was denied, since the last time this was asked.
+/// Whether the hook ran and whether the Bash call was denied, since the last call of this function.
 fn in_effect(lab: &Lab) -> (bool, bool) {
     let gone = |name: &str| std::fs::remove_file(lab.sandbox.home().join(name)).is_ok();
     (gone("hook-ran"), !gone("tool-ran"))
@@ -105,7 +105,7 @@ fn the_mapped_alias_wins_and_the_users_own_settings_stay() {
 fn without_a_conflict_no_argument_is_added() {
     let Some(lab) = Lab::start(client::NEW, &["project"]) else { return };
     lab.sandbox.configure_one(&lab.act.endpoint());
-    // What the relay repairs or takes anyway is no conflict.
+    // Settings that the relay corrects or accepts anyway are no conflict.
     let env = json!({"OTEL_RESOURCE_ATTRIBUTES": "team=x", "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip", "OTEL_METRIC_EXPORT_INTERVAL": "10000"});
     lab.sandbox.write("project/.claude/settings.json", json!({"env": env}).to_string());
     let output = lab.act_claude("project", &["-p", "hi"]).output().unwrap();
@@ -115,7 +115,7 @@ fn without_a_conflict_no_argument_is_added() {
     assert_eq!(overlays(&lab), []);
 }
 
-/// Asks once, leaves, and gives the arguments of the resume line that claude prints at its end.
+/// Sends one prompt, quits, and returns the arguments of the resume line that claude prints at its end.
 fn interactive(lab: &Lab, args: &[&str]) -> Vec<String> {
     let mut command = lab.act_claude("project", args);
     command.env("ACT_CLAUDE_REPORT", "never");
@@ -147,7 +147,7 @@ fn a_resume_line_works_with_and_without_act_claude() {
         let hint = interactive(&lab, &["--settings", file.to_str().unwrap()]);
         assert_billing(&lab, 0, "the session");
         assert!(in_effect(&lab).0, "{version}: the hook");
-        // The older client prints no settings; what it does then is its own.
+        // The older client prints no settings in that line, so only the rest is checked.
         let named = version == client::NEW;
         assert_eq!(hint.contains(&"--settings".to_owned()), named, "{version} {hint:?}");
         if named {
@@ -155,7 +155,7 @@ fn a_resume_line_works_with_and_without_act_claude() {
             assert!(Path::new(&hint[1]).starts_with(lab.sandbox.state()), "{hint:?}");
             assert_eq!(std::fs::read_to_string(&hint[1]).unwrap(), text, "{version}");
         }
-        // The user moves or edits the own file: the hint does not need it.
+        // The user moves or edits the own file: the resume line does not depend on it.
         std::fs::remove_file(&file).unwrap();
         let args: Vec<&str> = hint.iter().map(String::as_str).chain(["-p", "again"]).collect();
 

@@ -1,6 +1,6 @@
-//! Every proxy people have: what bare claude's own traffic does with a setting, and what the relay does, side by side.
+//! Proxy settings as users have them: the effect of each on claude's own traffic and on the relay, side by side.
 //!
-//! docs/proxies.md holds the table. The whole of it is repeated, and written again, with
+//! docs/proxies.md has the table. This command tests every row and writes the table again:
 //! `ACT_CLAUDE_WRITE_PROXIES=1 cargo test --test clients proxies -- --ignored --nocapture`.
 
 mod rows;
@@ -22,14 +22,14 @@ use crate::support::site::{SERVER, Site};
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proxies.md");
 const BEGIN: &str = "<!-- the table begins -->\n";
 const END: &str = "<!-- the table ends -->\n";
-/// Of the metrics endpoint.
+/// The path of the metrics endpoint.
 const PATH: &str = "/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics";
 
-/// What became of a request.
+/// How a request left the machine.
 #[derive(Debug, PartialEq, Eq)]
 enum Way {
     Direct,
-    /// Which proxy, and what it was told.
+    /// Through this proxy, with what the proxy was asked.
     Proxy(String),
     /// It did not arrive.
     Nowhere,
@@ -53,7 +53,7 @@ fn way(arrived: bool, asked: &[String]) -> Way {
     }
 }
 
-/// A client, a network, and a second home in which a stand-in takes the client's place beside the relay.
+/// A client, a network, and a second home in which a stand-in replaces the client in front of the relay.
 struct Bench {
     lab: Lab,
     site: Site,
@@ -75,7 +75,7 @@ impl Bench {
         Some(Self { lab, site, relayed })
     }
 
-    /// Bare claude's own traffic.
+    /// The route of claude's own traffic, without act-claude.
     fn bare(&mut self, row: &Row) -> Way {
         self.lab.sandbox.set("ANTHROPIC_BASE_URL", format!("https://{}", row.server));
         let set = Set::apply(&mut self.lab.sandbox, row);
@@ -89,7 +89,7 @@ impl Bench {
         way(arrived, &self.site.asked())
     }
 
-    /// The relay, and what it says.
+    /// The route of the relay, and its message.
     fn relay(&mut self, row: &Row, number: usize) -> (Way, String) {
         configure(&self.relayed, &format!("https://{}{PATH}", row.server), 30_000);
         self.relayed.set("XDG_STATE_HOME", self.state(number));
@@ -116,7 +116,7 @@ impl Bench {
         self.relayed.root().join(format!("state {number}"))
     }
 
-    /// What waits goes out once the setting is gone.
+    /// Waiting exports are delivered once the setting is removed.
     fn nothing_is_lost(&mut self, number: usize) {
         configure(&self.relayed, &format!("https://{SERVER}{PATH}"), 30_000);
         self.relayed.set("XDG_STATE_HOME", self.state(number));
@@ -133,7 +133,7 @@ impl Bench {
 struct Set {
     before: Vec<(&'static str, Option<String>)>,
     files: Vec<PathBuf>,
-    /// More arguments for claude.
+    /// Additional arguments for claude.
     args: Vec<String>,
 }
 
@@ -178,7 +178,7 @@ impl Set {
     }
 }
 
-/// What a client and the relay did with a row.
+/// The routes of a client and of the relay with a row.
 struct Seen {
     number: usize,
     bare: Way,
@@ -186,7 +186,7 @@ struct Seen {
     said: String,
 }
 
-/// One client's part of the table, of the wanted rows.
+/// One client's part of the table, for the wanted rows.
 fn observe(version: &'static str, wanted: impl Fn(&Row) -> bool) -> Option<Vec<Seen>> {
     let mut bench = Bench::start(version)?;
     let mut seen = Vec::new();
@@ -205,7 +205,7 @@ fn observe(version: &'static str, wanted: impl Fn(&Row) -> bool) -> Option<Vec<S
     Some(seen)
 }
 
-/// The relay does what the newer client does, unless the row says why not.
+/// Asserts that the relay does the same as the newer client, unless the row has a reason.
 fn assert_equal(seen: &[Seen]) {
     let differs = |seen: &&Seen| ROWS[seen.number].instead.is_empty() && seen.bare != seen.relay;
     let show =
@@ -214,7 +214,7 @@ fn assert_equal(seen: &[Seen]) {
     assert!(differing.is_empty(), "{}", differing.join("\n"));
 }
 
-/// The rows of the page, by what stands in their first columns.
+/// The rows of the page, found by their first columns.
 fn page() -> Vec<String> {
     let text = std::fs::read_to_string(PAGE).expect("the page");
     let table = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END)).expect("a table").0;
@@ -230,7 +230,7 @@ fn line(row: &Row, old: &Way, new: &Way, relay: &Way) -> String {
     format!("| {} | {} | {old} | {new} | {relay} |", row.words(), row.server)
 }
 
-/// A client's own column of the page is what it does now, and the relay's is what the relay does.
+/// Asserts that a client's column of the page and the relay's column are what both do now.
 fn as_on_the_page(version: &'static str, column: usize) {
     let Some(seen) = observe(version, |row| row.always) else { return };
     let page = page();
@@ -257,7 +257,7 @@ fn some_proxy_settings_with_the_new_client() {
     as_on_the_page(client::NEW, 3);
 }
 
-/// Takes minutes; the two above take some of its rows. `ACT_CLAUDE_WRITE_PROXIES` writes the page.
+/// Takes minutes; the two tests above use some of its rows. `ACT_CLAUDE_WRITE_PROXIES` writes the page.
 #[test]
 #[ignore = "takes minutes"]
 fn every_proxy_setting() {

@@ -1,4 +1,4 @@
-//! B14, nothing sent, with both real clients: what keeps them from exporting is put right where it can be, and else said.
+//! B14, nothing sent, with both real clients: a cause that act-claude can correct is corrected, any other is reported.
 
 use std::process::Command;
 
@@ -14,12 +14,12 @@ const MANAGED: &str = "/etc/claude-code/managed-settings.json";
 
 fn lab(version: &'static str) -> Option<Lab> {
     let lab = Lab::start(version, &["project"])?;
-    // One export at the end, however long a busy machine takes for a session.
+    // One export at the end, however slow the machine is.
     configure(&lab.sandbox, &lab.act.endpoint(), 30_000);
     Some(lab)
 }
 
-/// How many exports a `-p` run made, and what act-claude said in a pipe.
+/// The number of exports of a `-p` run, and act-claude's message with output to a pipe.
 fn run(lab: &Lab, args: &[&str], variables: &[(&str, &str)]) -> (usize, String) {
     let mut command = lab.act_claude("project", args);
     command.envs(variables.iter().copied());
@@ -35,9 +35,9 @@ fn outcome(lab: &Lab, mut command: Command) -> (usize, String) {
     (lab.act.requests().len() - before, said.join("\n"))
 }
 
-/// Lists of exporters that keep claude from exporting, or make it export twice: one export arrives with each.
+/// Lists of exporters that keep claude from exporting or make it export twice: with each, exactly one export arrives.
 #[test]
-fn b14_a_misspelt_exporter_is_put_right() {
+fn b14_a_misspelt_exporter_is_corrected() {
     for version in client::BOTH {
         let Some(lab) = lab(version) else { return };
         for list in ["OTLP", "otlp,OTLP", "otlp,otlp", "otlp,logging"] {
@@ -55,9 +55,10 @@ fn b14_a_misspelt_exporter_is_put_right() {
     }
 }
 
-/// What no overlay beats, with its place, once in a pipe; on a terminal each time.
+/// Causes that no overlay can override are reported with their place: once with output to a pipe, every time on a
+/// terminal.
 #[test]
-fn b14_what_stays_is_said_with_its_place() {
+fn b14_a_remaining_cause_is_reported_with_its_place() {
     let stops = |name: &str, word: &str| format!("claude does not know the {name}exporter \"OTLP\" and {word}");
     for version in client::BOTH {
         let managed = json!({"env": {"OTEL_METRICS_EXPORTER": "otlp,OTLP"}}).to_string();
@@ -109,9 +110,10 @@ fn b14_what_stays_is_said_with_its_place() {
     }
 }
 
-/// The relay ignores headers: a helper that serves nobody else is switched off for the session, failing or not.
+/// The relay ignores headers, so a helper that is used for nothing else is switched off for the session, whether it
+/// fails or not.
 #[test]
-fn b14_a_headers_helper_that_serves_nobody_else_is_switched_off() {
+fn b14_a_headers_helper_without_another_use_is_switched_off() {
     for version in client::BOTH {
         let Some(lab) = lab(version) else { return };
         let called = lab.sandbox.home().join("called");
@@ -130,9 +132,9 @@ fn b14_a_headers_helper_that_serves_nobody_else_is_switched_off() {
     }
 }
 
-/// A helper that the user's own logs need stays; where it fails, that is said.
+/// A helper that the user's own logs need stays on. If it fails, this is reported.
 #[test]
-fn b14_a_failing_headers_helper_is_said() {
+fn b14_a_failing_headers_helper_is_reported() {
     let logs = [
         ("OTEL_LOGS_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json"),
@@ -150,7 +152,7 @@ fn b14_a_failing_headers_helper_is_said() {
                 format!("claude exports only while {:?} succeeds (otelHeadersHelper in ", helper.display().to_string());
             assert_eq!(said.contains(&cause), exports == 0, "{version} {body}: {cause} in {said}");
         }
-        // A managed one can't be switched off. The newer client drops our endpoint besides.
+        // A helper in managed settings can't be switched off. The newer client also drops our endpoint then.
         let settings = json!({"otelHeadersHelper": "exit 3"}).to_string();
         let command = lab.act_claude("project", &["-p", "hi"]);
         let Some(command) = system::with_files(&lab.sandbox, &[(MANAGED, &settings)], &command) else { return };
@@ -160,9 +162,10 @@ fn b14_a_failing_headers_helper_is_said() {
     }
 }
 
-/// What claude refuses, and what it only answers, is no session; a login that fails exports all the same.
+/// Command lines that claude refuses or only answers are no sessions. A session with a failing login exports all the
+/// same.
 #[test]
-fn b14_what_is_no_session_is_not_blamed() {
+fn b14_commands_that_are_no_session_are_not_reported() {
     for version in [OLD, NEW] {
         let Some(mut lab) = lab(version) else { return };
         lab.sandbox.set("OTEL_LOGS_EXPORTER", "OTLP");

@@ -1,4 +1,4 @@
-//! The status line of a real interactive session, in tmux: the alias, the count growing, and what is in the way.
+//! The status line of a real interactive session, in tmux: the alias, the growing count, and problems.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -41,13 +41,13 @@ impl Tmux {
         self.command().args(["capture-pane", "-p"]).output().unwrap().out()
     }
 
-    /// Waits until the status line, the last one that starts with the user's own word, satisfies `look`.
+    /// Waits until the status line, the last line that starts with the user's own text, satisfies `look`.
     fn wait_until(&self, what: &str, look: impl Fn(&str) -> bool) -> String {
         let end = Instant::now() + support::DEADLINE;
         let mut seen = vec![String::new()];
         loop {
             let screen = self.screen();
-            // Further right may stand something of claude's.
+            // Claude may show something of its own further right.
             let lines = screen.lines().rev().filter_map(|line| line.trim().split("   ").next());
             let line = lines.into_iter().find(|line| line.starts_with("theirs")).unwrap_or_default();
             if look(line) {
@@ -64,7 +64,7 @@ impl Tmux {
     fn say(&self, text: &str) {
         for keys in [&["-l", text][..], &["Enter"]] {
             self.command().arg("send-keys").args(keys).status().unwrap();
-            // Enter right behind the text would count as pasted.
+            // Without this wait claude would take the Enter as part of pasted text.
             support::eventually("the text in the prompt", || {
                 (keys[0] == "Enter" || self.screen().contains(text)).then_some(())
             });

@@ -1,7 +1,9 @@
-//! Claude's subcommands behave as without act-claude: same output, same status, no session, no export, no word of ours.
+//! Claude's subcommands behave as without act-claude: same output, same status, no session, no export, no message of
+//! ours.
 //!
-//! Each runs with closed input and without a terminal, then those that want a terminal on one. Not run here: `mcp serve`,
-//! `daemon run`, `remote-control`, `setup-token`, `update` and the like, which go on until they are ended or need the vendor's servers.
+//! Each runs with closed input and without a terminal, then those that need a terminal on one. Not run here: `mcp
+//! serve`, `daemon run`, `remote-control`, `setup-token`, `update` and similar commands, which run until they are ended
+//! or need the vendor's servers.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,10 +17,10 @@ use crate::support::process::end_relays;
 use crate::support::pty::Pty;
 use crate::support::{eventually, sandbox};
 
-/// No subcommand takes this long, however busy the machine is.
+/// No subcommand takes this long, even on a busy machine.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// As people call them; the last three name a background session that there is not.
+/// Subcommands as users type them. The last three name a background session that does not exist.
 const SUBCOMMANDS: [&[&str]; 10] = [
     &["mcp", "list"],
     &["plugin", "list"],
@@ -32,7 +34,7 @@ const SUBCOMMANDS: [&[&str]; 10] = [
     &["stop", "0123abcd"],
 ];
 
-/// How it ended and what it said, but for what differs between two runs of bare claude.
+/// How a command ended and what it printed, without what differs between two runs of claude alone.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     status: String,
@@ -40,7 +42,8 @@ struct Seen {
     err: String,
 }
 
-/// Runs `command` to its end, which comes in time or is a failure. Files, not pipes: a relay may outlive the command.
+/// Runs `command` to its end, and fails if it takes too long. Output goes to files, not pipes: a relay may outlive the
+/// command.
 fn seen(lab: &Lab, mut command: Command, what: &str) -> Seen {
     let file = |name: &str| lab.sandbox.root().join(name);
     command.stdout(File::create(file("stdout")).unwrap()).stderr(File::create(file("stderr")).unwrap());
@@ -62,7 +65,7 @@ fn seen(lab: &Lab, mut command: Command, what: &str) -> Seen {
     Seen { status: status.to_string(), out: read("stdout"), err: read("stderr") }
 }
 
-/// With the guide's recipe for another alias in the user's settings, or without any.
+/// Writes the guide's recipe for another alias into the user's settings, or removes them.
 fn settings(lab: &Lab, conflict: bool) {
     match conflict {
         true => drop(lab.sandbox.write(".claude/settings.json", recipe(lab).to_string())),
@@ -70,7 +73,7 @@ fn settings(lab: &Lab, conflict: bool) {
     }
 }
 
-/// The conversations claude keeps.
+/// The conversations that claude stores.
 fn conversations(lab: &Lab) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
     sandbox::snapshot(&lab.sandbox.home().join(".claude/projects"))
 }
@@ -78,7 +81,7 @@ fn conversations(lab: &Lab) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
 fn compare(version: &'static str, hangs_without_terminal: &[&str]) {
     let Some(lab) = Lab::start(version, &["project"]) else { return };
     lab.sandbox.configure_one(&lab.act.endpoint());
-    // What the first run of all leaves behind is not to make a difference.
+    // The very first run creates files; without it the first comparison would differ.
     seen(&lab, lab.claude("project", &["plugin", "list"]), "first");
     let both = |args: &[&str]| {
         (seen(&lab, lab.claude("project", args), "bare"), seen(&lab, lab.act_claude("project", args), "act-claude"))
@@ -103,7 +106,7 @@ fn compare(version: &'static str, hangs_without_terminal: &[&str]) {
     assert_quiet(&lab);
 }
 
-/// `daemon status` says, and rightly, that agents would be started through act-claude.
+/// `daemon status` reports correctly that agents would be started through act-claude. These lines are removed.
 fn without_launcher(out: &str) -> String {
     let (ours, rest): (Vec<&str>, Vec<&str>) =
         out.split_inclusive('\n').partition(|line| line.starts_with("launcher: "));
@@ -111,7 +114,7 @@ fn without_launcher(out: &str) -> String {
     rest.concat()
 }
 
-/// Nothing was sent, asked or begun.
+/// Asserts that nothing was exported, the model was not called, and no conversation and no overlay exists.
 fn assert_quiet(lab: &Lab) {
     end_relays(lab.sandbox.root());
     assert_eq!(lab.act.requests().len(), 0, "{}: exports", lab.version);
@@ -122,7 +125,7 @@ fn assert_quiet(lab: &Lab) {
 
 #[test]
 fn of_the_older_client() {
-    // Its `doctor` draws on a terminal, and without one does not end.
+    // The older client's `doctor` needs a terminal; without one it does not end.
     compare(OLD, &["doctor"]);
 }
 
@@ -131,7 +134,8 @@ fn of_the_newer_client() {
     compare(NEW, &[]);
 }
 
-/// The older `doctor` draws its findings and waits for Enter; the newer prints them. (`agents` would start a daemon: clients/background.)
+/// The older `doctor` draws its findings and waits for Enter; the newer one prints them. (`agents` would start a
+/// daemon: see clients/background.)
 #[test]
 fn doctor_on_a_terminal() {
     for version in client::BOTH {
@@ -145,7 +149,7 @@ fn doctor_on_a_terminal() {
                 let is_whole = !is_under_way.iter().any(|part| screen.contains(part));
                 screen.contains("run /doctor") || screen.contains("Enter to close") && is_whole
             });
-            // It may not be reading yet.
+            // It may not read its input yet, so Enter is sent again.
             eventually("the end of doctor", || {
                 let ended = terminal.child.try_wait().unwrap();
                 if ended.is_none() {
@@ -157,13 +161,14 @@ fn doctor_on_a_terminal() {
             let (status, screen) = terminal.finish();
             (status, screen.trim().to_owned())
         };
-        // It tells a first run from later ones.
+        // The first run's output differs from that of later runs.
         doctor(lab.claude("project", &["doctor"]));
         for conflict in [false, true] {
             settings(&lab, conflict);
             let bare = doctor(lab.claude("project", &["doctor"]));
             let (status, screen) = doctor(lab.act_claude("project", &["doctor"]));
-            // A bare word may be a prompt, too: what could not be overridden for it is named, behind claude's last line.
+            // A single word may also be a prompt: settings that could not be overridden for it are reported, after
+            // claude's last line.
             let (screen, said) = screen.split_once("\nact-claude: ").unwrap_or((&screen, ""));
             assert_eq!((status, screen.trim_end().to_owned()), bare, "{version}, conflict: {conflict}");
             assert_eq!(said.contains("this can't be overridden here"), conflict, "{version}: {said}");

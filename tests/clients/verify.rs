@@ -1,4 +1,4 @@
-//! `--verify` with both real clients: verdict, cause, fix and exit status, as in tables written by hand.
+//! `--verify` with both real clients: verdict, cause, fix and exit status are compared with tables written by hand.
 
 use std::path::PathBuf;
 use std::process::Output;
@@ -26,7 +26,7 @@ fn check(output: &Output, what: &str, code: i32, words: &[&str]) {
     }
 }
 
-/// What ACT answers, then exit status and words of the verdict, the same on both clients.
+/// ACT's answer, then the exit status and the text of the verdict, which are the same with both clients.
 fn answers() -> Vec<(&'static str, Reply, i32, Vec<&'static str>)> {
     let setup = "act-claude act setup --account acme";
     vec![
@@ -81,7 +81,7 @@ fn every_answer_of_act() {
             assert_eq!(output.out(), "hello there\n", "{version} {name}");
             check(&output, &format!("{version} {name}"), code, &words);
             assert!(output.err().contains("log: claude set its metrics exporter up"), "{}", output.err());
-            // ACT's status reaches claude's own log.
+            // ACT's status appears in claude's own log.
             if version == NEW && code == 77 {
                 assert!(output.err().contains("log: an export failed: "), "{}", output.err());
             }
@@ -110,9 +110,9 @@ fn act_does_not_answer() {
     );
 }
 
-/// With the log alone: what the newer client proves, what the older one can't.
+/// With the log as the only source: the newer client's log proves delivery, the older client's log does not.
 #[test]
-fn direct_rests_on_the_log() {
+fn direct_uses_the_log_only() {
     let not_observed = "not observed";
     let partial = Reply::json(200, r#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"x"}}"#);
     for (name, reply, of_old, of_new) in [
@@ -131,7 +131,7 @@ fn direct_rests_on_the_log() {
     }
 }
 
-/// An export as it must be, whatever settings said.
+/// Asserts that the last export is correct, whatever the settings say.
 fn assert_ours(lab: &Lab, what: &str) {
     let requests = lab.act.requests();
     let request = requests.last().unwrap_or_else(|| panic!("{} {what}: nothing arrived", lab.version));
@@ -172,7 +172,7 @@ fn settings_that_override_each_variable() {
             assert_ours(&lab, file);
             std::fs::remove_file(lab.sandbox.home().join(file)).unwrap();
         }
-        // The guide's own sample: claude passes the whole file over.
+        // The guide's own sample, which is not valid JSON: claude ignores the whole file.
         let sample = recipe(&lab).to_string().replace("\"}}", "\",}}");
         lab.sandbox.write(".claude/settings.json", sample);
         let output = lab.act_claude("project", &["--verify", "-p", "hi"]).output().unwrap();
@@ -190,7 +190,7 @@ fn settings_that_override_each_variable() {
                 ],
             ),
         ] {
-            // Logs of the user's need the helper: it stays on.
+            // The user's own logs need the helper: it stays on.
             let logs = json!({"OTEL_LOGS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "http/json",
                 "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://127.0.0.1:9/v1/logs"});
             lab.sandbox.write(".claude/settings.json", json!({"otelHeadersHelper": helper, "env": logs}).to_string());
@@ -204,7 +204,7 @@ fn settings_that_override_each_variable() {
 }
 
 #[test]
-fn managed_settings_cannot_be_beaten() {
+fn managed_settings_cannot_be_overridden() {
     const FILE: &str = "/etc/claude-code/managed-settings.json";
     let ask = format!("ask whoever manages {FILE} to remove");
     let dropped = "claude dropped OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: managed settings set";
@@ -230,13 +230,13 @@ fn managed_settings_cannot_be_beaten() {
 }
 
 #[test]
-fn the_screen_is_claudes_until_it_has_gone() {
+fn the_screen_is_claudes_until_it_has_ended() {
     for version in client::BOTH {
         let Some(lab) = lab(version) else { return };
         let mut terminal = Pty::start(lab.act_claude("project", &["--verify"]));
         terminal.resize(50, 200);
         terminal.wait_for("❯");
-        // Who else runs is named before claude starts.
+        // Other running claudes are reported before claude starts.
         let own = |raw: &[u8]| String::from_utf8_lossy(raw).matches("act-claude: ").count();
         let before = own(&terminal.raw());
         terminal.send("hi");
@@ -255,7 +255,7 @@ fn the_screen_is_claudes_until_it_has_gone() {
     }
 }
 
-/// A claude that says only what the guide takes for success.
+/// A claude whose log has only the lines that the guide takes for success.
 #[test]
 fn anthropics_own_metrics_prove_nothing() {
     let act = crate::support::act::Act::start();
@@ -272,7 +272,7 @@ echo '2026-01-01T00:00:00.000Z [DEBUG] BigQuery metrics exported successfully' >
         check(&output, &format!("{flags:?}"), 69, &["1 lines about Anthropic's own metrics: proves nothing"]);
         assert!(!output.err().contains("delivered"), "{}", output.err());
     }
-    // The same through `act logs`.
+    // The same verdict from `act logs`.
     let output = sandbox.act_claude(&["act", "logs"]).output().unwrap();
     assert!(output.out().contains("    → about Anthropic's own metrics: proves nothing about ACT"), "{}", output.out());
 }

@@ -1,16 +1,17 @@
-//! `--verify` in an interactive session in tmux: the screen is claude's own in debug mode until it has gone, then comes the verdict.
+//! `--verify` in an interactive session in tmux: until claude ends, the screen is that of claude in debug mode; then
+//! the verdict follows.
 
 use crate::job_control::{Tmux, shown};
 use crate::support::client::{self, Lab};
 use crate::support::program;
 
-/// What each of the two runs showed: with an answer on the screen, with text half typed, and at the end.
+/// Three screens of a run: with an answer, with half-typed text, and at the end.
 fn run(lab: &Lab, line: &str, wrapped: bool) -> [String; 3] {
     let tmux = Tmux::start(lab, "bash", wrapped);
-    // Claude names the log in its banner: on one line.
+    // A wide window, so that the log's path in claude's banner is on one line.
     tmux.run(&["resize-window", "-x", "250", "-y", "80"]);
     tmux.session_of(line);
-    // More than an interval: the first export, and ACT's answer to it, fall into it.
+    // The wait is longer than an export interval, so that it includes the first export and ACT's answer to it.
     let exports = lab.act.requests().len();
     if wrapped {
         lab.act.wait_for(exports + 1);
@@ -28,7 +29,8 @@ fn run(lab: &Lab, line: &str, wrapped: bool) -> [String; 3] {
     [answered, typed, tmux.screen()]
 }
 
-/// Without our own lines before and after, with the log under one name, and without the word drawn by lot for how long a turn took.
+/// The screen without our own lines before and after, with one name for the log, and without the random word for the
+/// duration of a turn.
 fn claudes(screen: &str, line: &str) -> String {
     let screen = shown(screen).replace(&format!("@> {line}"), "@> LINE");
     let is_log = |word: &&str| word.starts_with('/') && word.ends_with(".txt");
@@ -47,7 +49,7 @@ fn the_screen_is_that_of_bare_claude() {
         lab.sandbox.configure_one(&lab.act.endpoint());
         let log = lab.sandbox.root().join("log.txt");
         let debug = format!("claude --debug-file {}", log.display());
-        // A first session shows what later ones don't.
+        // The first session shows more than later ones.
         run(&lab, &debug, false);
         let (bare, ours) = (run(&lab, &debug, false), run(&lab, "claude --verify", true));
         for (number, (bare, ours)) in bare.iter().zip(&ours).enumerate() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::sandbox::{Sandbox, Text, snapshot};
 
-/// Aliases billing (home) and web.
+/// Aliases `billing` (for the home) and `web`.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     let account = sandbox.account("http://127.0.0.1:9/m");
@@ -29,7 +29,7 @@ fn config(sandbox: &Sandbox) -> Value {
     serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap()
 }
 
-/// What `act which` says of a directory.
+/// The answer of `act which` for a directory.
 fn alias_of(sandbox: &Sandbox, directory: &str) -> Value {
     let output = act(sandbox, directory, &["which", "--json"]);
     serde_json::from_str::<Value>(&output.out()).unwrap()["alias"].clone()
@@ -83,14 +83,14 @@ fn a_repository_uses_an_alias() {
     assert_eq!(act(&sandbox, "work/repo", &["use", "--remove", "--repo"]).code(), 0);
     assert_eq!(alias_of(&sandbox, "work/repo/src"), "billing");
 
-    // The user's own word is louder, and the answer says so.
+    // The user's own rule has precedence, and the answer says so.
     assert_eq!(act(&sandbox, "work/repo", &["use", "--none"]).code(), 0);
     let used = act(&sandbox, "work/repo", &["use", "web", "--repo"]);
     assert!(used.out().contains("\nhere: no telemetry ("), "{}", used.out());
 }
 
 #[test]
-fn what_can_not_be_meant_changes_nothing() {
+fn invalid_requests_change_nothing() {
     let sandbox = sandbox();
     let before = snapshot(&sandbox.home());
     for (args, code, expected) in [
@@ -123,7 +123,7 @@ fn what_can_not_be_meant_changes_nothing() {
 }
 
 #[test]
-fn aliases_come_and_go() {
+fn aliases_are_added_and_removed() {
     let sandbox = sandbox();
     let add = ["aliases", "--add", "ops", "--id", "id-ops", "--provider-type", "P Q", "--attribute", "team=a=b"];
     let added = act(&sandbox, ".", &add);

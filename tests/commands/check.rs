@@ -1,4 +1,4 @@
-//! `act check`: where it stops, and what it claims, against servers that look at things in different orders.
+//! `act check`: the step at which it stops, and its conclusions, with servers that check a request in different orders.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use crate::support::network;
 use crate::support::sandbox::{Sandbox, TOKEN, Text, USER};
 use crate::support::tls::Authority;
 
-/// What a server looks at.
+/// One thing that a server checks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Look {
     Credential,
@@ -21,8 +21,8 @@ enum Look {
 }
 use Look::{Alias, Credential, Payload};
 
-/// ACT as it looks at things in `order`: it knows the sandbox's user and token, alias `id-billing`, and `id-foreign`
-/// of another account.
+/// An ACT that checks in `order`. It knows the sandbox's user and token, alias `id-billing`, and `id-foreign` of
+/// another account.
 fn act_in(order: [Look; 3]) -> impl Fn(&Request) -> Reply {
     move |request| {
         for look in order {
@@ -49,7 +49,7 @@ fn act_in(order: [Look; 3]) -> impl Fn(&Request) -> Reply {
     }
 }
 
-/// A sandbox that trusts `authority`, with one alias of this id.
+/// A sandbox that trusts `authority`, with one alias with this id.
 fn sandbox(authority: &Authority, endpoint: &str, id: &str) -> Sandbox {
     let mut sandbox = Sandbox::new();
     let roots = authority.write_to(&sandbox.root().join("ca.pem"));
@@ -62,7 +62,8 @@ fn sandbox(authority: &Authority, endpoint: &str, id: &str) -> Sandbox {
     sandbox
 }
 
-/// Runs `act check --json`; each step with its state, and the exit status. The token is nowhere in what is printed.
+/// Runs `act check --json`; returns each step with its state, and the exit status. Asserts that the output does not
+/// contain the token.
 fn steps(sandbox: &Sandbox) -> (String, i32, Value) {
     let plain = sandbox.act_claude(&["act", "check"]).output().unwrap();
     let output = sandbox.act_claude(&["act", "check", "--json"]).output().unwrap();
@@ -83,11 +84,11 @@ fn steps(sandbox: &Sandbox) -> (String, i32, Value) {
     (steps.join(" "), output.code(), check)
 }
 
-/// The steps up to ACT's answer, over TLS to an address.
+/// The steps before ACT's answer, over TLS to an IP address.
 const REACHED: &str = "token:ok connection:ok TLS:ok";
 
 #[test]
-fn in_whatever_order_act_looks() {
+fn with_every_order_of_act_s_checks() {
     let authority = Authority::new();
     let good = "credential:ok alias:ok";
     let unclear = "credential:unclear alias:unclear";
@@ -125,7 +126,7 @@ fn in_whatever_order_act_looks() {
 }
 
 #[test]
-fn words_for_people() {
+fn texts_for_people() {
     let authority = Authority::new();
     let act = Act::start_tls(&authority);
     let sandbox = sandbox(&authority, &act.endpoint(), "id-billing");
@@ -135,7 +136,7 @@ fn words_for_people() {
         let output = command.output().unwrap();
         assert!(output.out().lines().all(|line| line.chars().count() <= 80), "{}", output.out());
         assert!(!output.out().contains('\x1b'), "no colours where nobody sees them");
-        // As one line, however it was wrapped.
+        // The output as one line, without line breaks.
         output.out().split_whitespace().collect::<Vec<_>>().join(" ")
     };
     act.answer_by(act_in([Credential, Alias, Payload]));
@@ -167,7 +168,7 @@ fn no_address_for_the_name() {
 }
 
 #[test]
-fn nobody_listens() {
+fn no_listener() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let sandbox = sandbox(&Authority::new(), &format!("https://127.0.0.1:{port}/m"), "i");
     let (steps, code, check) = steps(&sandbox);
@@ -219,7 +220,7 @@ fn a_proxy_that_refuses() {
     assert_eq!((found.as_str(), code), ("token:ok connection:stopped", 75), "{check}");
     let said = format!("the proxy did not connect to 127.0.0.1: 127.0.0.1:{port} refused the connection");
     assert_eq!(check["said"], said);
-    // None that anybody could use, in the environment and in the user's settings.
+    // Proxies that act-claude can't use, in the environment and in the user's settings.
     let mut sandbox = self::sandbox(&authority, &act.endpoint(), "id-billing");
     sandbox.set("HTTPS_PROXY", "socks5h://user:pass-canary@127.0.0.1:1080");
     let (found, code, check) = steps(&sandbox);
@@ -239,7 +240,7 @@ fn a_proxy_that_refuses() {
     assert!(act.requests().is_empty());
 }
 
-/// A proxy that lets everything through.
+/// A proxy that accepts every CONNECT.
 fn tunnel() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -278,7 +279,7 @@ fn through_a_proxy() {
     let (found, code, check) = steps(&good);
     let through = "token:ok connection:ok proxy:ok TLS:ok credential:ok alias:ok";
     assert_eq!((found.as_str(), code), (through, 0), "{check}");
-    // A proxy that replaces certificates shows as TLS that is not trusted, behind the proxy.
+    // A proxy that replaces certificates: the proxy step succeeds, and the TLS step fails as not trusted.
     let mut inspected = sandbox(&Authority::new(), &act.endpoint(), "id-billing");
     inspected.set("HTTPS_PROXY", format!("http://{}", tunnel()));
     let (found, code, check) = steps(&inspected);
@@ -299,7 +300,7 @@ fn no_token() {
 }
 
 #[test]
-fn all_at_once() {
+fn all_aliases() {
     let act = Act::start();
     act.answer_by(act_in([Credential, Alias, Payload]));
     let sandbox = Sandbox::new();
@@ -321,7 +322,7 @@ fn all_at_once() {
 }
 
 #[test]
-fn what_there_is_to_check() {
+fn aliases_to_check() {
     let sandbox = Sandbox::new();
     let run = |args: &[&str]| {
         let output = sandbox.act_claude(&[&["act", "check"], args].concat()).output().unwrap();

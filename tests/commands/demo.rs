@@ -1,4 +1,5 @@
-//! `act demo`: shows the whole path, fails where what arrived is not what was sent, leaves nothing behind.
+//! `act demo` shows the whole path, fails if the exports that arrive differ from those that were sent, and leaves
+//! nothing behind.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -11,13 +12,13 @@ use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, Text, snapshot};
 use crate::support::{act_claude, eventually};
 
-/// A sandbox without a claude, and a TMPDIR whose name marks what belongs to this test.
-struct Stage {
+/// A sandbox without a claude, and a TMPDIR whose name identifies the processes of this test.
+struct DemoLab {
     sandbox: Sandbox,
     temporary: PathBuf,
 }
 
-impl Stage {
+impl DemoLab {
     fn new() -> Self {
         let mut sandbox = Sandbox::new();
         let temporary = sandbox.root().join("tmp");
@@ -30,13 +31,13 @@ impl Stage {
         self.sandbox.act_claude(&[&["act", "demo"], args].concat())
     }
 
-    /// Puts a script in claude's place.
+    /// Installs a script as `claude`.
     fn claude(&mut self, script: &str) {
         let path = self.sandbox.script("bin/claude", script);
         self.sandbox.path_first(path.parent().unwrap());
     }
 
-    /// No file, no process.
+    /// Asserts that no file and no process is left.
     fn assert_nothing_left(&self) {
         let left: Vec<PathBuf> = snapshot(&self.temporary).into_keys().collect();
         assert!(left.is_empty(), "{left:?}");
@@ -61,11 +62,11 @@ fn carrying(mark: &str) -> Vec<String> {
 
 #[test]
 fn two_directories_two_ids_their_exports_and_a_report() {
-    let stage = Stage::new();
-    let before = snapshot(stage.sandbox.root());
+    let lab = DemoLab::new();
+    let before = snapshot(lab.sandbox.root());
     let mut ids = BTreeSet::new();
     for _ in 0..2 {
-        let output = stage.demo(&[]).output().unwrap();
+        let output = lab.demo(&[]).output().unwrap();
         let text = output.out();
         assert_eq!((output.code(), output.err()), (0, String::new()), "{text}");
         assert!(text.contains("none on PATH: a stand-in that sends the metrics claude sends"), "{text}");
@@ -82,15 +83,15 @@ fn two_directories_two_ids_their_exports_and_a_report() {
         assert!(text.contains("All that claude sent has arrived, under the right alias: 2 sessions, 2 exports,"));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert!(!text.contains('\u{1b}'));
-        stage.assert_nothing_left();
+        lab.assert_nothing_left();
     }
-    assert_eq!(snapshot(stage.sandbox.root()), before);
+    assert_eq!(snapshot(lab.sandbox.root()), before);
 }
 
 #[test]
-fn what_act_lost_is_missed() {
-    let stage = Stage::new();
-    let output = stage.demo(&["--drop"]).output().unwrap();
+fn exports_that_act_lost_are_noticed() {
+    let lab = DemoLab::new();
+    let output = lab.demo(&["--drop"]).output().unwrap();
     let text = output.out();
     assert_eq!(output.code(), 1, "{text}");
     let (shown, missed) = text.split_once("What arrived is not what was sent:\n").expect(&text);
@@ -102,12 +103,12 @@ fn what_act_lost_is_missed() {
     ] {
         assert!(missed.contains(&format!("  - {line}\n")), "{line}: {text}");
     }
-    stage.assert_nothing_left();
+    lab.assert_nothing_left();
 }
 
 #[test]
 fn failures_show_state_cause_and_fix() {
-    let stage = Stage::new();
+    let lab = DemoLab::new();
     let held = "held: kept on this machine, and sent once it is put right";
     let waiting = "waiting: kept on this machine, and tried again";
     let no_fix = "none needed: it is tried again by itself";
@@ -151,7 +152,7 @@ fn failures_show_state_cause_and_fix() {
             no_fix,
         ),
     ] {
-        let output = stage.demo(&["--fail", fail]).output().unwrap();
+        let output = lab.demo(&["--fail", fail]).output().unwrap();
         let text = output.out();
         assert_eq!((output.code(), output.err()), (0, String::new()), "{fail}: {text}");
         for line in [format!("  state  {state}"), format!("  cause  {cause}"), format!("  fix    {fix}")] {
@@ -159,14 +160,14 @@ fn failures_show_state_cause_and_fix() {
         }
         assert!(text.contains(&format!("  {status}  ")) && text.contains("\nact-claude: billing: 1 export "), "{text}");
         assert!(text.contains("\nhello there (15 tokens"), "{fail}: {text}");
-        stage.assert_nothing_left();
+        lab.assert_nothing_left();
     }
 }
 
 #[test]
 fn as_json() {
-    let stage = Stage::new();
-    let output = stage.demo(&["--json"]).output().unwrap();
+    let lab = DemoLab::new();
+    let output = lab.demo(&["--json"]).output().unwrap();
     let demo: Value = serde_json::from_str(&output.out()).unwrap();
     assert_eq!((output.code(), &demo["wrong"], &demo["claude"]), (0, &serde_json::json!([]), &Value::Null));
     for (index, alias) in ["billing", "shop"].into_iter().enumerate() {
@@ -176,51 +177,51 @@ fn as_json() {
     }
 }
 
-/// Claude says it has used tokens, and sends nothing.
+/// Claude reports that it used tokens, but sends nothing.
 #[test]
-fn a_claude_that_sends_nothing_is_found_out() {
-    let mut stage = Stage::new();
-    stage.claude(
+fn a_claude_that_sends_nothing_is_detected() {
+    let mut lab = DemoLab::new();
+    lab.claude(
         r#"#!/bin/sh
 while [ "$1" != --session-id ]; do shift; done
 echo '{"session_id":"'$2'","is_error":false,"result":"hi","total_cost_usd":1,"modelUsage":{"m":{"inputTokens":3}}}'
 "#,
     );
-    let output = stage.demo(&[]).output().unwrap();
+    let output = lab.demo(&[]).output().unwrap();
     let text = output.out();
     assert_eq!(output.code(), 1, "{text}");
     assert!(text.contains("bin/claude,"), "{text}");
     assert!(text.contains("  - billing: tokens: sent 3, received 0\n"), "{text}");
     assert!(text.contains("  - shop: reported as nothing_sent\n"), "{text}");
-    stage.assert_nothing_left();
+    lab.assert_nothing_left();
 }
 
 #[test]
 fn a_claude_that_does_not_work_is_named() {
-    let mut stage = Stage::new();
-    stage.claude("#!/bin/sh\necho 'no such model'\necho oops >&2\nexit 3\n");
-    let output = stage.demo(&[]).output().unwrap();
+    let mut lab = DemoLab::new();
+    lab.claude("#!/bin/sh\necho 'no such model'\necho oops >&2\nexit 3\n");
+    let output = lab.demo(&[]).output().unwrap();
     let text = output.out();
     assert_eq!(output.code(), 1, "{text}");
     assert!(text.contains("  - billing: claude ended with exit status: 3: no such model\n"), "{text}");
     assert!(text.contains("\noops\n") && text.contains("act-claude act demo --stand-in\n"), "{text}");
-    stage.assert_nothing_left();
+    lab.assert_nothing_left();
 }
 
-/// The user's own environment and home stay out of it.
+/// Claude in the demo gets nothing of the user's environment and home.
 #[test]
 fn claude_gets_nothing_of_the_users() {
-    let mut stage = Stage::new();
-    let seen = stage.sandbox.root().join("seen");
-    stage.claude(&format!("#!/bin/sh\nenv > {}\nexit 1\n", seen.display()));
+    let mut lab = DemoLab::new();
+    let seen = lab.sandbox.root().join("seen");
+    lab.claude(&format!("#!/bin/sh\nenv > {}\nexit 1\n", seen.display()));
     for (name, value) in
         [("ANTHROPIC_API_KEY", "the-users-key"), ("CLAUDE_CONFIG_DIR", "/theirs"), ("HTTPS_PROXY", "http://theirs:1")]
     {
-        stage.sandbox.set(name, value);
+        lab.sandbox.set(name, value);
     }
-    stage.demo(&[]).output().unwrap();
+    lab.demo(&[]).output().unwrap();
     let seen = std::fs::read_to_string(seen).unwrap();
-    let home = stage.sandbox.home().display().to_string();
+    let home = lab.sandbox.home().display().to_string();
     assert!(
         !seen.contains("the-users-key") && !seen.contains("theirs") && !seen.contains(&format!("={home}\n")),
         "{seen}"
@@ -236,13 +237,13 @@ fn claude_gets_nothing_of_the_users() {
 
 #[test]
 fn interrupted_it_ends_all_and_leaves_nothing() {
-    let mut stage = Stage::new();
-    let ready = stage.sandbox.root().join("ready");
-    stage.claude(&format!("#!/bin/sh\necho $$ > {}\nexec sleep 600\n", ready.display()));
+    let mut lab = DemoLab::new();
+    let ready = lab.sandbox.root().join("ready");
+    lab.claude(&format!("#!/bin/sh\necho $$ > {}\nexec sleep 600\n", ready.display()));
     for key in [false, true] {
         let _ = std::fs::remove_file(&ready);
-        // Ctrl-C reaches everyone on the terminal, a sent signal only the demo.
-        let mut pty = Pty::start(stage.demo(&[]));
+        // Ctrl-C reaches all processes on the terminal, a signal from elsewhere only the demo.
+        let mut pty = Pty::start(lab.demo(&[]));
         eventually("claude", || std::fs::read_to_string(&ready).ok()?.trim().parse::<i32>().ok());
         if key {
             pty.send("\u{3}");
@@ -252,34 +253,34 @@ fn interrupted_it_ends_all_and_leaves_nothing() {
         }
         let (status, screen) = pty.finish();
         assert_eq!(status.signal(), Some(if key { 2 } else { 15 }), "{screen}");
-        stage.assert_nothing_left();
+        lab.assert_nothing_left();
     }
 }
 
-/// On a terminal in colour, with NO_COLOR without; the same words.
+/// On a terminal with colours, with NO_COLOR without them; the text is the same.
 #[test]
 fn in_colour_and_without() {
-    let mut stage = Stage::new();
-    let show = |stage: &Stage| {
-        let mut pty = Pty::start(stage.demo(&["--fail", "401"]));
+    let mut lab = DemoLab::new();
+    let show = |lab: &DemoLab| {
+        let mut pty = Pty::start(lab.demo(&["--fail", "401"]));
         let (status, screen) = pty.finish();
         assert_eq!(status.code(), Some(0), "{screen}");
         (pty.raw(), screen)
     };
     let coloured = |raw: &[u8]| raw.windows(2).any(|pair| pair == b"\x1b[");
-    let (raw, screen) = show(&stage);
+    let (raw, screen) = show(&lab);
     assert!(coloured(&raw) && screen.contains("  fix    act-claude act setup --account acme"), "{screen}");
-    stage.sandbox.set("NO_COLOR", "1");
-    let (raw, screen) = show(&stage);
+    lab.sandbox.set("NO_COLOR", "1");
+    let (raw, screen) = show(&lab);
     assert!(!coloured(&raw) && screen.contains("  fix    act-claude act setup --account acme"), "{screen}");
 }
 
 #[test]
-fn the_reader_may_go() {
-    let stage = Stage::new();
+fn the_reader_may_close_its_end() {
+    let lab = DemoLab::new();
     let line = format!("{} act demo | head -1", act_claude().display());
-    let output = stage.sandbox.command("sh").args(["-c", &line]).output().unwrap();
+    let output = lab.sandbox.command("sh").args(["-c", &line]).output().unwrap();
     assert_eq!(output.err(), "");
-    eventually("the end", || carrying(stage.temporary.to_str().unwrap()).is_empty().then_some(()));
-    stage.assert_nothing_left();
+    eventually("the end", || carrying(lab.temporary.to_str().unwrap()).is_empty().then_some(()));
+    lab.assert_nothing_left();
 }

@@ -1,4 +1,4 @@
-//! Every command that README and docs show is run, by this test or by the one named here.
+//! Every command that README and docs show is run: by this test, or by the test named here.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::support::act::Act;
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{act_claude, fake_claude, program};
 
-/// Shown, and run by another test.
+/// Commands that another test runs.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("act-claude act demo --fail 401", "tests/commands/demo.rs"),
     ("act-claude act relay", "delivery: hidden, and started by act-claude itself"),
@@ -31,23 +31,23 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("act-claude /path/to/its/claude …", "clients, in the editors' form"),
 ];
 
-/// Shown, with another exit status than 0 in the home of this test.
+/// Commands whose exit status in this test's home is not 0.
 const STATUS: [(&str, &[i32]); 8] = [
-    // It finds that no shell has the alias, for one.
+    // One of its findings: no shell has the alias.
     ("act-claude act doctor", &[0, 1]),
-    // The stand-in's answers don't tell whether the alias is good.
+    // The stand-in's answers do not prove that the alias is good.
     ("act-claude act check", &[0, 69]),
     ("act-claude act check --all", &[0, 69]),
     ("act-claude act check --all --json", &[0, 69]),
-    // The stand-in for claude sends nothing,
+    // The stand-in for claude sends nothing.
     ("claude --verify …", &[69]),
     ("claude --verify -p \"say hello\"", &[69]),
-    // and has written no log.
+    // The stand-in for claude writes no log.
     ("act-claude act logs", &[1]),
     ("act-claude act logs -f", &[1]),
 ];
 
-/// What a text shows: in `sh` blocks, on indented lines, between back quotes.
+/// The commands in a text: in `sh` blocks, on indented lines, between back quotes.
 fn shown(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut fence = None;
@@ -70,7 +70,7 @@ fn shown(text: &str) -> BTreeSet<String> {
     commands.filter(|command| is_ours(command)).map(str::to_owned).collect()
 }
 
-/// Starts with act-claude or its alias, after variables for it, or evaluates what it prints.
+/// Whether a command starts with act-claude or its alias, possibly after variables, or evaluates act-claude's output.
 fn is_ours(command: &str) -> bool {
     let mut words = command.split(' ').skip_while(|word| word.starts_with("ACT_CLAUDE") && word.contains('='));
     match words.next() {
@@ -93,7 +93,7 @@ fn commands_are_run() {
     assert!(program("bash").is_some() || std::env::var_os("CI").is_none());
     let act = Act::start();
     for command in commands {
-        // A program's name alone, or words that stand for others.
+        // A program's name alone, or a command with placeholders.
         let is_name = command == "claude" || command == "act-claude" || command.ends_with(" act");
         if is_name || ELSEWHERE.iter().any(|(shown, _)| *shown == command) {
             continue;

@@ -1,5 +1,5 @@
-//! `act doctor`: silent where nothing is in the way; finds each thing alone and all together; and each fix it prints,
-//! carried out, removes its finding.
+//! `act doctor` reports nothing when all is well, finds each problem alone and all of them together, and each fix it
+//! prints, carried out, removes its finding.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use crate::support::act::{Act, accepted, refused};
 use crate::support::sandbox::{Sandbox, TOKEN, Text};
 use crate::support::{self, system};
 
-/// A machine on which everything is well, until something is done to it.
+/// A machine without problems; each test case adds some.
 struct Machine {
     sandbox: Sandbox,
-    /// What was typed into the shell before.
+    /// Commands that were typed into the shell before.
     typed: String,
     /// /etc/claude-code/managed-settings.json
     managed: Option<String>,
-    /// Claudes that run.
+    /// Running claudes.
     running: Vec<Child>,
-    /// ACT, where something is to be delivered.
+    /// ACT, for cases with deliveries.
     act: Option<Act>,
 }
 
@@ -28,7 +28,7 @@ const USER: &str = ".claude/settings.json";
 const PROJECT: &str = "work/.claude/settings.json";
 const LOCAL: &str = "work/.claude/settings.local.json";
 
-/// A claude that can be asked for its version, and be updated.
+/// A claude that answers `--version` and can be updated.
 const CLAUDE: &str = r#"#!/bin/sh
 case $1 in
   --version) echo "$(cat "$HOME/client-version") (Claude Code)" ;;
@@ -68,7 +68,7 @@ impl Machine {
         self.typed.push('\n');
     }
 
-    /// Changes a JSON file, which need not exist.
+    /// Changes a JSON file, which is created if it does not exist.
     fn change(&self, name: &str, change: impl FnOnce(&mut Value)) {
         let mut value = std::fs::read(self.path(name))
             .ok()
@@ -90,10 +90,10 @@ impl Machine {
         });
     }
 
-    /// `act doctor` in ~/work, in the shell as it is now; `None`: skipped.
+    /// Runs `act doctor` in ~/work, in a shell in which `typed` was typed. `None`: the test is skipped.
     fn doctor(&self, arguments: &str) -> Option<(String, i32)> {
         let mut shell = self.sandbox.command("sh");
-        // Not as an argument: a path in it would look like a script that started us.
+        // From a file, not as an argument: doctor would take a path in an argument for a script that started it.
         self.sandbox.write("typed", &self.typed);
         shell.arg("-c").arg(format!(". ~/typed; act-claude act doctor {arguments}"));
         shell.current_dir(self.path("work")).env("COLUMNS", "80");
@@ -106,7 +106,7 @@ impl Machine {
         Some((output.out(), output.code()))
     }
 
-    /// The findings; every one has all its parts.
+    /// The findings. Asserts that each one has all its parts.
     fn findings(&self) -> Option<Vec<Value>> {
         let (text, code) = self.doctor("--json")?;
         let findings: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -140,7 +140,7 @@ impl Machine {
         pid
     }
 
-    /// A session under act-claude, of a claude that does what `script` says.
+    /// A session under act-claude, with a claude that runs `script`.
     fn exporting(&self, script: &str) -> Command {
         let mut command = self.sandbox.act_claude(&["-p", "hi"]);
         command.current_dir(self.path("work")).env("ACT_CLAUDE_BIN", support::example("fake_claude"));
@@ -148,7 +148,7 @@ impl Machine {
         command
     }
 
-    /// Runs a command that ends some of them, and waits for that.
+    /// Runs a command that ends some of the claudes, and waits for their end.
     fn end_by(&mut self, command: &str) {
         let status = self.sandbox.command("sh").args(["-c", command]).status().unwrap();
         assert!(status.success(), "{command}");
@@ -157,7 +157,7 @@ impl Machine {
         }
     }
 
-    /// Does what a finding says: its command, or else the change to a file it describes.
+    /// Carries out a finding's fix: its command, or else the change to a file that it describes.
     fn follow(&mut self, finding: &Value) {
         let text = |part: &str| finding[part].as_str().unwrap_or_default().to_owned();
         if let Some(command) = finding["command"].as_str() {
@@ -199,7 +199,7 @@ fn remove_comma(file: &str, line: usize) {
     std::fs::write(file, lines.join("\n")).unwrap();
 }
 
-/// Removes `env.NAME` or another key; one that another finding had removed already is fine.
+/// Removes `env.NAME` or another key. The fix of another finding may have removed it already.
 fn remove_key(file: &str, key: &str) {
     let mut value: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let object = match key.split_once('.') {
@@ -210,16 +210,16 @@ fn remove_key(file: &str, key: &str) {
     std::fs::write(file, value.to_string()).unwrap();
 }
 
-/// Something in the way: how it comes, what is found, and how the fix is carried out.
-struct Ailment {
+/// A problem: how it is made, what doctor finds, and how it is fixed.
+struct Problem {
     name: &'static str,
     make: fn(&mut Machine),
     ids: &'static [&'static str],
-    /// `None`: what the findings say is done as it stands.
-    cure: Option<fn(&mut Machine)>,
+    /// `None`: the fix in the finding is carried out literally.
+    fix: Option<fn(&mut Machine)>,
 }
 
-/// The guide's recipe for another alias, as the guide says it.
+/// The guide's recipe, for another alias.
 const RECIPE: [(&str, &str); 8] = [
     ("CLAUDE_CODE_ENABLE_TELEMETRY", "1"),
     ("OTEL_METRICS_EXPORTER", "otlp"),
@@ -236,15 +236,15 @@ const RECIPE: [(&str, &str); 8] = [
 
 const TRAILING_COMMA: &str = "{\n  \"env\": {\n    \"DISABLE_AUTOUPDATER\": \"1\",\n  }\n}\n";
 
-const AILMENTS: &[Ailment] = &[
-    Ailment {
+const PROBLEMS: &[Problem] = &[
+    Problem {
         name: "claude missing",
         make: |machine| std::fs::remove_file(machine.path("bin/claude")).unwrap(),
         ids: &["claude-missing"],
-        // In place of the installer.
-        cure: Some(|machine| drop(machine.sandbox.script("bin/claude", CLAUDE))),
+        // Replaces the installer.
+        fix: Some(|machine| drop(machine.sandbox.script("bin/claude", CLAUDE))),
     },
-    Ailment {
+    Problem {
         name: "a shim loop",
         make: |machine| {
             machine.sandbox.script("shims/claude", "#!/bin/sh\n# the company's\nexec act-claude \"$@\"\n");
@@ -252,9 +252,9 @@ const AILMENTS: &[Ailment] = &[
             machine.type_in(&line);
         },
         ids: &["loop"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "two act-claude on PATH",
         make: |machine| {
             std::fs::copy(support::act_claude(), machine.sandbox.directory("old").join("act-claude")).unwrap();
@@ -262,21 +262,21 @@ const AILMENTS: &[Ailment] = &[
             machine.type_in(&line);
         },
         ids: &["several-act-claude"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "launcher path gone, by a variable",
         make: |machine| machine.type_in("export CLAUDE_CODE_PROCESS_WRAPPER=/opt/old/act-claude"),
         ids: &["launcher-gone"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "launcher path gone, by settings",
         make: |machine| machine.change(USER, |settings| settings["processWrapper"] = json!("/opt/old/act-claude")),
         ids: &["launcher-gone"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "configuration syntax",
         make: |machine| {
             let text = std::fs::read_to_string(machine.sandbox.config_file()).unwrap();
@@ -284,211 +284,211 @@ const AILMENTS: &[Ailment] = &[
             std::fs::write(machine.sandbox.config_file(), format!("{},{}", &text[..end], &text[end..])).unwrap();
         },
         ids: &["configuration"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "unknown key",
         make: |machine| machine.configure(|config| config["acounts"] = json!({})),
         ids: &["configuration"],
-        cure: Some(|machine| machine.configure(|config| drop(config.as_object_mut().unwrap().remove("acounts")))),
+        fix: Some(|machine| machine.configure(|config| drop(config.as_object_mut().unwrap().remove("acounts")))),
     },
-    Ailment {
+    Problem {
         name: "dangling alias",
         make: |machine| machine.configure(|config| config["directories"]["~/work"] = json!("biling")),
         ids: &["configuration"],
-        cure: Some(|machine| machine.configure(|config| config["directories"]["~/work"] = json!("billing"))),
+        fix: Some(|machine| machine.configure(|config| config["directories"]["~/work"] = json!("billing"))),
     },
-    Ailment {
+    Problem {
         name: "no rule for the directory",
         make: |machine| machine.configure(|config| config["directories"] = json!({})),
         ids: &["no-alias"],
-        cure: Some(|machine| machine.configure(|config| config["directories"]["~/work"] = json!("billing"))),
+        fix: Some(|machine| machine.configure(|config| config["directories"]["~/work"] = json!("billing"))),
     },
-    Ailment {
+    Problem {
         name: "permissions of the directory",
         make: |machine| machine.mode(".config/act-claude", 0o777),
         ids: &["exposed"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "permissions of the token",
         make: |machine| machine.mode("token", 0o644),
         ids: &["token"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "failing token command",
         make: |machine| {
             machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"command": ["false"]}));
         },
         ids: &["token"],
-        cure: Some(|machine| {
+        fix: Some(|machine| {
             machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"command": ["echo", "x"]}));
         }),
     },
-    Ailment {
+    Problem {
         name: "a token that background sessions do not have",
         make: |machine| {
             machine.type_in("export BOOMI=x");
             machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"env": "BOOMI"}));
         },
         ids: &["token-variable"],
-        cure: Some(|machine| {
+        fix: Some(|machine| {
             machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"command": ["echo", "x"]}));
         }),
     },
-    Ailment {
+    Problem {
         name: "telemetry off in user settings",
         make: |machine| machine.set_env(USER, &[("CLAUDE_CODE_ENABLE_TELEMETRY", "0")]),
         ids: &["settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "telemetry off by a variable",
         make: |machine| machine.type_in("export OTEL_METRICS_EXPORTER=none"),
         ids: &["off"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "the guide's recipe in user settings: endpoint, headers, attributes",
         make: |machine| machine.set_env(USER, &RECIPE),
         ids: &["settings-token", "settings", "settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "exporter in user settings",
         make: |machine| machine.set_env(USER, &[("OTEL_METRICS_EXPORTER", "console")]),
         ids: &["settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "protocol in user settings",
         make: |machine| machine.set_env(USER, &[("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc")]),
         ids: &["settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "managed headers",
         make: |machine| {
             machine.managed = Some(json!({"env": {"OTEL_EXPORTER_OTLP_HEADERS": "X-Team=a"}}).to_string());
         },
         ids: &["settings"],
-        cure: Some(|machine| machine.managed = Some("{}".to_owned())),
+        fix: Some(|machine| machine.managed = Some("{}".to_owned())),
     },
-    Ailment {
+    Problem {
         name: "invalid JSON in user settings",
         make: |machine| drop(machine.sandbox.write(USER, TRAILING_COMMA)),
         ids: &["settings-json"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "invalid JSON in project settings",
         make: |machine| drop(machine.sandbox.write(PROJECT, TRAILING_COMMA)),
         ids: &["settings-json"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "invalid JSON in local settings",
         make: |machine| drop(machine.sandbox.write(LOCAL, TRAILING_COMMA)),
         ids: &["settings-json"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "user settings that claude reads in spite of their encoding",
         make: |machine| {
             drop(machine.sandbox.write(USER, "\u{feff}{\"env\": {\"OTEL_METRICS_EXPORTER\": \"console\"}}"))
         },
         ids: &["settings"],
-        cure: Some(|machine| drop(machine.sandbox.write(USER, "{}"))),
+        fix: Some(|machine| drop(machine.sandbox.write(USER, "{}"))),
     },
-    Ailment {
+    Problem {
         name: "user settings that current claude finds too large",
         make: |machine| drop(machine.sandbox.write(USER, format!("{{\"note\": \"{}\"}}", "x".repeat(2 << 20)))),
         ids: &["settings-json"],
-        cure: Some(|machine| drop(machine.sandbox.write(USER, "{}"))),
+        fix: Some(|machine| drop(machine.sandbox.write(USER, "{}"))),
     },
-    Ailment {
+    Problem {
         name: "a pipe in place of the user's settings",
         make: |machine| {
             machine.sandbox.directory(".claude");
             nix::unistd::mkfifo(&machine.path(USER), nix::sys::stat::Mode::S_IRWXU).unwrap();
         },
         ids: &["settings-unread"],
-        cure: Some(|machine| std::fs::remove_file(machine.path(USER)).unwrap()),
+        fix: Some(|machine| std::fs::remove_file(machine.path(USER)).unwrap()),
     },
-    Ailment {
+    Problem {
         name: "headers helper",
         make: |machine| machine.change(USER, |settings| settings["otelHeadersHelper"] = json!("/bin/echo {}")),
         ids: &["settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "the guide's recipe in project settings, token included, with a current client",
         make: |machine| machine.set_env(PROJECT, &RECIPE),
         ids: &["settings-token", "ignored", "settings"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "another pipeline",
         make: |machine| {
             machine.type_in("export OTEL_METRICS_EXPORTER=otlp OTEL_EXPORTER_OTLP_ENDPOINT=https://otel.example.com");
         },
         ids: &["other-pipeline"],
-        cure: Some(|machine| machine.configure(|config| config["replace_endpoint"] = json!(true))),
+        fix: Some(|machine| machine.configure(|config| config["replace_endpoint"] = json!(true))),
     },
-    Ailment {
+    Problem {
         name: "a proxy without route",
         make: |machine| {
             let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             machine.type_in(&format!("export HTTPS_PROXY=http://127.0.0.1:{port}"));
         },
         ids: &["proxy"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "a proxy that is none",
         make: |machine| machine.type_in("export HTTPS_PROXY=socks5h://127.0.0.1:1080"),
         ids: &["proxy"],
-        cure: Some(|machine| machine.type_in("unset HTTPS_PROXY")),
+        fix: Some(|machine| machine.type_in("unset HTTPS_PROXY")),
     },
-    Ailment {
+    Problem {
         name: "a proxy without route, in the user's settings",
         make: |machine| machine.set_env(USER, &[("HTTPS_PROXY", "http://127.0.0.1:1")]),
         ids: &["proxy"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "a proxy in a repository's settings",
         make: |machine| machine.set_env(PROJECT, &[("HTTPS_PROXY", "http://127.0.0.1:1")]),
         ids: &["proxy-of-repository"],
-        cure: Some(|machine| machine.set_env(PROJECT, &[("HTTPS_PROXY", "")])),
+        fix: Some(|machine| machine.set_env(PROJECT, &[("HTTPS_PROXY", "")])),
     },
-    Ailment {
+    Problem {
         name: "a session started without act-claude",
         make: |machine| {
             machine.start("work", &["-p", "hi"], &[]);
         },
         ids: &["session"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "a session under another alias, by the guide's recipe",
         make: |machine| {
             machine.start("work/sub", &[], &RECIPE);
         },
         ids: &["session"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "a daemon under another alias, by the guide's recipe",
         make: |machine| {
             let pid = machine.start("", &["daemon", "run"], &RECIPE);
             machine.sandbox.write("daemon.pid", pid.to_string());
         },
         ids: &["daemon"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "an old client's daemon, under the alias of the session that started it",
         make: |machine| {
             machine.configure(|config| {
@@ -502,9 +502,9 @@ const AILMENTS: &[Ailment] = &[
             machine.sandbox.write("daemon.pid", pid.to_string());
         },
         ids: &["daemon"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "held exports",
         make: |machine| {
             let act = Act::start();
@@ -514,8 +514,8 @@ const AILMENTS: &[Ailment] = &[
             assert!(machine.exporting("post").output().unwrap().status.success());
         },
         ids: &["held"],
-        // In place of a new token; then the command that is printed.
-        cure: Some(|machine| {
+        // Replaces a new token; then the printed command is run.
+        fix: Some(|machine| {
             machine.act.as_ref().unwrap().answer(accepted());
             let findings = machine.findings().unwrap();
             assert_eq!(findings[0]["command"], "act-claude act flush");
@@ -523,22 +523,22 @@ const AILMENTS: &[Ailment] = &[
             assert!(status.unwrap().success());
         }),
     },
-    Ailment {
+    Problem {
         name: "a state directory of others",
         make: |machine| {
             machine.sandbox.directory(".local/state/act-claude");
             machine.mode(".local/state/act-claude", 0o777);
         },
         ids: &["state"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "an older client",
         make: |machine| drop(machine.sandbox.write("client-version", "2.1.197")),
         ids: &["old-client"],
-        cure: None,
+        fix: None,
     },
-    Ailment {
+    Problem {
         name: "a client that exports nothing with many attributes",
         make: |machine| {
             machine.sandbox.write("client-version", "2.1.170");
@@ -548,7 +548,7 @@ const AILMENTS: &[Ailment] = &[
             });
         },
         ids: &["old-client", "many-attributes"],
-        cure: None,
+        fix: None,
     },
 ];
 
@@ -566,12 +566,12 @@ fn silent_on_a_healthy_machine() {
 
 #[test]
 fn each_alone_and_each_fix_removes_it() {
-    for ailment in AILMENTS {
-        let name = ailment.name;
+    for problem in PROBLEMS {
+        let name = problem.name;
         let mut machine = Machine::new();
-        (ailment.make)(&mut machine);
+        (problem.make)(&mut machine);
         let Some(findings) = machine.findings() else { continue };
-        assert_eq!(ids(&findings), ailment.ids, "{name}: {findings:#?}");
+        assert_eq!(ids(&findings), problem.ids, "{name}: {findings:#?}");
         let (text, _) = machine.doctor("").unwrap();
         let too_wide = |line: &&str| line.chars().count() > 80 && line.trim().contains(' ');
         let commands: Vec<&str> = findings.iter().filter_map(|finding| finding["command"].as_str()).collect();
@@ -581,8 +581,8 @@ fn each_alone_and_each_fix_removes_it() {
             .filter(|line| !commands.iter().any(|command| line.ends_with(command)))
             .collect();
         assert!(wide.is_empty(), "{name}: {wide:?}");
-        match ailment.cure {
-            Some(cure) => cure(&mut machine),
+        match problem.fix {
+            Some(fix) => fix(&mut machine),
             None => findings.iter().for_each(|finding| machine.follow(finding)),
         }
         assert_eq!(machine.doctor(""), Some(("nothing in the way\n".to_owned(), 0)), "{name}, put right");
@@ -591,7 +591,8 @@ fn each_alone_and_each_fix_removes_it() {
 
 #[test]
 fn all_together() {
-    // What excludes another: a configuration that can't be read says nothing else, and there is one claude.
+    // Problems that can't be combined: with an unreadable configuration nothing else is reported, and there is only one
+    // claude.
     let apart = [
         "claude missing",
         "a shim loop",
@@ -619,13 +620,13 @@ fn all_together() {
     ];
     let mut machine = Machine::new();
     let mut expected: Vec<&str> = Vec::new();
-    for ailment in AILMENTS.iter().filter(|ailment| !apart.contains(&ailment.name)) {
-        (ailment.make)(&mut machine);
-        expected.extend(ailment.ids);
+    for problem in PROBLEMS.iter().filter(|problem| !apart.contains(&problem.name)) {
+        (problem.make)(&mut machine);
+        expected.extend(problem.ids);
     }
     let Some(findings) = machine.findings() else { return };
-    // The recipe's endpoint is found in another way: managed headers hide that an alias id goes with it, so it counts as
-    // the user's own pipeline, as the one in the environment does.
+    // The recipe's endpoint is reported differently: managed headers hide that an alias id belongs to it, so it counts
+    // as the user's own pipeline, like the endpoint in the environment.
     expected.remove(expected.iter().position(|id| *id == "settings").unwrap());
     let mut found = ids(&findings);
     found.sort_unstable();
@@ -634,14 +635,14 @@ fn all_together() {
 }
 
 #[test]
-fn what_runs_as_it_should_is_not_named() {
+fn correct_processes_are_not_reported() {
     let mut machine = Machine::new();
     let endpoint = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:9/secret/v1/metrics");
     machine.start("work", &["-p", "hi"], &[("ACT_CLAUDE_ORIG", "{}"), endpoint]);
     machine.start("work", &[], &[("OTEL_EXPORTER_OTLP_HEADERS", "X-Alias-Id=id-billing")]);
-    // No alias was to be had there.
+    // This directory has no alias.
     machine.start("elsewhere", &[], &[]);
-    // No session, and not for this home.
+    // This command line is no session, and the next claude has another home.
     machine.start("work", &["mcp", "list"], &[]);
     machine.start("work", &["-p", "hi"], &[("HOME", "/nobody")]);
     let launcher = machine.path("bin/act-claude").display().to_string();

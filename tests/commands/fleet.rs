@@ -1,5 +1,5 @@
-//! docs/fleet.md: a company's configuration in the system, and an OpenTelemetry Collector as the endpoint. Every block of
-//! commands in it is run here.
+//! docs/fleet.md: a company's configuration in the system directory, and an OpenTelemetry Collector as the endpoint.
+//! This file runs every command block of it.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use crate::support::{self, eventually, fake_claude, network, system};
 
 const FLEET: &str = include_str!("../../docs/fleet.md");
 
-/// The first block of a section, of this kind.
+/// The first block of this kind in a section.
 fn block(section: &str, kind: &str) -> &'static str {
     let section = FLEET.split(&format!("\n## {section}\n")).nth(1).unwrap_or_else(|| panic!("no section {section}"));
     let section = section.split("\n## ").next().unwrap();
@@ -20,7 +20,7 @@ fn block(section: &str, kind: &str) -> &'static str {
     block.split("```").next().unwrap()
 }
 
-/// The system configuration of the docs, with `endpoint`; the rest is as printed.
+/// The system configuration of the docs with another `endpoint`.
 fn system_configuration(endpoint: &str) -> String {
     let printed = block("The system configuration", "json");
     let mut config: Value = serde_json::from_str(printed).expect("JSON");
@@ -35,14 +35,15 @@ fn in_company(sandbox: &Sandbox, endpoint: &str, directory: &str, args: &[&str])
 }
 
 #[test]
-fn a_company_s_defaults_hold_until_a_user_says_otherwise() {
+fn a_company_s_defaults_apply_until_a_user_replaces_them() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     fake_claude::install(&mut sandbox, "print claude ran\npost\nexit 0");
     sandbox.set("ACT_CLAUDE_REPORT", "always");
     let run =
         |sandbox: &Sandbox, args: &[&str]| Some(in_company(sandbox, &act.endpoint(), "work", args)?.output().unwrap());
-    // Without a token nothing runs: it is required. The line says where it is looked for.
+    // Without a token no session starts, because telemetry is required. The message names the variable where the token
+    // is expected.
     let Some(output) = run(&sandbox, &["-p", "hi"]) else { return };
     assert_eq!((output.code(), output.out().as_str()), (78, ""), "{}", output.err());
     assert!(output.err().contains("ACT_TOKEN"), "{}", output.err());
@@ -52,16 +53,16 @@ fn a_company_s_defaults_hold_until_a_user_says_otherwise() {
     assert!(output.err().contains("company: 1 export delivered"), "{}", output.err());
     assert_eq!(act.wait_for(1)[0].header("x-alias-id"), Some("EXT-ACCOUNT-ALIAS-ID"));
 
-    // A guard rail: no user's file lowers it, no flag goes round it.
+    // A guard rail: no user file and no flag lifts the requirement.
     sandbox.configure(&json!({"required": false}));
     let output = run(&sandbox, &["--no-act", "-p", "hi"]).unwrap();
     assert_eq!(output.code(), 78);
     assert!(output.err().contains("required by /etc/act-claude/config.json"), "{}", output.err());
-    // No security boundary: who runs claude itself runs it without.
+    // It is no security boundary: the user can run claude directly without telemetry.
     let claude = sandbox.command(sandbox.root().join("fake/claude")).output().unwrap();
     assert_eq!(claude.out(), "claude ran\n");
 
-    // Entries are the user's to replace, one by one.
+    // Users may replace entries, one by one.
     let mut account = json!({"user": "dev@acme.com", "token": {"env": "OWN_TOKEN"}});
     account["endpoint"] = json!(act.endpoint());
     sandbox.configure(&json!({"accounts": {"acme": account}, "directories": {"~/work": "company"}}));
@@ -70,7 +71,7 @@ fn a_company_s_defaults_hold_until_a_user_says_otherwise() {
     assert_eq!(output.code(), 0, "{}", output.err());
     let requests = act.wait_for(2);
     assert_eq!(support::act::credential(&requests[1]), "BOOMI_TOKEN.dev@acme.com:t-own");
-    // `act setup` gives a user's account to a company's alias, and writes only the user's file.
+    // `act setup` adds a user's account for a company's alias, and writes only the user's file.
     let setup = [
         "act",
         "setup",
@@ -89,7 +90,7 @@ fn a_company_s_defaults_hold_until_a_user_says_otherwise() {
     assert_eq!(config["accounts"]["acme"]["user"], "me@acme.com");
 }
 
-/// The set-up of a dev container or CI, as printed: a script without a terminal, the token in a variable.
+/// The set-up of a dev container or CI as the docs show it: a script without a terminal, the token in a variable.
 #[test]
 fn containers_and_ci() {
     let act = Act::start();
@@ -115,7 +116,7 @@ fn containers_and_ci() {
     }
 }
 
-/// A receiver of OTLP that is not ours.
+/// An OTLP receiver of another vendor.
 struct Rotel(Child);
 
 impl Rotel {
@@ -153,7 +154,7 @@ impl Drop for Rotel {
     }
 }
 
-/// The collector as printed in the docs: its answer counts as ACT's, what it was given it passes on.
+/// The collector's configuration from the docs: its answer counts as ACT's, and it forwards the exports.
 #[test]
 fn a_collector_as_the_endpoint() {
     if !network::isolate() {
@@ -169,7 +170,7 @@ fn a_collector_as_the_endpoint() {
     let output = sandbox.act_claude(&["-p", "hi"]).current_dir(sandbox.directory("work")).output().unwrap();
     let said = output.err();
     assert!(said.starts_with("act-claude: billing: 1 export delivered (2 points)\n"), "{said}");
-    // What arrives behind it is what claude sent, with the alias's attributes.
+    // The collector forwards claude's data with the alias's attributes.
     let request = &upstream.wait_for(1)[0];
     assert_eq!(request.header("authorization"), Some("Basic Y29tcGFueQ=="), "the collector's own credential");
     let text = String::from_utf8_lossy(&request.body()).into_owned();
@@ -178,7 +179,7 @@ fn a_collector_as_the_endpoint() {
             assert_eq!(resource_attributes(&body)["providerType"], "CUSTOM_PROVIDER");
             assert!(!metric_names(&body).is_empty());
         }
-        // Protocol Buffers hold strings as they are.
+        // Protocol Buffers contain strings unencoded.
         Err(_) => {
             for expected in ["providerType", "CUSTOM_PROVIDER", "claude_code."] {
                 assert!(text.contains(expected), "{expected}: {text}");

@@ -1,4 +1,4 @@
-//! `act history`: what sessions delivered, what is kept, at 80 columns and for programs.
+//! `act history`: what recent sessions delivered and what is kept, at 80 columns and as JSON.
 
 use serde_json::Value;
 
@@ -25,13 +25,13 @@ fn json(sandbox: &Sandbox, args: &[&str]) -> Value {
 }
 
 fn run(sandbox: &Sandbox, directory: &str) {
-    // Long enough for the relay to know ACT's answer.
+    // CI makes act-claude wait until the relay knows ACT's answer.
     let mut command = sandbox.act_claude(&["-p", "hi", "--report", "never"]);
     assert!(command.env("CI", "1").current_dir(sandbox.directory(directory)).status().unwrap().success());
     ended(sandbox);
 }
 
-/// Waits until the latest session's relay has gone.
+/// Waits until the latest session's relay has ended.
 fn ended(sandbox: &Sandbox) {
     crate::support::eventually("the session's end", || {
         json(sandbox, &[])["sessions"][0]["end"].is_string().then_some(())

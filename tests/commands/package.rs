@@ -1,4 +1,5 @@
-//! The Debian package: built, installed below a directory of its own, used, removed; what was there before is there after.
+//! The Debian package is built, installed below a directory of its own, used and removed. Afterwards the files are the
+//! same as before.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::process::Command;
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{act_claude, program};
 
-/// A system to install into, and dpkg working on it.
+/// A root directory for the package, and dpkg working on it.
 struct System {
     root: PathBuf,
 }
@@ -23,7 +24,7 @@ impl System {
         Self { root }
     }
 
-    /// As any user, with no other packages there.
+    /// Runs dpkg as an ordinary user, without dependency checks.
     fn dpkg(&self, args: &[&str]) -> String {
         let mut command = Command::new("dpkg");
         command.arg(format!("--root={}", self.root.display())).args(["--force-not-root", "--force-depends"]);
@@ -33,7 +34,7 @@ impl System {
         output.out()
     }
 
-    /// Everything but dpkg's own books.
+    /// All files except dpkg's own database.
     fn tree(&self) -> BTreeSet<PathBuf> {
         let mut found = BTreeSet::new();
         let mut open = vec![self.root.clone()];
@@ -52,7 +53,7 @@ impl System {
 }
 
 #[test]
-fn installs_works_and_goes() {
+fn installs_works_and_is_removed() {
     if program("dpkg-deb").is_none() || program("bash").is_none() {
         return;
     }
@@ -61,7 +62,7 @@ fn installs_works_and_goes() {
     let (man, output) = (crate::support::example("man"), sandbox.root().join("packages"));
     let mut build = Command::new("bash");
     build.arg(top.join("shell/debian")).arg("--binary").arg(act_claude()).arg("--man").arg(man).arg(&output);
-    // Unoptimised, the program is large.
+    // Fast compression: the unoptimised program is large.
     build.env("DPKG_DEB_COMPRESSOR_TYPE", "gzip").env("DPKG_DEB_COMPRESSOR_LEVEL", "1");
     let built = build.output().unwrap();
     assert_eq!(built.code(), 0, "{}", built.err());
@@ -107,7 +108,7 @@ fn installs_works_and_goes() {
     assert!(!list.exists(), "dpkg has forgotten the package");
 }
 
-/// The package's completions work without the shell integration.
+/// Asserts that the package's completions work without the shell integration.
 fn completes(sandbox: &Sandbox, root: &Path) {
     let share = root.join("usr/share");
     if program("bash").is_some() {

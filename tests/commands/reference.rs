@@ -1,4 +1,4 @@
-//! docs/reference.md says what the code does. Its commands are written by this test:
+//! docs/reference.md agrees with the code. This test writes the section on commands:
 //! `ACT_CLAUDE_WRITE_REFERENCE=1 cargo test --test commands reference`
 
 use std::collections::BTreeSet;
@@ -67,7 +67,7 @@ fn flags() {
     assert_eq!(documented, flags.collect::<Vec<_>>());
 }
 
-/// Every variable of ours that the code names.
+/// Every variable of act-claude that the code names is documented.
 #[test]
 fn variables() {
     let mut found = BTreeSet::new();
@@ -83,7 +83,7 @@ fn variables() {
             found.insert(name.to_owned());
         }
     }
-    // The build's own.
+    // Used by the build only.
     found.remove("ACT_CLAUDE_VERSION");
     let documented: BTreeSet<String> = rows("Variables").into_iter().map(|row| row[0].clone()).collect();
     let documented = documented.into_iter().filter(|name| name.starts_with("ACT_CLAUDE")).collect::<BTreeSet<_>>();
@@ -106,14 +106,14 @@ fn the_man_page_is_clean() {
     let path = sandbox.write("act-claude.1", &page.stdout);
     if let Some(mandoc) = support::program("mandoc") {
         let lint = sandbox.command(&mandoc).args(["-T", "lint", "-W", "warning"]).arg(&path).output().unwrap();
-        // The page has no date of its own; clap_mangen parts lists of values doubly.
+        // Known warnings: the page has no date, and clap_mangen separates lists of values twice.
         let known = ["missing date", "br before sp", "br after sp"];
         let said = lint.out();
         let faults: Vec<&str> = said.lines().filter(|line| !known.iter().any(|known| line.contains(known))).collect();
         assert_eq!(faults, [""; 0]);
         let shown = sandbox.command(&mandoc).args(["-T", "utf8"]).arg(&path).output().unwrap().out();
         let plain: String = shown.split("\u{8}").fold(String::new(), |mut text, part| {
-            // Bold is a letter over itself.
+            // Bold text is a letter, a backspace and the same letter.
             if !text.is_empty() {
                 text.pop();
             }

@@ -1,4 +1,4 @@
-//! `act setup` on a terminal: README's transcript to the letter, and what happens to those who change their mind.
+//! `act setup` on a terminal: README's transcript, literally, and the user's cancellation.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, TOKEN, Text, snapshot};
 use crate::support::{self, fake_claude};
 
-/// A local ACT as a process of its own.
+/// A local ACT in a separate process.
 struct Receive(Child, u16);
 
 impl Receive {
@@ -20,7 +20,7 @@ impl Receive {
         let port = lines
             .find_map(|line| line.unwrap().split("127.0.0.1:").nth(1)?.split('/').next()?.parse().ok())
             .expect("an address");
-        // Its output goes on being read, until it ends.
+        // The rest of its output is read until it ends, so that it does not block.
         std::thread::spawn(move || lines.for_each(drop));
         Self(child, port)
     }
@@ -33,7 +33,7 @@ impl Drop for Receive {
     }
 }
 
-/// A shell on a terminal wide enough for a URL.
+/// A shell on a terminal that is wide enough for a URL.
 fn shell(sandbox: &Sandbox, directory: &str) -> Pty {
     let mut command: Command = sandbox.command("bash");
     command.args(["--norc", "--noprofile"]).env("PS1", "$ ").current_dir(sandbox.directory(directory));
@@ -51,13 +51,13 @@ fn transcript() -> Vec<&'static str> {
     block.lines().collect()
 }
 
-/// Three commands from a Monitoring Spec to a session reported as delivered: what README shows is what one sees.
+/// Three commands, from a Monitoring Spec to a session reported as delivered: the screen shows what README shows.
 #[test]
 fn readme_s_three_commands() {
     let mut sandbox = Sandbox::new();
     fake_claude::install(&mut sandbox, "print Hello!\npost\nexit 0");
     sandbox.path_first(support::act_claude().parent().unwrap());
-    // Where a token could be left behind: the shell's history, temporary files, the log.
+    // Places where a token could be left behind: the shell's history, temporary files, the log.
     let history = sandbox.home().join(".bash_history");
     sandbox.set("HISTFILE", &history);
     sandbox.set("TMPDIR", sandbox.directory("tmp"));
@@ -95,7 +95,7 @@ fn readme_s_three_commands() {
     at_prompt();
     pty.send("exit\r");
     let (_, screen) = pty.finish();
-    // Line by line the same; only … stands for lines that are left out.
+    // The screen equals README line by line; `…` stands for omitted lines.
     let home = sandbox.home().display().to_string();
     let mut seen = screen.lines().map(str::trim_end).filter(|line| !line.is_empty());
     let mut left_out = false;
@@ -120,9 +120,9 @@ fn readme_s_three_commands() {
     assert_eq!(holders, [sandbox.config_file().with_file_name("acme.token")]);
 }
 
-/// Ctrl-C at any question: status 130, nothing written, the terminal as before.
+/// Ctrl-C at any question: status 130, nothing written, the terminal's modes restored.
 #[test]
-fn changing_one_s_mind_leaves_nothing() {
+fn cancelling_leaves_nothing() {
     let questions = ["? Metrics URL", "? Alias id", "? Provider type", "? Name of the alias", "? Where to keep acme"];
     for stop_at in 0..questions.len() {
         let sandbox = Sandbox::new();
@@ -147,7 +147,8 @@ fn changing_one_s_mind_leaves_nothing() {
     }
 }
 
-/// A wrong answer is asked again with the reason; a value that could be two is chosen from both; 80 columns suffice.
+/// A wrong answer is asked again with the reason, an ambiguous value is chosen from a list, and 80 columns are wide
+/// enough.
 #[test]
 fn what_is_asked_and_what_is_not() {
     let sandbox = Sandbox::new();
@@ -155,7 +156,7 @@ fn what_is_asked_and_what_is_not() {
     let mut command = sandbox.act_claude(&["act", "setup", "--no-check", "--token-env", "T", "--spec", &spec]);
     command.current_dir(sandbox.directory("work"));
     let mut pty = Pty::start(command);
-    // Neither the endpoint nor the provider type is a question.
+    // Setup does not ask for the endpoint and the provider type, which are known.
     let screen = pty.wait_for("another one");
     assert!(screen.contains("? Alias id") && screen.contains("77777777-8a41"), "{screen}");
     pty.send("\x1b[B\r");

@@ -1,4 +1,5 @@
-//! `act setup --from-settings`: the guide's recipe becomes accounts, aliases and directories; the settings stay.
+//! `act setup --from-settings`: the guide's recipe becomes accounts, aliases and directories; the settings files stay
+//! unchanged.
 
 use base64::Engine;
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap()
 }
 
-/// Without regard to where lines end.
+/// The text with every white space replaced by one blank.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -39,14 +40,14 @@ fn url(account: &str) -> String {
 const RUN: [&str; 6] = ["act", "setup", "--from-settings", "--yes", "--no-check", "--store"];
 
 #[test]
-fn every_place_of_the_recipe_is_taken_over() {
+fn every_place_of_the_recipe_is_imported() {
     let sandbox = Sandbox::new();
     let acme = url("acme-A1B2C3");
     sandbox.write(".claude/settings.json", pretty(&recipe(&acme, "dev@acme.com", "t-acme", "id-platform", "P")));
-    // A project with a recipe of its own, as the guide's sample has it: with a comma too many.
+    // A project with its own recipe, with the extra comma of the guide's sample.
     let billing = pretty(&recipe(&url("other-B2C3D4"), "me@other.com", "t-other", "id-billing", "Q"));
     sandbox.write("work/billing/.claude/settings.json", billing.replace("\"delta\"", "\"delta\","));
-    // One that only changes the alias id, for this user only.
+    // A project that only changes the alias id, for this user only.
     let headers = recipe(&acme, "dev@acme.com", "t-acme", "id-web", "P")["env"]["OTEL_EXPORTER_OTLP_HEADERS"].clone();
     let local = json!({"env": {"OTEL_EXPORTER_OTLP_HEADERS": headers, "OTEL_RESOURCE_ATTRIBUTES": "providerType=P,team=a%20b"}});
     sandbox.write("work/web/.claude/settings.local.json", pretty(&local));
@@ -84,7 +85,7 @@ fn every_place_of_the_recipe_is_taken_over() {
         let path = sandbox.config_file().with_file_name(format!("{name}.token"));
         assert_eq!(std::fs::read_to_string(path).unwrap().trim(), token);
     }
-    // The settings are as they were; what to delete there is said, line by line; no token is.
+    // The settings are unchanged, the output lists line by line what to delete there, and no token is printed.
     let after = snapshot(&sandbox.home());
     assert!(before.iter().all(|(path, content)| after.get(path) == Some(content)));
     let said = output.out();
@@ -100,7 +101,7 @@ fn every_place_of_the_recipe_is_taken_over() {
     }
     let secret = headers.as_str().unwrap().split([' ', ',']).nth(1).unwrap();
     assert!(!said.contains("t-acme") && !said.contains(secret), "{said}");
-    // A second time changes nothing.
+    // A second run changes nothing.
     let output = sandbox.act_claude(&[&RUN[..], &["file", "--json"]].concat()).output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.err());
     let result: Value = serde_json::from_str(&output.out()).expect("JSON");
@@ -108,7 +109,7 @@ fn every_place_of_the_recipe_is_taken_over() {
     assert_eq!(result["remove"].as_array().unwrap().len(), 3);
 }
 
-/// A repository's settings neither get the user's credential nor send the telemetry elsewhere unasked.
+/// A repository's settings can neither use the user's credential nor redirect telemetry without the user's consent.
 #[test]
 fn a_hostile_repository_gains_nothing() {
     let sandbox = Sandbox::new();
@@ -125,7 +126,7 @@ fn a_hostile_repository_gains_nothing() {
     let text = std::fs::read_to_string(sandbox.config_file()).unwrap();
     assert!(!text.contains("evil"), "{text}");
 
-    // With a credential of its own: the user must say so.
+    // With its own credential: the user must agree explicitly.
     let own = recipe("https://evil.example/metric-ingestion/v1/x/otlp", "e@evil.example", "t", "a", "P");
     sandbox.write("evil/.claude/settings.json", pretty(&own));
     let before = snapshot(&sandbox.home());
@@ -154,16 +155,16 @@ fn what_is_broken_or_absent_is_named() {
     assert_eq!(snapshot(&sandbox.home()), before);
 }
 
-/// On a terminal: what the settings don't say is asked with the place it is for, and the token typed is not shown.
+/// On a terminal, missing values are asked with the place they are for, and the typed token is not shown.
 #[test]
-fn what_the_settings_do_not_say_is_asked() {
+fn values_missing_in_the_settings_are_asked() {
     let acme = url("acme-A1B2C3");
     let headers = |recipe: &Value| recipe["env"]["OTEL_EXPORTER_OTLP_HEADERS"].as_str().unwrap().to_owned();
     let prepare = || {
         let sandbox = Sandbox::new();
         let own = recipe(&acme, "dev@acme.com", "t-acme", "id-platform", "P");
         sandbox.write(".claude/settings.json", pretty(&own));
-        // Another host, the alias id not filled in; and one without a usable credential.
+        // Another host, and a placeholder for the alias id; the next recipe has no usable credential.
         let labs = "https://act.labs.example/metric-ingestion/v1/labs-D4E5F6/otlp/public/metrics";
         let labs = recipe(labs, "me@labs.com", "t-labs", "<extAccountAliasId>", "Q");
         sandbox.write("work/labs/.claude/settings.local.json", pretty(&labs));
@@ -218,7 +219,7 @@ fn what_the_settings_do_not_say_is_asked() {
         assert_eq!(std::fs::read_to_string(path).unwrap().trim(), token);
     }
 
-    // Not meant, or given up later: nothing is written.
+    // The user refuses, accepts the default or cancels later: nothing is written.
     for (answer, code) in [("n\r", 130), ("\r", 130), ("y\r", 130)] {
         let (sandbox, _) = prepare();
         let before = snapshot(&sandbox.home());

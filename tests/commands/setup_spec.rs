@@ -1,4 +1,4 @@
-//! `act setup --spec`: the right values or a question, never a wrong silent guess; hostile documents refused.
+//! `act setup --spec`: finds the right values or asks, never guesses silently; hostile documents are refused.
 
 use std::io::Write;
 use std::process::{Output, Stdio};
@@ -19,7 +19,7 @@ fn setup(sandbox: &Sandbox, args: &[&str], input: &str) -> Output {
     let mut command = sandbox.act_claude(&["act", "setup", "--no-check"]);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // One that ends before it reads has closed the pipe.
+    // A process that ends before it reads its input has closed the pipe.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
@@ -28,11 +28,11 @@ fn config(sandbox: &Sandbox) -> Value {
     serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap()
 }
 
-/// The flags that answer everything but what the Spec says.
+/// The flags that answer everything except the values from the Spec.
 const REST: [&str; 7] = ["--yes", "--user", USER, "--name", "billing", "--token-env", "ACT_TOKEN"];
 
 #[test]
-fn what_the_spec_says_is_taken_and_shown_with_its_place() {
+fn values_of_the_spec_are_used_and_shown_with_their_place() {
     for name in ["literal.json", "templated.yaml", "path-parameter.yaml", "operation-servers.yaml", "anchors.yaml"] {
         let sandbox = Sandbox::new();
         let output = setup(&sandbox, &[&["--spec", spec(name), "--directory", "."][..], &REST].concat(), "");
@@ -50,7 +50,7 @@ fn what_the_spec_says_is_taken_and_shown_with_its_place() {
             assert!(output.out().contains(shown), "{name}: {}", output.out());
         }
     }
-    // From standard input; the name from the title, the directory later.
+    // From standard input: the name comes from the title, and the directory is added later.
     let sandbox = Sandbox::new();
     let text = std::fs::read_to_string(spec("templated.yaml")).unwrap();
     let output = setup(&sandbox, &["--spec", "-", "--yes", "--user", USER, "--token-command", "pass 'a b'"], &text);
@@ -60,7 +60,7 @@ fn what_the_spec_says_is_taken_and_shown_with_its_place() {
     assert!(output.out().contains("act-claude act use billing-agent"), "{}", output.out());
 }
 
-/// What could mean two things ends with 64 and the flag that decides; nothing is written.
+/// An ambiguous value ends with status 64 and the flag that decides; nothing is written.
 #[test]
 fn an_ambiguity_fails_and_writes_nothing() {
     for (name, flag, value) in [
@@ -83,7 +83,7 @@ fn an_ambiguity_fails_and_writes_nothing() {
         assert_eq!(output.code(), 0, "{name} with {flag}: {}", output.err());
         assert!(sandbox.config_file().is_file());
     }
-    // Only in prose: proposed and asked.
+    // The value occurs only in descriptive text: it is proposed, and the user is asked.
     let sandbox = Sandbox::new();
     let args = [&["--spec", spec("prose.yaml")][..], &REST].concat();
     let output = setup(&sandbox, &args, "");
@@ -131,13 +131,13 @@ fn hostile_documents_are_refused_with_the_reason() {
     let sandbox = Sandbox::new();
     let output = setup(&sandbox, &[&["--spec", "-"][..], &REST].concat(), &"x".repeat(5 << 20));
     assert!(output.err().contains("larger than 4 MiB"), "{}", output.err());
-    // A title or a place can't steer the terminal.
+    // A title or a place in the document can't send escape sequences to the terminal.
     let steering = "openapi: 3.0.0\nx: {\"a\\e[31m\": {providerType: \"A\\e[2J\"}}\n";
     let output = setup(&sandbox, &[&["--spec", "-"][..], &REST].concat(), steering);
     assert!(!format!("{}{}", output.out(), output.err()).contains('\x1b'), "{}", output.out());
 }
 
-/// A token never goes to another host because a document says so.
+/// A document can't make act-claude send a token to another host.
 #[test]
 fn a_spec_can_t_move_an_account_to_another_host() {
     let sandbox = Sandbox::new();
@@ -154,7 +154,7 @@ fn a_spec_can_t_move_an_account_to_another_host() {
     assert_eq!(snapshot(&sandbox.home()), before);
 }
 
-/// A second time changes nothing; a change keeps what is the user's, and the text before it.
+/// A second run changes nothing. A change keeps the user's own entries and the rest of the text.
 #[test]
 fn it_can_be_repeated_and_keeps_what_is_there() {
     let sandbox = Sandbox::new();
@@ -180,13 +180,13 @@ fn it_can_be_repeated_and_keeps_what_is_there() {
     assert_eq!((&said["changed"], &said["aliases"]), (&json!(false), &json!(["billing"])));
     assert_eq!(said["found"]["id"][0]["place"], "paths./otlp/public/metrics.post.parameters[1].schema.default");
 
-    // What the user added to an entry stays; a new Spec for the same alias changes its id.
+    // Members that the user added to an entry stay. A new Spec for the same alias changes its id.
     let with_team = text.replace("\"provider_type\": ", "\"attributes\": {\"team\": \"x\"}, \"provider_type\": ");
     std::fs::write(sandbox.config_file(), &with_team).unwrap();
     assert_eq!(setup(&sandbox, &[&args[..], &["--id", "id-2"]].concat(), "").code(), 0);
     assert_eq!(std::fs::read_to_string(sandbox.config_file()).unwrap(), with_team.replace(ID, "id-2"));
 
-    // A faulty configuration is named, and left as it is.
+    // A faulty configuration is reported and left unchanged.
     let faulty = with_team.replace("\"report\"", "\"reprot\"");
     std::fs::write(sandbox.config_file(), &faulty).unwrap();
     let output = setup(&sandbox, &args, "");
@@ -199,9 +199,10 @@ fn it_can_be_repeated_and_keeps_what_is_there() {
     assert_eq!(std::fs::read_to_string(sandbox.config_file()).unwrap(), faulty);
 }
 
-/// E-mail, account id and token in each other's place, prefixes, white space, whole headers.
+/// Typical mistakes are corrected with a message: e-mail, account id and token swapped, prefixes, white space, whole
+/// headers.
 #[test]
-fn what_is_often_mixed_up_is_put_right_with_a_word() {
+fn typical_mistakes_are_corrected_with_a_message() {
     use base64::Engine;
     let token = ["--token-stdin", "--store", "file"];
     let base = ["--yes", "--name", "billing", "--id", "a-1", "--provider-type", "P"];
@@ -233,7 +234,7 @@ fn what_is_often_mixed_up_is_put_right_with_a_word() {
     let said = run(&["--endpoint", &swapped, "--user", "acme-A1B2C3", "--account", "acme"], TOKEN);
     assert!(said.contains("E-mail and account id stood in each other's place"), "{said}");
 
-    // The account id for the e-mail can't be put right: it is named.
+    // An account id in place of the e-mail can't be corrected: it is reported.
     let sandbox = Sandbox::new();
     let output = setup(&sandbox, &[&base[..], &token, &url, &["--user", "acme-a1b2c3"]].concat(), TOKEN);
     assert_eq!(output.code(), 64);

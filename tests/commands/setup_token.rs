@@ -1,5 +1,5 @@
-//! Where `act setup` lets the token go: over standard input into the keychain's own tool or into one file, and nowhere
-//! else, at no time: not into an argument, the environment, another file, the output.
+//! Where `act setup` passes the token: over standard input to the keychain's own tool, or into one file. It is never in
+//! an argument, the environment, another file or the output.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::support::sandbox::{Sandbox, TOKEN, Text, USER, snapshot};
 use crate::support::{self, act::Act};
 
-/// Searched for in every process of the machine: no other test's, and none of another run.
+/// The token of this file's tests. It differs from those of other tests and runs, because the tests search all
+/// processes of the machine for it.
 static OWN: LazyLock<String> = LazyLock::new(|| format!("canary-of-{}-setup", std::process::id()));
 
 const ANSWERS: [&str; 11] =
@@ -27,7 +28,8 @@ fn config(sandbox: &Sandbox) -> Value {
     serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap()
 }
 
-/// What every stand-in does first: it notes its arguments, and each place where the token can be seen at that moment.
+/// The first part of every stand-in: it records its arguments, and each place where the token can be seen at that
+/// moment.
 const LOOK: &str = r#"#!/bin/sh
 root=$(dirname "$HOME")
 printf '%s\n' "$*" >> "$HOME/arguments"
@@ -42,16 +44,16 @@ done
 grep -r -l -F "$secret" "$root" >> "$HOME/seen"
 "#;
 
-/// A sandbox with a stand-in as `name`, which goes on with `script`, and nothing else but the system's programs.
+/// A sandbox with a stand-in called `name` that continues with `script`, and otherwise only the system's programs.
 fn with_stand_in(name: &str, script: &str) -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.script(&format!("bin/{name}"), &format!("{LOOK}{script}"));
-    // The token itself must not be in the environment for this.
+    // In two halves: the environment must not contain the token itself.
     let (first, second) = OWN.split_at(OWN.len() / 2);
     sandbox.set("FIRST_HALF", first);
     sandbox.set("SECOND_HALF", second);
     sandbox.set("TMPDIR", sandbox.directory("tmp"));
-    // The real tools, where they are installed, are not to be found.
+    // Links to these programs only, so that installed keychain tools are not found.
     for program in ["sh", "bash", "cat", "dirname", "tr", "grep", "sed"] {
         if let Some(path) = support::program(program) {
             std::os::unix::fs::symlink(path, sandbox.home().join("bin").join(program)).unwrap();
@@ -62,7 +64,7 @@ fn with_stand_in(name: &str, script: &str) -> Sandbox {
     sandbox
 }
 
-/// Sets up with the keychain; gives what was seen of the token meanwhile.
+/// Sets up with the keychain; returns the places where the token was seen meanwhile.
 fn through_keychain(sandbox: &Sandbox, endpoint: &str) -> String {
     let mut command = sandbox.act_claude(&ANSWERS);
     command.args(["--endpoint", endpoint, "--account", "acme", "--token-stdin", "--store", "keychain"]);
@@ -73,7 +75,7 @@ fn through_keychain(sandbox: &Sandbox, endpoint: &str) -> String {
     std::fs::read_to_string(sandbox.home().join("seen")).unwrap()
 }
 
-/// ACT, where only the right credential is.
+/// An ACT that accepts only the right credential.
 fn act(token: &str) -> Act {
     let right = format!("BOOMI_TOKEN.{USER}:{token}");
     let act = Act::start();
@@ -90,7 +92,7 @@ fn act(token: &str) -> Act {
 #[test]
 fn secret_tool_gets_it_over_standard_input() {
     let act = act(&OWN);
-    // Keeps what it is given, to give it back.
+    // Stores its input and returns it.
     let script = r#"case $1 in
 store) cat > "$HOME/../kept" ;;
 lookup) cat "$HOME/../kept" ;;
@@ -100,7 +102,7 @@ esac
     let seen = through_keychain(&sandbox, &act.endpoint());
     let kept = sandbox.root().join("kept");
     assert_eq!(std::fs::read_to_string(&kept).unwrap(), *OWN, "without a newline");
-    // Only the stand-in's own store, once it is filled.
+    // Only the stand-in's own store contains the token.
     assert!(seen.lines().all(|line| line == kept.canonicalize().unwrap().to_str().unwrap()), "{seen}");
     let arguments = std::fs::read_to_string(sandbox.home().join("arguments")).unwrap();
     let entry = format!("service act-claude.acme username {USER}");
@@ -115,7 +117,7 @@ esac
 #[test]
 fn security_gets_it_over_standard_input() {
     let act = act(&OWN);
-    // Reads commands as `security -i` does, and ends well whatever becomes of them.
+    // Reads commands as `security -i` does, and exits with 0 even if they fail.
     let script = r#"case $1 in
 -i)
   read -r line
@@ -142,7 +144,7 @@ exit 0
     assert_eq!(config(&sandbox)["accounts"]["acme"]["token"], json!({"command": lookup}));
 }
 
-/// A keychain that fails, or gives something else back, is no success: nothing is written.
+/// A keychain that fails, or returns something else, is an error: nothing is written.
 #[test]
 fn a_keychain_that_fails_is_named() {
     for (script, said) in [
@@ -171,7 +173,7 @@ fn a_file_is_its_owner_s_alone() {
         command.args(["--endpoint", &act.endpoint(), "--account", "acme", "--token-stdin"]).args(more);
         command
     };
-    // Where to keep it is for the user to say.
+    // The user must say where to keep the token.
     let output = setup(&mut answers(&[]), TOKEN);
     assert_eq!((output.code(), snapshot(&sandbox.home()).len()), (64, 0));
     assert!(output.err().contains("--store keychain or --store file"), "{}", output.err());
@@ -190,7 +192,7 @@ fn a_file_is_its_owner_s_alone() {
     assert!(!output.out().contains(TOKEN) && !output.err().contains(TOKEN));
 }
 
-/// `--account NAME` alone: a new token for an account, where the old one was kept; then ACT is asked.
+/// `--account NAME` alone: a new token for an account, stored in place of the old one; then ACT is asked.
 #[test]
 fn an_account_s_token_is_renewed() {
     let act = act(TOKEN);
@@ -199,11 +201,11 @@ fn an_account_s_token_is_renewed() {
     let file = sandbox.home().join("token");
     std::fs::write(&file, "old").unwrap();
     let before = std::fs::read(sandbox.config_file()).unwrap();
-    // A session with the old token: what it sent is held.
+    // A session with the old token: its exports are held.
     crate::support::fake_claude::install(&mut sandbox, "post\npost\nexit 0");
     let session = sandbox.act_claude(&["--report", "always", "-p", "hi"]).output().unwrap();
     assert!(session.err().contains("2 exports held"), "{}", session.err());
-    // Its relay would notice the new token by itself.
+    // The relay is ended, because it would notice the new token by itself.
     crate::support::process::end_relays(sandbox.root());
     let renew = ["act", "setup", "--account", "acme", "--yes", "--token-stdin"];
     let output = setup(&mut sandbox.act_claude(&renew), &format!("BOOMI_TOKEN.{USER}:{TOKEN}\n"));
@@ -213,10 +215,10 @@ fn an_account_s_token_is_renewed() {
     assert_eq!(std::fs::read(sandbox.config_file()).unwrap(), before, "the configuration stays");
     assert!(output.out().contains("Delivered: 2 exports that waited for account acme"), "{}", output.out());
     assert!(output.out().contains("Endpoint, token and alias are good"), "{}", output.out());
-    // A wrong one is found out.
+    // A wrong token is detected.
     let output = setup(&mut sandbox.act_claude(&renew), "wrong-token");
     assert_eq!(output.code(), 77, "{}", output.out());
-    // Somebody else's is not taken silently.
+    // A token of another user is not accepted silently.
     let output = setup(&mut sandbox.act_claude(&renew), "BOOMI_TOKEN.eve@acme.com:x");
     assert_eq!(output.code(), 64);
     assert!(output.err().contains("--user eve@acme.com"), "{}", output.err());
@@ -226,7 +228,7 @@ fn an_account_s_token_is_renewed() {
     assert!(output.err().contains("did you mean \"acme\"?"), "{}", output.err());
 }
 
-/// The real `secret-tool`, with a keyring of its own on a session bus of its own; a session fetches the token there.
+/// The real `secret-tool`, with its own keyring on its own session bus. A session fetches the token from it.
 #[test]
 fn the_real_secret_service() {
     for program in ["secret-tool", "gnome-keyring-daemon", "dbus-run-session"] {

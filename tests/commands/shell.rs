@@ -1,4 +1,4 @@
-//! Shell integration, in real shells: silent under strict flags, the alias, completion at a TAB.
+//! Shell integration in real shells: no output under strict flags, the alias, completion with TAB.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,20 +9,20 @@ use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{act_claude, fake_claude, program};
 
-/// A shell, and how it is told things.
+/// A shell, and how it is started and configured.
 struct Shell {
     name: &'static str,
     /// Evaluates the integration.
     init: &'static str,
-    /// A shell without the user's files, under strict flags, for a script as its last argument.
+    /// A shell without the user's files, under strict flags. The last argument is the script.
     strict: &'static [&'static str],
     /// The rc file below the home.
     rc: &'static str,
     /// Starts it interactively.
     interactive: &'static [&'static str],
-    /// A prompt that shows the last status.
+    /// Other configuration that a user may have: vi mode, direnv.
     prompt: &'static str,
-    /// What a user may have besides: vi mode, direnv.
+    /// A completion for claude by another author: `--theirs`.
     besides: &'static str,
     /// A completion for claude that is not ours: `--theirs`.
     theirs: &'static str,
@@ -61,7 +61,7 @@ const SHELLS: [Shell; 3] = [
     },
 ];
 
-/// Two aliases; act-claude and a claude that says what it got on PATH.
+/// Two aliases. act-claude and a claude that prints its arguments are on PATH.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     let account = sandbox.account("http://127.0.0.1:9/m");
@@ -91,7 +91,7 @@ fn silent_and_repeatable_under_strict_flags() {
     }
 }
 
-/// An interactive shell with `rc`, at its prompt.
+/// An interactive shell with `rc`, waiting at its prompt.
 fn interactive(sandbox: &Sandbox, shell: &Shell, rc: &str) -> Pty {
     sandbox.write(shell.rc, rc);
     let mut command = sandbox.command(shell.interactive[0]);
@@ -107,7 +107,7 @@ fn type_and_expect(pty: &Pty, line: &str, expected: &str) {
     pty.wait_for(expected);
 }
 
-/// Gives the typed line up and waits for a new prompt.
+/// Discards the typed line and waits for a new prompt.
 fn next(pty: &Pty) {
     pty.send("\x15clear\r");
     let is_fresh = |screen: &str| screen.trim_end().lines().count() == 1 && screen.trim_end().ends_with("ready>");
@@ -121,7 +121,7 @@ fn the_alias_and_its_completion() {
         let completion = if shell.name == "zsh" { "autoload -Uz compinit; compinit -u -D\n" } else { "" };
         let rc = format!("{completion}{}{}\n", shell.prompt, shell.init);
         let pty = interactive(&sandbox, shell, &rc);
-        // Under either name the same.
+        // The same under either name.
         for name in ["claude", "act-claude"] {
             for (typed, completed) in [
                 ("--alias w", "--alias web"),
@@ -138,7 +138,7 @@ fn the_alias_and_its_completion() {
         }
         type_and_expect(&pty, "claude --no-act -p hi\r", "claude-ran");
         next(&pty);
-        // Two candidates: both are shown, and nothing else.
+        // Two candidates: only these are shown.
         sandbox.write("a-file", "");
         for name in ["claude", "act-claude"] {
             type_and_expect(&pty, &format!("{name} --alias \t\t"), "billing");
@@ -149,7 +149,7 @@ fn the_alias_and_its_completion() {
     }
 }
 
-/// Where nothing completes claude there are files, under either name.
+/// Without a completion for claude the shell completes files, under either name.
 #[test]
 fn files_where_claude_has_no_completion() {
     for shell in shells() {
@@ -185,7 +185,7 @@ fn completion_that_was_there_stays() {
             type_and_expect(&pty, &format!("{name} --alias web --the\t"), &format!("{name} --alias web --theirs"));
             next(&pty);
         }
-        // They see the line as if claude had been typed, without our words.
+        // The completion by another author sees the line as if claude had been typed, without our own words.
         type_and_expect(&pty, "act-claude --alias web mcp cl\t", "act-claude --alias web mcp claude:3:");
         next(&pty);
         type_and_expect(&pty, "act-claude mcp 'cl\t", "act-claude mcp 'claude:3:");
@@ -202,7 +202,7 @@ fn beside_vi_mode_direnv_and_a_prompt_that_shows_the_status() {
         sandbox.write("project/.envrc", "export FROM_ENVRC=loaded");
         let allowed = sandbox.command(&direnv).args(["allow", "project"]).status().unwrap();
         assert!(allowed.success());
-        // zsh: the integration comes before compinit here.
+        // With zsh this puts the integration before compinit.
         let completion = if shell.name == "zsh" { "autoload -Uz compinit; compinit -u -D\n" } else { "" };
         let rc = format!("{0}\n{1}{2}{completion}{0}\n", shell.init, shell.prompt, shell.besides);
         let pty = interactive(&sandbox, shell, &rc);

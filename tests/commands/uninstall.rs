@@ -1,4 +1,5 @@
-//! `act uninstall`: nothing stays but what it names, nothing goes that is not act-claude's, no export is lost unasked.
+//! `act uninstall` leaves nothing except what it names, removes nothing of other programs, and loses no export without
+//! asking.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
@@ -14,7 +15,7 @@ use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{act_claude, eventually};
 
-/// Everything below a directory, directories too.
+/// Everything below a directory, including directories.
 fn tree(directory: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut open = vec![directory.to_path_buf()];
@@ -29,13 +30,13 @@ fn tree(directory: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-/// A file of a session's: its record (`json`) or its lock.
+/// A file of a session: its record (`json`) or its lock.
 fn of_sessions(sandbox: &Sandbox, extension: &str) -> Option<PathBuf> {
     let files = tree(&sandbox.state().join("sessions"));
     files.into_iter().find(|path| path.extension().is_some_and(|own| own == extension))
 }
 
-/// A home before act-claude: what the user has, mentions of act-claude in it included.
+/// A home before the first use of act-claude: the user's own files, some of which mention act-claude.
 fn home() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write(".bashrc", "PS1=x\neval \"$(act-claude act shell-init bash)\"\n");
@@ -45,7 +46,7 @@ fn home() -> Sandbox {
     sandbox
 }
 
-/// One session, and the wait until its relay has gone.
+/// Runs one session and waits until its relay has ended.
 fn session(sandbox: &mut Sandbox) {
     fake_claude::install(sandbox, "post");
     assert_eq!(sandbox.act_claude(&["-p", "hi"]).output().unwrap().code(), 0);
@@ -53,7 +54,7 @@ fn session(sandbox: &mut Sandbox) {
 }
 
 #[test]
-fn leaves_what_was_there_and_names_it() {
+fn leaves_the_user_s_files_and_names_them() {
     let act = Act::start();
     let mut sandbox = home();
     let before = tree(&sandbox.home());
@@ -65,7 +66,7 @@ fn leaves_what_was_there_and_names_it() {
     let output = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
     assert_eq!((output.code(), output.err()), (0, String::new()));
     let mut after = tree(&sandbox.home());
-    // The token lies where the user put it: named, not removed.
+    // The token is in a file of the user's choice: it is named, not removed.
     let token = sandbox.home().join("token");
     assert!(after.remove(&token), "the user's token file");
     assert_eq!(after, before);
@@ -106,7 +107,7 @@ fn asks_and_keeps_the_configuration_on_request() {
 }
 
 #[test]
-fn exports_that_wait_are_in_the_way() {
+fn waiting_exports_stop_it() {
     let act = Act::start();
     act.answer(Reply::json(401, "{}"));
     let mut sandbox = home();
@@ -123,7 +124,7 @@ fn exports_that_wait_are_in_the_way() {
 }
 
 #[test]
-fn what_waits_is_delivered_first() {
+fn waiting_exports_are_delivered_first() {
     let act = Act::start();
     act.answer(Reply::json(401, "{}"));
     let mut sandbox = home();
@@ -139,7 +140,7 @@ fn what_waits_is_delivered_first() {
 }
 
 #[test]
-fn a_running_session_is_in_the_way() {
+fn a_running_session_stops_it() {
     let act = Act::start();
     let mut sandbox = home();
     sandbox.configure_one(&act.endpoint());
@@ -156,9 +157,10 @@ fn a_running_session_is_in_the_way() {
     assert_eq!(running.wait().unwrap().code(), Some(0));
 }
 
-/// A background agent that has sent nothing yet has a relay that waits: it ends, and leaves nothing behind later.
+/// A background agent that has sent nothing yet has a waiting relay: uninstall ends the relay, which leaves nothing
+/// behind.
 #[test]
-fn a_relay_that_waits_for_a_first_export_goes() {
+fn a_relay_that_waits_for_a_first_export_is_ended() {
     let act = Act::start();
     let mut sandbox = home();
     let before = tree(&sandbox.home());
@@ -182,7 +184,7 @@ fn a_relay_that_waits_for_a_first_export_goes() {
     let left = relays(sandbox.root());
     assert!(left.0.is_empty() && left.1.is_empty(), "{left:?}");
     assert!(agent.try_wait().unwrap().is_none(), "claude is not touched");
-    // It exports now, in vain.
+    // It exports now, without success.
     std::fs::write(&go, "").unwrap();
     agent.wait().unwrap();
     assert!(!sandbox.state().exists() && act.requests().is_empty());
@@ -191,9 +193,9 @@ fn a_relay_that_waits_for_a_first_export_goes() {
     assert_eq!(tree(&sandbox.home()), before);
 }
 
-/// One that exports while uninstall goes on is no idle one any more: nothing is removed from under it.
+/// An agent that has exported something is not idle: uninstall refuses, and names the agent.
 #[test]
-fn an_agent_that_has_sent_something_is_in_the_way_by_name() {
+fn an_agent_that_has_sent_something_stops_it_and_is_named() {
     let act = Act::start();
     let mut sandbox = home();
     sandbox.configure_one(&act.endpoint());
@@ -211,7 +213,8 @@ fn an_agent_that_has_sent_something_is_in_the_way_by_name() {
     assert!(agent.wait().unwrap().success());
 }
 
-/// Claude's daemon starts its agents through the file it knows: gone, they die at once.
+/// Claude's daemon starts its agents through the act-claude file that it knows. If the file is removed, they fail at
+/// once.
 #[test]
 fn a_daemon_that_starts_its_agents_through_act_claude_is_named() {
     let mut sandbox = home();

@@ -1,4 +1,4 @@
-//! B10: bounded; when nothing can be stored exports are delivered at once or refused, and counted.
+//! B10: storage is bounded. When nothing can be stored, exports are delivered at once or refused, and counted.
 
 use act_claude::state::outcome::State;
 use serde_json::json;
@@ -19,7 +19,7 @@ fn full(files: u64, mib: u64) -> (Sandbox, Act) {
 }
 
 #[test]
-fn b10_when_full_act_decides_and_nothing_acknowledged_goes() {
+fn b10_when_full_act_decides_and_no_acknowledged_export_is_deleted() {
     let (sandbox, act) = full(3, 64);
     act.answer(refused(503, "later"));
     let mut relay = Relay::start(&sandbox, &act.endpoint());
@@ -54,9 +54,10 @@ fn b10_bytes_are_bounded_too() {
     assert_eq!(waiting(&sandbox).len(), 1);
 }
 
-/// What lacks its attributes grows when they are put back. What cannot be read again afterwards is not acknowledged.
+/// An export without its required attributes grows when they are added. If it becomes too large to be read again, it is
+/// not acknowledged.
 #[test]
-fn b10_what_grows_too_large_is_refused_and_counted() {
+fn b10_an_export_that_grows_too_large_is_refused_and_counted() {
     let (sandbox, act) = full(10, 64);
     let mut start = start_of(&sandbox, &act.endpoint());
     let attributes = vec![("providerType".to_owned(), "P".repeat(1_000))];
@@ -77,7 +78,7 @@ fn b10_what_grows_too_large_is_refused_and_counted() {
     assert!(act.requests()[0].raw.len() > 1_000_000, "with its attributes");
 }
 
-/// Sums have an end, and a record that holds them is read again.
+/// Sums stay finite numbers, and a record that contains them can be read again.
 #[test]
 fn b14_totals_are_numbers() {
     let (sandbox, act) = full(10, 64);
@@ -87,7 +88,7 @@ fn b14_totals_are_numbers() {
         r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","unit":"t","sum":{{"dataPoints":[{points}]}}}}]}}]}}]}}"#
     );
     assert_eq!(relay.post(body.as_bytes()), Some(200));
-    // Two exports in two sums.
+    // A second export with another sum.
     assert_eq!(relay.post(body.replace("1e308", "1.1e308").as_bytes()), Some(200));
     relay.until(&sandbox, State::Delivered, 2);
     relay.finish();
@@ -98,11 +99,11 @@ fn b14_totals_are_numbers() {
 }
 
 #[test]
-fn b10_without_any_place_to_keep_things() {
+fn b10_without_a_state_directory() {
     for missing in [true, false] {
         let (sandbox, act) = full(10, 64);
         let mut start = start_of(&sandbox, &act.endpoint());
-        // No home at all, or a file where the directory should be.
+        // No state directory at all, or a file in its place.
         start.state = (!missing).then(|| sandbox.write("file", "").join("state"));
         let mut relay = Relay::start_with(&sandbox, start);
         assert_eq!(relay.post(&export("a")), Some(200));

@@ -8,28 +8,28 @@ use std::path::{Path, PathBuf};
 use act_claude::state::spool::disk::Disk;
 use act_claude::state::spool::{Header, Limits, NotStored, Spool, Store, entry};
 
-/// A file system that keeps what was synced and forgets the rest when the power goes. Two lives: what programs
-/// see, and what is on the platters.
+/// A file system that keeps synced data and loses the rest on a power failure. It has two states: the one that programs
+/// see, and the durable one.
 #[derive(Default)]
-struct Forgetful {
+struct VolatileDisk {
     seen: RefCell<BTreeMap<PathBuf, usize>>,
     durable: RefCell<BTreeMap<PathBuf, usize>>,
     /// By inode.
     inodes: RefCell<Vec<Content>>,
-    /// The power goes before this operation, or the operation fails.
+    /// The power fails before this operation; with `fails_only` only the operation fails.
     left: Cell<usize>,
     fails_only: Cell<bool>,
     full: Cell<bool>,
 }
 
-/// Of a file: what was written, and how much of it is durable.
+/// A file's content: what was written, and how many bytes of it are durable.
 #[derive(Default)]
 struct Content {
     written: Vec<u8>,
     durable: Vec<u8>,
 }
 
-impl Forgetful {
+impl VolatileDisk {
     fn step(&self) -> io::Result<()> {
         if self.left.get() == 0 {
             if self.fails_only.get() {
@@ -41,14 +41,14 @@ impl Forgetful {
         Ok(())
     }
 
-    /// What is there after the power came back.
+    /// The file's content after the power failure.
     fn after_crash(&self, path: &Path) -> Option<Vec<u8>> {
         let inode = *self.durable.borrow().get(path)?;
         Some(self.inodes.borrow()[inode].durable.clone())
     }
 }
 
-impl Disk for &Forgetful {
+impl Disk for &VolatileDisk {
     type File = usize;
 
     fn make_directory(&self, _: &Path) -> io::Result<()> {
@@ -58,7 +58,7 @@ impl Disk for &Forgetful {
     fn create(&self, path: &Path) -> io::Result<usize> {
         self.step()?;
         let inode = self.inodes.borrow().len();
-        // Its metadata may reach the disk before its content: then it is there, and empty.
+        // Its metadata may become durable before its content: then the file exists and is empty.
         self.inodes.borrow_mut().push(Content::default());
         self.seen.borrow_mut().insert(path.to_owned(), inode);
         Ok(inode)
@@ -123,7 +123,7 @@ fn b1_acknowledged_means_durable() {
     let mut acknowledged_at = None;
     for crash in 0..40 {
         for fails_only in [false, true] {
-            let disk = Forgetful::default();
+            let disk = VolatileDisk::default();
             disk.left.set(crash);
             disk.fails_only.set(fails_only);
             let store = Store::new(spool.clone(), &disk, Limits::default());
@@ -136,7 +136,7 @@ fn b1_acknowledged_means_durable() {
                     let (read, body) = entry::read(&bytes).unwrap_or_else(|_| panic!("crash before {crash}: torn"));
                     assert_eq!((read, &bytes[body..]), (header(0), &b"{\"first\":1}"[..]));
                 }
-                // Not stored: nothing that could be delivered a second time may be left for programs to see.
+                // The export was not stored: no file may be left that could be delivered a second time.
                 Err(_) => assert!(!disk.seen.borrow().contains_key(&path), "failure at step {crash}: left behind"),
             }
         }
@@ -145,8 +145,8 @@ fn b1_acknowledged_means_durable() {
 }
 
 #[test]
-fn b10_a_disk_that_is_as_good_as_full_stores_nothing() {
-    let disk = Forgetful::default();
+fn b10_a_nearly_full_disk_stores_nothing() {
+    let disk = VolatileDisk::default();
     disk.left.set(usize::MAX);
     disk.full.set(true);
     let store = Store::new(Spool::of(Path::new("/nowhere")), &disk, Limits::default());

@@ -1,4 +1,4 @@
-//! Each failure's state, words and fix; claude's output and exit status are those of a run without act-claude.
+//! The state, text and fix of each failure. Claude's output and exit status are the same as without act-claude.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use crate::support::{example, fake_claude};
 const SCRIPT: &str = "print hello\ncomplain oops\npost\nprint bye\nexit 3";
 
 #[test]
-fn every_failure_has_its_state_its_words_and_its_fix() {
-    // For names that nobody knows no one outside may be asked.
+fn every_failure_has_its_state_text_and_fix() {
+    // Looking up unknown names must not send requests to the outside.
     if !network::isolate() {
         return;
     }
@@ -27,7 +27,7 @@ fn every_failure_has_its_state_its_words_and_its_fix() {
 
         let arranged = case.arrange(&mut sandbox);
         let run = |when: &str| {
-            // Nothing of an earlier run.
+            // A new state directory, so that no earlier run has an effect.
             let state = sandbox.root().join(format!("state-{when}"));
             sandbox.act_claude(&["-p", "hi", "--report", when]).env("XDG_STATE_HOME", state).output().unwrap()
         };
@@ -44,7 +44,7 @@ fn every_failure_has_its_state_its_words_and_its_fix() {
     }
 }
 
-/// With `--verify` the exit status says it, where claude itself has none.
+/// With `--verify` the exit status tells the failure, provided that claude's own status is 0.
 #[test]
 fn every_failure_has_its_exit_status_with_verify() {
     if !network::isolate() {
@@ -77,7 +77,7 @@ fn every_failure_has_its_exit_status_with_verify() {
     }
 }
 
-/// A fix is a command of ours that exists, or says where to look.
+/// A fix is an existing command of ours, or says where to look.
 #[test]
 fn fixes_name_commands_that_exist() {
     let sandbox = Sandbox::new();
@@ -94,7 +94,7 @@ fn fixes_name_commands_that_exist() {
     }
 }
 
-/// Claude waits for nobody: ACT hanging costs no time but `exit_wait_ms`.
+/// Claude never waits for ACT: while ACT hangs, only `exit_wait_ms` is lost.
 #[test]
 fn a_hanging_act_costs_less_than_half_a_second() {
     let act = Act::start();
@@ -113,7 +113,7 @@ fn a_hanging_act_costs_less_than_half_a_second() {
     );
 }
 
-/// The default wait decides what is under way, not a hand-picked one.
+/// With the default wait, not one chosen for the test.
 #[test]
 fn a_slow_act_is_under_way_or_delivered_never_lost() {
     let act = Act::start();

@@ -1,6 +1,6 @@
-//! B2 and B10 under faults: each system call the spool needs fails, with each of its errors, one by one and at random, while a
-//! session goes on. An oracle: what was acknowledged is at ACT or in the spool; nothing that is whole is set aside; nothing
-//! goes out under another alias; no session with problem is silent.
+//! B2 and B10 under faults: each system call of the spool fails with each of its errors, one by one and at random,
+//! while a session goes on. These rules must hold: an acknowledged export is at ACT or in the spool; no intact export
+//! becomes a dead letter; no export is sent under another alias; every session with a problem reports it.
 //!
 //! The whole run, some 5,000 faults: `cargo test --test delivery faults_all -- --ignored --nocapture`; with
 //! `FAULTS=clone,accept` of other calls.
@@ -22,7 +22,7 @@ use crate::support::http::Reply;
 use crate::support::random::Random;
 use crate::support::sandbox::{Sandbox, Text};
 
-/// Kinds of calls and their errors.
+/// Kinds of system calls, and the errors they can return.
 const KINDS: [(&str, &[&str]); 9] = [
     ("open", &["EIO", "EACCES", "EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "ESTALE"]),
     ("read", &["EIO", "EINTR"]),
@@ -38,7 +38,7 @@ const KINDS: [(&str, &[&str]); 9] = [
 /// Exports of one session.
 const EXPORTS: usize = 5;
 
-/// What was seen in all runs.
+/// The totals of all runs.
 #[derive(Default)]
 struct Seen {
     faults: AtomicUsize,
@@ -49,7 +49,7 @@ struct Seen {
     wrong: Mutex<Vec<String>>,
 }
 
-/// One session with these faults, and then a flush without.
+/// Runs one session with these faults, and then a flush without faults.
 fn session(faults: &Faults, random: &mut Random, seen: &Seen) {
     let sandbox = Sandbox::new();
     let act = Act::start();
@@ -77,7 +77,7 @@ fn session(faults: &Faults, random: &mut Random, seen: &Seen) {
     let at_act = || -> BTreeSet<String> { act.requests().iter().map(|request| name_of(&request.raw)).collect() };
     let missing = acknowledged.iter().filter(|name| name.starts_with("own") && !at_act().contains(*name)).count();
     relay.end();
-    // Its time to drain is long; a signal ends it.
+    // It drains for a long time; a signal ends it.
     let pid = Pid::from_raw(i32::try_from(relay.child.id()).unwrap());
     let begun = Instant::now();
     while relay.child.try_wait().unwrap().is_none() {
@@ -93,7 +93,7 @@ fn session(faults: &Faults, random: &mut Random, seen: &Seen) {
     seen.acknowledged.fetch_add(acknowledged.len(), Ordering::Relaxed);
     seen.refused.fetch_add(refusals, Ordering::Relaxed);
     match &outcome {
-        // The supervisor says that nothing is known.
+        // The supervisor would report that nothing is known.
         None => drop(seen.died.fetch_add(1, Ordering::Relaxed)),
         Some(outcome) if refusals + missing > 0 && is_silent(outcome) => {
             wrong(format!("silent: {refusals} refused, {missing} missing, {outcome:?}"));
@@ -121,7 +121,7 @@ fn session(faults: &Faults, random: &mut Random, seen: &Seen) {
     }
 }
 
-/// Whether an outcome says that all is well.
+/// Whether an outcome reports that all is well.
 fn is_silent(outcome: &Outcome) -> bool {
     let delivered = outcome.count(State::Delivered) + outcome.count(State::Partial);
     let of_relay = outcome.deaths > 0 || outcome.cut_off > 0 || outcome.relay_lost;
@@ -132,7 +132,7 @@ fn is_silent(outcome: &Outcome) -> bool {
         && !of_relay
 }
 
-/// Runs until so many faults were injected.
+/// Runs sessions until this many faults were injected.
 fn faults(count: usize, kinds: &[&str]) {
     if !possible() {
         return;
@@ -152,20 +152,20 @@ fn faults(count: usize, kinds: &[&str]) {
                 let mut random = Random(seed.rotate_left(thread * 7 + 1) | 1);
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    // Every error of every call, at least alone and each time.
+                    // Every error of every call at least once alone and once repeatedly.
                     let is_enough = at >= 2 * pairs.len() && seen.faults.load(Ordering::Relaxed) >= count;
                     if is_enough || seen.wrong.lock().unwrap().len() >= 10 {
                         break;
                     }
                     let (kind, error) = pairs[at % pairs.len()];
-                    // In turn: one alone, each so many, all from some moment on.
+                    // In turn: one fault alone, a fault at every n-th call, all calls from some moment on.
                     let step = match at / pairs.len() % 4 {
                         0 => None,
-                        // Nobody is interrupted for ever.
+                        // EINTR at every call would never end.
                         1 if error != "EINTR" => Some(1),
                         _ => Some(2 + u32::try_from(random.below(12)).unwrap()),
                     };
-                    // What the program needs to start at all comes first.
+                    // The first calls are those of the program's start, so the fault comes later.
                     let spread = if ["open", "read", "write"].contains(&kind) { 60 } else { 8 };
                     let first = 1 + u32::try_from(random.below(spread)).unwrap();
                     let calls = calls(kind).to_owned();
@@ -190,7 +190,7 @@ fn faults(count: usize, kinds: &[&str]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The calls of the spool.
+/// The kinds of calls that the spool makes.
 const SPOOL: [&str; 7] = ["open", "read", "write", "fsync", "rename", "unlink", "flock"];
 
 #[test]

@@ -1,4 +1,4 @@
-//! B7, B8, B9: what lies in the spool, whatever it is and however many are at it.
+//! B7, B8, B9: the spool with any content, and with any number of processes working on it.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
@@ -16,14 +16,14 @@ fn delivered(act: &Act) -> Vec<String> {
 }
 
 #[test]
-fn b7_poison_is_set_aside_and_the_others_go_on() {
+fn b7_rejected_exports_become_dead_letters_and_the_others_are_sent() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
     let names: Vec<String> = (0..100).map(|number| format!("n{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let files = leave(&sandbox, "0a", &names, &act.endpoint());
-    // First, middle and last: refused by ACT; and beside each a damaged one.
+    // ACT refuses the first, middle and last one; beside each is a damaged one.
     act.answer_by(|request| match name_of(&request.raw).as_str() {
         "n0" | "n50" | "n99" => refused(400, "malformed"),
         _ => crate::support::act::accepted(),
@@ -43,7 +43,7 @@ fn b7_poison_is_set_aside_and_the_others_go_on() {
     assert_eq!(waiting(&sandbox), [] as [String; 0]);
     assert_eq!(relay::files(&sandbox, "rejected"), [0, 50, 99].map(|at: usize| files[at].clone()));
     assert_eq!(relay::files(&sandbox, "corrupt"), [1, 51, 98].map(|at: usize| files[at].clone()));
-    // Bounded, and counted when they go.
+    // Dead letters are bounded, and counted when they are removed.
     let spool = Spool::of(&sandbox.state());
     act_claude::state::spool::aside::prune(&spool, SystemTime::now() + Duration::from_secs(91 * 86_400));
     let pruned = act_claude::state::spool::aside::pruned(&spool);
@@ -51,18 +51,18 @@ fn b7_poison_is_set_aside_and_the_others_go_on() {
 }
 
 #[test]
-fn b8_torn_files_and_what_is_no_file() {
+fn b8_torn_files_and_entries_that_are_no_files() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
     let good = leave(&sandbox, "0a", &["good"], &act.endpoint());
     let new = sandbox.state().join("spool/new");
     let bytes = std::fs::read(new.join(&good[0])).unwrap();
-    // Every length, each in the place of a file of its own.
+    // Truncated at every seventh length, each in a file of its own.
     for end in (0..bytes.len()).step_by(7) {
         std::fs::write(new.join(format!("0b-{end:08}")), &bytes[..end]).unwrap();
     }
-    // Whole, but under another name: a copy would be sent twice.
+    // A valid file under another name: this copy would be sent twice.
     std::fs::write(new.join("0c-00000009"), &bytes).unwrap();
     std::fs::create_dir(new.join("0d-00000000")).unwrap();
     symlink("/etc/passwd", new.join("0e-00000000")).unwrap();
@@ -98,7 +98,7 @@ fn b9_many_at_once_send_each_export_once() {
     for mut drainer in drainers {
         drainer.wait().unwrap();
     }
-    // What one found locked another has sent, or this one does.
+    // An export that one flush found locked was sent by the other one, or is sent by this one.
     sandbox.act_claude(&["act", "flush"]).output().unwrap();
     assert_eq!(waiting(&sandbox), [] as [String; 0]);
     let mut names = delivered(&act);
@@ -131,8 +131,9 @@ fn b9_the_lock_of_a_killed_drainer_is_gone() {
 }
 
 #[test]
-fn b9_who_waited_for_a_lock_does_not_send_again() {
-    // Opened while another held it, locked when that one had sent and unlinked it: the rarest of races, made often.
+fn b9_a_process_that_waited_for_a_lock_does_not_send_again() {
+    // Process A opens the file while B holds its lock, and locks it after B has sent and unlinked it. This race is
+    // rare, so it is provoked often.
     let sandbox = Sandbox::new();
     let names: Vec<String> = (0..400).map(|number| format!("n{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -161,7 +162,7 @@ fn b9_who_waited_for_a_lock_does_not_send_again() {
 }
 
 #[test]
-fn b9_a_claim_looks_whether_the_file_is_still_linked() {
+fn b9_a_claim_checks_that_the_file_is_still_linked() {
     let sandbox = Sandbox::new();
     let files = leave(&sandbox, "0a", &["one", "two"], "https://act.example/m");
     let spool = Spool::of(&sandbox.state());
@@ -174,11 +175,11 @@ fn b9_a_claim_looks_whether_the_file_is_still_linked() {
 }
 
 #[test]
-fn b13_clock_jumps_hold_nothing_up() {
+fn b13_clock_jumps_delay_nothing() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
-    // Sessions of ten years ago and of ten years hence, by their names, their headers' and their files' times.
+    // Sessions from ten years ago and ten years ahead, by their names, headers and file times.
     for (session, years) in [("00e1b0000000aaaaaaaaaa", -10i64), ("ffe1b0000000aaaaaaaaaa", 10)] {
         let names = leave(&sandbox, session, &[session], &act.endpoint());
         let path = sandbox.state().join("spool/new").join(&names[0]);
@@ -193,14 +194,14 @@ fn b13_clock_jumps_hold_nothing_up() {
 }
 
 #[test]
-fn flush_on_a_terminal_shows_how_far_it_is() {
+fn flush_on_a_terminal_shows_its_progress() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
     leave(&sandbox, "0a", &["a", "b", "c"], &act.endpoint());
     let go = sandbox.root().join("go");
     let gate = go.clone();
-    // The third waits until its count has been seen.
+    // The third export waits until the count of the first two has been read.
     act.answer_by(move |request| {
         if name_of(&request.raw) == "c" {
             crate::support::eventually("the gate", || gate.exists().then_some(()));

@@ -1,4 +1,4 @@
-//! B4 and B6: polite; what the user can fix stays, and goes once when it is fixed.
+//! B4 and B6: retries are spaced. Exports with a problem that the user can fix stay, and are sent once after the fix.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ fn renew(sandbox: &Sandbox, token: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Takes exports with the token `new` only.
+/// Accepts exports with the token `new` only.
 fn only_new(act: &Act) {
     act.answer_by(
         |request| {
@@ -27,7 +27,7 @@ fn only_new(act: &Act) {
 }
 
 #[test]
-fn b6_a_renewed_token_heals_a_running_session_once() {
+fn b6_a_running_session_delivers_once_with_a_renewed_token() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -48,7 +48,7 @@ fn b6_a_renewed_token_heals_a_running_session_once() {
 }
 
 #[test]
-fn b6_a_corrected_alias_id_heals_the_next_session() {
+fn b6_the_next_session_delivers_with_a_corrected_alias_id() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -93,7 +93,7 @@ fn b6_twenty_sessions_against_a_401_ask_once_a_minute() {
 }
 
 #[test]
-fn b6_a_source_that_gives_no_token_is_not_asked_by_everyone() {
+fn b6_a_source_that_gives_no_token_is_asked_by_one_session_only() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     let count = sandbox.root().join("count");
@@ -114,7 +114,7 @@ fn b6_a_source_that_gives_no_token_is_not_asked_by_everyone() {
 }
 
 #[test]
-fn b4_the_server_s_pause_is_kept() {
+fn b4_retry_after_is_respected() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -137,9 +137,9 @@ fn b4_the_server_s_pause_is_kept() {
     act.wait_for(3);
 }
 
-/// Claude has gone, but something it started still carries the endpoint, so that the relay lives: it heals as ever.
+/// Claude has ended, but a process it started still has the endpoint, so the relay lives: it notices the fix as usual.
 #[test]
-fn b6_a_relay_that_outlives_its_session_heals_too() {
+fn b6_a_relay_that_outlives_its_session_delivers_after_a_fix() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -154,7 +154,7 @@ fn b6_a_relay_that_outlives_its_session_heals_too() {
     renew(&sandbox, "new");
     let mended = Instant::now();
     relay.until(&sandbox, State::Delivered, 1);
-    // Seen, not stumbled over when ACT may be asked again.
+    // The relay notices the fix itself, without waiting for the next retry at ACT.
     assert!(mended.elapsed() < Duration::from_secs(40), "{:?}", mended.elapsed());
     assert_eq!(act.requests().len(), refused + 1, "once");
     carrier.kill().unwrap();
@@ -162,9 +162,9 @@ fn b6_a_relay_that_outlives_its_session_heals_too() {
     relay.wait();
 }
 
-/// A file's token may be mended without a new token: by the mode the refusal asked for.
+/// A token file may be repaired without a new token: by the file mode that the refusal demanded.
 #[test]
-fn b6_a_mended_mode_heals_a_running_session() {
+fn b6_a_running_session_delivers_after_a_mode_is_corrected() {
     for (what, spoilt, good) in [("token", 0o644, 0o600), (".", 0o777, 0o755)] {
         let sandbox = Sandbox::new();
         let act = Act::start();
@@ -183,7 +183,7 @@ fn b6_a_mended_mode_heals_a_running_session() {
     }
 }
 
-/// What a command gives can't be watched; `act flush` says that it is worth another look.
+/// The relay can't watch what a token command returns; `act flush` tells it to run the command again.
 #[test]
 fn b6_a_flush_makes_running_sessions_read_their_tokens_again() {
     let sandbox = Sandbox::new();

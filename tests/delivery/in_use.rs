@@ -1,5 +1,5 @@
-//! B2, in use: relays are killed, stopped and starved while their sessions go on, in both forms. `ACT_CLAUDE_TEST_KILLS=300 cargo
-//! test --test delivery in_use -- --nocapture` is the whole run.
+//! B2, in use: relays are killed, stopped and starved of descriptors while their sessions go on, in both forms. The
+//! whole run: `ACT_CLAUDE_TEST_KILLS=300 cargo test --test delivery in_use -- --nocapture`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -21,14 +21,14 @@ use crate::support::random::Random;
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{eventually, fake_claude};
 
-/// How many processes are killed, where nothing else is said.
+/// The number of killed processes by default.
 const KILLS: usize = 16;
-/// In one session.
+/// The number of kills in one session.
 const KILLS_OF_A_SESSION: usize = 4;
-/// What each of them sends, and how often.
+/// The number of exports of each session, and the pause between them.
 const EXPORTS: usize = 200;
 const PAUSE_MS: usize = 60;
-/// Sessions at the same time.
+/// The number of parallel sessions.
 const SESSIONS: usize = 4;
 
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Figures {
     }
 }
 
-/// A session that is used and disturbed.
+/// A session under test.
 struct Session<'a> {
     name: String,
     is_launcher: bool,
@@ -53,13 +53,13 @@ struct Session<'a> {
     child: Child,
     random: Random,
     figures: &'a Figures,
-    /// Whom this session's relays were killed.
+    /// How many of this session's relays were killed.
     deaths: u64,
     is_guarded: bool,
 }
 
 impl Session<'_> {
-    /// What claude has sent so far, with the answers.
+    /// The names of the exports that claude has sent so far, with the answers.
     fn answers(log: &Path) -> Vec<(String, String)> {
         let text = std::fs::read_to_string(log).unwrap_or_default();
         let pair = |line: &str| {
@@ -73,7 +73,7 @@ impl Session<'_> {
         Self::answers(&self.log).len() + 12 < EXPORTS
     }
 
-    /// Its working relay, and its guard, if that lives; `None`: claude is about to end.
+    /// The session's working relay, and its guard if that lives; `None` when claude is about to end.
     fn relays(&self) -> Option<(Process, Option<Process>)> {
         eventually("a relay", || {
             if !self.goes_on() {
@@ -93,7 +93,7 @@ impl Session<'_> {
             match (self.random.below(100), guard) {
                 (0..10, _) => self.stop(&relay),
                 (10..20, _) => self.starve(&relay),
-                // Nobody would be left in the launcher form.
+                // Not in the launcher form, where no process would replace the relay after that.
                 (20..35, Some(guard)) if !self.is_launcher || kills + 1 == KILLS_OF_A_SESSION => {
                     self.kill(&guard, false);
                     self.is_guarded = false;
@@ -108,7 +108,7 @@ impl Session<'_> {
                 (_, None) if self.is_launcher => return,
                 _ => {
                     self.kill(&relay, true);
-                    // Without a guard it is the supervisor that starts both again.
+                    // Without a guard, the supervisor starts guard and relay again.
                     self.is_guarded = true;
                     kills += 1;
                 }
@@ -133,12 +133,12 @@ impl Session<'_> {
         }
     }
 
-    /// For a while it can open nothing.
+    /// For a while the relay can open no descriptor.
     fn starve(&mut self, relay: &Process) {
         #[allow(unsafe_code)]
         let limit = |most: libc::rlim_t| {
             let new = libc::rlimit { rlim_cur: most, rlim_max: 1024 };
-            // SAFETY: plain numbers in.
+            // SAFETY: the call only reads a local struct.
             unsafe { libc::prlimit(relay.pid, libc::RLIMIT_NOFILE, &new, std::ptr::null_mut()) == 0 }
         };
         if !limit(4) {
@@ -156,7 +156,7 @@ fn name_of(body: &[u8]) -> String {
     rest.split_once('"').expect("an end").0.to_owned()
 }
 
-/// Everything of one run.
+/// The totals of a run.
 #[derive(Default)]
 struct Tally {
     sent: usize,
@@ -232,7 +232,7 @@ fn b2_oracle_in_use() {
         tally.deaths,
     );
     assert_eq!(lost, [] as [&String; 0], "acknowledged, and never arrived");
-    // Of few kills each may fall into the moment of an export.
+    // With few kills, each may happen during an export, so the share of missing exports is checked for many kills only.
     assert!(arrived.len() * 100 >= tally.sent * 99 || wanted < 100, "{missing} of {} are missing", tally.sent);
     assert_eq!(deaths, figures.relays.load(Ordering::SeqCst) as u64, "each death is counted");
     assert_eq!(tally.said, tally.deaths, "and said");

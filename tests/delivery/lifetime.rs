@@ -1,4 +1,4 @@
-//! The relay outlives what it must, never longer, and heeds what it is told.
+//! How long the relay lives, and how it reacts to signals and requests.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,7 +13,7 @@ fn pid(relay: &Relay) -> Pid {
 }
 
 #[test]
-fn sigterm_means_drain_once_claude_is_gone() {
+fn sigterm_means_drain_after_claude_has_ended() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -28,11 +28,11 @@ fn sigterm_means_drain_once_claude_is_gone() {
 }
 
 #[test]
-fn sigterm_while_it_drains_leaves_the_rest_to_the_next() {
+fn sigterm_while_draining_leaves_the_rest_to_the_next_session() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
-    // So that it stays for its 30 s.
+    // With this answer the relay goes on trying for its 30 s.
     act.answer(refused(503, ""));
     let mut relay = Relay::start(&sandbox, &act.endpoint());
     assert_eq!(relay.post(&export("a")), Some(200));
@@ -46,7 +46,7 @@ fn sigterm_while_it_drains_leaves_the_rest_to_the_next() {
 }
 
 #[test]
-fn a_relay_with_nothing_left_goes_at_once_and_says_when() {
+fn a_relay_with_nothing_left_ends_at_once_and_reports_when() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -77,7 +77,7 @@ fn flush_asks_running_sessions_to_try_now() {
     assert_eq!((output.code(), output.out().as_str()), (0, "billing: 1 export left with running sessions\n"));
     relay.until(&sandbox, act_claude::state::outcome::State::Delivered, 1);
     assert_eq!(act.requests().len(), 2, "by its own relay, once");
-    // Nothing is left: said so.
+    // Nothing is left, and the output says so.
     let output = sandbox.act_claude(&["act", "flush"]).output().unwrap();
     assert_eq!((output.code(), output.out().as_str()), (0, "nothing is waiting\n"));
     let output = sandbox.act_claude(&["act", "flush", "--to", "biling"]).output().unwrap();
@@ -85,9 +85,9 @@ fn flush_asks_running_sessions_to_try_now() {
     assert!(output.err().contains("did you mean \"billing\"?"), "{}", output.err());
 }
 
-/// A session that ends while it is asked: what it leaves is nobody else's.
+/// A session that ends while flush waits for it: flush delivers what the session leaves.
 #[test]
-fn flush_takes_what_a_relay_leaves_that_ends_meanwhile() {
+fn flush_delivers_the_exports_of_a_relay_that_ends_meanwhile() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -96,7 +96,7 @@ fn flush_takes_what_a_relay_leaves_that_ends_meanwhile() {
     assert_eq!(relay.post(&export("a")), Some(200));
     relay.until(&sandbox, act_claude::state::outcome::State::Waiting, 1);
     act.answer(accepted());
-    // Alive, and deaf.
+    // The relay's process exists, but does not react.
     kill(relay.worker(), Signal::SIGSTOP).unwrap();
     let mut command = sandbox.act_claude(&["act", "flush"]);
     let flush = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
@@ -129,9 +129,9 @@ fn ten_thousand_waiting_exports_of_others_cost_a_session_nothing() {
     relay.kill();
 }
 
-/// Something that claude started reports after claude has gone, however soon that was.
+/// A process that claude started still reports after claude has ended, however short claude's life was.
 #[test]
-fn what_a_short_lived_claude_leaves_behind_still_reports() {
+fn a_process_left_by_a_short_lived_claude_still_reports() {
     let mut sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());

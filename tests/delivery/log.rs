@@ -1,4 +1,4 @@
-//! `ACT_CLAUDE_LOG=debug`: what became of each export, for whoever looks for a fault; nothing else is touched.
+//! `ACT_CLAUDE_LOG=debug` logs what happened to each export, for troubleshooting; everything else stays the same.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -7,7 +7,8 @@ use crate::support::fake_claude;
 use crate::support::process::end_relays;
 use crate::support::sandbox::{Sandbox, TOKEN, Text};
 
-/// A session with the log asked for by `value`; claude's environment, standard error and the log, where there is one.
+/// A session with `value` for the log's variable. Returns claude's environment, standard error, and the log if there is
+/// one.
 fn session(value: Option<&str>, script: &str, act: &Act) -> (Sandbox, String, String, Option<String>) {
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());
@@ -59,12 +60,12 @@ fn the_log_says_what_happened_to_each_export() {
     ] {
         assert!(has(words), "{words:?}: {log}");
     }
-    // Two processes wrote, each under its number.
+    // Two processes wrote, each with its pid.
     let mut numbers: Vec<_> = log.lines().filter_map(|line| line.split(['[', ']']).nth(1)).collect();
     numbers.sort_unstable();
     numbers.dedup();
     assert_eq!(numbers.len(), 2, "{log}");
-    // Neither token nor prompt, nor the address that lets exports in.
+    // The log has no token, no prompt, and not the secret path of the relay's endpoint.
     let endpoint = given.split('\0').find_map(|entry| entry.strip_prefix("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="));
     let secret = endpoint.and_then(|endpoint| endpoint.split('/').nth(3)).expect("a secret");
     for hidden in [TOKEN, secret, "my prompt", "Qk9PTUlfVE9LRU4"] {
@@ -73,14 +74,14 @@ fn the_log_says_what_happened_to_each_export() {
 }
 
 #[test]
-fn unasked_or_where_it_can_t_be_there_is_no_log_and_no_word() {
+fn without_the_variable_or_a_usable_place_there_is_no_log_and_no_message() {
     for value in [None, Some(""), Some("off")] {
         let act = Act::start();
         let (_sandbox, given, complained, log) = session(value, "post", &act);
         assert_eq!((complained.as_str(), log), ("oops\n", None), "{value:?}");
         assert_eq!(given.contains("ACT_CLAUDE_LOG="), value.is_some(), "{value:?}");
     }
-    // A name that leads elsewhere is not followed, and its target stays as it was.
+    // A symbolic link is not followed, and its target is unchanged.
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());
@@ -96,7 +97,7 @@ fn unasked_or_where_it_can_t_be_there_is_no_log_and_no_word() {
     end_relays(sandbox.root());
 }
 
-/// A disk that is full, or a log that can't grow: claude does not hear of it.
+/// On a full disk, or where the log can't grow, claude does not notice.
 #[test]
 fn a_log_that_can_t_be_written_says_nothing() {
     let Some(prlimit) = crate::support::program("prlimit") else { return };
@@ -110,7 +111,7 @@ fn a_log_that_can_t_be_written_says_nothing() {
     let log = sandbox.write(".local/state/act-claude/act-claude.log", "x".repeat(9000));
     std::fs::set_permissions(&log, std::fs::Permissions::from_mode(0o600)).unwrap();
     let mut command = sandbox.command(prlimit);
-    // No file may grow beyond 8 KiB: neither the log, and writing to it must not kill.
+    // No file may grow beyond 8 KiB: the log stops there, and the signal for it must not kill act-claude.
     command.arg("--fsize=8192").arg(crate::support::act_claude()).args(["-p", "hi", "--report", "never"]);
     let output = command.output().unwrap();
     assert_eq!((output.status.code(), output.err().as_str()), (Some(0), "oops\n"), "{:?}", output.status);

@@ -1,4 +1,4 @@
-//! Nothing lost (promises B1–B16): the relay and its spool, driven directly or around a program in claude's place.
+//! No export is lost (promises B1–B16): tests of the relay and its spool, directly or around a stand-in for claude.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,5 +1,5 @@
-//! B2: an oracle. Many sessions, a server that fails in every way, relays killed at random points; then a quiet
-//! phase, after which everything that was acknowledged must have arrived as it was sent.
+//! B2, with random faults: many sessions, a server that fails in every way, relays killed at random points. After a
+//! quiet phase everything that was acknowledged must have arrived as it was sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,24 +12,24 @@ use crate::support::http::{Reply, Request};
 use crate::support::random::Random;
 use crate::support::sandbox::Sandbox;
 
-/// One relay after the other, killed.
+/// The number of relays that are started and killed.
 const KILLS: usize = 320;
-/// Sessions at the same time.
+/// The number of parallel sessions.
 const SESSIONS: usize = 4;
-/// Exports of each, some of them at the same time.
+/// The number of exports of each session, some of them in parallel.
 const EXPORTS: usize = 6;
 
-/// What the server did, by the export's name.
+/// What the server did, by the name of the export.
 #[derive(Default)]
 struct Log {
-    /// When it was taken, and whether the answer was sent whole.
+    /// When an export was accepted, and whether the answer was sent completely.
     taken: BTreeMap<String, Vec<(Instant, bool)>>,
     bodies: BTreeMap<String, Vec<u8>>,
     refused: BTreeSet<String>,
     failures: usize,
 }
 
-/// Takes, refuses, delays, breaks; one export in sixty is poison, for good.
+/// Accepts, refuses, delays or breaks the connection. One export in sixty is always refused.
 fn answer(log: &Mutex<Log>, random: &Mutex<Random>, quiet: &AtomicBool, request: &Request) -> Reply {
     let name = name_of(&request.raw);
     let mut log = log.lock().unwrap();
@@ -51,7 +51,7 @@ fn answer(log: &Mutex<Log>, random: &Mutex<Random>, quiet: &AtomicBool, request:
             take(true);
             Reply::After(Duration::from_millis(15), Box::new(accepted()))
         }
-        // Taken, but the answer is lost on the way.
+        // Accepted, but the answer is lost.
         65..70 => {
             take(false);
             Reply::Close
@@ -118,7 +118,7 @@ fn b2_oracle_of_kills() {
                                 }
                             });
                         }
-                        // At any moment of its life: while it starts, or around its first exports.
+                        // At any moment of the relay's life: at its start, or around its first exports.
                         if random.below(8) > 0 {
                             let _ = got_in.recv_timeout(Duration::from_secs(2));
                             std::thread::sleep(Duration::from_millis(random.below(80)));
@@ -148,7 +148,7 @@ fn b2_oracle_of_kills() {
         .filter(|(name, body)| log.bodies.get(*name) != Some(*body) && !log.refused.contains(*name))
         .map(|(name, _)| name)
         .collect();
-    // A duplicate: the answer to the one before was lost, or a kill fell between it and the unlink.
+    // A duplicate: the answer to the first request was lost, or the relay was killed between the answer and the unlink.
     let (mut duplicates, mut by_server, mut by_kill) = (0, 0, 0);
     for taken in log.taken.values() {
         for pair in taken.windows(2) {

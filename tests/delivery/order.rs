@@ -13,7 +13,7 @@ fn b11_arrival_order_is_send_order() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
-    // Each export fails twice before it is taken; none of them so often that it would step aside.
+    // Each export fails twice before it is accepted, which is too few failures to step aside.
     let asked = Arc::new(Mutex::new(BTreeMap::new()));
     let count = asked.clone();
     act.answer_by(move |request| {
@@ -53,7 +53,7 @@ fn b12_a_repetition_joins_what_it_repeats() {
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
     let mut relay = Relay::start(&sandbox, &act.endpoint());
-    // Claude missed our 200, and tries again; twice at the same time even.
+    // Claude did not receive our 200 and posts again, several times in parallel.
     let (address, path) = relay.place();
     let posts: Vec<_> = (0..4)
         .map(|_| {
@@ -72,11 +72,11 @@ fn b12_a_repetition_joins_what_it_repeats() {
 }
 
 #[test]
-fn b12_but_never_one_that_was_refused() {
+fn b12_a_repetition_never_joins_a_refused_export() {
     let mut sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
-    // Nothing can be stored: what ACT does not take is refused, and claude tries again.
+    // Nothing can be stored: what ACT does not accept is refused, and claude posts again.
     let file = sandbox.write("no-directory", "");
     sandbox.set("XDG_STATE_HOME", &file);
     let mut start = crate::relay::start_of(&sandbox, &act.endpoint());

@@ -1,4 +1,5 @@
-//! B16: an export goes only where it was captured for, and no other account's token command runs unasked.
+//! B16: an export is sent only to the endpoint for which it was captured, and no other account's token command is run
+//! unless the user asks for it.
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ struct Two {
 }
 
 impl Two {
-    /// Accounts `acme` and `other`, each with a token command that leaves a trace.
+    /// Accounts `acme` and `other`, each with a token command that leaves a file when it runs.
     fn new() -> Self {
         let two = Self { sandbox: Sandbox::new(), acme: Act::start(), other: Act::start() };
         two.configure("acme", &two.acme.endpoint());
@@ -62,7 +63,7 @@ fn b16_another_account_s_backlog_and_command_are_left_alone() {
     assert!(two.ran("other") && !two.ran("acme"));
     assert_eq!((two.acme.requests().len(), two.other.requests().len()), (0, 1));
     assert_eq!(waiting(&two.sandbox).len(), 1);
-    // The user's own flush is for all.
+    // The user's own flush is for all accounts.
     let output = two.sandbox.act_claude(&["act", "flush"]).output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.out());
     assert!(two.ran("acme"));
@@ -70,7 +71,7 @@ fn b16_another_account_s_backlog_and_command_are_left_alone() {
 }
 
 #[test]
-fn b16_an_alias_that_moved_takes_nothing_along() {
+fn b16_exports_stay_with_their_account_when_an_alias_moves() {
     let two = Two::new();
     leave(&two.sandbox, "0a", &["a"], &two.acme.endpoint());
     two.configure("other", &two.acme.endpoint());
@@ -89,7 +90,7 @@ fn b16_an_alias_that_moved_takes_nothing_along() {
 }
 
 #[test]
-fn b16_another_endpoint_or_user_needs_the_user_s_word() {
+fn b16_another_endpoint_or_user_needs_the_user_s_consent() {
     let two = Two::new();
     leave(&two.sandbox, "0a", &["a"], "http://127.0.0.1:9/captured/for/another");
     Relay::start(&two.sandbox, &two.acme.endpoint()).finish();
@@ -107,7 +108,7 @@ fn b16_another_endpoint_or_user_needs_the_user_s_word() {
 fn b16_two_configurations_with_one_state_directory() {
     let two = Two::new();
     leave(&two.sandbox, "0a", &["a"], &two.acme.endpoint());
-    // The other configuration calls another company's account "acme", too.
+    // In the other configuration the name `acme` means another company's account.
     two.configure("acme", &two.other.endpoint());
     Relay::start(&two.sandbox, &two.other.endpoint()).finish();
     assert_eq!(two.other.requests().len(), 0);

@@ -1,4 +1,4 @@
-//! Many sessions at once: each export under its own alias, none missing, none twice.
+//! Many sessions in parallel: each export arrives under its own alias, exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
@@ -18,7 +18,7 @@ fn twenty_sessions_in_five_directories() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     fake_claude::install(&mut sandbox, "");
-    // Two accounts, so that a wrong one would show, too.
+    // Two accounts, so that a wrong account would be noticed, too.
     let account = |name: &str| if name < "h" { "acme" } else { "globex" };
     let aliases: serde_json::Map<String, serde_json::Value> = NAMES
         .iter()

@@ -1,6 +1,6 @@
-//! B10 and B14, with real file systems: no room, no inode, read-only, another user's, none at all. Claude's output and
-//! status are what they would be; the one line says what is so; what ACT takes is delivered, what it does not is lost,
-//! and counted.
+//! B10 and B14 with real file systems: no space, no inode, read-only, another user's, no directory at all. Claude's
+//! output and status stay the same, and one line gives the reason. An export that ACT accepts is delivered; any other
+//! is lost and counted.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -22,7 +22,7 @@ fn sandbox(act: &Act) -> Sandbox {
     sandbox.configure(&serde_json::json!({
         "accounts": {"acme": sandbox.account(&act.endpoint())},
         "aliases": {"billing": {"account": "acme", "id": "id-billing", "provider_type": "P"}},
-        // Time enough for every verdict on a busy machine.
+        // Long enough for every verdict, even on a busy machine.
         "default": "billing", "exit_wait_ms": 20_000
     }));
     fake_claude::install(&mut sandbox, SCRIPT);
@@ -37,11 +37,11 @@ fn root() -> bool {
     is_root
 }
 
-/// act-claude's arguments in all of these.
+/// act-claude's arguments in all these tests.
 const ARGS: [&str; 4] = ["-p", "hi", "--report", "always"];
 
-/// Runs `command`, which can keep nothing because of `why`, against an ACT that takes everything and one that takes
-/// nothing.
+/// Runs `command`, which can store nothing because of `why`, first with an ACT that accepts everything, then with one
+/// that accepts nothing.
 fn nothing_kept(act: &Act, sandbox: &Sandbox, why: &str, command: impl Fn() -> Command) {
     for (reply, line) in [
         (accepted(), format!("2 exports delivered (4 points); nothing could be kept on this machine: {why}")),
@@ -62,7 +62,7 @@ fn nothing_kept(act: &Act, sandbox: &Sandbox, why: &str, command: impl Fn() -> C
         let answers = std::fs::read_to_string(fake_claude::log(sandbox.root())).unwrap();
         let expected = if line.contains("lost") { "503" } else { "200" };
         assert!(answers.lines().all(|answer| answer.starts_with(expected)), "{why}: claude knows: {answers}");
-        // With nothing left to do the relay goes by itself, long before its time to drain is over.
+        // The relay has nothing left to do, so it ends long before its deadline for draining.
         let ended = Instant::now();
         let root = sandbox.root().display().to_string();
         eventually("the relay's end", || with_environment(&root).is_empty().then_some(()));
@@ -70,7 +70,7 @@ fn nothing_kept(act: &Act, sandbox: &Sandbox, why: &str, command: impl Fn() -> C
     }
 }
 
-/// act-claude with a file system of its own mounted at its state home.
+/// act-claude with its own file system, mounted at its state home.
 fn mounted(sandbox: &Sandbox, mount: &str) -> Command {
     let state = sandbox.directory(".local/state");
     let mut command = sandbox.command("unshare");
@@ -98,13 +98,13 @@ fn b10_a_real_disk_without_room_or_inodes_or_read_only() {
     }
     for (mount, why) in [
         ("mount -t tmpfs -o size=1m none \"$AT\"", "the disk is full"),
-        // Free bytes, but nothing can be made any more: the system itself says so.
+        // There is free space, but no file can be created; the message is the system's own.
         ("mount -t tmpfs -o size=64m,nr_inodes=4 none \"$AT\"", "No space left on device"),
         ("mount -t tmpfs -o ro none \"$AT\"", "Read-only file system"),
     ] {
         nothing_kept(&act, &sandbox, why, || mounted(&sandbox, mount));
     }
-    // A file that may not grow is as good as a full disk.
+    // A limit on the file size has the same effect as a full disk.
     nothing_kept(&act, &sandbox, "File too large", || {
         let mut command = sandbox.command("sh");
         command.args(["-c", "ulimit -f 1; exec \"$@\"", "sh"]).arg(act_claude()).args(ARGS);
@@ -112,7 +112,7 @@ fn b10_a_real_disk_without_room_or_inodes_or_read_only() {
     });
 }
 
-/// What can't be taken out of the spool is not sent from it either: every session would send it again.
+/// A stored export that can't be removed from the spool is not sent from there: every session would send it again.
 #[test]
 fn b12_a_backlog_that_can_t_be_removed_is_left_alone() {
     let act = Act::start();
@@ -129,14 +129,15 @@ fn b12_a_backlog_that_can_t_be_removed_is_left_alone() {
     }
     assert_eq!(act.requests().len(), 4, "the sessions' own, and nothing else");
     assert_eq!(files(&sandbox, "new"), left);
-    // Once it can be, it goes, once.
+    // Once it can be removed, it is sent once.
     assert_eq!(sandbox.act_claude(&ARGS).output().unwrap().code(), 3);
     eventually("an empty spool", || files(&sandbox, "new").is_empty().then_some(()));
     end_relays(sandbox.root());
     assert_eq!(act.requests().len(), 7);
 }
 
-/// Another user's: not written to, even where that were possible, nor is what lies in it sent in our name.
+/// A state directory of another user: nothing is written to it, even if that were possible, and its exports are not
+/// sent in our name.
 #[test]
 fn b10_another_user_s_state_directory() {
     if !root() {
@@ -152,7 +153,7 @@ fn b10_another_user_s_state_directory() {
     nothing_kept(&act, &first, &why(&first), || first.act_claude(&ARGS));
     assert_eq!(snapshot(&first.state()), before);
 
-    // As a user, who may not.
+    // As an ordinary user, who may not write there.
     let second = sandbox(&act);
     let program = user::give(&second);
     std::fs::create_dir_all(second.state()).unwrap();
@@ -180,7 +181,7 @@ fn b10_no_state_directory_is_possible() {
     ] {
         nothing_kept(&act, &sandbox, why, || {
             let mut command = sandbox.act_claude(&ARGS);
-            // By this path the test finds the relay.
+            // The test finds the relay by this path.
             command.env("ACT_CLAUDE_CONFIG", &config).env_remove("HOME");
             if let Some(home) = home {
                 command.env("HOME", home);

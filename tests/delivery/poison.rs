@@ -1,5 +1,5 @@
-//! B7 and B11: one export that fails by itself, while ACT takes others, stops nobody. It steps aside, is kept, is named, and
-//! can be given up by its name.
+//! B7 and B11: one export always fails while ACT accepts others. It delays no other export, steps aside, is kept and
+//! reported, and can be discarded by its name.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -14,17 +14,17 @@ use crate::support::act::{Act, accepted, refused};
 use crate::support::http::Reply;
 use crate::support::sandbox::{Sandbox, Text};
 
-/// One request's time, and ten seconds.
+/// The time of one request, plus ten seconds.
 const LIMIT: Duration = Duration::from_secs(35);
 
-/// Answers poison with `reply`, and takes everything else.
+/// Answers the poison export with `reply`, and accepts everything else.
 fn poisoned(act: &Act, reply: fn() -> Reply) {
     act.answer_by(move |request| if name_of(&request.raw).contains("poison") { reply() } else { accepted() });
 }
 
 type Taken = Arc<Mutex<Vec<(String, Instant)>>>;
 
-/// What ACT took, in order, with the time of arrival; and when poison came.
+/// The exports that ACT accepted, in order, with their arrival times; and the arrival times of the poison export.
 fn note_taken(act: &Act, reply: fn() -> Reply) -> (Taken, Arc<Mutex<Vec<Instant>>>) {
     let (taken, poison) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
     let (noted, poisoned) = (taken.clone(), poison.clone());
@@ -45,13 +45,14 @@ fn history(sandbox: &Sandbox) -> Value {
     serde_json::from_str(&output.out()).unwrap_or_else(|error| panic!("{error}: {}{}", output.out(), output.err()))
 }
 
-/// Names of a session's exports, poison among them.
+/// The names of a session's exports, with or without the poison export.
 fn names(session: &str, count: usize, poison: Option<usize>) -> Vec<String> {
     let name = |at| if poison == Some(at) { format!("{session}.poison") } else { format!("{session}.{at}") };
     (0..count).map(name).collect()
 }
 
-/// A hundred exports, one of them poison, in what an earlier session left or in a living one; five sessions and a flush.
+/// A hundred exports with one poison export, left by an earlier session or sent by a living one; also five sessions and
+/// a flush.
 fn among_a_hundred((reply, patience): (fn() -> Reply, usize), at: usize, is_left: bool) {
     let sandbox = Sandbox::new();
     let act = Act::start();
@@ -86,8 +87,9 @@ fn among_a_hundred((reply, patience): (fn() -> Reply, usize), at: usize, is_left
     });
     let took = begun.elapsed();
     println!("poison at {at}, left behind: {is_left}: {count} others after {:.1} s", took.as_secs_f64());
-    // Meaning is in order, not in time: the machine may be busy. The rest of its session has waited for one request that
-    // hangs, or for a few that fail at once: several processes try it at the same time, and a flush asks them to.
+    // The number of requests counts, not the time, because the machine may be busy. The rest of the session waited for
+    // one request that hangs, or for a few that fail at once: several processes try the export in parallel, and a flush
+    // makes them try.
     let its = if is_left { "0a." } else { "own2." };
     let last = taken.lock().unwrap().iter().filter(|(name, _)| name.starts_with(its)).map(|(_, at)| *at).max().unwrap();
     let asked = poison_times.lock().unwrap().iter().filter(|at| **at < last).count();
@@ -101,7 +103,7 @@ fn among_a_hundred((reply, patience): (fn() -> Reply, usize), at: usize, is_left
         let sent: Vec<&String> = names.iter().filter(|name| !name.contains("poison")).collect();
         assert_eq!(arrived, sent, "in order, each once");
     }
-    // Kept, and named.
+    // The poison export is kept and reported.
     let poison = crate::support::eventually("the poison, and nothing else", || {
         let left = waiting(&sandbox);
         (left.len() == 1).then(|| left[0].clone())
@@ -112,7 +114,7 @@ fn among_a_hundred((reply, patience): (fn() -> Reply, usize), at: usize, is_left
     crate::support::eventually("its being named", || {
         let history = history(&sandbox);
         let waiting = &history["spool"]["waiting"][0];
-        // The very last one has nothing behind it to be compared with: it is named as one that fails.
+        // The very last export has nothing after it to be compared with: it is reported as failing.
         let named = if at == 99 { &waiting["failing"] } else { &waiting["deferred"] };
         (named[0]["export"] == poison.as_str()).then_some(())
     });
@@ -132,28 +134,28 @@ fn everywhere(reply: fn() -> Reply, patience: usize) {
 }
 
 #[test]
-fn b7_one_that_is_answered_with_500_stops_nobody() {
+fn b7_an_export_answered_with_500_delays_no_other() {
     everywhere(|| refused(500, "oops"), 10);
 }
 
 #[test]
-fn b7_one_whose_connection_is_closed_stops_nobody() {
+fn b7_an_export_whose_connection_is_closed_delays_no_other() {
     everywhere(|| Reply::Close, 10);
 }
 
 #[test]
-fn b7_one_that_hangs_stops_nobody_for_longer_than_a_request() {
+fn b7_an_export_that_hangs_delays_others_for_one_request_only() {
     everywhere(|| Reply::Hang, 1);
 }
 
 #[test]
-fn b7_a_living_session_tells_and_its_export_can_be_given_up() {
+fn b7_a_living_session_reports_it_and_its_export_can_be_discarded() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
     poisoned(&act, || Reply::json(500, ""));
     let mut relay = Relay::start(&sandbox, &act.endpoint());
-    // Two beside each other: neither tells of ACT's being down.
+    // Two of them in sequence: neither proves that ACT is down.
     for name in ["poison1", "poison2", "a", "b"] {
         assert_eq!(relay.post(&export(name)), Some(200));
     }
@@ -164,7 +166,7 @@ fn b7_a_living_session_tells_and_its_export_can_be_given_up() {
     });
     assert_eq!(outcome.deferred.unwrap().problem.said, "500 Internal Server Error");
     assert_eq!(waiting(&sandbox).len(), 2);
-    // By its name, although its session lives.
+    // It can be discarded by its name, although its session lives.
     let first = waiting(&sandbox)[0].clone();
     crate::support::eventually("its being given up", || {
         let output = sandbox.act_claude(&["act", "flush", "--discard", "--only", &first]).output().unwrap();
@@ -176,7 +178,7 @@ fn b7_a_living_session_tells_and_its_export_can_be_given_up() {
         (record.outcome.count(State::Lost) == 1).then_some(record.outcome)
     });
     assert_eq!((outcome.count(State::Waiting), outcome.deferred()), (1, 1));
-    // ACT has been mended: the other goes, by itself or asked for.
+    // ACT is repaired: the other one is delivered, by the relay itself or because of the flush.
     act.answer(accepted());
     sandbox.act_claude(&["act", "flush"]).output().unwrap();
     relay.until(&sandbox, State::Delivered, 3);
@@ -202,7 +204,7 @@ fn b7_flush_names_what_steps_aside_and_discards_it_and_nothing_else() {
     assert_eq!((output.out(), output.code()), (expected, 75));
     let delivered: Vec<String> = act.requests().iter().map(|request| name_of(&request.raw)).collect();
     assert_eq!(delivered, ["poison", "poison", "poison", "a", "b"]);
-    // Another flush does not count from zero; alone it is still known.
+    // Another flush does not count from zero. The export is known to fail even when it is the only one.
     let output = sandbox.act_claude(&["act", "flush", "--json"]).output().unwrap();
     let json: Value = serde_json::from_str(&output.out()).unwrap();
     assert_eq!((json["aliases"][0]["deferred"][0]["tries"].as_u64(), output.code()), (Some(4), 75), "{json}");
@@ -218,9 +220,9 @@ fn b7_flush_names_what_steps_aside_and_discards_it_and_nothing_else() {
     assert_eq!(waiting(&sandbox), [] as [String; 0]);
 }
 
-/// In an outage nobody is to blame: nothing steps aside, nothing is discarded but by its name.
+/// In an outage no export is the cause: none steps aside, and none is discarded except by its name.
 #[test]
-fn b11_an_outage_is_no_export_s_own_problem() {
+fn b11_in_an_outage_no_export_steps_aside() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -232,7 +234,7 @@ fn b11_an_outage_is_no_export_s_own_problem() {
     assert_eq!(waiting(&sandbox), files);
     let requests = act.requests().len();
     assert!(requests <= 6, "{requests}");
-    // What names a time means everybody.
+    // An answer with Retry-After concerns all exports of the account.
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
     leave(&sandbox, "0b", &["e", "f"], &act.endpoint());
@@ -245,9 +247,9 @@ fn b11_an_outage_is_no_export_s_own_problem() {
     assert_eq!(taken, ["e", "f"], "in order");
 }
 
-/// A session's relay asks for one more than the head at each step of its backoff, and keeps the order.
+/// A session's relay sends one request besides the oldest export at each step of its backoff, and keeps the order.
 #[test]
-fn b11_an_outage_costs_one_more_request_a_step_and_no_order() {
+fn b11_an_outage_costs_one_more_request_a_step_and_keeps_the_order() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -275,9 +277,9 @@ fn b11_an_outage_costs_one_more_request_a_step_and_no_order() {
     assert_eq!(taken, ["a", "b", "c", "d", "e"]);
 }
 
-/// There is nothing to compare it with: it waits, and only its name gives it up.
+/// A single export has nothing to be compared with: it waits, and is discarded only by its name.
 #[test]
-fn b7_one_that_is_alone_waits_and_is_given_up_by_its_name() {
+fn b7_a_single_export_waits_and_is_discarded_by_its_name() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -294,7 +296,7 @@ fn b7_one_that_is_alone_waits_and_is_given_up_by_its_name() {
     assert_eq!(waiting(&sandbox), [] as [String; 0]);
 }
 
-/// An answer that was lost on the way may mean that ACT has it: it is not sent again in the same moment.
+/// ACT may have the export although its answer was lost: it is not sent again at once.
 #[test]
 fn b4_closed_without_an_answer_is_one_request_a_step() {
     let sandbox = Sandbox::new();
@@ -311,7 +313,7 @@ fn b4_closed_without_an_answer_is_one_request_a_step() {
     let mut relay = Relay::start(&sandbox, &act.endpoint());
     assert_eq!(relay.post(&export("a")), Some(200));
     relay.until(&sandbox, State::Delivered, 1);
-    // Over a connection that was used before; then claude goes, and the relay drains.
+    // Over a reused connection; then claude ends, and the relay drains.
     assert_eq!(relay.post(&export("b")), Some(200));
     assert_eq!(relay.outcome(crate::support::DEADLINE).count(State::Waiting), 1);
     relay.end();

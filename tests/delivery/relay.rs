@@ -1,4 +1,4 @@
-//! A relay of its own, spoken to as the supervisor and claude do.
+//! A relay that a test starts itself and talks to as the supervisor and claude do.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,7 +21,7 @@ use act_claude::state::outcome::{Outcome, State};
 use crate::support;
 use crate::support::sandbox::{Sandbox, USER};
 
-/// A started relay. Dropped, it is told that claude has gone, and waited for.
+/// A started relay. On drop, it is told that claude has ended, and the test waits for it.
 pub struct Relay {
     pub child: Child,
     control: Option<UnixStream>,
@@ -60,7 +60,7 @@ pub fn start_of(sandbox: &Sandbox, endpoint: &str) -> Start {
 }
 
 impl Relay {
-    /// For the sandbox's `billing`.
+    /// Starts a relay for the sandbox's `billing`.
     pub fn start(sandbox: &Sandbox, endpoint: &str) -> Self {
         Self::start_with(sandbox, start_of(sandbox, endpoint))
     }
@@ -69,7 +69,7 @@ impl Relay {
         Self::start_under(sandbox, start, &[])
     }
 
-    /// Behind the words of another program, which executes it.
+    /// Starts it through another program, whose command line is `words`.
     pub fn start_under(sandbox: &Sandbox, start: Start, words: &[OsString]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
@@ -96,7 +96,7 @@ impl Relay {
         let _ = self.control.as_mut().expect("a control socket").write_all(&line);
     }
 
-    /// Posts an export; the status, or `None` where the connection broke.
+    /// Posts an export; returns the status, or `None` if the connection broke.
     pub fn post(&self, body: &[u8]) -> Option<u16> {
         post(self.address, &self.path, body)
     }
@@ -107,17 +107,17 @@ impl Relay {
         exchange(&mut stream, &self.path, body, patience)
     }
 
-    /// Where to post, for threads.
+    /// The address and the path of the endpoint, for threads.
     pub fn place(&self) -> (SocketAddr, String) {
         (self.address, self.path.clone())
     }
 
-    /// What it says became of the exports, `wait` being the supervisor's patience.
+    /// The relay's outcome of the exports. `wait` is how long the supervisor waits.
     pub fn outcome(&mut self, wait: Duration) -> Outcome {
         self.try_outcome(wait).expect("an answer")
     }
 
-    /// The same; `None` where it has died.
+    /// The same; `None` if the relay has died.
     pub fn try_outcome(&mut self, wait: Duration) -> Option<Outcome> {
         let wait_ms = u64::try_from(wait.as_millis()).expect("short");
         self.say(&ToRelay::Ended { wait_ms, owed: None });
@@ -129,7 +129,7 @@ impl Relay {
         Some(*outcome)
     }
 
-    /// Waits until so many exports are in this state, as the session's record tells.
+    /// Waits until the session's record has this many exports in this state.
     pub fn until(&self, sandbox: &Sandbox, state: State, count: u64) {
         let pid = self.child.id();
         support::eventually(&format!("{count} exports {state:?}"), || {
@@ -139,12 +139,12 @@ impl Relay {
         });
     }
 
-    /// Tells it that claude and the supervisor have gone.
+    /// Tells the relay that claude and the supervisor have ended.
     pub fn end(&mut self) {
         self.control = None;
     }
 
-    /// Ends it and waits until it has left.
+    /// Ends the relay and waits for its end.
     pub fn finish(mut self) {
         self.end();
         self.wait();
@@ -154,7 +154,7 @@ impl Relay {
         support::eventually("the relay's end", || self.child.try_wait().expect("a child"));
     }
 
-    /// The process that works; the child guards it.
+    /// The process that does the work; the child is its guard.
     pub fn worker(&self) -> Pid {
         let guard = self.child.id();
         let children = format!("/proc/{guard}/task/{guard}/children");
@@ -164,12 +164,12 @@ impl Relay {
         })
     }
 
-    /// `kill -9`: the guard and the relay.
+    /// Kills the guard and the relay with SIGKILL.
     pub fn kill(&mut self) {
         let guard = self.child.id();
         let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap_or_default();
         let _ = self.child.kill();
-        // Its group has its pid, and no other group will as long as one process is in it.
+        // The group's id is the guard's pid, and is not used again while the group has a process.
         let _ = killpg(Pid::from_raw(guard.cast_signed()), Signal::SIGKILL);
         let _ = self.child.wait();
         for pid in children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()) {
@@ -188,13 +188,13 @@ impl Drop for Relay {
     }
 }
 
-/// Posts an export; the status, or `None` where the connection broke.
+/// Posts an export; returns the status, or `None` if the connection broke.
 pub fn post(address: SocketAddr, path: &str, body: &[u8]) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
     send(&mut stream, path, body)
 }
 
-/// The same over a connection that is kept.
+/// The same over an existing connection.
 pub fn send(stream: &mut TcpStream, path: &str, body: &[u8]) -> Option<u16> {
     exchange(stream, path, body, support::DEADLINE)
 }
@@ -226,7 +226,7 @@ fn exchange(stream: &mut TcpStream, path: &str, body: &[u8], patience: Duration)
     }
 }
 
-/// An export of one point that names itself.
+/// An export of one point that contains `name`.
 pub fn export(name: &str) -> Vec<u8> {
     format!(
         r#"{{"resourceMetrics":[{{"resource":{{"attributes":[]}},"scopeMetrics":[{{"metrics":[{{"name":"claude_code.token.usage","unit":"tokens","sum":{{"dataPoints":[{{"asInt":"1","attributes":[{{"key":"export","value":{{"stringValue":"{name}"}}}}]}}]}}}}]}}]}}]}}"#
@@ -234,7 +234,7 @@ pub fn export(name: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// What an export calls itself.
+/// The name in an export.
 pub fn name_of(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let (_, rest) = text.split_once(r#""export","value":{"stringValue":""#).expect("one of ours");
@@ -254,7 +254,7 @@ pub fn files(sandbox: &Sandbox, part: &str) -> Vec<String> {
     names
 }
 
-/// Puts exports into the spool as a session that is over would have left them; their names.
+/// Stores exports in the spool as if an ended session had left them; returns their names.
 pub fn leave(sandbox: &Sandbox, session: &str, names: &[&str], endpoint: &str) -> Vec<String> {
     std::fs::create_dir_all(sandbox.state()).expect("a state directory");
     let store = act_claude::state::spool::Store::open(&sandbox.state(), act_claude::state::spool::Limits::default());

@@ -1,5 +1,5 @@
-//! A relay that ends without having been told to is replaced: by its guard, or, where that has gone with it, by the
-//! supervisor. What was acknowledged arrives, what was cut off is counted, and that it happened is said.
+//! A relay that ends without being told to is replaced: by its guard, or by the supervisor if the guard ended, too.
+//! What was acknowledged arrives, what was cut off is counted, and the replacement is reported.
 
 use std::process::{Child, Stdio};
 
@@ -15,7 +15,7 @@ use crate::support::process::{Process, relays};
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{eventually, fake_claude};
 
-/// Whom a test ends.
+/// The process that a test ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whom {
     Relay,
@@ -28,7 +28,7 @@ fn end(process: &Process, signal: Signal) {
     eventually("its end", || (!process.is_alive()).then_some(()));
 }
 
-/// The one guard and the one relay of a sandbox.
+/// The guard and the relay of a sandbox that has exactly one of each.
 fn pair(sandbox: &Sandbox) -> (Process, Process) {
     eventually("a guarded relay", || {
         let (mut guards, mut relays) = relays(sandbox.root());
@@ -36,7 +36,7 @@ fn pair(sandbox: &Sandbox) -> (Process, Process) {
     })
 }
 
-/// A session under way whose claude posts once, and five times more when it is let go.
+/// A running session whose claude posts once, and five times more when the test lets it continue.
 struct Session {
     sandbox: Sandbox,
     act: Act,
@@ -60,7 +60,7 @@ impl Session {
         Self { sandbox, act, child }
     }
 
-    /// Lets claude go on to its end; what was said.
+    /// Lets claude continue to its end; returns the report.
     fn finish(self) -> (Sandbox, Act, String) {
         std::fs::write(self.sandbox.home().join("go"), "").unwrap();
         let output = self.child.wait_with_output().unwrap();
@@ -97,9 +97,9 @@ fn all_exports_arrive_whoever_is_killed() {
     }
 }
 
-/// As a panic ends it, an address that is none, and a system without memory.
+/// The signals of a panic, of an invalid memory access, and of a system without memory.
 #[test]
-fn however_it_ends() {
+fn replaced_after_each_signal() {
     for signal in [Signal::SIGABRT, Signal::SIGSEGV, Signal::SIGBUS] {
         let session = Session::start(&["-p", "hi", "--report", "always"]);
         end(&pair(&session.sandbox).1, signal);
@@ -109,9 +109,9 @@ fn however_it_ends() {
     }
 }
 
-/// Soon enough for the next export, and the same session in the record.
+/// The replacement is in time for the next export, and the record shows one session.
 #[test]
-fn within_a_moment_and_as_the_same_session() {
+fn replaced_at_once_within_the_same_session() {
     let session = Session::start(&["-p", "hi", "--report", "always"]);
     let (guard, relay) = pair(&session.sandbox);
     let record = || act_claude::state::record::latest(&session.sandbox.state());
@@ -152,7 +152,7 @@ fn in_the_launcher_form_the_guard_replaces_it() {
     );
 }
 
-/// Nobody is left who could replace it. What is not known is not claimed.
+/// No process is left that could replace the relay. The report does not claim what is not known.
 #[test]
 fn in_the_launcher_form_a_relay_killed_with_its_guard_is_not_observed() {
     let session = Session::start(&[]);
@@ -174,9 +174,9 @@ fn in_the_launcher_form_a_relay_killed_with_its_guard_is_not_observed() {
     assert_eq!(json["sessions"][0]["state"], "not_observed");
 }
 
-/// Where relays end faster than they can do anything, there is an end to replacing them, and it is said in a pipe, too.
+/// When relays end faster than they can do anything, replacing stops, and this is reported even with output to a pipe.
 #[test]
-fn a_relay_that_can_t_live_is_given_up() {
+fn a_relay_that_ends_again_and_again_is_not_replaced_for_ever() {
     let session = Session::start(&["-p", "hi"]);
     let root = session.sandbox.root().to_path_buf();
     let is_over = std::sync::atomic::AtomicBool::new(false);
@@ -189,7 +189,8 @@ fn a_relay_that_can_t_live_is_given_up() {
                 }
             }
         });
-        // For good: the supervisor starts a relay again where its guard was met, too.
+        // Finally no process is left. Several checks, because the supervisor starts a relay again if its guard was
+        // killed, too.
         let mut looks = 0;
         eventually("nobody left", || {
             let (guards, relays) = relays(&root);
@@ -207,9 +208,10 @@ fn a_relay_that_can_t_live_is_given_up() {
     assert_eq!(answers[1..], ["not"; 5], "refused at once");
 }
 
-/// What a killed relay had stored is delivered by the one that replaces it, in order and once; what ACT had is not sent again.
+/// Exports that a killed relay had stored are delivered by its replacement, in order and once. Exports that ACT has are
+/// not sent again.
 #[test]
-fn what_was_stored_goes_on() {
+fn stored_exports_are_delivered_by_the_replacement() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
@@ -222,7 +224,7 @@ fn what_was_stored_goes_on() {
     act.wait_for(2);
     act.answer(accepted());
     kill(relay.worker(), Signal::SIGKILL).unwrap();
-    // A repetition of what is stored joins it, as ever.
+    // A repetition of a stored export joins it, as without a replacement.
     assert_eq!(relay.post(&export("c")), Some(200));
     assert_eq!(relay.post(&export("e")), Some(200));
     let outcome = relay.outcome(crate::support::DEADLINE);
@@ -231,7 +233,7 @@ fn what_was_stored_goes_on() {
     assert_eq!(names, ["a", "b", "b", "c", "d", "e"]);
 }
 
-/// A token command is run again when there is something to send, and three times a session at most.
+/// A replacement runs the token command again when it has something to send, and at most three times a session.
 #[test]
 fn a_token_command_is_run_by_a_replacement_only_when_it_is_needed() {
     let sandbox = Sandbox::new();
@@ -257,7 +259,7 @@ fn a_token_command_is_run_by_a_replacement_only_when_it_is_needed() {
         kill(worker, Signal::SIGKILL).unwrap();
         eventually("another", || (relay.worker() != worker).then_some(()));
         if number == 0 {
-            // Nothing to send: nothing is asked for.
+            // Nothing to send, so no token is fetched.
             relay.say(&ToRelay::Command { pid: std::process::id().cast_signed() });
             eventually("its being awake", || (relay.post(b"no export") == Some(400)).then_some(()));
         } else {
@@ -274,9 +276,10 @@ fn a_token_command_is_run_by_a_replacement_only_when_it_is_needed() {
     assert_eq!(waiting(&sandbox).len(), 1, "kept for act flush");
 }
 
-/// No thread can be had for delivery: exports go under the alias that was given, later, and not under the directory's.
+/// If no thread for delivery can be started, exports are stored, and later delivered under the given alias, not under
+/// the directory's.
 #[test]
-fn the_route_that_was_given_counts() {
+fn the_given_route_is_used() {
     if crate::support::program("strace").is_none() {
         return;
     }

@@ -1,4 +1,4 @@
-//! B14 and B15: the report says what ACT has and what is on disk, and nobody waits for it.
+//! B14 and B15: the report says what ACT has accepted and what is on disk, and no process waits for it.
 
 use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ fn session(script: &str) -> (Sandbox, Act) {
 #[test]
 fn b14_the_report_is_the_server_s_log_and_the_spool() {
     let partial = "{\"partialSuccess\":{\"rejectedDataPoints\":\"1\",\"errorMessage\":\"too old\"}}";
-    for (reply, line, kept, aside) in [
+    for (reply, line, kept, dead_letters) in [
         (accepted(), "2 exports delivered (4 points)", 0, 0),
         (Reply::json(200, partial), "2 exports delivered; ACT rejected 2 of 4 points (too old)", 0, 0),
         (refused(503, ""), "2 exports waiting (503 Service Unavailable), kept for the next session", 2, 0),
@@ -30,7 +30,7 @@ fn b14_the_report_is_the_server_s_log_and_the_spool() {
         (Reply::json(200, "<html>"), "2 exports not understood, kept: 127.0.0.1 answered 200 with a web page", 2, 0),
     ] {
         let (mut sandbox, act) = session("post\npost");
-        // Time enough for every verdict on a busy machine.
+        // Long enough for every verdict, even on a busy machine.
         sandbox.configure(&serde_json::json!({
             "accounts": {"acme": sandbox.account(&act.endpoint())},
             "aliases": {"billing": {"account": "acme", "id": "id-billing", "provider_type": "P"}},
@@ -41,7 +41,7 @@ fn b14_the_report_is_the_server_s_log_and_the_spool() {
         let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
         assert_eq!(output.code(), 0);
         assert!(output.err().starts_with(&format!("act-claude: billing: {line}")), "{line}: {}", output.err());
-        assert_eq!((waiting(&sandbox).len(), files(&sandbox, "rejected").len()), (kept, aside), "{line}");
+        assert_eq!((waiting(&sandbox).len(), files(&sandbox, "rejected").len()), (kept, dead_letters), "{line}");
         let bodies: Vec<_> = act.requests().iter().map(|request| request.raw.clone()).collect();
         if kept == 0 {
             assert_eq!(bodies.len(), 2, "each once: {line}");
@@ -71,7 +71,7 @@ fn b14_nothing_is_called_kept_that_is_not() {
 }
 
 #[test]
-fn b15_a_black_hole_holds_nobody_up_and_the_next_session_delivers() {
+fn b15_a_silent_server_delays_nothing_and_the_next_session_delivers() {
     let (mut sandbox, act) = session("post");
     act.answer(Reply::Hang);
     fake_claude::install(&mut sandbox, "post\ntouch ended");
@@ -80,11 +80,11 @@ fn b15_a_black_hole_holds_nobody_up_and_the_next_session_delivers() {
     let ended = Instant::now();
     child.wait().unwrap();
     let took = ended.elapsed();
-    // 0.3 s of waiting, and a busy machine's share.
+    // 0.3 s of waiting, and more for a busy machine.
     assert!(took < Duration::from_millis(1500), "{took:?}");
     assert_eq!(waiting(&sandbox).len(), 1, "it is on disk");
     act.answer(accepted());
-    // The relay of the first session still waits for its answer; killed, it leaves the export to the next.
+    // The relay of the first session still waits for its answer. It is killed, so the next session delivers the export.
     for process in crate::support::process::with_environment(&sandbox.root().display().to_string()) {
         if process.is_relay() {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(process.pid), nix::sys::signal::Signal::SIGKILL);
@@ -102,7 +102,7 @@ fn b15_a_container_that_ends_with_us_waits_longer() {
     }
     let (sandbox, act) = session("post");
     act.answer(Reply::After(Duration::from_secs(2), Box::new(accepted())));
-    // Process 1 of a pid namespace: when it ends, so does everything in it, the relay included.
+    // Process 1 of a pid namespace: when it ends, all processes of the namespace end, including the relay.
     let mut command = sandbox.command("unshare");
     command
         .args(["--fork", "--pid", "--mount-proc", "--kill-child"])
@@ -117,8 +117,8 @@ fn b15_a_container_that_ends_with_us_waits_longer() {
     assert_eq!((act.requests().len(), waiting(&sandbox).len()), (1, 0));
 }
 
-/// The same where act-claude is not process 1, but told by CI that nothing survives; and where nobody told it: then it is
-/// counted as under way, which it was, is on disk, and goes with the next session.
+/// The same when act-claude is not process 1, but the variable CI says that no process survives. Without that variable
+/// the export is counted as under way, which is correct; it is on disk, and the next session delivers it.
 #[test]
 fn b15_a_container_that_ends_behind_us_delivers_or_counts() {
     if crate::support::program("unshare").is_none() {
@@ -147,7 +147,7 @@ fn b15_a_container_that_ends_behind_us_delivers_or_counts() {
         assert_eq!(sandbox.act_claude(&["-p", "hi"]).output().unwrap().code(), 0);
         crate::support::eventually("an empty spool", || waiting(&sandbox).is_empty().then_some(()));
         crate::support::process::end_relays(sandbox.root());
-        // Both sessions' exports: nothing has gone silently.
+        // The exports of both sessions arrived.
         let mut bodies: Vec<_> = act.requests().iter().map(|request| request.raw.clone()).collect();
         bodies.sort();
         bodies.dedup();

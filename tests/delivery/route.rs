@@ -1,4 +1,4 @@
-//! The way to ACT: HTTPS with a company's certificates, through a company's proxy.
+//! The connection to ACT: HTTPS with a company's certificates, through a company's proxy.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ fn https_with_a_company_authority() {
     }
 }
 
-/// The proxy sees a name and its own credentials, nothing of ours.
+/// The proxy sees a host name and its own credentials, nothing of ours.
 #[test]
 fn https_through_a_proxy() {
     let authority = Authority::for_names(&["act.test"]);
@@ -57,9 +57,9 @@ fn https_through_a_proxy() {
     assert!(!heads.concat().contains("BOOMI") && !heads.concat().contains("X-Alias-Id"), "{heads:?}");
 }
 
-/// NO_PROXY is heeded.
+/// NO_PROXY is respected.
 #[test]
-fn past_the_proxy() {
+fn without_the_proxy() {
     let authority = Authority::new();
     let act = Act::start_tls(&authority);
     let mut sandbox = sandbox(&act.endpoint());
@@ -83,7 +83,8 @@ fn a_certificate_for_another_host() {
     assert!(act.requests().is_empty());
 }
 
-/// A proxy that is none: sessions lose nothing, each says which variable it is, and what waits goes out once it is right.
+/// A proxy setting that is invalid: sessions lose nothing, each one reports the variable, and waiting exports are
+/// delivered once the setting is correct.
 #[test]
 fn a_proxy_that_cannot_be_used() {
     let authority = Authority::for_names(&["act.test"]);
@@ -115,7 +116,8 @@ fn a_proxy_that_cannot_be_used() {
     });
 }
 
-/// Proxy and certificates of the user's settings lead to ACT, whatever form the session was started in; a repository's do not.
+/// Proxy and certificates from the user's settings are used for ACT, in every form of starting a session. Those of a
+/// repository are not.
 #[test]
 fn proxy_and_certificates_of_settings() {
     let authority = Authority::for_names(&["act.test"]);

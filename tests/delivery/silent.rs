@@ -1,4 +1,4 @@
-//! B14, nothing sent: when that is said, where, and with which cause; and what `act history` keeps of it.
+//! B14, nothing sent: when and where this is reported, with which cause, and what `act history` stores of it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -25,7 +25,7 @@ fn sandbox(script: &str, variables: &[(&str, &str)]) -> (Sandbox, Act) {
     (sandbox, act)
 }
 
-/// What is on the terminal afterwards, long lines put together.
+/// The text on the terminal at the end, with wrapped lines joined.
 fn on_terminal(command: Command) -> String {
     let mut pty = Pty::start(command);
     pty.finish();
@@ -48,7 +48,7 @@ fn b14_a_print_run_that_ended_well_has_exported() {
     for args in [&["-p", "hi"][..], &["hi there", "--print"], &["-pc", "hi"]] {
         let text = on_terminal(sandbox.act_claude(args));
         assert!(text.contains("act-claude: billing: claude sent no metrics in 0s\n"), "{args:?}: {text}");
-        // Without a cause nobody but someone at a terminal hears of it.
+        // Without a known cause it is reported on a terminal only.
         assert_eq!(piped(&sandbox, args), "", "{args:?}");
         let always = piped(&sandbox, &[args, &["--report", "always"]].concat());
         assert!(always.starts_with("act-claude: billing: claude sent no metrics in "), "{args:?}: {always}");
@@ -56,18 +56,18 @@ fn b14_a_print_run_that_ended_well_has_exported() {
 }
 
 #[test]
-fn b14_a_known_cause_is_said_in_a_pipe_once_a_day() {
+fn b14_a_known_cause_is_reported_in_a_pipe_once_a_day() {
     let (sandbox, _act) = sandbox("print x\nexit 0", &[MISSPELT]);
     let fix = "correct OTEL_LOGS_EXPORTER, or: unset OTEL_LOGS_EXPORTER";
     let line = piped(&sandbox, &["-p", "hi"]);
     assert!(line.starts_with("act-claude: billing: claude sent no metrics in "), "{line}");
     assert!(line.ends_with(&format!(": {CAUSE}: {fix}\n")) && line.lines().count() == 1, "{line}");
-    // Elsewhere the cause is the same.
+    // In another directory the cause is the same, so it is not reported again.
     let mut elsewhere = sandbox.act_claude(&["-p", "hi"]);
     elsewhere.current_dir(sandbox.directory("elsewhere"));
     assert_eq!(elsewhere.output().unwrap().err(), "");
     assert_eq!(piped(&sandbox, &["-p", "hi", "--report", "never"]), "");
-    // At a terminal it is said each time, in one line.
+    // On a terminal it is reported every time, in one line.
     for _ in 0..2 {
         let text = on_terminal(sandbox.act_claude(&["-p", "hi"]));
         assert_eq!(text.matches("act-claude: ").count(), 1, "{text}");
@@ -78,9 +78,10 @@ fn b14_a_known_cause_is_said_in_a_pipe_once_a_day() {
     assert_eq!(json["said"], json!(CAUSE));
 }
 
-/// What ends otherwise may have had no telemetry yet: a usage error, a help text, a first screen that was left, a signal.
+/// Runs with another end may have had no telemetry yet: a usage error, a help text, a first screen that the user left,
+/// a signal.
 #[test]
-fn b14_what_need_not_have_exported_is_not_blamed() {
+fn b14_runs_that_need_not_export_are_not_reported() {
     for (script, args) in [
         ("exit 1", &["-p", "hi"][..]),
         ("exit 143", &["-p", "hi"]),
@@ -99,7 +100,7 @@ fn b14_what_need_not_have_exported_is_not_blamed() {
         assert!(!text.contains("sent no metrics"), "{script} {args:?}: {text}");
         assert!(!piped(&sandbox, args).contains("sent no metrics"), "{script} {args:?}");
     }
-    // What the user chose is not said in a pipe, and not called "nothing sent".
+    // What the user chose is not reported with output to a pipe, and is not called "nothing sent".
     for variable in [
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_METRICS_EXPORTER", "None"),
@@ -113,7 +114,7 @@ fn b14_what_need_not_have_exported_is_not_blamed() {
     }
 }
 
-/// A session of more than two intervals, however it ended but for a refusal (status 1).
+/// A session of more than two export intervals, with any exit status except that of a refusal (1).
 #[test]
 fn b14_a_long_session_has_exported() {
     for (end, args, said) in [
@@ -133,7 +134,7 @@ fn b14_a_long_session_has_exported() {
         command.env("FAKE_CLAUDE", script);
         let mut pty = Pty::start(command);
         crate::support::eventually("claude runs", || ready.exists().then_some(()));
-        // Time is what is tested: two intervals are 200 ms.
+        // The time itself is tested: two intervals are 200 ms.
         let start = Instant::now();
         crate::support::eventually("the time is over", || (start.elapsed() > Duration::from_millis(300)).then_some(()));
         std::fs::write(go, "").unwrap();
@@ -148,7 +149,7 @@ fn b14_a_long_session_has_exported() {
 
 #[test]
 fn b14_history_has_the_state_and_the_cause() {
-    // Slow enough for the relay to be there.
+    // Claude waits, so that the relay is started.
     let (mut sandbox, _act) = sandbox("", &[MISSPELT]);
     let ready = sandbox.root().join("ready");
     sandbox.set("FAKE_CLAUDE", format!("wait {}\nexit 0", ready.display()));
@@ -176,7 +177,8 @@ fn b14_one_export_is_enough() {
     assert!(history(&sandbox).iter().all(|session| session["state"] != json!("nothing_sent")));
 }
 
-/// A name that claude does not know is left out, and named once a day at a terminal; another spelling of OTLP needs no word.
+/// An exporter's name that claude does not know is left out, and reported once a day on a terminal. Another spelling of
+/// OTLP is not reported.
 #[test]
 fn a_misspelt_exporter_is_left_out_and_named() {
     for (list, given, named) in [("otpl,console", "otlp,console", true), ("OTLP", "otlp", false)] {

@@ -1,4 +1,4 @@
-//! A day of exports every five seconds through one relay, as fast as they go: neither memory nor descriptors grow.
+//! A day of exports every five seconds through one relay, without the pauses: neither memory nor descriptors grow.
 
 use std::net::TcpStream;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use crate::support::sandbox::Sandbox;
 
 const EXPORTS: usize = 17_280;
 
-/// Resident memory and its peak, in KiB, and open descriptors.
+/// Resident memory and its maximum, in KiB, and the number of open descriptors.
 fn measure(pid: u32) -> (u64, u64, usize) {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
     let field = |name: &str| {
@@ -29,7 +29,7 @@ fn soak_a_day_in_a_minute() {
     let sandbox = Sandbox::new();
     let act = Act::start();
     sandbox.configure_one(&act.endpoint());
-    // In memory: a day has 17,280 syncs of a second's length each, this test has a minute.
+    // In memory: the 17,280 syncs of a day would take much longer on a disk than the minute of this test.
     let memory = tempfile::Builder::new().prefix("act-claude-soak-").tempdir_in("/dev/shm");
     let mut start = start_of(&sandbox, &act.endpoint());
     if let Ok(memory) = &memory {

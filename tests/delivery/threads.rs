@@ -1,4 +1,5 @@
-//! Where the system refuses threads, nothing that was acknowledged is dropped or goes to another alias, and it is said.
+//! If the system refuses threads, no acknowledged export is dropped or sent to another alias, and the problem is
+//! reported.
 
 use act_claude::state::record;
 use serde_json::json;
@@ -10,7 +11,8 @@ use crate::support::{act_claude, fake_claude, process};
 
 const EXPORTS: usize = 4;
 
-/// A session with `--alias beta` where the rules say alpha; the system calls that make threads fail as strace is told.
+/// A session with `--alias beta` in a directory whose rule says alpha. `when` tells strace which of the calls that
+/// create threads fail.
 fn session(when: &str) -> Option<(Sandbox, Act, String)> {
     let strace = crate::support::program("strace")?;
     let act = Act::start();
@@ -34,7 +36,7 @@ fn session(when: &str) -> Option<(Sandbox, Act, String)> {
 }
 
 #[test]
-fn b1_a_thread_that_is_refused_costs_nothing() {
+fn b1_a_refused_thread_loses_nothing() {
     for when in ["1", "2", "3", "4"] {
         let Some((sandbox, act, said)) = session(when) else { return };
         assert!(said.starts_with("act-claude: beta: "), "{when}: {said}");
@@ -46,7 +48,7 @@ fn b1_a_thread_that_is_refused_costs_nothing() {
 }
 
 #[test]
-fn b1_without_any_thread_all_is_kept_and_said() {
+fn b1_without_any_thread_all_exports_are_kept_and_reported() {
     let Some((sandbox, act, said)) = session("1+") else { return };
     let words = format!("act-claude: beta: {EXPORTS} exports waiting (there is no thread to deliver with: ");
     assert!(said.starts_with(&words) && said.contains("kept for the next session"), "{said}");
@@ -54,7 +56,7 @@ fn b1_without_any_thread_all_is_kept_and_said() {
     assert_eq!((waiting(&sandbox).len(), act.requests().len()), (EXPORTS, 0));
     let record = record::latest(&sandbox.state()).expect("a record");
     assert_eq!((record.alias.as_deref(), record.outcome.exports), (Some("beta"), EXPORTS as u64));
-    // The next one delivers them, where they belong.
+    // The next process delivers them, under the right alias.
     let output = sandbox.act_claude(&["act", "flush"]).output().expect("started");
     assert_eq!(output.code(), 0, "{}{}", output.out(), output.err());
     let aliases: Vec<_> =

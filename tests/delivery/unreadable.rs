@@ -1,5 +1,5 @@
-//! B8, B10 and B12: what can't be read is neither damaged nor gone, what ACT has is not sent again, and what somebody removed
-//! is not claimed to be kept.
+//! B8, B10 and B12: an unreadable file is neither damaged nor gone; what ACT has is not sent again; and the report does
+//! not claim that a removed file is kept.
 
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn delivered(act: &Act) -> Vec<String> {
 }
 
 #[test]
-fn b8_a_file_that_can_t_be_opened_or_read_is_kept_and_said() {
+fn b8_a_file_that_can_t_be_opened_or_read_is_kept_and_reported() {
     if !possible() {
         return;
     }
@@ -65,9 +65,9 @@ fn b8_a_spool_that_can_t_be_listed_is_not_empty() {
     assert!(output.out().contains("can't be listed"), "{}", output.out());
 }
 
-/// Each session and each flush would otherwise send it again.
+/// Without this rule each session and each flush would send it again.
 #[test]
-fn b12_what_can_t_be_unlinked_is_sent_once() {
+fn b12_an_export_that_can_t_be_unlinked_is_sent_once() {
     if !possible() {
         return;
     }
@@ -83,7 +83,7 @@ fn b12_what_can_t_be_unlinked_is_sent_once() {
         relay.wait();
     }
     assert_eq!((delivered(&act), waiting(&sandbox)), (["a", "b", "c"].map(String::from).to_vec(), vec![]));
-    // What is left of them goes once it can.
+    // The remaining files are removed once this is possible.
     Relay::start(&sandbox, &act.endpoint()).finish();
     let mut last = Relay::start(&sandbox, &act.endpoint());
     assert_eq!(last.post(&export("d")), Some(200));
@@ -94,7 +94,7 @@ fn b12_what_can_t_be_unlinked_is_sent_once() {
 }
 
 #[test]
-fn b12_what_can_t_be_renamed_either_is_marked_and_what_can_t_be_marked_is_said() {
+fn b12_without_unlink_and_rename_a_note_is_written_or_the_failure_reported() {
     if !possible() {
         return;
     }
@@ -109,7 +109,7 @@ fn b12_what_can_t_be_renamed_either_is_marked_and_what_can_t_be_marked_is_said()
     assert_eq!(delivered(&act), ["a"]);
     assert_eq!(sandbox.act_claude(&["act", "flush"]).output().unwrap().out(), "nothing is waiting\n");
     assert_eq!((waiting(&sandbox).len(), files(&sandbox, "corrupt").len()), (0, 0));
-    // Not even that: this flush tells, and sends it only once.
+    // Even the note about it fails: this flush reports it, and sends the export only once.
     leave(&sandbox, "0b", &["b"], &act.endpoint());
     let all = Faults { calls: format!("{},?pwrite64", all.calls), ..all };
     let output = all.act_claude(&sandbox, &["act", "flush"]).output().unwrap();
@@ -120,7 +120,7 @@ fn b12_what_can_t_be_renamed_either_is_marked_and_what_can_t_be_marked_is_said()
 }
 
 #[test]
-fn b10_a_state_directory_that_goes_in_mid_session_is_made_again() {
+fn b10_a_state_directory_removed_during_a_session_is_created_again() {
     let (sandbox, act) = arranged();
     act.answer(refused(503, "later"));
     let mut relay = Relay::start(&sandbox, &act.endpoint());
@@ -132,10 +132,10 @@ fn b10_a_state_directory_that_goes_in_mid_session_is_made_again() {
         let mode = std::fs::metadata(sandbox.state().join(part)).unwrap().mode();
         assert_eq!(mode & 0o777, 0o700, "{part}");
     }
-    // Its session still counts as live: nobody else touches its exports.
+    // Its session still counts as living: no other process uses its exports.
     let session = waiting(&sandbox)[0].rsplit_once('-').unwrap().0.to_owned();
     assert!(record::is_locked(&sandbox.state(), &session));
-    // What was acknowledged before is gone, and nothing else is said of it.
+    // Exports that were acknowledged before are gone, and nothing is claimed about them.
     relay.until(&sandbox, State::Lost, 1);
     let outcome = relay.outcome(Duration::from_millis(100));
     assert_eq!(outcome.states, [(State::Lost, 1), (State::Waiting, 1)].into());

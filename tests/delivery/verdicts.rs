@@ -1,4 +1,4 @@
-//! B3 and B5: what may be retried is, what ACT has is never sent again.
+//! B3 and B5: exports are retried if that may help, and never sent again if ACT has them.
 
 use act_claude::state::outcome::State;
 
@@ -7,7 +7,7 @@ use crate::support::act::Act;
 use crate::support::http::Reply;
 use crate::support::sandbox::Sandbox;
 
-/// What one answer makes of one export: its state, and where its file is then.
+/// The effect of one answer on one export: its state, and the directory of its file.
 fn after(reply: Reply) -> (State, usize, usize, act_claude::state::outcome::Outcome) {
     let sandbox = Sandbox::new();
     let act = Act::start();
@@ -49,8 +49,8 @@ fn b3_what_may_be_retried_is_kept() {
         (Reply::Raw(b"\x16\x03\x01nonsense\r\n\r\n".to_vec()), State::Waiting, 1, 0),
     ] {
         let shown = format!("{reply:?}");
-        let (found, left, aside, _) = after(reply);
-        assert_eq!((found, left, aside), (state, new, rejected), "{shown}");
+        let (found, left, dead_letters, _) = after(reply);
+        assert_eq!((found, left, dead_letters), (state, new, rejected), "{shown}");
     }
 }
 
@@ -88,7 +88,7 @@ fn b5_a_partial_success_is_counted_and_never_resent() {
     let long = "x".repeat(60_000);
     let (state, ..) = after(json(200, &format!("{{\"partialSuccess\":{{\"errorMessage\":\"{long}\"}}}}")));
     assert_eq!(state, State::Delivered);
-    // What can't be understood is no success: kept.
+    // An answer that can't be understood is no success: the export is kept.
     let large = format!("{{\"partialSuccess\":{{\"errorMessage\":\"{}\"}}}}", "x".repeat(100_000));
     let padded = format!("{{}}{}", " ".repeat(100_000));
     for body in ["{\"partialSuccess\":7}", "{\"partialSuccess\":{\"rejectedDataPoints\":\"x\"}}", "[]", &large, &padded]

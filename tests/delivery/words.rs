@@ -1,4 +1,4 @@
-//! When the report is written: states, on a terminal or not, and `--report`.
+//! When the report is written: for each state, on a terminal or not, and with each `--report`.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::support::http::Reply;
 use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, Text};
 
-/// A session: ACT's answer, claude's script, the state, and whether `auto` writes a line elsewhere than on a terminal.
+/// A session: ACT's answer, claude's script, the state, and whether `auto` writes a line on a terminal and elsewhere.
 struct Row {
     state: &'static str,
     reply: fn() -> Reply,
@@ -38,12 +38,12 @@ const ROWS: [Row; 8] = [
         on_terminal: true,
         elsewhere: true,
     },
-    // Why is not known: tests/delivery/silent.rs has the causes.
+    // The cause is unknown here; tests/delivery/silent.rs has the causes.
     Row { state: "nothing_sent", reply: accepted, script: "print x", on_terminal: true, elsewhere: false },
 ];
 
 #[test]
-fn states_places_and_wishes() {
+fn each_state_on_a_terminal_and_elsewhere_with_each_report_option() {
     for row in &ROWS {
         for when in ["auto", "always", "never", "json"] {
             for terminal in [false, true] {
@@ -67,7 +67,7 @@ fn states_places_and_wishes() {
                     ("always", _) | (_, true) => row.on_terminal,
                     _ => row.elsewhere,
                 };
-                // A first success also says where to see it.
+                // The first success also says where to see it in ACT.
                 let first = usize::from(expected && row.state == "delivered");
                 assert_eq!(lines, usize::from(expected) + first, "{what}");
                 assert_eq!(text.contains("see it in ACT: AI Agent Registry"), first == 1, "{what}");
@@ -76,7 +76,7 @@ fn states_places_and_wishes() {
     }
 }
 
-/// What is on the terminal, long lines put together.
+/// The text on the terminal, with wrapped lines joined.
 fn on_terminal(command: std::process::Command) -> String {
     let mut pty = Pty::start(command);
     let (status, screen) = pty.finish();
@@ -90,9 +90,9 @@ fn elsewhere(mut command: std::process::Command) -> String {
     output.err()
 }
 
-/// Where to see it is said at an alias's first success, and not again.
+/// An alias's first success says where to see it in ACT; later ones do not.
 #[test]
-fn where_to_see_it_is_said_once_for_each_alias() {
+fn the_place_in_act_is_printed_once_for_each_alias() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     fake_claude::install(&mut sandbox, "post");
@@ -101,13 +101,13 @@ fn where_to_see_it_is_said_once_for_each_alias() {
         let output = sandbox.act_claude(args).output().unwrap();
         output.err().contains("see it in ACT: AI Agent Registry → Agents → Aliases: Monitoring: Active")
     };
-    // Not where nobody reads it.
+    // Not with output to a pipe.
     assert!(!said(&["-p", "hi"]));
     assert!(said(&["-p", "hi", "--report", "always"]));
     assert!(!said(&["-p", "hi", "--report", "always"]));
 }
 
-/// A word that is none is named, and does not stop claude.
+/// An invalid value is reported, and does not stop claude.
 #[test]
 fn a_misspelt_variable_is_named() {
     let act = Act::start();
@@ -121,14 +121,14 @@ fn a_misspelt_variable_is_named() {
         output.err(),
         "act-claude: ACT_CLAUDE_REPORT \"alway\" is not one of auto, always, never, json: did you mean ACT_CLAUDE_REPORT always?\n"
     );
-    // The flag counts, and then the variable is nobody's concern.
+    // The flag has precedence, so the variable is not checked.
     let output = sandbox.act_claude(&["-p", "hi", "--report", "never"]).output().unwrap();
     assert_eq!((output.out().as_str(), output.err().as_str()), ("x\n", ""));
 }
 
-/// Commands that export nothing are no sessions, and all is well without a word, even with output in one pipe.
+/// Commands that export nothing are no sessions; when all is well nothing is printed, even with output in one pipe.
 #[test]
-fn nothing_is_said_when_all_is_well() {
+fn nothing_is_printed_when_all_is_well() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     let claude = fake_claude::install(&mut sandbox, "print a\ncomplain b");
@@ -141,7 +141,7 @@ fn nothing_is_said_when_all_is_well() {
         let ours = run(&crate::support::act_claude(), args);
         assert_eq!(ours, run(&claude, args), "{args}");
         if args == "-p hi" {
-            // At a terminal a session that exported nothing is named.
+            // On a terminal a session that exported nothing is reported.
             continue;
         }
         let mut pty = Pty::start(sandbox.act_claude(&args.split(' ').collect::<Vec<_>>()));

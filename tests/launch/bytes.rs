@@ -1,5 +1,5 @@
-//! Paths are bytes: whatever a directory or file is called, sessions are reported, rules hold, and JSON is JSON. A path
-//! that is not UTF-8 stands in JSON as a URL (docs/reference.md).
+//! Paths are bytes: with any name of a directory or file sessions are reported, rules apply, and JSON output is valid.
+//! A path that is not UTF-8 is written in JSON as a URL (docs/reference.md).
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -13,7 +13,7 @@ use crate::support::eventually;
 use crate::support::fake_claude;
 use crate::support::sandbox::{Sandbox, TOKEN, Text};
 
-/// "café" in Latin-1, and a byte that is never in UTF-8.
+/// "café" in Latin-1, and a byte that never occurs in UTF-8.
 const NAME: &[u8] = b"caf\xe9\xff";
 
 fn odd(parent: &Path) -> PathBuf {
@@ -22,7 +22,7 @@ fn odd(parent: &Path) -> PathBuf {
     path
 }
 
-/// As it is written in JSON.
+/// The path as JSON output contains it.
 fn url(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes().iter();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(byte);
@@ -30,7 +30,7 @@ fn url(path: &Path) -> String {
     format!("file://{}", encoded.collect::<String>())
 }
 
-/// A sandbox in which claude sends one export.
+/// A sandbox with a claude that sends one export.
 fn world(act: &Act) -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());
@@ -43,7 +43,7 @@ fn text(output: &Output) -> String {
     format!("{} {}{}", output.status, output.out(), output.err())
 }
 
-/// Every command that reads, with and without `--json`: none panics, and JSON is JSON.
+/// Runs every command that only reads, with and without `--json`: none panics, and JSON output is valid.
 fn all_answer(name: &str, command: &dyn Fn(&[&str]) -> Command) {
     for args in [
         &["which"][..],
@@ -74,9 +74,9 @@ fn all_answer(name: &str, command: &dyn Fn(&[&str]) -> Command) {
     }
 }
 
-/// A session, its record and history, and every command, with one thing at a time called so.
+/// A session, its record and history, and every command, with one path at a time that has such a name.
 #[test]
-fn whatever_is_called_so_sessions_are_reported() {
+fn sessions_are_reported_with_any_name() {
     let act = Act::start();
     type Change = fn(&mut Command, &Sandbox);
     let changes: [(&str, Change); 9] = [
@@ -159,7 +159,7 @@ fn whatever_is_called_so_sessions_are_reported() {
             assert_eq!(session["directory"], url(&odd(&sandbox.home())));
             assert_eq!(which["directory"], url(&odd(&sandbox.home())));
         }
-        // Claude's own launcher form, as background agents are started.
+        // The launcher form, as for background agents.
         let claude = which["claude"].as_str().unwrap().to_owned();
         if let Some(path) = claude.strip_prefix('/') {
             let before = act.requests().len();
@@ -175,7 +175,7 @@ fn whatever_is_called_so_sessions_are_reported() {
     }
 }
 
-/// `act use` in such a directory writes a rule that holds there, and nowhere else.
+/// `act use` in such a directory writes a rule that applies there and below, and nowhere else.
 #[test]
 fn a_rule_for_such_a_directory_holds() {
     let act = Act::start();
@@ -189,13 +189,13 @@ fn a_rule_for_such_a_directory_holds() {
     let none = run(&directory, &["act", "use", "--none"]);
     assert_eq!(none.code(), 0, "{}", none.err());
     assert_eq!((alias(&directory), alias(&other)), (Value::Null, "billing".into()));
-    // Not reported, whatever stands above it.
+    // Not reported, although a rule for a directory above has an alias.
     let output = run(&directory, &["-p", "hi"]);
     assert!(output.err().contains("no telemetry here"), "{}", output.err());
     assert!(act.requests().is_empty());
     let config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
     assert_eq!(config["directories"], json!({"~": "billing", url(&directory): null}));
-    // Below it, and through the same spelling again.
+    // In a directory below it, and with the same spelling again.
     assert_eq!(alias(&odd(&directory)), Value::Null);
     let output = run(&directory, &["act", "use", "billing", "--json"]);
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -204,13 +204,13 @@ fn a_rule_for_such_a_directory_holds() {
     assert_eq!(run(&directory, &["act", "use", "--remove"]).code(), 0);
     let config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
     assert_eq!(config["directories"], json!({"~": "billing"}));
-    // Printed for people it is one line, and the list of rules says it, too.
+    // For people it is printed on one line, and the list of rules has it, too.
     assert_eq!(run(&directory, &["act", "use", "--none"]).code(), 0);
     assert!(run(&directory, &["act", "aliases"]).out().contains(&format!("no telemetry in {}", url(&directory))));
 }
 
 #[test]
-fn a_repository_called_so_and_its_worktrees() {
+fn a_repository_with_such_a_name_and_its_worktrees() {
     let act = Act::start();
     let sandbox = world(&act);
     let repository = odd(&sandbox.home());
@@ -232,13 +232,13 @@ fn a_repository_called_so_and_its_worktrees() {
         serde_json::from_slice(&run(directory, &["act", "which", "--json"]).stdout).unwrap()
     };
     assert_eq!(reason(&repository)["reason"], "repository");
-    // The worktree follows its main checkout, though both links hold bytes that are no text.
+    // The worktree follows its main checkout, although the links in both directions contain bytes that are no text.
     assert_eq!((&reason(&tree)["reason"], &reason(&tree)["alias"]), (&json!("repository"), &json!("billing")));
     std::fs::remove_file(repository.join(".act-claude.json")).unwrap();
     assert_eq!(reason(&tree)["reason"], "worktree");
 }
 
-/// `--verify` with a log of such a name, and the demonstration where temporary files have such names.
+/// `--verify` with a log of such a name, and the demo with a temporary directory of such a name.
 #[test]
 fn a_log_and_a_demonstration_with_such_names() {
     let act = Act::start();
@@ -255,7 +255,7 @@ fn a_log_and_a_demonstration_with_such_names() {
     assert_eq!((output.code(), &said["wrong"]), (0, &json!([])), "{}", text(&output));
 }
 
-/// Setting up with files that are called so: what is written is read again, and works.
+/// Setup with files that have such names: what is written can be read again and works.
 #[test]
 fn set_up_with_such_files() {
     let act = Act::start();
@@ -279,7 +279,7 @@ fn set_up_with_such_files() {
     assert_eq!(config["directories"], json!({url(&directory): "billing"}));
     let output = sandbox.act_claude(&["-p", "hi"]).current_dir(&directory).output().unwrap();
     assert!(output.err().contains("billing: 1 export delivered"), "{}", output.err());
-    // A Spec of such a name that is none says which file is meant, and nothing is written.
+    // With an invalid Spec of such a name the message says which file is meant, and nothing is written.
     let spec = directory.join(OsStr::from_bytes(b"sp\xe9c.yaml"));
     std::fs::write(&spec, "openapi: 3.0.0\n").unwrap();
     let before = std::fs::read(sandbox.config_file()).unwrap();
@@ -289,7 +289,7 @@ fn set_up_with_such_files() {
     assert_eq!(std::fs::read(sandbox.config_file()).unwrap(), before);
 }
 
-/// What stands in the configuration as a URL, and what is no such URL.
+/// Valid and invalid URLs of paths in the configuration.
 #[test]
 fn urls_in_the_configuration() {
     let act = Act::start();

@@ -1,4 +1,5 @@
-//! What on PATH is taken for claude: what a shell would start. Everything else is passed over, as shells do.
+//! Which file on PATH act-claude takes for claude: the one that a shell would start. All others are skipped, as shells
+//! do.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::fake_claude;
 use crate::support::sandbox::{Sandbox, Text};
 
-/// Makes something named claude that is no program.
+/// Makes a file named claude that can't be started.
 type Make = fn(&Path);
 
 const KINDS: [(&str, Make); 9] = [
@@ -73,14 +74,14 @@ fn only_regular_executable_files_are_candidates() {
             let mut command = sandbox.command(shell);
             assert_eq!(status(command.args(["-c", "claude -p hi"])), 7, "{kind}: {}", shell.display());
         }
-        // By itself it is no claude either: not found, or not executable, and never waited for.
+        // With nothing else on PATH the result is "not found" or "not executable", and act-claude never hangs.
         let mut alone = sandbox.act_claude(&["-p", "hi"]);
         let code = status(alone.env("PATH", &early));
         assert!([126, 127].contains(&code), "{kind}: {code}");
         let mut named = sandbox.act_claude(&["-p", "hi"]);
         let code = status(named.env("ACT_CLAUDE_BIN", early.join("claude")));
         assert!([126, 127].contains(&code), "{kind}, named: {code}");
-        // In the launcher's place it is a word for claude like any other.
+        // As the first argument it does not select the launcher form, but is an argument for claude.
         let mut launcher = sandbox.act_claude(&[]);
         assert_eq!(status(launcher.arg(early.join("claude"))), 7, "{kind}, as the first argument");
         let path = early.join("claude");
@@ -89,9 +90,9 @@ fn only_regular_executable_files_are_candidates() {
     }
 }
 
-/// A file that others may execute, and this user may not.
+/// A file that other users may execute, but not this one.
 #[test]
-fn what_this_user_may_not_execute_is_passed_over() {
+fn files_this_user_may_not_execute_are_skipped() {
     if !nix::unistd::geteuid().is_root() {
         return crate::support::skip("a file of another user needs root");
     }
@@ -107,7 +108,7 @@ fn what_this_user_may_not_execute_is_passed_over() {
     assert_eq!(status(command.args(["-p", "hi"])), 7);
 }
 
-/// Without PATH, as the C library has it; never the working directory.
+/// Without PATH the C library's default is used, and never the working directory.
 #[test]
 fn without_path_the_working_directory_is_not_searched() {
     let sandbox = sandbox();

@@ -1,4 +1,4 @@
-//! A broken configuration or a token that can't be had: claude runs, and one line says what, where and the fix.
+//! A broken configuration or an unavailable token: claude runs, and one line gives the fault, its place and the fix.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::support::act::Act;
 use crate::support::fake_claude;
 use crate::support::sandbox::{Sandbox, Text};
 
-/// Runs `-p hi` through a pipe; claude must have run as ever. Gives what stands on standard error.
+/// Runs `-p hi` through a pipe and asserts that claude ran normally. Returns standard error.
 fn run(sandbox: &Sandbox, args: &[&str]) -> String {
     let output = sandbox.act_claude(args).output().unwrap();
     assert_eq!((output.out().as_str(), output.code()), ("hi\n", 7), "{}", output.err());
@@ -74,7 +74,7 @@ fn a_token_that_cannot_be_had() {
             assert_eq!(line.lines().count(), 1, "{line}");
         }
     }
-    // A command that fails is found out only when it runs: at once with direct delivery, in the relay otherwise.
+    // A failure of the command shows only when it runs: at once with direct delivery, otherwise in the relay.
     configure(&sandbox, json!({"command": failing}));
     let line = run(&sandbox, &["--direct", "-p", "hi"]);
     let words = "the token command `sh` failed with exit status 1";

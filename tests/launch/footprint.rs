@@ -1,4 +1,4 @@
-//! What a session leaves: no settings file is touched, and nothing is written outside the state directory.
+//! Files that a session writes: no settings file is changed, and nothing is written outside the state directory.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::support::fake_claude;
 use crate::support::http::Reply;
 use crate::support::sandbox::{Sandbox, Text, snapshot};
 
-/// Everything below the sandbox's root but what the fake claude and the state directory hold.
+/// Everything below the sandbox's root except the fake claude's files and the state directory.
 fn outside(sandbox: &Sandbox) -> BTreeMap<PathBuf, Vec<u8>> {
     let own = [sandbox.state(), fake_claude::log(sandbox.root())];
     let mut found = snapshot(sandbox.root());
@@ -27,7 +27,7 @@ fn nothing_outside_the_state_directory() {
         sandbox.write(file, settings);
     }
     sandbox.write("project/.act-claude.json", r#"{"attributes": {"service": "x"}}"#);
-    // Programs that ask for a temporary directory get one that can be watched.
+    // Programs that use a temporary directory get one that the test can inspect.
     let temporary = sandbox.root().join("tmp");
     std::fs::create_dir(&temporary).unwrap();
     sandbox.set("TMPDIR", &temporary);
@@ -48,12 +48,12 @@ fn nothing_outside_the_state_directory() {
 }
 
 #[test]
-fn with_nowhere_to_write_claude_runs_all_the_same() {
+fn claude_runs_without_a_place_to_write() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());
     fake_claude::install(&mut sandbox, "print hi\npost\nexit 0");
-    // A file where the state directory should be: not even root can write there.
+    // A file in place of the state directory: not even root can write there.
     sandbox.write(".local/state", "");
     let output = sandbox.act_claude(&["--report", "always", "-p", "hi"]).output().unwrap();
     assert_eq!((output.out().as_str(), output.code()), ("hi\n", 0));

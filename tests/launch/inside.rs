@@ -1,5 +1,5 @@
-//! Inside a claude what steers act-claude is what that claude was started with (docs/security.md). A probe stands in the
-//! claude's place here; the same with real clients is in tests/secrets/c3_inside_claude.rs.
+//! Inside a claude, act-claude uses the environment with which that claude was started (docs/security.md). A probe
+//! replaces claude here; tests/secrets/c3_inside_claude.rs does the same with real clients.
 
 use std::os::unix::process::CommandExt;
 use std::process::Output;
@@ -10,14 +10,14 @@ use crate::support::act::Act;
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{act_claude, eventually, example, user};
 
-/// A home with an alias, and a foreign configuration that names the user's own token.
-struct House {
+/// A home with an alias, and another configuration that names the user's own token.
+struct InsideLab {
     sandbox: Sandbox,
     act: Act,
     foreign: Act,
 }
 
-impl House {
+impl InsideLab {
     fn new() -> Self {
         let (act, foreign) = (Act::start(), Act::start());
         let mut sandbox = Sandbox::new();
@@ -34,7 +34,7 @@ impl House {
         Self { sandbox, act, foreign }
     }
 
-    /// A claude whose Bash tool runs `line`; it says the exit status last.
+    /// Runs a claude whose Bash tool runs `line`. The last line of output is the exit status.
     fn tool(&self, line: &str) -> Output {
         let mut command = self.sandbox.command(self.sandbox.home().join("bin/claude"));
         command.arg0("claude").env("PROBE_SCRIPT", format!("run {line}; echo \"[$?]\""));
@@ -52,12 +52,12 @@ impl House {
 const SESSION: &str = "PROBE_SCRIPT=post act-claude -p inner";
 
 #[test]
-fn a_place_that_differs_stops_telemetry_and_changes() {
-    let house = House::new();
-    let repository = house.sandbox.directory("repository").display().to_string();
-    let output = house.tool(SESSION);
+fn a_differing_variable_stops_telemetry_and_changes() {
+    let lab = InsideLab::new();
+    let repository = lab.sandbox.directory("repository").display().to_string();
+    let output = lab.tool(SESSION);
     assert_eq!((output.out().as_str(), output.err().as_str()), ("[0]\n", ""));
-    house.act.wait_for(1);
+    lab.act.wait_for(1);
     for (name, value) in [
         ("ACT_CLAUDE_CONFIG", format!("{repository}/act-claude/config.json")),
         ("XDG_CONFIG_HOME", repository.clone()),
@@ -68,7 +68,7 @@ fn a_place_that_differs_stops_telemetry_and_changes() {
         let said = |what: &str| {
             format!("act-claude: {what}{name} is not what the claude around this session was started with")
         };
-        let output = house.tool(&format!("{name}={value} {SESSION}"));
+        let output = lab.tool(&format!("{name}={value} {SESSION}"));
         assert_eq!(output.out(), "[0]\n", "claude starts all the same");
         assert!(output.err().starts_with(&said("no telemetry: ")), "{}", output.err());
         assert_eq!(output.err().lines().count(), 1, "{}", output.err());
@@ -82,11 +82,11 @@ fn a_place_that_differs_stops_telemetry_and_changes() {
             "flush",
             "uninstall --yes --discard",
         ] {
-            let output = house.tool(&format!("{name}={value} act-claude act {change}"));
+            let output = lab.tool(&format!("{name}={value} act-claude act {change}"));
             assert_eq!(output.out(), "[64]\n", "{name} {change}: {}", output.err());
             assert!(output.err().starts_with(&said("")), "{change}: {}", output.err());
         }
-        let which = house.tool(&format!("{name}={value} act-claude act which"));
+        let which = lab.tool(&format!("{name}={value} act-claude act which"));
         assert!(
             which.out().contains(&said("").replace("act-claude: ", "")) && which.out().ends_with("[1]\n"),
             "{}",
@@ -94,77 +94,77 @@ fn a_place_that_differs_stops_telemetry_and_changes() {
         );
     }
     assert!(!std::path::Path::new(&repository).join("act-claude/spool").exists(), "no state was written there");
-    house.required();
-    let output = house.tool(&format!("ACT_CLAUDE_CONFIG={repository}/act-claude/config.json {SESSION}"));
+    lab.required();
+    let output = lab.tool(&format!("ACT_CLAUDE_CONFIG={repository}/act-claude/config.json {SESSION}"));
     assert_eq!(output.out(), "[78]\n", "{}", output.err());
     assert!(output.err().contains("is required by"), "{}", output.err());
-    assert_eq!((house.act.requests().len(), house.foreign.requests().len()), (1, 0));
+    assert_eq!((lab.act.requests().len(), lab.foreign.requests().len()), (1, 0));
 }
 
-/// What only chooses among the aliases, or concerns the report, goes on working.
+/// A variable that only selects one of the permitted aliases, or concerns the report, still works.
 #[test]
-fn what_a_session_may_still_say() {
-    let house = House::new();
-    let acme = house.sandbox.account(&house.act.endpoint());
-    let other = house.sandbox.account(&house.foreign.endpoint());
+fn variables_that_a_session_may_still_set() {
+    let lab = InsideLab::new();
+    let acme = lab.sandbox.account(&lab.act.endpoint());
+    let other = lab.sandbox.account(&lab.foreign.endpoint());
     let alias = |account: &str, id: &str| json!({"account": account, "id": id, "provider_type": "P"});
-    house.sandbox.configure(&json!({
+    lab.sandbox.configure(&json!({
         "accounts": {"acme": acme, "other": other},
         "aliases": {"billing": alias("acme", "id-billing"), "web": alias("acme", "id-web"), "labs": alias("other", "id-labs")},
         "directories": {"~": "billing"}
     }));
-    house.tool(&format!("ACT_CLAUDE_ALIAS=web {SESSION}"));
-    // Another account's alias is more than a repository may choose; on the command line it is not a repository's word.
-    let passed_over = house.tool(&format!("ACT_CLAUDE_ALIAS=labs ACT_CLAUDE_REPORT=always {SESSION}"));
+    lab.tool(&format!("ACT_CLAUDE_ALIAS=web {SESSION}"));
+    // A repository may not select another account's alias. On the command line the user has selected it.
+    let passed_over = lab.tool(&format!("ACT_CLAUDE_ALIAS=labs ACT_CLAUDE_REPORT=always {SESSION}"));
     assert!(
         passed_over.err().contains("ACT_CLAUDE_ALIAS inside of claude: passed over: alias \"labs\" belongs to"),
         "{}",
         passed_over.err()
     );
-    let requests = house.act.wait_for(2);
+    let requests = lab.act.wait_for(2);
     let ids: Vec<_> = requests.iter().map(|request| request.header("x-alias-id").unwrap().to_owned()).collect();
     assert_eq!(ids, ["id-web", "id-billing"]);
-    assert_eq!(house.foreign.requests().len(), 0);
-    house.tool(&format!("{} --alias labs", SESSION.replace("-p inner", "").trim_end()));
-    house.foreign.wait_for(1);
-    let off = house.tool(&format!("ACT_CLAUDE=off {SESSION}"));
-    assert_eq!((off.out().as_str(), off.err().as_str(), house.act.requests().len()), ("[0]\n", "", 2));
+    assert_eq!(lab.foreign.requests().len(), 0);
+    lab.tool(&format!("{} --alias labs", SESSION.replace("-p inner", "").trim_end()));
+    lab.foreign.wait_for(1);
+    let off = lab.tool(&format!("ACT_CLAUDE=off {SESSION}"));
+    assert_eq!((off.out().as_str(), off.err().as_str(), lab.act.requests().len()), ("[0]\n", "", 2));
 }
 
-/// Where nobody can know what claude was started with, nothing is sent.
+/// If the environment with which claude was started is unknown, nothing is sent.
 #[test]
 fn an_environment_that_can_t_be_read_or_seen() {
-    let house = House::new();
-    // The claude has ended before act-claude looks: what it had set can't be told from what the user had.
-    let barrier = house.sandbox.root().join("go");
+    let lab = InsideLab::new();
+    // The claude has ended before act-claude looks, so its variables can't be distinguished from the user's.
+    let barrier = lab.sandbox.root().join("go");
     let late = format!(
         "(while [ ! -e {0} ]; do sleep 0.01; done; CLAUDECODE=1 ACT_CLAUDE_CONFIG=/x {SESSION} >{1} 2>&1; touch {1}.done) >/dev/null 2>&1 &",
         barrier.display(),
-        house.sandbox.root().join("late").display()
+        lab.sandbox.root().join("late").display()
     );
-    let mut command = house.sandbox.command(house.sandbox.home().join("bin/claude"));
+    let mut command = lab.sandbox.command(lab.sandbox.home().join("bin/claude"));
     command.arg0("claude").env("PROBE_SCRIPT", format!("run {late}"));
     assert_eq!(command.output().unwrap().code(), 0);
     std::fs::write(barrier, "").unwrap();
-    let late = house.sandbox.root().join("late");
+    let late = lab.sandbox.root().join("late");
     eventually("the session's end", || late.with_extension("done").exists().then_some(()));
     let said = std::fs::read_to_string(late).unwrap();
     assert!(said.contains("is set, and the claude this was started from has ended or can't be seen"), "{said}");
-    assert_eq!(house.foreign.requests().len(), 0);
+    assert_eq!(lab.foreign.requests().len(), 0);
 }
 
-/// Another user's claude: its environment is hidden.
+/// The claude of another user: its environment is not readable.
 #[test]
 fn another_user_s_claude() {
     if !nix::unistd::geteuid().is_root() {
         return crate::support::skip("another user's process needs root");
     }
-    let mut house = House::new();
-    crate::support::fake_claude::install(&mut house.sandbox, "print claude ran");
-    let program = user::give(&house.sandbox);
+    let mut lab = InsideLab::new();
+    crate::support::fake_claude::install(&mut lab.sandbox, "print claude ran");
+    let program = user::give(&lab.sandbox);
     let setpriv = format!("setpriv --reuid {0} --regid {0} --clear-groups", user::USER);
-    let output = house.tool(&format!("PROBE_SCRIPT=post {setpriv} {} -p inner", program.display()));
+    let output = lab.tool(&format!("PROBE_SCRIPT=post {setpriv} {} -p inner", program.display()));
     assert!(output.err().contains("can't be read, so nobody knows"), "{}{}", output.out(), output.err());
     assert_eq!(output.out(), "claude ran\n[0]\n");
-    assert_eq!(house.act.requests().len(), 0);
+    assert_eq!(lab.act.requests().len(), 0);
 }

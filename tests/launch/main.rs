@@ -1,4 +1,5 @@
-//! Launching claude under the directory's alias: configuration, resolution, whose telemetry, the variables.
+//! Launching claude under the directory's alias: configuration, resolution, the user's own telemetry settings, the
+//! variables.
 
 #[path = "../support/mod.rs"]
 mod support;

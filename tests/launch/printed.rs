@@ -1,5 +1,5 @@
-//! What is printed for people: names of directories, files, aliases' attributes, settings, and what a server says can't
-//! steer the terminal, hide text or change its order. JSON says the same, escaped.
+//! Text printed for people: names of directories, files, attributes and settings, and answers of servers can't control
+//! the terminal, hide text or change its order. JSON contains the same text, escaped.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,10 +13,10 @@ use crate::support::fake_claude;
 use crate::support::http::Reply;
 use crate::support::sandbox::{Sandbox, Text};
 
-/// Sets the title, goes red, clears the screen as one character (C1), reverses the rest, hides text.
+/// Sets the title, switches to red, clears the screen with a C1 character, reverses the rest, hides text.
 const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{1b}[31mred\u{9b}2J\u{202e}\u{2066}\u{200b}\u{feff}\u{85}";
 
-/// What must not come out, of what is read as text; and of bytes, C1 codes that are no UTF-8.
+/// Asserts that the output has no such characters as text, and as bytes no C1 codes that are not UTF-8.
 fn assert_clean(name: &str, bytes: &[u8]) {
     let text =
         String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| panic!("{name}: not UTF-8: {}", bytes.escape_ascii()));
@@ -32,7 +32,7 @@ fn clean(name: &str, output: &Output) {
     assert_clean(name, &output.stderr);
 }
 
-/// Everything that can be called so, is.
+/// A sandbox in which everything that can have such a name has one.
 fn world(act: &Act) -> (Sandbox, PathBuf) {
     let mut sandbox = Sandbox::new();
     let directory = sandbox.directory(HOSTILE).join(OsStr::from_bytes(b"raw\x9b31m"));
@@ -75,7 +75,7 @@ fn names_of_directories() {
     for args in COMMANDS {
         clean(&format!("{args:?}"), &run(args));
     }
-    // Readable all the same.
+    // It is readable all the same.
     let above = sandbox.act_claude(&["act", "which"]).current_dir(directory.parent().unwrap()).output().unwrap();
     assert!(above.out().contains(r"\u{1b}]0;x\u{7}\u{1b}[31mred\u{9b}2J\u{202e}"), "{}", above.out());
     for args in [
@@ -117,7 +117,7 @@ fn names_in_files() {
             clean(&format!("{wish}: {args:?}"), &run(args));
         }
     }
-    // Settings of claude's, whose values are named where they are in the way.
+    // Claude's settings: their values are printed where they cause a problem.
     std::fs::create_dir_all(directory.join(".claude")).unwrap();
     for settings in [
         json!({"env": {"OTEL_METRICS_EXPORTER": HOSTILE}}),
@@ -135,7 +135,7 @@ fn names_in_files() {
             std::fs::remove_file(file).unwrap();
         }
     }
-    // The user's own configuration, whose faults quote it.
+    // The user's own configuration: messages about its faults quote it.
     for config in [
         json!({HOSTILE: 1}),
         json!({"default": HOSTILE}),
@@ -176,7 +176,7 @@ fn words_of_a_server() {
     }
 }
 
-/// On a terminal the program's own colours stay.
+/// On a terminal, act-claude's own colours stay.
 #[test]
 fn colours_are_ours_alone() {
     let act = Act::start();

@@ -1,5 +1,5 @@
-//! How far a fault of the configuration reaches: a broken alias or rule switches telemetry off where it counts, never
-//! lets another rule apply in its place, and leaves the rest alone.
+//! The scope of a configuration fault: a broken alias or rule switches telemetry off where it applies, never makes
+//! another rule apply in its place, and does not affect the rest.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -16,7 +16,7 @@ struct World {
     sandbox: Sandbox,
 }
 
-/// `~` is of billing; what is private or broken lies below it.
+/// `~` has alias billing; private and broken directories are below it.
 fn world(change: impl FnOnce(&mut Value)) -> World {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
@@ -40,7 +40,7 @@ impl World {
         self.sandbox.act_claude(args).current_dir(self.sandbox.home().join(directory)).output().unwrap()
     }
 
-    /// The alias id under which a session there is reported; none where it is not, and what was said.
+    /// The alias id under which a session in the directory is reported, `None` if it is not reported; and the message.
     fn reported(&self, directory: &str, args: &[&str]) -> (Option<String>, String) {
         let before = self.act.requests().len();
         let output = self.run(directory, &[args, &["-p", "hi"]].concat());
@@ -77,7 +77,7 @@ fn a_rule_with_an_alias_that_is_not_there() {
     world.is_off("private/deep", &[], why);
     world.is_on("work", &[], "id-1");
     world.is_on("private", &["--alias", "web"], "id-2");
-    // Elsewhere it is still named where one asks.
+    // Elsewhere `act which` still reports it.
     let which = world.run("work", &["act", "which"]);
     assert_eq!(which.code(), 0);
     assert!(which.out().contains(why), "{}", which.out());
@@ -94,7 +94,7 @@ fn a_rule_of_another_type_and_a_closer_one() {
     world.is_off("private/deep", &[], "a directory's alias must be a string, not 5");
     world.is_on("private/ours", &[], "id-2");
     world.is_on("work", &[], "id-1");
-    // A repository below does not undo it.
+    // A repository's file below it does not change that.
     world.sandbox.write("private/deep/.act-claude.json", r#"{"alias": "web"}"#);
     world.is_off("private/deep", &[], "a directory's alias must be a string, not 5");
 }
@@ -125,7 +125,7 @@ fn a_broken_alias_and_whoever_uses_it() {
 }
 
 #[test]
-fn a_broken_account_takes_its_aliases_along() {
+fn a_broken_account_breaks_its_aliases() {
     let world = world(|config| {
         config["accounts"]["other"] = json!({"endpoint": "ftp://x", "user": "u", "token": {"env": "T"}});
         config["aliases"]["web"]["account"] = "other".into();
@@ -136,7 +136,7 @@ fn a_broken_account_takes_its_aliases_along() {
 }
 
 #[test]
-fn a_broken_default_reaches_where_no_rule_does() {
+fn a_broken_default_applies_where_no_rule_does() {
     let world = world(|config| {
         config["default"] = "wbe".into();
         config["directories"] = json!({"~/work": "billing"});
@@ -145,7 +145,7 @@ fn a_broken_default_reaches_where_no_rule_does() {
     world.is_off("else", &[], "there is no alias \"wbe\"");
 }
 
-/// Where the directory of a broken rule can't be read, it may be any.
+/// If the directory of a broken rule can't be read, the rule might apply anywhere.
 #[test]
 fn a_rule_whose_directory_can_t_be_read() {
     for (key, why) in [
@@ -162,7 +162,7 @@ fn a_rule_whose_directory_can_t_be_read() {
             world.is_off("work", &[], why);
             world.sandbox.write("work/.act-claude.json", r#"{"alias": "web"}"#);
             world.is_off("work", &[], why);
-            // What nobody has to read a rule for.
+            // An explicit alias, for which no rule is needed.
             world.is_on("work", &["--alias", "web"], "id-2");
         }
     }
@@ -186,13 +186,13 @@ fn patterns_and_trailing_blanks_are_named() {
         assert!(said.contains("config.json:"), "{key}: {said}");
         assert!(place.starts_with(':'));
     }
-    // A directory that is really called so is no pattern.
+    // A directory that really has this name is no pattern.
     let world = world(|config| config["directories"]["~/odd* "] = Value::Null);
     world.sandbox.directory("odd* ");
     world.is_on("work", &[], "id-1");
     let which = world.run("odd* ", &["act", "which", "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&which.out()).unwrap()["reason"], "null");
-    // Only what lies below the part without a pattern is touched.
+    // Only directories below the part without a pattern are affected.
     let world = self::world(|config| config["directories"]["~/private/*/x"] = "web".into());
     world.is_on("work", &[], "id-1");
     world.is_off("private/deep", &[], "'*' has no meaning");
@@ -213,17 +213,17 @@ fn two_spellings_of_one_directory() {
     let full = home.join("work").display().to_string();
     for other in [full.as_str(), "~/link", "~/work/./"] {
         rules(json!({"~/work": "web", other: "billing"}));
-        // The first counts, and both are named.
+        // The first one applies, and both are named.
         assert_eq!(world.reported("work/deep", &[]).0.as_deref(), Some("id-2"), "{other}");
         let which = world.run("work/deep", &["act", "which"]).out();
         assert!(which.contains("names the same directory as the rule \"~/work\""), "{other}: {which}");
         assert!(which.contains(&format!("\"{}\"", other)), "{other}: {which}");
         let doctor = world.run("else", &["act", "doctor"]).out().replace('\n', " ");
         assert!(doctor.contains("same directory"), "{other}: {doctor}");
-        // The same alias twice is no contradiction.
+        // Two rules with the same alias are no contradiction.
         rules(json!({"~/work": "web", other: "web"}));
         assert!(!world.run("work", &["act", "which"]).out().contains("same directory"), "{other}");
-        // Where one of them says "no telemetry", there is none.
+        // If one of them says "no telemetry", there is none.
         for contradiction in [json!({"~/work": "web", other: null}), json!({other: null, "~/work": "web"})] {
             rules(contradiction);
             assert_eq!(world.reported("work/deep", &[]).0, None, "{other}");
@@ -259,10 +259,10 @@ fn a_moved_worktree_gets_a_hint() {
     std::fs::rename(&tree, &moved).unwrap();
     let hint = which("else/moved");
     assert!(hint.contains("alias      none") && hint.contains("git worktree repair"), "{hint}");
-    // As it says.
+    // The fix that the message gives.
     git(&work, &["worktree", "repair", moved.to_str().unwrap()]);
     assert!(which("else/moved").contains("alias      billing\n"));
-    // The main checkout moved.
+    // The main checkout was moved.
     let elsewhere = world.sandbox.home().join("private/work");
     std::fs::rename(&work, &elsewhere).unwrap();
     let hint = which("else/moved");
@@ -270,7 +270,7 @@ fn a_moved_worktree_gets_a_hint() {
 }
 
 #[test]
-fn under_required_only_what_is_touched_is_refused() {
+fn required_refuses_only_affected_directories() {
     let world = world(|config| {
         config["directories"]["~/private"] = "wbe".into();
         config["required"] = true.into();
@@ -292,7 +292,7 @@ fn under_required_only_what_is_touched_is_refused() {
     assert_eq!(launcher.current_dir(world.sandbox.home().join("work")).output().unwrap().code(), 7);
 }
 
-/// In the launcher form the alias is found when the first export arrives: by the same rules.
+/// The launcher form resolves the alias when the first export arrives, by the same rules.
 #[test]
 fn the_launcher_form() {
     let world = world(|config| config["directories"]["~/private"] = "wbe".into());
@@ -308,9 +308,9 @@ fn the_launcher_form() {
     assert_eq!(world.act.requests().len(), 1, "nothing of the private directory");
 }
 
-/// A user's broken entry is not replaced by the system's of the same name.
+/// The system's entry of the same name does not replace a user's broken entry.
 #[test]
-fn the_system_s_entry_does_not_stand_in() {
+fn the_system_s_entry_does_not_replace_a_broken_one() {
     let world = world(|config| {
         config["aliases"]["web"] = json!({"account": "acme", "id": 1, "provider_type": "P"});
         config["directories"]["~/private"] = "web".into();
@@ -328,9 +328,9 @@ fn the_system_s_entry_does_not_stand_in() {
     assert!(world.act.requests().is_empty());
 }
 
-/// Any other fault leaves nothing of the configuration to rely on.
+/// With any other fault nothing of the configuration is used.
 #[test]
-fn other_faults_reach_everywhere() {
+fn other_faults_switch_telemetry_off_everywhere() {
     for change in [
         |config: &mut Value| config["acounts"] = json!({}),
         |config: &mut Value| config["redact"] = json!("x"),

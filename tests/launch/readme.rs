@@ -1,4 +1,4 @@
-//! README's "Set up by hand", followed to the letter in an empty home, ends in a delivered export.
+//! README's "Set up by hand", followed literally in an empty home, ends in a delivered export.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -33,7 +33,7 @@ fn set_up_by_hand() {
     let output = shell.wait_with_output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.err());
     assert!(output.out().contains("alias      billing\n") && output.out().ends_with("hello\n"), "{}", output.out());
-    // The first session of an alias is told where it shows.
+    // The first session of an alias says where to see it in ACT.
     let said = output.err();
     assert!(said.starts_with("act-claude: billing: 1 export delivered (2 points)\n"), "{said}");
     assert!(said.ends_with("AI Agent Registry → Agents → Aliases: Monitoring: Active\n"), "{said}");

@@ -1,4 +1,4 @@
-//! `"required": true`: without telemetry there is no claude, and the exit status is 78.
+//! `"required": true`: without telemetry claude is not started, and the exit status is 78.
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ fn refused(output: &std::process::Output, why: &str) {
 }
 
 #[test]
-fn what_stands_in_the_way_is_named() {
+fn the_reason_is_named() {
     let mut sandbox = sandbox(json!(true));
     let run = |sandbox: &Sandbox, directory: &str, args: &[&str]| {
         sandbox.act_claude(args).current_dir(sandbox.home().join(directory)).output().unwrap()
@@ -45,7 +45,7 @@ fn what_stands_in_the_way_is_named() {
     sandbox.unset("CLAUDE_CODE_ENABLE_TELEMETRY");
     std::fs::remove_file(sandbox.home().join("token")).unwrap();
     refused(&run(&sandbox, "work", &["-p", "hi"]), "does not exist");
-    // What is no session needs no telemetry.
+    // A command line that is no session needs no telemetry.
     assert_eq!(run(&sandbox, "work", &["--version"]).out(), "claude ran\n");
 }
 
@@ -73,9 +73,10 @@ fn in_the_system_layer_only() {
     }
 }
 
-/// Managed settings that send exports elsewhere can't be beaten: no session, with the place and what to do.
+/// Managed settings that redirect exports can't be overridden: no session is started, and the message gives the place
+/// and the fix.
 #[test]
-fn managed_settings_in_the_way() {
+fn managed_settings_that_redirect_exports() {
     const FILE: &str = "/etc/claude-code/managed-settings.json";
     let run = |sandbox: &Sandbox, env: Value, args: &[&str]| {
         let mut command = sandbox.act_claude(args);
@@ -90,20 +91,20 @@ fn managed_settings_in_the_way() {
         ("OTEL_METRICS_EXPORTER", "console"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=b"),
     ] {
-        // The header makes an endpoint the guide's recipe, not somebody's own pipeline.
+        // The header makes the endpoint part of the guide's recipe, not a pipeline of the user.
         let env = json!({name: value, "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "X-Alias-Id=x"});
         let Some(output) = run(&required, env.clone(), &["-p", "hi"]) else { return };
         refused(&output, &format!("env.{name} in {FILE}"));
         for word in ["ask whoever manages", "telemetry is required by"] {
             assert!(output.err().contains(word), "{name}: {word}: {}", output.err());
         }
-        // What starts no session, and where it is not required: claude runs.
+        // Claude runs if the command line is no session, or if telemetry is not required.
         for (sandbox, args) in [(&required, &["mcp", "list"]), (&free, &["-p", "hi"])] {
             let output = run(sandbox, env.clone(), args).unwrap();
             assert_eq!((output.code(), output.out().as_str()), (0, "claude ran\n"), "{name} {args:?} {}", output.err());
         }
     }
-    // What can be beaten is no reason.
+    // Settings that can be overridden are no reason.
     let user = json!({"env": {"OTEL_METRICS_EXPORTER": "console"}});
     required.write(".claude/settings.json", user.to_string());
     let output = run(&required, json!({}), &["-p", "hi"]).unwrap();

@@ -1,5 +1,6 @@
-//! A settings layer that is there and not understood is not absent: claude may read it. `--direct` starts no telemetry; the
-//! relay's variables go on top where they may, and where they may not that is said; `required` counts only the latter.
+//! A settings layer that exists but can't be understood is not treated as absent, because claude may read it.
+//! `--direct` starts no telemetry; the relay's variables are put on top where this is possible, and otherwise
+//! act-claude reports it; `required` refuses only in the latter case.
 
 use std::path::PathBuf;
 use std::process::Output;
@@ -12,7 +13,7 @@ use crate::support::system;
 
 const MANAGED: &str = "/etc/claude-code/managed-settings.json";
 
-/// Which layer is not understood.
+/// The layer that can't be understood.
 #[derive(Debug, Clone, Copy)]
 enum Layer {
     User,
@@ -65,7 +66,7 @@ fn run(layer: Layer, required: bool, flags: &[&str]) -> Option<Seen> {
     Some(Seen { output, environment: text(&environment), arguments: text(&arguments) })
 }
 
-/// How act-claude names it.
+/// The name and the reason in act-claude's message.
 fn named(layer: Layer) -> (&'static str, &'static str) {
     match layer {
         Layer::User => ("home/.claude/settings.json", "is a pipe"),
@@ -111,7 +112,7 @@ fn the_relay_goes_on_top_or_says_that_it_can_not() {
 }
 
 #[test]
-fn required_is_unmet_only_where_nothing_wins_over_it() {
+fn required_refuses_only_what_can_t_be_overridden() {
     for layer in LAYERS {
         let Some(seen) = run(layer, true, &[]) else { return };
         let beaten = matches!(layer, Layer::User | Layer::Project);
@@ -122,7 +123,7 @@ fn required_is_unmet_only_where_nothing_wins_over_it() {
             "{layer:?}: {err}"
         );
     }
-    // Where there can be no overlay, nothing is known to win.
+    // Without an overlay it is unknown which value claude uses.
     let Some(seen) = run(Layer::User, true, &["--bg"]) else { return };
     assert_eq!(seen.output.code(), 78, "{}", seen.output.err());
 }

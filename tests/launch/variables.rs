@@ -8,7 +8,7 @@ use crate::support::act::Act;
 use crate::support::fake_claude;
 use crate::support::sandbox::{Sandbox, TOKEN, Text, USER};
 
-/// What claude's environment holds beyond, or other than, the sandbox's own.
+/// The variables in claude's environment that the sandbox does not have, or that have another value there.
 fn added(sandbox: &Sandbox, args: &[&str]) -> BTreeMap<String, String> {
     let output = sandbox.act_claude(args).output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.err());
@@ -24,9 +24,9 @@ fn added(sandbox: &Sandbox, args: &[&str]) -> BTreeMap<String, String> {
     for (name, _) in sandbox.environment().iter().filter(|(name, _)| name != "ACT_CLAUDE_ALIAS") {
         assert!(found.contains_key(name), "{name} is gone");
     }
-    // The mark for programs that are no native claude, such as this stand-in.
-    let is_mark = |name: &str| name == "ACT_CLAUDE_CHAIN";
-    found.into_iter().filter(|(name, value)| !is_mark(name) && sandbox.get(name) != Some(value)).collect()
+    // Only programs that are no native claude, such as this stand-in, get this variable.
+    let is_chain = |name: &str| name == "ACT_CLAUDE_CHAIN";
+    found.into_iter().filter(|(name, value)| !is_chain(name) && sandbox.get(name) != Some(value)).collect()
 }
 
 fn sandbox(act: &Act) -> Sandbox {
@@ -98,7 +98,8 @@ fn the_relays_hold_no_token_and_keep_what_the_user_had() {
     assert!(!found.values().any(|value| value.contains(TOKEN) || value.contains("Basic")), "{found:?}");
 }
 
-/// Those of other accounts, too: claude's own tools have no use for any. Without a relay they are the user's business.
+/// The variables of other accounts are removed, too: claude's own tools need none of them. Without a relay act-claude
+/// leaves them to the user.
 #[test]
 fn c1_the_variables_that_hold_tokens_are_gone() {
     let act = Act::start();

@@ -1,4 +1,4 @@
-//! `act which` explains every way in which a directory gets, or does not get, its alias.
+//! `act which` explains every way in which a directory gets an alias, or gets none.
 
 use std::os::unix::fs::{chown, symlink};
 use std::process::Command;
@@ -194,13 +194,13 @@ fn a_strangers_file_a_null_above_and_an_unknown_account() {
 fn pwd_and_worktree() {
     let mut sandbox = sandbox();
     let home = sandbox.home();
-    // ~/work/link is elsewhere physically; the shell says how one got there.
+    // ~/work/link is physically elsewhere; $PWD tells the path the user took.
     symlink(home.join("elsewhere"), home.join("work/link")).unwrap();
     sandbox.set("PWD", home.join("work/link").to_str().unwrap());
     let (code, text) = which(&sandbox, "work/link", &[]);
     assert_eq!(code, 0);
     assert!(because(&text).ends_with("which covers this directory as $PWD spells it ($HOME/work/link)"), "{text}");
-    // A $PWD that is another directory lies.
+    // A $PWD that names another directory is ignored.
     sandbox.set("PWD", home.join("work/web").to_str().unwrap());
     assert_eq!(which(&sandbox, "elsewhere", &[]).0, 1);
     sandbox.unset("PWD");

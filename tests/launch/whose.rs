@@ -1,4 +1,4 @@
-//! Whose telemetry: the user's own "off" and own pipeline count; direct delivery hands the token to nobody else.
+//! The user's own "off" and own pipeline are respected; direct delivery gives the token to no other endpoint.
 
 use crate::support::act::Act;
 use crate::support::fake_claude;
@@ -11,7 +11,7 @@ struct Case {
     /// User settings, project settings.
     settings: (&'static str, &'static str),
     direct: bool,
-    /// The one line, or none where telemetry goes on.
+    /// The one line; `None` if telemetry is active.
     line: Option<&'static str>,
 }
 
@@ -36,7 +36,7 @@ const CASES: &[Case] = &[
             "no telemetry: you switched it off (env.CLAUDE_CODE_ENABLE_TELEMETRY in $HOME/.claude/settings.json is 0)",
         ),
     },
-    // A repository has no say in it.
+    // A repository's settings are not respected here.
     Case {
         variables: &[],
         settings: ("", r#"{"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": "0", "OTEL_METRICS_EXPORTER": "none"}}"#),
@@ -66,7 +66,7 @@ const CASES: &[Case] = &[
              \"replace_endpoint\": true in act-claude's configuration",
         ),
     },
-    // With an alias it is the documented recipe: ours replaces it.
+    // With an alias id it is the documented recipe: our variables replace it.
     Case {
         variables: &[
             ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://act.example/metrics"),
@@ -76,7 +76,7 @@ const CASES: &[Case] = &[
         direct: false,
         line: None,
     },
-    // Another signal would get the documented recipe's generic headers.
+    // Another signal would be sent with the documented recipe's generic headers.
     Case {
         variables: &[("OTEL_LOGS_EXPORTER", "otlp")],
         settings: ("", ""),
@@ -135,7 +135,7 @@ fn each_with_its_line() {
             command.current_dir(sandbox.home().join("project"));
             command
         };
-        // On a terminal the line is said; a script hears nothing of what the user chose.
+        // On a terminal the line is printed. A script gets no message about the user's own choice.
         let (_, screen) = Pty::start(run(&[&["--report", "always"], args].concat())).finish();
         let words: String = screen.replace('\n', "").replace(&sandbox.home().display().to_string(), "$HOME");
         let squeezed = |text: &str| text.split_whitespace().collect::<String>();

@@ -1,5 +1,5 @@
-//! Writes the man page to standard output, for the package: the commands as clap knows them, variables and exit
-//! statuses as docs/reference.md lists them.
+//! Writes the man page for the package to standard output: commands from clap, variables and exit statuses from
+//! docs/reference.md.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! Command lines: own flags out, everything else untouched.
+//! Command lines: own flags are taken out, everything else is unchanged.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -41,7 +41,7 @@ const WORDS: [&str; 28] = [
     "--",
 ];
 
-/// An argument a line.
+/// One argument a line.
 pub fn check(data: &[u8]) {
     let text = crate::spelled::spelled(data, &WORDS);
     let args: Vec<OsString> = text.split(|&byte| byte == b'\n').map(|arg| OsStr::from_bytes(arg).to_owned()).collect();
@@ -51,7 +51,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// The answer equals that of [`reference`], which is written the other way round.
+/// The answer equals that of [`reference`], which uses another algorithm.
 pub fn scanned(args: &[OsString]) {
     let is_executable = |path: &Path| path.as_os_str() == "/bin/sh";
     let parsed = parse(args.to_vec(), is_executable);
@@ -79,7 +79,7 @@ pub fn scanned(args: &[OsString]) {
     assert!(!is_background(args) || joined.windows(3).any(|window| window == b"-b\x67" || window == b"--b"));
 }
 
-/// Which arguments are ours, a mark an argument; then what they say, and what is left. `None`: a usage error.
+/// Our own flags with their values, and the remaining arguments. `None`: a usage error.
 fn reference(args: &[OsString]) -> Option<(Flags, &[OsString])> {
     let takes =
         |arg: &OsString| FLAGS.iter().find(|flag| arg == flag.name).map(|flag| usize::from(flag.value.is_some()));
@@ -127,7 +127,7 @@ fn reference(args: &[OsString]) -> Option<(Flags, &[OsString])> {
     Some((flags, &rest[..back]))
 }
 
-/// An overlay's argument counts, and replaces the one that counted, if there was one.
+/// An overlay's argument is the one that takes effect. It replaces the one that took effect before, if there was one.
 fn overlaid(args: &[OsString]) {
     let path = Path::new("/o/x.json");
     let rewritten = rewrite(args, path);

@@ -1,5 +1,5 @@
-//! The configuration: every fault has a place in the file, what is accepted keeps the promises made for it, and a
-//! change leaves the rest as it was.
+//! The configuration: every fault has a place in the file, accepted configurations have the promised properties, and a
+//! change leaves the rest unchanged.
 
 use std::path::Path;
 
@@ -86,7 +86,7 @@ fn has_a_place(fault: &Fault, path: &Path, bytes: &[u8]) {
     }
 }
 
-/// What other parts rely on.
+/// Properties on which other parts rely.
 fn sound(config: &Config) {
     for (name, account) in &config.accounts {
         assert_eq!(
@@ -126,7 +126,8 @@ fn absolute(path: &Path) {
     assert!(!path.components().any(|part| part.as_os_str() == ".."), "{path:?}");
 }
 
-/// A change does just that: what was there reads the same, and the removed or new member apart so does the text.
+/// A change has exactly its effect: the other members keep their values, and the text stays the same except for the
+/// removed or new member.
 fn changed(path: &Path, before: &str, change: Change, had_faults: bool) {
     let Ok(after) = text::apply(path, before, std::slice::from_ref(&change)) else {
         assert!(had_faults, "no change could be made: {before}");
@@ -139,7 +140,7 @@ fn changed(path: &Path, before: &str, change: Change, had_faults: bool) {
     );
     let (_, faults) = config::read(path, after.clone().into_bytes(), Some(Path::new("/h")));
     assert!(had_faults || faults.is_empty(), "{faults:?}\n{before}\n{after}");
-    // White space in an object without members makes way for the first.
+    // White space in an object without members is replaced by the first member.
     let (before, after) = (squeezed(before), squeezed(&after));
     let is_within = |inner: &str, outer: &str| {
         let mut outer = outer.chars();

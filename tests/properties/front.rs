@@ -1,4 +1,4 @@
-//! The relay's HTTP front: what a connection's bytes make it take, and what it answers.
+//! The relay's HTTP front: which requests it takes from a connection's bytes, and its answers.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -43,18 +43,18 @@ const WORDS: [&str; 28] = [
     "\0",
 ];
 
-/// Nothing is taken but POSTs on the secret path, as they were sent, however the bytes come in.
+/// Only POSTs on the secret path are taken, as they were sent, however the bytes are split.
 pub fn check(data: &[u8]) {
     let text = crate::spelled::spelled(data, &WORDS);
     let (taken, answers) = conversation(&text, text.len().max(1));
     let (in_pieces, other_answers) = conversation(&text, 3);
     assert!(taken.starts_with(&in_pieces) || in_pieces.starts_with(&taken), "{taken:?} or {in_pieces:?}, as it is cut");
-    // Half a head that comes at once is read, so that it may be refused as none or as too large; in pieces it is only
-    // read when it is whole.
+    // Half a head that arrives at once is parsed, and may be refused as malformed or too large. If it arrives in
+    // pieces, it is parsed only when it is complete.
     let (fewer, more) =
         if answers.len() < other_answers.len() { (&answers, &other_answers) } else { (&other_answers, &answers) };
     let is_one_more = matches!(&more[..], [before @ .., 400 | 414 | 431] if before == fewer);
-    // Behind a refused request whose body is not there yet the connection ends.
+    // The connection ends after a refused request whose body has not arrived yet.
     let is_refused = |status: &u16| [404, 405, 413, 415].contains(status);
     let is_ended = more.starts_with(fewer) && fewer.last().is_some_and(is_refused);
     let is_same = taken == in_pieces && (answers == other_answers || is_one_more);
@@ -73,7 +73,7 @@ pub fn check(data: &[u8]) {
     sent_well(data);
 }
 
-/// A request that is as it should be arrives byte for byte, whatever its body.
+/// A correct request arrives byte for byte, with any body.
 fn sent_well(body: &[u8]) {
     let head = format!("POST {PATH} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n");
     let request = match body.len() % 3 {
@@ -101,7 +101,7 @@ fn sent_well(body: &[u8]) {
     assert_eq!(answers, [answer_to(body); 2]);
 }
 
-/// What the stand-in for the intake says: anything it may say, by the body's length.
+/// A stand-in for the intake: it gives each possible answer, selected by the body's length.
 fn accepted(body: &[u8]) -> Accepted {
     match body.len() % 5 {
         0 => Accepted::Unrouted,
@@ -116,7 +116,7 @@ fn answer_to(body: &[u8]) -> u16 {
     [200, 400, 200, 503, 429][body.len() % 5]
 }
 
-/// The bodies that were taken and the statuses that were answered, where the client sends `text` in pieces.
+/// The accepted bodies and the answered statuses when the client sends `text` in pieces.
 fn conversation(text: &[u8], piece: usize) -> (Vec<Vec<u8>>, Vec<u16>) {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =
@@ -134,7 +134,7 @@ fn conversation(text: &[u8], piece: usize) -> (Vec<Vec<u8>>, Vec<u16>) {
     (taken.take(), answers)
 }
 
-/// Reads the answers, strictly.
+/// Parses the answers strictly.
 fn statuses(mut said: &[u8]) -> Vec<u16> {
     let mut found = Vec::new();
     while !said.is_empty() {
@@ -153,7 +153,7 @@ fn statuses(mut said: &[u8]) -> Vec<u16> {
     found
 }
 
-/// A client that says its piece, listens for a while, and goes.
+/// A client that sends its text in pieces, reads for a while, and disconnects.
 struct Wire {
     rest: std::collections::VecDeque<u8>,
     piece: usize,

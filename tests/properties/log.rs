@@ -1,4 +1,4 @@
-//! Claude's debug log: which lines are kept however the file grows, and what a line is taken to prove.
+//! Claude's debug log: which lines are kept however the file grows, and what a line is classified as.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -51,7 +51,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// As `grep -i` does it.
+/// Selects lines as `grep -i` does.
 fn is_kept(line: &[u8]) -> bool {
     let line = line.to_ascii_lowercase();
     let words = ["telemetry", "exporter", "otlp", "metric"];
@@ -60,7 +60,7 @@ fn is_kept(line: &[u8]) -> bool {
 
 fn followed(text: &[u8], pieces: usize) -> Vec<Vec<u8>> {
     FILE.with_borrow_mut(|(log, follow)| {
-        // A new log in place of the old one, as far as its reader can see: shorter.
+        // A shorter file: its reader takes it for a new log in place of the old one.
         log.set_len(0).unwrap();
         follow.read(&mut |_| panic!("nothing is there")).unwrap();
         let mut lines = Vec::new();
@@ -74,7 +74,7 @@ fn followed(text: &[u8], pieces: usize) -> Vec<Vec<u8>> {
     })
 }
 
-/// What is said of a line stands in it, and what is about somebody else's metrics proves nothing.
+/// The parts of a classification occur in the line, and a line about another vendor's metrics proves nothing.
 fn proves(line: &str) {
     let sign = classify(line);
     let is_others = line.contains("BigQuery") || line.contains("[Anthropic telemetry]");
@@ -105,7 +105,7 @@ thread_local! {
         let path = tempfile::NamedTempFile::new_in(place).unwrap().into_temp_path();
         let log = File::options().write(true).open(&path).unwrap();
         let follow = Follow::new(&path, 0, kept());
-        // It goes with the process: the path must stay for as long as it is followed.
+        // The path must exist while it is followed. It is removed when the process ends.
         std::mem::forget(path);
         RefCell::new((log, follow))
     };

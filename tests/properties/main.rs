@@ -1,6 +1,6 @@
-//! What must hold for any input: of whatever reads bytes from outside, of resolution, of the command line.
+//! Properties that must hold for any input: for readers of external bytes, for resolution, and for the command line.
 //!
-//! The checks of single inputs are also the fuzz targets' (tests/fuzz); here they run over the seeds and over some
+//! The fuzz targets (tests/fuzz) use the same checks of single inputs. Here they run over the seeds and over some
 //! thousand simple changes of them.
 
 mod arguments;

@@ -1,5 +1,5 @@
-//! Paths of any bytes: what is written of one is read as the same one, a rule made for it holds there, and nothing that is
-//! printed for people steers their terminal.
+//! Paths of any bytes: a written path is read as the same path, a rule made for it applies to it, and its printed form
+//! does not control the terminal.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +11,7 @@ use act_claude::system::environment::Environment;
 use act_claude::text::{paths, printable};
 use serde_json::json;
 
-/// Two paths, a line each; the first is the home directory.
+/// Two paths, one a line. The first one is the home directory.
 pub fn check(data: &[u8]) {
     let (home, path) = match data.iter().position(|&byte| byte == b'\n') {
         Some(at) => (&data[..at], &data[at + 1..]),
@@ -25,7 +25,8 @@ pub fn check(data: &[u8]) {
     ruled(home, path);
 }
 
-/// As text it comes back; of what is text and no URL the text is the path.
+/// Conversion to text and back gives the same path. If the path is valid text and looks like no URL, the text is the
+/// path.
 fn written(path: &Path) {
     let text = paths::to_text(path);
     let again = paths::from_text(&text);
@@ -36,13 +37,13 @@ fn written(path: &Path) {
         Some(_) => {}
         None => assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{text:?}"),
     }
-    // In what is stored and what is said to the relay.
+    // In stored files and in messages to the relay.
     let source = TokenSource::File(again.clone());
     let stored = serde_json::to_string(&source).expect("any path can be stored");
     assert_eq!(serde_json::from_str::<TokenSource>(&stored).expect("read"), source);
 }
 
-/// Nothing of it steers a terminal; as JSON it says the same.
+/// The printed form does not control a terminal; the JSON form has the same content.
 fn printed(path: &Path) {
     let name = path.to_string_lossy();
     let steers = |c: char| {
@@ -66,7 +67,8 @@ fn printed(path: &Path) {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"), value);
 }
 
-/// What `act use` writes for a directory names that directory, and holds there and below it, and nowhere else.
+/// The rule that `act use` writes for a directory names that directory, and applies there and below it, and nowhere
+/// else.
 fn ruled(home: &Path, directory: &Path) {
     let is_plain = |path: &Path| {
         let has_dots = path.components().any(|part| part == Component::ParentDir);

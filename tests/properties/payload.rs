@@ -1,4 +1,4 @@
-//! OTLP payloads: repair and redaction against the same on a tree, done the slow and obvious way.
+//! OTLP payloads: repair and redaction are compared with a slow and simple implementation on a tree.
 
 use std::borrow::Cow;
 
@@ -37,10 +37,10 @@ const WORDS: [&str; 28] = [
     "]}]}]}",
 ];
 
-/// Deeper than this is no export.
+/// Deeper JSON is no export.
 const DEEPEST: usize = 128;
 
-/// Repair and redaction do what they say, and nothing else.
+/// Repair and redaction make exactly their own changes.
 pub fn check(data: &[u8]) {
     let body = spelled(data, &WORDS);
     let required = [("providerType", "P"), ("te\"am", "a \\ \u{1} ü")].map(|(key, value)| (key.into(), value.into()));
@@ -91,7 +91,7 @@ fn one(body: &[u8], required: &[(String, String)], redact: &[String]) {
     );
 }
 
-/// JSON in which numbers and strings stay as they are written, members in order, repeated ones too.
+/// JSON with numbers and strings as written, and members in order, including repeated ones.
 #[derive(Debug, Clone, PartialEq)]
 enum Tree {
     Object(Vec<(String, Tree)>),
@@ -99,7 +99,7 @@ enum Tree {
     Other(String),
 }
 
-/// For text that is known to be JSON.
+/// A parser for text that is known to be JSON.
 struct Parser<'a> {
     rest: &'a str,
     deepest: usize,
@@ -147,7 +147,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A string, as it is written.
+    /// A string as it is written.
     fn string(&mut self) -> String {
         let mut end = 1;
         while self.rest.as_bytes()[end] != b'"' {
@@ -158,7 +158,7 @@ impl Parser<'_> {
         string
     }
 
-    /// Some characters, and the white space behind them.
+    /// Skips some characters, and the white space after them.
     fn skip(&mut self, count: usize) {
         self.rest = self.rest.get(count..).unwrap_or_default().trim_start_matches([' ', '\t', '\r', '\n']);
     }
@@ -181,7 +181,8 @@ impl Tree {
         }
     }
 
-    /// Whether it is an attribute of one of these keys, to whoever reads it: of repeated members some take the last.
+    /// Whether a reader may take it for an attribute with one of these keys: of repeated members, some readers take the
+    /// last.
     fn is_attribute(&self, keys: &[String]) -> bool {
         let Tree::Object(members) = self else { return false };
         members.iter().any(|(name, value)| {
@@ -233,7 +234,8 @@ fn repaired(root: &mut Tree, required: &[(String, String)]) {
     }
 }
 
-/// The first member of this name; where there is none, or `null`, this one is put in front or in its place.
+/// The first member of this name. If there is none, the given value is inserted at the front; if it is `null`, the
+/// value replaces it.
 fn member_or<'a>(tree: &'a mut Tree, name: &str, otherwise: Tree) -> Option<&'a mut Tree> {
     let Tree::Object(members) = tree else { return None };
     let at = members.iter().position(|(key, _)| key == name).unwrap_or_else(|| {

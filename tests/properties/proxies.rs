@@ -1,4 +1,4 @@
-//! Proxy settings: what is named is used or refused, never passed by; nothing of it is shown; nothing panics.
+//! Proxy settings: a named proxy is used or refused, never bypassed; its credentials are not shown; nothing panics.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -29,7 +29,7 @@ const WORDS: [&str; 16] = [
     "/8",
 ];
 
-/// A proxy, then what is exempt.
+/// A proxy, then the list of exempt hosts.
 pub fn check(data: &[u8]) {
     let data = crate::spelled::spelled(data, &WORDS);
     let at = data.iter().position(|&byte| byte == b'\n').unwrap_or(data.len());
@@ -60,7 +60,7 @@ fn chosen(endpoint: &str, value: &[u8], network: &Network) {
         Ok(None) => {}
         Ok(Some(proxy)) => {
             assert!(!format!("{proxy:?}").contains("secret") || proxy.host.contains("secret"), "{proxy:?}");
-            // The client gets what was chosen, or the proxy is refused with a word.
+            // The client uses the chosen proxy, or refuses it with a message.
             let client = proxy.for_client();
             assert!(client.is_err() || client.is_ok_and(|client| client.port() == proxy.port), "{proxy:?}");
         }

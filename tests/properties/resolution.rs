@@ -1,5 +1,5 @@
-//! Resolution over made-up places: equal to a reference that is written the other way round, and the sentences the
-//! documentation says about it.
+//! Resolution over generated directories: compared with another implementation, and with the statements of the
+//! documentation.
 
 use std::path::Path;
 
@@ -15,12 +15,12 @@ use proptest::sample::select;
 const ALIASES: [(&str, &str); 3] = [("billing", "acme"), ("web", "acme"), ("labs", "other")];
 const DEPTH: usize = 4;
 
-/// What an own rule says: an alias, or `null`.
+/// The answer of a user's rule: an alias, or `null`.
 type Answer = Option<&'static str>;
 
 #[derive(Debug, Clone, Copy)]
 enum File {
-    /// It names an alias, one this machine knows or not.
+    /// It names an alias, which may be unknown on this machine.
     Alias(&'static str),
     /// It only adds an attribute.
     Attributes,
@@ -28,16 +28,16 @@ enum File {
     Stranger,
 }
 
-/// Which directories an own rule names.
+/// The directory that a user's rule names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Names {
-    /// A level of the way up.
+    /// A level on the way from the directory up to the root.
     Level(usize),
-    /// A level of the main checkout's way up.
+    /// A level on the way from the main checkout up to the root.
     Main(usize),
-    /// A directory on the way `$PWD` spells, which is nowhere on the physical one: the number of its names.
+    /// A directory of `$PWD`'s path that is not on the physical path: the number of its components.
     Spelled(usize),
-    /// One elsewhere, or none.
+    /// Another directory, or one that does not exist.
     Other(bool),
 }
 
@@ -45,11 +45,11 @@ enum Names {
 struct World {
     rules: Vec<(Names, Answer)>,
     files: Vec<Option<File>>,
-    /// Of the main checkout, where there is one.
+    /// The files of the main checkout, if there is one.
     main: Option<Vec<Option<File>>>,
     spelled: bool,
     default: Option<Answer>,
-    /// The second account is there.
+    /// Whether the second account is configured.
     two: bool,
 }
 
@@ -94,7 +94,7 @@ impl World {
         let rules = self.rules.iter().enumerate();
         let rules: Vec<String> = rules
             .map(|(index, (names, answer))| {
-                // The same directory may be named twice: under different spellings, as links make it.
+                // The same directory may be named twice, with different spellings through links.
                 let path = match names {
                     Names::Spelled(count) => format!("{}{}", spelled(*count), "/".repeat(index)),
                     _ => format!("/rule/{index}"),
@@ -166,16 +166,16 @@ fn found(file: File, level: &Path) -> RepositoryFile {
     RepositoryFile { path: level.join(".act-claude.json"), content }
 }
 
-/// One thing that could answer; in order of preference.
+/// A possible answer.
 enum Candidate {
     Own(Answer, &'static str),
     File(File, String),
 }
 
-/// All that could answer, the most preferred first; then the first that may.
+/// All possible answers, the one with the highest precedence first; then selects the first permitted one.
 fn reference(world: &World) -> (Answer, &'static str, Option<String>) {
     let own = |wanted: Names, word: &'static str| {
-        // Of several spellings of one directory a null counts, else the first.
+        // Of several spellings of one directory a `null` applies, otherwise the first one.
         let mut spellings = world.rules.iter().filter(|(names, _)| *names == wanted);
         let first = spellings.next();
         let rule =
@@ -228,7 +228,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_answer_is_the_reference_s(world in world()) {
+    fn the_answer_equals_the_reference(world in world()) {
         let found = world.resolution();
         let (alias, word, from) = reference(&world);
         prop_assert_eq!(found.alias.as_deref(), alias);

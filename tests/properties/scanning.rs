@@ -1,4 +1,4 @@
-//! Command lines as people write them: own flags in front, claude's arguments, own flags behind.
+//! Command lines as people write them: own flags in front, claude's arguments, own flags at the end.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -16,7 +16,7 @@ fn own() -> impl Strategy<Value = Vec<&'static str>> {
     select(&OWN[..]).prop_map(<[&str]>::to_vec)
 }
 
-/// Arguments of claude's, odd ones too.
+/// Arguments for claude, including unusual ones.
 const KNOWN: [&str; 14] = [
     "-p",
     "fix it",
@@ -42,7 +42,7 @@ fn argument() -> impl Strategy<Value = OsString> {
     ]
 }
 
-/// None of ours.
+/// An argument that is not one of our flags.
 fn claudes() -> impl Strategy<Value = OsString> {
     argument().prop_filter("claude's", |arg| arg != "--" && !FLAGS.iter().any(|flag| arg == flag.name))
 }
@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn a_session_s_arguments_come_out_as_they_went_in(
+    fn a_session_s_arguments_are_passed_on_unchanged(
         front in vec(own(), 0..3), args in vec(claudes(), 0..6), back in vec(own(), 0..3),
     ) {
         let args = [vec![OsString::from("-p")], args].concat();
@@ -71,13 +71,13 @@ proptest! {
         let line = [flags(&front), args.clone(), flags(&back)].concat();
         let (read, rest) = run(line).expect("a line without faults");
         prop_assert_eq!(rest, args);
-        // What stands in front says the same as behind, and the last one counts.
+        // Flags in front have the same meaning as at the end, and the last one takes effect.
         let (other, _) = run([flags(&front), flags(&back)].concat()).unwrap();
         prop_assert_eq!(read, other);
     }
 
     #[test]
-    fn behind_a_word_or_dashes_nothing_is_ours(
+    fn after_a_word_or_dashes_no_flag_is_ours(
         front in vec(own(), 0..3), args in vec(argument(), 0..6), back in vec(own(), 0..3), dashes: bool,
     ) {
         let first = if dashes { vec!["-p", "--"] } else { vec!["mcp"] };
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_left_has_nothing_of_ours(args in vec(argument(), 0..8)) {
+    fn no_flag_of_ours_is_left(args in vec(argument(), 0..8)) {
         if let Some((_, rest)) = run(args) && rest.first().is_none_or(|first| first != "act") {
             prop_assert_eq!(run(rest.clone()), Some((Flags::default(), rest)));
         }

@@ -1,8 +1,8 @@
-//! Each check over its seeds, and over simple changes of them by a generator that always starts alike.
+//! Each check over its seeds, and over simple changes of them. The generator always starts with the same state.
 
 use std::path::Path;
 
-/// Changed inputs for each target.
+/// The number of changed inputs for each target.
 const CHANGED: usize = 2_000;
 
 #[test]
@@ -72,7 +72,7 @@ fn run(target: &str, check: fn(&[u8])) {
     }
 }
 
-/// Shows the input where a check fails.
+/// Runs a check, and prints the input if it fails.
 fn tried(check: fn(&[u8]), input: &[u8]) {
     if let Err(panic) = std::panic::catch_unwind(|| check(input)) {
         eprintln!("input: {}", input.escape_ascii());
@@ -112,7 +112,7 @@ impl Random {
         (self.next() >> 33) as usize % end
     }
 
-    /// Half of them words ([`super::spelled`]).
+    /// Half of the bytes select words ([`super::spelled`]).
     fn byte(&mut self) -> u8 {
         let byte = (self.next() >> 40) as u8;
         if byte < 128 { byte % 32 } else { byte }

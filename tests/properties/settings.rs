@@ -1,4 +1,4 @@
-//! Settings files of Claude Code: what is read of them, and what an overlay of them keeps.
+//! Settings files of Claude Code: which values are read from them, and what an overlay keeps.
 
 use std::path::Path;
 
@@ -44,13 +44,13 @@ const WORDS: [&str; 30] = [
     "\"permissions\":5,",
 ];
 
-/// The readers agree, the overlay keeps what it does not set, and a recipe's values can stand in a header.
+/// The readers agree, the overlay keeps what it does not set, and a recipe's values are valid in a header.
 pub fn check(data: &[u8]) {
     let text = decode(crate::spelled::spelled(data, &WORDS));
     encoded(&text);
     let path = Path::new("/h/.claude/settings.json");
     let is_json = serde_json::from_str::<IgnoredAny>(&text).is_ok();
-    // Numbers, strings and depths that claude takes are beyond this one.
+    // Claude accepts numbers, strings and depths that this parser refuses.
     let value: Option<Value> = serde_json::from_str(&text).ok();
     let layer = layer(LayerKind::User, path.into(), &text);
     let file = SettingsFile::parse(path, text.clone());
@@ -84,7 +84,7 @@ pub fn check(data: &[u8]) {
     merged(&text, value.as_ref(), is_json);
 }
 
-/// However a file is encoded, claude reads the same.
+/// Claude reads the same from every encoding of a file.
 fn encoded(text: &str) {
     if text.starts_with('\u{feff}') {
         return;
@@ -95,10 +95,10 @@ fn encoded(text: &str) {
     assert_eq!(decode(marked.encode_utf16().flat_map(u16::to_le_bytes).collect()), text);
 }
 
-/// Whether claude would put this into its environment for the value.
+/// Whether claude would set this text as the environment variable for the value.
 fn is_spelled(value: &Value, text: Option<&str>) -> bool {
     match value {
-        // This reader's last digit may be off; claude's is not.
+        // This parser's last digit may be wrong; claude's is not.
         Value::Number(number) => {
             let (near, exact) = (number.as_f64().unwrap(), text.and_then(|text| text.parse::<f64>().ok()));
             exact.is_some_and(|exact| (exact - near).abs() <= exact.abs() * 1e-15)
@@ -107,7 +107,7 @@ fn is_spelled(value: &Value, text: Option<&str>) -> bool {
     }
 }
 
-/// `String(value)`; `None` where a number is in it.
+/// `String(value)` in JavaScript; `None` if the value contains a number.
 fn as_javascript(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => "null".to_owned(),
@@ -122,7 +122,7 @@ fn as_javascript(value: &Value) -> Option<String> {
     })
 }
 
-/// Whether none of what bears on telemetry is in it.
+/// Whether it contains no key that concerns telemetry.
 fn has_no_keys(value: &Value) -> bool {
     let bears = |name: &str| name.starts_with("OTEL_") || name.starts_with("CLAUDE_CODE_");
     let env = value.get("env").and_then(Value::as_object);
@@ -158,7 +158,7 @@ fn merged(text: &str, own: Option<&Value>, is_json: bool) {
     assert!(ours.iter().all(|(name, value)| layer.get(name) == Some(value)));
 }
 
-/// Settings with nothing in them but an `env` that holds nothing else than what is set.
+/// Settings that contain only an `env`, which contains only our variables.
 fn has_just_ours(own: Option<&Value>) -> bool {
     let own = own.and_then(Value::as_object);
     let env = own.filter(|own| own.len() == 1).and_then(|own| own.get("env")).and_then(Value::as_object);

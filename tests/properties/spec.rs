@@ -1,4 +1,4 @@
-//! Monitoring Specs: whatever the document says, what is found can be used safely.
+//! Monitoring Specs: values found in any document are safe to use.
 
 use act_claude::commands::setup::sources::spec::{Finding, read};
 use act_claude::config::{check_endpoint, check_text, check_word};
@@ -35,7 +35,7 @@ const WORDS: [&str; 29] = [
     ": ",
 ];
 
-/// What is found is usable, each value once; a JSON document says the same however it is written.
+/// Found values are usable and distinct. A JSON document gives the same values in any formatting.
 pub fn check(data: &[u8]) {
     let bytes = crate::spelled::spelled(data, &WORDS);
     let found = read(&bytes);

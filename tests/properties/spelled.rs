@@ -1,7 +1,7 @@
-//! Inputs with a vocabulary: control characters, which no text format needs, stand for whole words. So a seed is
-//! plain text, and a blind mutation of a byte can still put a meaningful word in.
+//! Inputs with a vocabulary: control characters, which no text format needs, stand for whole words. So a seed is plain
+//! text, and a random change of a byte can insert a meaningful word.
 
-/// `data` with its control characters (but tab and line breaks) replaced by words.
+/// `data` with its control characters (except tab and line breaks) replaced by words.
 pub fn spelled(data: &[u8], words: &[&str]) -> Vec<u8> {
     let mut text = Vec::with_capacity(data.len());
     for &byte in data {

@@ -1,4 +1,4 @@
-//! Spool files: what is written is read back, and of what is read nothing is believed that was not written.
+//! Spool files: what is written can be read back, and a file that was not written by the spool is not accepted.
 
 use std::cell::RefCell;
 
@@ -6,7 +6,7 @@ use act_claude::state::spool::entry::{DELIVERED, Fault, LONGEST_HEAD, head, peek
 use act_claude::state::spool::{Claim, Header, Refusal, Spool, list, name};
 use sha2::{Digest, Sha256};
 
-/// `data` as a whole file, as what the checksum is of, and as what is put into a new one.
+/// `data` as a whole file, as the content behind a valid checksum, and as the content of a new file.
 pub fn check(data: &[u8]) {
     as_file(data);
     let sealed = format!("act-claude-export/1 {:x}\n", Sha256::digest(data));
@@ -79,7 +79,8 @@ fn as_content(data: &[u8]) {
         alias,
         endpoint,
     };
-    // What would be too long to be read is refused when it is written: nothing may be acknowledged that can't be read.
+    // A header that would be too long to be read is refused when it is written: an export that can't be read again must
+    // not be acknowledged.
     let Ok(mut file) = head(&header, body.as_bytes()) else {
         assert!(serde_json::to_vec(&header).unwrap().len() >= LONGEST_HEAD);
         return;
@@ -97,7 +98,7 @@ const FILE: &str = "s-00000007";
 
 thread_local! {
     static SPOOL: RefCell<(tempfile::TempDir, Spool)> = {
-        // In memory where there is such a place: a file an input.
+        // In memory where possible, because each input makes a file.
         let memory = std::path::Path::new("/dev/shm");
         let place = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
         let directory = tempfile::tempdir_in(place).expect("a temporary directory");

@@ -10,7 +10,7 @@ use crate::support::act::{Act, refused};
 use crate::support::sandbox::{Sandbox, TOKEN, Text, USER, snapshot};
 use crate::support::{eventually, fake_claude, process};
 
-/// The credential as it goes over the wire: as much a secret as the token in it.
+/// The token, and the credential as it is sent, which is equally secret.
 fn secrets() -> [Vec<u8>; 2] {
     use base64::Engine;
     let credential = base64::engine::general_purpose::STANDARD.encode(format!("BOOMI_TOKEN.{USER}:{TOKEN}"));
@@ -21,7 +21,7 @@ fn holds_secret(bytes: &[u8]) -> bool {
     secrets().iter().any(|secret| memchr::memmem::find(bytes, secret).is_some())
 }
 
-/// Sources of the token, and whether it may stand in the environment of act-claude's own processes.
+/// Sources of the token, and whether the environment of act-claude's own processes may contain it.
 fn sources(sandbox: &Sandbox) -> [(serde_json::Value, bool); 3] {
     let file = sandbox.home().join("token");
     let command = json!({"command": ["cat", file]});
@@ -49,7 +49,7 @@ fn c1_nowhere_in_the_process_tree_or_the_files() {
         let (here, go) = (sandbox.root().join("here"), sandbox.root().join("go"));
         let script = format!("post\ntouch {}\nwait {}\npost", here.display(), go.display());
         fake_claude::install(&mut sandbox, &script);
-        // ACT repeats what it was sent: its words must not carry the token into reports and records.
+        // This ACT's answer quotes the credential: the token must not get into reports and records that way.
         act.answer_by(|request| refused(401, &format!("bad credential {}", request.header("authorization").unwrap())));
         let mut command = sandbox.act_claude(&["--report", "json", "-p", "hi"]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -65,7 +65,7 @@ fn c1_nowhere_in_the_process_tree_or_the_files() {
                 assert!(!holds_secret(&process.environment()), "{process:?}");
             }
         }
-        // Waited for: the one that made the file `here` may still be open.
+        // With a wait, because the descriptor of the just created file `here` may still be open.
         eventually("claude with no descriptors but those this test passes on", || {
             (descriptors(claude) == own).then_some(())
         });
@@ -84,7 +84,8 @@ fn descriptors(process: &process::Process) -> BTreeSet<i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// What every program started by this test finds open: the standard three, and what the test itself was given.
+/// The descriptors that every program started by this test inherits: the standard three, and those that the test itself
+/// inherited.
 fn passed_on() -> BTreeSet<i32> {
     let own = process::Process { pid: std::process::id().cast_signed(), command_line: String::new() };
     let closed_on_exec = |descriptor: &i32| {
@@ -115,7 +116,7 @@ fn c1_commands_that_show_things_do_not_show_it() {
 
 fn wait_for_the_relay(sandbox: &Sandbox) {
     let root = sandbox.root().display().to_string();
-    // It may stay for what is held: told that it is over, it goes.
+    // The relay may stay because of held exports; the signal ends it.
     for relay in process::with_environment(&root).iter().filter(|process| process.is_relay()) {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(relay.pid), nix::sys::signal::Signal::SIGTERM);
     }

@@ -1,4 +1,5 @@
-//! C2: the relay's endpoint is open to the one who knows its secret, and bounded for everybody.
+//! C2: only a client that knows the secret path can use the relay's endpoint, and its use of resources is bounded for
+//! all clients.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +13,7 @@ use crate::support::act::Act;
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{DEADLINE, eventually, fake_claude, process};
 
-/// A claude that waits, with its relay.
+/// A waiting claude with its relay.
 struct Session {
     _act: Act,
     sandbox: Sandbox,
@@ -49,7 +50,7 @@ impl Session {
         stream
     }
 
-    /// The status a request gets.
+    /// The status that answers a request.
     fn status(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> u16 {
         let mut stream = self.connect();
         let head = format!(
@@ -76,7 +77,7 @@ impl Session {
         std::fs::read_dir(self.relay().file("fd")).expect("its descriptors").count()
     }
 
-    /// The most memory its relay ever had, in MiB.
+    /// The maximum of its relay's memory, in MiB.
     fn most_memory(&self) -> usize {
         self.memory("VmHWM:")
     }
@@ -87,7 +88,8 @@ impl Session {
         line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") / 1024
     }
 
-    /// Posts `count` exports of the session, each over a connection of its own; how long each took, the longest last.
+    /// Posts `count` exports of the session, each over its own connection; returns how long each took, the longest
+    /// last.
     fn exports(&self, count: usize, mark: &str) -> Vec<Duration> {
         let took = (0..count).map(|index| {
             let body = format!(r#"{{"resourceMetrics":[],"{mark}":{index}}}"#);
@@ -100,12 +102,12 @@ impl Session {
         took
     }
 
-    /// Lets claude go on; all must be as ever.
+    /// Lets claude continue and end; the result must be normal.
     fn end(self) {
         self.end_with("1 export delivered (2 points)");
     }
 
-    /// Lets claude go on; this is said in the end.
+    /// Lets claude continue and end; the report must contain `words`.
     fn end_with(self, words: &str) {
         std::fs::write(self.sandbox.root().join("go"), "").unwrap();
         let output = self.child.wait_with_output().unwrap();
@@ -149,9 +151,9 @@ fn c2_wrong_path_method_kind_and_size() {
     session.end_with("1 of 3 exports delivered; 2 lost: an export is larger than 20 MiB");
 }
 
-/// What inflates to 400 MiB is not inflated further than it may be large.
+/// A body that inflates to 400 MiB is inflated only up to the size limit.
 #[test]
-fn c2_a_bomb_takes_no_memory() {
+fn c2_a_gzip_bomb_takes_no_memory() {
     let session = Session::start();
     let bomb = {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -165,7 +167,7 @@ fn c2_a_bomb_takes_no_memory() {
     session.end_with("1 of 2 exports delivered; 1 lost: an export is larger than 20 MiB");
 }
 
-/// Three megabytes that grow to two hundred with the attributes they lack.
+/// Three megabytes that would grow to two hundred when the missing attributes are added.
 #[test]
 fn c2_a_million_resources_take_no_memory() {
     let session = Session::start();
@@ -189,7 +191,7 @@ fn c2_the_secret_has_128_bits_and_only_this_machine_is_served() {
         assert!(secret.len() == 32 && secret.chars().all(|c| c.is_ascii_hexdigit()), "{secret}");
         let (host, port) = session.host.split_once(':').unwrap();
         assert_eq!(host, "127.0.0.1");
-        // Bound to this one address, not to every one of the machine.
+        // Bound to this one address, not to all addresses of the machine.
         assert!(TcpStream::connect(format!("127.0.0.2:{port}")).is_err());
     }
     assert_ne!(one.path, other.path);
@@ -200,7 +202,7 @@ fn c2_the_secret_has_128_bits_and_only_this_machine_is_served() {
 #[test]
 fn c2_slow_and_many_clients_are_cut_off() {
     let session = Session::start();
-    // Awake, and its own files open.
+    // After this request the relay is active and has its own files open.
     assert_eq!(session.status("POST", "/", JSON, b"{}"), 404);
     let before = session.descriptors();
     let mut slow = session.connect();
@@ -208,7 +210,7 @@ fn c2_slow_and_many_clients_are_cut_off() {
     let mut stalled = session.connect();
     let head = format!("POST {} HTTP/1.1\r\nHost: x\r\n{JSON}Content-Length: 100\r\n\r\n{{", session.path);
     stalled.write_all(head.as_bytes()).unwrap();
-    // More than it serves at a time; they say nothing, and go by themselves.
+    // More connections than it serves in parallel; they send nothing.
     let idle: Vec<TcpStream> = (0..100).map(|_| session.connect()).collect();
     let start = Instant::now();
     let mut most = 0;
@@ -216,7 +218,7 @@ fn c2_slow_and_many_clients_are_cut_off() {
         most = most.max(session.descriptors().saturating_sub(before));
         (most >= 60 && start.elapsed() > Duration::from_secs(1)).then_some(())
     });
-    // 64, give or take a file of its own.
+    // 64 connections, and a few files of its own.
     assert!(most < 70, "{most} connections at a time");
     for stream in [&mut slow, &mut stalled] {
         let mut answer = Vec::new();
@@ -224,13 +226,13 @@ fn c2_slow_and_many_clients_are_cut_off() {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.is_empty() || answer.contains("408"), "{answer}");
     }
-    // Ten seconds each, and a busy machine's share.
+    // The limit is ten seconds for each; the rest is for a busy machine.
     assert!(start.elapsed() < Duration::from_secs(25), "cut off after {:?}", start.elapsed());
     drop(idle);
     session.end();
 }
 
-/// Many connections to one relay, opened again as soon as they are closed, until dropped. Each `says` something and waits.
+/// Many connections to one relay, reopened as soon as they are closed, until dropped. Each one sends `says` and waits.
 struct Crowd {
     stop: Arc<AtomicBool>,
     open: Arc<AtomicUsize>,
@@ -238,14 +240,14 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// `user`: another user's, where it is not ours.
+    /// `user`: the id of another user, if the connections are not our own.
     fn start(host: &str, count: usize, user: Option<u32>, says: &'static str) -> Self {
         let (stop, open) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let thread = |_| {
             let (host, stop, open): (SocketAddr, _, _) = (host.parse().unwrap(), stop.clone(), open.clone());
             std::thread::spawn(move || {
                 if let Some(user) = user {
-                    // Of this thread alone: its sockets are that user's.
+                    // For this thread only: its sockets belong to that user.
                     nix::unistd::setfsuid(user.into());
                 }
                 let mut held: Vec<Option<TcpStream>> = (0..count / THREADS).map(|_| None).collect();
@@ -259,7 +261,7 @@ impl Crowd {
                             }
                         }
                     }
-                    // Once a second all that were closed are opened again.
+                    // Once a second all closed connections are opened again.
                     std::thread::sleep(Duration::from_secs(1));
                 }
             })
@@ -289,14 +291,14 @@ impl Drop for Crowd {
     }
 }
 
-/// What a crowd says: nothing, half a head, and a body that never comes on a path that is not the secret one.
+/// What the connections send: nothing, half a head, and an incomplete body on a wrong path.
 const WORDS: [&str; 3] = [
     "",
     "POST / HTTP/1.1\r\nHost: x\r\n",
     "POST /x/v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n{",
 ];
 
-/// However many connections others open, and hold: the session's exports are answered at once.
+/// While other processes open and hold any number of connections, the session's exports are answered at once.
 fn crowded(count: usize, user: Option<u32>) {
     let session = Session::start();
     let quiet = session.exports(20, "quiet");
@@ -309,7 +311,7 @@ fn crowded(count: usize, user: Option<u32>) {
             "{count} connections of {user:?} ({opened} opened): median {:?}, longest {:?}; before {:?}, {:?}",
             took[10], took[19], quiet[10], quiet[19]
         );
-        // A tenth of a second, and a busy machine's share; whoever waits for a place waits for seconds.
+        // A tenth of a second, and more for a busy machine. Waiting for a free connection would take seconds.
         assert!(took[10] < Duration::from_millis(100) + quiet[10] * 10, "{says:?}: {took:?}; before {quiet:?}");
         assert!(took[19] < Duration::from_secs(3), "{says:?}: {took:?}");
     }
@@ -317,15 +319,16 @@ fn crowded(count: usize, user: Option<u32>) {
 }
 
 #[test]
-fn c2_another_user_s_connections_keep_nobody_waiting() {
+fn c2_another_user_s_connections_delay_no_export() {
     if !nix::unistd::geteuid().is_root() {
         return crate::support::skip("becoming another user needs root");
     }
     crowded(1_000, Some(65_534));
 }
 
-/// Where the system does not tell whose they are, those that have shown nothing give way.
+/// If the system does not tell to which user connections belong, those that have not yet sent a valid request are
+/// closed first.
 #[test]
-fn c2_connections_that_show_nothing_give_way() {
+fn c2_connections_without_the_secret_are_closed_first() {
     crowded(300, None);
 }

@@ -1,5 +1,5 @@
-//! C3: a hostile repository moves no endpoint, sees no token, runs no command, picks no other account: both real clients,
-//! the directory trusted and not.
+//! C3: a hostile repository changes no endpoint, sees no token, runs no command, selects no other account: with both
+//! real clients, and with the directory trusted and not trusted.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use crate::support::client::{self, Lab};
 use crate::support::http::{Reply, Request, Server};
 use crate::support::sandbox::{TOKEN, Text, USER};
 
-/// Everything the attacker's server gets.
+/// All requests that the attacker's server gets.
 struct Attacker {
     server: Server,
     requests: Arc<Mutex<Vec<Request>>>,

@@ -1,5 +1,6 @@
-//! C3, inside a claude: a repository's settings put variables into the environment of claude's Bash tool, and a `claude -p`
-//! started there through the shim is moved by none of them. Both real clients, the directory trusted and not.
+//! C3, inside a claude: a repository's settings put variables into the environment of claude's Bash tool. A `claude -p`
+//! started there through the shim is influenced by none of them. With both real clients, and with the directory trusted
+//! and not trusted.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,8 @@ use crate::support::tunnel::Tunnel;
 
 const NAME: &str = "act.test";
 
-/// A user whose way to ACT is a company's: a proxy, an authority of its own, a token from a command on PATH. And a
-/// repository with a counterpart of each.
+/// A user who reaches ACT in a company's way: through a proxy, with an authority of its own, with a token from a
+/// command on PATH. And a repository with a replacement for each of these.
 struct Trap {
     lab: Lab,
     act: Act,
@@ -103,7 +104,7 @@ impl Trap {
         let log = self.log("");
         let _ = std::fs::remove_dir_all(&log);
         std::fs::create_dir(&log).expect("a directory");
-        // A session inside is told to use the tool as well.
+        // The model asks an inner session to use the tool, too, so `script` is run only once.
         self.lab.messages.call_bash(&format!(
             "[ \"$DEEP\" ] || DEEP=1 {} 2>{}",
             script.display(),
@@ -123,7 +124,8 @@ impl Trap {
         std::fs::read_to_string(self.log(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// All exports went the user's way, under the user's alias, with the user's token; nobody else saw any of it.
+    /// Asserts that all exports went to the user's ACT, under the user's alias and with the user's token, and that no
+    /// other server got anything.
     fn check(&self, what: &str) {
         for request in self.act.requests() {
             assert_eq!(request.header("x-alias-id"), Some("id-billing"), "{what}");
@@ -140,7 +142,7 @@ impl Trap {
         assert!(!self.repository.join("ran").exists(), "{what}: a program of the repository's ran");
     }
 
-    /// How many sessions ACT has heard of.
+    /// The number of sessions in ACT's requests.
     fn sessions(&self) -> usize {
         let ids = self.act.requests().into_iter().flat_map(|request| session_ids(&request.json()));
         ids.collect::<std::collections::BTreeSet<_>>().len()
@@ -159,7 +161,7 @@ fn session_ids(value: &Value) -> Vec<String> {
 }
 
 #[test]
-fn c3_variables_that_lead_elsewhere() {
+fn c3_variables_that_redirect_a_session() {
     for version in client::BOTH {
         for directory in ["trusted", "untrusted"] {
             let what = format!("{version} {directory}");
@@ -219,7 +221,7 @@ fn c3_variables_that_name_other_places() {
                 let out = trap.read(&format!("{name}.out"));
                 let error = trap.read(&format!("{name}.err"));
                 if out == "kept\n" {
-                    // The client did not let the repository change it.
+                    // The client did not let the repository change this variable.
                     kept += 1;
                     continue;
                 }
@@ -229,7 +231,7 @@ fn c3_variables_that_name_other_places() {
                     "{what}: {error}"
                 );
             }
-            // Old clients keep nothing, and none keeps what is ours.
+            // The older client protects no variable, and the newer client none of ours.
             assert!(kept <= if version == client::OLD { 0 } else { 4 }, "{what}: {kept} kept");
             crate::support::eventually("the outer session at ACT", || (trap.sessions() == 1).then_some(()));
             trap.check(&what);
@@ -238,7 +240,8 @@ fn c3_variables_that_name_other_places() {
     }
 }
 
-/// For each variable: the others as the user has them; a session, and a command that would change the configuration.
+/// For each variable, with the others as the user has them: a session, and a command that would change the
+/// configuration.
 fn each_alone(trap: &Trap, places: &[(&str, PathBuf)]) -> String {
     let home = trap.lab.sandbox.home();
     let restore = |name: &str| match name {

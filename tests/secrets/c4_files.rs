@@ -1,4 +1,4 @@
-//! C4: a token file that others could read or replace is refused, with the fix, and not changed in silence.
+//! C4: a token file that others could read or replace is refused, with the fix, and its mode is not changed silently.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Makes the sandbox's token file what a case needs; gives what the line must hold.
+/// Prepares the sandbox's token file for a case; returns what the message must contain.
 type Spoil = fn(&Path) -> [String; 2];
 
 const CASES: [(&str, Spoil); 7] = [
@@ -80,9 +80,9 @@ fn c4_refused_with_the_fix_and_left_as_they_are() {
     }
 }
 
-/// As /tmp is: nobody can put another file in its place.
+/// A directory with the sticky bit, as /tmp: no other user can replace the file.
 #[test]
-fn c4_a_directory_where_files_stay_their_owners_will_do() {
+fn c4_a_sticky_directory_is_accepted() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());
@@ -93,9 +93,9 @@ fn c4_a_directory_where_files_stay_their_owners_will_do() {
     act.wait_for(1);
 }
 
-/// Whoever writes it, the relay or the one that stands before claude: records, logs, overlays, what waits.
+/// Files of the relay and of the supervisor: records, logs, overlays, waiting exports.
 #[test]
-fn c4_what_is_written_is_the_users_alone() {
+fn c4_written_files_are_the_users_only() {
     let act = Act::start();
     let mut sandbox = Sandbox::new();
     sandbox.configure_one(&act.endpoint());
@@ -104,7 +104,7 @@ fn c4_what_is_written_is_the_users_alone() {
     act.answer(crate::support::http::Reply::json(503, "{}"));
     fake_claude::install(&mut sandbox, "post\nexit 0");
     let mut command = sandbox.command("sh");
-    // Under the most careless of masks.
+    // With the most permissive umask.
     command.args(["-c", "umask 0; exec \"$0\" --verify -p hi"]).arg(crate::support::act_claude());
     assert_eq!(command.output().unwrap().code(), 75);
     let mut open = vec![sandbox.state()];

@@ -1,5 +1,5 @@
-//! C5: another process of the same user can't read the relay's memory, environment or descriptors; claude's own it can,
-//! as without act-claude.
+//! C5: another process of the same user can't read the relay's memory, environment or descriptors. Claude's own it can
+//! read, as without act-claude.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -45,7 +45,7 @@ fn c5_refused_to_the_same_user() {
         command.status().unwrap().success()
     };
     assert!(listed(claude) && !listed(relay));
-    // Not dumpable: neither a debugger nor a core dump.
+    // Not dumpable: neither a debugger nor a core dump gets its memory.
     let limits = std::fs::read_to_string(relay.file("limits")).unwrap();
     let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(relay.file("environ")).unwrap());
     assert_eq!(owner, 0, "a process that is not dumpable belongs to root in /proc: {limits}");

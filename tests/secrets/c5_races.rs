@@ -1,6 +1,6 @@
-//! C5, from the first moment on: another process of the same user tries to get into each relay as it starts, at its memory, its
-//! descriptors, its environment, and as a debugger. `ACT_CLAUDE_TEST_RACES=500 cargo test --test secrets c5_races -- --nocapture`
-//! is the whole run.
+//! C5, from the start of the process: another process of the same user tries to read each relay's memory, descriptors
+//! and environment as the relay starts, and to attach to it as a debugger. The whole run: `ACT_CLAUDE_TEST_RACES=500
+//! cargo test --test secrets c5_races -- --nocapture`.
 
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
@@ -13,13 +13,13 @@ use crate::support::sandbox::{self, Sandbox, TOKEN, Text};
 use crate::support::user::{self, USER};
 use crate::support::{fake_claude, process, skip};
 
-/// How many sessions, where nothing else is said.
+/// The number of sessions by default.
 const RACES: usize = 24;
-/// At the same time; and as many snoops.
+/// The number of parallel sessions, and of parallel snoop processes.
 const PARALLEL: usize = 4;
 
 #[test]
-fn c5_no_race_for_a_relay_is_won() {
+fn c5_no_relay_can_be_read_while_it_starts() {
     if !nix::unistd::geteuid().is_root() {
         return skip("becoming an ordinary user needs root");
     }

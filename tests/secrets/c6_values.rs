@@ -1,4 +1,4 @@
-//! C6: what the configuration holds ends up as one header or attribute each, or is refused with the reason.
+//! C6: each value of the configuration becomes exactly one header or attribute, or is refused with the reason.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ const NASTY: [&str; 16] = [
     "\u{7f}",
 ];
 
-/// No value may hold what ends one anywhere; what becomes a header or a name is plain ASCII without white space.
+/// No value may contain a character that ends a value anywhere. A header or a name must be ASCII without white space.
 fn is_refused(place: &str, value: &str) -> bool {
     let ends = |c: char| c.is_control() || c == ',' || c == '"';
     let is_word = ["id", "user", "attribute name"].contains(&place);

@@ -1,4 +1,5 @@
-//! C7: a token command has no terminal and no input, is run without a shell, and can't hang, flood or fail unseen.
+//! C7: a token command has no terminal and no input, is run without a shell, can't hang or flood act-claude, and its
+//! failure is reported.
 
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use crate::support::fake_claude;
 use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, Text, snapshot};
 
-/// In no place but the file it is read from.
+/// Must not occur anywhere except in the file it is read from.
 const CANARY: &str = "canary-8d21";
 
 fn sandbox(act: &Act, command: &[&str]) -> Sandbox {
@@ -23,7 +24,7 @@ fn sandbox(act: &Act, command: &[&str]) -> Sandbox {
 }
 
 #[test]
-fn c7_failures_are_held_with_their_words() {
+fn c7_failures_hold_exports_and_are_reported() {
     for (script, words) in [
         ("echo locked >&2; exit 3", "the token command `sh` failed with exit status 3"),
         ("true", "gave no token"),
@@ -38,7 +39,7 @@ fn c7_failures_are_held_with_their_words() {
         let line = output.err();
         assert!(line.starts_with("act-claude: billing: 1 export held: ") && line.contains(words), "{script}: {line}");
         assert!(act.requests().is_empty(), "{script}");
-        // Where it may have said why, the line says how to see that.
+        // If the command may have written the reason to standard error, the message says how to see it.
         assert_eq!(
             line.contains("act-claude act check --all shows"),
             words.contains("exit") || words.contains("killed"),
@@ -47,9 +48,9 @@ fn c7_failures_are_held_with_their_words() {
     }
 }
 
-/// A shell that traces what it does writes the token to standard error: it is in no report, record or log.
+/// A shell with tracing writes the token to standard error: it is in no report, record or log.
 #[test]
-fn c7_what_it_writes_to_standard_error_is_nowhere() {
+fn c7_its_standard_error_is_not_kept() {
     for end in ["exit 3", "kill -9 $$", "echo one; echo two", ":"] {
         let act = Act::start();
         let mut sandbox = sandbox(&act, &["sh", "-c", &format!("set -x; T=$(cat \"$HOME/secret\"); : \"$T\"; {end}")]);
@@ -74,7 +75,7 @@ fn c7_what_it_writes_to_standard_error_is_nowhere() {
             let is_there = memchr::memmem::find(content, CANARY.as_bytes()).is_some();
             assert!(!is_there, "{end}: {}", path.display());
         }
-        // The user who asks in a terminal sees it there, and nowhere else.
+        // A user who asks in a terminal sees it there, and nowhere else.
         if end == "exit 3" {
             let (_, screen) = Pty::start(sandbox.act_claude(&["act", "check", "--all"])).finish();
             assert!(screen.contains(CANARY) && screen.contains("failed with exit status 3"), "{screen}");
@@ -82,22 +83,22 @@ fn c7_what_it_writes_to_standard_error_is_nowhere() {
     }
 }
 
-/// What the command leaves behind keeps its output open; the token is there when the command itself has ended.
+/// A background child of the command keeps the output open. The token is used as soon as the command itself has ended.
 #[test]
-fn c7_a_child_left_behind_keeps_nothing_waiting() {
+fn c7_a_child_left_behind_delays_nothing() {
     let act = Act::start();
     let sandbox = sandbox(&act, &["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; echo tok-1"]);
     let output = sandbox.act_claude(&["--report", "always", "-p", "hi"]).output().unwrap();
     assert_eq!((output.out().as_str(), output.code()), ("hi\n", 0));
     let request = &act.wait_for(1)[0];
     assert_eq!(crate::support::act::credential(request), "BOOMI_TOKEN.u@example.com:tok-1");
-    // It is not ours to end.
+    // act-claude must not end this process.
     let left = std::fs::read_to_string(sandbox.home().join("left")).unwrap();
     let left = nix::unistd::Pid::from_raw(left.trim().parse().unwrap());
     nix::sys::signal::kill(left, nix::sys::signal::Signal::SIGKILL).expect("it lives");
 }
 
-/// What it says beyond a token's length is let go by: there is no room for all of it.
+/// Output beyond a token's length is discarded: there is no memory for all of it.
 #[test]
 fn c7_endless_output_takes_no_memory() {
     let act = Act::start();
@@ -112,14 +113,14 @@ fn c7_endless_output_takes_no_memory() {
 #[test]
 fn c7_neither_terminal_nor_input_nor_shell() {
     let act = Act::start();
-    // It asks on the terminal if it can, else on its input; and it would expand $HOME in a shell.
+    // It reads from the terminal if it can, else from its input; and in a shell it would expand $HOME.
     let script = "if (: </dev/tty) 2>/dev/null; then exit 5; fi; if read -r line; then exit 6; fi; [ /dev/stdin -ef /dev/null ] || exit 8; printf %s \"$1\"";
     let sandbox = sandbox(&act, &["sh", "-c", script, "sh", "$HOME"]);
     let (status, screen) = Pty::start(sandbox.act_claude(&["-p", "hi"])).finish();
     assert_eq!(status.code(), Some(0), "{screen}");
     let request = &act.wait_for(1)[0];
     assert_eq!(crate::support::act::credential(request), "BOOMI_TOKEN.u@example.com:$HOME");
-    // The commands run it from the user's terminal itself, where it must not ask either.
+    // `act check` runs the command from the user's terminal; it must not read from it either.
     let (status, screen) = Pty::start(sandbox.act_claude(&["act", "check"])).finish();
     assert!(status.code().is_some() && screen.contains("ok       token"), "{screen}");
 }
@@ -130,11 +131,11 @@ fn c7_a_hanging_command_does_not_hold_claude() {
     let sandbox = sandbox(&act, &["sh", "-c", "sleep 600; echo late"]);
     let start = Instant::now();
     let output = sandbox.act_claude(&["--report", "always", "-p", "hi"]).output().unwrap();
-    // `exit_wait_ms` is 300; the command would be given 30 s.
+    // `exit_wait_ms` is 300; the command itself may take 30 s.
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     assert_eq!((output.out().as_str(), output.code()), ("hi\n", 0));
     assert!(output.err().contains("1 export under way"), "{}", output.err());
-    // Who waits for it is told.
+    // A command that waits for the token reports the timeout.
     let output = sandbox.act_claude(&["act", "check", "--json"]).output().unwrap();
     assert!(output.out().contains("took longer than 30 s"), "{}", output.out());
 }

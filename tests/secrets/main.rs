@@ -1,4 +1,4 @@
-//! Promises C1–C7: where the token is, and where nothing else gets in.
+//! Promises C1–C7: where the token is, and who can reach the relay, its files and its configuration.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,5 +1,5 @@
-//! A real client beside three listeners: the account's endpoint, the one a settings file names, and where claude's exporter
-//! goes when it is told nonsense.
+//! A real client beside three listeners: the account's endpoint, the endpoint in a settings file, and the default
+//! address of claude's exporter for an invalid URL.
 
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
@@ -16,11 +16,11 @@ use super::layers::{Layer, Placed};
 /// Where claude exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// Where the file says.
+    /// To the endpoint in the file.
     There,
     /// To 127.0.0.1:4318: the file's value is no URL.
     Default,
-    /// Where the environment says: the file is not read, or does not count.
+    /// To the endpoint in the environment: the file is not read, or has no effect.
     Environment,
     /// Nowhere.
     Nowhere,
@@ -39,7 +39,7 @@ impl Way {
         }
     }
 
-    /// Whether exports leave for somewhere else than the environment says.
+    /// Whether exports go to another endpoint than the one in the environment.
     pub fn is_led_away(self) -> bool {
         matches!(self, Self::There | Self::Default | Self::Nowhere)
     }
@@ -63,13 +63,13 @@ impl Sink {
         Self { server, requests }
     }
 
-    /// What came since this was last asked.
+    /// The requests since the last call.
     fn take(&self) -> Vec<Request> {
         std::mem::take(&mut self.requests.lock().unwrap())
     }
 }
 
-/// A client with its listeners, in a network of its own.
+/// A client with its listeners, in its own network.
 pub struct Bench {
     pub lab: Lab,
     named: Sink,
@@ -77,10 +77,10 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// `None`: skipped, with a word.
+    /// `None`: the test is skipped, with a message.
     pub fn start(version: &'static str) -> Option<Self> {
         let mut lab = Lab::start(version, &["project"])?;
-        // However busy the machine is.
+        // A long timeout, for a busy machine.
         lab.sandbox.set("CLAUDE_CODE_OTEL_SHUTDOWN_TIMEOUT_MS", "30000");
         let account = lab.sandbox.account(&lab.act.endpoint());
         lab.sandbox.configure(&json!({
@@ -91,13 +91,13 @@ impl Bench {
         Some(Self { lab, named: Sink::start_on(0), default: Sink::start_on(4318) })
     }
 
-    /// Puts a form into a layer.
+    /// Writes a form as a file of a layer.
     pub fn place(&self, form: &Form, layer: Layer) -> Option<Placed> {
         let url = format!("http://{}/v1/metrics", self.named.server.address());
         layer.place(form.bytes(&url), &self.lab.sandbox)
     }
 
-    /// Where claude, without act-claude, exports with that file.
+    /// Where claude exports with that file, without act-claude.
     pub fn bare(&self, placed: &Placed) -> Way {
         let mut command = self.lab.claude("project", &[]);
         command.args(&placed.arguments).args(["-p", "hi"]).envs([
@@ -120,7 +120,7 @@ impl Bench {
         }
     }
 
-    /// The same through act-claude: what it printed, and all that left for another place than the account's endpoint.
+    /// The same with act-claude: its output, and all requests to other servers than the account's endpoint.
     pub fn ours(&self, placed: &Placed, flags: &[&str]) -> (Output, Vec<Request>) {
         let mut command = self.lab.act_claude("project", flags);
         command.args(&placed.arguments).args(["-p", "hi"]).env("ACT_CLAUDE_REPORT", "always");
@@ -133,7 +133,7 @@ impl Bench {
     }
 }
 
-/// Whether the account's token is in a request, plain or encoded.
+/// Whether a request contains the account's token, plain or encoded.
 pub fn holds_token(request: &Request) -> bool {
     let everything = format!("{request:?}{}", String::from_utf8_lossy(&request.body()));
     everything.contains(TOKEN) || request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))

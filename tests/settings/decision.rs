@@ -1,4 +1,5 @@
-//! What act-claude decides about a settings file: asked with a stand-in for claude, which does not matter for it.
+//! act-claude's decision about a settings file, determined with a stand-in for claude, because the client does not
+//! matter here.
 
 use serde_json::json;
 
@@ -8,16 +9,16 @@ use crate::support::sandbox::{Sandbox, TOKEN, Text};
 use super::forms::Form;
 use super::layers::Layer;
 
-/// What it does.
+/// act-claude's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
     /// `--direct` gives claude the token.
     pub direct: bool,
-    /// The relay's variables are put over the file's.
+    /// The relay's variables override the file's.
     pub overlay: bool,
-    /// The file is named to the user.
+    /// The file is named in a message to the user.
     pub said: bool,
-    /// Under `required` claude runs.
+    /// With `required`, claude runs.
     pub runs: bool,
 }
 

@@ -1,6 +1,7 @@
-//! The real clients say where they export with each form in each layer; act-claude's decision about the same file must fit.
+//! The real clients show where they export with each form in each layer. act-claude's decision about the same file must
+//! agree.
 //!
-//! All of it, with the table in docs/observed-settings.md written anew:
+//! All cases, writing the table in docs/observed-settings.md again:
 //! `cargo test --test settings -- --ignored --nocapture`
 
 use std::collections::BTreeMap;
@@ -14,16 +15,16 @@ use super::decision::{Decider, Decision};
 use super::forms::{FORMS, Form, named};
 use super::layers::{LAYERS, Layer};
 
-/// Where the table is.
+/// The file with the table.
 const TABLE: &str = "docs/observed-settings.md";
 const MARK: &str = "<!-- table -->\n";
 
 type Case = (usize, Layer);
 type Ways = BTreeMap<(&'static str, Case), Way>;
 
-/// Asks both clients about all cases, several at a time. `None`: skipped, with a word.
+/// Runs both clients with all cases, several in parallel. `None`: skipped, with a message.
 fn observe(cases: &[Case]) -> Option<Ways> {
-    // Several a core: a client waits as much as it computes.
+    // Several threads per core, because a client waits as much as it computes.
     let threads = 4 * std::thread::available_parallelism().map_or(2, usize::from);
     let mut todo: Vec<(&'static str, Case)> = Vec::new();
     for version in client::BOTH {
@@ -38,14 +39,14 @@ fn observe(cases: &[Case]) -> Option<Ways> {
             loop {
                 let Some((version, (form, layer))) = todo.lock().unwrap().pop() else { return true };
                 if !benches.contains_key(version) {
-                    // Of one network only one listens at 4318.
+                    // In one network only one process can listen on port 4318.
                     benches.clear();
                     let Some(bench) = Bench::start(version) else { return false };
                     benches.insert(version, bench);
                 }
                 let bench = &benches[version];
                 let Some(placed) = bench.place(&FORMS[form], layer) else { continue };
-                // Nothing is what a machine at its limits looks like, too.
+                // An overloaded machine may also export nothing, so this result is checked a second time.
                 let way = Some(bench.bare(&placed)).filter(|way| *way != Way::Nowhere);
                 let way = way.unwrap_or_else(|| bench.bare(&placed));
                 println!("{version} {layer:?} {}: {}", FORMS[form].name, way.word());
@@ -73,7 +74,7 @@ fn misfit(decision: Decision, ways: &[Way]) -> Option<&'static str> {
     }
 }
 
-/// act-claude's decisions, and which of them do not fit.
+/// act-claude's decisions, and those that are wrong.
 fn compare(cases: &[Case], ways: &Ways) -> (BTreeMap<Case, Decision>, Vec<String>) {
     let decider = Decider::new();
     let mut decisions = BTreeMap::new();
@@ -113,9 +114,9 @@ fn index(name: &str) -> usize {
     FORMS.iter().position(|form: &Form| form.name == name).expect(name)
 }
 
-/// What was seen to go wrong, and what stands for it all.
+/// Forms that were handled wrongly before, as examples for all.
 #[test]
-fn the_forms_that_a_stricter_reader_passes_over() {
+fn forms_that_a_stricter_reader_would_ignore() {
     let names =
         ["byte order mark", "UTF-16LE, mark", "byte that is no UTF-8 in a text", "2 MiB and a byte", "endpoint null"];
     assert!(names.iter().all(|name| !named(name).bytes("http://x").is_empty()));
@@ -128,7 +129,7 @@ fn the_forms_that_a_stricter_reader_passes_over() {
     assert!(misfits.is_empty(), "{}", misfits.join("\n"));
 }
 
-/// Everything; writes the table.
+/// All cases; writes the table.
 #[test]
 #[ignore = "takes a quarter of an hour"]
 fn all_forms_in_all_layers() {

@@ -1,44 +1,44 @@
 //! Forms of settings files that name another metrics endpoint.
 
-/// A form.
+/// A form of a settings file.
 pub struct Form {
-    /// What it is called in the table.
+    /// Its name in the table.
     pub name: &'static str,
     make: fn(&str) -> Vec<u8>,
 }
 
 impl Form {
-    /// The file, which names `url`.
+    /// The file's content, with the endpoint `url`.
     pub fn bytes(&self, url: &str) -> Vec<u8> {
         (self.make)(url)
     }
 }
 
-/// The form of that name.
+/// The form with this name.
 pub fn named(name: &str) -> &'static Form {
     FORMS.iter().find(|form| form.name == name).unwrap_or_else(|| panic!("no form {name}"))
 }
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
 
-/// Current clients take settings of this size and no larger.
+/// Current clients accept settings of up to this size.
 const LARGEST: usize = 2 * 1024 * 1024;
 
 fn variables(url: &str) -> String {
     format!(r#""{ENDPOINT}":"{url}","OTEL_RESOURCE_ATTRIBUTES":"via=file""#)
 }
 
-/// `more` are members in front of `env`, each with its comma.
+/// `more`: members in front of `env`, each with its comma.
 fn text(url: &str, more: &str) -> String {
     format!(r#"{{{more}"env":{{{}}}}}"#, variables(url))
 }
 
-/// The same with bytes for a text value.
+/// The same with these bytes in a string value.
 fn noted(url: &str, note: &[u8]) -> Vec<u8> {
     [b"{\"note\":\"", note, b"\",", &text(url, "").as_bytes()[1..]].concat()
 }
 
-/// `env` as it is given, for `@` the URL.
+/// `env` as given, with the URL in place of `@`.
 fn env(url: &str, env: &str) -> Vec<u8> {
     format!(r#"{{"env":{}}}"#, env.replace('@', url)).into_bytes()
 }

@@ -1,4 +1,4 @@
-//! Where a settings file can be.
+//! The places of a settings file.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -21,12 +21,12 @@ pub enum Layer {
 pub const LAYERS: [Layer; 7] =
     [Layer::User, Layer::Project, Layer::Local, Layer::File, Layer::Inline, Layer::Managed, Layer::DropIn];
 
-/// A settings file in its place; there is no other.
+/// A settings file in its place; the other places are empty.
 pub struct Placed {
     /// Arguments that name it.
     pub arguments: Vec<OsString>,
     etc: Option<(&'static str, Vec<u8>)>,
-    /// How act-claude names it.
+    /// Its name in act-claude's messages.
     pub name: String,
 }
 
@@ -55,7 +55,7 @@ impl Layer {
         }
     }
 
-    /// Puts a file there; `None` where it can't be: an argument holds no NUL, and not everything.
+    /// Writes the file; `None` if this is not possible: an argument can contain no NUL and has a maximum length.
     pub fn place(self, content: Vec<u8>, sandbox: &Sandbox) -> Option<Placed> {
         for other in [Self::User, Self::Project, Self::Local, Self::File] {
             let _ = std::fs::remove_file(sandbox.home().join(other.path()));
@@ -82,7 +82,7 @@ impl Layer {
 }
 
 impl Placed {
-    /// `command`, seeing it.
+    /// `command` in an environment in which the file is visible.
     pub fn seen_by(&self, command: Command, sandbox: &Sandbox) -> Command {
         match &self.etc {
             Some((path, content)) => {
@@ -92,7 +92,7 @@ impl Placed {
         }
     }
 
-    /// Whether `text` names it.
+    /// Whether `text` names the file.
     pub fn is_named_in(&self, text: &str) -> bool {
         text.contains(&self.name) || (self.name == "--settings" && text.contains("given.json"))
     }

@@ -1,5 +1,5 @@
-//! What claude reads of its settings, act-claude reads: files of every form in every layer, the real clients, and what
-//! act-claude decides about the same files.
+//! act-claude reads claude's settings as claude does: files of every form in every layer, with the real clients and
+//! with act-claude's decisions about the same files.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! The token is found at no address but the account's endpoint, whatever form of settings file names another one.
+//! The token is sent to no address except the account's endpoint, whatever form of settings file names another one.
 
 use crate::support::client;
 use crate::support::sandbox::Text;
@@ -18,7 +18,7 @@ fn each(version: &'static str, check: fn(&Bench, &str, Layer)) {
     }
 }
 
-/// Without the relay claude gets no token at all where a file leads exports away, for any client.
+/// Without the relay, claude gets no token if a file redirects exports, for any client.
 fn direct(bench: &Bench, form: &str, layer: Layer) {
     let what = format!("{} {form} {layer:?}", bench.lab.version);
     let Some(placed) = bench.place(named(form), layer) else { return };
@@ -29,7 +29,7 @@ fn direct(bench: &Bench, form: &str, layer: Layer) {
     assert!(err.contains("would receive your ACT token") && placed.is_named_in(&err), "{what}: {err}");
 }
 
-/// The relay's exports arrive, or the file that leads them away is named.
+/// The relay's exports arrive, or the file that redirects them is named.
 fn relayed(bench: &Bench, form: &str, layer: Layer) {
     let what = format!("{} {form} {layer:?}", bench.lab.version);
     let Some(placed) = bench.place(named(form), layer) else { return };

@@ -1,4 +1,4 @@
-//! A stand-in for ACT whose answers a test scripts; it notes every request.
+//! A stand-in for ACT with scripted answers; it records every request.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -20,12 +20,12 @@ struct State {
     reply: Arc<dyn Fn(&Request) -> Reply + Send + Sync>,
 }
 
-/// What ACT answers when all is well.
+/// ACT's answer when all is well.
 pub fn accepted() -> Reply {
     Reply::json(200, r#"{"partialSuccess":{}}"#)
 }
 
-/// The documented JSON body around a message.
+/// The documented JSON body with a message.
 pub fn refused(status: u16, message: &str) -> Reply {
     Reply::json(status, &serde_json::json!({ "message": message }).to_string())
 }
@@ -46,7 +46,7 @@ impl Act {
         Self::start_with("https", tls.wrap())
     }
 
-    /// HTTPS at an address, beside `other`, which gets what is for `/v1`.
+    /// HTTPS at an address, together with `other`, which handles requests for `/v1`.
     pub fn start_beside(other: Handler, address: SocketAddr, tls: &super::tls::Authority) -> Self {
         Self::serve(address, "https", tls.wrap(), Some(other))
     }
@@ -81,7 +81,7 @@ impl Act {
         self.answer_by(move |_| reply.clone());
     }
 
-    /// From now on `reply` decides.
+    /// From now on `reply` makes the answer.
     pub fn answer_by(&self, reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         self.state.lock().unwrap().reply = Arc::new(reply);
     }
@@ -119,7 +119,7 @@ impl Act {
     }
 }
 
-/// `user:token` behind the prefix, of a request's Authorization header.
+/// The `user:token` part, after the prefix, of a request's Authorization header.
 pub fn credential(request: &Request) -> String {
     let header = request.header("authorization").expect("an Authorization header");
     let encoded = header.strip_prefix("Basic ").expect("Basic");

@@ -1,4 +1,4 @@
-//! The real clients, as `tests/run` puts them into target/clients, each in a loopback-only network.
+//! The real clients, which `tests/run` installs into target/clients, each in a loopback-only network.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use super::messages::Messages;
 use super::network;
 use super::sandbox::Sandbox;
 
-/// The older client: heeds project settings, knows no process wrapper.
+/// The older client: it uses project settings and knows no process wrapper.
 pub const OLD: &str = "2.1.197";
 /// The newer one.
 pub const NEW: &str = "2.1.330";
@@ -28,7 +28,7 @@ pub fn executable(version: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// A home in which a real client runs beside the stand-ins. Its thread has a network of its own.
+/// A home in which a real client runs with the stand-ins. Its thread has its own network.
 pub struct Lab {
     pub sandbox: Sandbox,
     pub act: Act,
@@ -39,7 +39,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// `None`: skipped, with a word. `projects` are directories under the home that claude trusts.
+    /// `None`: skipped, with a message. `projects` are directories under the home that claude trusts.
     pub fn start(version: &'static str, projects: &[&str]) -> Option<Self> {
         let claude = executable(version)?;
         if !network::isolate() {
@@ -54,7 +54,7 @@ impl Lab {
                 (path, json!({"hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true}))
             })
             .collect();
-        // Past the first-run screens.
+        // This state skips the first-run screens.
         let state = json!({
             "hasCompletedOnboarding": true, "lastOnboardingVersion": version, "theme": "dark",
             "customApiKeyResponses": {"approved": ["k-ant-dummy-loopback"], "rejected": []}, "projects": trusted

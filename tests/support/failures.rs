@@ -1,4 +1,4 @@
-//! How ACT, or the way to it, can fail, and what act-claude must say then: written by hand, from the contract.
+//! Failures of ACT and of the connection to it, and act-claude's messages for them: written by hand, from the contract.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -11,31 +11,31 @@ use super::http::{Reply, Request, Server};
 use super::sandbox::Sandbox;
 use super::tls::Authority;
 
-/// One way to fail, for one export.
+/// One failure, for one export.
 pub struct Case {
     pub name: &'static str,
     pub way: Way,
-    /// As in `--report json`.
+    /// The name in `--report json`.
     pub state: &'static str,
-    /// The report behind the alias's name. `{points}` and `{port}` are filled in.
+    /// The report after the alias's name. `{points}` and `{port}` are replaced.
     pub text: &'static str,
-    /// What to do; empty: nothing.
+    /// The fix; empty if there is none.
     pub fix: &'static str,
 }
 
 /// What goes wrong.
 pub enum Way {
-    /// ACT answers so.
+    /// ACT gives this answer.
     Answers(fn() -> Reply),
-    /// Nobody listens at the endpoint.
+    /// No process listens on the endpoint.
     Nobody,
     /// The endpoint's host has no address.
     NoName,
-    /// ACT's certificate is of an authority nobody knows.
+    /// ACT's certificate is from an unknown authority.
     UnknownCertificate,
-    /// The proxy answers CONNECT so.
+    /// The proxy answers CONNECT with this status.
     ProxyAnswers(u16),
-    /// Nobody listens where the proxy should be.
+    /// No process listens on the proxy's port.
     NoProxy,
 }
 use Way::{Answers, NoName, NoProxy, Nobody, ProxyAnswers, UnknownCertificate};
@@ -199,10 +199,10 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// What stands in for ACT and the way to it; the case lasts as long.
+/// The stand-ins for ACT and the proxy. They run until this is dropped.
 pub struct Arranged {
     pub act: Act,
-    /// The port `{port}` stands for.
+    /// The value of `{port}`.
     pub port: u16,
     _proxy: Option<Server>,
 }
@@ -239,26 +239,26 @@ impl Case {
         } else {
             sandbox.set("HTTPS_PROXY", format!("http://127.0.0.1:{port}"));
         }
-        // Claude's own way to its stand-in for the model.
+        // Claude's own requests to its stand-in for the model use no proxy.
         sandbox.set("NO_PROXY", "127.0.0.1");
         configure(sandbox, &endpoint, if self.name == "hanging" { 300 } else { 30_000 });
         Arranged { act, port, _proxy: proxy }
     }
 
-    /// The report's line for an export of so many points.
+    /// The report's line for an export with this number of points.
     pub fn line(&self, arranged: &Arranged, points: usize) -> String {
         let text = self.text.replace("{points}", &points.to_string()).replace("{port}", &arranged.port.to_string());
         format!("act-claude: billing: {text}\n")
     }
 }
 
-/// One account, one alias; act-claude waits this long for ACT's answer: long enough for a busy machine.
+/// One account, one alias. act-claude waits `exit_wait_ms` for ACT's answer.
 pub fn configure(sandbox: &Sandbox, endpoint: &str, exit_wait_ms: u64) {
     sandbox.configure(&json!({
         "accounts": {"acme": sandbox.account(endpoint)},
         "aliases": {"billing": {"account": "acme", "id": "id-billing", "provider_type": "CUSTOM_PROVIDER"}},
         "directories": {"~": "billing"},
-        // One export at the end, however long a busy machine takes for a session.
+        // One export at the end, even if the session takes long on a busy machine.
         "export_interval_ms": 60_000,
         "exit_wait_ms": exit_wait_ms
     }));
@@ -268,8 +268,8 @@ fn unused_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port()
 }
 
-/// Whether `ours` takes less than half a second more than `bare`: the best of several rounds, for another program's
-/// turn on the processor is none of ours.
+/// Asserts that `ours` takes at most half a second longer than `bare`. The best of several rounds counts, because other
+/// programs may use the processor meanwhile.
 pub fn assert_hardly_slower(bare: impl Fn() -> Duration, ours: impl Fn() -> Duration) {
     let mut best = [Duration::MAX; 2];
     for _ in 0..12 {

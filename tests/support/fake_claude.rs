@@ -1,21 +1,22 @@
-//! The program in claude's place for tests that need no real client: does what a script in its environment says.
-//! The program itself is tests/support/fake_claude/main.rs, built as an example.
+//! A stand-in for claude, for tests that need no real client: it runs a script from its environment. The program itself
+//! is tests/support/fake_claude/main.rs, built as an example.
 
 use std::path::{Path, PathBuf};
 
 use super::sandbox::Sandbox;
 
-/// Puts the fake claude first on PATH of the sandbox, under the name `claude`; `script` is one step a line:
+/// Puts the fake claude first on PATH of the sandbox, under the name `claude`; `script` has one step a line:
 ///
 /// - `print TEXT`, `complain TEXT`: a line on standard output, standard error
-/// - `post`, `post FILE`: one export to the metrics endpoint as the client would send it (of two points, or FILE's bytes), the answer's status
-///   and body noted behind `$FAKE_CLAUDE_LOG`; `post-as HEADER: VALUE` is sent along with every later `post`
-/// - `posts COUNT MILLISECONDS`: so many of these exports, with pauses; a 503 is tried twice more. Noted with their names, which begin
-///   with `$FAKE_CLAUDE_NAME`
-/// - `environment FILE`, `arguments FILE`: what it was given, NUL-terminated
+/// - `post`, `post FILE`: one export to the metrics endpoint as the client would send it (of two points, or FILE's
+///   bytes); the answer's status and body are written to `$FAKE_CLAUDE_LOG`; `post-as HEADER: VALUE` adds a header to
+///   every later `post`
+/// - `posts COUNT MILLISECONDS`: this many exports, with pauses; after a 503 two more attempts. They are written to the
+///   log with their names, which begin with `$FAKE_CLAUDE_NAME`
+/// - `environment FILE`, `arguments FILE`: writes its environment or arguments, NUL-terminated
 /// - `touch FILE`, `wait FILE`: a barrier
 /// - `read`: waits for a line of input
-/// - `exit N`, `kill N`: ends
+/// - `exit N`, `kill N`: ends with a status, by a signal
 pub fn install(sandbox: &mut Sandbox, script: &str) -> PathBuf {
     let directory = sandbox.root().join("fake");
     std::fs::create_dir_all(&directory).expect("a directory");
@@ -30,7 +31,7 @@ pub fn install(sandbox: &mut Sandbox, script: &str) -> PathBuf {
     claude
 }
 
-/// Where the fake claude notes the answers it got, a line each: status, space, body.
+/// The file in which the fake claude records ACT's answers, one a line: status, space, body.
 pub fn log(root: &Path) -> PathBuf {
     root.join("answers.log")
 }

@@ -1,5 +1,5 @@
-//! System calls that fail as a test says: strace injects the error, from the program's first instruction on, so that a
-//! static program is reached, too. The call is not carried out.
+//! System calls that fail as a test requires. strace injects the error, from the program's first instruction on, so
+//! that it also works with a static program. The call itself is not carried out.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,22 +7,22 @@ use std::process::Command;
 
 use super::sandbox::Sandbox;
 
-/// Which calls fail, with what, and when.
+/// Which calls fail, with which error, and when.
 #[derive(Debug, Clone)]
 pub struct Faults {
-    /// Names as strace knows them, separated by commas; `?` before one that this system may not have.
+    /// Names as strace knows them, separated by commas; `?` before a name that this system may not have.
     pub calls: String,
-    /// The error's name: `EIO`.
+    /// The error's name, such as `EIO`.
     pub error: String,
-    /// The first one that fails, counted from 1.
+    /// The first call that fails, counted from 1.
     pub first: u32,
-    /// Then each so many; `None`: no other one.
+    /// After that every n-th call fails; `None`: no other call.
     pub step: Option<u32>,
-    /// Calls with this path only.
+    /// Only calls with this path.
     pub path: Option<PathBuf>,
 }
 
-/// The calls of a kind, whatever the C library makes of it.
+/// The calls of a kind; the C library selects one of them.
 pub fn calls(kind: &str) -> &'static str {
     match kind {
         "open" => "?open,openat",
@@ -49,8 +49,8 @@ impl Faults {
         Self { step: None, path: Some(path.to_owned()), ..Self::always(kind, error) }
     }
 
-    /// The words before the program's. With `log` every failed call is noted there. The program is the child itself, not
-    /// strace's.
+    /// The command line before the program's. strace writes every failed call to `log`. The program is the direct
+    /// child, not strace.
     pub fn words(&self, log: &Path) -> Vec<OsString> {
         let Self { calls, error, first, step, path } = self;
         let when = step.map_or(first.to_string(), |step| format!("{first}+{step}"));
@@ -75,13 +75,13 @@ impl Faults {
     }
 }
 
-/// How many calls were made to fail, as a log tells.
+/// How many calls failed, according to a log.
 pub fn injected(log: &Path) -> usize {
     let log = std::fs::read(log).unwrap_or_default();
     String::from_utf8_lossy(&log).lines().filter(|line| line.contains("(INJECTED)")).count()
 }
 
-/// Whether calls can be made to fail here.
+/// Whether system calls can be made to fail here.
 pub fn possible() -> bool {
     let Some(strace) = super::program("strace") else { return false };
     let works = Command::new(strace).args(["-qq", "-o", "/dev/null", "-e", "trace=none", "true"]).status();

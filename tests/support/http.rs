@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server for stand-ins: reads requests whole, answers what it is told.
+//! A small HTTP/1.1 server for stand-ins: reads whole requests, and sends the answers that a test defines.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// A request, its body put together and inflated.
+/// A request, with its body joined and inflated.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
     pub path: String,
     /// Names in lower case, in order.
     pub headers: Vec<(String, String)>,
-    /// As it came over the wire, chunks joined.
+    /// As received, with the chunks joined.
     pub raw: Vec<u8>,
 }
 
 impl Request {
-    /// A header's value; panics where it came twice.
+    /// A header's value; panics if it occurs twice.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str());
         let value = values.next();
@@ -42,12 +42,12 @@ impl Request {
     }
 }
 
-/// What to answer.
+/// The answer to send.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// A whole answer.
     Full { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
-    /// The same, after a while.
+    /// The same, after a delay.
     After(Duration, Box<Reply>),
     /// Raw bytes, then the connection is closed.
     Raw(Vec<u8>),
@@ -63,13 +63,13 @@ impl Reply {
         Self::with(status, "application/json", body)
     }
 
-    /// A status with a body of some type.
+    /// A status with a body of this type.
     pub fn with(status: u16, kind: &str, body: &str) -> Self {
         let headers = vec![("Content-Type".to_owned(), kind.to_owned())];
         Self::Full { status, headers, body: body.as_bytes().to_vec() }
     }
 
-    /// With one more header.
+    /// Adds one header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if let Self::Full { headers, .. } = &mut self {
             headers.push((name.to_owned(), value.to_owned()));
@@ -100,7 +100,7 @@ impl Server {
         Self::start_with(handler, Arc::new(|stream| Some(Box::new(stream))))
     }
 
-    /// Serves what `wrap` makes of each connection.
+    /// Serves the streams that `wrap` makes from connections.
     pub fn start_with(handler: Handler, wrap: Wrap) -> Self {
         Self::start_on(0, handler, wrap)
     }
@@ -112,7 +112,7 @@ impl Server {
 
     /// The same at an address.
     pub fn start_at(address: SocketAddr, handler: Handler, wrap: Wrap) -> Self {
-        // A server at the same port that was dropped may take a moment to close it.
+        // A server that was dropped may take a moment to close this port.
         let listener = super::eventually("a port", || TcpListener::bind(address).ok());
         let address = listener.local_addr().expect("its address");
         let stop = Arc::new(AtomicBool::new(false));
@@ -198,7 +198,7 @@ fn read(stream: &mut impl BufRead) -> Option<Request> {
     }
     let mut request = Request { method, path, headers, raw: Vec::new() };
     if request.header("expect").is_some() {
-        // Nobody here waits for it.
+        // No test needs an answer to `Expect`.
         return None;
     }
     if request.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {

@@ -1,4 +1,4 @@
-//! A stand-in for the Messages API: always says "hello there"; the first answer may be one Bash tool call.
+//! A stand-in for the Messages API: it always answers "hello there"; the first answer may be a call of the Bash tool.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::http::{Handler, Reply, Request, Server};
 
-/// What it says.
+/// Its answer.
 pub const HELLO: &str = "hello there";
 
 /// A running stand-in.
@@ -31,28 +31,28 @@ impl Messages {
         Self { server: Server::start(handler), script }
     }
 
-    /// What answers, for a server of another kind.
+    /// The handler, for another kind of server.
     pub fn handler(&self) -> Handler {
         let shared = self.script.clone();
         Arc::new(move |request| answer(request, &shared))
     }
 
-    /// `ANTHROPIC_BASE_URL`.
+    /// For `ANTHROPIC_BASE_URL`.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    /// The model's first answer is a call of the Bash tool.
+    /// Makes the first answer a call of the Bash tool.
     pub fn call_bash(&self, command: &str) {
         self.script.lock().unwrap().tool = Some(command.to_owned());
     }
 
-    /// Each answer takes this long.
+    /// Delays each answer by this time.
     pub fn pause(&self, pause: Duration) {
         self.script.lock().unwrap().pause = pause;
     }
 
-    /// How many turns were asked for so far.
+    /// The number of requests for a turn so far.
     pub fn turns(&self) -> usize {
         self.script.lock().unwrap().turns
     }

@@ -1,7 +1,7 @@
-//! What the tests share: a sandboxed home, stand-ins for ACT and for the Messages API, a program in claude's
-//! place, the real clients, a terminal.
+//! Code that tests share: a sandboxed home, stand-ins for ACT and for the Messages API, a stand-in for claude, the real
+//! clients, a terminal.
 //!
-//! Each test target takes what it needs (`#[path = "../support/mod.rs"] mod support;`).
+//! Each test target includes it (`#[path = "../support/mod.rs"] mod support;`).
 #![allow(dead_code)]
 
 pub mod act;
@@ -26,10 +26,10 @@ pub mod user;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// After this long a test calls it a hang. Generous: the machine may be busy; meaning is in order, not in time.
+/// After this time a test reports a hang. It is long, because the machine may be busy: tests check order, not time.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Looks again and again until `look` gives something; `what` is said when it never does.
+/// Calls `look` until it returns a value. Panics with `what` after the deadline.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
@@ -41,7 +41,7 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Says that a test is skipped. In CI nothing may be skipped.
+/// Reports that a test is skipped. In CI this is a failure.
 pub fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "in CI nothing is skipped: {why}");
     eprintln!("skipped: {why}");

@@ -1,13 +1,12 @@
-//! A network with nothing but loopback in it, for the thread that asks and all it starts: a real claude must
-//! reach nothing else.
+//! A network with loopback only, for this thread and all processes it starts: a real claude must reach nothing else.
 #![allow(unsafe_code)]
 
 use std::io;
 
 use nix::libc;
 
-/// Moves this thread into a network namespace of its own with loopback up. Servers must be started after it.
-/// As another user than root that needs `unshare -rn` around the tests; without it the test is skipped.
+/// Moves this thread into its own network namespace, with loopback up. Servers must be started after this. Users other
+/// than root need `unshare -rn` around the tests; otherwise the test is skipped.
 pub fn isolate() -> bool {
     if only_loopback() {
         return true;
@@ -29,7 +28,7 @@ pub fn isolate() -> bool {
     }
 }
 
-/// Gives this thread and all it starts mounts of its own.
+/// Gives this thread and all processes it starts their own mounts.
 pub fn own_mounts() -> io::Result<()> {
     // SAFETY: changes this thread's mount namespace, and with it its own view of the working directory, nothing else.
     match unsafe { libc::unshare(libc::CLONE_NEWNS) } {
@@ -38,7 +37,7 @@ pub fn own_mounts() -> io::Result<()> {
     }
 }
 
-/// Whether this thread's network has no device but a working loopback.
+/// Whether this thread's network has only a working loopback device.
 fn only_loopback() -> bool {
     let devices = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
     let mut devices = devices.lines().skip(2).filter_map(|line| line.split(':').next());

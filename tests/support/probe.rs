@@ -1,13 +1,14 @@
-//! The probe in claude's place, started bare or behind act-claude: whatever it reports must be the same.
-//! The program itself is tests/support/probe/main.rs, built as an example. Its script is one step a line:
+//! The probe: a stand-in for claude, started bare or behind act-claude; its notes must be the same. The program itself
+//! is tests/support/probe/main.rs, built as an example. Its script has one step a line:
 //!
-//! - `given`: notes what it was given; `ready`: notes its pid
-//! - `catch SIG…`: handles these; `hear SIG`, `until FILE`: notes what it hears until then
-//! - `stop SIG`: stops itself and notes that it went on; `signal-parent SIG`
-//! - `exit N`, `die N`: ends, by a signal
-//! - `say TEXT`, `spew`, `read`: a line of output, endless ones, a line of input; `run COMMAND`: through sh; `nonblock FD`, `block FD`, `flood FD`
+//! - `given`: notes its arguments, environment and so on; `ready`: notes its pid
+//! - `catch SIG…`: handles these signals; `hear SIG`, `until FILE`: notes received signals until then
+//! - `stop SIG`: stops itself and notes that it was continued; `signal-parent SIG`
+//! - `exit N`, `die N`: ends with a status, by a signal
+//! - `say TEXT`, `spew`, `read`: a line of output, endless lines, a line of input; `run COMMAND`: through sh;
+//!   `nonblock FD`, `block FD`, `flood FD`
 //! - `raw`, `noecho`, `touch-modes`: changes the terminal's modes; `modes`, `size`: notes them
-//! - `post`: one export, as claude makes it
+//! - `post`: one export in claude's format
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -25,28 +26,28 @@ use super::sandbox::Sandbox;
 /// How the probe is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// By itself.
+    /// Without act-claude.
     Bare,
     /// Behind act-claude, with a relay.
     Relay,
     /// Behind act-claude, with the documented variables.
     Direct,
-    /// Behind act-claude, without telemetry but with a line to write.
+    /// Behind act-claude, without telemetry, but with a line of output.
     Line,
 }
 
-/// All forms in which act-claude stands before the probe.
+/// All forms with act-claude.
 pub const WRAPPED: [Form; 3] = [Form::Relay, Form::Direct, Form::Line];
 
 /// A sandbox with the probe as `claude`, first on PATH, and a configuration for each form.
-pub struct Stage {
+pub struct ProbeLab {
     pub sandbox: Sandbox,
     pub act: Act,
     pub claude: PathBuf,
     runs: AtomicUsize,
 }
 
-impl Stage {
+impl ProbeLab {
     pub fn new() -> Self {
         let act = Act::start();
         let mut sandbox = Sandbox::new();
@@ -67,12 +68,12 @@ impl Stage {
             .or_else(|_| std::fs::copy(super::example("probe"), &claude).map(drop))
             .expect("the probe");
         sandbox.path_first(&directory);
-        // Else nobody would supervise without a terminal.
+        // Without this there would be no supervisor without a terminal.
         sandbox.set("ACT_CLAUDE_REPORT", "always");
         Self { sandbox, act, claude, runs: AtomicUsize::new(0) }
     }
 
-    /// Prepares a run; each has a log of its own.
+    /// Prepares a run with a log of its own.
     pub fn prepare(&self, form: Form, script: &str) -> (Command, Log) {
         let mut command = self.program(form);
         let log = self.log();
@@ -113,7 +114,7 @@ impl Stage {
     }
 
     fn aim(&self, command: &mut Command, form: Form, script: &str, log: &Log) {
-        // One value for all, so that only ours can differ.
+        // The same variables for all forms, so that only act-claude's own differ.
         let config = if form == Form::Bare { Form::Relay } else { form };
         command.env("ACT_CLAUDE_CONFIG", self.sandbox.home().join(format!("{config:?}.json")));
         command.env("PROBE_SCRIPT", script).env("PROBE_LOG", &log.0);
@@ -121,7 +122,7 @@ impl Stage {
     }
 }
 
-/// What a probe noted.
+/// The notes of a probe.
 pub struct Log(pub PathBuf);
 
 impl Log {
@@ -130,19 +131,19 @@ impl Log {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// The first note under this name, once it is there.
+    /// Waits for the first note with this name, and returns it.
     pub fn wait_for(&self, name: &str) -> Value {
         eventually(&format!("the note {name:?} in {}", self.0.display()), || {
             self.notes().into_iter().find_map(|mut note| note.get_mut(name).map(Value::take))
         })
     }
 
-    /// The probe's pid, once it is ready.
+    /// Waits until the probe is ready, and returns its pid.
     pub fn wait_ready(&self) -> Pid {
         Pid::from_raw(self.wait_for("ready").as_i64().expect("a pid") as i32)
     }
 
-    /// What it heard, in order: signal and sender.
+    /// The received signals in order, each with its sender.
     pub fn heard(&self) -> Vec<String> {
         self.notes()
             .iter()
@@ -150,7 +151,7 @@ impl Log {
             .collect()
     }
 
-    /// Waits until it has heard so many.
+    /// Waits until the probe has received this many signals.
     pub fn wait_heard(&self, count: usize) -> Vec<String> {
         eventually(&format!("{count} signals in {}", self.0.display()), || {
             let heard = self.heard();
@@ -159,7 +160,7 @@ impl Log {
     }
 }
 
-/// A run under way; killed when dropped.
+/// A running probe; killed on drop.
 pub struct Run {
     pub child: Child,
     pub log: Log,
@@ -170,7 +171,7 @@ impl Run {
         Self { child: command.spawn().expect("started"), log }
     }
 
-    /// The process we started: act-claude, or the probe itself.
+    /// The process that the test started: act-claude, or the probe itself.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
@@ -193,7 +194,7 @@ impl Drop for Run {
     }
 }
 
-/// An end as text: `exit 7`, `signal 15`.
+/// An exit status as text: `exit 7`, `signal 15`.
 pub fn ended(status: ExitStatus) -> String {
     match status.signal() {
         Some(signal) => format!("signal {signal}"),
@@ -210,7 +211,7 @@ pub fn state(pid: Pid) -> Option<(char, i32, i32)> {
     Some((state, fields.nth(1)?.parse().ok()?, parent))
 }
 
-/// Whether it has gone, or is only waiting for its parent to notice.
+/// Whether the process has ended, reaped by its parent or not.
 pub fn is_gone(pid: Pid) -> bool {
     state(pid).is_none_or(|(state, ..)| state == 'Z' || state == 'X')
 }

@@ -1,4 +1,4 @@
-//! What /proc tells of the processes a test started.
+//! Reads /proc for the processes a test started.
 
 use std::path::PathBuf;
 
@@ -20,25 +20,26 @@ impl Process {
         std::fs::read(self.file("environ")).unwrap_or_default()
     }
 
-    /// Whether it is the relay of some session.
+    /// Whether it is a relay.
     pub fn is_relay(&self) -> bool {
         self.command_line.starts_with("act-claude act relay")
     }
 
-    /// The process that started it, or took it over.
+    /// The process that started it, or its new parent.
     pub fn parent(&self) -> Option<i32> {
         let stat = std::fs::read_to_string(self.file("stat")).ok()?;
         stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
     }
 
-    /// Whether it is there and no zombie.
+    /// Whether it exists and is no zombie.
     pub fn is_alive(&self) -> bool {
         let stat = std::fs::read_to_string(self.file("stat")).unwrap_or_default();
         stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
     }
 }
 
-/// All processes whose environment holds `text` (a sandbox's root, say): every process of that test, and no other.
+/// All processes whose environment contains `text`. With a sandbox's root these are all processes of that test, and no
+/// other.
 pub fn with_environment(text: &str) -> Vec<Process> {
     all()
         .into_iter()
@@ -46,19 +47,20 @@ pub fn with_environment(text: &str) -> Vec<Process> {
         .collect()
 }
 
-/// The relays of a test's sandbox by what they do: those that guard one, and those that work.
+/// The relays of a test's sandbox: the guards, and the working processes.
 pub fn relays(root: &std::path::Path) -> (Vec<Process>, Vec<Process>) {
     relays_with(&root.display().to_string())
 }
 
-/// The same of those that have a text in their environment.
+/// The same for processes with this text in their environment.
 pub fn relays_with(text: &str) -> (Vec<Process>, Vec<Process>) {
     let relays: Vec<Process> = with_environment(text).into_iter().filter(|it| it.is_relay() && it.is_alive()).collect();
     let parents: Vec<i32> = relays.iter().filter_map(Process::parent).collect();
     relays.into_iter().partition(|relay| parents.contains(&relay.pid))
 }
 
-/// Ends the relays of a test's sandbox, which would go on trying for a while: what they have is left to the next session.
+/// Ends the relays of a test's sandbox, which would otherwise retry for a while. Their exports are left to the next
+/// session.
 pub fn end_relays(root: &std::path::Path) {
     let root = root.display().to_string();
     let relays = || with_environment(&root).into_iter().filter(Process::is_relay);
@@ -68,7 +70,7 @@ pub fn end_relays(root: &std::path::Path) {
     super::eventually("the relays' end", || relays().next().is_none().then_some(()));
 }
 
-/// All processes that can be seen.
+/// All visible processes.
 pub fn all() -> Vec<Process> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -1,4 +1,4 @@
-//! A terminal: a command runs in a session of its own on a pty; its screen can be read, keys be sent.
+//! A terminal: a command runs in its own session on a pty; tests can read its screen and send keys.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -24,7 +24,7 @@ pub struct Pty {
 struct State {
     parser: vt100::Parser,
     raw: Vec<u8>,
-    /// The window is closed: the reader lets go of the terminal.
+    /// The window is closed: the reader must close the terminal.
     closed: bool,
     ended: bool,
 }
@@ -34,7 +34,7 @@ impl Pty {
     pub fn start(mut command: Command) -> Self {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(&size, None).expect("a pty");
-        // Else it would stay open in children of other tests.
+        // Otherwise children of other tests would inherit it.
         for end in [&pair.master, &pair.slave] {
             nix::fcntl::fcntl(end, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).expect("close-on-exec");
         }
@@ -64,7 +64,7 @@ impl Pty {
         Self { master: Some(master), child, state }
     }
 
-    /// Types.
+    /// Sends keys.
     pub fn send(&self, keys: &str) {
         let mut master: &File = self.master.as_ref().expect("open");
         master.write_all(keys.as_bytes()).expect("the terminal takes it");
@@ -75,12 +75,12 @@ impl Pty {
         self.state.lock().unwrap().parser.screen().contents()
     }
 
-    /// All bytes so far.
+    /// All output so far.
     pub fn raw(&self) -> Vec<u8> {
         self.state.lock().unwrap().raw.clone()
     }
 
-    /// Waits until the screen satisfies `look`; gives the screen.
+    /// Waits until the screen satisfies `look`; returns the screen.
     pub fn wait_until(&self, what: &str, look: impl Fn(&str) -> bool) -> String {
         let end = std::time::Instant::now() + super::DEADLINE;
         loop {
@@ -98,10 +98,10 @@ impl Pty {
         self.wait_until(text, |screen| screen.contains(text))
     }
 
-    /// Changes the size; the foreground group gets WINCH.
+    /// Changes the size; the kernel sends WINCH to the foreground group.
     pub fn resize(&self, rows: u16, columns: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: reads one Winsize.
+        // SAFETY: the call reads one Winsize.
         let result = unsafe { libc::ioctl(self.descriptor(), libc::TIOCSWINSZ, &size) };
         assert_eq!(result, 0);
         self.state.lock().unwrap().parser.screen_mut().set_size(cells(rows), cells(columns));
@@ -129,7 +129,7 @@ impl Pty {
         super::eventually("the end of the command on the terminal", || self.child.try_wait().expect("waitable"))
     }
 
-    /// Waits for the end, then for all output.
+    /// Waits for the end of the command, then for all output.
     pub fn finish(&mut self) -> (ExitStatus, String) {
         let status = self.wait();
         super::eventually("the end of output", || self.state.lock().unwrap().ended.then_some(()));
@@ -141,7 +141,7 @@ fn cells(number: u16) -> NonZero<u16> {
     NonZero::new(number).expect("at least one")
 }
 
-/// Reads until nobody has the terminal open any more, or the window is closed.
+/// Reads until no process has the terminal open, or the window is closed.
 fn read(mut master: &File, state: &Mutex<State>) {
     let mut buffer = [0; 8192];
     loop {

@@ -1,4 +1,4 @@
-//! A small generator: a run is random, and its seed is printed.
+//! A small random generator. Each run uses another seed, which is printed.
 
 /// Marsaglia's xorshift. The seed must not be 0.
 pub struct Random(pub u64);

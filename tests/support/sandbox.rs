@@ -1,4 +1,4 @@
-//! A home of its own for each test: nothing of the user's is read or written.
+//! A home of its own for each test: nothing of the user's home is read or written.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
@@ -16,11 +16,11 @@ pub struct Sandbox {
 
 /// The user every account of the sandbox has.
 pub const USER: &str = "dev@acme.com";
-/// The token every account of the sandbox has. To be found nowhere but where it belongs.
+/// The token of every account of the sandbox. Tests search for it where it must not be.
 pub const TOKEN: &str = "canary-51f0a9c2-token";
 
 impl Sandbox {
-    /// With a home, empty.
+    /// With an empty home.
     pub fn new() -> Self {
         let root = tempfile::Builder::new().prefix("act-claude-test-").tempdir().expect("a temporary directory");
         std::fs::create_dir(root.path().join("home")).expect("a home");
@@ -38,7 +38,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// Its root (the home is one of the directories in it).
+    /// Its root; the home is one of the directories in it.
     pub fn root(&self) -> &Path {
         self.root.path()
     }
@@ -149,7 +149,7 @@ impl Sandbox {
 pub trait Text {
     /// Standard output.
     fn out(&self) -> String;
-    /// Standard error.
+    /// The exit code; panics if there is none.
     fn err(&self) -> String;
     /// The exit code, which there must be.
     fn code(&self) -> i32;

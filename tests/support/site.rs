@@ -1,5 +1,6 @@
 //! A company's network on loopback: a server that is both the Messages API and ACT, and two proxies, under addresses
-//! and names that do not look like loopback. Everything has a fixed port, since the network is the test's own.
+//! and names that do not look like loopback. Everything has a fixed port, because the network belongs to this test
+//! only.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -27,7 +28,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// For the thread that asks and all it starts; `None`: skipped. The network must be isolated already.
+    /// For this thread and all processes it starts; `None`: skipped. The network must be isolated already.
     pub fn start(sandbox: &Sandbox, messages: &Messages) -> Option<Self> {
         super::program("ip")?;
         arrange(sandbox);
@@ -42,7 +43,7 @@ impl Site {
                 for client in listener.incoming().flatten() {
                     let (notes, authority) = (notes.clone(), authority.clone());
                     std::thread::spawn(move || {
-                        // What a proxy sees, before it answers: a client that goes away has still asked.
+                        // Recorded before the answer, so that it is known even if the client disconnects.
                         let note = |what: String| notes.lock().unwrap().push(format!("{name}{what}"));
                         let _ = serve(client, &authority, &note);
                     });
@@ -52,7 +53,7 @@ impl Site {
         Some(Self { act, authority, notes })
     }
 
-    /// What the proxies were asked since the last time, each different thing once.
+    /// The different requests to the proxies since the last call.
     pub fn asked(&self) -> Vec<String> {
         let mut notes = std::mem::take(&mut *self.notes.lock().unwrap());
         notes.sort();
@@ -61,7 +62,7 @@ impl Site {
     }
 }
 
-/// Addresses, names, and a copy of /etc in which managed settings may be written, for this thread and its children.
+/// Addresses, names, and a copy of /etc for managed settings, for this thread and its children.
 fn arrange(sandbox: &Sandbox) {
     let run = |line: &str| {
         let status = Command::new("sh").args(["-ec", line]).status().expect("sh");
@@ -80,7 +81,7 @@ fn arrange(sandbox: &Sandbox) {
     }
 }
 
-/// Serves a client of a proxy: CONNECT, plain or over TLS; what asks for SOCKS is noted and turned away.
+/// Serves a client of a proxy: CONNECT, plain or over TLS. A SOCKS request is recorded and refused.
 fn serve(client: TcpStream, authority: &Authority, note: &dyn Fn(String)) -> io::Result<()> {
     let mut first = [0];
     client.peek(&mut first)?;
@@ -104,7 +105,7 @@ fn serve(client: TcpStream, authority: &Authority, note: &dyn Fn(String)) -> io:
     Ok(())
 }
 
-/// Reads a request's head, notes it and answers; true for CONNECT.
+/// Reads a request's head, records and answers it; true for CONNECT.
 fn connect(client: &mut (impl Read + Write), note: &dyn Fn(String)) -> io::Result<bool> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -127,7 +128,7 @@ fn connect(client: &mut (impl Read + Write), note: &dyn Fn(String)) -> io::Resul
     Ok(is_connect)
 }
 
-/// Carries bytes between the client and the server, whatever was asked for, until one of them ends.
+/// Copies bytes between the client and the server, whatever host was requested, until one of them closes.
 fn relay(client: &mut (impl Read + Write), socket: &TcpStream) -> io::Result<()> {
     let mut server = TcpStream::connect(("10.9.0.1", 8443))?;
     let soon = Some(Duration::from_millis(2));
@@ -144,7 +145,7 @@ fn relay(client: &mut (impl Read + Write), socket: &TcpStream) -> io::Result<()>
     result
 }
 
-/// What is there, or nothing; an error at the end.
+/// Copies available bytes; an error at the end of the stream.
 fn carry(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     let mut bytes = [0; 16 * 1024];
     match from.read(&mut bytes) {

@@ -1,10 +1,11 @@
-//! Files of the system's (/etc/act-claude, /etc/claude-code), for one command only: in a mount namespace of its own.
+//! System files (/etc/act-claude, /etc/claude-code) for one command only: in its own mount namespace.
 
 use std::process::Command;
 
 use super::sandbox::Sandbox;
 
-/// `command`, seeing `files` (absolute paths below /etc, with their content). `None`: skipped, with a word.
+/// `command` with these `files` visible (absolute paths below /etc, with their content). `None`: skipped, with a
+/// message.
 pub fn with_files(sandbox: &Sandbox, files: &[(&str, impl AsRef<[u8]>)], command: &Command) -> Option<Command> {
     let may = Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|output| output.status.success());
     if !may {

@@ -1,4 +1,4 @@
-//! A certificate authority of the test's own, and TLS servers it vouches for.
+//! A certificate authority for a test, and TLS servers with its certificates.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +24,8 @@ impl Authority {
     pub fn for_names(names: &[&str]) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        // Not the name that rcgen gives to every certificate: OpenSSL would take the server's for self-signed.
+        // Not the default name that rcgen gives to every certificate: OpenSSL would take the server's certificate for
+        // self-signed.
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "An authority of the tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -53,7 +54,7 @@ impl Authority {
         path.to_path_buf()
     }
 
-    /// Serves TLS.
+    /// A function that serves TLS.
     pub fn wrap(&self) -> Wrap {
         let config = self.server.clone();
         Arc::new(move |stream| {

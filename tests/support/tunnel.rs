@@ -1,4 +1,4 @@
-//! A proxy that connects every CONNECT to one address, whatever name it is asked for.
+//! A proxy that connects every CONNECT to one address, whatever host is requested.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// To this port on 127.0.0.1.
+    /// Connects to this port on 127.0.0.1.
     pub fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");

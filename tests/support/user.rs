@@ -1,4 +1,4 @@
-//! An ordinary user, for tests that run as root: what root may, says nothing about what a user may.
+//! An ordinary user, for tests that run as root: root's permissions differ from a user's.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use super::sandbox::Sandbox;
 /// An ordinary user's id.
 pub const USER: u32 = 54_321;
 
-/// Gives a sandbox to [`USER`], with copies of the programs that this user may execute wherever the project stands (the
-/// fake claude has been installed): act-claude's.
+/// Gives a sandbox to [`USER`], with copies of the programs, which this user may execute wherever the project is. The
+/// fake claude must be installed. Returns the path of act-claude's copy.
 pub fn give(sandbox: &Sandbox) -> PathBuf {
     let copy = |from: &Path, to: &str| {
         let to = sandbox.root().join(to);

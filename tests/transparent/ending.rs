@@ -1,17 +1,17 @@
-//! A1–A3: the end of claude is the end of act-claude.
+//! A1–A3: act-claude ends as claude ends.
 
 use std::os::unix::process::ExitStatusExt;
 
-use crate::support::probe::{Form, Run, Stage, WRAPPED, ended};
+use crate::support::probe::{Form, ProbeLab, Run, WRAPPED, ended};
 use crate::support::pty::Pty;
 use crate::support::sandbox::Text;
 
 #[test]
 fn a1_exit_code() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for code in [0, 1, 2, 32, 64, 126, 127, 254, 255] {
         for form in WRAPPED {
-            let status = stage.start(form, &format!("exit {code}")).wait();
+            let status = lab.start(form, &format!("exit {code}")).wait();
             assert_eq!(ended(status), format!("exit {code}"), "{form:?}");
         }
     }
@@ -19,9 +19,9 @@ fn a1_exit_code() {
 
 #[test]
 fn a1_exit_code_on_a_terminal() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let (command, _log) = stage.prepare(form, "exit 7");
+        let (command, _log) = lab.prepare(form, "exit 7");
         assert_eq!(ended(Pty::start(command).finish().0), "exit 7", "{form:?}");
     }
 }
@@ -29,11 +29,11 @@ fn a1_exit_code_on_a_terminal() {
 /// TERM, INT, QUIT, KILL, SEGV, HUP, PIPE, ABRT, USR1, and a real-time signal.
 #[test]
 fn a2_death_by_signal() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for signal in [15, 2, 3, 9, 11, 1, 13, 6, 10, 40] {
         for form in WRAPPED {
-            let directory = stage.sandbox.directory(&format!("cores-{signal}-{form:?}"));
-            let (mut command, log) = stage.prepare(form, &format!("die {signal}"));
+            let directory = lab.sandbox.directory(&format!("cores-{signal}-{form:?}"));
+            let (mut command, log) = lab.prepare(form, &format!("die {signal}"));
             command.current_dir(&directory);
             unlimited_cores(&mut command);
             let status = Run::start(command, log).wait();
@@ -43,7 +43,7 @@ fn a2_death_by_signal() {
     }
 }
 
-/// The probe forbids its own core; act-claude must do the same for itself.
+/// The probe forbids its own core dump; act-claude must do the same for itself.
 fn unlimited_cores(command: &mut std::process::Command) {
     use std::os::unix::process::CommandExt;
     // SAFETY: setrlimit is async-signal-safe.
@@ -59,11 +59,11 @@ fn unlimited_cores(command: &mut std::process::Command) {
 #[test]
 fn a2_128_and_more_where_no_signal_kills() {
     let Some(unshare) = crate::support::program("unshare") else { return };
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for signal in [15, 2, 13] {
-        // --fork: act-claude is pid 1 of the namespace, which default actions do not kill.
+        // With --fork act-claude is pid 1 of the namespace, which default actions do not kill.
         let args = ["--pid", "--fork", "--kill-child", "sh", "-c", "exec \"$CLAUDE\""];
-        let (mut command, _log) = stage.prepare_through(&unshare, &args, Form::Relay, &format!("die {signal}"));
+        let (mut command, _log) = lab.prepare_through(&unshare, &args, Form::Relay, &format!("die {signal}"));
         let output = command.stderr(std::process::Stdio::piped()).output().expect("started");
         if output.err().contains("unshare failed") {
             return crate::support::skip("no pid namespace");
@@ -72,20 +72,20 @@ fn a2_128_and_more_where_no_signal_kills() {
     }
 }
 
-/// As the shell says it, for every way a command can be no command.
+/// The same status as from a shell, for every kind of file that is no command.
 #[test]
 fn a3_bad_command() {
     let Some(bash) = crate::support::program("bash") else { return };
-    let stage = Stage::new();
-    let missing = stage.sandbox.directory("missing");
-    let plain = stage.sandbox.write("plain/claude", "text");
-    let directory = stage.sandbox.directory("directory/claude");
-    let gone = stage.sandbox.script("gone/claude", "#!/no/such/interpreter\n");
-    let no_shebang = stage.sandbox.script("old/claude", "exit 9\n");
+    let lab = ProbeLab::new();
+    let missing = lab.sandbox.directory("missing");
+    let plain = lab.sandbox.write("plain/claude", "text");
+    let directory = lab.sandbox.directory("directory/claude");
+    let gone = lab.sandbox.script("gone/claude", "#!/no/such/interpreter\n");
+    let no_shebang = lab.sandbox.script("old/claude", "exit 9\n");
     for place in [missing.join("claude"), plain, directory, gone, no_shebang] {
         let path = format!("{}:/usr/bin:/bin", place.parent().unwrap().display());
         let run = |word: &str| {
-            let mut command = stage.sandbox.command(&bash);
+            let mut command = lab.sandbox.command(&bash);
             command.args(["-c", &format!("{word} --print")]).env("PATH", &path);
             command.output().expect("bash runs")
         };

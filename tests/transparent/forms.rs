@@ -1,23 +1,23 @@
-//! The ways in which people and scripts start claude: equal to bare claude.
+//! The ways in which people and scripts start claude: the result equals that of claude alone.
 
 use serde_json::Value;
 
-use crate::support::probe::{Form, Stage, WRAPPED};
+use crate::support::probe::{Form, ProbeLab, WRAPPED};
 use crate::support::program;
 
-/// A line of bash with `$CLAUDE` in it; what it prints, and what the probe was given and heard.
+/// Runs a line of bash with `$CLAUDE` in it; returns its output, and the probe's notes.
 fn same(line: &str, script: &str) -> (String, Vec<Value>) {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let bash = program("bash").expect("bash");
     let run = |form| {
-        let (mut command, log) = stage.prepare_through(&bash, &["--norc", "-c", line], form, script);
+        let (mut command, log) = lab.prepare_through(&bash, &["--norc", "-c", line], form, script);
         let output = command.output().expect("bash");
         let mut notes = log.notes();
         for note in &mut notes {
             let Some(given) = note.get_mut("given").and_then(Value::as_object_mut) else { continue };
-            // Named differently by whoever wrote the line.
+            // The lines use different names for the program.
             given["arguments"][0] = "claude".into();
-            // Whose pid these are differs; that they are of the same kind is a20's business.
+            // The numbers differ between the runs; tests a20_* compare the kinds.
             given.retain(|name, _| !["environment", "group", "session", "foreground"].contains(&name.as_str()));
         }
         (String::from_utf8_lossy(&output.stdout).into_owned(), notes)

@@ -5,18 +5,18 @@ use std::os::unix::process::CommandExt;
 use nix::sys::signal::{Signal, kill};
 
 use crate::support::eventually;
-use crate::support::probe::{Form, Run, Stage, WRAPPED, ended};
+use crate::support::probe::{Form, ProbeLab, Run, WRAPPED, ended};
 use crate::support::pty::Pty;
 
-/// The probe counts until it is told, by a signal of its own, that nothing more comes. The last signal's way is
-/// the same as that of the ones before, so that nothing is still under way behind it.
+/// The probe counts signals until TERM tells it that no more will come. TERM takes the same way as the signals before,
+/// so none of them can arrive after it.
 const COUNT: &str = "catch INT QUIT TSTP WINCH TERM\nready\nhear TERM\nexit 5";
 
 #[test]
 fn a4_keys_arrive_once() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let press = |form, keys: &[&str]| {
-        let (command, log) = stage.prepare(form, COUNT);
+        let (command, log) = lab.prepare(form, COUNT);
         let mut terminal = Pty::start(command);
         log.wait_ready();
         for (count, key) in keys.iter().enumerate() {
@@ -37,9 +37,9 @@ fn a4_keys_arrive_once() {
 
 #[test]
 fn a4_the_answer_to_a_key_is_claude_s() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let (command, log) = stage.prepare(form, "catch INT\nready\nhear INT\nexit 7");
+        let (command, log) = lab.prepare(form, "catch INT\nready\nhear INT\nexit 7");
         let mut terminal = Pty::start(command);
         log.wait_ready();
         terminal.send("\x03");
@@ -49,11 +49,11 @@ fn a4_the_answer_to_a_key_is_claude_s() {
 
 #[test]
 fn a5_sent_signals_are_forwarded_in_order() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let signals = ["HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "CONT", "WINCH", "TSTP", "TERM"];
     let script = format!("catch {}\nready\nhear TERM\nexit 3", signals.join(" "));
     let send = |form| {
-        let mut run = stage.start(form, &script);
+        let mut run = lab.start(form, &script);
         run.log.wait_ready();
         for (count, name) in signals.iter().enumerate() {
             run.signal(format!("SIG{name}").parse().unwrap());
@@ -68,12 +68,12 @@ fn a5_sent_signals_are_forwarded_in_order() {
     }
 }
 
-/// A timer that was set before the exec runs out in act-claude.
+/// A timer that was set before the exec expires in act-claude.
 #[test]
 fn a5_an_inherited_timer_reaches_claude() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let run = |form| {
-        let (mut command, log) = stage.prepare(form, "ready\nuntil /never");
+        let (mut command, log) = lab.prepare(form, "ready\nuntil /never");
         // SAFETY: alarm is async-signal-safe.
         unsafe {
             command.pre_exec(|| {
@@ -88,15 +88,15 @@ fn a5_an_inherited_timer_reaches_claude() {
 }
 
 #[test]
-fn a6_a_closed_terminal_is_told() {
-    let stage = Stage::new();
+fn a6_claude_gets_hup_of_a_closed_terminal() {
+    let lab = ProbeLab::new();
     let close = |form| {
-        let (command, log) = stage.prepare(form, "catch HUP CONT\nready\nhear HUP\nexit 4");
+        let (command, log) = lab.prepare(form, "catch HUP CONT\nready\nhear HUP\nexit 4");
         let mut terminal = Pty::start(command);
         log.wait_ready();
         terminal.hang_up();
         let status = ended(terminal.wait());
-        // A CONT comes with it; which handler runs first is the kernel's business.
+        // A CONT comes with it; the order of the two handlers is not defined.
         let heard = log.heard().iter().filter(|line| line.starts_with("HUP")).count();
         (heard, status)
     };
@@ -106,31 +106,32 @@ fn a6_a_closed_terminal_is_told() {
     }
 }
 
-/// Not the leader: the kernel tells the whole foreground group when the leader ends, once each.
+/// act-claude is not the session leader here: when the leader ends, the kernel sends HUP once to every process of the
+/// foreground group.
 #[test]
-fn a6_a_member_of_the_foreground_is_told_once() {
+fn a6_a_member_of_the_foreground_gets_hup_once() {
     let Some(bash) = crate::support::program("bash") else { return };
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let heard = |form| {
         let script = "catch HUP TERM\nready\nhear TERM";
-        // No job control: the same process group as the leader, which ends without a word.
+        // Without job control claude is in the process group of the leader, which ends without a message.
         let args = ["-c", "\"$CLAUDE\" & until [ -e \"$HOME/leave\" ]; do :; done; exec true"];
-        let (command, log) = stage.prepare_through(&bash, &args, form, script);
+        let (command, log) = lab.prepare_through(&bash, &args, form, script);
         let mut terminal = Pty::start(command);
         let probe = log.wait_ready();
-        stage.sandbox.write("leave", "");
+        lab.sandbox.write("leave", "");
         terminal.wait();
         log.wait_heard(1);
-        // Whatever came through act-claude is there when its TERM is.
+        // TERM comes through act-claude last, so every other signal from it has arrived before.
         let (_, _, parent) = crate::support::probe::state(probe).expect("alive");
         let top = if form == Form::Bare { probe } else { nix::unistd::Pid::from_raw(parent) };
         kill(top, Signal::SIGTERM).unwrap();
         let heard = log.wait_heard(2);
-        std::fs::remove_file(stage.sandbox.home().join("leave")).unwrap();
+        std::fs::remove_file(lab.sandbox.home().join("leave")).unwrap();
         heard.into_iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(heard(Form::Bare), ["HUP", "TERM"]);
-    // Often: a second HUP that meets the first one still pending can't be told from it.
+    // Several times: a second HUP can't be noticed while the first one is still pending.
     for form in WRAPPED.repeat(6) {
         assert_eq!(heard(form), ["HUP", "TERM"], "{form:?}");
     }
@@ -138,10 +139,10 @@ fn a6_a_member_of_the_foreground_is_told_once() {
 
 #[test]
 fn a7_no_echo() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
         let script = "catch TERM HUP USR1\nsignal-parent TERM\nsignal-parent HUP\nready\nhear USR1\nexit 6";
-        let mut run = stage.start(form, script);
+        let mut run = lab.start(form, script);
         run.log.wait_ready();
         run.signal(Signal::SIGUSR1);
         assert_eq!(ended(run.wait()), "exit 6", "{form:?}");
@@ -149,12 +150,12 @@ fn a7_no_echo() {
     }
 }
 
-/// A storm of TERM while the child ends: nothing is signalled but the child, and its status stays.
+/// Many TERM signals while the child ends: only the child is signalled, and its status stays.
 #[test]
 fn a15_right_target() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for round in 0..10 {
-        let mut run = stage.start(Form::Line, "catch TERM\nready\nhear TERM\nexit 11");
+        let mut run = lab.start(Form::Line, "catch TERM\nready\nhear TERM\nexit 11");
         let probe = run.log.wait_ready();
         let mut sent = 0;
         let status = eventually("the end", || {
@@ -168,15 +169,15 @@ fn a15_right_target() {
     }
 }
 
-/// Once claude has been reaped its pid may be another's: nothing is sent there any more. In a namespace of its own the pid
-/// is given again on purpose, while act-claude still waits for the relay's word.
+/// After claude has been reaped, another process may have its pid: no signal is sent to it any more. In its own
+/// namespace the test reuses the pid on purpose, while act-claude still waits for the relay's answer.
 #[test]
 fn a15_a_pid_that_is_used_again() {
     if crate::support::program("unshare").is_none() || !nix::unistd::geteuid().is_root() {
         return crate::support::skip("choosing a pid needs root and a pid namespace");
     }
-    let stage = Stage::new();
-    stage.act.answer(crate::support::http::Reply::Hang);
+    let lab = ProbeLab::new();
+    lab.act.answer(crate::support::http::Reply::Hang);
     let shell = r#"
         "$0" -p hi & top=$!
         until pid=$(sed -n 's/.*"ready":\([0-9]*\).*/\1/p' "$PROBE_LOG" 2>/dev/null) && [ "$pid" ]; do :; done
@@ -195,8 +196,8 @@ fn a15_a_pid_that_is_used_again() {
     let act_claude = crate::support::act_claude();
     let args = ["--fork", "--pid", "--mount-proc", "--kill-child", "sh", "-c", shell, act_claude.to_str().unwrap()];
     let (mut command, _log) =
-        stage.prepare_through(std::path::Path::new("unshare"), &args, Form::Relay, "post\nready\nexit 15");
-    // So that it waits for what is under way.
+        lab.prepare_through(std::path::Path::new("unshare"), &args, Form::Relay, "post\nready\nexit 15");
+    // With CI set, act-claude waits for exports that are under way.
     command.env("CI", "1");
     let output = command.output().unwrap();
     if output.status.code() == Some(77) {

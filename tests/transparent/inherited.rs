@@ -1,4 +1,4 @@
-//! A11–A13, A20: what claude is given is what act-claude was given.
+//! A11–A13, A20: claude inherits what act-claude inherited.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use nix::libc;
 use serde_json::Value;
 
-use crate::support::probe::{Form, Run, Stage, WRAPPED, ended};
+use crate::support::probe::{Form, ProbeLab, Run, WRAPPED, ended};
 use crate::support::pty::Pty;
 
-/// Adds what runs between fork and exec.
+/// Adds a step between fork and exec.
 pub fn before_exec(command: &mut Command, step: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) {
     // SAFETY: the steps below make async-signal-safe calls only.
     unsafe { command.pre_exec(step) };
@@ -19,7 +19,7 @@ pub fn before_exec(command: &mut Command, step: impl FnMut() -> std::io::Result<
 
 fn ignore(signals: &'static [i32]) -> impl FnMut() -> std::io::Result<()> + Send + Sync + 'static {
     move || {
-        // SAFETY: ignoring runs no code.
+        // SAFETY: an ignored signal runs no code.
         signals.iter().for_each(|&signal| unsafe {
             libc::signal(signal, libc::SIG_IGN);
         });
@@ -29,7 +29,7 @@ fn ignore(signals: &'static [i32]) -> impl FnMut() -> std::io::Result<()> + Send
 
 pub fn block(signals: &'static [i32]) -> impl FnMut() -> std::io::Result<()> + Send + Sync + 'static {
     move || {
-        // SAFETY: works on a local.
+        // SAFETY: the calls change a local.
         unsafe {
             let mut set: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut set);
@@ -42,7 +42,7 @@ pub fn block(signals: &'static [i32]) -> impl FnMut() -> std::io::Result<()> + S
     }
 }
 
-/// What the probe was given, without what must differ: its pid's traces and our variables.
+/// What the probe was given, without values that must differ: those that depend on its pid, and our variables.
 fn given(mut command: Command, log: crate::support::probe::Log) -> Value {
     command.stderr(Stdio::null());
     let mut run = Run::start(command, log);
@@ -64,7 +64,7 @@ fn normalised(mut given: Value, top: i32) -> Value {
     given
 }
 
-/// The variables of design.md, and those in which the runs themselves differ.
+/// The variables that act-claude sets, and those that differ between the runs.
 const OURS: [&str; 15] = [
     "CLAUDE_CODE_ENABLE_TELEMETRY",
     "OTEL_METRICS_EXPORTER",
@@ -83,10 +83,10 @@ const OURS: [&str; 15] = [
     "PROBE_LOG",
 ];
 
-/// Bare and wrapped, after the same preparation.
-fn same(stage: &Stage, prepare: impl Fn(&mut Command)) -> Value {
+/// Runs bare and wrapped after the same preparation, and asserts that the results are equal.
+fn same(lab: &ProbeLab, prepare: impl Fn(&mut Command)) -> Value {
     let run = |form| {
-        let (mut command, log) = stage.prepare(form, "given\nexit 0");
+        let (mut command, log) = lab.prepare(form, "given\nexit 0");
         prepare(&mut command);
         given(command, log)
     };
@@ -107,25 +107,25 @@ fn bit(given: &Value, set: &str, signal: i32) -> bool {
 }
 
 #[test]
-fn a11_ignored_and_blocked_stay_so() {
-    let stage = Stage::new();
-    let plain = same(&stage, |_| {});
+fn a11_ignored_and_blocked_signals_stay_so() {
+    let lab = ProbeLab::new();
+    let plain = same(&lab, |_| {});
     assert!(!bit(&plain, "SigIgn", libc::SIGHUP) && !bit(&plain, "SigIgn", libc::SIGPIPE));
     const IGNORED: [i32; 7] =
         [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD, libc::SIGTSTP, libc::SIGXFSZ];
-    let ignored = same(&stage, |command| before_exec(command, ignore(&IGNORED)));
+    let ignored = same(&lab, |command| before_exec(command, ignore(&IGNORED)));
     IGNORED.iter().for_each(|&signal| assert!(bit(&ignored, "SigIgn", signal), "{signal}"));
     const BLOCKED: [i32; 4] = [libc::SIGUSR1, libc::SIGTERM, libc::SIGCHLD, libc::SIGTTOU];
-    let blocked = same(&stage, |command| before_exec(command, block(&BLOCKED)));
+    let blocked = same(&lab, |command| before_exec(command, block(&BLOCKED)));
     BLOCKED.iter().for_each(|&signal| assert!(bit(&blocked, "SigBlk", signal), "{signal}"));
 }
 
-/// Ignored HUP: act-claude has no handler for it either.
+/// With HUP ignored, act-claude has no handler for it either.
 #[test]
 fn a11_nohup_keeps_act_claude_alive() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let run = |form| {
-        let (mut command, log) = stage.prepare(form, "catch TERM\nready\nhear TERM\nexit 12");
+        let (mut command, log) = lab.prepare(form, "catch TERM\nready\nhear TERM\nexit 12");
         before_exec(&mut command, ignore(&[libc::SIGHUP]));
         let mut run = Run::start(command, log);
         run.log.wait_ready();
@@ -138,12 +138,12 @@ fn a11_nohup_keeps_act_claude_alive() {
     }
 }
 
-/// A signal that was inherited as blocked waits in claude, not in act-claude.
+/// A signal that was inherited as blocked stays pending in claude, not in act-claude.
 #[test]
 fn a11_blocked_signals_wait_in_claude() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let (mut command, log) = stage.prepare(form, "ready\nuntil /never");
+        let (mut command, log) = lab.prepare(form, "ready\nuntil /never");
         before_exec(&mut command, block(&[libc::SIGUSR1, libc::SIGTERM]));
         let run = Run::start(command, log);
         let probe = run.log.wait_ready();
@@ -159,9 +159,9 @@ fn a11_blocked_signals_wait_in_claude() {
 
 #[test]
 fn a12_sigpipe() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for is_ignored in [false, true] {
-        let given = same(&stage, |command| {
+        let given = same(&lab, |command| {
             if is_ignored {
                 before_exec(command, ignore(&[libc::SIGPIPE]));
             }
@@ -172,9 +172,9 @@ fn a12_sigpipe() {
 
 #[test]
 fn a13_sigchld_ignored() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let (mut command, log) = stage.prepare(form, "given\nexit 9");
+        let (mut command, log) = lab.prepare(form, "given\nexit 9");
         before_exec(&mut command, ignore(&[libc::SIGCHLD]));
         let mut run = Run::start(command, log);
         assert_eq!(ended(run.wait()), "exit 9", "{form:?}");
@@ -184,9 +184,9 @@ fn a13_sigchld_ignored() {
 
 #[test]
 fn a20_everything_else() {
-    let stage = Stage::new();
-    let deep = stage.sandbox.directory("deep/er");
-    let given = same(&stage, |command| {
+    let lab = ProbeLab::new();
+    let deep = lab.sandbox.directory("deep/er");
+    let given = same(&lab, |command| {
         command.current_dir(&deep);
         command.args(["-p", "", "two words", "-x", "--settings={}", "--", "act"]);
         command.arg(OsStr::from_bytes(b"\xff\xfe not text"));
@@ -220,9 +220,9 @@ fn a20_everything_else() {
 
 #[test]
 fn a20_closed_descriptors_stay_closed() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for closed in [&[0][..], &[1], &[2], &[0, 1, 2]] {
-        let given = same(&stage, move |command| {
+        let given = same(&lab, move |command| {
             before_exec(command, move || {
                 // SAFETY: closes standard descriptors of the child.
                 closed.iter().for_each(|&descriptor| unsafe {
@@ -239,9 +239,9 @@ fn a20_closed_descriptors_stay_closed() {
 
 #[test]
 fn a20_on_a_terminal() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let run = |form| {
-        let (command, log) = stage.prepare(form, "given\nsize\nexit 0");
+        let (command, log) = lab.prepare(form, "given\nsize\nexit 0");
         let mut terminal = Pty::start(command);
         let top = terminal.child.id().cast_signed();
         assert_eq!(ended(terminal.finish().0), "exit 0");
@@ -254,12 +254,12 @@ fn a20_on_a_terminal() {
     }
 }
 
-/// Entries that are no `NAME=value`, repeated names, the order: as they came.
+/// Entries that are not `NAME=value`, repeated names, and the order are passed on unchanged.
 #[test]
 fn a20_an_odd_environment() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let run = |form| {
-        let (command, log) = stage.prepare(form, "given\nexit 0");
+        let (command, log) = lab.prepare(form, "given\nexit 0");
         let text = |text: &OsStr| std::ffi::CString::new(text.as_bytes()).expect("no NUL");
         let mut entries = vec![c"Z=first".to_owned(), c"no-equals".to_owned(), c"Z=second".to_owned()];
         for (name, value) in command.get_envs() {

@@ -1,19 +1,19 @@
-//! A21: act-claude is never taken for claude, and a session inside a session is no loop.
+//! A21: act-claude never takes itself for claude, and a session inside a session is not taken for a loop.
 
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
 use crate::support::act_claude;
-use crate::support::probe::{Form, Stage};
+use crate::support::probe::{Form, ProbeLab};
 use crate::support::sandbox::Text;
 use crate::support::user;
 
 const SYSTEM: &str = "/usr/bin:/bin";
 
-/// A directory with a link named `claude` to act-claude: the shim.
-fn shim(stage: &Stage) -> PathBuf {
-    let directory = stage.sandbox.directory("shim");
+/// A directory with the shim: a link named `claude` to act-claude.
+fn shim(lab: &ProbeLab) -> PathBuf {
+    let directory = lab.sandbox.directory("shim");
     symlink(act_claude(), directory.join("claude")).expect("a link");
     directory
 }
@@ -25,34 +25,34 @@ fn path(directories: &[&PathBuf]) -> String {
 
 #[test]
 fn a21_the_shim() {
-    let stage = Stage::new();
-    let (shim, real) = (shim(&stage), stage.sandbox.directory("bin"));
+    let lab = ProbeLab::new();
+    let (shim, real) = (shim(&lab), lab.sandbox.directory("bin"));
     let run = |path: String| {
         let sh = PathBuf::from("/bin/sh");
         let (mut command, log) =
-            stage.prepare_through(&sh, &["-c", "claude -p 'a b'; echo $?"], Form::Relay, "given\nexit 21");
+            lab.prepare_through(&sh, &["-c", "claude -p 'a b'; echo $?"], Form::Relay, "given\nexit 21");
         let output = command.env("PATH", path).output().expect("sh");
         (output.out(), log.wait_for("given")["arguments"].clone(), log.notes().len())
     };
     let bare = run(path(&[&real]));
     assert_eq!(bare.0, "21\n");
     assert_eq!(run(path(&[&shim, &real])), bare);
-    // Its own directory twice, and once more under a link to the directory.
-    symlink(&shim, stage.sandbox.home().join("again")).expect("a link");
-    assert_eq!(run(path(&[&shim, &stage.sandbox.home().join("again"), &shim, &real])), bare);
+    // Its own directory twice, and once more through a link to the directory.
+    symlink(&shim, lab.sandbox.home().join("again")).expect("a link");
+    assert_eq!(run(path(&[&shim, &lab.sandbox.home().join("again"), &shim, &real])), bare);
 }
 
 #[test]
 fn a21_two_copies() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let copies = ["one", "two"].map(|name| {
-        let directory = stage.sandbox.directory(name);
+        let directory = lab.sandbox.directory(name);
         std::fs::copy(act_claude(), directory.join("claude")).expect("a copy");
         directory
     });
-    let real = stage.sandbox.directory("bin");
+    let real = lab.sandbox.directory("bin");
     let run = |path: String| {
-        let (mut command, _log) = stage.prepare_through(&copies[0].join("claude"), &[], Form::Relay, "exit 22");
+        let (mut command, _log) = lab.prepare_through(&copies[0].join("claude"), &[], Form::Relay, "exit 22");
         command.env("PATH", path).stderr(std::process::Stdio::piped()).output().expect("started")
     };
     assert_eq!(run(path(&[&copies[0], &copies[1], &real])).code(), 22);
@@ -64,20 +64,20 @@ fn a21_two_copies() {
 /// A script named `claude` that starts act-claude, which finds the script again.
 #[test]
 fn a21_a_loop_through_a_script() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let start = act_claude().display().to_string();
-    let runs = stage.sandbox.root().join("runs");
-    // Whatever happens it is no more than that.
+    let runs = lab.sandbox.root().join("runs");
+    // An upper limit for this test.
     let note = format!("echo >>{0}; [ $(wc -l <{0}) -lt 40 ] || exit 98", runs.display());
-    // Directly; or with another program in between, where sessions nest, though never so deep.
+    // Directly, or with another program in between, which looks like nested sessions up to a limit.
     for (body, most) in [
         (format!("exec {start} \"$@\""), 4),
         (format!("{start} \"$@\"\nexit $?"), 4),
         (format!("/bin/sh -c '{start} \"$@\"; exit $?' sh \"$@\"\nexit $?"), 20),
     ] {
-        let script = stage.sandbox.script("script/claude", &format!("#!/bin/sh\n{note}\n{body}\n"));
+        let script = lab.sandbox.script("script/claude", &format!("#!/bin/sh\n{note}\n{body}\n"));
         let directory = script.parent().expect("its directory").to_path_buf();
-        let (mut command, _log) = stage.prepare_through(&script, &["-p", "x"], Form::Relay, "exit 0");
+        let (mut command, _log) = lab.prepare_through(&script, &["-p", "x"], Form::Relay, "exit 0");
         command.env("PATH", path(&[&directory])).stderr(std::process::Stdio::piped());
         let output = command.output().expect("started");
         assert_eq!(output.code(), 126, "{body}: {}", output.err());
@@ -85,23 +85,23 @@ fn a21_a_loop_through_a_script() {
         let times = std::fs::read_to_string(&runs).unwrap().len();
         assert!(times <= most, "{body}: ran {times} times");
         std::fs::remove_file(&runs).unwrap();
-        // With the real claude behind it, or named, the script is a launcher like any other.
-        let (mut command, _log) = stage.prepare_through(&script, &["-p", "x"], Form::Relay, "exit 23");
-        command.env("PATH", path(&[&directory])).env("ACT_CLAUDE_BIN", &stage.claude);
+        // If the real claude is found or named, the script is an ordinary launcher.
+        let (mut command, _log) = lab.prepare_through(&script, &["-p", "x"], Form::Relay, "exit 23");
+        command.env("PATH", path(&[&directory])).env("ACT_CLAUDE_BIN", &lab.claude);
         assert_eq!(command.output().expect("started").code(), 23);
         std::fs::remove_file(&runs).unwrap();
     }
 }
 
-/// As claude's Bash tool does it: `claude -p` through the shim, inside a session that act-claude started.
+/// As claude's Bash tool does: `claude -p` through the shim, inside a session that act-claude started.
 #[test]
 fn a21_a_session_inside_a_session() {
-    let stage = Stage::new();
-    let (shim, real) = (shim(&stage), stage.sandbox.directory("bin"));
+    let lab = ProbeLab::new();
+    let (shim, real) = (shim(&lab), lab.sandbox.directory("bin"));
     let run = |path: String| {
         let outer = "run PROBE_SCRIPT='post' claude -p x\nrun PROBE_SCRIPT='exit 5' claude -p x\nexit 24";
         let sh = PathBuf::from("/bin/sh");
-        let (mut command, log) = stage.prepare_through(&sh, &["-c", "claude -p outer"], Form::Relay, outer);
+        let (mut command, log) = lab.prepare_through(&sh, &["-c", "claude -p outer"], Form::Relay, outer);
         let code = command.env("PATH", path).output().expect("sh").code();
         (code, log.notes().iter().map(|note| note["run"].clone()).filter(|run| !run.is_null()).collect::<Vec<_>>())
     };
@@ -110,31 +110,31 @@ fn a21_a_session_inside_a_session() {
     assert_eq!(run(path(&[&shim, &real])), bare);
     // A claude that is a script, such as one from npm, is no loop either.
     let program = crate::support::example("probe").display().to_string();
-    let script = stage.sandbox.script("scripted/claude", &format!("#!/bin/sh\nexec {program} \"$@\"\n"));
+    let script = lab.sandbox.script("scripted/claude", &format!("#!/bin/sh\nexec {program} \"$@\"\n"));
     assert_eq!(run(path(&[&shim, &script.parent().expect("its directory").to_path_buf()])), bare);
-    // The inner sessions' exports went through relays of their own.
-    stage.act.wait_for(2);
+    // The inner sessions' exports went through their own relays.
+    lab.act.wait_for(2);
 }
 
-/// As a claude from npm does it for an MCP server that is `claude mcp serve`: no shell in between, nothing but the script.
+/// As a claude from npm does for an MCP server that is `claude mcp serve`: without a shell in between, only the script.
 #[test]
 fn a21_a_script_that_starts_a_session_itself() {
-    let stage = Stage::new();
-    let shim = shim(&stage);
+    let lab = ProbeLab::new();
+    let shim = shim(&lab);
     let body =
         "#!/bin/sh\ncase $1 in outer) claude middle ;; middle) claude inner ;; *) exit 26 ;; esac\nexit $(($? + 1))\n";
-    let script = stage.sandbox.script("scripted/claude", body);
+    let script = lab.sandbox.script("scripted/claude", body);
     let scripted = script.parent().expect("its directory").to_path_buf();
     let run = |path: String| {
         let sh = PathBuf::from("/bin/sh");
-        let (mut command, _log) = stage.prepare_through(&sh, &["-c", "claude outer"], Form::Relay, "exit 0");
+        let (mut command, _log) = lab.prepare_through(&sh, &["-c", "claude outer"], Form::Relay, "exit 0");
         command.env("PATH", path).output().expect("sh").code()
     };
     assert_eq!(run(path(&[&scripted])), 28);
     assert_eq!(run(path(&[&shim, &scripted])), 28);
 }
 
-/// A program that may be executed but not read is known by its inode alone.
+/// A program that may be executed but not read is identified by its inode only.
 #[test]
 fn a21_the_shim_of_a_program_that_can_t_be_read() {
     if !nix::unistd::geteuid().is_root() {
@@ -148,7 +148,7 @@ fn a21_the_shim_of_a_program_that_can_t_be_read() {
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
     symlink(&program, shim.join("claude")).unwrap();
     sandbox.path_first(&shim);
-    // Should it take itself for claude, it must not take the machine along.
+    // If it took itself for claude, it would start processes without end: these limits protect the machine.
     let mut command = sandbox.command("timeout");
     command.args(["-k", "1", "20"]).arg(&program).args(["-p", "hi"]).uid(user::USER).gid(user::USER);
     // SAFETY: setrlimit is async-signal-safe.

@@ -1,15 +1,15 @@
-//! A16: act-claude killed takes claude along, and what claude exported is delivered.
+//! A16: when act-claude is killed, claude ends too, and its exports are delivered.
 
 use nix::sys::signal::Signal;
 
 use crate::support::eventually;
-use crate::support::probe::{Form, Stage, WRAPPED, ended, is_gone};
+use crate::support::probe::{Form, ProbeLab, WRAPPED, ended, is_gone};
 
 #[test]
 fn a16_supervisor_killed() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let mut run = stage.start(form, "catch TERM\npost\nready\nhear TERM\npost\nexit 0");
+        let mut run = lab.start(form, "catch TERM\npost\nready\nhear TERM\npost\nexit 0");
         let probe = run.log.wait_ready();
         run.signal(Signal::SIGKILL);
         assert_eq!(ended(run.wait()), "signal 9");
@@ -18,18 +18,18 @@ fn a16_supervisor_killed() {
         if form == Form::Relay {
             let posts = run.log.notes().iter().filter(|note| note["post"] == 200).count();
             assert_eq!(posts, 2, "the relay takes what a dying claude flushes");
-            stage.act.wait_for(2);
+            lab.act.wait_for(2);
         }
     }
 }
 
-/// Stopped by Ctrl-Z, then the job's first process is killed: nothing stopped is left for ever.
+/// Stopped by Ctrl-Z, then the job's first process is killed: no stopped process is left.
 #[test]
 fn a16_supervisor_killed_while_stopped() {
     use std::os::unix::process::CommandExt;
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let (mut command, log) = stage.prepare(form, "ready\nstop STOP\nuntil /never");
+        let (mut command, log) = lab.prepare(form, "ready\nstop STOP\nuntil /never");
         command.process_group(0);
         let mut run = crate::support::probe::Run::start(command, log);
         let probe = run.log.wait_ready();

@@ -1,5 +1,5 @@
-//! Nobody can tell act-claude from claude: promises A1–A22. Most tests run one scenario twice, bare and behind
-//! act-claude, and want the same.
+//! Promises A1–A22: act-claude behaves as claude does. Most tests run one scenario twice, bare and behind act-claude,
+//! and require the same result.
 #![allow(unsafe_code)]
 
 #[path = "../support/mod.rs"]

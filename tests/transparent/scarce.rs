@@ -1,5 +1,5 @@
-//! Where the system has no process or descriptor left for act-claude, claude runs all the same, without
-//! our variables, and one line says so.
+//! If the system has no process or descriptor left for act-claude, claude runs all the same, without our variables, and
+//! one line says so.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use nix::libc;
 
 use crate::support::eventually;
-use crate::support::probe::{Form, Stage, is_gone};
+use crate::support::probe::{Form, ProbeLab, is_gone};
 use crate::support::process::with_environment;
 use crate::support::sandbox::Text;
 
@@ -26,7 +26,7 @@ fn limit(command: &mut Command, resource: libc::__rlimit_resource_t, value: u64)
     }
 }
 
-/// Gives a directory and all in it to another user.
+/// Gives a directory and its content to another user.
 fn give(path: &Path, user: u32) {
     chown(path, Some(user), Some(user)).expect("given");
     if path.is_dir() && !path.is_symlink() {
@@ -40,15 +40,15 @@ fn no_processes_left() {
         return crate::support::skip("RLIMIT_NPROC does not bind root, and only root can become another user");
     }
     const USER: u32 = 58_231;
-    let stage = Stage::new();
-    // Linked into the sandbox it would be given away, too.
-    std::fs::remove_file(&stage.claude).expect("removed");
-    std::fs::copy(crate::support::example("probe"), &stage.claude).expect("a copy");
-    let program = stage.sandbox.home().join("act-claude");
+    let lab = ProbeLab::new();
+    // A copy, because a link in the sandbox would give away the program itself.
+    std::fs::remove_file(&lab.claude).expect("removed");
+    std::fs::copy(crate::support::example("probe"), &lab.claude).expect("a copy");
+    let program = lab.sandbox.home().join("act-claude");
     std::fs::copy(crate::support::act_claude(), &program).expect("a copy");
-    give(stage.sandbox.root(), USER);
+    give(lab.sandbox.root(), USER);
     for form in [Form::Relay, Form::Line] {
-        let (mut command, log) = stage.prepare_through(&program, &[], form, "given\nsay hello\nexit 51");
+        let (mut command, log) = lab.prepare_through(&program, &[], form, "given\nsay hello\nexit 51");
         command.uid(USER).gid(USER).stderr(Stdio::piped());
         limit(&mut command, libc::RLIMIT_NPROC, 0);
         let output = command.output().expect("started");
@@ -62,13 +62,13 @@ fn no_processes_left() {
     }
 }
 
-/// Lets no system call `number` through, as a sandbox does: it fails with EPERM.
+/// Makes the system call `number` fail with EPERM, as a sandbox does.
 #[cfg(target_os = "linux")]
 fn forbid(command: &mut Command, number: i64) {
     let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     let is_equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     let step = |code: u32, jt, jf, k| libc::sock_filter { code: u16::try_from(code).expect("a code"), jt, jf, k };
-    // The number is the first field of what the filter sees.
+    // The number is the first field of the filter's input.
     let mut filter = [
         step(load, 0, 0, 0),
         step(is_equal, 0, 1, u32::try_from(number).expect("a system call")),
@@ -86,13 +86,13 @@ fn forbid(command: &mut Command, number: i64) {
     }
 }
 
-/// In a sandbox that lets nobody listen.
+/// In a sandbox in which no process may listen.
 #[test]
 #[cfg(target_os = "linux")]
 fn listener_refused() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for call in [libc::SYS_bind, libc::SYS_listen, libc::SYS_socket] {
-        let (mut command, log) = stage.prepare(Form::Relay, "given\nsay hello\nexit 51");
+        let (mut command, log) = lab.prepare(Form::Relay, "given\nsay hello\nexit 51");
         command.stderr(Stdio::piped());
         forbid(&mut command, call);
         let output = command.output().expect("started");
@@ -104,18 +104,18 @@ fn listener_refused() {
     }
 }
 
-/// However few descriptors there are, claude starts.
+/// With any number of descriptors, claude starts.
 #[test]
 fn few_descriptors() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let mut refused = 0;
     for descriptors in 3..16 {
-        let (mut command, log) = stage.prepare(Form::Relay, "post\nsay hello\nexit 51");
+        let (mut command, log) = lab.prepare(Form::Relay, "post\nsay hello\nexit 51");
         command.stderr(Stdio::piped());
         limit(&mut command, libc::RLIMIT_NOFILE, descriptors);
         let output = command.output().expect("started");
         let bare = {
-            let (mut command, _log) = stage.prepare(Form::Bare, "say hello\nexit 51");
+            let (mut command, _log) = lab.prepare(Form::Bare, "say hello\nexit 51");
             limit(&mut command, libc::RLIMIT_NOFILE, descriptors);
             command.output().expect("started")
         };
@@ -128,29 +128,29 @@ fn few_descriptors() {
     assert!((1..13).contains(&refused), "some limits are too low for a relay, others are not: {refused}");
 }
 
-/// Replaced while it starts: the old one serves this session.
+/// The binary is replaced during the start: the old one serves this session.
 #[test]
 fn binary_replaced() {
-    let stage = Stage::new();
-    let copy = stage.sandbox.home().join("act-claude");
+    let lab = ProbeLab::new();
+    let copy = lab.sandbox.home().join("act-claude");
     std::fs::copy(crate::support::act_claude(), &copy).expect("a copy");
     let bash = crate::support::program("bash").expect("bash");
     let line = format!("exec 5<{0}; rm {0}; exec /proc/self/fd/5 2>/dev/null", copy.display());
-    let (mut command, log) = stage.prepare_through(&bash, &["-c", &line], Form::Relay, "post\nexit 52");
+    let (mut command, log) = lab.prepare_through(&bash, &["-c", &line], Form::Relay, "post\nexit 52");
     assert_eq!(command.output().expect("started").code(), 52);
     assert_eq!(log.wait_for("post"), 200);
-    stage.act.wait_for(1);
+    lab.act.wait_for(1);
 }
 
-/// The relay killed in the middle: it is replaced, claude goes on, and its status is its own.
+/// The relay is killed during the session: it is replaced, claude goes on, and claude's status is returned.
 #[test]
 fn relay_killed() {
-    let stage = Stage::new();
-    let (mut command, log) = stage.prepare(Form::Relay, "catch USR1\npost\nready\nhear USR1\npost\nexit 53");
+    let lab = ProbeLab::new();
+    let (mut command, log) = lab.prepare(Form::Relay, "catch USR1\npost\nready\nhear USR1\npost\nexit 53");
     command.stderr(Stdio::piped());
     let mut child = command.spawn().expect("started");
     log.wait_ready();
-    let root = stage.sandbox.root().display().to_string();
+    let root = lab.sandbox.root().display().to_string();
     let relay = with_environment(&root).into_iter().find(|process| process.is_relay()).expect("the relay");
     let pid = nix::unistd::Pid::from_raw(relay.pid);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");

@@ -1,9 +1,9 @@
-//! Job control through real shells on a real terminal: what is on the screen is what bare claude leaves there.
+//! Job control through real shells on a real terminal: the screen is the same as with claude alone.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::support::probe::{Form, Log, Stage, WRAPPED};
+use crate::support::probe::{Form, Log, ProbeLab, WRAPPED};
 use crate::support::program;
 use crate::support::pty::Pty;
 
@@ -25,20 +25,20 @@ fn shells() -> Vec<(PathBuf, Vec<&'static str>)> {
 }
 
 /// A shell in which `claude` is the probe or, through the shim, act-claude.
-fn shell(stage: &Stage, program: &Path, arguments: &[&str], form: Form, script: &str) -> (Pty, Log) {
-    let (mut command, log) = stage.prepare_through(program, arguments, form, script);
+fn shell(lab: &ProbeLab, program: &Path, arguments: &[&str], form: Form, script: &str) -> (Pty, Log) {
+    let (mut command, log) = lab.prepare_through(program, arguments, form, script);
     command.env("PS1", format!("{PROMPT} ")).env("TERM", "xterm");
-    let shim = stage.sandbox.directory("shim");
+    let shim = lab.sandbox.directory("shim");
     let _ = symlink(crate::support::act_claude(), shim.join("claude"));
     if form != Form::Bare {
-        command.env("PATH", format!("{}:{}", shim.display(), stage.sandbox.get("PATH").expect("a PATH")));
+        command.env("PATH", format!("{}:{}", shim.display(), lab.sandbox.get("PATH").expect("a PATH")));
     }
     let terminal = Pty::start(command);
     terminal.wait_for(PROMPT);
     (terminal, log)
 }
 
-/// Types a command and waits until another prompt is there.
+/// Types a command and waits for another prompt.
 fn command(terminal: &Pty, line: &str) {
     let prompts = |screen: &str| screen.matches(PROMPT).count();
     let before = prompts(&terminal.screen());
@@ -46,7 +46,7 @@ fn command(terminal: &Pty, line: &str) {
     terminal.wait_until("the next prompt", |screen| prompts(screen) > before && screen.trim_end().ends_with(PROMPT));
 }
 
-/// The screen without the report, numbers (pids, CPU times) made equal.
+/// The screen without the report and with numbers (pids, CPU times) made equal.
 fn shown(terminal: &Pty) -> String {
     let mut shown = String::new();
     for line in terminal.screen().lines().filter(|line| !line.starts_with("act-claude: ")) {
@@ -60,13 +60,13 @@ fn shown(terminal: &Pty) -> String {
     shown
 }
 
-/// Stopped (by `key`, or by itself), `jobs`, `fg`, and on to the end. What is on the screen, and how many CONT it
-/// heard.
-fn session(stage: &Stage, which: &(PathBuf, Vec<&str>), form: Form, stop: &str, key: &str) -> (String, usize) {
-    let go = stage.sandbox.home().join("go");
+/// Stopped (by `key`, or by itself), `jobs`, `fg`, and on to the end. Returns the screen and how many CONT the probe
+/// received.
+fn session(lab: &ProbeLab, which: &(PathBuf, Vec<&str>), form: Form, stop: &str, key: &str) -> (String, usize) {
+    let go = lab.sandbox.home().join("go");
     let _ = std::fs::remove_file(&go);
     let script = format!("catch CONT\nready\n{stop}\nuntil {}\nsay back\nexit 41", go.display());
-    let (terminal, log) = shell(stage, &which.0, &which.1, form, &script);
+    let (terminal, log) = shell(lab, &which.0, &which.1, form, &script);
     terminal.send("claude -p hi\r");
     log.wait_ready();
     terminal.send(key);
@@ -83,19 +83,19 @@ fn session(stage: &Stage, which: &(PathBuf, Vec<&str>), form: Form, stop: &str, 
 }
 
 fn same(stop: &str, key: &str) {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for shell in shells() {
-        let bare = session(&stage, &shell, Form::Bare, stop, key);
+        let bare = session(&lab, &shell, Form::Bare, stop, key);
         assert_eq!(bare.1, 1);
-        // After `fg`, fish says nothing of a job's status.
+        // After `fg`, fish prints no status of a job.
         assert!(bare.0.contains("status 41") || shell.0.ends_with("fish"), "{}", bare.0);
         for form in WRAPPED {
-            assert_eq!(session(&stage, &shell, form, stop, key), bare, "{shell:?} {form:?}");
+            assert_eq!(session(&lab, &shell, form, stop, key), bare, "{shell:?} {form:?}");
         }
     }
 }
 
-/// As claude does it: the key arrives as a byte, and claude stops itself only.
+/// As claude does: the key arrives as a byte, and claude stops itself only.
 #[test]
 fn a8_claude_stops_itself_under_a_shell() {
     same("stop TSTP", "");

@@ -1,4 +1,4 @@
-//! A8–A10: job control, as seen by a parent that watches. (tests/transparent/shells.rs has real shells.)
+//! A8–A10: job control, as seen by a parent process. (tests/transparent/shells.rs has real shells.)
 
 use std::os::unix::process::CommandExt;
 
@@ -6,18 +6,18 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::support::probe::{Form, Run, Stage, WRAPPED, ended, is_gone, state};
+use crate::support::probe::{Form, ProbeLab, Run, WRAPPED, ended, is_gone, state};
 use crate::support::pty::Pty;
 use crate::support::{eventually, program};
 
-/// Started in a group of its own, as a shell would.
-fn start(stage: &Stage, form: Form, script: &str) -> Run {
-    let (mut command, log) = stage.prepare(form, script);
+/// Starts it in its own process group, as a shell would.
+fn start(lab: &ProbeLab, form: Form, script: &str) -> Run {
+    let (mut command, log) = lab.prepare(form, script);
     command.process_group(0);
     Run::start(command, log)
 }
 
-/// The signal our child stopped with, as `waitpid` tells its parent.
+/// The signal that stopped our child, as `waitpid` reports it to the parent.
 fn stopped(run: &Run) -> Signal {
     eventually("the stop", || {
         match waitpid(run.pid(), Some(WaitPidFlag::WUNTRACED | WaitPidFlag::WNOHANG)).expect("waitable") {
@@ -36,10 +36,10 @@ fn wait_state(pid: Pid, wanted: &str) {
 
 #[test]
 fn a8_claude_stops_itself() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for signal in ["STOP", "TSTP", "TTIN", "TTOU"] {
         for form in [Form::Bare, Form::Relay, Form::Direct, Form::Line] {
-            let mut run = start(&stage, form, &format!("ready\nstop {signal}\nexit 8"));
+            let mut run = start(&lab, form, &format!("ready\nstop {signal}\nexit 8"));
             let probe = run.log.wait_ready();
             assert_eq!(stopped(&run).as_str(), format!("SIG{signal}"), "{form:?}");
             wait_state(probe, "T");
@@ -50,12 +50,12 @@ fn a8_claude_stops_itself() {
     }
 }
 
-/// Sent from outside, to claude alone or to act-claude alone.
+/// A stop signal from another process, to claude alone or to act-claude alone.
 #[test]
 fn a8_claude_is_stopped() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let mut run = start(&stage, form, "ready\nuntil /never");
+        let mut run = start(&lab, form, "ready\nuntil /never");
         let probe = run.log.wait_ready();
         for _ in 0..3 {
             kill(probe, Signal::SIGSTOP).unwrap();
@@ -73,12 +73,12 @@ fn a8_claude_is_stopped() {
     }
 }
 
-/// CONT to act-claude alone reaches the stopped claude; to the group, it reaches it once.
+/// CONT to act-claude alone reaches the stopped claude. CONT to the group reaches claude once.
 #[test]
 fn a9_continue() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let mut run = start(&stage, form, "catch CONT TERM\nready\nhear TERM\nexit 9");
+        let mut run = start(&lab, form, "catch CONT TERM\nready\nhear TERM\nexit 9");
         let probe = run.log.wait_ready();
         for round in 1..=4 {
             kill(probe, Signal::SIGSTOP).unwrap();
@@ -88,10 +88,11 @@ fn a9_continue() {
                 _ => killpg(run.pid(), Signal::SIGCONT).unwrap(),
             }
             run.log.wait_heard(round);
-            // It has dealt with it: one that is stopped before that passes a CONT on too often rather than not at all.
+            // act-claude must be waiting again: if it is stopped earlier, it passes on one CONT too many rather than
+            // too few.
             wait_state(run.pid(), "S");
         }
-        // To one that runs, and was continued by act-claude before.
+        // Then CONT to a running act-claude, which has continued claude before.
         run.signal(Signal::SIGCONT);
         run.log.wait_heard(5);
         run.signal(Signal::SIGTERM);
@@ -102,25 +103,25 @@ fn a9_continue() {
     }
 }
 
-/// A job of one pipeline and a background job that wants the terminal: stopped, resumed, never stuck.
+/// A job with a pipeline, and a background job that uses the terminal: stopped and resumed, never stuck.
 #[test]
 fn a10_background_use() {
     let Some(bash) = program("bash") else { return };
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let script = "touch-modes\ntouch-modes\ntouch-modes\ntouch-modes\nsay done\nexit 3";
     let pipeline = "set -m; \"$CLAUDE\" 2>/dev/null | cat; echo status ${PIPESTATUS[0]}";
-    // Bash itself forks nothing meanwhile: after a child of its own it would now and then say that the job has stopped.
+    // A loop without a child process: with one, bash would sometimes report that the job has stopped.
     let stopped = "until read -r _ _ state _ </proc/$!/stat; [ $state = T ]; do :; done";
     let background = format!("set -m; \"$CLAUDE\" 2>/dev/null & {stopped}; fg >/dev/null; echo status $?");
     for (shell, script) in [(pipeline, script), (&background, script), (&background, "read\nsay done\nexit 3")] {
         let run = |form| {
-            let (command, log) = stage.prepare_through(&bash, &["--norc", "-c", shell], form, script);
+            let (command, log) = lab.prepare_through(&bash, &["--norc", "-c", shell], form, script);
             let mut terminal = Pty::start(command);
             if script.starts_with("read") {
                 terminal.send("a line\r");
             }
             let (status, screen) = terminal.finish();
-            // What is typed ahead is echoed at once, before or after the shell's own words.
+            // Typed-ahead text is echoed at once, before or after the shell's own output, so the lines are sorted.
             let mut lines: Vec<String> = screen.lines().map(str::to_owned).collect();
             lines.sort();
             (ended(status), lines.join("\n"), log.notes())
@@ -133,12 +134,12 @@ fn a10_background_use() {
     }
 }
 
-/// A stop that the kernel discards (no shell is left to continue us) must not become a CONT.
+/// The kernel discards a stop if no shell is left to continue the group. This must not cause a CONT.
 #[test]
 fn a8_nothing_is_left_when_a_stopped_job_is_killed() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let mut run = start(&stage, form, "ready\nstop STOP\nuntil /never");
+        let mut run = start(&lab, form, "ready\nstop STOP\nuntil /never");
         let probe = run.log.wait_ready();
         stopped(&run);
         run.signal(Signal::SIGTERM);
@@ -148,14 +149,14 @@ fn a8_nothing_is_left_when_a_stopped_job_is_killed() {
     }
 }
 
-/// STOP and CONT to claude alone, as `cpulimit` sends them, where no terminal is and nobody will ever continue us: in a
-/// session of its own, in a process group of its own, and in that of its parent.
+/// STOP and CONT to claude alone, as `cpulimit` sends them, without a terminal and without a shell that would continue
+/// act-claude: in its own session, in its own process group, and in its parent's group.
 #[test]
 fn a9_claude_alone_is_stopped_and_continued_without_a_terminal() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in [Form::Bare, Form::Relay, Form::Direct, Form::Line] {
         for how in ["session", "group", "parent's group"] {
-            let (mut command, log) = stage.prepare(form, "catch USR1\nready\nhear USR1\nexit 5");
+            let (mut command, log) = lab.prepare(form, "catch USR1\nready\nhear USR1\nexit 5");
             match how {
                 // SAFETY: setsid is async-signal-safe.
                 "session" => drop(unsafe { command.pre_exec(|| Ok(nix::unistd::setsid().map(drop)?)) }),
@@ -178,12 +179,12 @@ fn a9_claude_alone_is_stopped_and_continued_without_a_terminal() {
     }
 }
 
-/// Claude is killed while it is stopped: that is seen, too.
+/// Claude is killed while it is stopped: act-claude notices this, too.
 #[test]
 fn a9_claude_is_killed_while_it_is_stopped() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let mut run = start(&stage, form, "ready\nuntil /never");
+        let mut run = start(&lab, form, "ready\nuntil /never");
         let probe = run.log.wait_ready();
         kill(probe, Signal::SIGSTOP).unwrap();
         assert_eq!(stopped(&run), Signal::SIGSTOP);

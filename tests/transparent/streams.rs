@@ -1,4 +1,4 @@
-//! A19, A22: claude's streams are claude's, and the report can't hurt.
+//! A19, A22: claude's streams belong to claude, and the report can't block or fail a run.
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -9,28 +9,28 @@ use std::time::{Duration, Instant};
 use nix::libc;
 
 use crate::support::http::Reply;
-use crate::support::probe::{Form, Run, Stage, WRAPPED, ended, is_gone};
+use crate::support::probe::{Form, ProbeLab, Run, WRAPPED, ended, is_gone};
 use crate::support::pty::Pty;
 use crate::support::{eventually, program};
 
 /// ACT hangs, and act-claude would wait a minute for it.
-fn patient() -> Stage {
-    let mut stage = Stage::new();
-    stage.act.answer(Reply::Hang);
-    let config = std::fs::read_to_string(stage.sandbox.home().join("Relay.json")).unwrap();
+fn patient() -> ProbeLab {
+    let mut lab = ProbeLab::new();
+    lab.act.answer(Reply::Hang);
+    let config = std::fs::read_to_string(lab.sandbox.home().join("Relay.json")).unwrap();
     let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
     config["exit_wait_ms"] = 60_000.into();
-    stage.sandbox.write("Relay.json", config.to_string());
-    stage.sandbox.unset("CI");
-    stage
+    lab.sandbox.write("Relay.json", config.to_string());
+    lab.sandbox.unset("CI");
+    lab
 }
 
-/// While ACT hangs and act-claude waits for it, the reader of claude's output, the writer of its input and a
-/// reader of descriptor 3 see the end as soon as claude has ended.
+/// While ACT hangs and act-claude waits for it, the reader of claude's output, the writer of its input and a reader of
+/// descriptor 3 see the end as soon as claude has ended.
 #[test]
 fn a19_pipes_end_with_claude() {
-    let stage = patient();
-    let (mut command, log) = stage.prepare(Form::Relay, "post\nsay out\nexit 0");
+    let lab = patient();
+    let (mut command, log) = lab.prepare(Form::Relay, "post\nsay out\nexit 0");
     let (mut third, theirs) = std::io::pipe().unwrap();
     let theirs = OwnedFd::from(theirs);
     let number = std::os::fd::AsRawFd::as_raw_fd(&theirs);
@@ -56,26 +56,26 @@ fn a19_pipes_end_with_claude() {
     assert_eq!(ended(run.wait()), "exit 0");
 }
 
-/// The same where /dev/null is missing: standard input, output and error of claude, of act-claude, and none of the relay,
-/// which goes on delivering. With the launcher form, whose relay nobody waits for.
+/// The same if /dev/null is missing: standard input, output and error belong to claude and act-claude, and none to the
+/// relay, which goes on delivering. Also with the launcher form, whose relay no process waits for.
 #[test]
 fn a19_pipes_end_without_dev_null() {
-    let mut stage = Stage::new();
-    stage.act.answer(Reply::Hang);
-    stage.sandbox.unset("CI");
+    let mut lab = ProbeLab::new();
+    lab.act.answer(Reply::Hang);
+    lab.sandbox.unset("CI");
     let may = std::process::Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/dev"]).status();
     if !may.is_ok_and(|status| status.success()) {
         return crate::support::skip("no mount namespace: run the tests as root");
     }
     for launcher in [false, true] {
-        let (inner, log) = stage.prepare(Form::Relay, "post\nsay out\nexit 4");
+        let (inner, log) = lab.prepare(Form::Relay, "post\nsay out\nexit 4");
         let mut command = std::process::Command::new("unshare");
         let script =
             "mount -t tmpfs none /dev && mknod -m 666 /dev/urandom c 1 9 && ln -s /proc/self/fd /dev/fd && exec \"$@\"";
         command.args(["-m", "sh", "-c", script, "sh"]).arg(inner.get_program());
-        command.args(launcher.then_some(&stage.claude)).env_clear();
+        command.args(launcher.then_some(&lab.claude)).env_clear();
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.current_dir(stage.sandbox.home());
+        command.current_dir(lab.sandbox.home());
         // One pipe for both, as with `2>&1 | cat`.
         let (mut reader, writer) = std::io::pipe().unwrap();
         command.stdin(Stdio::piped()).stdout(writer.try_clone().unwrap()).stderr(writer);
@@ -88,15 +88,15 @@ fn a19_pipes_end_without_dev_null() {
         assert_eq!(ended(run.wait()), "exit 4", "{text}");
         assert!(took < SOON * 2, "launcher form: {launcher}: {took:?}");
     }
-    crate::support::process::end_relays(stage.sandbox.root());
+    crate::support::process::end_relays(lab.sandbox.root());
 }
 
-/// Claude has ended, but act-claude has not seen it yet: the signal is for act-claude's wait.
+/// Claude has ended, but act-claude has not noticed yet: the signal ends act-claude's wait.
 #[test]
 fn a19_a_signal_too_late_for_claude_ends_the_wait() {
-    let stage = patient();
-    let go = stage.sandbox.root().join("go");
-    let (mut command, log) = stage.prepare(Form::Relay, &format!("post\nready\nuntil {}\nexit 4", go.display()));
+    let lab = patient();
+    let go = lab.sandbox.root().join("go");
+    let (mut command, log) = lab.prepare(Form::Relay, &format!("post\nready\nuntil {}\nexit 4", go.display()));
     command.stderr(Stdio::null());
     let run = Run::start(command, log);
     let probe = run.log.wait_ready();
@@ -110,7 +110,7 @@ fn a19_a_signal_too_late_for_claude_ends_the_wait() {
     assert!(took < SOON, "{took:?}");
 }
 
-/// Runs to the end and says how long act-claude took after claude had gone.
+/// Waits for the end; returns the status, and how long act-claude took after claude's end.
 fn after_claude(mut run: Run) -> (String, Duration) {
     let probe = run.log.wait_ready();
     eventually("the end of the probe", || is_gone(probe).then_some(()));
@@ -118,20 +118,20 @@ fn after_claude(mut run: Run) -> (String, Duration) {
     (ended(run.wait()), gone.elapsed())
 }
 
-/// Without the rule each of these is a hang, a wrong status, or a stopped job. Half a second, and what a busy
-/// machine takes.
+/// Without the rule each of these cases is a hang, a wrong status, or a stopped job. Half a second would be enough; the
+/// rest is for a busy machine.
 const SOON: Duration = Duration::from_secs(5);
 
-fn a22(name: &str, prepare: impl Fn(&Stage, Form) -> Run) {
-    let stage = Stage::new();
+fn a22(name: &str, prepare: impl Fn(&ProbeLab, Form) -> Run) {
+    let lab = ProbeLab::new();
     for form in [Form::Relay, Form::Line] {
-        let (status, took) = after_claude(prepare(&stage, form));
+        let (status, took) = after_claude(prepare(&lab, form));
         assert_eq!(status, "exit 9", "{name}, {form:?}");
         assert!(took < SOON, "{name}, {form:?}: {took:?}");
     }
 }
 
-/// A pipe nobody reads, which the test keeps open.
+/// A pipe without a reader, which the test keeps open.
 fn unread() -> (Stdio, OwnedFd) {
     let (reader, writer) = std::io::pipe().unwrap();
     (Stdio::from(OwnedFd::from(writer)), OwnedFd::from(reader))
@@ -142,8 +142,8 @@ fn a22_full_pipe() {
     for steps in ["flood 2", "flood 2\nblock 2"] {
         let (stderr, _reader) = unread();
         let stderr = std::cell::Cell::new(Some(stderr));
-        let stage = Stage::new();
-        let (mut command, log) = stage.prepare(Form::Relay, &format!("{steps}\nready\nexit 9"));
+        let lab = ProbeLab::new();
+        let (mut command, log) = lab.prepare(Form::Relay, &format!("{steps}\nready\nexit 9"));
         command.stderr(stderr.take().unwrap());
         let (status, took) = after_claude(Run::start(command, log));
         assert_eq!(status, "exit 9", "{steps}");
@@ -153,8 +153,8 @@ fn a22_full_pipe() {
 
 #[test]
 fn a22_closed_stderr() {
-    a22("closed", |stage, form| {
-        let (mut command, log) = stage.prepare(form, "ready\nexit 9");
+    a22("closed", |lab, form| {
+        let (mut command, log) = lab.prepare(form, "ready\nexit 9");
         // SAFETY: closes a descriptor of the child.
         unsafe {
             command.pre_exec(|| {
@@ -168,8 +168,8 @@ fn a22_closed_stderr() {
 
 #[test]
 fn a22_reader_gone() {
-    a22("reader gone", |stage, form| {
-        let (mut command, log) = stage.prepare(form, "ready\nexit 9");
+    a22("reader gone", |lab, form| {
+        let (mut command, log) = lab.prepare(form, "ready\nexit 9");
         let (stderr, reader) = unread();
         command.stderr(stderr);
         drop(reader);
@@ -179,14 +179,14 @@ fn a22_reader_gone() {
 
 #[test]
 fn a22_full_device_and_full_file() {
-    a22("/dev/full", |stage, form| {
-        let (mut command, log) = stage.prepare(form, "ready\nexit 9");
+    a22("/dev/full", |lab, form| {
+        let (mut command, log) = lab.prepare(form, "ready\nexit 9");
         command.stderr(std::fs::File::options().write(true).open("/dev/full").unwrap());
         Run::start(command, log)
     });
-    a22("a file at its limit", |stage, form| {
-        let (mut command, log) = stage.prepare(form, "ready\nexit 9");
-        let path = stage.sandbox.write("report", [b'.'; 4096]);
+    a22("a file at its limit", |lab, form| {
+        let (mut command, log) = lab.prepare(form, "ready\nexit 9");
+        let path = lab.sandbox.write("report", [b'.'; 4096]);
         command.stderr(std::fs::File::options().append(true).open(path).unwrap());
         // SAFETY: setrlimit is async-signal-safe.
         unsafe {
@@ -202,28 +202,29 @@ fn a22_full_device_and_full_file() {
 
 #[test]
 fn a22_terminal_held_with_ctrl_s() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let (command, log) = stage.prepare(form, "catch TERM\nready\nhear TERM\nexit 9");
+        let (command, log) = lab.prepare(form, "catch TERM\nready\nhear TERM\nexit 9");
         let mut terminal = Pty::start(command);
         let probe = log.wait_ready();
         terminal.send("\x13");
-        // The line discipline has seen the key once the byte behind it is echoed to nobody: input goes in order.
+        // The key was sent first, so output is stopped when the report is written.
         nix::sys::signal::kill(probe, nix::sys::signal::Signal::SIGTERM).unwrap();
         assert_eq!(ended(terminal.wait()), "exit 9", "{form:?}");
     }
 }
 
-/// A terminal whose window reads nothing has room for a few bytes only: ready, and still a trap.
+/// A terminal whose window reads nothing has room for a few bytes only: poll reports it as writable, but a longer write
+/// blocks.
 #[test]
 fn a22_terminal_without_a_reader() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
         let pair = nix::pty::openpty(None, None).unwrap();
         for end in [&pair.master, &pair.slave] {
             nix::fcntl::fcntl(end, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).unwrap();
         }
-        let (mut command, log) = stage.prepare(form, "flood 2\nblock 2\nready\nexit 9");
+        let (mut command, log) = lab.prepare(form, "flood 2\nblock 2\nready\nexit 9");
         command.stderr(Stdio::from(pair.slave));
         let (status, took) = after_claude(Run::start(command, log));
         assert_eq!(status, "exit 9", "{form:?}");
@@ -231,7 +232,7 @@ fn a22_terminal_without_a_reader() {
     }
 }
 
-/// Writes to a terminal nobody reads until it takes no more, or so many bytes; gives how many.
+/// Writes to a terminal without a reader until nothing more fits, or up to this many bytes; returns how many.
 fn fill(terminal: &OwnedFd, most: usize) -> usize {
     use nix::fcntl::{F_GETFL, F_SETFL, OFlag, fcntl};
     let before = OFlag::from_bits_truncate(fcntl(terminal, F_GETFL).unwrap());
@@ -241,7 +242,8 @@ fn fill(terminal: &OwnedFd, most: usize) -> usize {
     written
 }
 
-/// Room for a part of the report: ready, and a write of all of it would wait for ever.
+/// Room for a part of the report: poll reports the terminal as writable, but a write of the whole report would block
+/// for ever.
 #[test]
 fn a22_terminal_with_room_for_a_part() {
     let open = || {
@@ -252,11 +254,11 @@ fn a22_terminal_with_room_for_a_part() {
         pair
     };
     let room = fill(&open().slave, usize::MAX);
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let pair = open();
     fill(&pair.slave, room - 20);
-    // No relay, whose end would interrupt the write.
-    let (mut command, log) = stage.prepare(Form::Line, "ready\nexit 9");
+    // A form without a relay, because the end of a relay would interrupt the write.
+    let (mut command, log) = lab.prepare(Form::Line, "ready\nexit 9");
     command.stderr(Stdio::from(pair.slave));
     let (status, took) = after_claude(Run::start(command, log));
     assert_eq!(status, "exit 9");
@@ -266,10 +268,10 @@ fn a22_terminal_with_room_for_a_part() {
 #[test]
 fn a22_background_with_tostop() {
     let Some(bash) = program("bash") else { return };
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
         let shell = "stty tostop; set -m; \"$CLAUDE\" >/dev/null & wait $!; code=$?; stty -tostop; echo status $code";
-        let (command, _log) = stage.prepare_through(&bash, &["--norc", "-c", shell], form, "exit 9");
+        let (command, _log) = lab.prepare_through(&bash, &["--norc", "-c", shell], form, "exit 9");
         let (_, screen) = Pty::start(command).finish();
         assert!(screen.contains("status 9"), "{form:?}: {screen}");
     }

@@ -1,8 +1,8 @@
-//! A17, A18: the terminal afterwards, and its size.
+//! A17, A18: the terminal's modes afterwards, and its size.
 
 use nix::sys::termios::LocalFlags;
 
-use crate::support::probe::{Form, Stage, WRAPPED, ended};
+use crate::support::probe::{Form, ProbeLab, WRAPPED, ended};
 use crate::support::pty::Pty;
 
 fn flags(terminal: &Pty) -> LocalFlags {
@@ -11,9 +11,9 @@ fn flags(terminal: &Pty) -> LocalFlags {
 
 #[test]
 fn a17_modes_come_back_after_death() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let (command, log) = stage.prepare(form, "raw\nready\nuntil /never");
+        let (command, log) = lab.prepare(form, "raw\nready\nuntil /never");
         let mut terminal = Pty::start(command);
         let before = LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG;
         let probe = log.wait_ready();
@@ -24,15 +24,15 @@ fn a17_modes_come_back_after_death() {
     }
 }
 
-/// With one of the three standard streams on the terminal, whichever.
+/// With only one of the three standard streams on the terminal.
 #[test]
 fn a17_with_redirected_streams() {
     let Some(bash) = crate::support::program("bash") else { return };
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for streams in ["</dev/null >/dev/null", "</dev/null 2>/dev/null", ">/dev/null 2>/dev/null"] {
         let shell = format!("exec \"$CLAUDE\" {streams}");
         let script = "raw\nready\nuntil /never";
-        let (command, log) = stage.prepare_through(&bash, &["--norc", "-c", &shell], Form::Direct, script);
+        let (command, log) = lab.prepare_through(&bash, &["--norc", "-c", &shell], Form::Direct, script);
         let mut terminal = Pty::start(command);
         let probe = log.wait_ready();
         assert_eq!(flags(&terminal), LocalFlags::empty());
@@ -44,27 +44,27 @@ fn a17_with_redirected_streams() {
 
 #[test]
 fn a17_modes_set_on_purpose_stay() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
-        let (command, _log) = stage.prepare(form, "noecho\nexit 0");
+        let (command, _log) = lab.prepare(form, "noecho\nexit 0");
         let mut terminal = Pty::start(command);
         assert_eq!(ended(terminal.wait()), "exit 0");
         assert_eq!(flags(&terminal), LocalFlags::ICANON | LocalFlags::ISIG, "{form:?}");
     }
 }
 
-/// Killed in the background: the terminal is the foreground job's.
+/// Claude is killed in the background: the terminal belongs to the foreground job, and its modes stay.
 #[test]
 fn a17_not_from_the_background() {
     let Some(bash) = crate::support::program("bash") else { return };
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     for form in WRAPPED {
         let shell = "set -m; \"$CLAUDE\" 2>/dev/null & wait $!; echo status $?; read -r _";
         let args = ["--norc", "-c", shell];
-        let (command, log) = stage.prepare_through(&bash, &args, form, "ready\nuntil /never");
+        let (command, log) = lab.prepare_through(&bash, &args, form, "ready\nuntil /never");
         let terminal = Pty::start(command);
         let probe = log.wait_ready();
-        // The foreground, meanwhile, wants no echo.
+        // Meanwhile the foreground job has switched echo off.
         let mut modes = terminal.modes();
         modes.local_flags.remove(LocalFlags::ECHO);
         // SAFETY: the terminal keeps the descriptor open.
@@ -78,9 +78,9 @@ fn a17_not_from_the_background() {
 
 #[test]
 fn a18_one_resize() {
-    let stage = Stage::new();
+    let lab = ProbeLab::new();
     let run = |form| {
-        let (command, log) = stage.prepare(form, "catch WINCH TERM\nready\nhear WINCH\nsize\nhear TERM\nexit 0");
+        let (command, log) = lab.prepare(form, "catch WINCH TERM\nready\nhear WINCH\nsize\nhear TERM\nexit 0");
         let mut terminal = Pty::start(command);
         log.wait_ready();
         terminal.resize(33, 99);

@@ -1,5 +1,5 @@
-//! A21: a wrapper named claude, or a copy or link of act-claude, never keeps the real claude from being found; and no
-//! loop goes on for ever.
+//! A21: a wrapper named claude, or a copy or link of act-claude, never hides the real claude; and every loop
+//! ends.
 
 use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 
 use nix::sys::resource::{Resource, setrlimit};
 
-use crate::support::probe::{Form, Stage};
+use crate::support::probe::{Form, ProbeLab};
 use crate::support::sandbox::Text;
 use crate::support::{act_claude, skip};
 
 const SYSTEM: &str = "/usr/bin:/bin";
 
-/// What a wrapper does, as a shell script: it knows its own directory as `$own`.
+/// The wrappers, as shell scripts. `$own` is the wrapper's own directory.
 const WRAPPERS: [(&str, &str); 8] = [
     ("exec, its directory taken out of PATH", "PATH=$(without \"$own\"); exec claude \"$@\""),
     ("child, its directory taken out of PATH", "PATH=$(without \"$own\"); claude \"$@\"; exit $?"),
@@ -35,45 +35,46 @@ next() { printf %s "$PATH" | tr : '\n' | grep -vxF "$1" | while read -r d; do [ 
 own=$(dirname "$0")
 "#;
 
-/// As often a wrapper may run: with another program in between it looks like a session in a session for a while.
+/// The maximum number of runs of a wrapper: with another program in between it looks like nested sessions for a while.
 const MOST: usize = 20;
 
 struct Wrapped {
-    stage: Stage,
+    lab: ProbeLab,
     shim: PathBuf,
     real: PathBuf,
-    /// `act-claude` by name.
+    /// The directory with `act-claude` under its own name.
     own: PathBuf,
 }
 
 impl Wrapped {
     fn new() -> Self {
-        let stage = Stage::new();
-        let [shim, own] = ["shim", "own"].map(|name| stage.sandbox.directory(name));
+        let lab = ProbeLab::new();
+        let [shim, own] = ["shim", "own"].map(|name| lab.sandbox.directory(name));
         symlink(act_claude(), shim.join("claude")).unwrap();
         symlink(act_claude(), own.join("act-claude")).unwrap();
-        let real = stage.sandbox.directory("bin");
-        Self { stage, shim, real, own }
+        let real = lab.sandbox.directory("bin");
+        Self { lab, shim, real, own }
     }
 
     fn wrapper(&self, name: &str, body: &str) -> PathBuf {
         let note = format!("echo x >>{}; [ $(wc -l <{0}) -lt 90 ] || exit 98\n", self.runs().display());
         let text = format!("#!/bin/sh\n{FUNCTIONS}{note}{body}\n");
-        self.stage.sandbox.script(&format!("{name}/claude"), &text).parent().unwrap().to_path_buf()
+        self.lab.sandbox.script(&format!("{name}/claude"), &text).parent().unwrap().to_path_buf()
     }
 
     fn runs(&self) -> PathBuf {
-        self.stage.sandbox.root().join("runs")
+        self.lab.sandbox.root().join("runs")
     }
 
-    /// Starts `claude` by PATH, or `act-claude`; with the exit status, what the real one was given, and how often a wrapper ran.
+    /// Starts `claude` by PATH, or `act-claude`; returns the exit status, the arguments of the real claude, how often a
+    /// wrapper ran, and standard error.
     fn run(&self, program: &str, path: &[&Path]) -> (i32, Vec<String>, usize, String) {
         let _ = std::fs::remove_file(self.runs());
         let path = [path, &[&self.own, Path::new("/usr/bin"), Path::new("/bin")]].concat();
         let path = std::env::join_paths(path).unwrap();
         let sh = PathBuf::from("/bin/sh");
         let line = format!("{program} -p x");
-        let (mut command, log) = self.stage.prepare_through(&sh, &["-c", &line], Form::Relay, "given\nexit 21");
+        let (mut command, log) = self.lab.prepare_through(&sh, &["-c", &line], Form::Relay, "given\nexit 21");
         let output = limited(command.env("PATH", path).stderr(Stdio::piped())).output().unwrap();
         let given =
             log.notes().iter().find_map(|note| note["given"]["arguments"].as_array().cloned()).unwrap_or_default();
@@ -83,7 +84,7 @@ impl Wrapped {
     }
 }
 
-/// Whatever happens, it must not take the machine along.
+/// A limit on CPU time protects the machine.
 fn limited(command: &mut Command) -> &mut Command {
     // SAFETY: setrlimit is async-signal-safe.
     unsafe { std::os::unix::process::CommandExt::pre_exec(command, || Ok(setrlimit(Resource::RLIMIT_CPU, 60, 60)?)) }
@@ -101,7 +102,7 @@ fn a21_a_wrapper_before_the_shim_ends_in_the_real_one() {
                 assert_eq!(given[given.len() - 2..], ["-p", "x"], "{name}, {program}");
                 assert!((1..=MOST).contains(&runs), "{name}, {program}: ran {runs} times");
             }
-            // Nothing but wrappers and shims: an error, and soon.
+            // With wrappers and shims only: an error, after a few runs.
             let (code, _, runs, err) = world.run(program, &[&wrapper, &world.shim]);
             assert!([126, 127].contains(&code), "{name}, {program}: {code}: {err}");
             assert!(runs <= MOST, "{name}, {program}: ran {runs} times");
@@ -115,7 +116,7 @@ fn a21_wrappers_that_start_each_other() {
     for (name, body) in &WRAPPERS[2..] {
         let [one, two] = ["one", "two"].map(|directory| world.wrapper(directory, body));
         for program in ["claude", "act-claude"] {
-            // Left to themselves the first two would go round without act-claude: the shim stands between them.
+            // Without the shim between them, the first two would call each other without end.
             let (code, given, runs, err) = world.run(program, &[&one, &world.shim, &two, &world.real]);
             assert_eq!((code, given.len()), (21, given.len().max(3)), "{name}, {program}: {err}");
             assert!(runs <= 2 * MOST, "{name}, {program}: ran {runs} times");
@@ -126,9 +127,9 @@ fn a21_wrappers_that_start_each_other() {
 #[test]
 fn a21_shims_and_copies_in_any_number() {
     let world = Wrapped::new();
-    let copy = world.stage.sandbox.directory("copy");
+    let copy = world.lab.sandbox.directory("copy");
     std::fs::copy(act_claude(), copy.join("claude")).unwrap();
-    let other = world.stage.sandbox.directory("other");
+    let other = world.lab.sandbox.directory("other");
     symlink(copy.join("claude"), other.join("claude")).unwrap();
     let wrapper = world.wrapper("wrapper", WRAPPERS[2].1);
     for program in ["claude", "act-claude"] {
@@ -140,12 +141,12 @@ fn a21_shims_and_copies_in_any_number() {
     }
 }
 
-/// Named, it had its turn, too.
+/// A wrapper named by ACT_CLAUDE_BIN is run once; after that PATH is searched.
 #[test]
-fn a21_a_wrapper_that_is_named_goes_on_along_path() {
+fn a21_after_a_named_wrapper_path_is_searched() {
     let mut world = Wrapped::new();
     let wrapper = world.wrapper("wrapper", WRAPPERS[6].1);
-    world.stage.sandbox.set("ACT_CLAUDE_BIN", wrapper.join("claude"));
+    world.lab.sandbox.set("ACT_CLAUDE_BIN", wrapper.join("claude"));
     let (code, given, runs, err) = world.run("act-claude", &[&world.real]);
     assert_eq!((code, given.len(), runs), (21, 3, 1), "{err}");
     let (code, _, _, err) = world.run("act-claude", &[]);
@@ -153,7 +154,7 @@ fn a21_a_wrapper_that_is_named_goes_on_along_path() {
     assert!(err.contains("which would start it again: set ACT_CLAUDE_BIN=/path/to/claude"), "{err}");
 }
 
-/// `script`, where there is no /proc. `None`: skipped.
+/// `command` in a namespace without /proc. `None`: skipped.
 fn without_proc(command: &Command) -> Option<Command> {
     let may = Command::new("unshare").args(["-m", "-p", "-f", "sh", "-c", "umount -l /proc"]).output();
     if !may.is_ok_and(|output| output.status.success()) {
@@ -161,7 +162,7 @@ fn without_proc(command: &Command) -> Option<Command> {
         return None;
     }
     let mut wrapped = Command::new("unshare");
-    // `claude` or `act-claude` is not the first process there, which nothing kills.
+    // A shell is the first process, because the kernel does not kill that one.
     wrapped.args(["-m", "-p", "-f", "sh", "-c", "umount -l /proc; \"$@\"; exit $?", "sh"]);
     wrapped.arg(command.get_program()).args(command.get_args()).env_clear();
     wrapped.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -175,7 +176,7 @@ fn without_proc(command: &Command) -> Option<Command> {
     Some(wrapped)
 }
 
-/// Wrappers that start act-claude, and nothing else on PATH: without /proc the number of launches ends them.
+/// Wrappers that start act-claude, and nothing else on PATH: without /proc the number of launches ends the loop.
 #[test]
 fn a21_without_proc() {
     let world = Wrapped::new();
@@ -184,19 +185,19 @@ fn a21_without_proc() {
         let path: OsString =
             std::env::join_paths([path, &[&world.own, Path::new("/usr/bin"), Path::new("/bin")]].concat()).unwrap();
         let sh = PathBuf::from("/bin/sh");
-        let (mut command, _log) = world.stage.prepare_through(&sh, &["-c", "claude -p x"], Form::Line, "exit 21");
+        let (mut command, _log) = world.lab.prepare_through(&sh, &["-c", "claude -p x"], Form::Line, "exit 21");
         let output = without_proc(command.env("PATH", path))?.output().unwrap();
         let runs = std::fs::read_to_string(world.runs()).unwrap_or_default().lines().count();
         Some((output.code(), runs, output.err()))
     };
     let Some((code, _, err)) = run(&[&world.shim, &world.real]) else { return };
     assert_eq!(code, 21, "the shim first: {err}");
-    let copy = world.stage.sandbox.directory("copy");
+    let copy = world.lab.sandbox.directory("copy");
     std::fs::copy(act_claude(), copy.join("claude")).unwrap();
     assert_eq!(run(&[&copy, &world.shim, &world.real]).unwrap().0, 21, "a copy, and the shim");
     assert_eq!(run(&[&copy, &world.shim]).unwrap().0, 127, "nothing else");
-    // It may be executed, but not read: known by its place in the system alone.
-    let unread = world.stage.sandbox.directory("unread");
+    // It may be executed but not read: it is identified by device and inode only.
+    let unread = world.lab.sandbox.directory("unread");
     std::fs::copy(act_claude(), unread.join("claude")).unwrap();
     std::fs::set_permissions(unread.join("claude"), std::fs::Permissions::from_mode(0o711)).unwrap();
     assert_eq!(run(&[&unread, &world.real]).unwrap().0, 21, "unreadable");
@@ -211,22 +212,22 @@ fn a21_without_proc() {
     }
 }
 
-/// Sessions inside sessions are counted by no one: 40 of them, each of another claude, without a wrapper.
+/// Nested sessions are not counted: a high count from earlier generations does not stop a session.
 #[test]
-fn a21_nested_sessions_stay_legal_for_ever() {
+fn a21_nested_sessions_have_no_limit() {
     let world = Wrapped::new();
-    // What a generation that started long ago hands on: a count that would end a loop, but not within a minute.
-    let mut command = world.stage.sandbox.act_claude(&["-p", "x"]);
+    // A count from a generation that started long ago: it would stop a loop, but it was not reached within a minute.
+    let mut command = world.lab.sandbox.act_claude(&["-p", "x"]);
     command.env("PATH", format!("{}:{}:{SYSTEM}", world.shim.display(), world.real.display()));
     command.env("PROBE_SCRIPT", "exit 21").env("ACT_CLAUDE_CHAIN", "99 1000 child.1 1.1");
     assert_eq!(command.output().unwrap().code(), 21);
 }
 
-/// A program of a native claude's size is claude: it is never passed over, and does not get the chain.
+/// A program of a native claude's size is claude: it is never skipped, and does not get the chain variable.
 #[test]
 fn a21_claude_itself_gets_no_chain() {
-    let stage = Stage::new();
-    let directory = stage.sandbox.directory("native");
+    let lab = ProbeLab::new();
+    let directory = lab.sandbox.directory("native");
     let claude = directory.join("claude");
     std::fs::copy(crate::support::example("probe"), &claude).unwrap();
     std::fs::File::options().append(true).open(&claude).unwrap().set_len(200 << 20).unwrap();
@@ -235,15 +236,15 @@ fn a21_claude_itself_gets_no_chain() {
     let file = format!("{}.{}", std::os::unix::fs::MetadataExt::dev(&file), std::os::unix::fs::MetadataExt::ino(&file));
     let chain = format!("40 {now} child.{} {file} {file}", std::process::id());
     for form in [Form::Relay, Form::Direct, Form::Line] {
-        let (mut command, log) = stage.prepare(form, "given\nexit 21");
+        let (mut command, log) = lab.prepare(form, "given\nexit 21");
         command.env("PATH", format!("{}:{SYSTEM}", directory.display())).env("ACT_CLAUDE_CHAIN", &chain);
         assert_eq!(command.output().unwrap().code(), 21, "{form:?}");
         let given = log.wait_for("given")["environment"].to_string();
         assert!(!given.contains("ACT_CLAUDE_CHAIN"), "{given}");
     }
-    // The same chain around a smaller program: it led here.
-    let (mut command, _log) = stage.prepare(Form::Relay, "exit 21");
-    let small = std::fs::metadata(&stage.claude).unwrap();
+    // The same chain with a smaller program: it is taken for a wrapper that led here.
+    let (mut command, _log) = lab.prepare(Form::Relay, "exit 21");
+    let small = std::fs::metadata(&lab.claude).unwrap();
     let small =
         format!("{}.{}", std::os::unix::fs::MetadataExt::dev(&small), std::os::unix::fs::MetadataExt::ino(&small));
     command.env("ACT_CLAUDE_CHAIN", chain.replace(&file, &small)).stderr(Stdio::piped());

@@ -1,8 +1,8 @@
-//! The settings that are tried.
+//! The proxy settings under test.
 
 use crate::support::site::SERVER;
 
-/// Where a variable is set, the weakest first.
+/// Where a variable is set, lowest precedence first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
     Environment,
@@ -12,16 +12,15 @@ pub enum Layer {
     Managed,
 }
 
-/// A setting.
 #[derive(Debug)]
 pub struct Row {
     /// Layer, name, value; `~` is the home.
     pub settings: &'static [(Layer, &'static str, &'static str)],
-    /// Whose server is asked.
+    /// The server that is contacted.
     pub server: &'static str,
-    /// Whether it is tried every time.
+    /// Whether every test run includes it.
     pub always: bool,
-    /// Why the relay does something else than claude; empty: it does not.
+    /// Why the relay differs from claude; empty if it does not.
     pub instead: &'static str,
 }
 
@@ -89,7 +88,6 @@ macro_rules! no_proxy {
 const ADDRESS: &str = "10.9.0.1:8443";
 const ADDRESS_6: &str = "[fd00::1]:8443";
 
-/// All of them.
 pub const ROWS: &[Row] = &[
     row(&[]).always(),
     // Schemes.
@@ -127,7 +125,7 @@ pub const ROWS: &[Row] = &[
     https_proxy!("http://user:wo%E4rd@proxy.test:3128").instead("UTF-8 is sent or nothing"),
     https_proxy!("http://user:wo/rd@proxy.test:3128"),
     https_proxy!("user:word@proxy.test:3128"),
-    // No proxy at all, or none that answers.
+    // No proxy at all, or one that does not answer.
     https_proxy!("").always(),
     https_proxy!(" "),
     https_proxy!("none").always(),
@@ -137,7 +135,7 @@ pub const ROWS: &[Row] = &[
     https_proxy!("not a URL"),
     https_proxy!("http://proxy.test:1").always(),
     https_proxy!("http://nowhere.test:3128"),
-    // Which variable counts.
+    // Which variable has precedence.
     environment!(https_proxy = "http://proxy.test:3128", HTTPS_PROXY = "http://proxy.test:3129").always(),
     environment!(https_proxy = "", HTTPS_PROXY = "http://proxy.test:3128"),
     environment!(HTTP_PROXY = "http://proxy.test:3128"),

@@ -1,4 +1,4 @@
-//! Stands in claude's place: does, step by step, what `$FAKE_CLAUDE` says (see tests/support/fake_claude.rs).
+//! A stand-in for claude: runs the steps in `$FAKE_CLAUDE` (see tests/support/fake_claude.rs).
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -43,7 +43,7 @@ fn main() {
             "touch" => std::fs::write(rest, "").expect("written"),
             "wait" => {
                 while !Path::new(rest).exists() {
-                    // The test has failed, and its sandbox is gone.
+                    // The test has failed, and its sandbox no longer exists.
                     if Path::new(rest).parent().is_some_and(|place| !place.exists()) {
                         std::process::exit(1);
                     }
@@ -64,12 +64,12 @@ fn main() {
     }
 }
 
-/// What tells this claude's exports from others'.
+/// Distinguishes this claude's exports from those of others.
 fn name() -> String {
     std::env::var("FAKE_CLAUDE_NAME").unwrap_or_else(|_| std::process::id().to_string())
 }
 
-/// As the real exporter: a 503 is tried twice more, nothing else.
+/// Like the real exporter: two more attempts after a 503, none after other answers.
 fn post_again(extra: &str, body: &[u8]) -> String {
     let mut answer = post(extra, body);
     for _ in 0..2 {
@@ -82,7 +82,7 @@ fn post_again(extra: &str, body: &[u8]) -> String {
     answer
 }
 
-/// One export of two points, different each time.
+/// One export of two points, with different values each time.
 fn export(sequence: u64) -> Vec<u8> {
     let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
     let attributes: Vec<String> = attributes
@@ -134,7 +134,7 @@ fn decoded(value: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Posts to the metrics endpoint over plain HTTP with the headers of the environment; "status body".
+/// Posts to the metrics endpoint over plain HTTP with the headers of the environment; returns "status body".
 fn post(extra: &str, body: &[u8]) -> String {
     let Ok(endpoint) = std::env::var("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") else { return "no endpoint".to_owned() };
     let rest = endpoint.strip_prefix("http://").expect("plain http");

@@ -1,7 +1,7 @@
-//! The probe: a program in claude's place that reports what it was given and what it receives, as JSON lines
-//! behind `$PROBE_LOG`, and does what `$PROBE_SCRIPT` says, one step a line (see tests/support/probe.rs).
+//! The probe: a stand-in for claude. It notes what it was given and what it receives, as JSON lines in `$PROBE_LOG`,
+//! and runs `$PROBE_SCRIPT`, one step a line (see tests/support/probe.rs).
 //!
-//! Without Rust's own start-up code, which would ignore SIGPIPE and open closed descriptors.
+//! It does not use Rust's start-up code, which would ignore SIGPIPE and open closed descriptors.
 #![no_main]
 #![allow(unsafe_code, missing_docs)]
 
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 #[unsafe(no_mangle)]
 extern "C" fn main(count: i32, arguments: *const *const libc::c_char) -> i32 {
-    // SAFETY: what the loader passes to every main: as many C strings as it says.
+    // SAFETY: the loader passes `count` C strings to main.
     let argument = |index| unsafe { std::ffi::CStr::from_ptr(*arguments.add(index)) }.to_bytes().to_vec();
     let arguments: Vec<Vec<u8>> = (0..count as usize).map(argument).collect();
     let script = std::env::var("PROBE_SCRIPT").unwrap_or_default();
@@ -67,7 +67,7 @@ fn run(verb: &str, rest: &str, arguments: &[Vec<u8>], heard: &mut Heard) {
     }
 }
 
-/// Appends a line to the log, through a descriptor that is open no longer than that.
+/// Appends a line to the log. The descriptor is closed again at once.
 fn note(what: Value) {
     let path = std::env::var_os("PROBE_LOG").expect("PROBE_LOG");
     let mut log = std::fs::File::options().append(true).create(true).open(path).expect("the log");
@@ -115,7 +115,7 @@ fn given(arguments: &[Vec<u8>]) -> Value {
     }})
 }
 
-/// Lines of /proc/self/status that a parent decides.
+/// Lines of /proc/self/status with inherited values.
 const STATUS: [&str; 17] = [
     "SigBlk",
     "SigIgn",
@@ -139,7 +139,7 @@ const STATUS: [&str; 17] = [
 fn descriptors() -> serde_json::Map<String, Value> {
     let mut found = serde_json::Map::new();
     for descriptor in 0..1024 {
-        // SAFETY: only reads, whether there is such a descriptor or not.
+        // SAFETY: the calls only read, and accept any number as descriptor.
         let (flags, close_on_exec, is_terminal, stat) = unsafe {
             let mut stat: libc::stat = std::mem::zeroed();
             let flags = [libc::F_GETFL, libc::F_GETFD].map(|what| libc::fcntl(descriptor, what));
@@ -159,7 +159,7 @@ fn descriptors() -> serde_json::Map<String, Value> {
 }
 
 fn nice() -> i32 {
-    // SAFETY: only reads.
+    // SAFETY: the call only reads.
     unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
 }
 
@@ -175,7 +175,7 @@ fn words(modes: &Termios) -> Value {
 
 fn size() -> Value {
     let Some(tty) = terminal() else { return Value::Null };
-    // SAFETY: fills a local.
+    // SAFETY: the call fills a local.
     let size = unsafe {
         let mut size: libc::winsize = std::mem::zeroed();
         libc::ioctl(tty.as_raw_fd(), libc::TIOCGWINSZ, &mut size);
@@ -192,24 +192,24 @@ fn change_modes(change: impl Fn(&mut Termios)) {
 }
 
 fn set_nonblocking(descriptor: i32, on: bool) {
-    // SAFETY: sets a flag.
+    // SAFETY: the calls only change a flag.
     unsafe {
         let flags = libc::fcntl(descriptor, libc::F_GETFL) & !libc::O_NONBLOCK;
         libc::fcntl(descriptor, libc::F_SETFL, flags | if on { libc::O_NONBLOCK } else { 0 });
     }
 }
 
-/// Fills a pipe until it takes no byte more.
+/// Fills a pipe until no byte more can be written.
 fn flood(descriptor: i32) {
     set_nonblocking(descriptor, true);
     let block = [b'.'; 4096];
     for size in [block.len(), 1] {
-        // SAFETY: writes from a local.
+        // SAFETY: the call reads from a local.
         while unsafe { libc::write(descriptor, block.as_ptr().cast(), size) } > 0 {}
     }
 }
 
-/// Byte by byte and without a buffer: what follows belongs to whoever reads next.
+/// Byte by byte and without a buffer, because the next process reads the rest.
 fn read_line() -> String {
     let mut line = Vec::new();
     let mut byte = [0];
@@ -219,7 +219,7 @@ fn read_line() -> String {
     line.escape_ascii().to_string()
 }
 
-/// One export, as claude makes it; the status of the answer is noted.
+/// One export in claude's format; notes the status of the answer.
 fn post() {
     let Ok(endpoint) = std::env::var("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") else { return note(json!({"post": null})) };
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos().to_string();
@@ -230,10 +230,10 @@ fn post() {
     note(json!({"post": status.map(|answer| answer.status().as_u16()).unwrap_or(0)}));
 }
 
-/// By the default action of a signal, real-time ones included, without a core file.
+/// Ends by the default action of a signal, which may be a real-time signal, without a core file.
 fn die(signal: i32) {
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
-    // SAFETY: nothing but the default action is wanted.
+    // SAFETY: the signal gets its default action only.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
         let mut set: libc::sigset_t = std::mem::zeroed();
@@ -244,7 +244,7 @@ fn die(signal: i32) {
     panic!("signal {signal} did not kill");
 }
 
-/// What the handlers heard, in order.
+/// The received signals, in order.
 #[derive(Default)]
 struct Heard {
     reader: Option<OwnedFd>,
@@ -254,7 +254,7 @@ struct Heard {
 static WRITER: AtomicI32 = AtomicI32::new(-1);
 
 extern "C" fn hear(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: reads what the kernel passed, writes a few bytes to a pipe.
+    // SAFETY: reads the kernel's struct and writes a few bytes to a pipe.
     unsafe {
         let record = [signal, (*info).si_code, (*info).si_pid()];
         libc::write(WRITER.load(Ordering::Relaxed), record.as_ptr().cast(), size_of_val(&record));
@@ -274,8 +274,8 @@ impl Heard {
         unsafe { sigaction(signal, &action) }.expect("a handler");
     }
 
-    /// Notes what is heard until `enough`; at most for longer than a test waits, so that a lost probe is seen and does
-    /// not stay.
+    /// Notes received signals until `enough`. The time limit is longer than a test waits, so a test notices a hanging
+    /// probe before it ends, and no probe stays for long.
     fn until(&mut self, enough: impl Fn(&[Signal]) -> bool) {
         let end = Instant::now() + Duration::from_secs(150);
         while !enough(&self.signals) && Instant::now() < end {

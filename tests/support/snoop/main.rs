@@ -1,5 +1,5 @@
-//! Another process of the user's, and a curious one: tries, at every relay it sees from the moment it sees it, all ways into it.
-//! `snoop STOP SECRET…` ends once the file STOP is there, and prints what it got hold of, a line each.
+//! A snooping process of the same user: as soon as it sees a relay, it tries every way to read its data. `snoop STOP
+//! SECRET…` ends once the file STOP exists, and prints what it could read, one a line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 
-/// How long after it was opened a memory is read.
+/// How long after opening it a memory is read.
 const LATER: Duration = Duration::from_millis(900);
-/// How many of the newest processes are looked at.
+/// How many of the newest processes are checked.
 const NEWEST: i32 = 64;
 
 struct Memory {
     opened: Instant,
     whose: String,
     file: File,
-    /// Opened in time it can be read later, as the memory can.
+    /// Opened early, so that it can be read later, like the memory.
     maps: File,
 }
 
@@ -40,7 +40,7 @@ fn main() {
             if let Ok(file) = memory {
                 got.insert(format!("opened mem of {whose} {pid}"));
                 let Ok(maps) = maps else { continue };
-                // Each exec has a memory of its own.
+                // Each exec gives the process a new memory.
                 let count = kept.entry(pid).or_default();
                 *count += 1;
                 if *count <= 20 {
@@ -95,10 +95,10 @@ fn relay(pid: i32) -> Option<&'static str> {
     Some(if is_relay(parent) { "relay" } else { "guard" })
 }
 
-/// Whether a descriptor of the process can be had.
+/// Whether a descriptor of the process can be copied.
 #[allow(unsafe_code)]
 fn steal(pid: i32) -> bool {
-    // SAFETY: both calls take numbers and give a descriptor or -1.
+    // SAFETY: both calls take numbers and return a descriptor or -1.
     unsafe {
         let process = libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32;
         if process < 0 {
@@ -113,7 +113,7 @@ fn steal(pid: i32) -> bool {
     }
 }
 
-/// Whether it can be traced. It is let go at once.
+/// Whether it can be traced. It is detached at once.
 #[allow(unsafe_code)]
 fn trace(pid: i32) -> bool {
     // SAFETY: neither call reads or writes memory of ours.
@@ -128,7 +128,7 @@ fn trace(pid: i32) -> bool {
     }
 }
 
-/// Whether one of the secrets is in a memory.
+/// Whether a memory contains one of the secrets.
 fn holds_any(memory: &Memory, secrets: &[String]) -> bool {
     let mut maps = String::new();
     let _ = (&memory.maps).read_to_string(&mut maps);
