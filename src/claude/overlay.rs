@@ -9,7 +9,6 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::claude::arguments::{self, Call};
 use crate::state::{self, prune};
+use crate::system::file;
 use crate::text::json::{Members, unquoted};
 
 /// How long an ended session can be resumed with its hint, and how many of them.
@@ -142,17 +142,17 @@ impl Overlay {
     pub fn write(state: &Path, name: &str, merged: &str, own: &[u8]) -> io::Result<Self> {
         state::prepare(state)?;
         let directory = directory(state);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        state::make_private(&directory)?;
         settle(&directory);
         prune::prune(ended(&directory), BOUNDS, SystemTime::now());
         let path = directory.join(format!("{name}.json"));
         let beside = path.with_extension(OWN);
-        let create = |path: &Path| File::options().write(true).create_new(true).mode(0o600).open(path);
-        let lock = Flock::lock(create(&beside)?, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
+        let lock =
+            Flock::lock(file::create_private(&beside)?, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
         let overlay = Self { path, own: beside, _lock: lock };
         let mut file: &File = &overlay._lock;
         file.write_all(own)?;
-        create(&overlay.path)?.write_all(merged.as_bytes())?;
+        file::create_private(&overlay.path)?.write_all(merged.as_bytes())?;
         Ok(overlay)
     }
 

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::prune;
 use crate::system::environment::Environment;
+use crate::system::file;
 
 /// Where state lives: `$XDG_STATE_HOME/act-claude`.
 pub fn directory(environment: &Environment) -> Option<PathBuf> {
@@ -76,9 +77,9 @@ pub fn is_due(directory: &Path, subject: &Path, word: &str) -> bool {
     if age.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age < DAY) {
         return false;
     }
-    if prepare(directory).is_ok() && fs::DirBuilder::new().recursive(true).mode(0o700).create(&said).is_ok() {
+    if prepare(directory).is_ok() && make_private(&said).is_ok() {
         let _ = fs::remove_file(&mark);
-        let _ = fs::File::options().write(true).create_new(true).mode(0o600).open(&mark);
+        let _ = file::create_private(&mark);
         prune::prune(prune::entries(&said), prune::Bounds::of_age(DAY * 2), SystemTime::now());
     }
     true
@@ -91,12 +92,7 @@ pub fn is_first(directory: &Path, subject: impl Hash) -> bool {
     subject.hash(&mut hasher);
     let met = directory.join("met");
     prepare(directory).and_then(|()| make_private(&met)).is_ok()
-        && fs::File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(met.join(format!("{:016x}", hasher.finish())))
-            .is_ok()
+        && file::create_private(&met.join(format!("{:016x}", hasher.finish()))).is_ok()
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::state;
 use crate::state::outcome::{Deferred, Outcome, Problem, State};
 use crate::state::prune::{self, Bounds};
+use crate::system::file;
 
 pub use crate::state::total::Total;
 
@@ -181,8 +182,7 @@ fn lock_path(state: &Path, id: &str) -> PathBuf {
 
 /// Says that the problem of session `id` has been named; true for the first to say so.
 pub fn mark_said(state: &Path, id: &str) -> bool {
-    let path = directory(state).join(format!("{id}.said"));
-    File::options().write(true).create_new(true).mode(0o600).open(path).is_ok()
+    file::create_private(&directory(state).join(format!("{id}.said"))).is_ok()
 }
 
 /// Whether it has been named.

@@ -4,6 +4,7 @@ pub mod descriptors;
 pub mod environment;
 pub mod error;
 pub mod exit;
+pub mod file;
 pub mod inherited;
 pub mod output;
 pub mod process;

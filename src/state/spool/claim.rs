@@ -3,14 +3,14 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 
 use super::entry::{self, Fault, Header, LARGEST_FILE};
 use super::{Spool, aside};
+use crate::system::file::{self, OpenError};
 
 /// No larger file is read into memory. What is stored is smaller; an earlier act-claude stored more.
 const LARGEST: u64 = 4 * LARGEST_FILE;
@@ -65,12 +65,8 @@ impl Claim {
     /// Claims a file of `new`, and checks every byte of it.
     pub fn take(spool: &Spool, name: &str) -> Result<Self, Refusal> {
         let path = spool.waiting().join(name);
-        // Neither a link nor a pipe may lead or hold us elsewhere.
-        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let file = match File::options().read(true).custom_flags(flags.bits()).open(&path) {
-            Ok(file) => file,
-            Err(error) => return Err(of_error(&error).unwrap_or_else(|| set_aside(spool, name))),
-        };
+        let file = file::open(&path, File::options().read(true))
+            .map_err(|error| of_error(&error.into()).unwrap_or_else(|| set_aside(spool, name)))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refusal::Busy),
@@ -161,9 +157,8 @@ fn leave(spool: &Spool, name: &str) -> io::Result<()> {
     left
 }
 
-fn mark_delivered(path: &PathBuf) -> io::Result<()> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = File::options().write(true).custom_flags(flags.bits()).open(path)?;
+fn mark_delivered(path: &Path) -> io::Result<()> {
+    let file = file::open(path, File::options().write(true))?;
     file.write_all_at(entry::DELIVERED, 0)?;
     file.sync_data()
 }
@@ -185,12 +180,13 @@ fn too_large(spool: &Spool, name: &str, file: &File) -> Refusal {
 }
 
 /// What it means that a file can't be opened; `None`: it is nothing that was written here.
-fn of_error(error: &io::Error) -> Option<Refusal> {
-    match errno(error) {
-        Errno::ENOENT => Some(Refusal::Gone),
-        // A link; a socket.
-        Errno::ELOOP | Errno::ENXIO => None,
-        errno => Some(Refusal::Unreadable(errno)),
+fn of_error(error: &OpenError) -> Option<Refusal> {
+    match error {
+        OpenError::Link | OpenError::Special => None,
+        OpenError::System(error) => Some(match errno(error) {
+            Errno::ENOENT => Refusal::Gone,
+            errno => Refusal::Unreadable(errno),
+        }),
     }
 }
 
@@ -298,11 +294,11 @@ mod tests {
             (Errno::ESTALE, false),
             (Errno::ENODEV, false),
         ] {
-            let refusal = of_error(&errno.into()).unwrap();
+            let refusal = of_error(&io::Error::from(errno).into()).unwrap();
             assert_eq!((refusal, refusal.is_general()), (Refusal::Unreadable(errno), is_general), "{errno}");
         }
-        assert_eq!(of_error(&Errno::ENOENT.into()), Some(Refusal::Gone));
-        assert_eq!(of_error(&Errno::ELOOP.into()), None);
+        assert_eq!(of_error(&io::Error::from(Errno::ENOENT).into()), Some(Refusal::Gone));
+        assert_eq!(of_error(&io::Error::from(Errno::ELOOP).into()), None);
     }
 
     /// An earlier act-claude stored whatever repair made of an export.

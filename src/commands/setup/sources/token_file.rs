@@ -1,9 +1,11 @@
 //! A token in a file that only its owner can read.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Result, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+
+use crate::system::file;
 
 /// Writes the token: a new file under its final name, so that it never stands in another one.
 pub fn write(path: &Path, token: &str) -> Result<()> {
@@ -13,7 +15,7 @@ pub fn write(path: &Path, token: &str) -> Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = file::create_private(path)?;
     file.write_all(token.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;
