@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::prune;
 use crate::system::environment::Environment;
-use crate::system::file;
+use crate::system::file::{self, Durability};
 
 /// Where state lives: `$XDG_STATE_HOME/act-claude`.
 pub fn directory(environment: &Environment) -> Option<PathBuf> {
@@ -17,7 +17,7 @@ pub fn directory(environment: &Environment) -> Option<PathBuf> {
 
 /// Makes the state directory (0700). Another user's, or one others can write to, is refused.
 pub fn prepare(directory: &Path) -> std::io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    file::create_directories(directory)?;
     check(directory)
 }
 
@@ -54,14 +54,9 @@ pub fn make_private(directory: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Writes a file (0600) that readers see whole or not at all.
+/// Writes a file (0600) that readers see whole or not at all. What is worth no wait for the disk.
 pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".").tempfile_in(directory)?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
+    file::replace(path, bytes, 0o600, Durability::Unsynced)
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,8 +1,8 @@
 //! Opens, makes and replaces files where others may have put something else in their place.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -78,6 +78,58 @@ pub fn create_private(path: &Path) -> io::Result<File> {
     File::options().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Makes a directory (0700), with those above it where they are missing.
+///
+/// # Errors
+///
+/// Something else has this name, or the system refuses.
+pub fn create_directories(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// What becomes of a replaced file when the machine crashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The new content and its name are on disk when the call returns.
+    Synced,
+    /// The old content or none may be there, or the new one incomplete. Costs no wait for the disk.
+    Unsynced,
+}
+
+/// Replaces `path`, or makes it, with exactly these permissions. Who reads it sees the old content or the new one, whole.
+/// A symbolic link is replaced itself.
+///
+/// # Errors
+///
+/// The system refuses; what was there is still there then, but for a failed sync of the directory.
+pub fn replace(path: &Path, content: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
+    let directory = parent(path);
+    let mut file = tempfile::Builder::new().prefix(".act-claude-").tempfile_in(directory)?;
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(content)?;
+    if durability == Durability::Unsynced {
+        file.persist(path)?;
+        return Ok(());
+    }
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_directory(directory)
+}
+
+/// Waits until the names in a directory are on disk.
+///
+/// # Errors
+///
+/// The directory can't be opened, or the disk fails.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// The directory that `path` lies in.
+pub fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Whether a file belongs to this process's user.
 pub fn is_own(metadata: &Metadata) -> bool {
     metadata.uid() == nix::unistd::geteuid().as_raw()
@@ -116,6 +168,25 @@ mod tests {
         // Nobody reads the pipe: a writer is not kept waiting, either.
         let error = open(&path("pipe"), File::options().write(true)).unwrap_err();
         assert!(matches!(error.into(), OpenError::Special));
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::write(path("target"), "target").unwrap();
+        symlink("target", path("file")).unwrap();
+        for (content, mode, durability) in [("one", 0o600, Durability::Synced), ("two", 0o644, Durability::Unsynced)] {
+            replace(&path("file"), content.as_bytes(), mode, durability).unwrap();
+            assert_eq!(fs::read_to_string(path("file")).unwrap(), content);
+            assert_eq!(fs::symlink_metadata(path("file")).unwrap().mode() & 0o7777, mode);
+        }
+        assert_eq!(fs::read_to_string(path("target")).unwrap(), "target");
+        fs::create_dir(path("directory")).unwrap();
+        assert!(replace(&path("directory"), b"", 0o600, Durability::Synced).is_err());
+        assert!(replace(&path("none/file"), b"", 0o600, Durability::Synced).is_err());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3, "nothing is left behind");
+        assert_eq!((parent(Path::new("file")), parent(Path::new("/a/b"))), (Path::new("."), Path::new("/a")));
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Disk for System {
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        file::sync_directory(path)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

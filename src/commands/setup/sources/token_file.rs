@@ -1,16 +1,14 @@
 //! A token in a file that only its owner can read.
 
-use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Result, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::system::file;
 
 /// Writes the token: a new file under its final name, so that it never stands in another one.
 pub fn write(path: &Path, token: &str) -> Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let directory = file::parent(path);
+    file::create_directories(directory)?;
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -19,5 +17,5 @@ pub fn write(path: &Path, token: &str) -> Result<()> {
     file.write_all(token.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;
-    File::open(directory)?.sync_all()
+    file::sync_directory(directory)
 }
