@@ -1,5 +1,6 @@
 //! The ground: what the operating system gives a process and takes from it.
 
+pub mod child;
 pub mod descriptors;
 pub mod environment;
 pub mod error;

@@ -1,28 +1,19 @@
 //! Runs a token command (promise C7).
 
-use std::io::Read;
-use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
-
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use zeroize::Zeroizing;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{LONGEST, Token, TokenError, find_program};
+use crate::system::child::{self, Bounds, ChildError, Kept};
 use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 
-/// Between two looks whether it has ended.
-const LOOK: Duration = Duration::from_millis(5);
-
 /// Runs a token command: no shell, no terminal (a session of its own), no input.
 ///
 /// What it writes to standard error is never read: a shell's `set -x`, say, puts the token there. It goes nowhere, or
-/// straight to the `terminal` of a user who asks to see it. For the same reason no message repeats its arguments. Its output is complete when the command has ended, whoever else holds it open.
+/// straight to the `terminal` of a user who asks to see it. For the same reason no message repeats its arguments. Its output
+/// is complete when the command has ended, whoever else holds it open.
 pub(super) fn run(
     argv: &[String],
     environment: &Environment,
@@ -37,106 +28,22 @@ pub(super) fn run(
     };
     let mut command = Command::new(program);
     command.args(&argv[1..]).env_clear().envs(environment.iter()).current_dir("/");
-    command.stdin(no_input_or_output()).stdout(Stdio::piped()).stderr(terminal.unwrap_or_else(no_input_or_output));
-    in_own_session(&mut command);
-    let mut child = command.spawn().map_err(|error| fail(format!("cannot be started ({})", plain(&error))))?;
-    let output = match child.stdout.take().ok_or(Errno::EBADF).and_then(Output::of) {
-        Ok(output) => output,
-        Err(error) => {
-            end(&mut child);
-            return Err(fail(format!("cannot be read ({})", error.desc())));
-        }
-    };
-    let Some((status, output)) = wait(&mut child, output, limit) else {
-        end(&mut child);
-        return Err(fail(format!("took longer than {} s", limit.as_secs())));
-    };
-    match status.code() {
+    command.stderr(terminal.unwrap_or_else(no_input_or_output));
+    // Twice a token's length: what is longer is none, and is said to be none.
+    let bounds = Bounds { time: limit, bytes: LONGEST * 2 };
+    let finished = child::run(&mut command, b"", Kept::Output, bounds).map_err(|error| match error {
+        ChildError::Start(error) => fail(format!("cannot be started ({})", plain(&error))),
+        ChildError::Watch(error) => fail(format!("cannot be read ({})", plain(&error))),
+        ChildError::Late => fail(format!("took longer than {} s", limit.as_secs())),
+    })?;
+    match finished.status.code() {
         Some(0) => {}
         Some(code) => return Err(fail(format!("failed with exit status {code}"))),
         None => return Err(fail("was killed".to_owned())),
     }
-    let text = std::str::from_utf8(&output).map_err(|_| fail("gave something that is no API token".to_owned()))?;
+    let text =
+        std::str::from_utf8(&finished.bytes).map_err(|_| fail("gave something that is no API token".to_owned()))?;
     Token::new(text, &format!("the token command {shown}"))
-}
-
-/// Until the command has ended: how, and what it wrote by then. `None`: the time is over.
-fn wait(child: &mut Child, mut output: Output, limit: Duration) -> Option<(ExitStatus, Zeroizing<Vec<u8>>)> {
-    let deadline = Instant::now() + limit;
-    loop {
-        // Asked before its output is read: what has ended writes no more.
-        let ended = child.try_wait().ok()?;
-        output.read();
-        if let Some(status) = ended {
-            return Some((status, output.kept));
-        }
-        if Instant::now() >= deadline {
-            return None;
-        }
-        output.pause(LOOK);
-    }
-}
-
-/// Ends a command and its whole session: a prompt program may have started others.
-fn end(child: &mut Child) {
-    let group = nix::unistd::Pid::from_raw(child.id().cast_signed());
-    let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-    let _ = child.wait();
-}
-
-/// What a command writes, read without waiting for more.
-struct Output {
-    stream: ChildStdout,
-    kept: Zeroizing<Vec<u8>>,
-    has_ended: bool,
-}
-
-impl Output {
-    fn of(stream: ChildStdout) -> Result<Self, Errno> {
-        let flags = OFlag::from_bits_retain(fcntl(&stream, FcntlArg::F_GETFL)?);
-        fcntl(&stream, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        // Room for all that is kept: a buffer that grows leaves copies behind.
-        Ok(Self { stream, kept: Zeroizing::new(Vec::with_capacity(LONGEST * 2)), has_ended: false })
-    }
-
-    /// Takes what is there. Beyond twice a token's length it goes by, so that a chatty command does not hang.
-    fn read(&mut self) {
-        let mut buffer = Zeroizing::new([0; 4096]);
-        // No more at a time than a command can write for a long while: then the clock is looked at again.
-        for _ in 0..256 {
-            match self.stream.read(&mut buffer[..]) {
-                Ok(0) => self.has_ended = true,
-                Ok(count) => {
-                    let room = (LONGEST * 2).saturating_sub(self.kept.len());
-                    self.kept.extend_from_slice(&buffer[..count.min(room)]);
-                    continue;
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(_) => {}
-            }
-            return;
-        }
-    }
-
-    /// Waits for more, or for `time`.
-    fn pause(&self, time: Duration) {
-        if self.has_ended {
-            return std::thread::sleep(time);
-        }
-        let mut ready = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
-        let _ = poll(&mut ready, PollTimeout::try_from(time).unwrap_or(PollTimeout::ZERO));
-    }
-}
-
-#[allow(unsafe_code)]
-fn in_own_session(command: &mut Command) {
-    // SAFETY: setsid is async-signal-safe.
-    unsafe {
-        command.pre_exec(|| {
-            nix::unistd::setsid()?;
-            Ok(())
-        });
-    }
 }
 
 #[cfg(test)]
