@@ -22,7 +22,7 @@ use crate::text::json::{Members, unquoted};
 
 /// How long an ended session can be resumed with its hint, and how many of them.
 const BOUNDS: prune::Bounds =
-    prune::Bounds { age: Duration::from_secs(90 * 24 * 60 * 60), files: 1000, bytes: u64::MAX };
+    prune::Bounds { files: 1000, ..prune::Bounds::of_age(Duration::from_secs(90 * 24 * 60 * 60)) };
 /// The user's own settings beside an overlay in use.
 const OWN: &str = "own.json";
 

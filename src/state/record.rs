@@ -273,7 +273,7 @@ pub fn prune(state: &Path, now: SystemTime) -> u64 {
     let is_ended = |path: &PathBuf| path.file_stem().and_then(OsStr::to_str).is_none_or(|id| !is_locked(state, id));
     let directory = directory(state);
     let records = ids(state).into_iter().map(|id| directory.join(format!("{id}.json")));
-    let bounds = Bounds { age: KEPT, files: MOST, bytes: u64::MAX };
+    let bounds = Bounds { files: MOST, ..Bounds::of_age(KEPT) };
     let pruned = prune::prune(records.filter(is_ended), bounds, now);
     // What stands beside a record, or stood beside one that is gone.
     prune::prune(prune::entries(&directory).filter(is_ended), Bounds::of_age(KEPT), now);

@@ -45,8 +45,8 @@ fn b7_poison_is_set_aside_and_the_others_go_on() {
     assert_eq!(relay::files(&sandbox, "corrupt"), [1, 51, 98].map(|at: usize| files[at].clone()));
     // Bounded, and counted when they go.
     let spool = Spool::of(&sandbox.state());
-    act_claude::state::spool::aside::prune(&spool, SystemTime::now() + Duration::from_secs(91 * 86_400));
-    let pruned = act_claude::state::spool::aside::pruned(&spool);
+    act_claude::state::spool::dead_letters::prune(&spool, SystemTime::now() + Duration::from_secs(91 * 86_400));
+    let pruned = act_claude::state::spool::dead_letters::pruned(&spool);
     assert_eq!((pruned.rejected, pruned.corrupt), (3, 3));
 }
 

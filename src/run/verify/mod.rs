@@ -169,7 +169,7 @@ fn name() -> String {
 }
 
 fn prune(directory: &Path, now: SystemTime) {
-    let bounds = Bounds { age: KEPT, files: usize::MAX, bytes: MOST_BYTES };
+    let bounds = Bounds { bytes: MOST_BYTES, ..Bounds::of_age(KEPT) };
     state::prune::prune(lengths(directory).map(|(path, _)| path), bounds, now);
 }
 

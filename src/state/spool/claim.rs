@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::entry::{self, Fault, Header, LARGEST_FILE};
-use super::{Spool, aside};
+use super::{Spool, dead_letters};
 use crate::system::file::{self, OpenError};
 
 /// No larger file is read into memory. What is stored is smaller; an earlier act-claude stored more.
@@ -129,7 +129,7 @@ impl Claim {
 
     /// ACT will never take it. An error: its file can't be set aside, and stays.
     pub fn reject(self) -> io::Result<()> {
-        let set_aside = aside::rejected(&self.spool, &self.name);
+        let set_aside = dead_letters::rejected(&self.spool, &self.name);
         if set_aside.is_err() {
             self.spool.remember(&self.name);
         }
@@ -164,7 +164,7 @@ fn mark_delivered(path: &Path) -> io::Result<()> {
 }
 
 fn set_aside(spool: &Spool, name: &str) -> Refusal {
-    match aside::corrupt(spool, name) {
+    match dead_letters::corrupt(spool, name) {
         Ok(()) => Refusal::Corrupt,
         Err(error) => Refusal::CorruptStays(errno(&error)),
     }

@@ -15,9 +15,12 @@ use sha2::{Digest, Sha256};
 
 use crate::state;
 use crate::state::outcome::{Problem, State};
+use crate::state::prune::{self, Bounds};
 
 /// Between two questions.
 pub const PROBE: Duration = Duration::from_secs(60);
+/// How long a hold that nobody asks about is kept.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Why an alias is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,14 +161,9 @@ pub fn read_all(state: &Path) -> Vec<Hold> {
     holds
 }
 
-/// Removes holds nobody asked about for a month.
+/// Removes holds that nobody asked about for [`KEPT`].
 pub fn prune(state: &Path, now: SystemTime) {
-    for entry in fs::read_dir(directory(state)).into_iter().flatten().flatten() {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        if modified.is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age > Duration::from_secs(30 * 86_400))) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+    prune::prune(prune::entries(&directory(state)), Bounds::of_age(KEPT), now);
 }
 
 /// Now, as holds count.

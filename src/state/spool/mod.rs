@@ -37,8 +37,8 @@
 //! undo an unlink, with the same effect. What claude had not exported when it was killed was never here. `kept`
 //! means this machine's disk, as far as it keeps what `fsync` said it would.
 
-pub mod aside;
 pub mod claim;
+pub mod dead_letters;
 pub mod deferral;
 pub mod disk;
 pub mod entry;
