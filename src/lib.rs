@@ -5,7 +5,7 @@
 //! - [`commands`]: a file or folder for each `act` command.
 //! - [`mod@run`]: one session, from the decision to the report.
 //! - [`relay`]: the relay process, and the protocol to it.
-//! - [`plan`]: own flags, and the decision how a run takes place (pure).
+//! - [`plan`]: own flags, what is known before claude starts, and the decision how a run takes place (pure).
 //! - [`rehearsal`]: a local ACT and the demonstration; no session uses it.
 //! - [`delivery`]: everything between a stored export and ACT.
 //! - [`claude`]: all that is known of Claude Code.

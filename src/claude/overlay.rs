@@ -9,7 +9,6 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -18,11 +17,12 @@ use serde_json::value::RawValue;
 
 use crate::claude::arguments::{self, Call};
 use crate::state::{self, prune};
+use crate::system::file;
 use crate::text::json::{Members, unquoted};
 
 /// For how long, and for how many ended sessions, the resume hint works.
 const BOUNDS: prune::Bounds =
-    prune::Bounds { age: Duration::from_secs(90 * 24 * 60 * 60), files: 1000, bytes: u64::MAX };
+    prune::Bounds { files: 1000, ..prune::Bounds::of_age(Duration::from_secs(90 * 24 * 60 * 60)) };
 /// The ending of the file with the user's own settings, beside an overlay in use.
 const OWN: &str = "own.json";
 
@@ -143,17 +143,17 @@ impl Overlay {
     pub fn write(state: &Path, name: &str, merged: &str, own: &[u8]) -> io::Result<Self> {
         state::prepare(state)?;
         let directory = directory(state);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        state::make_private(&directory)?;
         settle(&directory);
         prune::prune(ended(&directory), BOUNDS, SystemTime::now());
         let path = directory.join(format!("{name}.json"));
         let beside = path.with_extension(OWN);
-        let create = |path: &Path| File::options().write(true).create_new(true).mode(0o600).open(path);
-        let lock = Flock::lock(create(&beside)?, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
+        let lock =
+            Flock::lock(file::create_private(&beside)?, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
         let overlay = Self { path, own: beside, _lock: lock };
         let mut file: &File = &overlay._lock;
         file.write_all(own)?;
-        create(&overlay.path)?.write_all(merged.as_bytes())?;
+        file::create_private(&overlay.path)?.write_all(merged.as_bytes())?;
         Ok(overlay)
     }
 

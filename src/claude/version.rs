@@ -4,17 +4,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::state;
+use crate::system::child::{self, Bounds, Kept};
 use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
 use crate::text::paths;
@@ -24,6 +23,9 @@ const NATIVE: u64 = 50 * 1024 * 1024;
 
 /// No program that merely starts others is this large.
 const CLAUDE_ITSELF: u64 = 150 * 1024 * 1024;
+
+/// How long a native claude may take to say its version, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether it is large enough to be a native claude, and not a script or a small program, which may start anything.
 pub fn is_native(claude: &Path) -> bool {
@@ -50,9 +52,7 @@ pub fn learn(claude: &Path, state: &Path) -> Option<String> {
     let metadata = fs::metadata(&path).ok().filter(|metadata| metadata.len() >= NATIVE)?;
     // Without our environment, which may hold the token.
     let mut command = Command::new(&path);
-    command.arg("--version").env_clear().current_dir("/").stdin(no_input_or_output()).stderr(no_input_or_output());
-    let output = command.output().ok()?;
-    let version = first_version(&String::from_utf8(output.stdout).ok()?)?;
+    let version = answer(command.env_clear().current_dir("/"), PATIENCE)?;
     let mut cache = read(state);
     cache.retain(|path, _| paths::from_text(path).exists());
     let noted = Noted { size: metadata.len(), modified: metadata.mtime(), version: version.clone() };
@@ -64,20 +64,15 @@ pub fn learn(claude: &Path, state: &Path) -> Option<String> {
 /// Asks claude itself, for `act doctor`. It may be a script, so it gets the user's environment.
 pub fn ask(claude: &Path, environment: &Environment, limit: Duration) -> Option<String> {
     let mut command = Command::new(claude);
-    command.arg("--version").env_clear().envs(environment.iter());
-    command.stdin(no_input_or_output()).stdout(Stdio::piped()).stderr(no_input_or_output());
-    let mut child = command.spawn().ok()?;
-    let output = child.stdout.take()?;
-    let (sender, answer) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let _ = output.take(4096).read_to_string(&mut text);
-        let _ = sender.send(text);
-    });
-    let text = answer.recv_timeout(limit).ok();
-    let _ = child.kill();
-    let _ = child.wait();
-    first_version(&text?)
+    answer(command.env_clear().envs(environment.iter()), limit)
+}
+
+/// What a claude says of its version, within `limit`.
+fn answer(claude: &mut Command, limit: Duration) -> Option<String> {
+    let bounds = Bounds { time: limit, bytes: 4096 };
+    claude.arg("--version").stderr(no_input_or_output());
+    let finished = child::run(claude, b"", Kept::Output, bounds).ok()?;
+    first_version(&String::from_utf8_lossy(&finished.bytes))
 }
 
 /// A version; versions are ordered.

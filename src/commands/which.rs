@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::claude::{locate, settings, variables};
-use crate::config::resolve::{self, Directory, Explicit, Resolution};
+use crate::config::resolve::{self, Explicit, Resolution};
 use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
-use crate::plan::{self, Plan, Situation, Telemetry};
+use crate::plan::situation::Situation;
+use crate::plan::{self, Plan, Telemetry};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
@@ -56,20 +57,11 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         environment.remove("PWD");
     }
     let loaded = config::load(&environment);
-    let place = Directory::of(&directory, &environment, &loaded.config);
-    let layers = settings::read(&directory, &[], &environment);
     let flags = Flags { alias: args.alias.clone(), direct: args.direct, ..Flags::default() };
-    let plan = plan::decide(&Situation {
-        flags: &flags,
-        args: &[],
-        environment: &environment,
-        loaded: &loaded,
-        directory: &directory,
-        place: &place,
-        layers: &layers,
-    });
+    let situation = Situation::of(&flags, &[], &environment, &loaded, &directory);
+    let plan = plan::decide(&situation);
     let explicit = Explicit::of(flags.alias.as_deref(), &environment);
-    let resolution = resolve::resolve(explicit, &loaded.config, &place).ok();
+    let resolution = resolve::resolve(explicit, &loaded.config, &situation.place).ok();
 
     let mut findings = Findings::of(&plan, resolution.as_ref());
     findings.facts.insert(0, ("directory", json!(paths::to_text(&directory))));
@@ -82,7 +74,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let Findings { facts, notes, code } = findings;
     let variables = match (&plan, args.env) {
         (Plan::Run { telemetry, .. }, true) => {
-            changes(telemetry, &environment, &layers, loaded.config.export_interval_ms())
+            changes(telemetry, &environment, &situation.layers, loaded.config.export_interval_ms())
         }
         _ => Vec::new(),
     };

@@ -5,10 +5,10 @@
 mod command;
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::config::{TokenSource, USER_PREFIX};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
+use crate::system::file::{self, OpenError};
 use crate::text::shell::shell_word;
 
 /// A platform API token.
@@ -127,35 +128,25 @@ fn open_private(path: &Path) -> Result<File, TokenError> {
     let shown = path.display();
     let word = shell_word(path);
     let refuse = |what: String, fix: String| TokenError { what: format!("the token file {shown} {what}"), fix };
-    let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
-    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
-        Ok(file) => file,
-        Err(error) => {
-            return Err(match error.raw_os_error().map(nix::errno::Errno::from_raw) {
-                Some(nix::errno::Errno::ELOOP) => {
-                    refuse("is a symbolic link".to_owned(), "name the file itself in the configuration".to_owned())
-                }
-                Some(nix::errno::Errno::ENOENT) => {
-                    refuse("does not exist".to_owned(), format!("write the API token to it, then: chmod 600 {word}"))
-                }
-                _ => refuse(format!("cannot be read ({})", plain(&error)), format!("chmod 600 {word}")),
-            });
-        }
-    };
     let unreadable =
         |error: std::io::Error| refuse(format!("cannot be read ({})", plain(&error)), format!("chmod 600 {word}"));
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(refuse(
-            "is not a regular file".to_owned(),
-            format!("rm -r {word}, then write the API token to it"),
-        ));
-    }
-    let user = nix::unistd::geteuid().as_raw();
-    if metadata.uid() != user {
+    let (file, metadata) = file::open_regular(path).map_err(|error| match error {
+        OpenError::Link => {
+            refuse("is a symbolic link".to_owned(), "name the file itself in the configuration".to_owned())
+        }
+        OpenError::Special => {
+            refuse("is not a regular file".to_owned(), format!("rm -r {word}, then write the API token to it"))
+        }
+        OpenError::System(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            refuse("does not exist".to_owned(), format!("write the API token to it, then: chmod 600 {word}"))
+        }
+        OpenError::System(error) => unreadable(error),
+    })?;
+    if !file::is_own(&metadata) {
+        let user = nix::unistd::geteuid();
         return Err(refuse(format!("belongs to user {}", metadata.uid()), format!("sudo chown {user} {word}")));
     }
-    if metadata.mode() & 0o077 != 0 {
+    if !file::is_private(&metadata) {
         return Err(refuse(
             format!("can be read by others (mode {:04o})", metadata.mode() & 0o7777),
             format!("chmod 600 {word}"),

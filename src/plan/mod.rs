@@ -2,43 +2,22 @@
 
 pub mod flags;
 pub mod line;
-
-use std::ffi::OsString;
-use std::path::Path;
+pub mod situation;
 
 use crate::claude::conflict::Conflict;
 use crate::claude::conflicts::{self, Wanted};
-use crate::claude::settings::{Layer, LayerKind};
+use crate::claude::settings::LayerKind;
 use crate::claude::variables::EXPORTER;
 use crate::claude::{consent, exporters, overlay};
-use crate::config::resolve::{self, Directory, Explicit, Reason, Resolution};
+use crate::config::resolve::{self, Explicit, Reason, Resolution};
 use crate::config::{Account, Alias, Delivery, Loaded};
 use crate::delivery::cause::Whose;
 use crate::delivery::target::{Route, Target};
-use crate::plan::flags::Flags;
 use crate::plan::line::{Importance, Line};
+use crate::plan::situation::Situation;
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, USAGE};
 use crate::text::json::Fault;
-
-/// All that is known before claude starts.
-#[derive(Debug)]
-pub struct Situation<'a> {
-    /// Own flags.
-    pub flags: &'a Flags,
-    /// Claude's arguments.
-    pub args: &'a [OsString],
-    /// The environment, with the user's original values restored.
-    pub environment: &'a Environment,
-    /// The configuration and its faults.
-    pub loaded: &'a Loaded,
-    /// The working directory.
-    pub directory: &'a Path,
-    /// Facts about it from the file system.
-    pub place: &'a Directory,
-    /// Claude's settings.
-    pub layers: &'a [Layer],
-}
 
 /// A session's telemetry.
 #[derive(Debug)]
@@ -159,7 +138,7 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
         return Err(without(loaded, faulty(loaded, fault)));
     }
     let explicit = Explicit::of(flags.alias.as_deref(), environment);
-    let resolution = match resolve::resolve(explicit, &loaded.config, situation.place) {
+    let resolution = match resolve::resolve(explicit, &loaded.config, &situation.place) {
         Ok(resolution) => resolution,
         Err(unknown) => {
             return Err(Plan::Refuse { code: USAGE, message: unknown.message });
@@ -214,7 +193,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         Err(plan) => return plan,
     };
     let delivery = if flags.direct { Delivery::Direct } else { loaded.config.delivery() };
-    let objection = consent::objection(&loaded.config, delivery, &account.endpoint, environment, situation.layers);
+    let objection = consent::objection(&loaded.config, delivery, &account.endpoint, environment, &situation.layers);
     if let Some(objection) = objection {
         return without(loaded, Line::notice(objection.line()));
     }
@@ -222,7 +201,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         return without(loaded, Line::configuration(format!("{name}: no telemetry: {error}")));
     }
     let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
-    let conflicts = conflicts::of_session(&wanted, environment, situation.layers);
+    let conflicts = conflicts::of_session(&wanted, environment, &situation.layers);
     // Where the user's own `--settings` is not understood, an overlay can't keep its contents.
     let can_merge = !situation.layers.iter().any(|layer| layer.kind == LayerKind::Argument && layer.unread().is_some());
     let may_overlay = can_merge && overlay::is_allowed(situation.args);

@@ -16,7 +16,7 @@ use crate::claude::version;
 use crate::relay::protocol::Start;
 use crate::state::outcome::Outcome;
 use crate::state::record::{self, LaunchKind, Record};
-use crate::state::spool::{Spool, aside, deferral, hold, list};
+use crate::state::spool::{Spool, dead_letters, deferral, hold, list};
 
 /// The shortest interval between two updates.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -130,7 +130,7 @@ impl Recorder {
         let pruned = record::prune(state, now);
         tracing::debug!(pruned, "records");
         let spool = Spool::of(state);
-        aside::prune(&spool, now);
+        dead_letters::prune(&spool, now);
         hold::prune(state, now);
         deferral::prune(&spool);
         list::clean_tmp(&spool);

@@ -8,14 +8,15 @@ use super::deliverer::{Deliverer, Deliverers};
 use super::watched::Watched;
 use crate::claude::conflict::{Conflict, Reach};
 use crate::claude::conflicts::{self, Wanted};
-use crate::claude::{consent, settings};
-use crate::config::resolve::{self, Directory, Explicit, Reason, Resolution};
+use crate::claude::consent;
+use crate::config::resolve::{self, Explicit, Reason, Resolution};
 use crate::config::{self, Delivery};
 use crate::delivery::cause;
 use crate::delivery::target::{Route, Target};
 use crate::delivery::targets::Targets;
+use crate::plan;
 use crate::plan::flags::Flags;
-use crate::plan::{self, Situation};
+use crate::plan::situation::Situation;
 use crate::state::outcome::Problem;
 use crate::state::spool::Limits;
 use crate::text::json::Fault;
@@ -171,31 +172,21 @@ impl Routing {
         if let Some(fault) = loaded.general_fault() {
             return Err(broken(fault));
         }
-        let place = Directory::of(directory, &environment, &loaded.config);
+        let flags = Flags::default();
+        let situation = Situation::of(&flags, &[], &environment, &loaded, directory);
         let explicit = Explicit::of(None, &environment);
         if let Ok(Resolution { reason: Reason::Broken { fault }, .. }) =
-            resolve::resolve(explicit, &loaded.config, &place)
+            resolve::resolve(explicit, &loaded.config, &situation.place)
         {
             return Err(broken(&fault));
         }
-        let layers = settings::read(directory, &[], &environment);
-        let flags = Flags::default();
-        let situation = Situation {
-            flags: &flags,
-            args: &[],
-            environment: &environment,
-            loaded: &loaded,
-            directory,
-            place: &place,
-            layers: &layers,
-        };
         let route = plan::choose(&situation).map_err(|_| NoRoute::None)?.route();
-        if consent::own_word(&loaded.config, &environment, &layers).is_some() {
+        if consent::own_word(&loaded.config, &environment, &situation.layers).is_some() {
             return Err(NoRoute::None);
         }
         let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
         // A conflict that is certain to send exports past the relay comes before one that may.
-        let conflicts = conflicts::of_session(&wanted, &environment, &layers);
+        let conflicts = conflicts::of_session(&wanted, &environment, &situation.layers);
         let counts = |conflict: &Conflict| conflict.silences() && conflict.reach != Reach::Older;
         let conflict = conflicts.into_iter().filter(counts).min_by_key(Conflict::doubt);
         Ok((route, conflict))

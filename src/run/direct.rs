@@ -9,8 +9,8 @@ use crate::claude::variables;
 use crate::config::token;
 use crate::launch::child::Ended;
 use crate::launch::supervise::Supervisor;
+use crate::plan::Telemetry;
 use crate::plan::line::Line;
-use crate::plan::{self, Telemetry};
 use crate::run::verify::{self, Basis};
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
@@ -28,7 +28,7 @@ impl SessionRun<'_> {
             Ok(token) => token,
             Err(error) => {
                 let line = Line::configuration(format!("{}: no telemetry: {error}", telemetry.name));
-                return self.carry_out(plan::without(self.loaded, line), environment, directory);
+                return self.without(line, environment, directory);
             }
         };
         let mut with = environment.clone();

@@ -16,16 +16,16 @@ use std::path::Path;
 
 use crate::claude::arguments::{self, Call};
 use crate::claude::chain::{Chain, Start};
-use crate::claude::settings::{self, Layer};
+use crate::claude::settings::Layer;
 use crate::claude::{enclosing, locate, wrapper};
-use crate::config::resolve::Directory;
 use crate::config::{self, Delivery, Loaded};
 use crate::launch::child::Ended;
 use crate::launch::process::{self, Image};
 use crate::launch::supervise::Supervisor;
 use crate::plan::flags::Flags;
 use crate::plan::line::Line;
-use crate::plan::{self, Plan, Situation};
+use crate::plan::situation::Situation;
+use crate::plan::{self, Plan};
 use crate::state::{log, outcome};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -66,17 +66,9 @@ pub fn run(
         };
     }
     let directory = std::env::current_dir().unwrap_or_default();
-    let place = Directory::of(&directory, &trusted, &loaded.config);
-    session.layers = settings::read(&directory, args, &trusted);
-    let plan = plan::decide(&Situation {
-        flags,
-        args,
-        environment: &trusted,
-        loaded: &loaded,
-        directory: &directory,
-        place: &place,
-        layers: &session.layers,
-    });
+    let situation = Situation::of(flags, args, &trusted, &loaded, &directory);
+    let plan = plan::decide(&situation);
+    session.layers = situation.layers;
     let is_plain = matches!(plan, Plan::Plain { .. });
     let covered = is_plain.then(|| wrapper::covering(&environment, &trusted, &loaded, &session.layers)).flatten();
     session.carry_out(plan, covered.as_ref().unwrap_or(&environment), &directory)
@@ -93,6 +85,11 @@ struct SessionRun<'a> {
 }
 
 impl SessionRun<'_> {
+    /// Goes on without telemetry, which `line` explains.
+    fn without(&self, line: Line, environment: &Environment, directory: &Path) -> ExitCode {
+        self.carry_out(plan::without(self.loaded, line), environment, directory)
+    }
+
     fn carry_out(&self, mut plan: Plan<'_>, environment: &Environment, directory: &Path) -> ExitCode {
         if let Plan::Plain { lines } | Plan::Run { lines, .. } = &mut plan {
             lines.extend(self.misspelt_report());

@@ -13,8 +13,8 @@ use crate::claude::{network, variables, wrapper};
 use crate::launch::child::Ended;
 use crate::launch::process;
 use crate::launch::supervise::Supervisor;
+use crate::plan::Telemetry;
 use crate::plan::line::Line;
-use crate::plan::{self, Telemetry};
 use crate::relay::protocol::{self, ExpectedExport};
 use crate::run::relay::{self, Relayed};
 use crate::run::silence::{self, End};
@@ -55,13 +55,7 @@ impl SessionRun<'_> {
             .and_then(|secret| Relayed::prepare(self.relay_start(telemetry, secret, directory), self.trusted));
         let mut relay = match prepared {
             Ok(relay) => relay,
-            Err(error) => {
-                return self.carry_out(
-                    plan::without(self.loaded, relay_cannot_start(telemetry, &error)),
-                    environment,
-                    directory,
-                );
-            }
+            Err(error) => return self.without(relay_cannot_start(telemetry, &error), environment, directory),
         };
         let with = self.variables(telemetry, &relay.endpoint, environment);
         let overlay = match self.overlay(telemetry, &with, directory) {
@@ -83,7 +77,7 @@ impl SessionRun<'_> {
                 let why = plain(&error);
                 let line =
                     Line::configuration(format!("{}: no telemetry: claude cannot be watched ({why})", telemetry.name));
-                return self.carry_out(plan::without(self.loaded, line), environment, directory);
+                return self.without(line, environment, directory);
             }
             Err(error) => return self.cannot_start(&error),
         };

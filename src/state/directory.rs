@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::prune;
 use crate::system::environment::Environment;
+use crate::system::file::{self, Durability};
 
 /// The state directory: `$XDG_STATE_HOME/act-claude`.
 pub fn directory(environment: &Environment) -> Option<PathBuf> {
@@ -16,7 +17,7 @@ pub fn directory(environment: &Environment) -> Option<PathBuf> {
 
 /// Makes the state directory (0700). One that belongs to another user, or that others can write to, is refused.
 pub fn prepare(directory: &Path) -> std::io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    file::create_directories(directory)?;
     check(directory)
 }
 
@@ -55,12 +56,7 @@ pub fn make_private(directory: &Path) -> std::io::Result<()> {
 
 /// Writes a file (0600) atomically: readers see the old or the new content.
 pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".").tempfile_in(directory)?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
+    file::replace(path, bytes, 0o600, Durability::Unsynced)
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -76,9 +72,9 @@ pub fn is_due(directory: &Path, subject: &Path, word: &str) -> bool {
     if age.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age < DAY) {
         return false;
     }
-    if prepare(directory).is_ok() && fs::DirBuilder::new().recursive(true).mode(0o700).create(&said).is_ok() {
+    if prepare(directory).is_ok() && make_private(&said).is_ok() {
         let _ = fs::remove_file(&note);
-        let _ = fs::File::options().write(true).create_new(true).mode(0o600).open(&note);
+        let _ = file::create_private(&note);
         prune::prune(prune::entries(&said), prune::Bounds::of_age(DAY * 2), SystemTime::now());
     }
     true
@@ -91,12 +87,7 @@ pub fn is_first(directory: &Path, subject: impl Hash) -> bool {
     subject.hash(&mut hasher);
     let met = directory.join("met");
     prepare(directory).and_then(|()| make_private(&met)).is_ok()
-        && fs::File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(met.join(format!("{:016x}", hasher.finish())))
-            .is_ok()
+        && file::create_private(&met.join(format!("{:016x}", hasher.finish()))).is_ok()
 }
 
 #[cfg(test)]

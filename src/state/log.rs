@@ -4,19 +4,19 @@
 //! costs one comparison. An event never contains a token, the loopback address, claude's arguments or a payload. Where the
 //! file can't be written to, no message is given: the log is not promised.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
-use nix::libc;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
 use crate::state;
 use crate::system::environment::Environment;
+use crate::system::file;
 
 /// The variable.
 pub const VARIABLE: &str = "ACT_CLAUDE_LOG";
@@ -43,13 +43,10 @@ pub fn start(environment: &Environment) {
 /// Opens the file. It has to be a regular file of the user's own that nobody else can read; any other file is left as it is.
 fn open(state: &Path) -> io::Result<File> {
     state::prepare(state)?;
-    let path = state.join(FILE);
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = fs::OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    let file = file::open(&state.join(FILE), File::options().append(true).create(true).mode(0o600))?;
     let metadata = file.metadata()?;
-    let is_private =
-        metadata.is_file() && metadata.uid() == nix::unistd::geteuid().as_raw() && metadata.mode() & 0o077 == 0;
-    if is_private { Ok(file) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    let is_usable = metadata.is_file() && file::is_own(&metadata) && file::is_private(&metadata);
+    if is_usable { Ok(file) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
 /// The time and the pid at the beginning of a line.
@@ -63,7 +60,8 @@ impl FormatTime for Stamp {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     use super::*;
 

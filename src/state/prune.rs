@@ -13,12 +13,14 @@ pub struct Bounds {
     pub files: usize,
     /// How many bytes, in all of them together.
     pub bytes: u64,
+    /// Whether the newest file stays where it alone has more bytes: it would otherwise be gone before anybody looks.
+    pub keeps_newest: bool,
 }
 
 impl Bounds {
     /// A limit on age only.
     pub const fn of_age(age: Duration) -> Self {
-        Self { age, files: usize::MAX, bytes: u64::MAX }
+        Self { age, files: usize::MAX, bytes: u64::MAX, keeps_newest: false }
     }
 }
 
@@ -38,7 +40,8 @@ pub fn prune(paths: impl IntoIterator<Item = PathBuf>, bounds: Bounds, now: Syst
         count += 1;
         bytes = bytes.saturating_add(length);
         let is_old = now.duration_since(written).is_ok_and(|age| age > bounds.age);
-        if is_old || count > bounds.files || bytes > bounds.bytes {
+        let is_too_much = bytes > bounds.bytes && !(bounds.keeps_newest && count == 1);
+        if is_old || count > bounds.files || is_too_much {
             let is_removed =
                 if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed += u64::from(is_removed.is_ok());
@@ -60,12 +63,15 @@ mod tests {
     fn the_oldest_go_by_age_number_and_size() {
         let now = SystemTime::now();
         let hours = |count: u64| Duration::from_secs(count * 3600);
-        let all = Bounds { age: hours(1000), files: 100, bytes: 1000 };
+        let all = Bounds { age: hours(1000), files: 100, bytes: 1000, keeps_newest: false };
         for (bounds, kept) in [
             (all, "0123"),
             (Bounds { age: hours(2), ..all }, "012"),
             (Bounds { files: 1, ..all }, "0"),
             (Bounds { bytes: 25, ..all }, "01"),
+            (Bounds { bytes: 5, ..all }, ""),
+            (Bounds { bytes: 5, keeps_newest: true, ..all }, "0"),
+            (Bounds { bytes: 25, keeps_newest: true, ..all }, "01"),
             (Bounds::of_age(hours(1)), "01"),
         ] {
             let directory = tempfile::tempdir().unwrap();

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::state;
 use crate::state::outcome::{Deferred, Outcome, Problem, State};
 use crate::state::prune::{self, Bounds};
+use crate::system::file;
 
 pub use crate::state::total::Total;
 
@@ -181,8 +182,7 @@ fn lock_path(state: &Path, id: &str) -> PathBuf {
 
 /// Notes that the problem of session `id` has been reported; true for the first caller.
 pub fn mark_said(state: &Path, id: &str) -> bool {
-    let path = directory(state).join(format!("{id}.said"));
-    File::options().write(true).create_new(true).mode(0o600).open(path).is_ok()
+    file::create_private(&directory(state).join(format!("{id}.said"))).is_ok()
 }
 
 /// Whether it has been reported.
@@ -273,7 +273,7 @@ pub fn prune(state: &Path, now: SystemTime) -> u64 {
     let is_ended = |path: &PathBuf| path.file_stem().and_then(OsStr::to_str).is_none_or(|id| !is_locked(state, id));
     let directory = directory(state);
     let records = ids(state).into_iter().map(|id| directory.join(format!("{id}.json")));
-    let bounds = Bounds { age: KEPT, files: MOST, bytes: u64::MAX };
+    let bounds = Bounds { files: MOST, ..Bounds::of_age(KEPT) };
     let pruned = prune::prune(records.filter(is_ended), bounds, now);
     // The files beside records, also those of records that have been removed.
     prune::prune(prune::entries(&directory).filter(is_ended), Bounds::of_age(KEPT), now);

@@ -1,9 +1,11 @@
 //! The lowest layer: descriptors, environment, exit statuses, output, processes and memory.
 
+pub mod child;
 pub mod descriptors;
 pub mod environment;
 pub mod error;
 pub mod exit;
+pub mod file;
 pub mod inherited;
 pub mod output;
 pub mod process;

@@ -45,8 +45,8 @@ fn b7_rejected_exports_become_dead_letters_and_the_others_are_sent() {
     assert_eq!(relay::files(&sandbox, "corrupt"), [1, 51, 98].map(|at: usize| files[at].clone()));
     // Dead letters are bounded, and counted when they are removed.
     let spool = Spool::of(&sandbox.state());
-    act_claude::state::spool::aside::prune(&spool, SystemTime::now() + Duration::from_secs(91 * 86_400));
-    let pruned = act_claude::state::spool::aside::pruned(&spool);
+    act_claude::state::spool::dead_letters::prune(&spool, SystemTime::now() + Duration::from_secs(91 * 86_400));
+    let pruned = act_claude::state::spool::dead_letters::pruned(&spool);
     assert_eq!((pruned.rejected, pruned.corrupt), (3, 3));
 }
 

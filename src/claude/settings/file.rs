@@ -2,10 +2,11 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use crate::system::error::plain;
+use crate::system::file;
 
 use super::unread::Reason;
 
@@ -25,7 +26,7 @@ pub fn bytes(path: &Path) -> Option<Result<Vec<u8>, Reason>> {
         Ok(Some(FileKind::Special(kind))) => return Some(Err(Reason::Special(kind))),
         Err(error) => return refused(error),
     }
-    let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY).open(path);
+    let file = file::open_through_links(path, File::options().read(true));
     let mut content = Vec::new();
     match file.and_then(|file| file.take(LARGEST + 1).read_to_end(&mut content)) {
         Ok(_) if content.len() as u64 > LARGEST => Some(Err(Reason::TooLarge { limit: LARGEST })),

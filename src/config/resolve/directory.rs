@@ -4,15 +4,18 @@
 //! ignore case need no rules of their own.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
 
 use crate::config::Config;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
+use crate::system::file::{self, OpenError};
 
 use super::repository::{self, Content, RepositoryFile};
 
@@ -101,33 +104,22 @@ fn logical(directory: &Path, environment: &Environment, here: Option<Identity>) 
     (absolute && logical != directory && here.is_some() && identity(&logical) == here).then_some(logical)
 }
 
-/// Opens without following a link or waiting for a pipe's writer: the directory may be hostile.
-fn open_regular(path: &Path) -> std::io::Result<File> {
-    let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
-    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
-}
-
+/// The repository's file, where there is one that can be read. The directory may be hostile.
 fn repository_file(path: PathBuf) -> Option<RepositoryFile> {
-    let content = match open_regular(&path) {
-        Ok(file) => read_repository_file(file),
-        Err(error) => match error.raw_os_error().map(nix::errno::Errno::from_raw) {
-            Some(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR | nix::errno::Errno::EACCES) => return None,
-            Some(nix::errno::Errno::ELOOP) => Content::Unusable("it is a symbolic link".to_owned()),
+    let content = match file::open_regular(&path) {
+        Ok((file, metadata)) => read_repository_file(file, &metadata),
+        Err(OpenError::Link) => Content::Unusable("it is a symbolic link".to_owned()),
+        Err(OpenError::Special) => Content::Unusable("it is not a regular file".to_owned()),
+        Err(OpenError::System(error)) => match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return None,
             _ => Content::Unusable(plain(&error)),
         },
     };
     Some(RepositoryFile { path, content })
 }
 
-fn read_repository_file(file: File) -> Content {
-    let metadata = match file.metadata() {
-        Ok(metadata) => metadata,
-        Err(error) => return Content::Unusable(plain(&error)),
-    };
-    if !metadata.is_file() {
-        return Content::Unusable("it is not a regular file".to_owned());
-    }
-    if ![0, nix::unistd::geteuid().as_raw()].contains(&metadata.uid()) {
+fn read_repository_file(file: fs::File, metadata: &fs::Metadata) -> Content {
+    if metadata.uid() != 0 && !file::is_own(metadata) {
         return Content::Stranger { uid: metadata.uid() };
     }
     let mut text = String::new();
@@ -188,10 +180,7 @@ fn path_of(line: &[u8]) -> &Path {
 
 fn read_line(path: &Path) -> Option<Vec<u8>> {
     let mut text = Vec::new();
-    let file = open_regular(path).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
+    let (file, _) = file::open_regular(path).ok()?;
     file.take(8192).read_to_end(&mut text).ok()?;
     text.split(|&byte| byte == b'\n').next().map(<[u8]>::to_vec)
 }

@@ -1,23 +1,13 @@
 //! Runs a token command (promise C7).
 
-use std::io::Read;
-use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
-
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use zeroize::Zeroizing;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{LONGEST, Token, TokenError, find_program};
+use crate::system::child::{self, Bounds, ChildError, Kept};
 use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
-
-/// The pause between two checks whether it has ended.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Runs a token command: no shell, no terminal (a session of its own), no input.
 ///
@@ -38,107 +28,22 @@ pub(super) fn run(
     };
     let mut command = Command::new(program);
     command.args(&argv[1..]).env_clear().envs(environment.iter()).current_dir("/");
-    command.stdin(no_input_or_output()).stdout(Stdio::piped()).stderr(terminal.unwrap_or_else(no_input_or_output));
-    in_own_session(&mut command);
-    let mut child = command.spawn().map_err(|error| fail(format!("cannot be started ({})", plain(&error))))?;
-    let output = match child.stdout.take().ok_or(Errno::EBADF).and_then(Output::of) {
-        Ok(output) => output,
-        Err(error) => {
-            end(&mut child);
-            return Err(fail(format!("cannot be read ({})", error.desc())));
-        }
-    };
-    let Some((status, output)) = wait(&mut child, output, limit) else {
-        end(&mut child);
-        return Err(fail(format!("took longer than {} s", limit.as_secs())));
-    };
-    match status.code() {
+    command.stderr(terminal.unwrap_or_else(no_input_or_output));
+    // Twice a token's length: what is longer is none, and is said to be none.
+    let bounds = Bounds { time: limit, bytes: LONGEST * 2 };
+    let finished = child::run(&mut command, b"", Kept::Output, bounds).map_err(|error| match error {
+        ChildError::Start(error) => fail(format!("cannot be started ({})", plain(&error))),
+        ChildError::Watch(error) => fail(format!("cannot be read ({})", plain(&error))),
+        ChildError::Late => fail(format!("took longer than {} s", limit.as_secs())),
+    })?;
+    match finished.status.code() {
         Some(0) => {}
         Some(code) => return Err(fail(format!("failed with exit status {code}"))),
         None => return Err(fail("was killed".to_owned())),
     }
-    let text = std::str::from_utf8(&output).map_err(|_| fail("gave something that is no API token".to_owned()))?;
+    let text =
+        std::str::from_utf8(&finished.bytes).map_err(|_| fail("gave something that is no API token".to_owned()))?;
     Token::new(text, &format!("the token command {shown}"))
-}
-
-/// Waits until the command has ended. Returns its exit status and its output until then; `None` where the time is over.
-fn wait(child: &mut Child, mut output: Output, limit: Duration) -> Option<(ExitStatus, Zeroizing<Vec<u8>>)> {
-    let deadline = Instant::now() + limit;
-    loop {
-        // Asked before the output is read: an ended command writes no more.
-        let ended = child.try_wait().ok()?;
-        output.read();
-        if let Some(status) = ended {
-            return Some((status, output.kept));
-        }
-        if Instant::now() >= deadline {
-            return None;
-        }
-        output.pause(LOOK);
-    }
-}
-
-/// Ends a command and its whole process group: it may have started other programs.
-fn end(child: &mut Child) {
-    let group = nix::unistd::Pid::from_raw(child.id().cast_signed());
-    let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-    let _ = child.wait();
-}
-
-/// The output of a command, read without waiting for more.
-struct Output {
-    stream: ChildStdout,
-    kept: Zeroizing<Vec<u8>>,
-    has_ended: bool,
-}
-
-impl Output {
-    fn of(stream: ChildStdout) -> Result<Self, Errno> {
-        let flags = OFlag::from_bits_retain(fcntl(&stream, FcntlArg::F_GETFL)?);
-        fcntl(&stream, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        // Has room for everything that is kept: a buffer that grows leaves copies behind.
-        Ok(Self { stream, kept: Zeroizing::new(Vec::with_capacity(LONGEST * 2)), has_ended: false })
-    }
-
-    /// Reads the available output. Output beyond twice a token's length is discarded, so that a command with much output does not
-    /// block.
-    fn read(&mut self) {
-        let mut buffer = Zeroizing::new([0; 4096]);
-        // A limit for one call, so that the deadline is checked again.
-        for _ in 0..256 {
-            match self.stream.read(&mut buffer[..]) {
-                Ok(0) => self.has_ended = true,
-                Ok(count) => {
-                    let room = (LONGEST * 2).saturating_sub(self.kept.len());
-                    self.kept.extend_from_slice(&buffer[..count.min(room)]);
-                    continue;
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(_) => {}
-            }
-            return;
-        }
-    }
-
-    /// Waits for more, or for `time`.
-    fn pause(&self, time: Duration) {
-        if self.has_ended {
-            return std::thread::sleep(time);
-        }
-        let mut ready = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
-        let _ = poll(&mut ready, PollTimeout::try_from(time).unwrap_or(PollTimeout::ZERO));
-    }
-}
-
-#[allow(unsafe_code)]
-fn in_own_session(command: &mut Command) {
-    // SAFETY: setsid is async-signal-safe.
-    unsafe {
-        command.pre_exec(|| {
-            nix::unistd::setsid()?;
-            Ok(())
-        });
-    }
 }
 
 #[cfg(test)]

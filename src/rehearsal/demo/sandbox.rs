@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::{random_hex, uuid};
 use crate::rehearsal::receiver::{self, Expected};
 use crate::system::environment::Environment;
+use crate::system::file;
 use crate::text::paths;
 
 /// One directory of the demo, with its alias and account.
@@ -121,7 +122,7 @@ impl Sandbox {
             json!({ "claude": paths::to_text(claude), "exit_wait_ms": exit_wait_ms, "export_interval_ms": 60_000 });
         for place in places {
             let token = directory.join(format!("{}.token", place.account));
-            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&token)?;
+            let mut file = file::create_private(&token)?;
             io::Write::write_all(&mut file, place.token.as_bytes())?;
             config["accounts"][place.account] = json!({
                 "endpoint": endpoint(&place.account_id), "user": place.user, "token": { "file": paths::to_text(&token) }

@@ -10,8 +10,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -25,6 +24,7 @@ use crate::claude::debug_log::{self, LogFile};
 use crate::claude::overlay;
 use crate::state::{self, prune::Bounds};
 use crate::system::environment::Environment;
+use crate::system::file;
 
 /// The pause between two reads of the log.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -158,7 +158,7 @@ fn own_log(state: &Path) -> std::io::Result<PathBuf> {
     state::make_private(&directory)?;
     prune(&directory, SystemTime::now());
     let path = directory.join(format!("{}.txt", name()));
-    File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+    file::create_private(&path)?;
     Ok(path)
 }
 
@@ -168,12 +168,14 @@ fn name() -> String {
 }
 
 fn prune(directory: &Path, now: SystemTime) {
-    let bounds = Bounds { age: KEPT, files: usize::MAX, bytes: MOST_BYTES };
+    let bounds = Bounds { bytes: MOST_BYTES, ..Bounds::of_age(KEPT) };
     state::prune::prune(lengths(directory).map(|(path, _)| path), bounds, now);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn environment(home: &Path) -> Environment {

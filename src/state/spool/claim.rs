@@ -2,14 +2,14 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 
 use super::entry::{self, Fault, Header, LARGEST_FILE};
-use super::{Spool, aside};
+use super::{Spool, dead_letters};
+use crate::system::file::{self, OpenError};
 
 /// The largest file that is read into memory. Files that this version stores are smaller, but an earlier one stored larger ones.
 const LARGEST: u64 = 4 * LARGEST_FILE;
@@ -63,12 +63,8 @@ impl Claim {
     /// Claims a file of `new`, and checks every byte of it.
     pub fn take(spool: &Spool, name: &str) -> Result<Self, Refusal> {
         let path = spool.waiting().join(name);
-        // A symbolic link is not followed, and a pipe is not waited for.
-        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let file = match File::options().read(true).custom_flags(flags.bits()).open(&path) {
-            Ok(file) => file,
-            Err(error) => return Err(of_error(&error).unwrap_or_else(|| set_aside(spool, name))),
-        };
+        let file = file::open(&path, File::options().read(true))
+            .map_err(|error| of_error(&error.into()).unwrap_or_else(|| set_aside(spool, name)))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refusal::Busy),
@@ -131,7 +127,7 @@ impl Claim {
 
     /// ACT will never accept it. An error: its file can't be moved to the dead letters, and stays.
     pub fn reject(self) -> io::Result<()> {
-        let set_aside = aside::rejected(&self.spool, &self.name);
+        let set_aside = dead_letters::rejected(&self.spool, &self.name);
         if set_aside.is_err() {
             self.spool.remember(&self.name);
         }
@@ -159,15 +155,14 @@ fn leave(spool: &Spool, name: &str) -> io::Result<()> {
     left
 }
 
-fn mark_delivered(path: &PathBuf) -> io::Result<()> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = File::options().write(true).custom_flags(flags.bits()).open(path)?;
+fn mark_delivered(path: &Path) -> io::Result<()> {
+    let file = file::open(path, File::options().write(true))?;
     file.write_all_at(entry::DELIVERED, 0)?;
     file.sync_data()
 }
 
 fn set_aside(spool: &Spool, name: &str) -> Refusal {
-    match aside::corrupt(spool, name) {
+    match dead_letters::corrupt(spool, name) {
         Ok(()) => Refusal::Corrupt,
         Err(error) => Refusal::CorruptStays(errno(&error)),
     }
@@ -183,12 +178,14 @@ fn too_large(spool: &Spool, name: &str, file: &File) -> Refusal {
 }
 
 /// The refusal of a file that can't be opened; `None`: it is a kind of file that act-claude never writes.
-fn of_error(error: &io::Error) -> Option<Refusal> {
-    match errno(error) {
-        Errno::ENOENT => Some(Refusal::Gone),
-        // A link; a socket.
-        Errno::ELOOP | Errno::ENXIO => None,
-        errno => Some(Refusal::Unreadable(errno)),
+// A link; a socket.
+fn of_error(error: &OpenError) -> Option<Refusal> {
+    match error {
+        OpenError::Link | OpenError::Special => None,
+        OpenError::System(error) => Some(match errno(error) {
+            Errno::ENOENT => Refusal::Gone,
+            errno => Refusal::Unreadable(errno),
+        }),
     }
 }
 
@@ -296,11 +293,11 @@ mod tests {
             (Errno::ESTALE, false),
             (Errno::ENODEV, false),
         ] {
-            let refusal = of_error(&errno.into()).unwrap();
+            let refusal = of_error(&io::Error::from(errno).into()).unwrap();
             assert_eq!((refusal, refusal.is_general()), (Refusal::Unreadable(errno), is_general), "{errno}");
         }
-        assert_eq!(of_error(&Errno::ENOENT.into()), Some(Refusal::Gone));
-        assert_eq!(of_error(&Errno::ELOOP.into()), None);
+        assert_eq!(of_error(&io::Error::from(Errno::ENOENT).into()), Some(Refusal::Gone));
+        assert_eq!(of_error(&io::Error::from(Errno::ELOOP).into()), None);
     }
 
     /// An earlier act-claude stored an export of any size after repair.

@@ -3,8 +3,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+
+use crate::state;
+use crate::system::file;
 
 /// A file system.
 pub trait Disk {
@@ -40,20 +42,17 @@ impl Disk for System {
     type File = File;
 
     fn make_directory(&self, path: &Path) -> io::Result<()> {
-        match fs::DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => Ok(()),
-        }
+        state::make_private(path)
     }
 
     fn make_state(&self, path: &Path) -> io::Result<()> {
-        crate::state::prepare(path)?;
+        state::prepare(path)?;
         // Its name has to survive a crash, too. Where the parent directory can't be opened, nothing more can be done.
         path.parent().and_then(|parent| File::open(parent).ok()).map_or(Ok(()), |parent| parent.sync_all())
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
-        File::options().write(true).create_new(true).mode(0o600).open(path)
+        file::create_private(path)
     }
 
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
@@ -69,7 +68,7 @@ impl Disk for System {
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        file::sync_directory(path)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

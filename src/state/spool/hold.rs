@@ -15,9 +15,12 @@ use sha2::{Digest, Sha256};
 
 use crate::state;
 use crate::state::outcome::{Problem, State};
+use crate::state::prune::{self, Bounds};
 
 /// Interval between two requests to ACT for the same hold.
 pub const PROBE: Duration = Duration::from_secs(60);
+/// How long a hold that nobody asks about is kept.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Why an alias is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,12 +163,7 @@ pub fn read_all(state: &Path) -> Vec<Hold> {
 
 /// Removes holds that had no request for a month.
 pub fn prune(state: &Path, now: SystemTime) {
-    for entry in fs::read_dir(directory(state)).into_iter().flatten().flatten() {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        if modified.is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age > Duration::from_secs(30 * 86_400))) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+    prune::prune(prune::entries(&directory(state)), Bounds::of_age(KEPT), now);
 }
 
 /// The time now, in milliseconds since 1970.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -12,6 +11,7 @@ use super::claim::errno;
 use super::entry::{self, Fault, Header};
 use super::{Spool, session_of};
 use crate::state::record;
+use crate::system::file::{self, OpenError};
 
 /// A number of files, and their size.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -61,17 +61,15 @@ fn entries(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::D
 
 /// The header of a file in `new`, without a check of the checksum. It serves to list exports, not to send them.
 pub fn peek(spool: &Spool, name: &str) -> Result<Header, Fault> {
-    let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
-    let open = fs::File::options().read(true).custom_flags(flags.bits()).open(spool.waiting().join(name));
+    let (mut file, _) = file::open_regular(&spool.waiting().join(name)).map_err(|error| of_error(&error))?;
     let mut beginning = vec![0; 1024];
     let mut filled = 0;
-    let mut file = open.map_err(|error| of_error(&error))?;
     loop {
         match file.read(&mut beginning[filled..]) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(of_error(&error)),
+            Err(error) => return Err(Fault::Unreadable(errno(&error))),
         }
         // Two lines are complete, or there is more than the longest two lines.
         if beginning[..filled].iter().filter(|&&byte| byte == b'\n').count() >= 2 || filled > entry::LONGEST_HEAD * 2 {
@@ -82,12 +80,14 @@ pub fn peek(spool: &Spool, name: &str) -> Result<Header, Fault> {
     entry::peek(&beginning[..filled])
 }
 
-/// The fault of a file that can't be opened or read. It is corrupt only if it is a kind of file that act-claude never writes.
-fn of_error(error: &io::Error) -> Fault {
-    match errno(error) {
-        Errno::ENOENT => Fault::Gone,
-        Errno::ELOOP | Errno::ENXIO | Errno::EISDIR => Fault::Corrupt,
-        errno => Fault::Unreadable(errno),
+/// Only what is no file of ours at all is corrupt unread.
+fn of_error(error: &OpenError) -> Fault {
+    match error {
+        OpenError::Link | OpenError::Special => Fault::Corrupt,
+        OpenError::System(error) => match errno(error) {
+            Errno::ENOENT => Fault::Gone,
+            errno => Fault::Unreadable(errno),
+        },
     }
 }
 

@@ -38,8 +38,8 @@
 //! undo an unlink, with the same effect. Data that claude had not exported when it was killed is not in the spool. `kept`
 //! means: on this machine's disk, as far as the disk keeps what `fsync` confirmed.
 
-pub mod aside;
 pub mod claim;
+pub mod dead_letters;
 pub mod deferral;
 pub mod disk;
 pub mod entry;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::aside::{self, Pruned};
+use super::dead_letters::{self, Pruned};
 use super::deferral;
 use super::entry::Fault;
 use super::hold::{self, Hold};
@@ -88,7 +88,7 @@ pub fn summary(state: &Path) -> Summary {
     let mut summary = Summary {
         rejected: files(&spool.rejected()),
         corrupt: files(&spool.corrupt()),
-        pruned: aside::pruned(&spool),
+        pruned: dead_letters::pruned(&spool),
         ..Summary::default()
     };
     let mut waiting: BTreeMap<(String, String), Waiting> = BTreeMap::new();

@@ -1,12 +1,12 @@
 //! Stores tokens in the operating system's keychain, with the keychain's own command-line tool. The tool gets the token on
 //! standard input, never as an argument. act-claude later reads the token back with a token command.
 
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use crate::config::{TokenSource, token};
+use crate::system::child::{self, Bounds, ChildError, Kept};
 use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -29,8 +29,8 @@ enum Service {
 /// The first part of the service name of all entries.
 const SERVICE: &str = "act-claude";
 
-/// How long a keychain may take. It may have to ask the user for a password.
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long a keychain may take (it may have to ask its owner for a password), and how much of what it says is read.
+const BOUNDS: Bounds = Bounds { time: Duration::from_secs(120), bytes: 4096 };
 
 /// The longest token that `security` accepts, in bytes: its command line has at most 4096 bytes, and the token is written in
 /// hexadecimal.
@@ -114,35 +114,19 @@ impl Keychain {
 
     fn run(&self, args: &[&str], input: &[u8], environment: &Environment) -> Result<(), String> {
         let program = self.kind.program();
-        let fail = |error: std::io::Error| format!("`{program}` can't be run ({})", plain(&error));
         let mut command = Command::new(&self.program);
-        command.args(args).env_clear().envs(environment.iter());
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(no_input_or_output()).stderr(Stdio::piped()).spawn().map_err(fail)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A tool that ends without reading its input reports the reason itself.
-            let _ = stdin.write_all(input);
-        }
-        let end = Instant::now() + LIMIT;
-        let status = loop {
-            match child.try_wait().map_err(fail)? {
-                Some(status) => break status,
-                None if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
-                None => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(format!("`{program}` took longer than {} s", LIMIT.as_secs()));
-                }
+        command.args(args).env_clear().envs(environment.iter()).stdout(no_input_or_output());
+        let finished = child::run(&mut command, input, Kept::Errors, BOUNDS).map_err(|error| match error {
+            ChildError::Start(error) | ChildError::Watch(error) => {
+                format!("`{program}` can't be run ({})", plain(&error))
             }
-        };
+            ChildError::Late => format!("`{program}` took longer than {} s", BOUNDS.time.as_secs()),
+        })?;
+        let status = finished.status;
         if status.success() {
             return Ok(());
         }
-        let mut said = Vec::new();
-        if let Some(stderr) = child.stderr.take() {
-            let _ = std::io::Read::read_to_end(&mut std::io::Read::take(stderr, 4096), &mut said);
-        }
-        let said = String::from_utf8_lossy(&said);
+        let said = String::from_utf8_lossy(&finished.bytes);
         let said: String = said.trim().chars().filter(|c| !c.is_control()).take(200).collect();
         Err(format!("`{program}` failed ({})", if said.is_empty() { status.to_string() } else { said }))
     }

@@ -1,4 +1,5 @@
-//! What is set aside: never sent again, kept for a while, bounded, and counted when it goes (promise B7).
+//! Dead letters: exports that ACT will never take, or that are not what was written. They are never sent again, kept for a
+//! while, bounded, and counted when they go (promise B7).
 
 use std::fs;
 use std::io;
@@ -9,14 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Spool;
 use crate::state;
+use crate::state::prune::{self, Bounds};
 
-/// Set aside for this long.
-const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-/// And no more than this of each kind, the newest.
-const MOST_FILES: usize = 1_000;
-const MOST_BYTES: u64 = 16 << 20;
+/// How much is kept of each kind. The time of a file is when it was written, which is near enough to when it was moved.
+const BOUNDS: Bounds =
+    Bounds { age: Duration::from_secs(90 * 24 * 60 * 60), files: 1_000, bytes: 16 << 20, keeps_newest: true };
 
-/// How many files were removed because of age or size.
+/// How many dead letters were removed because of age, number or size.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pruned {
@@ -57,7 +57,7 @@ fn set_aside(spool: &Spool, name: &str, directory: &Path) -> io::Result<()> {
     moved
 }
 
-/// What has been removed so far.
+/// How many have been removed so far.
 pub fn pruned(spool: &Spool) -> Pruned {
     let bytes = fs::read(spool.root().join("pruned.json")).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
@@ -65,7 +65,8 @@ pub fn pruned(spool: &Spool) -> Pruned {
 
 /// Removes what is too old or too much.
 pub fn prune(spool: &Spool, now: SystemTime) {
-    let new = Pruned { rejected: prune_pile(&spool.rejected(), now), corrupt: prune_pile(&spool.corrupt(), now) };
+    let of = |directory: &Path| prune::prune(prune::entries(directory), BOUNDS, now);
+    let new = Pruned { rejected: of(&spool.rejected()), corrupt: of(&spool.corrupt()) };
     if new != Pruned::default() {
         let old = pruned(spool);
         let sum = Pruned { rejected: old.rejected + new.rejected, corrupt: old.corrupt + new.corrupt };
@@ -73,30 +74,6 @@ pub fn prune(spool: &Spool, now: SystemTime) {
             let _ = state::write_private(&spool.root().join("pruned.json"), &bytes);
         }
     }
-}
-
-fn prune_pile(directory: &Path, now: SystemTime) -> u64 {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    // When something was set aside is when its inode changed; near enough: when it was written.
-    let mut files: Vec<_> = entries
-        .filter_map(|entry| {
-            let metadata = entry.metadata().ok()?;
-            Some((metadata.modified().ok()?, metadata.len(), entry.path()))
-        })
-        .collect();
-    files.sort_unstable_by(|a, b| b.cmp(a));
-    let (mut count, mut bytes, mut pruned) = (0, 0, 0);
-    for (time, size, path) in files {
-        count += 1;
-        bytes += size;
-        let is_old = now.duration_since(time).is_ok_and(|age| age > KEPT);
-        // The newest is kept whatever its size: it would otherwise be gone before anybody looks.
-        if is_old || count > MOST_FILES || (bytes > MOST_BYTES && count > 1) {
-            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            pruned += u64::from(removed.is_ok());
-        }
-    }
-    pruned
 }
 
 #[cfg(test)]

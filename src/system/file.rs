@@ -1,0 +1,200 @@
+//! Opens, makes and replaces files where others may have put something else in their place.
+
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+/// Why a file is not opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// It is a symbolic link.
+    Link,
+    /// It is no regular file: a directory, a pipe, a socket or a device.
+    Special,
+    /// The system refuses.
+    System(io::Error),
+}
+
+impl From<io::Error> for OpenError {
+    /// What an error of [`open`] says of the file.
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ELOOP) => Self::Link,
+            // A socket, or a pipe that nobody reads.
+            Some(Errno::ENXIO) => Self::Special,
+            // So macOS calls it for a socket.
+            #[cfg(not(target_os = "linux"))]
+            Some(Errno::EOPNOTSUPP) => Self::Special,
+            _ => Self::System(error),
+        }
+    }
+}
+
+/// Opens `path` as `options` say. A symbolic link in its last place is an error, a pipe is not waited for, and a terminal
+/// does not become this process's own. What is opened may still be no regular file.
+///
+/// # Errors
+///
+/// The system's; [`OpenError`] tells what they mean.
+pub fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    open_with(path, options, OFlag::O_NOFOLLOW)
+}
+
+/// The same for a file that may lie behind symbolic links.
+///
+/// # Errors
+///
+/// The system's.
+pub fn open_through_links(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    open_with(path, options, OFlag::empty())
+}
+
+fn open_with(path: &Path, options: &OpenOptions, more: OFlag) -> io::Result<File> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | more;
+    options.clone().custom_flags(flags.bits()).open(path)
+}
+
+/// Opens a regular file for reading, as [`open`] does.
+///
+/// # Errors
+///
+/// It is a link, or no regular file, or the system refuses.
+pub fn open_regular(path: &Path) -> Result<(File, Metadata), OpenError> {
+    let file = open(path, File::options().read(true))?;
+    let metadata = file.metadata().map_err(OpenError::System)?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(OpenError::Special) }
+}
+
+/// Makes a new file (0600) for writing.
+///
+/// # Errors
+///
+/// Something has this name already, a link that leads nowhere included; or the system refuses.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Makes a directory (0700), with those above it where they are missing.
+///
+/// # Errors
+///
+/// Something else has this name, or the system refuses.
+pub fn create_directories(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// What becomes of a replaced file when the machine crashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The new content and its name are on disk when the call returns.
+    Synced,
+    /// The old content or none may be there, or the new one incomplete. Costs no wait for the disk.
+    Unsynced,
+}
+
+/// Replaces `path`, or makes it, with exactly these permissions. Who reads it sees the old content or the new one, whole.
+/// A symbolic link is replaced itself.
+///
+/// # Errors
+///
+/// The system refuses; what was there is still there then, but for a failed sync of the directory.
+pub fn replace(path: &Path, content: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
+    let directory = parent(path);
+    let mut file = tempfile::Builder::new().prefix(".act-claude-").tempfile_in(directory)?;
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(content)?;
+    if durability == Durability::Unsynced {
+        file.persist(path)?;
+        return Ok(());
+    }
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_directory(directory)
+}
+
+/// Waits until the names in a directory are on disk.
+///
+/// # Errors
+///
+/// The directory can't be opened, or the disk fails.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// The directory that `path` lies in.
+pub fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether a file belongs to this process's user.
+pub fn is_own(metadata: &Metadata) -> bool {
+    metadata.uid() == nix::unistd::geteuid().as_raw()
+}
+
+/// Whether nobody but its owner (and root) can read or write a file.
+pub fn is_private(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o077 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_is_opened_and_nothing_is_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        create_private(&path("file")).unwrap();
+        fs::create_dir(path("directory")).unwrap();
+        symlink("file", path("link")).unwrap();
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let _listener = UnixListener::bind(path("socket")).unwrap();
+        let (_file, metadata) = open_regular(&path("file")).unwrap();
+        assert!(is_own(&metadata) && is_private(&metadata));
+        assert!(matches!(open_regular(&path("link")), Err(OpenError::Link)));
+        for name in ["directory", "pipe", "socket"] {
+            assert!(matches!(open_regular(&path(name)), Err(OpenError::Special)), "{name}");
+        }
+        assert!(matches!(open_regular(&path("none")), Err(OpenError::System(_))));
+        assert!(open_through_links(&path("link"), File::options().read(true)).is_ok());
+        // Nobody reads the pipe: a writer is not kept waiting, either.
+        let error = open(&path("pipe"), File::options().write(true)).unwrap_err();
+        assert!(matches!(error.into(), OpenError::Special));
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::write(path("target"), "target").unwrap();
+        symlink("target", path("file")).unwrap();
+        for (content, mode, durability) in [("one", 0o600, Durability::Synced), ("two", 0o644, Durability::Unsynced)] {
+            replace(&path("file"), content.as_bytes(), mode, durability).unwrap();
+            assert_eq!(fs::read_to_string(path("file")).unwrap(), content);
+            assert_eq!(fs::symlink_metadata(path("file")).unwrap().mode() & 0o7777, mode);
+        }
+        assert_eq!(fs::read_to_string(path("target")).unwrap(), "target");
+        fs::create_dir(path("directory")).unwrap();
+        assert!(replace(&path("directory"), b"", 0o600, Durability::Synced).is_err());
+        assert!(replace(&path("none/file"), b"", 0o600, Durability::Synced).is_err());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3, "nothing is left behind");
+        assert_eq!((parent(Path::new("file")), parent(Path::new("/a/b"))), (Path::new("."), Path::new("/a")));
+    }
+
+    #[test]
+    fn a_new_file_takes_nobody_s_place() {
+        let root = tempfile::tempdir().unwrap();
+        symlink("elsewhere", root.path().join("link")).unwrap();
+        assert!(create_private(&root.path().join("link")).is_err());
+        assert!(!root.path().join("elsewhere").exists());
+        assert!(create_private(&root.path().join("new")).is_ok() && create_private(&root.path().join("new")).is_err());
+    }
+}
