@@ -5,7 +5,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::AccessFlags;
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{AccessFlags, faccessat};
 
 use crate::config::Config;
 use crate::system::environment::Environment;
@@ -115,7 +116,9 @@ fn usable(path: &Path) -> Result<(), (u8, &'static str)> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Err((126, "Is a directory")),
         Ok(metadata) if !metadata.is_file() => Err((126, "Not a regular file")),
-        Ok(_) => nix::unistd::eaccess(path, AccessFlags::X_OK).map_err(|_| (126, "Permission denied")),
+        Ok(_) => {
+            faccessat(AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS).map_err(|_| (126, "Permission denied"))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err((126, "Permission denied")),
         Err(_) => Err((127, "No such file or directory")),
     }

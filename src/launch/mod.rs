@@ -10,6 +10,6 @@ mod waker;
 
 use std::time::Duration;
 
-/// How long the start of the relay is delayed while nobody connects. Until then claude starts without competition for the
-/// machine; and a claude that ends earlier without a connection needs no relay.
+/// How long the start of a background process is delayed while nothing needs it. Until then the command starts without
+/// competition for the machine; and a command that ends earlier may need none: `claude --version` does.
 pub const HEAD_START: Duration = Duration::from_millis(30);

@@ -1,4 +1,4 @@
-//! fork and exec: starts a command exactly as a shell would, and the relay as separate from it as possible.
+//! fork and exec: starts a command exactly as a shell would, and a background process as separate from it as possible.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, OsStr, OsString};
@@ -110,24 +110,22 @@ pub enum Role<'a> {
         /// Whether SIGCHLD was ignored.
         sigchld_ignored: bool,
     },
-    /// The relay: in a session of its own, with its two sockets as `stdin` and `stdout`, and `/dev/null` as stderr.
-    Relay(RelayEnds),
-    /// The relay as a grandchild, after a short pause. This process becomes claude, which must not find a child that it does not
-    /// know, nor wait for it.
-    Orphan(RelayEnds),
+    /// A background process: in a session of its own, with these descriptors and no others.
+    Background(Descriptors),
+    /// The same as a grandchild, after a short pause. This process becomes the command, which must not find a child that it does
+    /// not know, nor wait for it.
+    Orphan(Descriptors),
 }
 
-/// The descriptors a relay is given.
+/// The descriptors of a background process. Descriptor 2 is `/dev/null`.
 #[derive(Debug, Clone, Copy)]
-pub struct RelayEnds {
+pub struct Descriptors {
     /// Becomes descriptor 0.
-    pub listener: RawFd,
+    pub input: RawFd,
     /// Becomes descriptor 1.
-    pub control: RawFd,
-    /// Becomes descriptor 3.
-    pub watched: Option<RawFd>,
-    /// Becomes descriptor 4.
-    pub journal: Option<RawFd>,
+    pub output: RawFd,
+    /// Become descriptors 3 and 4.
+    pub more: [Option<RawFd>; 2],
 }
 
 /// An image with everything prepared, so that little is left to do between a decision and its fork.
@@ -193,10 +191,10 @@ impl Child<'_> {
                 die_with(self.parent);
                 restore_inherited(mask, sigchld_ignored);
             }
-            Role::Relay(ends) => failure = detach(ends, failure),
-            Role::Orphan(ends) => {
+            Role::Background(descriptors) => failure = detach(descriptors, failure),
+            Role::Orphan(descriptors) => {
                 fork_again(failure);
-                failure = detach(ends, failure);
+                failure = detach(descriptors, failure);
                 pause();
             }
         }
@@ -257,7 +255,7 @@ unsafe fn plain_fork() -> libc::c_long {
     unsafe { libc::fork() }.into()
 }
 
-/// Sleeps until a connection arrives at the listener, which is descriptor 0, or claude's head start is over. Async-signal-safe.
+/// Sleeps until descriptor 0 is readable, or the command's head start is over. Async-signal-safe.
 fn pause() {
     const MILLISECONDS: libc::c_int = HEAD_START.as_millis() as libc::c_int;
     let mut ready = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
@@ -306,16 +304,17 @@ fn die_with(parent: Pid) {
     }
 }
 
-/// Other systems have no such signal: the relay, which watches both processes, does it (see `relay::session`).
+/// Other systems have no such signal: a background process of the caller's has to watch both processes.
 #[cfg(not(target_os = "linux"))]
 fn die_with(_parent: Pid) {}
 
-/// Turns the child into the relay. It first starts a session, so that no signal meant for the terminal's job reaches it. The
+/// Turns the child into a background process. It first starts a session, so that no signal meant for the terminal's job reaches it. The
 /// descriptors become 0, 1, 2 (`/dev/null`), 3 and 4. `failure`, which carries the error of a failed exec, becomes 5; that number
-/// is returned, and exec closes it. All others are closed, on systems other than Linux by the relay itself.
-fn detach(ends: RelayEnds, failure: RawFd) -> RawFd {
+/// is returned, and exec closes it. All others are closed, on systems other than Linux by the program itself.
+fn detach(descriptors: Descriptors, failure: RawFd) -> RawFd {
     const FAILURE: RawFd = 5;
-    let wanted = [Some(ends.listener), Some(ends.control), None, ends.watched, ends.journal, Some(failure)];
+    let Descriptors { input, output, more: [third, fourth] } = descriptors;
+    let wanted = [Some(input), Some(output), None, third, fourth, Some(failure)];
     // SAFETY: async-signal-safe calls on descriptors this process owns; their numbers may themselves be 0–5, so they are first
     // moved above that range.
     unsafe {

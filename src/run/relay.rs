@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use crate::claude::carriers;
 use crate::claude::ourselves::own_file;
-use crate::launch::process::{Image, Prepared, RelayEnds, Role};
+use crate::launch::process::{Descriptors, Image, Prepared, Role};
 use crate::launch::signals;
 use crate::launch::supervise::{Deferred, Supervisor};
 use crate::relay;
@@ -81,14 +81,15 @@ impl<'a> Source<'a> {
         Ok((Self { listener, start, command: None, environment, journal: None, replacements: None }, endpoint))
     }
 
-    /// Whether nobody has connected to `endpoint` so far, and nobody can any more once `command` has ended.
+    /// Whether no process has connected to `endpoint` so far, and none can any more once `command` has ended. True for
+    /// `claude --version`, which ends within the head start (after some 20 ms, with 2.1.330) and is run by editors and prompts.
     fn is_needless(&self, command: Pid, endpoint: &str) -> bool {
         !carriers::any_since(command.as_raw().cast_unsigned(), endpoint)
             && !self.listener.as_ref().is_some_and(has_connection)
     }
 
     /// Starts a relay in the role that `role` makes of its descriptors. Returns our end of the socket to it.
-    fn launch(&mut self, role: fn(RelayEnds) -> Role<'static>) -> io::Result<UnixStream> {
+    fn launch(&mut self, role: fn(Descriptors) -> Role<'static>) -> io::Result<UnixStream> {
         let listener = self.listener.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_write_timeout(Some(PATIENCE))?;
@@ -103,7 +104,8 @@ impl<'a> Source<'a> {
             ["act", RELAY_COMMAND].into_iter().chain(words.into_iter().flatten()).map(OsString::from).collect();
         let image = Image::new(&own_file(), OsStr::new("act-claude"), &args, self.environment)?;
         let prepared = Prepared::new(&image)?;
-        let ends = RelayEnds { listener: listener.as_raw_fd(), control: theirs.as_raw_fd(), watched, journal };
+        let (input, output) = (listener.as_raw_fd(), theirs.as_raw_fd());
+        let ends = Descriptors { input, output, more: [watched, journal] };
         // Our handlers must not run in the relay before it has its own ones.
         let mut mask = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals::handled()), Some(&mut mask))?;
@@ -203,7 +205,7 @@ impl<'a> Relayed<'a> {
     }
 
     fn started(&mut self) -> Phase {
-        self.source.launch(Role::Relay).map_or_else(Phase::Failed, Phase::Started)
+        self.source.launch(Role::Background).map_or_else(Phase::Failed, Phase::Started)
     }
 
     /// Asks, once claude has ended, for the outcome of its exports. Waits at most `limit`, and no longer than until the next
