@@ -3,7 +3,6 @@
 
 use std::io;
 
-use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, Signal, kill, signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
@@ -77,7 +76,7 @@ pub fn fork(waiting: &Waiting) -> io::Result<Child> {
 
 /// The pid of the process that traces `pid`; 0: none does.
 #[cfg(target_os = "linux")]
-pub fn tracer_of(pid: libc::pid_t) -> Option<i32> {
+pub fn tracer_of(pid: i32) -> Option<i32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("TracerPid:")).and_then(|pid| pid.trim().parse().ok())
 }
