@@ -50,24 +50,28 @@ impl Telemetry<'_> {
 
     /// What the relay needs to know of it.
     pub fn route(&self) -> Route {
-        Route {
-            target: target(&self.name, self.alias, self.account_name, self.account),
-            attributes: self.attributes.clone(),
-            reason: self.reason.to_string(),
-        }
+        route(&self.name, self.alias, self.account_name, self.account, &self.attributes, &self.reason)
     }
 }
 
-/// Where the exports of an alias go.
-fn target(name: &str, alias: &Alias, account_name: &str, account: &Account) -> Target {
-    Target {
+/// Where the exports of an alias go, and with which attributes.
+fn route(
+    name: &str,
+    alias: &Alias,
+    account_name: &str,
+    account: &Account,
+    attributes: &[(String, String)],
+    reason: &Reason,
+) -> Route {
+    let target = Target {
         alias: name.to_owned(),
         id: alias.id.clone(),
         account: account_name.to_owned(),
         endpoint: account.endpoint.clone(),
         user: account.user.clone(),
         token: account.token.clone(),
-    }
+    };
+    Route { target, attributes: attributes.to_vec(), reason: reason.to_string() }
 }
 
 /// The decision.
@@ -116,11 +120,7 @@ pub struct Choice<'a> {
 impl Choice<'_> {
     /// What the relay needs to know of it.
     pub fn route(&self) -> Route {
-        Route {
-            target: target(self.name, self.alias, self.account_name, self.account),
-            attributes: self.attributes.clone(),
-            reason: self.reason.to_string(),
-        }
+        route(self.name, self.alias, self.account_name, self.account, &self.attributes, &self.reason)
     }
 }
 
