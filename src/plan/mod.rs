@@ -50,24 +50,28 @@ impl Telemetry<'_> {
 
     /// The route that the relay needs.
     pub fn route(&self) -> Route {
-        Route {
-            target: target(&self.name, self.alias, self.account_name, self.account),
-            attributes: self.attributes.clone(),
-            reason: self.reason.to_string(),
-        }
+        route(&self.name, self.alias, self.account_name, self.account, &self.attributes, &self.reason)
     }
 }
 
-/// The target of an alias's exports.
-fn target(name: &str, alias: &Alias, account_name: &str, account: &Account) -> Target {
-    Target {
+/// The route of an alias: its target, and the attributes of its exports.
+fn route(
+    name: &str,
+    alias: &Alias,
+    account_name: &str,
+    account: &Account,
+    attributes: &[(String, String)],
+    reason: &Reason,
+) -> Route {
+    let target = Target {
         alias: name.to_owned(),
         id: alias.id.clone(),
         account: account_name.to_owned(),
         endpoint: account.endpoint.clone(),
         user: account.user.clone(),
         token: account.token.clone(),
-    }
+    };
+    Route { target, attributes: attributes.to_vec(), reason: reason.to_string() }
 }
 
 /// The decision.
@@ -116,11 +120,7 @@ pub struct Choice<'a> {
 impl Choice<'_> {
     /// The route that the relay needs.
     pub fn route(&self) -> Route {
-        Route {
-            target: target(self.name, self.alias, self.account_name, self.account),
-            attributes: self.attributes.clone(),
-            reason: self.reason.to_string(),
-        }
+        route(self.name, self.alias, self.account_name, self.account, &self.attributes, &self.reason)
     }
 }
 

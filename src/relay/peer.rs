@@ -11,7 +11,7 @@ pub fn is_stranger(peer: u32, own: u32, command: impl FnOnce() -> Option<u32>) -
 
 #[cfg(not(target_os = "linux"))]
 #[derive(Debug, Default)]
-pub struct Peers;
+pub struct Peers(());
 
 #[cfg(not(target_os = "linux"))]
 impl Peers {

@@ -112,6 +112,7 @@ mod tests {
         assert_eq!(above().unwrap().first().map(|parent| parent.pid).unwrap_or(1), own.parent.max(1));
     }
 
+    #[cfg(target_os = "linux")] // nix has no waitid elsewhere
     #[test]
     fn one_that_has_ended_is_told_from_one_without_an_environment() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
