@@ -17,18 +17,18 @@ const DEEPEST_ALONE: usize = 2;
 
 /// The pids of this process's ancestors, the nearest first.
 pub fn pids() -> Vec<i32> {
-    process::above().unwrap_or_default().iter().map(|process| process.pid).collect()
+    lineage::processes().iter().map(|process| process.pid).collect()
 }
 
 /// Whether act-claude and `program` start each other in a loop. In a session that is nested in claude's own Bash tool, claude and
 /// a shell are in between.
 pub fn loops_through(program: &Path, chain: &Chain) -> bool {
-    let above = process::above().unwrap_or_default();
-    if !repeats(&above) {
+    let above = lineage::processes();
+    if !repeats(above) {
         return false;
     }
     let Some(file) = identity(program) else { return false };
-    let is_ours = ours(&above);
+    let is_ours = ours(above);
     let mut is_seen = false;
     let mut only_wrappers = true;
     let mut launches = 0;

@@ -86,6 +86,7 @@ fn parse(variable: &'static str, value: &OsStr) -> Result<Proxy, String> {
     let value = value.to_str().ok_or("it is not UTF-8")?;
     let url = match without_scheme(value) {
         Some(url) => url,
+        None if !has_ascii_host(value) => return Err("its host name is not ASCII: write it as xn--…".to_owned()),
         None => Url::parse(value).map_err(|_| "it is not a URL")?,
     };
     let is_secure = match url.scheme() {
@@ -114,6 +115,16 @@ fn without_scheme(value: &str) -> Option<Url> {
     }
     let url = Url::parse(&format!("http://{host}:{port}")).ok()?;
     url.host_str().is_some_and(|own| own.eq_ignore_ascii_case(host)).then_some(url)
+}
+
+/// Whether the host is ASCII, once it is unescaped: this program has no tables for others.
+fn has_ascii_host(value: &str) -> bool {
+    // A URL's reader removes these wherever they are.
+    let value = value.replace(['\t', '\n', '\r'], "");
+    let rest = value.split_once(':').map_or(&*value, |(_, rest)| rest).trim_start_matches(['/', '\\']);
+    let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    percent_decode_str(host).all(|byte| byte.is_ascii())
 }
 
 /// User and password. If one of them has a `%` that does not begin an escape, claude sends neither.
@@ -195,6 +206,7 @@ mod tests {
     #[test]
     fn every_form_of_a_proxy() {
         let no_url = "HTTPS_PROXY: it is not a URL";
+        let no_ascii = "HTTPS_PROXY: its host name is not ASCII: write it as xn--…";
         let no_kind =
             |scheme: &str| format!("HTTPS_PROXY: claude and act-claude use http and https proxies, not {scheme}");
         for (value, expected) in [
@@ -219,6 +231,8 @@ mod tests {
             ("http://u:p x@p:1", "http://u:p x@p:1"),
             ("http://u+x:p+y@p:1", "http://u+x:p+y@p:1"),
             ("http://ü:pä@p:1", "http://ü:pä@p:1"),
+            ("http://Pä:1", no_ascii),
+            ("http:/\t/P%C3%\nA4:1", no_ascii),
             ("http://u:@p:1", "http://u:@p:1"),
             ("http://u@p:1", "http://u:@p:1"),
             ("http://:p@p:1", "http://:p@p:1"),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::act::Act;
 use crate::support::sandbox::{Sandbox, Text};
-use crate::support::{DEADLINE, eventually, fake_claude, process};
+use crate::support::{DEADLINE, eventually, fake_claude, process, user as support_user};
 
 /// A waiting claude with its relay.
 struct Session {
@@ -248,7 +248,7 @@ impl Crowd {
             std::thread::spawn(move || {
                 if let Some(user) = user {
                     // For this thread only: its sockets belong to that user.
-                    nix::unistd::setfsuid(user.into());
+                    support_user::this_thread_becomes(user);
                 }
                 let mut held: Vec<Option<TcpStream>> = (0..count / THREADS).map(|_| None).collect();
                 while !stop.load(Ordering::SeqCst) {

@@ -3,10 +3,25 @@
 
 use std::io;
 
+#[cfg(target_os = "linux")]
 use nix::libc;
+
+/// There are no network namespaces: the test is skipped.
+#[cfg(not(target_os = "linux"))]
+pub fn isolate() -> bool {
+    super::skip("a real claude runs only in a network namespace of Linux");
+    false
+}
+
+/// There are no mounts of one thread's own.
+#[cfg(not(target_os = "linux"))]
+pub fn own_mounts() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
 
 /// Moves this thread into its own network namespace, with loopback up. Servers must be started after this. Users other
 /// than root need `unshare -rn` around the tests; otherwise the test is skipped.
+#[cfg(target_os = "linux")]
 pub fn isolate() -> bool {
     if only_loopback() {
         return true;
@@ -29,6 +44,7 @@ pub fn isolate() -> bool {
 }
 
 /// Gives this thread and all processes it starts their own mounts.
+#[cfg(target_os = "linux")]
 pub fn own_mounts() -> io::Result<()> {
     // SAFETY: changes this thread's mount namespace, and with it its own view of the working directory, nothing else.
     match unsafe { libc::unshare(libc::CLONE_NEWNS) } {
@@ -37,13 +53,15 @@ pub fn own_mounts() -> io::Result<()> {
     }
 }
 
-/// Whether this thread's network has only a working loopback device.
+/// Whether this thread's network has only a working loopback device. Where that can't be read: no.
+#[cfg(target_os = "linux")]
 fn only_loopback() -> bool {
     let devices = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
-    let mut devices = devices.lines().skip(2).filter_map(|line| line.split(':').next());
-    devices.all(|name| name.trim() == "lo") && std::net::TcpListener::bind("127.0.0.1:0").is_ok()
+    let devices: Vec<&str> = devices.lines().skip(2).filter_map(|line| line.split(':').next()).map(str::trim).collect();
+    devices == ["lo"] && std::net::TcpListener::bind("127.0.0.1:0").is_ok()
 }
 
+#[cfg(target_os = "linux")]
 fn loopback_up() -> io::Result<()> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
     // SAFETY: an all-zero ifreq is valid; the name is terminated; both ioctls read and write just that struct.

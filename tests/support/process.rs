@@ -81,3 +81,24 @@ pub fn all() -> Vec<Process> {
     }
     found
 }
+
+/// How the C library numbers resources.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+type Resource = nix::libc::__rlimit_resource_t;
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+type Resource = nix::libc::c_int;
+
+/// Limits a resource of a command that is about to start: `RLIMIT_NPROC`, for example.
+#[allow(unsafe_code)]
+pub fn limit(command: &mut std::process::Command, resource: Resource, value: u64) {
+    use nix::libc::{rlimit, setrlimit};
+    // SAFETY: setrlimit is async-signal-safe.
+    unsafe {
+        std::os::unix::process::CommandExt::pre_exec(command, move || {
+            match setrlimit(resource, &rlimit { rlim_cur: value, rlim_max: value }) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
+}

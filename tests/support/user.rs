@@ -34,3 +34,11 @@ fn give_away(directory: &Path) {
         }
     }
 }
+
+/// From now on, what this thread opens belongs to another user. Only for root, and only on Linux.
+pub fn this_thread_becomes(user: u32) {
+    #[cfg(target_os = "linux")]
+    nix::unistd::setfsuid(user.into());
+    #[cfg(not(target_os = "linux"))]
+    panic!("no thread can become user {user}");
+}

@@ -151,10 +151,7 @@ fn a21_the_shim_of_a_program_that_can_t_be_read() {
     // If it took itself for claude, it would start processes without end: these limits protect the machine.
     let mut command = sandbox.command("timeout");
     command.args(["-k", "1", "20"]).arg(&program).args(["-p", "hi"]).uid(user::USER).gid(user::USER);
-    // SAFETY: setrlimit is async-signal-safe.
-    unsafe {
-        command.pre_exec(|| Ok(nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NPROC, 40, 40)?));
-    }
+    crate::support::process::limit(&mut command, nix::libc::RLIMIT_NPROC, 40);
     let output = command.output().unwrap();
     assert_eq!(output.code(), 25, "{}", output.err());
 }

@@ -4,27 +4,16 @@
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+#[cfg(target_os = "linux")]
+use std::process::Command;
+use std::process::Stdio;
 
 use nix::libc;
 
 use crate::support::eventually;
 use crate::support::probe::{Form, ProbeLab, is_gone};
-use crate::support::process::with_environment;
+use crate::support::process::{limit, with_environment};
 use crate::support::sandbox::Text;
-
-fn limit(command: &mut Command, resource: libc::__rlimit_resource_t, value: u64) {
-    // SAFETY: setrlimit is async-signal-safe.
-    unsafe {
-        command.pre_exec(move || {
-            let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
-            match libc::setrlimit(resource, &limit) {
-                0 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
-            }
-        });
-    }
-}
 
 /// Gives a directory and its content to another user.
 fn give(path: &Path, user: u32) {
