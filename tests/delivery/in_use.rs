@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use act_claude::state::record;
+#[cfg(target_os = "linux")]
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -135,17 +136,11 @@ impl Session<'_> {
 
     /// For a while the relay can open no descriptor.
     fn starve(&mut self, relay: &Process) {
-        #[allow(unsafe_code)]
-        let limit = |most: libc::rlim_t| {
-            let new = libc::rlimit { rlim_cur: most, rlim_max: 1024 };
-            // SAFETY: the call only reads a local struct.
-            unsafe { libc::prlimit(relay.pid, libc::RLIMIT_NOFILE, &new, std::ptr::null_mut()) == 0 }
-        };
-        if !limit(4) {
+        if !limit_descriptors(relay.pid, 4) {
             return;
         }
         std::thread::sleep(Duration::from_millis(50 + self.random.below(250)));
-        limit(1024);
+        limit_descriptors(relay.pid, 1024);
         self.figures.starved.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -279,4 +274,18 @@ fn one_session(
         tally.said += times;
         assert_eq!(times, deaths, "{report}");
     }
+}
+
+/// Limits the descriptors of another process, where the system can.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn limit_descriptors(pid: i32, most: libc::rlim_t) -> bool {
+    let new = libc::rlimit { rlim_cur: most, rlim_max: 1024 };
+    // SAFETY: the call only reads a local struct.
+    unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &new, std::ptr::null_mut()) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_descriptors(_pid: i32, _most: u64) -> bool {
+    false
 }
