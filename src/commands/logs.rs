@@ -99,7 +99,7 @@ impl Output {
         let sign = classify(&line);
         // The log does not show whether claude sent to a relay or to ACT.
         let explained = match sign {
-            Sign::FirstDelivered => Some("the first export was taken, by act-claude's relay unless sent directly; what ACT answered: act-claude act history".to_owned()),
+            Sign::FirstDelivered => Some("the first export was accepted, by act-claude's relay unless sent directly; what ACT answered: act-claude act history".to_owned()),
             _ => sign.explain(),
         };
         if self.json {

@@ -52,9 +52,9 @@ enum Command {
     Use(r#use::Args),
     /// The configured aliases, and which directories use them; adds and removes them
     Aliases(aliases::Args),
-    /// Ask ACT, without a session and without data, whether endpoint, token and alias are good
+    /// Check endpoint, token and alias with ACT, without a session and without sending metrics
     Check(check::Args),
-    /// Everything that would get in the way, each with its fix
+    /// Find problems that keep sessions from being reported, each with its fix
     Doctor(doctor::Args),
     /// What recent sessions delivered; what is waiting or held
     History(history::Args),
@@ -64,7 +64,7 @@ enum Command {
     Statusline(statusline::Args),
     /// Claude's debug log, the lines about telemetry only, explained
     Logs(logs::Args),
-    /// A local ACT that shows what arrives, with the documented errors, for trying things out
+    /// A local ACT that shows what arrives, with the documented errors, for experiments
     Receive(receive::Args),
     /// The whole path on this machine, without an account
     Demo(demo::Args),

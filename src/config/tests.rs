@@ -58,7 +58,7 @@ fn every_fault_names_place_and_way_out() {
         (r#""~/oss""#, r#""~joe/oss""#, "c.json:6:52: \"~joe/oss\": only ~ and ~/… are expanded: write the full path"),
         (r#"{ "env": "T" }"#, r#"{ "evn": "T" }"#, "c.json:3:38: unknown key \"evn\": did you mean \"env\"?"),
         (r#""id": "id-1""#, r#""id": "a,X-Evil=1""#, "c.json:4:54: id holds ','"),
-        (r#""BOOMI_TOKEN.dev@acme.com""#, r#""BOOMI_TOKEN.""#, "c.json:2:95: user names nobody"),
+        (r#""BOOMI_TOKEN.dev@acme.com""#, r#""BOOMI_TOKEN.""#, "c.json:2:95: user has no name after BOOMI_TOKEN."),
         (r#""id": "id-1""#, r#""ID": "id-1""#, "c.json:4:48: unknown key \"ID\": did you mean \"id\"?"),
         (
             "https://act.example",

@@ -216,7 +216,7 @@ impl<'a> Node<'a> {
             };
             if !seen.insert(key.clone()) {
                 return Err(key_node
-                    .fault(format!("\"{key}\" stands here a second time"))
+                    .fault(format!("\"{key}\" occurs twice in this object"))
                     .fix("remove one of the two"));
             }
             found.push(Member { key, key_node, value });
@@ -340,6 +340,6 @@ mod tests {
     fn a_repeated_key_is_a_fault() {
         let source = source(r#"{"a": 1, "a": 2}"#);
         let fault = source.root().unwrap().members("the file").unwrap_err();
-        assert_eq!(fault.to_string(), "c.json:1:10: \"a\" stands here a second time: remove one of the two");
+        assert_eq!(fault.to_string(), "c.json:1:10: \"a\" occurs twice in this object: remove one of the two");
     }
 }

@@ -141,7 +141,7 @@ fn what_is_broken_or_absent_is_named() {
     let sandbox = Sandbox::new();
     let output = sandbox.act_claude(&[&RUN[..], &["file"]].concat()).output().unwrap();
     assert_eq!(output.code(), 64);
-    assert!(output.err().contains("no settings hold the documented recipe"), "{}", output.err());
+    assert!(output.err().contains("no settings contain the documented recipe"), "{}", output.err());
     let mut broken = recipe(&url("acme-A1B2C3"), "dev@acme.com", "t", "<extAccountAliasId>", "P");
     broken["env"]["OTEL_EXPORTER_OTLP_HEADERS"] = json!("Authorization=Basic <token>,X-Alias-Id=<extAccountAliasId>");
     sandbox.write(".claude/settings.json", pretty(&broken));
@@ -177,7 +177,7 @@ fn values_missing_in_the_settings_are_asked() {
         (sandbox, [headers(&own), headers(&labs)])
     };
     let begin = |sandbox: &Sandbox| Pty::start(sandbox.act_claude(&["act", "setup", "--from-settings", "--no-check"]));
-    let trusted = "? Is that meant?";
+    let trusted = "? Is this intended?";
 
     let (sandbox, secrets) = prepare();
     let mut pty = begin(&sandbox);

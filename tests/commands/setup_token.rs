@@ -149,8 +149,8 @@ exit 0
 fn a_keychain_that_fails_is_named() {
     for (script, said) in [
         ("cat >/dev/null; echo 'locked collection' >&2; exit 1\n", "`secret-tool` failed (locked collection)"),
-        ("case $1 in store) cat >/dev/null ;; lookup) echo other ;; esac\n", "gives something else back"),
-        ("case $1 in store) cat >/dev/null ;; esac\n", "gave no token"),
+        ("case $1 in store) cat >/dev/null ;; lookup) echo other ;; esac\n", "returns a different value"),
+        ("case $1 in store) cat >/dev/null ;; esac\n", "printed no token"),
     ] {
         let sandbox = with_stand_in("secret-tool", script);
         let mut command = sandbox.act_claude(&ANSWERS);

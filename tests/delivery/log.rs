@@ -55,8 +55,8 @@ fn the_log_says_what_happened_to_each_export() {
         &["decided", "sequence=0", "Delivered"],
         &["an export", "sequence=1"],
         &["asked ACT", "status=401", "Held", "401 Unauthorized"],
-        &["nothing goes for now", "exports=1"],
-        &["the relay goes"],
+        &["no export can be sent for now", "exports=1"],
+        &["the relay ends"],
     ] {
         assert!(has(words), "{words:?}: {log}");
     }

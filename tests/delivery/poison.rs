@@ -199,7 +199,7 @@ fn b7_flush_names_what_steps_aside_and_discards_it_and_nothing_else() {
     let expected = format!(
         "billing: 2 exports delivered (2 points)\n\
          billing: 1 export stepped aside, tried 3 times: 500 Internal Server Error. ACT takes others\n  \
-         to give it up: act-claude act flush --discard --only {name}\n"
+         to delete it: act-claude act flush --discard --only {name}\n"
     );
     assert_eq!((output.out(), output.code()), (expected, 75));
     let delivered: Vec<String> = act.requests().iter().map(|request| name_of(&request.raw)).collect();
@@ -213,7 +213,7 @@ fn b7_flush_names_what_steps_aside_and_discards_it_and_nothing_else() {
     assert!(doctor.out().contains("1 export of billing stepped aside: 500"), "{}", doctor.out());
     let history = sandbox.act_claude(&["act", "history"]).output().unwrap();
     let shown = history.out().split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = format!("{name} stepped aside, for ACT takes others: 500 Internal Server Error, tried 4 times.");
+    let words = format!("{name} stepped aside (ACT accepts other exports): 500 Internal Server Error, tried 4 times.");
     assert!(shown.contains(&words), "{shown}");
     let output = sandbox.act_claude(&["act", "flush", "--discard"]).output().unwrap();
     assert_eq!((output.out().as_str(), output.code()), ("billing: 1 export given up\n", 0));

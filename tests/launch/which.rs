@@ -138,20 +138,20 @@ fn a_repositorys_file_and_its_limits() {
             "billing",
             rule.to_owned(),
             Some(format!(
-                "{file}:1:18: a repository may not set \"endpoint\": only your own configuration names an endpoint, a token or a command: valid here: alias, attributes (the file is passed over)"
+                "{file}:1:18: a repository may not set \"endpoint\": only your own configuration names an endpoint, a token or a command: valid here: alias, attributes (the file is ignored)"
             )),
         ),
         (
             r#"{"attributes": {"providerType": "X"}}"#,
             "billing",
             rule.to_owned(),
-            Some(format!("{file}:1:16: a repository may not set providerType (the file is passed over)")),
+            Some(format!("{file}:1:16: a repository may not set providerType (the file is ignored)")),
         ),
         (
             "{,}",
             "billing",
             rule.to_owned(),
-            Some(format!("{file}:1:2: not valid JSON (key must be a string) (the file is passed over)")),
+            Some(format!("{file}:1:2: not valid JSON (key must be a string) (the file is ignored)")),
         ),
     ] {
         sandbox.write("work/repo/.act-claude.json", content);
@@ -178,7 +178,7 @@ fn a_strangers_file_a_null_above_and_an_unknown_account() {
     sandbox.write("outside/.act-claude.json", r#"{"alias": "web"}"#);
     let (code, text) = which(&sandbox, "outside", &[]);
     assert_eq!(code, 1);
-    assert!(text.contains("no rule of yours says which account this directory belongs to, and there are 2"), "{text}");
+    assert!(text.contains("no rule of yours says none of your rules gives this directory an account, and 2 accounts are configured"), "{text}");
 
     let file = sandbox.write("work/foreign/.act-claude.json", r#"{"alias": "web"}"#);
     if !nix::unistd::geteuid().is_root() {

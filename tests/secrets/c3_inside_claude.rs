@@ -227,7 +227,7 @@ fn c3_variables_that_name_other_places() {
                 }
                 assert_eq!(out, "hello there\n0\n64\n", "{what} {name}: {error}");
                 assert!(
-                    error.contains(&format!("act-claude: no telemetry: {name} is not what the claude around")),
+                    error.contains(&format!("act-claude: no telemetry: {name} differs from the environment")),
                     "{what}: {error}"
                 );
             }

@@ -46,13 +46,13 @@ impl RepositoryFile {
     pub(super) fn request(&self) -> Result<Request, String> {
         match &self.content {
             Content::Text(text) => {
-                parse(&self.path, text).map_err(|fault| format!("{fault} (the file is passed over)"))
+                parse(&self.path, text).map_err(|fault| format!("{fault} (the file is ignored)"))
             }
             Content::Stranger { uid } => Err(format!(
-                "{}: passed over: it belongs to user {uid}, neither to you nor to root",
+                "{}: ignored: it belongs to user {uid}, neither to you nor to root",
                 self.path.display()
             )),
-            Content::Unusable(why) => Err(format!("{}: passed over: {why}", self.path.display())),
+            Content::Unusable(why) => Err(format!("{}: ignored: {why}", self.path.display())),
         }
     }
 }

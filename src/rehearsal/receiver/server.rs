@@ -193,8 +193,8 @@ async fn read(body: Incoming) -> Result<Bytes, Refusal> {
     match tokio::time::timeout(READ_TIMEOUT, Limited::new(body, LIMIT).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::too_large("the body is larger than 20 MiB")),
-        Ok(Err(_)) => Err(Refusal::bad_request("the body broke off")),
-        Err(_) => Err(Refusal::bad_request("the body did not come within 30 s")),
+        Ok(Err(_)) => Err(Refusal::bad_request("the connection ended before the whole body arrived")),
+        Err(_) => Err(Refusal::bad_request("the body did not arrive within 30 s")),
     }
 }
 
