@@ -34,7 +34,7 @@ use crate::text::{page, printable};
     bin_name = "act-claude act",
     display_name = "act-claude", // printed before the version
     version = env!("ACT_CLAUDE_VERSION"),
-    about = "Claude Code under Agent Control Tower: what act-claude itself can do",
+    about = "Claude Code with Agent Control Tower: act-claude's own commands",
     after_help = starting_claude()
 )]
 struct Cli {
@@ -66,11 +66,11 @@ enum Command {
     Logs(logs::Args),
     /// A local ACT that shows what arrives, with the documented errors, for experiments
     Receive(receive::Args),
-    /// The whole path on this machine, without an account
+    /// Demonstrate the whole path on this machine, without an account
     Demo(demo::Args),
     /// What to put in the shell's rc file: the alias claude=act-claude, and completion
     ShellInit(shell_init::Args),
-    /// Remove what act-claude put on this machine, and say what is left to remove by hand
+    /// Remove act-claude's files from this machine, and list what you have to remove yourself
     Uninstall(uninstall::Args),
 }
 

@@ -279,7 +279,7 @@ fn confirmed(going: &[PathBuf]) -> bool {
     }
     let list: String = going.iter().map(|path| format!("  {}\n", path.display())).collect();
     let mut out = std::io::stderr().lock();
-    let _ = write!(out, "This removes:\n{}Go on? [y/N] ", printable::lines(&list));
+    let _ = write!(out, "This removes:\n{}Continue? [y/N] ", printable::lines(&list));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     let yes = read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str());

@@ -320,7 +320,9 @@ fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, 
     let expanded = match text.strip_prefix('~') {
         None if text.starts_with("file:") => {
             if text.strip_prefix("file://").is_some_and(|path| !path.starts_with('/')) {
-                return Err(node.fault(format!("\"{text}\": a file URL must not name a host")).fix("start it with file:///"));
+                return Err(node
+                    .fault(format!("\"{text}\": a file URL must not name a host"))
+                    .fix("start it with file:///"));
             }
             paths::from_text(text)
         }

@@ -63,7 +63,7 @@ fn every_fault_names_place_and_way_out() {
         (
             "https://act.example",
             "http://act.example",
-            "c.json:2:39: endpoint would send the token unencrypted; plain http only goes to this machine",
+            "c.json:2:39: endpoint would send the token unencrypted; plain http is allowed only to this machine",
         ),
         (r#""default": null,"#, r#""default": null"#, "c.json:7:19: not valid JSON (expected `,` or `}`)"),
         (r#""payments""#, r#""pay\nments""#, "c.json:5:53: attribute \"team\" holds '\\n'"),

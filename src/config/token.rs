@@ -105,7 +105,9 @@ pub fn fetch_shown(source: &TokenSource, environment: &Environment) -> Result<To
 fn fetch_with(source: &TokenSource, environment: &Environment, terminal: Option<Stdio>) -> Result<Token, TokenError> {
     match source {
         TokenSource::Env(name) => match environment.get(name) {
-            Some(value) => Token::contained(value.to_str().unwrap_or("\u{0}"), &format!("the environment variable {name}")),
+            Some(value) => {
+                Token::contained(value.to_str().unwrap_or("\u{0}"), &format!("the environment variable {name}"))
+            }
             None => Err(TokenError {
                 what: format!("the environment variable {name}, which should hold the API token, is not set"),
                 fix: format!("export {name}=…"),

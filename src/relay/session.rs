@@ -255,7 +255,7 @@ impl Supervised {
     }
 
     async fn ended(&mut self, wait_ms: u64) {
-        tracing::debug!(wait_ms, "claude has gone; the supervisor waits");
+        tracing::debug!(wait_ms, "claude has ended; the supervisor waits");
         self.ledger.ended(wait_ms);
         self.command = None;
         self.answer(Duration::from_millis(wait_ms)).await;

@@ -212,7 +212,7 @@ impl<'a> Node<'a> {
             let value = Node { source: self.source, raw: value.get() };
             let key_node = Node { source: self.source, raw: key.get() };
             let Some(key) = unquoted(key.get()) else {
-                return Err(key_node.fault(format!("the key {} holds half a character", key.get())));
+                return Err(key_node.fault(format!("the key {} contains an incomplete character", key.get())));
             };
             if !seen.insert(key.clone()) {
                 return Err(key_node
@@ -333,7 +333,7 @@ mod tests {
     fn half_a_character_is_no_key() {
         let source = source(r#"{"a": 1, "\ud800": 2}"#);
         let fault = source.root().unwrap().members("the file").unwrap_err();
-        assert_eq!(fault.to_string(), r#"c.json:1:10: the key "\ud800" holds half a character"#);
+        assert_eq!(fault.to_string(), r#"c.json:1:10: the key "\ud800" contains an incomplete character"#);
     }
 
     #[test]

@@ -26,7 +26,12 @@ fn b14_the_report_is_the_server_s_log_and_the_spool() {
         (Reply::json(200, partial), "2 exports delivered; ACT rejected 2 of 4 points (too old)", 0, 0),
         (refused(503, ""), "2 exports waiting (503 Service Unavailable), kept for the next session", 2, 0),
         (refused(401, ""), "2 exports held: ACT answered 401 Unauthorized", 2, 0),
-        (refused(400, "malformed"), "2 exports rejected, moved to the dead letters: ACT answered 400 Bad Request (malformed)", 0, 2),
+        (
+            refused(400, "malformed"),
+            "2 exports rejected, moved to the dead letters: ACT answered 400 Bad Request (malformed)",
+            0,
+            2,
+        ),
         (Reply::json(200, "<html>"), "2 exports not understood, kept: 127.0.0.1 answered 200 with a web page", 2, 0),
     ] {
         let (mut sandbox, act) = session("post\npost");

@@ -178,7 +178,12 @@ fn a_strangers_file_a_null_above_and_an_unknown_account() {
     sandbox.write("outside/.act-claude.json", r#"{"alias": "web"}"#);
     let (code, text) = which(&sandbox, "outside", &[]);
     assert_eq!(code, 1);
-    assert!(text.contains("no rule of yours says none of your rules gives this directory an account, and 2 accounts are configured"), "{text}");
+    assert!(
+        text.contains(
+            "no rule of yours says none of your rules gives this directory an account, and 2 accounts are configured"
+        ),
+        "{text}"
+    );
 
     let file = sandbox.write("work/foreign/.act-claude.json", r#"{"alias": "web"}"#);
     if !nix::unistd::geteuid().is_root() {

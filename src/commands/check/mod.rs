@@ -1,4 +1,4 @@
-//! Asks ACT whether endpoint, token and alias are good, without a session and without sending metrics.
+//! Asks ACT whether endpoint, token and alias are correct, without a session and without sending metrics.
 //!
 //! [`route`] tests the way up to a connection. Then [`question`] sends ACT an export without metrics, and the same with a credential
 //! or an alias id that can't exist. [`conclusion`] (pure) compares the answers. It does not assume an order in which ACT looks at

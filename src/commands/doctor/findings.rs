@@ -36,8 +36,8 @@ pub fn text(findings: &[Finding], width: usize) -> String {
         }
         text.push('\n');
     }
-    let plural = if findings.len() == 1 { "thing is" } else { "things are" };
-    let _ = writeln!(text, "{} {plural} in the way.", findings.len());
+    let plural = if findings.len() == 1 { "" } else { "s" };
+    let _ = writeln!(text, "{} problem{plural} found.", findings.len());
     text
 }
 

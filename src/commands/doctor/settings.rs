@@ -74,13 +74,21 @@ fn tokens(facts: &Facts) -> Vec<Finding> {
         names
             .map(|(name, _)| {
                 let key = format!("env.{name}");
-                let shared = if layer.kind == LayerKind::User { "" } else { ", and everybody with access to the repository has it" };
-                Finding::new("settings-token", format!("a token is in plain text in {key}"), facts.place(&layer.path, &key))
-                    .effect(format!("every program that reads the file has it{shared}"))
-                    .fix(match layer.kind {
-                        LayerKind::User => format!("remove {key}; act-claude fetches the token itself"),
-                        _ => format!("remove {key}, and replace the token if the file was ever shared"),
-                    })
+                let shared = if layer.kind == LayerKind::User {
+                    ""
+                } else {
+                    ", and everybody with access to the repository has it"
+                };
+                Finding::new(
+                    "settings-token",
+                    format!("a token is in plain text in {key}"),
+                    facts.place(&layer.path, &key),
+                )
+                .effect(format!("every program that reads the file has it{shared}"))
+                .fix(match layer.kind {
+                    LayerKind::User => format!("remove {key}; act-claude fetches the token itself"),
+                    _ => format!("remove {key}, and replace the token if the file was ever shared"),
+                })
             })
             .collect::<Vec<_>>()
     };

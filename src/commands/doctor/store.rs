@@ -13,7 +13,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     state(facts).into_iter().chain(held).chain(deferring.map(|waiting| deferred(facts, waiting))).collect()
 }
 
-/// Exports of one alias that have stepped aside: they fail while ACT takes others.
+/// Exports of one alias that have stepped aside: they fail while ACT accepts others.
 fn deferred(facts: &Facts, waiting: &Waiting) -> Finding {
     let Waiting { alias, deferred, .. } = waiting;
     let plural = if deferred.len() == 1 { "" } else { "s" };

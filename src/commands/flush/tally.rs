@@ -207,7 +207,10 @@ impl Tally {
             let _ = writeln!(text, "  to delete it: act-claude act flush --discard --only {name}");
         }
         for DeferredExport { export, tries, said } in self.deferred.iter().take(SHOWN) {
-            let _ = writeln!(text, "{alias}: 1 export stepped aside, tried {tries} times: {said}. ACT accepts other exports");
+            let _ = writeln!(
+                text,
+                "{alias}: 1 export stepped aside, tried {tries} times: {said}. ACT accepts other exports"
+            );
             let _ = writeln!(text, "  to delete it: act-claude act flush --discard --only {export}");
         }
         if let Some(more) = self.deferred.len().checked_sub(SHOWN).filter(|more| *more > 0) {

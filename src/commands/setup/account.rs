@@ -55,8 +55,9 @@ pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Sp
     if spec.is_some() && named.is_none() && !endpoint.is_empty() && !is_known && !is_here && !is_documented(&endpoint) {
         let host = host(&endpoint).unwrap_or_default();
         let ask = format!("The token would go to {host}, which is not Boomi's. Is this intended?");
-        let flag =
-            format!("--endpoint URL: the Spec's URL leads to {host}, which is not Boomi's; name it if this is intended");
+        let flag = format!(
+            "--endpoint URL: the Spec's URL leads to {host}, which is not Boomi's; name it if this is intended"
+        );
         dialogue.agree(&Question { ask: &ask, help: "", flag: &flag }, false)?;
     }
     Ok(endpoint)

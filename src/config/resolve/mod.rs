@@ -174,7 +174,9 @@ impl<'a> Walk<'a> {
                 let others = self.spellings(level.identity);
                 self.said.hints.extend(others.filter_map(|other| contradiction(rule, other)));
                 let passed = level.file.as_ref().map(|file| (file.path.display(), reason_of(rule, via.clone())));
-                self.said.notes.extend(passed.map(|(file, rule)| format!("{file} is ignored: {rule} takes precedence")));
+                self.said
+                    .notes
+                    .extend(passed.map(|(file, rule)| format!("{file} is ignored: {rule} takes precedence")));
                 return Some(self.rule_answer(rule, via));
             }
             let Some(file) = &level.file else { continue };
@@ -249,9 +251,9 @@ impl<'a> Walk<'a> {
                 "alias \"{name}\" belongs to account \"{}\", but your rules give this directory account \"{}\"",
                 alias.account, own.account
             )),
-            None => {
-                Err(format!("none of your rules gives this directory an account, and {accounts} accounts are configured"))
-            }
+            None => Err(format!(
+                "none of your rules gives this directory an account, and {accounts} accounts are configured"
+            )),
         }
     }
 
@@ -317,7 +319,8 @@ fn reason_of(rule: &Located<Rule>, via: Via) -> Reason {
 fn contradiction(rule: &Located<Rule>, other: &Located<Rule>) -> Option<String> {
     let differs = other.origin.path() == rule.origin.path() && other.origin != rule.origin && other.alias != rule.alias;
     let (rule, other) = (reason_of(rule, Via::Directory), reason_of(other, Via::Directory));
-    differs.then(|| format!("{other} names the same directory as {rule}, with another alias: the latter takes precedence"))
+    differs
+        .then(|| format!("{other} names the same directory as {rule}, with another alias: the latter takes precedence"))
 }
 
 /// All rules that name a directory for which another rule takes precedence, with another alias.

@@ -41,8 +41,8 @@ pub(super) fn run(
         Some(code) => return Err(fail(format!("failed with exit status {code}"))),
         None => return Err(fail("was killed".to_owned())),
     }
-    let text =
-        std::str::from_utf8(&finished.bytes).map_err(|_| fail("printed something that is not an API token".to_owned()))?;
+    let text = std::str::from_utf8(&finished.bytes)
+        .map_err(|_| fail("printed something that is not an API token".to_owned()))?;
     Token::printed(text, &format!("the token command {shown}"))
 }
 

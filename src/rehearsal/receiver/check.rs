@@ -120,7 +120,7 @@ fn read_credential(header: Option<&[u8]>) -> Result<(String, String), &'static s
     let header = header.ok_or("there is no Authorization header")?;
     let header = std::str::from_utf8(header).map_err(|_| "the Authorization header is not text")?.trim();
     if header.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("Basic%20")) {
-        return Err("the Authorization header is percent-encoded; its value is taken as it is");
+        return Err("the Authorization header is percent-encoded; it is used without decoding");
     }
     let (scheme, encoded) = header.split_once(' ').ok_or("the Authorization header is not: Basic <base64>")?;
     if !scheme.eq_ignore_ascii_case("Basic") {
