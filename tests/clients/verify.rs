@@ -120,7 +120,12 @@ fn direct_uses_the_log_only() {
         ("partial", partial, (69, not_observed), (0, "rejected points are not observed")),
         ("401", refused(401, "x"), (77, "401 Unauthorized"), (77, "act-claude act setup --account acme")),
         ("404", refused(404, "Agent alias id-billing not found"), (78, "404 Not Found"), (78, "404 Not Found")),
-        ("503", refused(503, "x"), (75, "gave its last export up"), (75, "gave its last export up")),
+        (
+            "503",
+            refused(503, "x"),
+            (75, "stopped waiting for its last export"),
+            (75, "stopped waiting for its last export"),
+        ),
     ] {
         for (version, (code, word)) in [(OLD, of_old), (NEW, of_new)] {
             let Some(lab) = lab(version) else { return };

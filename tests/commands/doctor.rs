@@ -172,7 +172,7 @@ impl Machine {
         if fix == "remove this comma" {
             return remove_comma(&file, line);
         }
-        if let Some(keys) = text("what").split_once("of telemetry: ").map(|(_, keys)| keys.to_owned()) {
+        if let Some(keys) = text("what").split_once("of a project: ").map(|(_, keys)| keys.to_owned()) {
             keys.split(", ").for_each(|key| remove_key(&file, &format!("env.{key}")));
             return;
         }
@@ -585,7 +585,7 @@ fn each_alone_and_each_fix_removes_it() {
             Some(fix) => fix(&mut machine),
             None => findings.iter().for_each(|finding| machine.follow(finding)),
         }
-        assert_eq!(machine.doctor(""), Some(("no problems found\n".to_owned(), 0)), "{name}, put right");
+        assert_eq!(machine.doctor(""), Some(("no problems found\n".to_owned(), 0)), "{name}, corrected");
     }
 }
 

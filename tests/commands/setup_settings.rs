@@ -94,7 +94,7 @@ fn every_place_of_the_recipe_is_imported() {
         "line 8    OTEL_EXPORTER_OTLP_HEADERS",
         "Now remove from \"env\" in ~/work/billing/.claude/settings.json",
         "the token is in its history",
-        "settings.json:11: a comma too many",
+        "settings.json:11: a trailing comma",
         "Now remove from \"env\" in ~/work/web/.claude/settings.local.json",
     ] {
         assert!(words(&said).contains(&words(expected)), "{expected}: {said}");
@@ -122,7 +122,7 @@ fn a_hostile_repository_gains_nothing() {
     let args = [&RUN[..], &["file", "--directory", &evil]].concat();
     let output = sandbox.act_claude(&args).output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.err());
-    assert!(words(&output.out()).contains("would send a token of yours to evil.example"), "{}", output.out());
+    assert!(words(&output.out()).contains("would send your token to evil.example"), "{}", output.out());
     let text = std::fs::read_to_string(sandbox.config_file()).unwrap();
     assert!(!text.contains("evil"), "{text}");
 

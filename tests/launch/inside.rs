@@ -117,7 +117,7 @@ fn variables_that_a_session_may_still_set() {
     // A repository may not select another account's alias. On the command line the user has selected it.
     let passed_over = lab.tool(&format!("ACT_CLAUDE_ALIAS=labs ACT_CLAUDE_REPORT=always {SESSION}"));
     assert!(
-        passed_over.err().contains("ACT_CLAUDE_ALIAS inside of claude: passed over: alias \"labs\" belongs to"),
+        passed_over.err().contains("ACT_CLAUDE_ALIAS inside of claude: ignored: alias \"labs\" belongs to"),
         "{}",
         passed_over.err()
     );

@@ -134,7 +134,7 @@ fn c7_a_hanging_command_does_not_hold_claude() {
     // `exit_wait_ms` is 300; the command itself may take 30 s.
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     assert_eq!((output.out().as_str(), output.code()), ("hi\n", 0));
-    assert!(output.err().contains("1 export under way"), "{}", output.err());
+    assert!(output.err().contains("1 export not decided yet"), "{}", output.err());
     // A command that waits for the token reports the timeout.
     let output = sandbox.act_claude(&["act", "check", "--json"]).output().unwrap();
     assert!(output.out().contains("took longer than 30 s"), "{}", output.out());

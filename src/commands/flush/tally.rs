@@ -217,7 +217,7 @@ impl Tally {
             let _ = writeln!(text, "{alias}: {more} more stepped aside; all: act-claude act flush --json");
         }
         if self.relayed > 0 {
-            let _ = writeln!(text, "{alias}: {} were delivered or handled by running sessions", exports(self.relayed));
+            let _ = writeln!(text, "{alias}: {} delivered or handled by running sessions", exports(self.relayed));
         }
         if self.running > 0 {
             let what = exports(self.running);

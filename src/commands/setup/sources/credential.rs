@@ -144,23 +144,23 @@ mod tests {
         let encode = |text: &str| STANDARD.encode(text);
         let token = "b57c3e10-8a41-4b6e-9d0c-5f1a2b3c4d5e";
         let full = format!("BOOMI_TOKEN.dev@acme.com:{token}");
-        let (whole, base64) = ("that was a whole Authorization header: u", "that was base64 of user and token: both ");
+        let (whole, base64) = ("a whole Authorization header was given: ", "base64 of user and token was given: both");
         for (text, user, note) in [
             (token.to_owned(), "", ""),
             (format!("{token}\r\n"), "", ""),
             (format!("'{token}'"), "", ""),
             (format!("  {token} "), "", "white space in it was removed"),
             (token.replace("-9d", "\n-9d"), "", "white space in it was removed"),
-            (full.clone(), "dev@acme.com", "that was user and token: the token was t"),
-            (full.replace(USER_PREFIX, ""), "dev@acme.com", "that was user and token: the token was t"),
-            (format!("{USER_PREFIX}{full}"), "dev@acme.com", "the prefix BOOMI_TOKEN. stood there twic"),
+            (full.clone(), "dev@acme.com", "user and token were given: the token was"),
+            (full.replace(USER_PREFIX, ""), "dev@acme.com", "user and token were given: the token was"),
+            (format!("{USER_PREFIX}{full}"), "dev@acme.com", "the prefix BOOMI_TOKEN. was doubled"),
             (format!("Basic {}", encode(&full)), "dev@acme.com", whole),
             (format!("basic {}", encode(&full).trim_end_matches('=')), "dev@acme.com", whole),
             (format!("Authorization: Basic {}\n", encode(&format!("{full}\n"))), "dev@acme.com", whole),
             (format!("Authorization=Basic {}", encode(&full)), "dev@acme.com", whole),
             (format!("Basic {}", encode(&format!("{USER_PREFIX}{full}"))), "dev@acme.com", whole),
             (encode(&full), "dev@acme.com", base64),
-            (format!("BOOMI_TOKEN.{token}:dev@acme.com"), "dev@acme.com", "user and token stood in each other's pla"),
+            (format!("BOOMI_TOKEN.{token}:dev@acme.com"), "dev@acme.com", "user and token were exchanged"),
         ] {
             assert_eq!(read(&text), Ok((token.to_owned(), user.to_owned(), note.to_owned())), "{text:?}");
         }
