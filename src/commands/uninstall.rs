@@ -92,7 +92,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             &(section("ended:", &ended)
                 + &section("removed:", &going)
                 + &section("not removed:", &failed)
-                + &section("remove yourself:", &left)),
+                + &section("you have to remove:", &left)),
         )
     };
     if failed.is_empty() { printed } else { ExitCode::FAILURE }

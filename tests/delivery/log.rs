@@ -49,7 +49,7 @@ fn the_log_says_what_happened_to_each_export() {
     for words in [
         &["act_claude::run: telemetry", "alias=\"billing\"", "account=\"acme\""][..],
         &["act_claude::run::relayed: claude runs"],
-        &["act_claude::run::relayed: claude has gone"],
+        &["act_claude::run::relayed: claude has ended"],
         &["an export", "sequence=0", "points=2"],
         &["asked ACT", "status=200", "Delivered"],
         &["decided", "sequence=0", "Delivered"],

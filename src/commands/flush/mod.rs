@@ -26,9 +26,9 @@ use tally::Tallies;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit status: 0 no export is left, 75 an export waits, has stepped aside or can't be read now, 77 or 78 an export is held until \
-you correct a setting.")]
+you correct the cause.")]
 pub struct Args {
-    /// Deliver under this alias the exports whose own alias no longer exists
+    /// Deliver under this alias the exports whose own alias no longer exists or has changed
     #[arg(long, value_name = "ALIAS")]
     to: Option<String>,
     /// Delete held or stepped-aside exports that still can't be delivered

@@ -20,7 +20,7 @@ pub struct Args {
     /// All recorded sessions (90 days)
     #[arg(long, conflicts_with = "number")]
     all: bool,
-    /// Only those of which ACT lacks something
+    /// Only sessions with a failure or with waiting exports
     #[arg(long)]
     failed: bool,
     /// As JSON
