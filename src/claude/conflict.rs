@@ -169,7 +169,7 @@ impl Conflict {
         match self.kind {
             LayerKind::Environment => format!("correct {key}, or: unset {key}", key = self.key),
             LayerKind::Managed => format!("ask whoever manages {} to remove {}", self.path.display(), self.key),
-            LayerKind::Argument => format!("leave {} out of what you give to --settings", self.key),
+            LayerKind::Argument => format!("remove {} from your --settings", self.key),
             LayerKind::Local | LayerKind::Project | LayerKind::User => {
                 format!("remove {} from {}", self.key, self.path.display())
             }
@@ -190,7 +190,7 @@ impl fmt::Display for Conflict {
             Effect::Off => write!(out, "claude collects no metrics ({value:?})"),
             Effect::Exporter => write!(out, "metrics go to {value:?} only"),
             Effect::Endpoint => write!(out, "exports go to {value}"),
-            Effect::Protocol => write!(out, "exports are sent as {value}, which ACT does not take"),
+            Effect::Protocol => write!(out, "exports are sent as {value}, which ACT does not accept"),
             Effect::Temporality => write!(out, "counters are sent as running totals ({value}), not as changes"),
             Effect::Interval => write!(out, "claude can't export every {value} ms"),
             Effect::Attributes { names } => write!(out, "exports carry another {}", names.join(", ")),
@@ -198,10 +198,10 @@ impl fmt::Display for Conflict {
             Effect::Twice => write!(out, "every export is sent twice ({value:?})"),
             Effect::Credential => out.write_str("exports carry another credential or alias id"),
             Effect::DropsEndpoint => out.write_str("claude drops act-claude's endpoint"),
-            Effect::DropsProtocol => write!(out, "exports are sent as {value}, which ACT does not take"),
+            Effect::DropsProtocol => write!(out, "exports are sent as {value}, which ACT does not accept"),
             Effect::Helper => write!(out, "claude exports only while {value:?} succeeds"),
             Effect::Launcher => write!(out, "background sessions are started by {value}, without act-claude"),
-            Effect::Unread(unread) => write!(out, "it {}, so what it says of telemetry is not known", unread.reason),
+            Effect::Unread(unread) => write!(out, "it {}, so its effect on telemetry is not known", unread.reason),
             Effect::LogLevel => write!(out, "the log lacks the exporter's own lines (level {value})"),
         }
     }

@@ -334,7 +334,7 @@ mod tests {
         assert!(conflict.breaks() && conflict.leads_past() && conflict.is_certain());
         assert_eq!(conflict.place(), "/s.json");
         assert_eq!(conflict.fix(), "make /s.json readable for you, or remove it");
-        let words = "it can't be read (Permission denied), so what it says of telemetry is not known";
+        let words = "it can't be read (Permission denied), so its effect on telemetry is not known";
         assert_eq!(conflict.to_string(), words);
     }
 

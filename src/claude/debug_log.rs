@@ -117,11 +117,11 @@ impl Sign {
             Self::Off { value } => {
                 format!("claude's telemetry is off: CLAUDE_CODE_ENABLE_TELEMETRY is {value:?} for it")
             }
-            Self::Started => "claude set its metrics exporter up".to_owned(),
-            Self::NotStarted { why } => format!("claude could not set its exporter up: {why}"),
-            Self::FirstDelivered => "the first export was taken (rejected points are not in the log)".to_owned(),
+            Self::Started => "claude started its metrics exporter".to_owned(),
+            Self::NotStarted { why } => format!("claude could not start its exporter: {why}"),
+            Self::FirstDelivered => "the first export was accepted (rejected points are not in the log)".to_owned(),
             Self::Failed { why } => format!("an export failed: {why}"),
-            Self::TimedOut => "claude gave its last export up: no answer in time".to_owned(),
+            Self::TimedOut => "claude stopped waiting for its last export: no answer in time".to_owned(),
             Self::Dropped { variable, by } => format!("claude dropped {variable}: managed settings set {by}"),
             Self::Ignored { variable, file } => format!("claude ignored {variable} in {file}"),
             Self::Anthropic => "about Anthropic's own metrics: proves nothing about ACT".to_owned(),

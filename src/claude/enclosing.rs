@@ -84,7 +84,7 @@ fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
     };
     let Some(first) = &ancestors[top].environment else {
         let why = format!(
-            "the environment of the claude around this session (process {}) can't be read, so nobody knows what its settings \
+            "the environment of the enclosing claude (process {}) can't be read, so it is not known what its settings \
              have changed: start it outside of that claude",
             ancestors[top].pid
         );
@@ -224,14 +224,14 @@ fn rerouted(own: &Environment, trusted: &Environment) -> Option<&'static str> {
 
 fn differing(name: &str) -> String {
     format!(
-        "{name} is not what the claude around this session was started with, and a repository's settings may have changed it: \
+        "{name} differs from the environment with which the enclosing claude was started; a repository's settings may have changed it: \
          set it before you start claude, not in \"env\" of .claude/settings.json"
     )
 }
 
 fn unknown(name: &str) -> String {
     format!(
-        "{name} is set, and the claude this was started from has ended or can't be seen, so nobody knows whether a \
+        "{name} is set, and the claude this was started from has ended or can't be seen, so it is not known whether a \
          repository's settings have set it: start it outside of claude, or: unset {MARK}"
     )
 }

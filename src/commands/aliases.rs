@@ -99,7 +99,7 @@ fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> 
         }
     }
     if !missing.is_empty() {
-        return Err(format!("a new alias needs {}: both stand in its Monitoring Spec", missing.join(" and ")));
+        return Err(format!("a new alias needs {}: both are in its Monitoring Spec", missing.join(" and ")));
     }
     let fields = [("account", account), ("id", args.id.as_deref()), ("provider_type", args.provider_type.as_deref())];
     let given = fields.into_iter().filter_map(|(key, value)| Some((key, Value::from(value?))));
@@ -154,7 +154,7 @@ fn remove(
     if let (None, false) = (move_to, uses.is_empty()) {
         let uses: Vec<&str> = uses.iter().filter_map(|path| path.last().copied()).collect();
         return Err(format!(
-            "{name} is used by {}: act-claude act aliases --remove {name} --move-to OTHER, or take the rules away first \
+            "{name} is used by {}: act-claude act aliases --remove {name} --move-to OTHER, or remove the rules first \
              (there: act-claude act use --remove)",
             uses.join(", ")
         ));
@@ -198,7 +198,7 @@ fn list(args: &Args, environment: &Environment) -> ExitCode {
         for (name, alias) in &config.aliases {
             let mut used: Vec<String> = directories(Some(name));
             if is_default(name) {
-                used.push("everywhere else".to_owned());
+                used.push("all other directories".to_owned());
             }
             let used = if used.is_empty() { "no directory".to_owned() } else { used.join(", ") };
             let _ = writeln!(text, "{name:<width$}  {}  {}  {used}", alias.account, alias.id);

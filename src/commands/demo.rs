@@ -29,10 +29,10 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Arguments of `act demo`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Let ACT fail, and show what act-claude says then
+    /// Let ACT fail, and show act-claude's message
     #[arg(long, value_name = "WHAT")]
     fail: Option<Fail>,
-    /// Use the stand-in for claude even where there is a claude
+    /// Use the stand-in for claude even if claude is installed
     #[arg(long)]
     stand_in: bool,
     /// One JSON object instead of text

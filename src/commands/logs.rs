@@ -20,13 +20,13 @@ use crate::text::printable;
 #[command(after_help = "\
 Claude writes a debug log with `act-claude --verify`, `--debug` or `--debug-file`. Without SESSION the latest one is shown.")]
 pub struct Args {
-    /// Go on as the log grows, until Ctrl-C
+    /// Continue as the log grows, until Ctrl-C
     #[arg(short, long)]
     follow: bool,
     /// Each line as a JSON object
     #[arg(long)]
     json: bool,
-    /// A session's id, or how it begins, or a file
+    /// A session's id or the beginning of it, or a file
     session: Option<PathBuf>,
 }
 
@@ -99,7 +99,7 @@ impl Output {
         let sign = classify(&line);
         // The log does not show whether claude sent to a relay or to ACT.
         let explained = match sign {
-            Sign::FirstDelivered => Some("the first export was taken, by act-claude's relay unless sent directly; what ACT answered: act-claude act history".to_owned()),
+            Sign::FirstDelivered => Some("the first export was accepted (by act-claude's relay, unless sent directly); ACT's answers: act-claude act history".to_owned()),
             _ => sign.explain(),
         };
         if self.json {

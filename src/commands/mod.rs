@@ -34,7 +34,7 @@ use crate::text::{page, printable};
     bin_name = "act-claude act",
     display_name = "act-claude", // printed before the version
     version = env!("ACT_CLAUDE_VERSION"),
-    about = "Claude Code under Agent Control Tower: what act-claude itself can do",
+    about = "Claude Code with Agent Control Tower: act-claude's own commands",
     after_help = starting_claude()
 )]
 struct Cli {
@@ -52,9 +52,9 @@ enum Command {
     Use(r#use::Args),
     /// The configured aliases, and which directories use them; adds and removes them
     Aliases(aliases::Args),
-    /// Ask ACT, without a session and without data, whether endpoint, token and alias are good
+    /// Check endpoint, token and alias with ACT, without a session and without sending metrics
     Check(check::Args),
-    /// Everything that would get in the way, each with its fix
+    /// Find problems that keep sessions from being reported, each with its fix
     Doctor(doctor::Args),
     /// What recent sessions delivered; what is waiting or held
     History(history::Args),
@@ -64,13 +64,13 @@ enum Command {
     Statusline(statusline::Args),
     /// Claude's debug log, the lines about telemetry only, explained
     Logs(logs::Args),
-    /// A local ACT that shows what arrives, with the documented errors, for trying things out
+    /// A local ACT that shows what arrives, with the documented errors, for experiments
     Receive(receive::Args),
-    /// The whole path on this machine, without an account
+    /// Demonstrate the whole path on this machine, without an account
     Demo(demo::Args),
     /// What to put in the shell's rc file: the alias claude=act-claude, and completion
     ShellInit(shell_init::Args),
-    /// Remove what act-claude put on this machine, and say what is left to remove by hand
+    /// Remove act-claude's files from this machine, and list what you have to remove yourself
     Uninstall(uninstall::Args),
 }
 

@@ -33,7 +33,7 @@ pub struct Args {
     /// Give every export this answer
     #[arg(long, value_name = "WHAT")]
     fail: Option<Fail>,
-    /// One JSON object a line for each export; all else goes to standard error
+    /// One JSON object a line for each export; everything else goes to standard error
     #[arg(long)]
     json: bool,
 }

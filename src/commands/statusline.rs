@@ -25,12 +25,12 @@ In ~/.claude/settings.json (refreshInterval: seconds; without it claude asks onl
 
   \"statusLine\": { \"type\": \"command\", \"command\": \"act-claude act statusline\", \"refreshInterval\": 5 }
 
-Behind the status line you have: \"command\": \"act-claude act statusline -- ~/.claude/statusline.sh\"")]
+After your own status line: \"command\": \"act-claude act statusline -- ~/.claude/statusline.sh\"")]
 pub struct Args {
     /// As JSON
     #[arg(long, conflicts_with = "command")]
     json: bool,
-    /// A status line command of yours: it gets claude's JSON, and the alias is put behind what it prints
+    /// Your own status line command: it gets claude's JSON, and the alias is appended to its output
     #[arg(last = true, value_hint = clap::ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 }

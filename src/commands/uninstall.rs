@@ -30,7 +30,7 @@ pub struct Args {
     /// Keep the configuration and its token files
     #[arg(long)]
     keep_config: bool,
-    /// Remove exports that ACT has not got, too: they are lost
+    /// Also remove exports that have not reached ACT: they are lost
     #[arg(long)]
     discard: bool,
     /// As JSON
@@ -92,7 +92,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             &(section("ended:", &ended)
                 + &section("removed:", &going)
                 + &section("not removed:", &failed)
-                + &section("left to you:", &left)),
+                + &section("you have to remove:", &left)),
         )
     };
     if failed.is_empty() { printed } else { ExitCode::FAILURE }
@@ -113,7 +113,7 @@ fn settle(args: &Args, state: &Path, environment: &Environment) -> Result<(), St
         1 => "1 export has".to_owned(),
         count => format!("{count} exports have"),
     };
-    Err(format!("{have} not reached ACT: act-claude act uninstall --discard throws them away"))
+    Err(format!("{have} not reached ACT: act-claude act uninstall --discard deletes them"))
 }
 
 /// Fails where sessions run that have sent something, or may at any time. The user has to end them.
@@ -154,7 +154,7 @@ fn end_idle(args: &Args, state: &Path) -> Result<Vec<i32>, String> {
     match waiting(state) {
         0 => Ok(ended),
         _ if args.discard => Ok(ended),
-        _ => Err("an export came in just now: once more".to_owned()),
+        _ => Err("an export arrived meanwhile; run the command again".to_owned()),
     }
 }
 
@@ -209,7 +209,7 @@ fn left_by_hand(loaded: &Loaded, environment: &Environment, going: &[PathBuf]) -
         }
     }
     if Path::new(config::SYSTEM_FILE).exists() {
-        left.push(format!("{}: the system's, its owner's to remove", config::SYSTEM_FILE));
+        left.push(format!("{}: belongs to the system; its owner has to remove it", config::SYSTEM_FILE));
     }
     // A daemon remembers the path of the launcher for its agents. Without that file, its agents fail at once.
     let claude = locate::locate(environment, &loaded.config).ok();
@@ -279,7 +279,7 @@ fn confirmed(going: &[PathBuf]) -> bool {
     }
     let list: String = going.iter().map(|path| format!("  {}\n", path.display())).collect();
     let mut out = std::io::stderr().lock();
-    let _ = write!(out, "This removes:\n{}Go on? [y/N] ", printable::lines(&list));
+    let _ = write!(out, "This removes:\n{}Continue? [y/N] ", printable::lines(&list));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     let yes = read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str());

@@ -21,13 +21,13 @@ pub struct Args {
     /// No telemetry in this directory
     #[arg(long)]
     none: bool,
-    /// Remove what is said about this directory; the rules above it count again
+    /// Remove this directory's rule; rules of parent directories apply again
     #[arg(long)]
     remove: bool,
-    /// The repository says so, in its .act-claude.json, for everybody who works in it
+    /// Set it for everybody, in the repository's .act-claude.json
     #[arg(long, conflicts_with_all = ["none", "default"])]
     repo: bool,
-    /// Everywhere that no rule speaks of, instead of this directory
+    /// Set the default alias instead of this directory's
     #[arg(long)]
     default: bool,
     /// As JSON

@@ -31,7 +31,7 @@ pub struct Args {
     /// As if started with --direct
     #[arg(long)]
     direct: bool,
-    /// Another directory than this one
+    /// Show another directory
     directory: Option<PathBuf>,
 }
 

@@ -94,12 +94,12 @@ fn misspelling(rule: &Rule) -> Option<(&'static str, &'static str, PathBuf)> {
     let is_pattern = |part: &std::path::Component<'_>| part.as_os_str().as_encoded_bytes().contains(&b'*');
     if rule.path.components().any(|part| is_pattern(&part)) {
         let meant = rule.path.components().take_while(|part| !is_pattern(part)).collect();
-        let what = "is no directory; a rule names one directory, with all below: '*' has no meaning";
+        let what = "is not a directory; a rule names one directory, with all below: '*' has no meaning";
         return Some((what, "name the directory itself", meant));
     }
     if rule.written.ends_with(char::is_whitespace) {
         let meant = rule.path.to_str().map(|path| PathBuf::from(path.trim_end()).components().collect());
-        return Some(("is no directory, and ends with a blank", "remove the blank", meant.unwrap_or_default()));
+        return Some(("is not a directory, and ends with a blank", "remove the blank", meant.unwrap_or_default()));
     }
     None
 }

@@ -149,7 +149,7 @@ impl Reader<'_> {
         let user = fields.checked("user", |user| {
             check_word(user)?;
             match user.trim_start_matches(USER_PREFIX) {
-                "" => Err("names nobody".to_owned()),
+                "" => Err("has no name after BOOMI_TOKEN.".to_owned()),
                 user if user.contains(':') => Err("holds ':'".to_owned()),
                 _ => Ok(()),
             }
@@ -183,7 +183,7 @@ impl Reader<'_> {
             "env" => {
                 let name = member.value.string("env")?;
                 if name.is_empty() || name.contains(['=', '\0']) {
-                    return Err(member.value.fault(format!("{name:?} is no name of an environment variable")));
+                    return Err(member.value.fault(format!("{name:?} is not the name of an environment variable")));
                 }
                 Ok(TokenSource::Env(name))
             }
@@ -320,7 +320,9 @@ fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, 
     let expanded = match text.strip_prefix('~') {
         None if text.starts_with("file:") => {
             if text.strip_prefix("file://").is_some_and(|path| !path.starts_with('/')) {
-                return Err(node.fault(format!("\"{text}\": a file URL names no host")).fix("start it with file:///"));
+                return Err(node
+                    .fault(format!("\"{text}\": a file URL must not name a host"))
+                    .fix("start it with file:///"));
             }
             paths::from_text(text)
         }

@@ -47,20 +47,31 @@ pub const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 const LONGEST: usize = 8 * 1024;
 
 impl Token {
-    /// Checks what a source gave: one line, no white space inside.
-    fn new(text: &str, source: &str) -> Result<Self, TokenError> {
+    /// Checks what a source gave: one line, no white space inside. `verb` and `must` tell how the source gives it.
+    fn new(text: &str, source: &str, verb: &str, must: &str) -> Result<Self, TokenError> {
         let text = text.trim();
-        let error = |what: &str, fix: &str| TokenError { what: format!("{source} {what}"), fix: fix.to_owned() };
+        let fix = format!("it must {must} the API token and nothing else");
+        let error = |what: &str| TokenError { what: format!("{source} {verb} {what}"), fix: fix.clone() };
         if text.is_empty() {
-            return Err(error("gave no token", "it must give the API token and nothing else"));
+            return Err(error("no token"));
         }
         if text.lines().count() > 1 {
-            return Err(error("gave more than one line", "it must give the API token and nothing else"));
+            return Err(error("more than one line"));
         }
         if text.len() > LONGEST || text.chars().any(|c| !c.is_ascii_graphic()) {
-            return Err(error("gave something that is no API token", "it must give the API token and nothing else"));
+            return Err(error("something that is not an API token"));
         }
         Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The token that a variable or a file contains.
+    fn contained(text: &str, source: &str) -> Result<Self, TokenError> {
+        Self::new(text, source, "contains", "contain")
+    }
+
+    /// The token that a command printed.
+    fn printed(text: &str, source: &str) -> Result<Self, TokenError> {
+        Self::new(text, source, "printed", "print")
     }
 
     /// Whether `text` is this token.
@@ -94,7 +105,9 @@ pub fn fetch_shown(source: &TokenSource, environment: &Environment) -> Result<To
 fn fetch_with(source: &TokenSource, environment: &Environment, terminal: Option<Stdio>) -> Result<Token, TokenError> {
     match source {
         TokenSource::Env(name) => match environment.get(name) {
-            Some(value) => Token::new(value.to_str().unwrap_or("\u{0}"), &format!("the environment variable {name}")),
+            Some(value) => {
+                Token::contained(value.to_str().unwrap_or("\u{0}"), &format!("the environment variable {name}"))
+            }
             None => Err(TokenError {
                 what: format!("the environment variable {name}, which should hold the API token, is not set"),
                 fix: format!("export {name}=…"),
@@ -107,7 +120,7 @@ fn fetch_with(source: &TokenSource, environment: &Environment, terminal: Option<
                 fix: "act-claude act setup".to_owned(),
             };
             open_private(path)?.take(LONGEST as u64 + 2).read_to_string(&mut text).map_err(error)?;
-            Token::new(&text, &format!("the token file {}", path.display()))
+            Token::contained(&text, &format!("the token file {}", path.display()))
         }
         TokenSource::Command(argv) => command::run(argv, environment, COMMAND_LIMIT, terminal),
     }
@@ -157,7 +170,7 @@ fn open_private(path: &Path) -> Result<File, TokenError> {
     let sticky = metadata.mode() & 0o1000 != 0;
     if metadata.mode() & 0o022 != 0 && !sticky {
         return Err(refuse(
-            format!("stands in a directory that others can write to (mode {:04o})", metadata.mode() & 0o7777),
+            format!("is in a directory that others can write to (mode {:04o})", metadata.mode() & 0o7777),
             format!("chmod go-w {}", shell_word(directory)),
         ));
     }
@@ -180,8 +193,8 @@ mod tests {
     #[test]
     fn c5_a_token_is_overwritten_and_never_printed() {
         fn overwritten(_: &impl zeroize::ZeroizeOnDrop) {}
-        overwritten(&Token::new("abc", "t").unwrap().0);
-        overwritten(&Token::new("abc", "t").unwrap().authorization("u"));
+        overwritten(&Token::printed("abc", "t").unwrap().0);
+        overwritten(&Token::printed("abc", "t").unwrap().authorization("u"));
         // If `Token` implemented `Debug`, the compiler could not choose between the two.
         trait Printed<How> {
             fn check() {}
@@ -223,7 +236,7 @@ mod tests {
     #[test]
     fn the_prefix_is_never_doubled() {
         let decode = |token: &str, user: &str| {
-            let header = Token::new(token, "t").unwrap().authorization(user).to_string();
+            let header = Token::printed(token, "t").unwrap().authorization(user).to_string();
             let bytes = base64::engine::general_purpose::STANDARD.decode(header.strip_prefix("Basic ").unwrap());
             String::from_utf8(bytes.unwrap()).unwrap()
         };

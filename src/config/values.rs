@@ -111,7 +111,7 @@ pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
     match uri.scheme_str() {
         Some("https") => Ok(()),
         Some("http") if is_loopback(host) => Ok(()),
-        Some("http") => Err("would send the token unencrypted; plain http only goes to this machine".to_owned()),
+        Some("http") => Err("would send the token unencrypted; plain http is allowed only to this machine".to_owned()),
         _ => Err("must start with https://".to_owned()),
     }
 }

@@ -21,7 +21,7 @@ pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Problem>)
         Verdict::Delivered { .. } => (State::Delivered, None),
         Verdict::Partial { rejected, message } => {
             let said = if message.is_empty() { format!("{rejected} points rejected") } else { message.clone() };
-            (State::Partial, Some(problem(said, "ACT does not take these points; it took the others", "", 65)))
+            (State::Partial, Some(problem(said, "ACT rejected these points and accepted the others", "", 65)))
         }
         Verdict::Held(reason) => (State::Held, Some(of(reason, whose))),
         Verdict::Waiting { reason, .. } => (State::Waiting, Some(Problem { code: 75, ..of(reason, whose) })),
@@ -32,7 +32,7 @@ pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Problem>)
 
 /// The problem of an export that arrived while the configuration had a fault.
 pub fn configuration(fault: &str) -> Problem {
-    problem(fault, "Without the configuration nobody knows whose they are", "act-claude act which", 78)
+    problem(fault, "Without the configuration the account of these exports is not known", "act-claude act which", 78)
 }
 
 /// The problem of an export that arrived while the system had no descriptor, thread or memory for it.
@@ -43,7 +43,7 @@ pub fn shortage(error: &std::io::Error) -> Problem {
 /// The problem of an export that is too large to be stored.
 pub fn too_large(most: usize, is_grown: bool) -> Problem {
     let said = format!("an export is larger than {} MiB", most.div_ceil(1 << 20));
-    let cause = if is_grown { "With the resource attributes that it lacked it is too large to be kept" } else { "" };
+    let cause = if is_grown { "With its missing resource attributes added, it is too large to be stored" } else { "" };
     problem(said, cause, "", 74)
 }
 
@@ -54,8 +54,8 @@ pub fn panicked() -> Problem {
 
 /// The problem of an export that is stored, while there is no thread to deliver it with.
 pub fn no_worker(error: &std::io::Error) -> Problem {
-    let said = format!("there is no thread to deliver with: {}", crate::system::error::plain(error));
-    problem(said, "As many processes run as may", "ulimit -u", 75)
+    let said = format!("no thread could be started for delivery: {}", crate::system::error::plain(error));
+    problem(said, "The limit on processes is reached", "ulimit -u", 75)
 }
 
 /// The problem of a session whose exports a settings key sends past the relay.
@@ -65,8 +65,8 @@ pub fn redirection(conflict: &Conflict) -> Problem {
         false => format!("no export arrived: {conflict}"),
     };
     let cause = match conflict.is_unread() {
-        true => "What act-claude can't read there may count more than its variables",
-        false => "A setting counts more than act-claude's variables here",
+        true => "Settings there that act-claude can't read may override its variables",
+        false => "A setting overrides act-claude's variables here",
     };
     problem(said, cause, &conflict.fix(), 78)
 }
@@ -161,8 +161,8 @@ fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: 
         407 => problem(said, "A proxy asks for credentials", "export HTTPS_PROXY=http://user:password@proxy:port", 78),
         // The text stands in brackets after "waiting", so the status is enough.
         408 | 425 | 429 | 500.. => problem(line, "ACT is busy or not available", "", 75),
-        400 => problem(said, "ACT does not take this export", "act-claude act doctor", 65),
-        _ => problem(said, "ACT does not take this export", "", 65),
+        400 => problem(said, "ACT does not accept this export", "act-claude act doctor", 65),
+        _ => problem(said, "ACT does not accept this export", "", 65),
     }
 }
 
@@ -172,7 +172,7 @@ fn of_failure(failure: &Failure, account: &str, host: &str) -> Problem {
         Failure::UnknownHost(host) => {
             problem(format!("{host} has no address"), "DNS does not know the host", &check, 75)
         }
-        Failure::Refused => problem(format!("{host} refused the connection"), "Nobody listens there", &check, 75),
+        Failure::Refused => problem(format!("{host} refused the connection"), "No server listens there", &check, 75),
         Failure::TimedOut => problem(format!("no answer from {host}"), "ACT or the network is slow", "", 75),
         Failure::NoRoute => problem(format!("no route to {host}"), "This machine is offline", "", 75),
         Failure::Broken(what) => problem(format!("the connection to {host} broke: {what}"), "", "", 75),
@@ -184,7 +184,7 @@ fn of_failure(failure: &Failure, account: &str, host: &str) -> Problem {
         ),
         Failure::Proxy { place, what } => problem(
             format!("the proxy did not connect to {host}: {what}"),
-            "The proxy is not the right one, or does not let ACT through",
+            "The proxy is not the right one, or does not allow connections to ACT",
             &format!("check {place}, or add {host} to NO_PROXY"),
             75,
         ),
@@ -193,7 +193,7 @@ fn of_failure(failure: &Failure, account: &str, host: &str) -> Problem {
         }
         Failure::ProxySetting { place, why, fix } => problem(
             format!("{place} can't be used: {why}"),
-            "The way to ACT leads through a proxy, and this setting does not name one",
+            "ACT is reached through a proxy, and this setting does not name a usable one",
             fix,
             78,
         ),
@@ -225,8 +225,8 @@ mod tests {
             (429, "429 Too Many Requests", "ACT is busy or not available", "", 75),
             (503, "503 Service Unavailable", "ACT is busy or not available", "", 75),
             (599, "599", "ACT is busy or not available", "", 75),
-            (400, "ACT answered 400 Bad Request", "ACT does not take this export", "act-claude act doctor", 65),
-            (413, "ACT answered 413 Payload Too Large", "ACT does not take this export", "", 65),
+            (400, "ACT answered 400 Bad Request", "ACT does not accept this export", "act-claude act doctor", 65),
+            (413, "ACT answered 413 Payload Too Large", "ACT does not accept this export", "", 65),
         ] {
             let problem = of(&status(status_code, None, None), &WHOSE);
             assert_eq!((problem.said.as_str(), problem.code), (said, code));

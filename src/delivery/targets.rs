@@ -95,10 +95,10 @@ impl Targets {
             return Err(super::cause::configuration(&fault.to_string()));
         }
         let Some(found) = config.aliases.get(alias) else {
-            return Err(no_target(&format!("alias {alias} is not configured any more"), alias));
+            return Err(no_target(&format!("alias {alias} is no longer configured"), alias));
         };
         let Some(owner) = config.accounts.get(account) else {
-            return Err(no_target(&format!("account {account} is not configured any more"), alias));
+            return Err(no_target(&format!("account {account} is no longer configured"), alias));
         };
         if found.account != account {
             let what = format!("alias {alias} now belongs to account {}, not to {account}", found.account);
@@ -130,7 +130,7 @@ impl Targets {
 fn no_target(what: &str, alias: &str) -> Problem {
     Problem {
         said: what.to_owned(),
-        cause: "An export goes only where it was captured for".to_owned(),
+        cause: "An export is sent only to the endpoint and user it was captured for".to_owned(),
         fix: format!("act-claude act flush --to {alias}"),
         code: 78,
     }

@@ -89,7 +89,7 @@ impl Upstream {
         let host = uri.host().unwrap_or_default().to_owned();
         let secure = uri.scheme_str() == Some("https");
         if !secure && !is_loopback(&host) {
-            return Err(Failure::Tls("plain http only goes to this machine".to_owned()));
+            return Err(Failure::Tls("plain http is allowed only to this machine".to_owned()));
         }
         let proxy = proxy_for(&uri, network)?;
         let through = proxy.as_ref().map(|proxy| Through::new(proxy, network));

@@ -34,11 +34,16 @@ pub const FLAGS: [OwnFlag; 5] = [
     OwnFlag {
         name: "--verify",
         value: None,
-        about: "debug mode, follow the log, and a verdict that also sets the exit status",
+        about: "start in debug mode, follow the log, and give a verdict, also as exit status",
         variable: None,
     },
-    OwnFlag { name: "--direct", value: None, about: "the documented variables, no relay", variable: None },
-    OwnFlag { name: "--no-act", value: None, about: "just claude", variable: Some("ACT_CLAUDE=off") },
+    OwnFlag { name: "--direct", value: None, about: "set the documented variables, without the relay", variable: None },
+    OwnFlag {
+        name: "--no-act",
+        value: None,
+        about: "start claude without telemetry",
+        variable: Some("ACT_CLAUDE=off"),
+    },
     OwnFlag {
         name: "--report",
         value: Some("WHEN"),

@@ -128,7 +128,8 @@ impl Choice<'_> {
 pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     let Situation { flags, environment, loaded, .. } = *situation;
     if flags.alias.is_some() && crate::claude::arguments::is_background(situation.args) {
-        let message = "--alias can't reach a background session (--bg): its alias is that of its directory".to_owned();
+        let message =
+            "--alias has no effect on a background session (--bg): its directory decides its alias".to_owned();
         return Err(Plan::Refuse { code: USAGE, message });
     }
     if let Some(why) = &environment.doubt().everything {

@@ -79,7 +79,7 @@ impl Connections {
         let mut table = self.lock();
         let Some(id) = gives_way(table.open.iter().map(|(id, entry)| (*id, entry.standing))) else { return false };
         if let Some(entry) = table.open.remove(&id) {
-            tracing::debug!(standing = ?entry.standing, "a connection gives way");
+            tracing::debug!(standing = ?entry.standing, "a connection is closed for a new one");
             entry.leave.notify_one();
         }
         true

@@ -152,7 +152,7 @@ impl DeliveryWorker {
             }
         }
         for Direct { sequence, why, .. } in self.direct.drain(..) {
-            self.ledger.set_state(sequence, State::Lost, &problem_saying(&format!("it could not be kept: {why}")));
+            self.ledger.set_state(sequence, State::Lost, &problem_saying(&format!("it could not be stored: {why}")));
         }
         self.ledger.worker_ended();
     }
@@ -283,7 +283,7 @@ impl DeliveryWorker {
             }
             _ => {
                 let problem = response.problem.unwrap_or_else(|| problem_saying("it could not be delivered"));
-                let said = format!("{}, and it could not be kept: {why}", problem.said);
+                let said = format!("{}, and it could not be stored: {why}", problem.said);
                 self.ledger.set_state(sequence, State::Lost, &Problem { said, code: 74, ..problem });
                 let _ = taken.send(Some(false));
             }

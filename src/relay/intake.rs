@@ -266,7 +266,7 @@ impl Intake {
             self.clone().start_worker();
         }
         if !routed.worker.send(message) {
-            let said = "it came when the relay had to leave".to_owned();
+            let said = "it arrived while the relay was ending".to_owned();
             let problem = Problem { said, cause: String::new(), fix: String::new(), code: 75 };
             self.ledger.set_state(sequence, state, &problem);
         }

@@ -259,7 +259,7 @@ impl DeliveryWorker {
 
     /// None of the session's exports can be sent until something changes.
     fn hold(&mut self, state: State, problem: &Problem) {
-        tracing::debug!(exports = self.queue.len(), ?state, said = problem.said, "nothing goes for now");
+        tracing::debug!(exports = self.queue.len(), ?state, said = problem.said, "no export can be sent for now");
         self.set_all(state, problem);
         self.look_at = Some(Instant::now() + LOOK);
     }

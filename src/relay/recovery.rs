@@ -64,7 +64,7 @@ fn final_state(spool: &Spool, name: &str) -> std::io::Result<(State, Option<Prob
 }
 
 fn never_stored() -> Problem {
-    let said = "the relay ended before ACT had answered, and it could not be kept".to_owned();
+    let said = "the relay ended before ACT had answered, and it could not be stored".to_owned();
     Problem { said, cause: String::new(), fix: String::new(), code: 74 }
 }
 

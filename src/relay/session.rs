@@ -98,7 +98,7 @@ impl RelaySession {
         let how = (start.redact, start.verify);
         let intake = Arc::new(Intake::new(routing, how, state, ledger.clone(), recorder.clone()));
         let path = protocol::path(&start.secret).into();
-        tracing::debug!(session = recorder.id(), is_supervised, is_replacement, "the relay is awake");
+        tracing::debug!(session = recorder.id(), is_supervised, is_replacement, "the relay has started");
         intake.clone().start_worker();
         let front = tokio::spawn(server::serve(listener, path, intake.clone(), journal));
 
@@ -121,12 +121,12 @@ impl RelaySession {
                 _ = terminate.recv() => break,
             }
         }
-        tracing::debug!("nobody can send any more");
+        tracing::debug!("no process can send exports any more");
         recorder.nobody_can_send();
         drain(&intake, &ledger, &mut terminate).await;
         front.abort();
         recorder.finish();
-        tracing::debug!(outcome = ?ledger.outcome(), "the relay goes");
+        tracing::debug!(outcome = ?ledger.outcome(), "the relay ends");
         Ok(())
     }
 }
@@ -255,7 +255,7 @@ impl Supervised {
     }
 
     async fn ended(&mut self, wait_ms: u64) {
-        tracing::debug!(wait_ms, "claude has gone; the supervisor waits");
+        tracing::debug!(wait_ms, "claude has ended; the supervisor waits");
         self.ledger.ended(wait_ms);
         self.command = None;
         self.answer(Duration::from_millis(wait_ms)).await;

@@ -41,7 +41,7 @@ impl Worker {
             Err(_) => Some(job),
         };
         if let Some(job) = here {
-            tracing::debug!(worker = self.name, "no thread for it: done at once");
+            tracing::debug!(worker = self.name, "no thread could be started: done on this one");
             done(job);
         }
     }

@@ -45,7 +45,7 @@ impl SessionRun<'_> {
             return self.direct_verified(telemetry, lines, environment, &with, directory);
         }
         if arguments::call(self.args) == Call::Session {
-            let line = Line::notice(format!("{}: sent directly; what ACT answered was not observed", telemetry.name));
+            let line = Line::notice(format!("{}: sent directly; ACT's answers were not observed", telemetry.name));
             lines.extend(self.worth_saying(vec![line], directory));
         }
         self.plain(lines, &with)

@@ -90,7 +90,7 @@ impl SessionRun<'_> {
         drop(overlay);
         let silence = self.silence(ended, lasted, &left);
         let wait = self.exit_wait();
-        tracing::debug!(?ended, ?wait, ?silence, "claude has gone");
+        tracing::debug!(?ended, ?wait, ?silence, "claude has ended");
         let owed = silence.owed.then(|| ExpectedExport { cause: silence.cause.clone() });
         let answer = relay.outcome(&mut supervisor, wait, owed);
         tracing::debug!(?answer, "the relay's answer");

@@ -196,11 +196,11 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         let tail = match state {
             State::Delivered | State::Partial | State::NothingSent | State::NotObserved => continue,
             State::Lost => format!("lost: {said}"),
-            State::Rejected => format!("rejected and set aside: {said}"),
+            State::Rejected => format!("rejected, moved to the dead letters: {said}"),
             State::NotUnderstood => format!("not understood, kept: {said}"),
             State::Held => format!("held: {said}"),
             State::Waiting => format!("waiting ({said}), kept for the next session"),
-            State::UnderWay => "under way: delivery goes on in the background".to_owned(),
+            State::UnderWay => "not decided yet: delivery continues in the background".to_owned(),
         };
         // The cause of a waiting export is named only if the user can do something.
         let told = problem.filter(|problem| *state != State::Waiting || !problem.fix.is_empty());
@@ -210,13 +210,13 @@ pub(crate) fn words(outcome: &Outcome) -> String {
     }
     parts.extend(deferred_words(outcome, parts.is_empty()));
     if let Some(why) = &outcome.unkept {
-        parts.push(format!("nothing could be kept on this machine: {why}"));
+        parts.push(format!("exports could not be stored on this machine: {why}"));
     }
     if let Some(why) = &outcome.unaccepted {
         parts.push(format!("no connection could be accepted for a while ({why}): exports may be missing"));
     }
     if let Some(why) = &outcome.spool_problem {
-        parts.push(format!("what is done with can't be removed from the spool: {why}"));
+        parts.push(format!("finished exports can't be removed from the spool: {why}"));
     }
     parts.extend(words_of_relay(outcome));
     parts.join("; ")
@@ -229,13 +229,13 @@ pub(crate) fn nothing_sent(lasted: Option<Duration>, cause: Option<&Problem>) ->
     parts.fold(format!("claude sent no metrics{time}"), |words, part| format!("{words}: {part}"))
 }
 
-/// "1 stepped aside (500 Internal Server Error): ACT takes others; it is kept: act-claude act flush"
+/// "1 stepped aside (500 Internal Server Error): ACT accepts others; it is kept: act-claude act flush"
 fn deferred_words(outcome: &Outcome, is_first: bool) -> Option<String> {
     let (count, deferred) = (outcome.deferred(), outcome.deferred.as_ref()?);
     let subject = if is_first { exports(count) } else { count.to_string() };
     let kept = if count == 1 { "it is kept" } else { "they are kept" };
     let said = &deferred.problem.said;
-    (count > 0).then(|| format!("{subject} stepped aside ({said}): ACT takes others; {kept}: act-claude act flush"))
+    (count > 0).then(|| format!("{subject} stepped aside ({said}): ACT accepts others; {kept}: act-claude act flush"))
 }
 
 /// ". The API token or its user is wrong: act-claude act setup --account acme".

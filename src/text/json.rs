@@ -212,11 +212,11 @@ impl<'a> Node<'a> {
             let value = Node { source: self.source, raw: value.get() };
             let key_node = Node { source: self.source, raw: key.get() };
             let Some(key) = unquoted(key.get()) else {
-                return Err(key_node.fault(format!("the key {} holds half a character", key.get())));
+                return Err(key_node.fault(format!("the key {} contains an incomplete character", key.get())));
             };
             if !seen.insert(key.clone()) {
                 return Err(key_node
-                    .fault(format!("\"{key}\" stands here a second time"))
+                    .fault(format!("\"{key}\" occurs twice in this object"))
                     .fix("remove one of the two"));
             }
             found.push(Member { key, key_node, value });
@@ -333,13 +333,13 @@ mod tests {
     fn half_a_character_is_no_key() {
         let source = source(r#"{"a": 1, "\ud800": 2}"#);
         let fault = source.root().unwrap().members("the file").unwrap_err();
-        assert_eq!(fault.to_string(), r#"c.json:1:10: the key "\ud800" holds half a character"#);
+        assert_eq!(fault.to_string(), r#"c.json:1:10: the key "\ud800" contains an incomplete character"#);
     }
 
     #[test]
     fn a_repeated_key_is_a_fault() {
         let source = source(r#"{"a": 1, "a": 2}"#);
         let fault = source.root().unwrap().members("the file").unwrap_err();
-        assert_eq!(fault.to_string(), "c.json:1:10: \"a\" stands here a second time: remove one of the two");
+        assert_eq!(fault.to_string(), "c.json:1:10: \"a\" occurs twice in this object: remove one of the two");
     }
 }

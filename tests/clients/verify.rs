@@ -80,7 +80,7 @@ fn every_answer_of_act() {
             let output = lab.act_claude("project", &["--verify", "-p", "hi"]).output().unwrap();
             assert_eq!(output.out(), "hello there\n", "{version} {name}");
             check(&output, &format!("{version} {name}"), code, &words);
-            assert!(output.err().contains("log: claude set its metrics exporter up"), "{}", output.err());
+            assert!(output.err().contains("log: claude started its metrics exporter"), "{}", output.err());
             // ACT's status appears in claude's own log.
             if version == NEW && code == 77 {
                 assert!(output.err().contains("log: an export failed: "), "{}", output.err());
@@ -116,11 +116,16 @@ fn direct_uses_the_log_only() {
     let not_observed = "not observed";
     let partial = Reply::json(200, r#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"x"}}"#);
     for (name, reply, of_old, of_new) in [
-        ("ok", accepted(), (69, not_observed), (0, "the first export was taken")),
+        ("ok", accepted(), (69, not_observed), (0, "the first export was accepted")),
         ("partial", partial, (69, not_observed), (0, "rejected points are not observed")),
         ("401", refused(401, "x"), (77, "401 Unauthorized"), (77, "act-claude act setup --account acme")),
         ("404", refused(404, "Agent alias id-billing not found"), (78, "404 Not Found"), (78, "404 Not Found")),
-        ("503", refused(503, "x"), (75, "gave its last export up"), (75, "gave its last export up")),
+        (
+            "503",
+            refused(503, "x"),
+            (75, "stopped waiting for its last export"),
+            (75, "stopped waiting for its last export"),
+        ),
     ] {
         for (version, (code, word)) in [(OLD, of_old), (NEW, of_new)] {
             let Some(lab) = lab(version) else { return };
@@ -286,7 +291,7 @@ fn the_users_own_debug_log_is_followed() {
     };
     for args in [&["--debug-file", "mine.txt", "-p", "hi"][..], &["--debug", "-p", "hi"]] {
         let output = lab.act_claude("project", &[&["--verify"], args].concat()).output().unwrap();
-        check(&output, &format!("{args:?}"), 0, &["log: act-claude's relay took the first export"]);
+        check(&output, &format!("{args:?}"), 0, &["log: act-claude's relay accepted the first export"]);
         assert!(logs(&lab).is_empty(), "{args:?}");
     }
     assert!(lab.sandbox.home().join("project/mine.txt").is_file());

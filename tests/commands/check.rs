@@ -141,12 +141,14 @@ fn texts_for_people() {
     };
     act.answer_by(act_in([Credential, Alias, Payload]));
     let good = text();
-    assert!(good.contains("ok credential ACT knows it (with none, and with nobody's, it answers: 401 Unauthorized)"));
-    assert!(good.contains("Endpoint, token and alias are good. see it in ACT: AI Agent Registry"), "{good}");
+    assert!(good.contains(
+        "ok credential ACT knows it (without a credential, and with an unknown one, it answers: 401 Unauthorized)"
+    ));
+    assert!(good.contains("Endpoint, token and alias are correct. see it in ACT: AI Agent Registry"), "{good}");
     act.answer_by(act_in([Payload, Credential, Alias]));
     let unclear = text();
-    assert!(unclear.contains("unclear credential cannot tell without a session: with no credential ACT answers"));
-    assert!(unclear.contains("A session does: act-claude --alias billing --verify -p hi"), "{unclear}");
+    assert!(unclear.contains("unclear credential unclear without a session: with no credential ACT answers"));
+    assert!(unclear.contains("A session shows it: act-claude --alias billing --verify -p hi"), "{unclear}");
     act.answer(refused(401, "Unauthorized"));
     let stopped = text();
     assert!(stopped.contains("stopped credential 401 Unauthorized The API token or its user is wrong."), "{stopped}");

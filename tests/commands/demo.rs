@@ -109,9 +109,9 @@ fn exports_that_act_lost_are_noticed() {
 #[test]
 fn failures_show_state_cause_and_fix() {
     let lab = DemoLab::new();
-    let held = "held: kept on this machine, and sent once it is put right";
+    let held = "held: kept on this machine, and sent after it is corrected";
     let waiting = "waiting: kept on this machine, and tried again";
-    let no_fix = "none needed: it is tried again by itself";
+    let no_fix = "none needed: it is tried again automatically";
     for (fail, status, state, cause, fix) in [
         ("401", "401 refused", held, "The API token or its user is wrong", "act-claude act setup --account acme"),
         (
@@ -131,8 +131,8 @@ fn failures_show_state_cause_and_fix() {
         (
             "400",
             "400 refused",
-            "rejected: set aside on this machine, and not sent again",
-            "ACT does not take this export",
+            "rejected: kept on this machine, and not sent again",
+            "ACT does not accept this export",
             "act-claude act doctor",
         ),
         ("429", "429 refused", waiting, "ACT is busy or not available", no_fix),
@@ -141,13 +141,13 @@ fn failures_show_state_cause_and_fix() {
             "partial",
             "200 partial",
             "partial: not sent again, ACT has the rest",
-            "ACT does not take these points; it took the others",
-            "none known: ACT's own words are above",
+            "ACT rejected these points and accepted the others",
+            "none known: ACT's answer is above",
         ),
         (
             "hang",
             "no answer",
-            "under way: goes on in the background; claude did not wait for it",
+            "under way: continues in the background; claude did not wait for it",
             "ACT has not answered yet",
             no_fix,
         ),

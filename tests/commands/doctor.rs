@@ -172,7 +172,7 @@ impl Machine {
         if fix == "remove this comma" {
             return remove_comma(&file, line);
         }
-        if let Some(keys) = text("what").split_once("of telemetry: ").map(|(_, keys)| keys.to_owned()) {
+        if let Some(keys) = text("what").split_once("of a project: ").map(|(_, keys)| keys.to_owned()) {
             keys.split(", ").for_each(|key| remove_key(&file, &format!("env.{key}")));
             return;
         }
@@ -559,7 +559,7 @@ fn ids(findings: &[Value]) -> Vec<&str> {
 #[test]
 fn silent_on_a_healthy_machine() {
     let machine = Machine::new();
-    assert_eq!(machine.doctor(""), Some(("nothing in the way\n".to_owned(), 0)));
+    assert_eq!(machine.doctor(""), Some(("no problems found\n".to_owned(), 0)));
     assert_eq!(machine.doctor("--json"), Some(("{\"findings\":[]}\n".to_owned(), 0)));
     assert!(!machine.sandbox.state().exists(), "looking leaves nothing behind");
 }
@@ -585,7 +585,7 @@ fn each_alone_and_each_fix_removes_it() {
             Some(fix) => fix(&mut machine),
             None => findings.iter().for_each(|finding| machine.follow(finding)),
         }
-        assert_eq!(machine.doctor(""), Some(("nothing in the way\n".to_owned(), 0)), "{name}, put right");
+        assert_eq!(machine.doctor(""), Some(("no problems found\n".to_owned(), 0)), "{name}, corrected");
     }
 }
 
@@ -647,7 +647,7 @@ fn correct_processes_are_not_reported() {
     machine.start("work", &["-p", "hi"], &[("HOME", "/nobody")]);
     let launcher = machine.path("bin/act-claude").display().to_string();
     machine.start("work", &["daemon", "run"], &[("CLAUDE_CODE_PROCESS_WRAPPER", launcher.as_str())]);
-    assert_eq!(machine.doctor(""), Some(("nothing in the way\n".to_owned(), 0)));
+    assert_eq!(machine.doctor(""), Some(("no problems found\n".to_owned(), 0)));
     machine.start("work", &["daemon", "run"], &[]);
     assert_eq!(ids(&machine.findings().unwrap()), ["daemon"], "one that was started without act-claude");
 }

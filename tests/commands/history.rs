@@ -42,7 +42,7 @@ fn ended(sandbox: &Sandbox) {
 fn nothing_yet() {
     let act = Act::start();
     let sandbox = sandbox(&act);
-    assert_eq!(history(&sandbox, &[]), "no session is remembered yet (~/.local/state/act-claude/sessions)\n");
+    assert_eq!(history(&sandbox, &[]), "no session is recorded yet (~/.local/state/act-claude/sessions)\n");
     let expected = "no session has failed (~/.local/state/act-claude/sessions)\n";
     assert_eq!(history(&sandbox, &["--failed"]), expected);
     assert_eq!(json(&sandbox, &[])["sessions"], serde_json::json!([]));

@@ -166,7 +166,7 @@ fn what_is_asked_and_what_is_not() {
     pty.send("\x7f\x7f\x7fbilling\r");
     pty.wait_for("? E-mail");
     pty.send("acme-A1B2C3\r");
-    let screen = pty.wait_for("an e-mail address is wanted, not the account id");
+    let screen = pty.wait_for("an e-mail address is needed, not the account id");
     assert!(screen.lines().all(|line| !line.starts_with("] ")), "no help line is cut:\n{screen}");
     pty.send(&"\x7f".repeat("acme-A1B2C3".len()));
     pty.send("you@example.com\r");

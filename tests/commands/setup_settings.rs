@@ -94,7 +94,7 @@ fn every_place_of_the_recipe_is_imported() {
         "line 8    OTEL_EXPORTER_OTLP_HEADERS",
         "Now remove from \"env\" in ~/work/billing/.claude/settings.json",
         "the token is in its history",
-        "settings.json:11: a comma too many",
+        "settings.json:11: a trailing comma",
         "Now remove from \"env\" in ~/work/web/.claude/settings.local.json",
     ] {
         assert!(words(&said).contains(&words(expected)), "{expected}: {said}");
@@ -122,7 +122,7 @@ fn a_hostile_repository_gains_nothing() {
     let args = [&RUN[..], &["file", "--directory", &evil]].concat();
     let output = sandbox.act_claude(&args).output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.err());
-    assert!(words(&output.out()).contains("would send a token of yours to evil.example"), "{}", output.out());
+    assert!(words(&output.out()).contains("would send your token to evil.example"), "{}", output.out());
     let text = std::fs::read_to_string(sandbox.config_file()).unwrap();
     assert!(!text.contains("evil"), "{text}");
 
@@ -141,7 +141,7 @@ fn what_is_broken_or_absent_is_named() {
     let sandbox = Sandbox::new();
     let output = sandbox.act_claude(&[&RUN[..], &["file"]].concat()).output().unwrap();
     assert_eq!(output.code(), 64);
-    assert!(output.err().contains("no settings hold the documented recipe"), "{}", output.err());
+    assert!(output.err().contains("no settings contain the documented recipe"), "{}", output.err());
     let mut broken = recipe(&url("acme-A1B2C3"), "dev@acme.com", "t", "<extAccountAliasId>", "P");
     broken["env"]["OTEL_EXPORTER_OTLP_HEADERS"] = json!("Authorization=Basic <token>,X-Alias-Id=<extAccountAliasId>");
     sandbox.write(".claude/settings.json", pretty(&broken));
@@ -177,7 +177,7 @@ fn values_missing_in_the_settings_are_asked() {
         (sandbox, [headers(&own), headers(&labs)])
     };
     let begin = |sandbox: &Sandbox| Pty::start(sandbox.act_claude(&["act", "setup", "--from-settings", "--no-check"]));
-    let trusted = "? Is that meant?";
+    let trusted = "? Is this intended?";
 
     let (sandbox, secrets) = prepare();
     let mut pty = begin(&sandbox);

@@ -88,7 +88,7 @@ fn an_ambiguity_fails_and_writes_nothing() {
     let args = [&["--spec", spec("prose.yaml")][..], &REST].concat();
     let output = setup(&sandbox, &args, "");
     assert_eq!(output.code(), 64);
-    for proposed in [URL, ID, "CUSTOM_PROVIDER", "it stands in prose"] {
+    for proposed in [URL, ID, "CUSTOM_PROVIDER", "found in descriptive text"] {
         assert!(output.err().contains(proposed), "{}", output.err());
     }
     let given = ["--endpoint", "acme-A1B2C3", "--id", ID, "--provider-type", "P"];
@@ -116,10 +116,10 @@ fn hostile_documents_are_refused_with_the_reason() {
         ("cyclic-ref.yaml", "leads back to itself"),
         ("cyclic-all-of.yaml", "leads back to itself"),
         ("bomb.yaml", "not usable YAML"),
-        ("twice.json", "stands twice"),
-        ("swagger.json", "no OpenAPI 3 document"),
+        ("twice.json", "occurs twice"),
+        ("swagger.json", "not an OpenAPI 3 document"),
         ("many-servers.yaml", "more than 50 metrics URLs"),
-        ("ref-bomb.yaml", "lead on to far more than a Monitoring Spec holds"),
+        ("ref-bomb.yaml", "need more steps than a Monitoring Spec does"),
         ("header-break.yaml", "--id"),
     ] {
         let sandbox = Sandbox::new();
@@ -223,16 +223,16 @@ fn typical_mistakes_are_corrected_with_a_message() {
     let url = ["--endpoint", URL];
     let header = base64::engine::general_purpose::STANDARD.encode(format!("BOOMI_TOKEN.{USER}:{TOKEN}"));
     let said = run(&url, &format!("Basic {header}\n"));
-    assert!(said.contains("that was a whole Authorization header"), "{said}");
+    assert!(said.contains("a whole Authorization header was given"), "{said}");
     let said = run(&url, &format!("BOOMI_TOKEN.BOOMI_TOKEN.{USER}:{TOKEN}\n"));
-    assert!(said.contains("stood there twice"), "{said}");
+    assert!(said.contains("BOOMI_TOKEN. was doubled"), "{said}");
     let said = run(&url, &format!("BOOMI_TOKEN.{TOKEN}:{USER}\n"));
-    assert!(said.contains("user and token stood in each other's place"), "{said}");
+    assert!(said.contains("user and token were exchanged"), "{said}");
     let said = run(&[&url[..], &["--user", &format!("BOOMI_TOKEN.{USER}")]].concat(), &format!(" {TOKEN} \r\n"));
     assert!(said.contains("white space in it was removed"), "{said}");
     let swapped = URL.replace("acme-A1B2C3", USER);
     let said = run(&["--endpoint", &swapped, "--user", "acme-A1B2C3", "--account", "acme"], TOKEN);
-    assert!(said.contains("E-mail and account id stood in each other's place"), "{said}");
+    assert!(said.contains("E-mail and account id were exchanged"), "{said}");
 
     // An account id in place of the e-mail can't be corrected: it is reported.
     let sandbox = Sandbox::new();

@@ -71,7 +71,7 @@ fn through_keychain(sandbox: &Sandbox, endpoint: &str) -> String {
     let output = setup(&mut command, &format!("{}\n", *OWN));
     assert_eq!(output.code(), 0, "{} {}", output.out(), output.err());
     assert!(!output.out().contains(&*OWN) && !output.err().contains(&*OWN));
-    assert!(output.out().contains("Endpoint, token and alias are good"), "{}", output.out());
+    assert!(output.out().contains("Endpoint, token and alias are correct"), "{}", output.out());
     std::fs::read_to_string(sandbox.home().join("seen")).unwrap()
 }
 
@@ -149,8 +149,8 @@ exit 0
 fn a_keychain_that_fails_is_named() {
     for (script, said) in [
         ("cat >/dev/null; echo 'locked collection' >&2; exit 1\n", "`secret-tool` failed (locked collection)"),
-        ("case $1 in store) cat >/dev/null ;; lookup) echo other ;; esac\n", "gives something else back"),
-        ("case $1 in store) cat >/dev/null ;; esac\n", "gave no token"),
+        ("case $1 in store) cat >/dev/null ;; lookup) echo other ;; esac\n", "returns a different value"),
+        ("case $1 in store) cat >/dev/null ;; esac\n", "printed no token"),
     ] {
         let sandbox = with_stand_in("secret-tool", script);
         let mut command = sandbox.act_claude(&ANSWERS);
@@ -214,7 +214,7 @@ fn an_account_s_token_is_renewed() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
     assert_eq!(std::fs::read(sandbox.config_file()).unwrap(), before, "the configuration stays");
     assert!(output.out().contains("Delivered: 2 exports that waited for account acme"), "{}", output.out());
-    assert!(output.out().contains("Endpoint, token and alias are good"), "{}", output.out());
+    assert!(output.out().contains("Endpoint, token and alias are correct"), "{}", output.out());
     // A wrong token is detected.
     let output = setup(&mut sandbox.act_claude(&renew), "wrong-token");
     assert_eq!(output.code(), 77, "{}", output.out());
@@ -254,7 +254,7 @@ act-claude act check billing
     );
     let output = setup(sandbox.command("dbus-run-session").arg("--").arg(script), TOKEN);
     assert_eq!(output.code(), 0, "{} {}", output.out(), output.err());
-    assert_eq!(output.out().matches("Endpoint, token and alias are good").count(), 2, "{}", output.out());
+    assert_eq!(output.out().matches("Endpoint, token and alias are correct").count(), 2, "{}", output.out());
     // The keyring's own file is encrypted.
     let files = snapshot(sandbox.root());
     assert!(files.keys().any(|path| path.to_string_lossy().contains("keyrings")), "{:?}", files.keys());

@@ -94,7 +94,7 @@ fn asks_and_keeps_the_configuration_on_request() {
     assert_eq!(refused.code(), 64);
     assert!(refused.err().contains("--yes removes without asking"), "{}", refused.err());
     let mut pty = Pty::start(sandbox.act_claude(&["act", "uninstall"]));
-    pty.wait_for("Go on? [y/N]");
+    pty.wait_for("Continue? [y/N]");
     pty.send("\r");
     let (status, screen) = pty.finish();
     assert!(status.code() == Some(64) && screen.ends_with("nothing was removed"), "{screen}");

@@ -122,6 +122,6 @@ fn a_slow_act_is_under_way_or_delivered_never_lost() {
     fake_claude::install(&mut sandbox, "post");
     configure(&sandbox, &act.endpoint(), 0);
     let output = sandbox.act_claude(&["-p", "hi", "--report", "always"]).output().unwrap();
-    assert_eq!(output.err(), "act-claude: billing: 1 export under way: delivery goes on in the background\n");
+    assert_eq!(output.err(), "act-claude: billing: 1 export not decided yet: delivery continues in the background\n");
     act.wait_for(1);
 }

@@ -74,7 +74,10 @@ fn flush_asks_running_sessions_to_try_now() {
     relay.until(&sandbox, act_claude::state::outcome::State::Waiting, 1);
     act.answer(accepted());
     let output = sandbox.act_claude(&["act", "flush"]).output().unwrap();
-    assert_eq!((output.code(), output.out().as_str()), (0, "billing: 1 export left with running sessions\n"));
+    assert_eq!(
+        (output.code(), output.out().as_str()),
+        (0, "billing: 1 export delivered or handled by running sessions\n")
+    );
     relay.until(&sandbox, act_claude::state::outcome::State::Delivered, 1);
     assert_eq!(act.requests().len(), 2, "by its own relay, once");
     // Nothing is left, and the output says so.

@@ -49,14 +49,14 @@ fn the_log_says_what_happened_to_each_export() {
     for words in [
         &["act_claude::run: telemetry", "alias=\"billing\"", "account=\"acme\""][..],
         &["act_claude::run::relayed: claude runs"],
-        &["act_claude::run::relayed: claude has gone"],
+        &["act_claude::run::relayed: claude has ended"],
         &["an export", "sequence=0", "points=2"],
         &["asked ACT", "status=200", "Delivered"],
         &["decided", "sequence=0", "Delivered"],
         &["an export", "sequence=1"],
         &["asked ACT", "status=401", "Held", "401 Unauthorized"],
-        &["nothing goes for now", "exports=1"],
-        &["the relay goes"],
+        &["no export can be sent for now", "exports=1"],
+        &["the relay ends"],
     ] {
         assert!(has(words), "{words:?}: {log}");
     }

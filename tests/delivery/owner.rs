@@ -100,7 +100,7 @@ fn b16_another_endpoint_or_user_needs_the_user_s_consent() {
     assert_eq!(json["aliases"][0]["stays"], json!({"held": 1}), "{json}");
     assert_eq!(json["aliases"][0]["trouble"]["said"], "account acme has another endpoint now");
     let output = two.sandbox.act_claude(&["act", "flush", "--discard"]).output().unwrap();
-    assert_eq!((output.code(), output.out().as_str()), (0, "billing: 1 export given up\n"));
+    assert_eq!((output.code(), output.out().as_str()), (0, "billing: 1 export deleted\n"));
     assert_eq!((waiting(&two.sandbox).len(), two.acme.requests().len()), (0, 0));
 }
 

@@ -44,11 +44,11 @@ const ARGS: [&str; 4] = ["-p", "hi", "--report", "always"];
 /// that accepts nothing.
 fn nothing_kept(act: &Act, sandbox: &Sandbox, why: &str, command: impl Fn() -> Command) {
     for (reply, line) in [
-        (accepted(), format!("2 exports delivered (4 points); nothing could be kept on this machine: {why}")),
+        (accepted(), format!("2 exports delivered (4 points); exports could not be stored on this machine: {why}")),
         (
             refused(503, ""),
             format!(
-                "2 exports lost: 503 Service Unavailable, and it could not be kept: {why}. ACT is busy or not available; nothing could be kept on this machine: {why}"
+                "2 exports lost: 503 Service Unavailable, and it could not be stored: {why}. ACT is busy or not available; exports could not be stored on this machine: {why}"
             ),
         ),
     ] {

@@ -170,7 +170,7 @@ fn b7_a_living_session_reports_it_and_its_export_can_be_discarded() {
     let first = waiting(&sandbox)[0].clone();
     crate::support::eventually("its being given up", || {
         let output = sandbox.act_claude(&["act", "flush", "--discard", "--only", &first]).output().unwrap();
-        output.out().contains("1 export given up").then_some(())
+        output.out().contains("1 export deleted").then_some(())
     });
     assert_eq!(waiting(&sandbox).len(), 1);
     let outcome = crate::support::eventually("its being counted as lost", || {
@@ -198,8 +198,8 @@ fn b7_flush_names_what_steps_aside_and_discards_it_and_nothing_else() {
     let name = &files[0];
     let expected = format!(
         "billing: 2 exports delivered (2 points)\n\
-         billing: 1 export stepped aside, tried 3 times: 500 Internal Server Error. ACT takes others\n  \
-         to give it up: act-claude act flush --discard --only {name}\n"
+         billing: 1 export stepped aside, tried 3 times: 500 Internal Server Error. ACT accepts other exports\n  \
+         to delete it: act-claude act flush --discard --only {name}\n"
     );
     assert_eq!((output.out(), output.code()), (expected, 75));
     let delivered: Vec<String> = act.requests().iter().map(|request| name_of(&request.raw)).collect();
@@ -213,10 +213,10 @@ fn b7_flush_names_what_steps_aside_and_discards_it_and_nothing_else() {
     assert!(doctor.out().contains("1 export of billing stepped aside: 500"), "{}", doctor.out());
     let history = sandbox.act_claude(&["act", "history"]).output().unwrap();
     let shown = history.out().split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = format!("{name} stepped aside, for ACT takes others: 500 Internal Server Error, tried 4 times.");
+    let words = format!("{name} stepped aside (ACT accepts other exports): 500 Internal Server Error, tried 4 times.");
     assert!(shown.contains(&words), "{shown}");
     let output = sandbox.act_claude(&["act", "flush", "--discard"]).output().unwrap();
-    assert_eq!((output.out().as_str(), output.code()), ("billing: 1 export given up\n", 0));
+    assert_eq!((output.out().as_str(), output.code()), ("billing: 1 export deleted\n", 0));
     assert_eq!(waiting(&sandbox), [] as [String; 0]);
 }
 
@@ -292,7 +292,7 @@ fn b7_a_single_export_waits_and_is_discarded_by_its_name() {
     let output = sandbox.act_claude(&["act", "flush", "--discard", "--only", "none-00000001"]).output().unwrap();
     assert_eq!((output.code(), waiting(&sandbox).len()), (64, 1), "{}", output.out());
     let output = sandbox.act_claude(&["act", "flush", "--discard", "--only", &files[0]]).output().unwrap();
-    assert_eq!((output.out().as_str(), output.code()), ("billing: 1 export given up\n", 0));
+    assert_eq!((output.out().as_str(), output.code()), ("billing: 1 export deleted\n", 0));
     assert_eq!(waiting(&sandbox), [] as [String; 0]);
 }
 

@@ -26,7 +26,12 @@ fn b14_the_report_is_the_server_s_log_and_the_spool() {
         (Reply::json(200, partial), "2 exports delivered; ACT rejected 2 of 4 points (too old)", 0, 0),
         (refused(503, ""), "2 exports waiting (503 Service Unavailable), kept for the next session", 2, 0),
         (refused(401, ""), "2 exports held: ACT answered 401 Unauthorized", 2, 0),
-        (refused(400, "malformed"), "2 exports rejected and set aside: ACT answered 400 Bad Request (malformed)", 0, 2),
+        (
+            refused(400, "malformed"),
+            "2 exports rejected, moved to the dead letters: ACT answered 400 Bad Request (malformed)",
+            0,
+            2,
+        ),
         (Reply::json(200, "<html>"), "2 exports not understood, kept: 127.0.0.1 answered 200 with a web page", 2, 0),
     ] {
         let (mut sandbox, act) = session("post\npost");
@@ -56,14 +61,14 @@ fn b14_nothing_is_called_kept_that_is_not() {
     sandbox.set("XDG_STATE_HOME", file.join("below"));
     let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
     assert!(
-        output.err().contains("2 exports delivered (4 points); nothing could be kept on this machine"),
+        output.err().contains("2 exports delivered (4 points); exports could not be stored on this machine"),
         "{}",
         output.err()
     );
     act.answer(refused(503, ""));
     let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
     assert!(
-        output.err().contains("2 exports lost: 503 Service Unavailable, and it could not be kept"),
+        output.err().contains("2 exports lost: 503 Service Unavailable, and it could not be stored"),
         "{}",
         output.err()
     );
@@ -126,7 +131,7 @@ fn b15_a_container_that_ends_behind_us_delivers_or_counts() {
     }
     for (is_ci, line, kept) in [
         (true, "billing: 1 export delivered (2 points)", 0),
-        (false, "billing: 1 export under way: delivery goes on in the background", 1),
+        (false, "billing: 1 export not decided yet: delivery continues in the background", 1),
     ] {
         let (sandbox, act) = session("post");
         act.answer(Reply::After(Duration::from_secs(2), Box::new(accepted())));

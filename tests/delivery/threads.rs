@@ -50,7 +50,7 @@ fn b1_a_refused_thread_loses_nothing() {
 #[test]
 fn b1_without_any_thread_all_exports_are_kept_and_reported() {
     let Some((sandbox, act, said)) = session("1+") else { return };
-    let words = format!("act-claude: beta: {EXPORTS} exports waiting (there is no thread to deliver with: ");
+    let words = format!("act-claude: beta: {EXPORTS} exports waiting (no thread could be started for delivery: ");
     assert!(said.starts_with(&words) && said.contains("kept for the next session"), "{said}");
     process::end_relays(sandbox.root());
     assert_eq!((waiting(&sandbox).len(), act.requests().len()), (EXPORTS, 0));

@@ -60,7 +60,7 @@ fn b8_a_spool_that_can_t_be_listed_is_not_empty() {
     let faults = Faults::once_at("open", "EIO", &sandbox.state().join("spool/new"));
     let output = faults.act_claude(&sandbox, &["act", "flush"]).output().unwrap();
     assert_eq!(output.code(), 75);
-    assert!(output.out().contains("what is waiting can't be listed: "), "{}", output.out());
+    assert!(output.out().contains("the waiting exports can't be listed: "), "{}", output.out());
     let output = faults.act_claude(&sandbox, &["act", "history"]).output().unwrap();
     assert!(output.out().contains("can't be listed"), "{}", output.out());
 }
@@ -114,7 +114,7 @@ fn b12_without_unlink_and_rename_a_note_is_written_or_the_failure_reported() {
     let all = Faults { calls: format!("{},?pwrite64", all.calls), ..all };
     let output = all.act_claude(&sandbox, &["act", "flush"]).output().unwrap();
     assert_eq!(output.code(), 75, "{}", output.out());
-    let said = "what is done with can't be removed from the spool: Read-only file system\n";
+    let said = "finished exports can't be removed from the spool: Read-only file system\n";
     assert!(output.out().ends_with(said), "{}", output.out());
     assert_eq!(delivered(&act), ["a", "b"]);
 }

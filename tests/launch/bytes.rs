@@ -305,7 +305,7 @@ fn urls_in_the_configuration() {
         (url(&directory), "billing"),
         (url(&directory).replace("%E9", "%e9"), "billing"),
         (url(&directory.join("nowhere")), "none"),
-        ("file://host/x".to_owned(), "a file URL names no host"),
+        ("file://host/x".to_owned(), "a file URL must not name a host"),
         ("file:relative".to_owned(), "is not an absolute path"),
         (format!("{}/../x", url(&directory)), "holds .."),
         ("file:///a%00b".to_owned(), "is not an absolute path"),

@@ -66,7 +66,7 @@ fn a_differing_variable_stops_telemetry_and_changes() {
         ("CLAUDE_CONFIG_DIR", repository.clone()),
     ] {
         let said = |what: &str| {
-            format!("act-claude: {what}{name} is not what the claude around this session was started with")
+            format!("act-claude: {what}{name} differs from the environment with which the enclosing claude was started")
         };
         let output = lab.tool(&format!("{name}={value} {SESSION}"));
         assert_eq!(output.out(), "[0]\n", "claude starts all the same");
@@ -117,7 +117,7 @@ fn variables_that_a_session_may_still_set() {
     // A repository may not select another account's alias. On the command line the user has selected it.
     let passed_over = lab.tool(&format!("ACT_CLAUDE_ALIAS=labs ACT_CLAUDE_REPORT=always {SESSION}"));
     assert!(
-        passed_over.err().contains("ACT_CLAUDE_ALIAS inside of claude: passed over: alias \"labs\" belongs to"),
+        passed_over.err().contains("ACT_CLAUDE_ALIAS inside of claude: ignored: alias \"labs\" belongs to"),
         "{}",
         passed_over.err()
     );
@@ -164,7 +164,7 @@ fn another_user_s_claude() {
     let program = user::give(&lab.sandbox);
     let setpriv = format!("setpriv --reuid {0} --regid {0} --clear-groups", user::USER);
     let output = lab.tool(&format!("PROBE_SCRIPT=post {setpriv} {} -p inner", program.display()));
-    assert!(output.err().contains("can't be read, so nobody knows"), "{}{}", output.out(), output.err());
+    assert!(output.err().contains("can't be read, so it is not known"), "{}{}", output.out(), output.err());
     assert_eq!(output.out(), "claude ran\n[0]\n");
     assert_eq!(lab.act.requests().len(), 0);
 }

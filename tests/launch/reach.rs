@@ -238,7 +238,7 @@ fn a_repository_s_file_beside_a_rule_is_mentioned() {
     world.is_on("work/deep", &[], "id-1");
     let which = world.run("work/deep", &["act", "which"]).out();
     let file = world.sandbox.home().join("work/.act-claude.json");
-    assert!(which.contains(&format!("{} is passed over: the rule \"~/work\"", file.display())), "{which}");
+    assert!(which.contains(&format!("{} is ignored: the rule \"~/work\"", file.display())), "{which}");
 }
 
 #[test]

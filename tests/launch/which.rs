@@ -122,7 +122,7 @@ fn a_repositorys_file_and_its_limits() {
             "billing",
             rule.to_owned(),
             Some(format!(
-                "{file}:1:11: passed over: alias \"labs\" belongs to account \"other\", but your rules give this directory account \"acme\""
+                "{file}:1:11: ignored: alias \"labs\" belongs to account \"other\", but your rules give this directory account \"acme\""
             )),
         ),
         (
@@ -130,7 +130,7 @@ fn a_repositorys_file_and_its_limits() {
             "billing",
             rule.to_owned(),
             Some(format!(
-                "{file}:1:11: passed over: there is no alias \"wep\" on this machine; did you mean \"web\"? (known: billing, labs, web)"
+                "{file}:1:11: ignored: there is no alias \"wep\" on this machine; did you mean \"web\"? (known: billing, labs, web)"
             )),
         ),
         (
@@ -138,20 +138,20 @@ fn a_repositorys_file_and_its_limits() {
             "billing",
             rule.to_owned(),
             Some(format!(
-                "{file}:1:18: a repository may not set \"endpoint\": only your own configuration names an endpoint, a token or a command: valid here: alias, attributes (the file is passed over)"
+                "{file}:1:18: a repository may not set \"endpoint\": only your own configuration names an endpoint, a token or a command: valid here: alias, attributes (the file is ignored)"
             )),
         ),
         (
             r#"{"attributes": {"providerType": "X"}}"#,
             "billing",
             rule.to_owned(),
-            Some(format!("{file}:1:16: a repository may not set providerType (the file is passed over)")),
+            Some(format!("{file}:1:16: a repository may not set providerType (the file is ignored)")),
         ),
         (
             "{,}",
             "billing",
             rule.to_owned(),
-            Some(format!("{file}:1:2: not valid JSON (key must be a string) (the file is passed over)")),
+            Some(format!("{file}:1:2: not valid JSON (key must be a string) (the file is ignored)")),
         ),
     ] {
         sandbox.write("work/repo/.act-claude.json", content);
@@ -173,12 +173,15 @@ fn a_strangers_file_a_null_above_and_an_unknown_account() {
     sandbox.write("oss/theirs/.act-claude.json", r#"{"alias": "web"}"#);
     let (code, text) = which(&sandbox, "oss/theirs", &[]);
     assert_eq!(code, 1);
-    assert!(text.contains("passed over: your own configuration says no telemetry here"), "{text}");
+    assert!(text.contains("ignored: your own configuration says no telemetry here"), "{text}");
 
     sandbox.write("outside/.act-claude.json", r#"{"alias": "web"}"#);
     let (code, text) = which(&sandbox, "outside", &[]);
     assert_eq!(code, 1);
-    assert!(text.contains("no rule of yours says which account this directory belongs to, and there are 2"), "{text}");
+    assert!(
+        text.contains("none of your rules gives this directory an account, and 2 accounts are configured"),
+        "{text}"
+    );
 
     let file = sandbox.write("work/foreign/.act-claude.json", r#"{"alias": "web"}"#);
     if !nix::unistd::geteuid().is_root() {

@@ -179,7 +179,7 @@ fn c2_a_million_resources_take_no_memory() {
     eprintln!("MiB: {before} before, {most} at most, {now} afterwards");
     assert!(most < before + 60 && now < before + 10, "{before}, {most}, {now} MiB");
     session.end_with(
-        "1 of 2 exports delivered; 1 lost: an export is larger than 24 MiB. With the resource attributes that it lacked it is too large to be kept",
+        "1 of 2 exports delivered; 1 lost: an export is larger than 24 MiB. With its missing resource attributes added, it is too large to be stored",
     );
 }
 

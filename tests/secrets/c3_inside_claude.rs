@@ -192,7 +192,7 @@ fn c3_variables_that_redirect_a_session() {
                 &format!("{} -p inner >{}", trap.shim.display(), trap.log("out").display()),
             );
             assert_eq!(trap.read("out"), "hello there\n", "{what}: the real claude ran: {}", trap.read("script"));
-            assert!(trap.read("script").contains("ACT_CLAUDE_ALIAS inside of claude: passed over"), "{what}");
+            assert!(trap.read("script").contains("ACT_CLAUDE_ALIAS inside of claude: ignored"), "{what}");
             crate::support::eventually("two sessions at ACT", || (trap.sessions() == 2).then_some(()));
             trap.check(&what);
         }
@@ -227,7 +227,7 @@ fn c3_variables_that_name_other_places() {
                 }
                 assert_eq!(out, "hello there\n0\n64\n", "{what} {name}: {error}");
                 assert!(
-                    error.contains(&format!("act-claude: no telemetry: {name} is not what the claude around")),
+                    error.contains(&format!("act-claude: no telemetry: {name} differs from the environment")),
                     "{what}: {error}"
                 );
             }

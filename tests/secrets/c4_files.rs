@@ -38,7 +38,7 @@ const CASES: [(&str, Spoil); 7] = [
         let directory = file.parent().unwrap();
         mode(directory, 0o770);
         [
-            "stands in a directory that others can write to (mode 0770)".to_owned(),
+            "is in a directory that others can write to (mode 0770)".to_owned(),
             format!("chmod go-w {}", directory.display()),
         ]
     }),
@@ -46,7 +46,7 @@ const CASES: [(&str, Spoil); 7] = [
         let directory = file.parent().unwrap();
         mode(directory, 0o702);
         [
-            "stands in a directory that others can write to (mode 0702)".to_owned(),
+            "is in a directory that others can write to (mode 0702)".to_owned(),
             format!("chmod go-w {}", directory.display()),
         ]
     }),

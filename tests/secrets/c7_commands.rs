@@ -27,9 +27,9 @@ fn sandbox(act: &Act, command: &[&str]) -> Sandbox {
 fn c7_failures_hold_exports_and_are_reported() {
     for (script, words) in [
         ("echo locked >&2; exit 3", "the token command `sh` failed with exit status 3"),
-        ("true", "gave no token"),
-        ("echo a; echo b", "gave more than one line"),
-        ("yes | head -c 3000000 | tr -d '\\n'", "gave something that is no API token"),
+        ("true", "printed no token"),
+        ("echo a; echo b", "printed more than one line"),
+        ("yes | head -c 3000000 | tr -d '\\n'", "printed something that is not an API token"),
         ("kill -9 $$", "was killed"),
     ] {
         let act = Act::start();
@@ -106,7 +106,7 @@ fn c7_endless_output_takes_no_memory() {
     let mut command = sandbox.command("sh");
     command.args(["-c", "ulimit -v 400000; exec \"$0\" act check --json"]).arg(crate::support::act_claude());
     let output = command.output().unwrap();
-    assert!(output.out().contains("gave something that is no API token"), "{}{}", output.out(), output.err());
+    assert!(output.out().contains("printed something that is not an API token"), "{}{}", output.out(), output.err());
     assert_eq!(output.code(), 77);
 }
 
@@ -134,7 +134,7 @@ fn c7_a_hanging_command_does_not_hold_claude() {
     // `exit_wait_ms` is 300; the command itself may take 30 s.
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     assert_eq!((output.out().as_str(), output.code()), ("hi\n", 0));
-    assert!(output.err().contains("1 export under way"), "{}", output.err());
+    assert!(output.err().contains("1 export not decided yet"), "{}", output.err());
     // A command that waits for the token reports the timeout.
     let output = sandbox.act_claude(&["act", "check", "--json"]).output().unwrap();
     assert!(output.out().contains("took longer than 30 s"), "{}", output.out());

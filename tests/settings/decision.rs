@@ -27,7 +27,7 @@ impl Decision {
         let relay = match (self.overlay, self.said) {
             (true, _) => "overlay",
             (false, true) => "said",
-            (false, false) => "heeds nothing",
+            (false, false) => "ignored",
         };
         let direct = if self.direct { "" } else { ", no direct" };
         let required = if self.runs { "" } else { ", 78" };

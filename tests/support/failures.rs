@@ -93,14 +93,14 @@ pub fn cases() -> Vec<Case> {
             "400, an empty payload",
             Answers(|| refused(400, "Empty resourceMetrics in OTLP payload")),
             "rejected",
-            "1 export rejected and set aside: ACT answered: empty resourceMetrics in OTLP payload. Claude sent an export without metrics: claude update",
+            "1 export rejected, moved to the dead letters: ACT answered: empty resourceMetrics in OTLP payload. Claude sent an export without metrics: claude update",
             "claude update",
         ),
         case(
             "400",
             Answers(|| refused(400, "Bad Request")),
             "rejected",
-            "1 export rejected and set aside: ACT answered 400 Bad Request. ACT does not take this export: act-claude act doctor",
+            "1 export rejected, moved to the dead letters: ACT answered 400 Bad Request. ACT does not accept this export: act-claude act doctor",
             "act-claude act doctor",
         ),
         case(
@@ -144,7 +144,7 @@ pub fn cases() -> Vec<Case> {
             "connection refused",
             Nobody,
             "waiting",
-            r#"1 export waiting (127.0.0.1 refused the connection), kept for the next session. Nobody listens there: compare "endpoint" of account acme with the Monitoring Spec"#,
+            r#"1 export waiting (127.0.0.1 refused the connection), kept for the next session. No server listens there: compare "endpoint" of account acme with the Monitoring Spec"#,
             ENDPOINT,
         ),
         case(
@@ -165,7 +165,7 @@ pub fn cases() -> Vec<Case> {
             "proxy refusing",
             ProxyAnswers(403),
             "waiting",
-            "1 export waiting (the proxy did not connect to act.test: it answered 403 Forbidden), kept for the next session. The proxy is not the right one, or does not let ACT through: check HTTPS_PROXY, or add act.test to NO_PROXY",
+            "1 export waiting (the proxy did not connect to act.test: it answered 403 Forbidden), kept for the next session. The proxy is not the right one, or does not allow connections to ACT: check HTTPS_PROXY, or add act.test to NO_PROXY",
             "check HTTPS_PROXY, or add act.test to NO_PROXY",
         ),
         case(
@@ -179,7 +179,7 @@ pub fn cases() -> Vec<Case> {
             "no proxy there",
             NoProxy,
             "waiting",
-            "1 export waiting (the proxy did not connect to act.test: 127.0.0.1:{port} refused the connection), kept for the next session. The proxy is not the right one, or does not let ACT through: check HTTPS_PROXY, or add act.test to NO_PROXY",
+            "1 export waiting (the proxy did not connect to act.test: 127.0.0.1:{port} refused the connection), kept for the next session. The proxy is not the right one, or does not allow connections to ACT: check HTTPS_PROXY, or add act.test to NO_PROXY",
             "check HTTPS_PROXY, or add act.test to NO_PROXY",
         ),
         case(
@@ -193,7 +193,7 @@ pub fn cases() -> Vec<Case> {
             "hanging",
             Answers(|| Reply::Hang),
             "under_way",
-            "1 export under way: delivery goes on in the background",
+            "1 export not decided yet: delivery continues in the background",
             "",
         ),
     ]

@@ -44,7 +44,7 @@ fn what_settings_put_in_does_not_count() {
     assert_eq!(inside("").doubt(), &Doubt::default());
     for place in ["ACT_CLAUDE_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "CLAUDE_CONFIG_DIR"] {
         let trusted = inside(&format!("{place}=/evil"));
-        assert!(why(&trusted).starts_with(&format!("{place} is not what")), "{place}: {}", why(&trusted));
+        assert!(why(&trusted).starts_with(&format!("{place} differs from")), "{place}: {}", why(&trusted));
         assert_eq!(trusted.get(place), None);
     }
     // Another spelling of the same path is no difference.
@@ -54,7 +54,7 @@ fn what_settings_put_in_does_not_count() {
         assert_eq!((trusted.get(route), why(&trusted)), (None, ""), "{route}");
     }
     let home = below(&[(ProcessKind::Claude, HOME)], "HOME=/evil PATH=/evil CLAUDECODE=1");
-    assert!(why(&home).starts_with("HOME is not"));
+    assert!(why(&home).starts_with("HOME differs from"));
     assert_eq!((home.text("HOME"), home.text("PATH")), (Some("/h"), Some("/bin")));
 }
 

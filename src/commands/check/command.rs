@@ -1,4 +1,4 @@
-//! `act check`: asks ACT whether endpoint, token and alias are good, without a session and without sending metrics.
+//! `act check`: asks ACT whether endpoint, token and alias are correct, without a session and without sending metrics.
 
 use std::collections::BTreeMap;
 

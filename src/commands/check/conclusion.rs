@@ -104,8 +104,8 @@ pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Prob
     } else if credential {
         let (none, unknown) = (said(&answers.no_credential), said(&answers.unknown_credential));
         let seen = match none == unknown {
-            true => format!("ACT knows it (with none, and with nobody's, it answers: {none})"),
-            false => format!("ACT knows it (with none it answers: {none}; with nobody's: {unknown})"),
+            true => format!("ACT knows it (without a credential, and with an unknown one, it answers: {none})"),
+            false => format!("ACT knows it (without a credential it answers: {none}; with an unknown one: {unknown})"),
         };
         step("credential", StepState::Passed, seen)
     } else {
@@ -114,7 +114,7 @@ pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Prob
     if about(main) == About::Alias {
         steps.push(stopped("alias"));
     } else if alias {
-        let seen = format!("ACT knows it (for an id nobody has it answers: {})", said(&answers.unknown_alias));
+        let seen = format!("ACT knows it (for an unknown id it answers: {})", said(&answers.unknown_alias));
         steps.push(step("alias", StepState::Passed, seen));
     } else if about(main) != About::Credential {
         steps.push(step("alias", StepState::Unclear, unclear("alias", answers, whose)));
@@ -138,18 +138,18 @@ pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Prob
 /// Why a step is unclear: the control question got the same answer, or none that is definite.
 fn unclear(what: &str, answers: &Answers, whose: &Whose<'_>) -> String {
     let (control, replaced) = match what {
-        "alias" => (answers.unknown_alias.as_ref(), "an alias id nobody has"),
+        "alias" => (answers.unknown_alias.as_ref(), "an unknown alias id"),
         _ => match &answers.unknown_credential {
-            Some(control) => (Some(control), "a credential nobody has"),
+            Some(control) => (Some(control), "an unknown credential"),
             None => (answers.no_credential.as_ref(), "no credential"),
         },
     };
     match control {
         Some(control) if kind(control) == kind(&answers.main) => {
-            format!("cannot tell without a session: with {replaced} ACT answers the same ({})", words(control, whose))
+            format!("unclear without a session: with {replaced} ACT answers the same ({})", words(control, whose))
         }
-        Some(control) => format!("cannot tell without a session: with {replaced} came: {}", words(control, whose)),
-        None => "cannot tell without a session".to_owned(),
+        Some(control) => format!("unclear without a session: with {replaced} it answers: {}", words(control, whose)),
+        None => "unclear without a session".to_owned(),
     }
 }
 

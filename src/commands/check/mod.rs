@@ -1,4 +1,4 @@
-//! Asks ACT whether endpoint, token and alias are good, without a session and without sending metrics.
+//! Asks ACT whether endpoint, token and alias are correct, without a session and without sending metrics.
 //!
 //! [`route`] tests the way up to a connection. Then [`question`] sends ACT an export without metrics, and the same with a credential
 //! or an alias id that can't exist. [`conclusion`] (pure) compares the answers. It does not assume an order in which ACT looks at
@@ -181,7 +181,7 @@ impl CheckRun<'_> {
     /// Notes that proxy and TLS passed, after a request was answered.
     fn passed_network(&mut self, hop: &route::Hop) {
         if hop.proxy.is_some() {
-            self.passed("proxy", format!("{} lets us through to {}", hop.host, hop.target));
+            self.passed("proxy", format!("{} forwards to {}", hop.host, hop.target));
         }
         if self.subject.account.endpoint.starts_with("https:") {
             self.passed("TLS", format!("the certificate of {} is trusted", hop.target));
@@ -194,7 +194,7 @@ impl CheckRun<'_> {
             Failure::Proxy { .. } | Failure::ProxyAuthentication { .. } | Failure::ProxySetting { .. } => "proxy",
             Failure::Tls(_) => {
                 if hop.proxy.is_some() {
-                    self.passed("proxy", format!("{} lets us through to {}", hop.host, hop.target));
+                    self.passed("proxy", format!("{} forwards to {}", hop.host, hop.target));
                 }
                 "TLS"
             }

@@ -51,11 +51,11 @@ impl Finding {
                 }
             }
             None if self.is_good() => {
-                line(GREEN, "Endpoint, token and alias are good.");
+                line(GREEN, "Endpoint, token and alias are correct.");
                 line(Style::new(), WHERE_IN_ACT);
             }
             None => {
-                line(YELLOW, "ACT's answers to an empty export do not tell the rest. A session does:");
+                line(YELLOW, "ACT's answers to an empty export do not show the rest. A session shows it:");
                 line(Style::new(), &self.session());
             }
         }

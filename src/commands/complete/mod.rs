@@ -100,7 +100,7 @@ where
         candidates.extend(FLAGS.iter().map(|flag| candidate(flag.name, flag.about)));
     }
     if words.is_empty() && !dashed {
-        candidates.push(candidate("act", "what act-claude itself can do"));
+        candidates.push(candidate("act", "act-claude's own commands"));
     }
     Answer { rest: Rest::Claude(start), candidates }
 }

@@ -26,7 +26,7 @@ fn missing(facts: &Facts) -> Option<Finding> {
     };
     Some(match (facts.environment.path("ACT_CLAUDE_BIN"), &facts.loaded.config.claude) {
         (Some(_), _) => finding("ACT_CLAUDE_BIN in the environment".to_owned())
-            .fix("let act-claude look on PATH, or name the real claude")
+            .fix("unset it, so that act-claude searches PATH, or name the real claude")
             .command("unset ACT_CLAUDE_BIN"),
         (None, Some(named)) => {
             finding(named.origin.to_string()).fix("name the real claude there, or remove \"claude\"")
@@ -46,7 +46,7 @@ fn looping(facts: &Facts) -> Option<Finding> {
     )
     .effect(match &client.other {
         Some(_) => {
-            "it is started first, and when it comes back act-claude goes on to the next claude: a detour at each start"
+            "it is started first and starts act-claude again, which then uses the next claude: each start takes longer"
         }
         None => "they would start each other; act-claude refuses that, and claude does not run",
     });
@@ -67,7 +67,7 @@ fn several(facts: &Facts) -> Option<Finding> {
     let words: Vec<String> = others.iter().map(|path| shell_word(path)).collect();
     Some(
         Finding::new("several-act-claude", "there are several different act-claude on PATH", shown.join(", "))
-            .effect(format!("{} is started; an upgrade of another changes nothing", first.display()))
+            .effect(format!("{} is started; upgrading another one has no effect", first.display()))
             .fix("remove what you do not use")
             .command(format!("rm {}", words.join(" "))),
     )
@@ -101,7 +101,7 @@ fn many_attributes(facts: &Facts) -> Option<Finding> {
             format!("claude {version} exports nothing with more than about {MOST_ATTRIBUTES} resource attributes"),
             alias.origin.to_string(),
         )
-        .effect(format!("alias {name} makes it {count}: no metrics at all"))
+        .effect(format!("with alias {name} there are {count}: claude exports no metrics"))
         .fix("update Claude Code, or give the alias fewer attributes")
         .command("claude update")
     })

@@ -18,13 +18,13 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
 
 fn faults(facts: &Facts) -> Vec<Finding> {
     let effect = |fault: &Fault| match (facts.loaded.config.broken.holds(fault), facts.loaded.config.required_by()) {
-        (false, Some(_)) => "claude does not run until this is put right (telemetry is required)",
-        (false, None) => "no session is reported until this is put right",
-        (true, Some(_)) => "claude does not run where this counts (telemetry is required)",
-        (true, None) => "no session is reported where this counts",
+        (false, Some(_)) => "claude does not run until this is corrected (telemetry is required)",
+        (false, None) => "no session is reported until this is corrected",
+        (true, Some(_)) => "claude does not run where this setting applies (telemetry is required)",
+        (true, None) => "no session is reported where this setting applies",
     };
     let finding = |fault: &Fault| {
-        let fix = if fault.fix.is_empty() { "put it right in this file" } else { &fault.fix };
+        let fix = if fault.fix.is_empty() { "correct it in this file" } else { &fault.fix };
         Finding::new("configuration", fault.what.clone(), fault.origin.to_string()).effect(effect(fault)).fix(fix)
     };
     facts.loaded.faults.iter().map(finding).collect()
@@ -52,14 +52,14 @@ fn alias_here(facts: &Facts) -> Vec<Finding> {
             return vec![
                 Finding::new("alias", unknown.message.clone(), "ACT_CLAUDE_ALIAS in the environment")
                     .effect("claude does not run")
-                    .fix("let the directory decide")
+                    .fix("remove the variable, so that the directory's alias is used")
                     .command("unset ACT_CLAUDE_ALIAS"),
             ];
         }
     };
     let passed_over = resolution.passed_over.iter().map(|word| {
         Finding::new("passed-over", word.clone(), facts.directory.display().to_string())
-            .effect("another alias, or none, counts in its place (act-claude act which)")
+            .effect("another alias, or none, is used instead (act-claude act which)")
             .fix("correct .act-claude.json, or add what it names to your configuration")
     });
     let none = match resolution.reason {
@@ -85,9 +85,9 @@ fn alias_here(facts: &Facts) -> Vec<Finding> {
         _ => None,
     };
     let lost = facts.lost_worktree.as_deref().map(|file| {
-        Finding::new("worktree", "the main checkout of this git worktree does not know it", file.display().to_string())
-            .effect("rules for the main checkout do not count here")
-            .fix("one of them was moved: put the link right, from the main checkout")
+        Finding::new("worktree", "this git worktree is not registered in its main checkout", file.display().to_string())
+            .effect("rules for the main checkout do not apply here")
+            .fix("one of them was moved: repair the link, from the main checkout")
             .command("git worktree repair PATH")
     });
     passed_over.chain(none).chain(lost).collect()
@@ -106,8 +106,8 @@ fn exposed(facts: &Facts) -> Vec<Finding> {
             ),
         };
         Finding::new("exposed", what, exposed.path.display().to_string())
-            .effect("they could send your token elsewhere, or run a command of theirs in your name")
-            .fix("keep it to yourself")
+            .effect("they could send your token elsewhere, or run their own commands as you")
+            .fix("remove other users' write access")
             .command(command)
     };
     facts.exposed.iter().map(finding).collect()
@@ -119,7 +119,7 @@ fn tokens(facts: &Facts) -> Vec<Finding> {
     let missing = facts.accounts.iter().filter_map(|asked| {
         let (name, error) = (&asked.name, asked.no_token.as_ref()?);
         let finding = Finding::new("token", error.what.clone(), place(name))
-            .effect(format!("what sessions send for account {name} is held, or not even collected"));
+            .effect(format!("exports for account {name} are held, or not even collected"));
         // The fix is either a shell command or a sentence.
         let is_command = ["chmod ", "sudo ", "export ", "act-claude "].iter().any(|start| error.fix.starts_with(start));
         Some(if is_command { finding.command(error.fix.clone()) } else { finding.fix(error.fix.clone()) })
@@ -133,7 +133,7 @@ fn tokens(facts: &Facts) -> Vec<Finding> {
                 format!("the token of account {name} is in the variable {variable}"),
                 place(name),
             )
-            .effect("background sessions do not have it: what they send is held")
+            .effect("background sessions do not have it: their exports are held")
             .fix("keep the token in a file or with a command")
             .command(format!("act-claude act setup --account {name}"))
         })

@@ -22,7 +22,7 @@ fn doubtful(facts: &Facts) -> Option<Finding> {
     let why = facts.environment.doubt().everything.as_ref()?;
     Some(
         Finding::new("inside-claude", why.clone(), "the environment")
-            .effect("what is started from here is not reported, and act-claude changes nothing from here")
+            .effect("sessions started from here are not reported, and act-claude commands change nothing here")
             .fix("start it outside of that claude"),
     )
 }
@@ -55,7 +55,7 @@ fn other_pipeline(facts: &Facts) -> Option<Finding> {
     let file = crate::config::user_file(&facts.environment).unwrap_or_default();
     Some(
         Finding::new("other-pipeline", format!("your metrics go to {endpoint}"), by)
-            .effect("act-claude leaves them alone: nothing is reported to ACT")
+            .effect("act-claude does not change that: nothing is reported to ACT")
             .fix(format!("to send them to ACT instead, set \"replace_endpoint\": true in {}", file.display())),
     )
 }
@@ -73,7 +73,7 @@ fn proxies(facts: &Facts) -> Vec<Finding> {
             place => place,
         };
         let finding = Finding::new("proxy", problem.said, place)
-            .effect(format!("what sessions send for account {name} waits on this machine"))
+            .effect(format!("exports for account {name} wait on this machine"))
             .fix(problem.fix);
         let host = account.endpoint.parse::<hyper::Uri>().ok()?.host().unwrap_or_default().to_owned();
         Some(match failure {
@@ -89,7 +89,7 @@ fn of_repositories(facts: &Facts) -> Vec<Finding> {
     let finding = |(layer, name): (&Layer, &str)| {
         let place = facts.place(&layer.path, &format!("env.{name}"));
         Finding::new("proxy-of-repository", format!("a repository's settings set {name}"), place)
-            .effect("claude uses it; act-claude does not, so that no repository chooses the way your token takes")
+            .effect("claude uses it; act-claude does not, so that no repository chooses the route of your token")
             .fix(format!("if ACT can only be reached with it, set {name} in your shell or in your own settings.json"))
     };
     network::passed_over(&facts.layers).into_iter().map(finding).collect()

@@ -15,7 +15,7 @@ const INDENT: usize = 10;
 /// the output stream removes them where a terminal would not show them.
 pub fn text(findings: &[Finding], width: usize) -> String {
     if findings.is_empty() {
-        return "nothing in the way\n".to_owned();
+        return "no problems found\n".to_owned();
     }
     let mut text = String::new();
     for finding in findings {
@@ -36,8 +36,8 @@ pub fn text(findings: &[Finding], width: usize) -> String {
         }
         text.push('\n');
     }
-    let plural = if findings.len() == 1 { "thing is" } else { "things are" };
-    let _ = writeln!(text, "{} {plural} in the way.", findings.len());
+    let plural = if findings.len() == 1 { "" } else { "s" };
+    let _ = writeln!(text, "{} problem{plural} found.", findings.len());
     text
 }
 

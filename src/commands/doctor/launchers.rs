@@ -27,11 +27,11 @@ fn finding(facts: &Facts, launcher: &Launcher) -> Finding {
     };
     match &launcher.named_by {
         None => {
-            finding.fix("remove the variable: act-claude names itself").command("unset CLAUDE_CODE_PROCESS_WRAPPER")
+            finding.fix("remove the variable: act-claude sets it itself").command("unset CLAUDE_CODE_PROCESS_WRAPPER")
         }
         Some((LayerKind::Managed, file, key)) => {
             finding.fix(format!("ask whoever manages {} to remove {key}, or to name act-claude there", file.display()))
         }
-        Some((_, file, key)) => finding.fix(format!("remove {key} from {}: act-claude names itself", file.display())),
+        Some((_, file, key)) => finding.fix(format!("remove {key} from {}: act-claude sets it itself", file.display())),
     }
 }

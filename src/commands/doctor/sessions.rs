@@ -31,7 +31,7 @@ fn session(facts: &Facts, running: &Running) -> Option<Finding> {
         Under::Alias(id) => {
             let alias = named(facts, &id);
             Finding::new("session", format!("a session (pid {pid}) runs under alias {alias}"), place(running))
-                .effect(format!("what it reports is not accounted to {wanted}, its directory's alias"))
+                .effect(format!("its exports are not counted under {wanted}, its directory's alias"))
         }
         Under::Nothing => {
             Finding::new("session", format!("a session (pid {pid}) was started without act-claude"), place(running))
@@ -40,7 +40,7 @@ fn session(facts: &Facts, running: &Running) -> Option<Finding> {
     };
     Some(
         finding
-            .fix("end it when its work is done, and go on with it by: act-claude --continue")
+            .fix("end it when its work is done, and continue it with: act-claude --continue")
             .command(format!("kill {pid}")),
     )
 }
@@ -59,10 +59,10 @@ fn daemon(facts: &Facts, running: &Running) -> Option<Finding> {
         Some(alias) if alias == *here => return None,
         Some(alias) => Finding::new(
             "daemon",
-            format!("claude's daemon (pid {pid}) has every background session report under alias {alias}"),
+            format!("all background sessions of claude's daemon (pid {pid}) report under alias {alias}"),
             place(running),
         )
-        .effect(format!("background sessions started here are not accounted to {here}")),
+        .effect(format!("background sessions started here are not counted under {here}")),
         None => Finding::new(
             "daemon",
             format!("claude's daemon (pid {pid}) was started without act-claude"),
@@ -72,7 +72,7 @@ fn daemon(facts: &Facts, running: &Running) -> Option<Finding> {
     };
     Some(
         finding
-            .fix("end it, and with it the background sessions, when their work is done; the next one starts it anew")
+            .fix("end it, and with it the background sessions, when their work is done; the next one starts it again")
             .command("claude daemon stop --any"),
     )
 }

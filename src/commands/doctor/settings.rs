@@ -33,8 +33,8 @@ fn ignored_files(facts: &Facts) -> Vec<Finding> {
         };
         let effect = match (document.kind, document.fault()) {
             (LayerKind::Managed, _) => "current claude does not start; older claude ignores the whole file",
-            (_, Some(_)) => "claude ignores the whole file, mostly without a word",
-            (_, None) => "current claude ignores the whole file, mostly without a word; old claude reads it",
+            (_, Some(_)) => "claude ignores the whole file, usually without a message",
+            (_, None) => "current claude ignores the whole file, usually without a message; old claude reads it",
         };
         let fix = if fix.is_empty() { "correct it there" } else { &fix };
         Some(Finding::new("settings-json", what, place).effect(effect).fix(fix))
@@ -52,12 +52,12 @@ fn unread(facts: &Facts) -> Vec<Finding> {
                 "no telemetry with direct delivery: claude may read it, and it could send the token elsewhere"
             }
             LayerKind::Managed => {
-                "claude may read it, and what it says of telemetry can't be overridden: sessions may not be reported, and \
+                "claude may read it, and its telemetry settings can't be overridden: sessions may not be reported, and \
                  under \"required\" none starts"
             }
             _ => {
-                "act-claude overrides what it may say of telemetry for a session in a terminal; background sessions and \
-                 editors may go by it"
+                "act-claude overrides its telemetry settings for a session in a terminal; background sessions and \
+                 editors may follow it"
             }
         };
         let place = unread.path.display().to_string();
@@ -74,13 +74,21 @@ fn tokens(facts: &Facts) -> Vec<Finding> {
         names
             .map(|(name, _)| {
                 let key = format!("env.{name}");
-                let shared = if layer.kind == LayerKind::User { "" } else { ", and who has the repository has it" };
-                Finding::new("settings-token", format!("a token lies open in {key}"), facts.place(&layer.path, &key))
-                    .effect(format!("every program that reads the file has it{shared}"))
-                    .fix(match layer.kind {
-                        LayerKind::User => format!("remove {key}; act-claude fetches the token itself"),
-                        _ => format!("remove {key}, and replace the token if the file was ever shared"),
-                    })
+                let shared = if layer.kind == LayerKind::User {
+                    ""
+                } else {
+                    ", and everybody with access to the repository has it"
+                };
+                Finding::new(
+                    "settings-token",
+                    format!("a token is in plain text in {key}"),
+                    facts.place(&layer.path, &key),
+                )
+                .effect(format!("every program that reads the file has it{shared}"))
+                .fix(match layer.kind {
+                    LayerKind::User => format!("remove {key}; act-claude fetches the token itself"),
+                    _ => format!("remove {key}, and replace the token if the file was ever shared"),
+                })
             })
             .collect::<Vec<_>>()
     };
@@ -105,11 +113,11 @@ fn ignored(facts: &Facts) -> Vec<Finding> {
         Some(
             Finding::new(
                 "ignored",
-                format!("claude {version} ignores what a project's settings say of telemetry: {}", keys.join(", ")),
+                format!("claude {version} ignores the telemetry settings of a project: {}", keys.join(", ")),
                 facts.place(&layer.path, &format!("env.{first}")),
             )
-            .effect("they report nothing; older clients may send your token where they say")
-            .fix("remove them; the directory's alias is what act-claude act use NAME says"),
+            .effect("these settings have no effect; older versions of claude may send your token to the URL in them")
+            .fix("remove them; act-claude act use NAME sets the directory's alias"),
         )
     };
     let repository = facts.layers.iter().filter(|layer| matches!(layer.kind, LayerKind::Project | LayerKind::Local));
@@ -145,15 +153,15 @@ fn finding(facts: &Facts, conflict: &Conflict, delivery: Delivery) -> Finding {
     let is_off =
         conflict.effect == Effect::Off || (conflict.key.ends_with(EXPORTER) && exporters::is_none(&conflict.value));
     let effect = if is_off && is_own_word {
-        "act-claude takes it for your word: no session is reported"
+        "act-claude treats it as your decision: no session is reported"
     } else if conflict.beatable && delivery == Delivery::Relay {
-        "act-claude overrides it for a session in a terminal; background sessions and editors go by it"
+        "act-claude overrides it for a session in a terminal; background sessions and editors follow it"
     } else if conflict.kind == LayerKind::Managed {
         "managed settings can't be overridden: no session here is reported as it should be"
     } else if conflict.breaks() {
         "no session here is reported as it should be"
     } else {
-        "a session is reported only as long as that works"
+        "a session is reported only while act-claude can override this"
     };
     Finding::new("settings", format!("{}: {conflict}", conflict.key), facts.place(&conflict.path, &conflict.key))
         .effect(effect)

@@ -13,7 +13,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     state(facts).into_iter().chain(held).chain(deferring.map(|waiting| deferred(facts, waiting))).collect()
 }
 
-/// Exports of one alias that have stepped aside: they fail while ACT takes others.
+/// Exports of one alias that have stepped aside: they fail while ACT accepts others.
 fn deferred(facts: &Facts, waiting: &Waiting) -> Finding {
     let Waiting { alias, deferred, .. } = waiting;
     let plural = if deferred.len() == 1 { "" } else { "s" };
@@ -23,8 +23,8 @@ fn deferred(facts: &Facts, waiting: &Waiting) -> Finding {
     let name = last.map(|failing| failing.export.clone()).unwrap_or_default();
     let what = format!("{} export{plural} of {alias} stepped aside: {said}", deferred.len());
     Finding::new("stepped-aside", what, place.unwrap_or_default())
-        .effect("ACT takes others, but not this; it is kept, and tried again less and less often")
-        .fix("if ACT never takes it, give it up")
+        .effect("ACT accepts other exports but not this one; it is kept and retried at growing intervals")
+        .fix("if ACT never accepts it, delete it")
         .command(format!("act-claude act flush --discard --only {name}"))
 }
 
@@ -40,7 +40,7 @@ fn kept(facts: &Facts, waiting: &Waiting) -> Finding {
     let fix = problem.map(|problem| words(&problem.fix)).filter(|fix| !fix.is_empty());
     let fix = [cause, fix].into_iter().flatten().collect::<Vec<_>>().join(": ");
     Finding::new("held", format!("{exports} export{plural} of {alias} held: {said}"), place.unwrap_or_default())
-        .effect(format!("ACT does not have them yet; they are kept until account {account} is right"))
+        .effect(format!("ACT does not have them yet; they are kept until account {account} is corrected"))
         .fix(if fix.is_empty() { "then deliver them".to_owned() } else { format!("{fix}. Then deliver them") })
         .command("act-claude act flush")
 }
@@ -51,8 +51,8 @@ fn state(facts: &Facts) -> Option<Finding> {
     let word = shell_word(directory);
     Some(
         Finding::new("state", why.clone(), directory.display().to_string())
-            .effect("what sessions send can't be kept here: it is lost when ACT can't be reached at once")
-            .fix("make it yours alone, and writable")
+            .effect("exports can't be stored here: they are lost if ACT can't be reached at once")
+            .fix("make it writable for you and inaccessible to others")
             .command(format!("mkdir -p {word} && chmod 700 {word}")),
     )
 }

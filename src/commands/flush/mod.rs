@@ -25,16 +25,16 @@ use tally::Tallies;
 /// Arguments of `act flush`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit status: 0 nothing stays, 75 something waits, has stepped aside or can't be read now, 77 or 78 something is held until \
-you put it right.")]
+Exit status: 0 no export is left, 75 an export waits, has stepped aside or can't be read now, 77 or 78 an export is held until \
+you correct the cause.")]
 pub struct Args {
-    /// Deliver under this alias what can't go where it was captured for any more
+    /// Deliver under this alias the exports whose own alias no longer exists or has changed
     #[arg(long, value_name = "ALIAS")]
     to: Option<String>,
-    /// Give up what is held or has stepped aside, and still can't be delivered; it is deleted, and counted as lost
+    /// Delete held or stepped-aside exports that still can't be delivered
     #[arg(long)]
     discard: bool,
-    /// This export only, by the name that flush and history give it; with --discard also one that just waits
+    /// Only this export (name from flush or history); with --discard also one that only waits
     #[arg(long, value_name = "EXPORT")]
     only: Vec<String>,
     /// As JSON

@@ -246,7 +246,7 @@ impl Flush {
         }
         self.deferrals.forget(&name);
         if is_over {
-            let said = "given up with act flush --discard".to_owned();
+            let said = "deleted with act flush --discard".to_owned();
             let given_up = Problem { said, cause: String::new(), fix: String::new(), code: 74 };
             let state = self.spool.state();
             record::decided_later(state, &header.session, header.points, State::Lost, Some(&given_up), 0);

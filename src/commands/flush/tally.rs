@@ -155,7 +155,7 @@ impl Tallies {
             let _ = writeln!(text, "{} written by a newer act-claude, left alone", exports(self.newer));
         }
         if self.corrupt > 0 {
-            let _ = writeln!(text, "{} damaged, set aside in {}", exports(self.corrupt), corrupt.display());
+            let _ = writeln!(text, "{} damaged, moved to {}", exports(self.corrupt), corrupt.display());
         }
         for (why, count) in &self.corrupt_stays {
             let _ = writeln!(text, "{} damaged, can't be moved to {} ({why})", exports(*count), corrupt.display());
@@ -164,10 +164,10 @@ impl Tallies {
             let _ = writeln!(text, "{} can't be read now ({why}), kept: try again later", exports(*count));
         }
         if let Some(why) = &self.unlisted {
-            let _ = writeln!(text, "what is waiting can't be listed: {why}");
+            let _ = writeln!(text, "the waiting exports can't be listed: {why}");
         }
         if let Some(why) = &self.unremoved {
-            let _ = writeln!(text, "what is done with can't be removed from the spool: {why}");
+            let _ = writeln!(text, "finished exports can't be removed from the spool: {why}");
         }
         if text.is_empty() {
             text.push_str("nothing is waiting\n");
@@ -189,10 +189,10 @@ impl Tally {
             text.push('\n');
         }
         if self.rejected > 0 {
-            let _ = writeln!(text, "{alias}: {} rejected by ACT, set aside", exports(self.rejected));
+            let _ = writeln!(text, "{alias}: {} rejected by ACT, moved to the dead letters", exports(self.rejected));
         }
         if self.discarded > 0 {
-            let _ = writeln!(text, "{alias}: {} given up", exports(self.discarded));
+            let _ = writeln!(text, "{alias}: {} deleted", exports(self.discarded));
         }
         for (state, count) in &self.stays {
             let what = match state {
@@ -204,21 +204,24 @@ impl Tally {
             let _ = writeln!(text, "{alias}: {} {what}: {why}", exports(*count));
         }
         if let Some(name) = self.alone.as_ref().filter(|_| self.stays.contains_key(&State::Waiting)) {
-            let _ = writeln!(text, "  to give it up: act-claude act flush --discard --only {name}");
+            let _ = writeln!(text, "  to delete it: act-claude act flush --discard --only {name}");
         }
         for DeferredExport { export, tries, said } in self.deferred.iter().take(SHOWN) {
-            let _ = writeln!(text, "{alias}: 1 export stepped aside, tried {tries} times: {said}. ACT takes others");
-            let _ = writeln!(text, "  to give it up: act-claude act flush --discard --only {export}");
+            let _ = writeln!(
+                text,
+                "{alias}: 1 export stepped aside, tried {tries} times: {said}. ACT accepts other exports"
+            );
+            let _ = writeln!(text, "  to delete it: act-claude act flush --discard --only {export}");
         }
         if let Some(more) = self.deferred.len().checked_sub(SHOWN).filter(|more| *more > 0) {
             let _ = writeln!(text, "{alias}: {more} more stepped aside; all: act-claude act flush --json");
         }
         if self.relayed > 0 {
-            let _ = writeln!(text, "{alias}: {} left with running sessions", exports(self.relayed));
+            let _ = writeln!(text, "{alias}: {} delivered or handled by running sessions", exports(self.relayed));
         }
         if self.running > 0 {
             let what = exports(self.running);
-            let _ = writeln!(text, "{alias}: {what} still with running sessions, which go on trying");
+            let _ = writeln!(text, "{alias}: {what} still in running sessions, which keep trying to deliver");
         }
     }
 }

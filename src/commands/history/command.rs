@@ -17,10 +17,10 @@ pub struct Args {
     /// How many sessions, the latest first
     #[arg(short, long = "number", value_name = "N", default_value_t = 10)]
     number: usize,
-    /// All that are remembered (90 days)
+    /// All recorded sessions (90 days)
     #[arg(long, conflicts_with = "number")]
     all: bool,
-    /// Only those of which ACT lacks something
+    /// Only sessions with a failure or with waiting exports
     #[arg(long)]
     failed: bool,
     /// As JSON
@@ -47,7 +47,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     }
     let page = Page { width: page::width(), zone: TimeZone::system(), home: environment.home() };
     let mut text = if sessions.is_empty() {
-        let which = if args.failed { "no session has failed" } else { "no session is remembered yet" };
+        let which = if args.failed { "no session has failed" } else { "no session is recorded yet" };
         format!("{which} ({})\n", page.path(&record::directory(&state)))
     } else {
         page.sessions(&sessions)

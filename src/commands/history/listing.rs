@@ -82,14 +82,14 @@ impl Page {
             self.failing(&mut text, waiting);
         }
         if let Some(why) = &spool.unlisted {
-            let _ = writeln!(text, "  {RED}what is kept on this machine can't be listed: {why}{RED:#}");
+            let _ = writeln!(text, "  {RED}the exports on this machine can't be listed: {why}{RED:#}");
         }
         if spool.waiting.iter().any(|waiting| waiting.live < waiting.exports) {
             let _ = writeln!(text, "  to deliver it now: act-claude act flush");
         }
         for (count, what) in [
-            (spool.rejected, "set aside, because ACT will never take them"),
-            (spool.corrupt, "set aside, because they are not what had been written"),
+            (spool.rejected, "in the dead letters: ACT rejected them"),
+            (spool.corrupt, "in the dead letters: damaged"),
             (spool.unreadable, "kept, but can't be read now"),
             (spool.newer, "written by a newer act-claude, left alone"),
         ] {
@@ -104,11 +104,11 @@ impl Page {
     fn failing(&self, text: &mut String, waiting: &Waiting) {
         // A single export has no other to be compared with: ACT itself may be what fails.
         let alone = waiting.failing.iter().filter(|_| waiting.exports == 1).map(|failing| (failing, "fails"));
-        let deferred = waiting.deferred.iter().map(|failing| (failing, "stepped aside, for ACT takes others"));
+        let deferred = waiting.deferred.iter().map(|failing| (failing, "stepped aside (ACT accepts other exports)"));
         for (failing, what) in deferred.chain(alone).take(SHOWN) {
             let Failing { export, tries, problem, .. } = failing;
             let words = format!(
-                "{export} {what}: {}, tried {tries} times. To give it up: act-claude act flush --discard --only {export}",
+                "{export} {what}: {}, tried {tries} times. To delete it: act-claude act flush --discard --only {export}",
                 problem.said
             );
             text.push_str("    ");
@@ -255,14 +255,14 @@ Mon 23 Nov 2026
         redirected.record.redirected_by = Some("env.X in s.json".to_owned());
         redirected.record.problem = Some(crate::state::outcome::Problem {
             said: "no export arrived: exports go to https://x".to_owned(),
-            cause: "A setting counts more".to_owned(),
+            cause: "A setting overrides it".to_owned(),
             fix: "remove env.X from s.json".to_owned(),
             code: 78,
         });
         let text = plain(&page().sessions(&[redirected]));
         assert!(text.contains("  18:02  billing  went elsewhere\n"), "{text}");
         let words =
-            "no export arrived: exports go to https://x. A setting counts more:\n         remove env.X from s.json\n";
+            "no export arrived: exports go to https://x. A setting overrides it:\n         remove env.X from s.json\n";
         assert!(text.ends_with(words), "{text}");
     }
 

@@ -54,9 +54,10 @@ pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Sp
     let is_here = host(&endpoint).is_some_and(|host| is_loopback(&host));
     if spec.is_some() && named.is_none() && !endpoint.is_empty() && !is_known && !is_here && !is_documented(&endpoint) {
         let host = host(&endpoint).unwrap_or_default();
-        let ask = format!("The token would go to {host}, which is not Boomi's. Is that meant?");
-        let flag =
-            format!("--endpoint URL: the Spec's URL leads to {host}, which is not Boomi's; name it if it is meant");
+        let ask = format!("The token would go to {host}, which is not Boomi's. Is this intended?");
+        let flag = format!(
+            "--endpoint URL: the Spec's URL leads to {host}, which is not Boomi's; name it if this is intended"
+        );
         dialogue.agree(&Question { ask: &ask, help: "", flag: &flag }, false)?;
     }
     Ok(endpoint)
@@ -121,25 +122,25 @@ pub fn user(
     let given = facts.args.user.as_deref().map(read).transpose();
     let given = given.map_err(|why| Stop::usage(format!("--user: {why}")))?;
     if let Some((user, endpoint)) = given.as_deref().and_then(|user| credential::exchanged(user, &endpoint)) {
-        dialogue.tell("E-mail and account id stood in each other's place: put right.");
+        dialogue.tell("E-mail and account id were exchanged: corrected.");
         return Ok((user, endpoint));
     }
     let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
     if let Some(user) = &given {
         if is_account(user) {
-            return Err(Stop::usage(format!("--user {user}: that is the account id; the user's e-mail is wanted")));
+            return Err(Stop::usage(format!("--user {user}: that is the account id; the user's e-mail is needed")));
         }
         if let Some(other) = from_credential.filter(|other| other != user) {
             let why = format!("--user {user}: the credential is {other}'s");
             return Err(Stop::usage(why));
         }
         if !is_mail(user) {
-            dialogue.tell(format!("{user} is no e-mail address; ACT knows users by theirs."));
+            dialogue.tell(format!("{user} is not an e-mail address; ACT identifies users by their e-mail addresses."));
         }
         return Ok((user.clone(), endpoint));
     }
     if let Some(user) = from_credential.filter(|user| !is_mail(user)) {
-        dialogue.tell(format!("The credential's user, {user}, is no e-mail address."));
+        dialogue.tell(format!("The credential's user, {user}, is not an e-mail address."));
     }
     if let Some(user) = from_credential.filter(|user| is_mail(user)) {
         let user = read(user).map_err(|why| Stop::usage(format!("the credential's user: {why}")))?;
@@ -162,7 +163,7 @@ pub fn user(
     let others = facts.loaded.config.accounts.values().next().map(|account| account.user.clone());
     let user = dialogue.text(&question, others.as_deref(), |text| {
         let user = credential::user(text)?;
-        if is_mail(&user) { Ok(()) } else { Err("an e-mail address is wanted, not the account id".to_owned()) }
+        if is_mail(&user) { Ok(()) } else { Err("an e-mail address is needed, not the account id".to_owned()) }
     })?;
     Ok((credential::user(&user).unwrap_or_default(), endpoint))
 }

@@ -87,7 +87,7 @@ fn alias_name(
         return match proposal.filter(|name| !aliases.contains_key(name)) {
             Some(name) => Ok(name),
             None => {
-                dialogue.note_missing("--name NAME: what to call the alias here");
+                dialogue.note_missing("--name NAME: the alias's name on this machine");
                 Ok(String::new())
             }
         };

@@ -84,7 +84,7 @@ impl Store {
                     return Ok(place.clone());
                 }
                 Err(why) => {
-                    let why = format!("{} did not take the token: {why}", keychain.name());
+                    let why = format!("{} did not store the token: {why}", keychain.name());
                     let file = token::default_file(facts, account);
                     let flag = format!("{why}; --store file keeps it in a file");
                     facts.args.tell(&why);
@@ -172,7 +172,9 @@ fn next_steps(decision: &Decision, facts: &Facts<'_>, is_first: bool) -> String 
         && !facts.loaded.config.aliases.contains_key(&alias.name)
     {
         let name = shell_word(alias.name.as_ref());
-        text.push_str(&format!("\nNo directory uses {name} yet. In the one that should: act-claude act use {name}\n"));
+        text.push_str(&format!(
+            "\nNo directory uses {name} yet. To use it, run in a directory: act-claude act use {name}\n"
+        ));
     }
     if is_first {
         text.push_str("\nIn your shell's rc file: alias claude=act-claude\n");

@@ -102,7 +102,7 @@ fn read_spec(args: &Args, path: &Path) -> Result<(String, Spec), Stop> {
     let mut bytes = Vec::new();
     let (name, read) = if path == Path::new("-") {
         if args.token_stdin {
-            return Err(Stop::usage("--spec - and --token-stdin both want standard input"));
+            return Err(Stop::usage("--spec - and --token-stdin both need standard input"));
         }
         ("standard input".to_owned(), std::io::stdin().take(limit).read_to_end(&mut bytes))
     } else {

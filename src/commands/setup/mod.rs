@@ -34,13 +34,13 @@ use crate::text::page;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The token is asked for without echo, read from standard input, or comes from a command or a variable each time it is \
-needed; it is never an argument. With --yes nothing is asked: what could mean two things ends with exit status 64, and \
+needed; it is never an argument. With --yes nothing is asked: an ambiguous value ends with exit status 64, and \
 nothing is written.")]
 pub struct Args {
     /// The alias's Monitoring Spec (OpenAPI, JSON or YAML); - reads standard input
     #[arg(long, value_name = "FILE", conflicts_with = "from_settings")]
     spec: Option<PathBuf>,
-    /// Take over the documented recipe from Claude Code's settings
+    /// Read the documented recipe from Claude Code's settings
     #[arg(long, conflicts_with_all = ["endpoint", "id", "provider_type", "name", "default"])]
     from_settings: bool,
     /// The account; alone: renew its token
@@ -58,13 +58,13 @@ pub struct Args {
     /// The provider type (providerType)
     #[arg(long, value_name = "TYPE")]
     provider_type: Option<String>,
-    /// What to call the alias here
+    /// The alias's name on this machine
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<String>,
     /// A directory that uses it, with all below; can be repeated. With --from-settings: one to look into
     #[arg(long = "directory", value_name = "DIR")]
     directories: Vec<PathBuf>,
-    /// Use it wherever no directory says otherwise
+    /// Make it the default, for directories without a rule
     #[arg(long)]
     default: bool,
     /// Read the token from standard input

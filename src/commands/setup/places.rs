@@ -16,7 +16,7 @@ pub fn choose(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, name: &str) -> Res
     }
     let options = vec![
         Offer::noted(format!("in {} and all below", key(&facts.here)), "this directory"),
-        Offer::plain("wherever no directory says otherwise"),
+        Offer::plain("in all directories without a rule"),
         Offer::plain("in another directory"),
         Offer::plain("nowhere yet"),
     ];

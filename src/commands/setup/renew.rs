@@ -49,7 +49,9 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
                         format!("The token of account {name} comes from `{}`: renew it there.", argv.join(" "))
                     }
                     TokenSource::Env(variable) => {
-                        format!("The token of account {name} comes from the variable {variable}: set it anew.")
+                        format!(
+                            "The token of account {name} comes from the variable {variable}: set a new value there."
+                        )
                     }
                     TokenSource::File(path) => format!("The token of account {name} is in {}.", path.display()),
                 });

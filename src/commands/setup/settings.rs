@@ -18,7 +18,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     let Some(found) = facts.found.as_ref().filter(|found| !found.entries.is_empty()) else {
         facts.found.iter().flat_map(|found| &found.notes).for_each(|note| dialogue.tell(note));
         return Err(Stop::usage(
-            "no settings hold the documented recipe (looked at yours and those of every project claude knows): \
+            "no settings contain the documented recipe (searched your settings and those of every project that claude knows): \
              act-claude act setup --spec FILE",
         ));
     };
@@ -110,7 +110,7 @@ impl Import<'_, '_, '_> {
             || host(&endpoint).is_some_and(|host| is_loopback(&host));
         if !is_known && !is_documented(&endpoint) {
             let host = host(&endpoint).unwrap_or_default();
-            let ask = format!("The settings of {place} send to {host}, which is not Boomi's. Is that meant?");
+            let ask = format!("The settings of {place} send to {host}, which is not Boomi's. Is this intended?");
             let flag = format!("{place}: its settings send to {host}, which is not Boomi's; answer on a terminal");
             self.dialogue.agree(&Question { ask: &ask, help: &endpoint, flag: &flag }, false)?;
         }

@@ -23,7 +23,7 @@ pub fn shown(name: &str, spec: &Spec) -> String {
         }
     }
     for note in spec.notes.iter().take(NOTES) {
-        let _ = write!(text, "  {:<14} ", "passed over");
+        let _ = write!(text, "  {:<14} ", "ignored");
         page::hang(&mut text, INDENT, page::width(), DIM, note);
     }
     if spec.notes.len() > NOTES {

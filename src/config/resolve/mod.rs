@@ -108,7 +108,7 @@ pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Directory) -> Re
     if let Some(name) = explicit.request {
         match walk.may_choose(name) {
             Ok(()) => return Ok(Resolution::plain(Some(name.to_owned()), Reason::Variable)),
-            Err(why) => walk.said.passed_over.push(format!("ACT_CLAUDE_ALIAS inside of claude: passed over: {why}")),
+            Err(why) => walk.said.passed_over.push(format!("ACT_CLAUDE_ALIAS inside of claude: ignored: {why}")),
         }
     }
     Ok(walk.run())
@@ -174,7 +174,9 @@ impl<'a> Walk<'a> {
                 let others = self.spellings(level.identity);
                 self.said.hints.extend(others.filter_map(|other| contradiction(rule, other)));
                 let passed = level.file.as_ref().map(|file| (file.path.display(), reason_of(rule, via.clone())));
-                self.said.notes.extend(passed.map(|(file, rule)| format!("{file} is passed over: {rule} counts")));
+                self.said
+                    .notes
+                    .extend(passed.map(|(file, rule)| format!("{file} is ignored: {rule} takes precedence")));
                 return Some(self.rule_answer(rule, via));
             }
             let Some(file) = &level.file else { continue };
@@ -212,7 +214,7 @@ impl<'a> Walk<'a> {
             }
             Err(why) => {
                 let place = request.alias.map(|name| name.origin.to_string()).unwrap_or_default();
-                self.said.passed_over.push(format!("{place}: passed over: {why}"));
+                self.said.passed_over.push(format!("{place}: ignored: {why}"));
                 None
             }
         }
@@ -249,9 +251,9 @@ impl<'a> Walk<'a> {
                 "alias \"{name}\" belongs to account \"{}\", but your rules give this directory account \"{}\"",
                 alias.account, own.account
             )),
-            None => {
-                Err(format!("no rule of yours says which account this directory belongs to, and there are {accounts}"))
-            }
+            None => Err(format!(
+                "none of your rules gives this directory an account, and {accounts} accounts are configured"
+            )),
         }
     }
 
@@ -317,7 +319,8 @@ fn reason_of(rule: &Located<Rule>, via: Via) -> Reason {
 fn contradiction(rule: &Located<Rule>, other: &Located<Rule>) -> Option<String> {
     let differs = other.origin.path() == rule.origin.path() && other.origin != rule.origin && other.alias != rule.alias;
     let (rule, other) = (reason_of(rule, Via::Directory), reason_of(other, Via::Directory));
-    differs.then(|| format!("{other} names the same directory as {rule}, with another alias: the latter counts"))
+    differs
+        .then(|| format!("{other} names the same directory as {rule}, with another alias: the latter takes precedence"))
 }
 
 /// All rules that name a directory for which another rule takes precedence, with another alias.
@@ -333,7 +336,7 @@ pub fn contradictions(config: &Config, place: &Directory) -> Vec<(Origin, String
 
 fn lost_worktree(git: &Path) -> String {
     format!(
-        "{} says that this is a linked git worktree, but its main checkout does not know it here (was one of them moved?): \
+        "{} says that this is a linked git worktree, but its main checkout does not list it (was one of them moved?): \
          git worktree repair",
         git.display()
     )

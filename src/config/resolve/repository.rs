@@ -45,14 +45,11 @@ impl RepositoryFile {
     /// Reads the request; an error is the message with which the file is ignored.
     pub(super) fn request(&self) -> Result<Request, String> {
         match &self.content {
-            Content::Text(text) => {
-                parse(&self.path, text).map_err(|fault| format!("{fault} (the file is passed over)"))
+            Content::Text(text) => parse(&self.path, text).map_err(|fault| format!("{fault} (the file is ignored)")),
+            Content::Stranger { uid } => {
+                Err(format!("{}: ignored: it belongs to user {uid}, neither to you nor to root", self.path.display()))
             }
-            Content::Stranger { uid } => Err(format!(
-                "{}: passed over: it belongs to user {uid}, neither to you nor to root",
-                self.path.display()
-            )),
-            Content::Unusable(why) => Err(format!("{}: passed over: {why}", self.path.display())),
+            Content::Unusable(why) => Err(format!("{}: ignored: {why}", self.path.display())),
         }
     }
 }

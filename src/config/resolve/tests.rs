@@ -182,7 +182,11 @@ fn a_repository_chooses_within_its_account() {
         ("w/oss", (None, "null", 0), ""),
         ("w/oss/r", (None, "null", 1), "says no telemetry here"),
         // No rule of the user's gives the account.
-        ("x", (None, "no-rule", 1), "which account this directory belongs to, and there are 2"),
+        (
+            "x",
+            (None, "no-rule", 1),
+            "none of your rules gives this directory an account, and 2 accounts are configured",
+        ),
         (
             "w/endpoint",
             (Some("billing"), "directory", 1),

@@ -24,7 +24,7 @@ pub(super) fn run(
     let shown = format!("`{}`", argv[0]);
     let fail = |what: String| TokenError {
         what: format!("the token command {shown} {what}"),
-        fix: "in a terminal, act-claude act check --all shows what it says".to_owned(),
+        fix: "in a terminal, act-claude act check --all shows its error output".to_owned(),
     };
     let mut command = Command::new(program);
     command.args(&argv[1..]).env_clear().envs(environment.iter()).current_dir("/");
@@ -41,9 +41,9 @@ pub(super) fn run(
         Some(code) => return Err(fail(format!("failed with exit status {code}"))),
         None => return Err(fail("was killed".to_owned())),
     }
-    let text =
-        std::str::from_utf8(&finished.bytes).map_err(|_| fail("gave something that is no API token".to_owned()))?;
-    Token::new(text, &format!("the token command {shown}"))
+    let text = std::str::from_utf8(&finished.bytes)
+        .map_err(|_| fail("printed something that is not an API token".to_owned()))?;
+    Token::printed(text, &format!("the token command {shown}"))
 }
 
 #[cfg(test)]
@@ -66,11 +66,11 @@ mod tests {
         for (script, expected) in [
             ("sleep 60", "took longer than 1 s"),
             ("echo locked >&2; exit 3", "`sh` failed with exit status 3: in a terminal, act-claude act check"),
-            ("true", "gave no token"),
-            ("echo a; echo b", "gave more than one line"),
-            ("yes | head -c 10000000 | tr -d '\\n'", "gave something that is no API token"),
+            ("true", "printed no token"),
+            ("echo a; echo b", "printed more than one line"),
+            ("yes | head -c 10000000 | tr -d '\\n'", "printed something that is not an API token"),
             ("kill -9 $$", "was killed"),
-            ("printf '\\377'", "gave something that is no API token"),
+            ("printf '\\377'", "printed something that is not an API token"),
             // The command has neither a terminal nor input.
             ("cat; : </dev/tty && echo terminal", "failed with exit status"),
         ] {

@@ -25,7 +25,7 @@ pub fn fault(run: &DemoRun<'_>) -> Option<String> {
     if session.used.is_none() {
         return Some(format!("{name}: claude's answer was not understood: {}", session.reply));
     }
-    session.report.is_none().then(|| format!("{name}: act-claude gave no report"))
+    session.report.is_none().then(|| format!("{name}: act-claude printed no report"))
 }
 
 /// All differences from what is expected without `--fail`. Empty: there are none.
@@ -60,7 +60,7 @@ pub fn check_failure(runs: &[DemoRun<'_>], fail: Fail) -> Vec<String> {
     let mut wrong: Vec<String> = runs.iter().filter_map(fault).collect();
     for run in runs {
         if run.received.is_empty() {
-            wrong.push(format!("{}: no export came", run.place.alias));
+            wrong.push(format!("{}: no export arrived", run.place.alias));
         }
         if state(run) != designed {
             wrong.push(format!("{}: reported as {}, not {designed}", run.place.alias, state(run)));

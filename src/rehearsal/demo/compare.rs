@@ -49,7 +49,7 @@ pub struct Sent<'a> {
 pub fn differences(sent: &[Sent<'_>], received: &[Export]) -> Vec<String> {
     let known: BTreeSet<&str> = sent.iter().map(|sent| sent.place.id.as_str()).collect();
     let strays = received.iter().filter(|export| export.alias.as_deref().is_none_or(|alias| !known.contains(alias)));
-    let strays = strays.map(|export| format!("an export came under alias {:?}, which sent none", export.alias));
+    let strays = strays.map(|export| format!("an export arrived under alias {:?}, which sent none", export.alias));
     sent.iter().flat_map(|sent| of_one(sent, received)).chain(strays).collect()
 }
 
@@ -171,7 +171,7 @@ mod tests {
         let stranger = Export { alias: Some("nobody".to_owned()), ..good.clone() };
         assert_eq!(
             differences(&sent, &[good, too, stranger]),
-            ["an export came under alias Some(\"nobody\"), which sent none"]
+            ["an export arrived under alias Some(\"nobody\"), which sent none"]
         );
     }
 

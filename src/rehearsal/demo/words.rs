@@ -74,7 +74,7 @@ pub fn outcome(session: &Launch, received: &[Export], page: &Page) -> String {
     if let Some(line) = session.line() {
         let _ = writeln!(text, "{BOLD}{line}{BOLD:#}");
     }
-    let _ = writeln!(text, "{DIM}what ACT saw:{DIM:#}");
+    let _ = writeln!(text, "{DIM}ACT received:{DIM:#}");
     if received.is_empty() {
         let _ = writeln!(text, "  nothing");
     }
@@ -110,7 +110,7 @@ pub fn conclusion(runs: &[DemoRun<'_>], fail: Option<Fail>, claude: &Claude, wro
         }
         let _ = writeln!(
             text,
-            "{GREEN}The failure shows as designed; claude's work and exit status were as ever.{GREEN:#}"
+            "{GREEN}The failure shows as designed; claude's work and exit status were not affected.{GREEN:#}"
         );
         return text;
     }
@@ -132,11 +132,11 @@ pub fn conclusion(runs: &[DemoRun<'_>], fail: Option<Fail>, claude: &Claude, wro
 /// The state, cause and fix of a report, a line each.
 fn explanation(report: &Value, width: usize) -> String {
     let state = match report["state"].as_str().unwrap_or_default() {
-        "held" => "held: kept on this machine, and sent once it is put right",
+        "held" => "held: kept on this machine, and sent after it is corrected",
         "waiting" => "waiting: kept on this machine, and tried again",
-        "rejected" => "rejected: set aside on this machine, and not sent again",
+        "rejected" => "rejected: kept on this machine, and not sent again",
         "partial" => "partial: not sent again, ACT has the rest",
-        "under_way" => "under way: goes on in the background; claude did not wait for it",
+        "under_way" => "under way: continues in the background; claude did not wait for it",
         other => other,
     };
     let or = |key: &str, otherwise: &'static str| {
@@ -153,8 +153,8 @@ fn explanation(report: &Value, width: usize) -> String {
     field("state", Style::new(), state);
     field("cause", Style::new(), &or("cause", "ACT has not answered yet"));
     let no_fix = match report["state"].as_str() {
-        Some("partial") => "none known: ACT's own words are above",
-        _ => "none needed: it is tried again by itself",
+        Some("partial") => "none known: ACT's answer is above",
+        _ => "none needed: it is tried again automatically",
     };
     field("fix", BOLD, &or("fix", no_fix));
     text.push('\n');

@@ -120,7 +120,7 @@ fn read_credential(header: Option<&[u8]>) -> Result<(String, String), &'static s
     let header = header.ok_or("there is no Authorization header")?;
     let header = std::str::from_utf8(header).map_err(|_| "the Authorization header is not text")?.trim();
     if header.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("Basic%20")) {
-        return Err("the Authorization header is percent-encoded; its value is taken as it is");
+        return Err("the Authorization header is percent-encoded; it is used without decoding");
     }
     let (scheme, encoded) = header.split_once(' ').ok_or("the Authorization header is not: Basic <base64>")?;
     if !scheme.eq_ignore_ascii_case("Basic") {
@@ -148,7 +148,7 @@ fn belongs(alias: Option<&str>, account: &str, expected: &Expected) -> Result<()
     let alias = alias.ok_or_else(|| Refusal::bad_request("there is no X-Alias-Id header"))?;
     match expected.aliases.get(alias) {
         None if expected.aliases.is_empty() => Ok(()),
-        None => Err(Refusal::unknown_alias(alias, "it is none of the aliases this receiver was given")),
+        None => Err(Refusal::unknown_alias(alias, "it is not one of the receiver's --alias ids")),
         Some(Some(owner)) if owner != account => {
             Err(Refusal::foreign_alias(format!("alias {alias} is account {owner}'s, the endpoint is {account}'s")))
         }
@@ -250,7 +250,7 @@ mod tests {
         let table = [
             (None, json, GOOD, 400, "Bad Request", "no X-Alias-Id"),
             (Some(" "), json, GOOD, 400, "Bad Request", "no X-Alias-Id"),
-            (Some("zz"), json, GOOD, 404, "Agent alias zz not found", "none of the aliases"),
+            (Some("zz"), json, GOOD, 404, "Agent alias zz not found", "not one of the receiver's --alias ids"),
             (Some("b1"), json, GOOD, 400, foreign, "alias b1 is account open's"),
             (Some("a1"), None, GOOD, 400, "Bad Request", "no Content-Type"),
             (Some("a1"), Some("application/x-protobuf"), GOOD, 400, "Bad Request", "protocol http/json"),

@@ -68,7 +68,7 @@ impl Page {
     }
 
     fn stray(&self, stray: &Stray) -> String {
-        let word = if stray.status == 404 { "not a metrics endpoint" } else { "exports are POSTed" };
+        let word = if stray.status == 404 { "not a metrics endpoint" } else { "exports use POST" };
         let Stray { method, path, status, received } = stray;
         let clock = self.clock(*received);
         format!("{DIM}{clock}{DIM:#}  {RED}{status}{RED:#}  {} {}: {word}\n", visible(method), visible(path))

@@ -193,8 +193,8 @@ async fn read(body: Incoming) -> Result<Bytes, Refusal> {
     match tokio::time::timeout(READ_TIMEOUT, Limited::new(body, LIMIT).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::too_large("the body is larger than 20 MiB")),
-        Ok(Err(_)) => Err(Refusal::bad_request("the body broke off")),
-        Err(_) => Err(Refusal::bad_request("the body did not come within 30 s")),
+        Ok(Err(_)) => Err(Refusal::bad_request("the connection ended before the whole body arrived")),
+        Err(_) => Err(Refusal::bad_request("the body did not arrive within 30 s")),
     }
 }
 
@@ -205,13 +205,13 @@ fn inflate(body: &[u8], encoding: Option<&[u8]>) -> Result<Vec<u8>, Refusal> {
             let mut inflated = Vec::new();
             let read = MultiGzDecoder::new(body).take(LIMIT as u64 + 1).read_to_end(&mut inflated);
             match read {
-                Err(_) => Err(Refusal::bad_request("the body is not gzip, as Content-Encoding says")),
+                Err(_) => Err(Refusal::bad_request("Content-Encoding is gzip, but the body is not")),
                 Ok(length) if length > LIMIT => Err(Refusal::too_large("the inflated body is larger than 20 MiB")),
                 Ok(_) => Ok(inflated),
             }
         }
         Some(other) => Err(Refusal::bad_request(format!(
-            "Content-Encoding {} is not understood, gzip is",
+            "Content-Encoding {} is not supported, gzip is",
             String::from_utf8_lossy(other)
         ))),
     }

@@ -34,7 +34,7 @@ impl Totals {
     pub fn line(&self) -> String {
         let exports = self.accepted + self.partial + self.refused + self.unanswered;
         if exports == 0 {
-            return "no export came".to_owned();
+            return "no export arrived".to_owned();
         }
         let outcomes = [
             (self.accepted, "accepted"),
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn one_line() {
         let mut totals = Totals::default();
-        assert_eq!(totals.line(), "no export came");
+        assert_eq!(totals.line(), "no export arrived");
         totals.add(&sample::export(Answer::Accepted));
         assert_eq!(totals.line(), "1 export under 1 alias: 1 accepted; 8 points accepted");
         let mut other = sample::export(Answer::Refused(Refusal::unauthorized("x")));

@@ -36,7 +36,8 @@ pub fn lines(
         lines.push(Line::configuration(format!("running: and {more} more")));
     }
     if !lines.is_empty() {
-        let text = "what these export counts as their own configuration says: end them if ACT is to show this one only";
+        let text =
+            "their exports are counted under their own configuration: end them if ACT should show only this session";
         lines.push(Line::configuration(text.to_owned()));
     }
     lines

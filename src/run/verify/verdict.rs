@@ -50,17 +50,17 @@ pub fn of_log(evidence: &Evidence, basis: &Basis<'_>, seconds: f64) -> Report {
         let fix = "run it without --direct: the relay knows ACT's answers".to_owned();
         let unknown = || Problem { said: why.to_owned(), cause: String::new(), fix, code: 65 };
         let problem = problem.unwrap_or_else(unknown);
-        let text = format!("an export failed, says claude's log: {}", problem.said);
+        let text = format!("claude's log shows: an export failed: {}", problem.said);
         (state, text, problem.cause, problem.fix, problem.code)
     } else if evidence.timed_out() {
-        let text = "claude gave its last export up: ACT did not answer in time".to_owned();
+        let text = "claude stopped waiting for its last export: ACT did not answer in time".to_owned();
         (State::Waiting, text, "ACT or the network is slow".to_owned(), "run it again without --direct".to_owned(), 75)
     } else if evidence.first_delivered() {
-        let text = "the first export was taken, says claude's log; later ones and rejected points are not observed";
+        let text = "claude's log shows: the first export was accepted; later ones and rejected points are not observed";
         (State::Delivered, text.to_owned(), String::new(), String::new(), 0)
     } else if evidence.obstacle().is_some() || evidence.lines == evidence.anthropic {
         let (cause, fix) = why_nothing(evidence, basis);
-        (State::NothingSent, "claude sent nothing, says its log".to_owned(), cause, fix, 69)
+        (State::NothingSent, "claude's log shows that it sent nothing".to_owned(), cause, fix, 69)
     } else {
         let text = "not observed: claude's log proves neither success nor failure".to_owned();
         let fix = "run it without --direct: the relay knows ACT's answers".to_owned();
@@ -83,7 +83,7 @@ pub fn of_log(evidence: &Evidence, basis: &Basis<'_>, seconds: f64) -> Report {
 fn finish(report: &mut Report, evidence: &Evidence, alias: &str, relayed: bool) {
     let explain = |sign: &Sign| match sign {
         // The relay answered it, not ACT.
-        Sign::FirstDelivered if relayed => Some("act-claude's relay took the first export".to_owned()),
+        Sign::FirstDelivered if relayed => Some("act-claude's relay accepted the first export".to_owned()),
         sign => sign.explain(),
     };
     let explained: Vec<String> = evidence.signs.iter().filter_map(explain).collect();
@@ -130,7 +130,7 @@ fn why_nothing(evidence: &Evidence, basis: &Basis<'_>) -> (String, String) {
         Some(sign) => sign.explain().unwrap_or_default(),
         None if evidence.lines > evidence.anthropic => "claude's log shows no failed export".to_owned(),
         None if evidence.path.is_some() => "claude's log says nothing about its exporter".to_owned(),
-        None => "there is no log to tell why".to_owned(),
+        None => "there is no log that shows why".to_owned(),
     };
     match conflict {
         Some(conflict) => (format!("{said}; {}: {conflict}", conflict.place()), conflict.fix()),

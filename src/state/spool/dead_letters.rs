@@ -52,7 +52,7 @@ fn set_aside(spool: &Spool, name: &str, directory: &Path) -> io::Result<()> {
         Ok(()) => {
             let _ = fs::remove_file(spool.deferred().join(name));
         }
-        Err(error) => tracing::debug!(name, %error, "can't be set aside"),
+        Err(error) => tracing::debug!(name, %error, "can't be moved to the dead letters"),
     }
     moved
 }

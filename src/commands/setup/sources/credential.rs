@@ -30,10 +30,10 @@ impl Credential {
         if let Some(encoded) = encoded(&text) {
             let decoded = decode(encoded).ok_or("what follows \"Basic\" is not base64 of a user and a token")?;
             text = decoded;
-            notes.push("that was a whole Authorization header: user and token were taken out of it");
+            notes.push("a whole Authorization header was given: user and token were extracted");
         } else if let Some(decoded) = decode(&text).filter(|decoded| decoded.starts_with(USER_PREFIX)) {
             text = decoded;
-            notes.push("that was base64 of user and token: both were taken out of it");
+            notes.push("base64 of user and token was given: both were extracted");
         }
         if text.contains(char::is_whitespace) {
             text = Zeroizing::new(text.split_whitespace().collect());
@@ -46,21 +46,21 @@ impl Credential {
             prefixes += 1;
         }
         if prefixes > 1 {
-            notes.push("the prefix BOOMI_TOKEN. stood there twice");
+            notes.push("the prefix BOOMI_TOKEN. was doubled");
         }
         let (user, token) = match rest.split_once(':') {
             Some((user, token)) => (Some(user), token),
-            None if prefixes > 0 => return Err("after BOOMI_TOKEN. it must be user:token".to_owned()),
+            None if prefixes > 0 => return Err("BOOMI_TOKEN. must be followed by user:token".to_owned()),
             None => (None, rest),
         };
         let (user, token) = match user {
             Some(user) if is_mail(token) && !is_mail(user) => {
-                notes.push("user and token stood in each other's place");
+                notes.push("user and token were exchanged");
                 (Some(token), user)
             }
             Some(user) => {
                 if notes.is_empty() {
-                    notes.push("that was user and token: the token was taken out of it");
+                    notes.push("user and token were given: the token was extracted");
                 }
                 (Some(user), token)
             }
@@ -70,7 +70,7 @@ impl Credential {
             return Err("there is no token in it".to_owned());
         }
         if token.len() > LONGEST || token.chars().any(|c| !c.is_ascii_graphic()) {
-            return Err("that is no API token".to_owned());
+            return Err("this is not an API token".to_owned());
         }
         Ok(Self { token: Zeroizing::new(token.to_owned()), user: user.map(str::to_owned), notes })
     }
@@ -109,14 +109,14 @@ pub fn user(text: &str) -> Result<String, String> {
         user = rest;
     }
     if user.contains(':') {
-        return Err("that holds ':': only the e-mail is wanted, without the token".to_owned());
+        return Err("that holds ':': only the e-mail is needed, without the token".to_owned());
     }
     crate::config::check_word(user).map_err(|why| format!("that {why}"))?;
     Ok(user.to_owned())
 }
 
 /// The user and the endpoint with their values exchanged, where the endpoint holds an e-mail address in place of the account id
-/// and the user is no e-mail address. Otherwise `None`.
+/// and the user is not an e-mail address. Otherwise `None`.
 pub fn exchanged(user: &str, endpoint: &str) -> Option<(String, String)> {
     let account = account_id(endpoint)?;
     let decoded = account.replace("%40", "@");
@@ -144,23 +144,23 @@ mod tests {
         let encode = |text: &str| STANDARD.encode(text);
         let token = "b57c3e10-8a41-4b6e-9d0c-5f1a2b3c4d5e";
         let full = format!("BOOMI_TOKEN.dev@acme.com:{token}");
-        let (whole, base64) = ("that was a whole Authorization header: u", "that was base64 of user and token: both ");
+        let (whole, base64) = ("a whole Authorization header was given: ", "base64 of user and token was given: both");
         for (text, user, note) in [
             (token.to_owned(), "", ""),
             (format!("{token}\r\n"), "", ""),
             (format!("'{token}'"), "", ""),
             (format!("  {token} "), "", "white space in it was removed"),
             (token.replace("-9d", "\n-9d"), "", "white space in it was removed"),
-            (full.clone(), "dev@acme.com", "that was user and token: the token was t"),
-            (full.replace(USER_PREFIX, ""), "dev@acme.com", "that was user and token: the token was t"),
-            (format!("{USER_PREFIX}{full}"), "dev@acme.com", "the prefix BOOMI_TOKEN. stood there twic"),
+            (full.clone(), "dev@acme.com", "user and token were given: the token was"),
+            (full.replace(USER_PREFIX, ""), "dev@acme.com", "user and token were given: the token was"),
+            (format!("{USER_PREFIX}{full}"), "dev@acme.com", "the prefix BOOMI_TOKEN. was doubled"),
             (format!("Basic {}", encode(&full)), "dev@acme.com", whole),
             (format!("basic {}", encode(&full).trim_end_matches('=')), "dev@acme.com", whole),
             (format!("Authorization: Basic {}\n", encode(&format!("{full}\n"))), "dev@acme.com", whole),
             (format!("Authorization=Basic {}", encode(&full)), "dev@acme.com", whole),
             (format!("Basic {}", encode(&format!("{USER_PREFIX}{full}"))), "dev@acme.com", whole),
             (encode(&full), "dev@acme.com", base64),
-            (format!("BOOMI_TOKEN.{token}:dev@acme.com"), "dev@acme.com", "user and token stood in each other's pla"),
+            (format!("BOOMI_TOKEN.{token}:dev@acme.com"), "dev@acme.com", "user and token were exchanged"),
         ] {
             assert_eq!(read(&text), Ok((token.to_owned(), user.to_owned(), note.to_owned())), "{text:?}");
         }

@@ -78,7 +78,7 @@ pub fn find(directories: &[PathBuf], environment: &Environment) -> Found {
         Reading::Recipe(recipe) => found.entries.push(Entry { directory: None, recipe: Some(*recipe) }),
         Reading::Off => {
             let path = user_path.as_deref().unwrap_or(Path::new("settings.json")).display();
-            found.notes.push(format!("{path} switches telemetry off: that counts as long as it stands there"));
+            found.notes.push(format!("{path} switches telemetry off: this applies until it is removed"));
         }
         Reading::Nothing => {}
     }
@@ -108,7 +108,7 @@ pub fn find(directories: &[PathBuf], environment: &Environment) -> Found {
                 };
                 if is_moved {
                     found.notes.push(format!(
-                        "{}: passed over: its settings would send a token of yours to {}",
+                        "{}: ignored: its settings would send your token to {}",
                         directory.display(),
                         host(endpoint).unwrap_or_default()
                     ));
@@ -126,14 +126,14 @@ impl Found {
     fn file(&mut self, path: &Path) -> Option<SettingsFile> {
         match SettingsFile::read(path)? {
             Err(fault) => {
-                self.notes.push(format!("passed over: {fault}"));
+                self.notes.push(format!("ignored: {fault}"));
                 None
             }
             Ok(file) => {
                 self.removals.extend(removal(&file));
                 for line in &file.commas {
                     self.notes.push(format!(
-                        "{}:{line}: a comma too many: claude passes over the whole file, so nothing of it worked",
+                        "{}:{line}: a trailing comma: claude ignores the whole file, so none of its settings worked",
                         file.path.display()
                     ));
                 }
@@ -155,7 +155,7 @@ fn removal(file: &SettingsFile) -> Option<Removal> {
     let mut notes = Vec::new();
     if !shared.is_empty() {
         notes.push(format!(
-            "your logs or traces use {} and {} too: of the headers remove just Authorization and X-Alias-Id",
+            "your logs or traces use {} and {} too: from the headers remove only Authorization and X-Alias-Id",
             recipe::PROTOCOL,
             recipe::HEADERS
         ));

@@ -107,7 +107,7 @@ impl Keychain {
         // `security -i` exits with 0 even if its commands failed, so the token is read back.
         match token::fetch(&TokenSource::Command(self.lookup(account, user)), environment) {
             Ok(kept) if kept.is(token) => Ok(()),
-            Ok(_) => Err(format!("{} gives something else back", self.name())),
+            Ok(_) => Err(format!("{} returns a different value", self.name())),
             Err(error) => Err(error.what),
         }
     }

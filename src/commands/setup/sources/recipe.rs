@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(
             recipe.problems,
             [
-                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT would send the token unencrypted; plain http only goes to this machine",
+                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT would send the token unencrypted; plain http is allowed only to this machine",
                 "X-Alias-Id holds ' '",
                 "providerType is missing",
                 "Authorization can't be read: what follows \"Basic\" is not base64 of a user and a token",

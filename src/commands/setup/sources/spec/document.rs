@@ -20,7 +20,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, String> {
     match document.get("openapi") {
         Some(Value::String(version)) if version.starts_with("3.") => Ok(document),
         Some(Value::String(version)) => Err(format!("it is OpenAPI {version}; a Monitoring Spec is OpenAPI 3")),
-        _ => Err("it is no OpenAPI 3 document: it has no \"openapi: 3.…\"".to_owned()),
+        _ => Err("it is not an OpenAPI 3 document: it has no \"openapi: 3.…\"".to_owned()),
     }
 }
 
@@ -41,7 +41,7 @@ fn yaml(text: &str) -> Result<Unique, String> {
         // The library's message about its limits is not suited for users.
         let is_budget = first.starts_with("budget breached");
         let first =
-            if is_budget { "all that it repeats counted, it is far larger than a Monitoring Spec" } else { first };
+            if is_budget { "with all repetitions expanded, it is far larger than a Monitoring Spec" } else { first };
         format!("it is not usable YAML ({first})")
     })
 }
@@ -87,7 +87,7 @@ impl<'de> Deserialize<'de> for Unique {
                 while let Some(Key(key)) = members.next_key()? {
                     let Unique(value) = members.next_value()?;
                     if map.contains_key(&key) {
-                        return Err(A::Error::custom(format_args!("\"{key}\" stands twice in one object")));
+                        return Err(A::Error::custom(format_args!("the key \"{key}\" occurs twice in one object")));
                     }
                     map.insert(key, value);
                 }

@@ -11,9 +11,9 @@ use super::{Candidate, Finding, MOST, is_placeholder};
 const START: &str = "/metric-ingestion/v1/";
 const END: &str = "/otlp/public/metrics";
 
-const COMPLETED: &str = "its path is the documented one, not this document's";
+const COMPLETED: &str = "its path was completed from the documentation";
 const ANOTHER_PATH: &str = "its path is not the documented one";
-const PROSE: &str = "it stands in prose";
+const PROSE: &str = "found in descriptive text";
 
 /// Finds the possible metrics URLs. Where all of them are unusable, for example plain http to another machine, the document is
 /// refused.

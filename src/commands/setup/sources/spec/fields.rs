@@ -39,7 +39,7 @@ pub const PROVIDER_TYPE: Field = Field {
     },
 };
 
-const PROSE: &str = "it stands in prose";
+const PROSE: &str = "found in descriptive text";
 
 impl Field {
     fn is_named(&self, name: &str) -> bool {

@@ -89,7 +89,7 @@ impl<'a> Tree<'a> {
 
     fn step(&self) -> Result<(), String> {
         let left = self.steps.get().checked_sub(1);
-        self.steps.set(left.ok_or("its $ref lead on to far more than a Monitoring Spec holds")?);
+        self.steps.set(left.ok_or("its $ref need more steps than a Monitoring Spec does")?);
         Ok(())
     }
 
