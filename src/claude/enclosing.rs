@@ -1,12 +1,12 @@
-//! Inside a claude, act-claude obeys the environment which that claude was started with.
+//! Where act-claude runs inside claude, it uses the environment with which that claude was started.
 //!
-//! A repository's `.claude/settings.json` may set any variable for claude's Bash tool, hooks and MCP servers. So it could choose
-//! the configuration, the state directory, the proxy or the program that a `claude -p` started there uses. The environment that
-//! the enclosing claude was started with, which the kernel keeps, holds none of that.
+//! A repository's `.claude/settings.json` may set variables for the programs that claude starts (its Bash tool, hooks, MCP
+//! servers), and so for a `claude -p` there. The kernel keeps the environment with which claude was started: a repository can't
+//! change that.
 //!
-//! So act-claude examines its ancestors, from the outermost claude down. It trusts a value that the outermost claude had, or that
-//! a program in between changed which is neither a claude nor a shell. Such a program runs as the user and can do what the user
-//! can. A test suite with a home directory of its own is one.
+//! So act-claude looks at the processes from the outermost claude (or a script in its place) to this process. It trusts a value
+//! that the outermost claude was started with. It also trusts a change made by a program between them, if that program is not a
+//! claude and not a shell. Example: a test program that sets its own HOME.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ const ROUTES: [&str; 17] = [
 ];
 
 /// The variables that a session inside may set itself: none of them decides about account, endpoint, token or program.
-const OWN: [&str; 12] = [
+const ALLOWED: [&str; 12] = [
     "ACT_CLAUDE_ALIAS",
     "ACT_CLAUDE_REPORT",
     "ACT_CLAUDE_LOG",
@@ -57,10 +57,9 @@ const OWN: [&str; 12] = [
     "TERM",
 ];
 
-/// The environment that act-claude obeys, in a process that was started with `own`; the same as `own` where no claude encloses
-/// it. Doubts are noted in it. In both, the variables that act-claude has set for an enclosing claude get the user's values
-/// again.
-pub fn settle(own: &mut Environment) -> Environment {
+/// Returns the trusted environment of this process, which was started with `own`. It equals `own` where no claude is above. It
+/// says what is in doubt. Also changes `own`: in both, the variables that act-claude has set get the user's values back.
+pub fn trusted_environment(own: &mut Environment) -> Environment {
     let is_marked = own.text(MARK).is_some();
     let mut trusted = trusted_by(&lineage::above(is_marked), own);
     own.put(ORIGINALS, trusted.get(ORIGINALS));
@@ -75,7 +74,7 @@ pub fn differs(own: &Environment, trusted: &Environment) -> bool {
         || PLACES.iter().chain(&ROUTES).chain(&["PATH"]).any(|name| own.get(name) != trusted.get(name))
 }
 
-/// The same, for known ancestors, the nearest first (pure).
+/// The trusted environment below these ancestors, the nearest first (pure).
 fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
     let Some(top) =
         ancestors.iter().rposition(|ancestor| matches!(ancestor.kind, ProcessKind::Claude | ProcessKind::Script))
@@ -90,32 +89,35 @@ fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
         );
         return without_controls(own).doubted(Doubt { everything: Some(why), alias: true });
     };
-    let is_orphan = first.text(MARK).is_some();
-    let start = if is_orphan { without_controls(first) } else { first.clone() };
+    // The outermost claude that is shown runs inside another one, which is not shown.
+    let top_is_marked = first.text(MARK).is_some();
+    let start = if top_is_marked { without_controls(first) } else { first.clone() };
     let descent = descend(&ancestors[..=top], start, own);
     let mut trusted = overlaid(own, &descent.trusted);
-    let rerouted = || rerouted(own, &trusted).filter(|_| is_orphan && !descent.is_fresh);
-    let everything = moved(own, &trusted).or_else(rerouted).map(if is_orphan { unknown } else { differing });
+    // A variable of `ROUTES` that differs gets its trusted value. It is a reason to refuse only where that value is not known.
+    let rerouted = || rerouted(own, &trusted).filter(|_| top_is_marked && !descent.has_new_home);
+    let everything = moved(own, &trusted).or_else(rerouted).map(if top_is_marked { unknown } else { differing });
     let mut doubt = Doubt { everything, alias: false };
-    let wish = own.get("ACT_CLAUDE_ALIAS");
-    doubt.alias = wish.is_some() && wish != descent.trusted.get("ACT_CLAUDE_ALIAS");
+    let requested_alias = own.get("ACT_CLAUDE_ALIAS");
+    doubt.alias = requested_alias.is_some() && requested_alias != descent.trusted.get("ACT_CLAUDE_ALIAS");
     if doubt.everything.is_some() {
-        // The variable that would hide the reason is not trusted either.
+        // ACT_CLAUDE_REPORT could hide the reason, so its value is the trusted one.
         trusted.put("ACT_CLAUDE_REPORT", descent.trusted.get("ACT_CLAUDE_REPORT"));
     }
     trusted.doubted(doubt)
 }
 
-/// The environment that is trusted after all processes on the way down.
+/// The environment that is trusted below the processes seen so far.
 struct Descent {
     trusted: Environment,
     /// A program in between gave the processes below it a home directory of their own.
-    is_fresh: bool,
+    has_new_home: bool,
 }
 
-/// From the outermost claude, the last of `ancestors`, down to the process started with `own`. `start` is trusted at the top.
+/// Walks from the outermost claude, the last of `ancestors`, to this process, and collects the trusted values. `start` is the
+/// trusted environment of the outermost claude.
 fn descend(ancestors: &[Ancestor], start: Environment, own: &Environment) -> Descent {
-    let mut descent = Descent { trusted: start, is_fresh: false };
+    let mut descent = Descent { trusted: start, has_new_home: false };
     let mut above: Option<(&Environment, ProcessKind)> = None;
     for ancestor in ancestors.iter().rev() {
         above = match (above, &ancestor.environment) {
@@ -124,7 +126,8 @@ fn descend(ancestors: &[Ancestor], start: Environment, own: &Environment) -> Des
                 Some((after, ancestor.kind))
             }
             (None, Some(first)) => Some((first, ancestor.kind)),
-            // A process that can't be read may have changed anything.
+            // A process that can't be read may have changed anything. So its changes are not trusted, as those of a shell are not;
+            // nor are those of claude, whose settings may name any variable.
             (Some((before, kind)), None) if kind != ProcessKind::Claude => Some((before, ProcessKind::Shell)),
             (above, None) => above,
         };
@@ -138,23 +141,28 @@ fn descend(ancestors: &[Ancestor], start: Environment, own: &Environment) -> Des
 impl Descent {
     /// A process of `kind` that was started with `before` starts one with `after`.
     fn step(&mut self, kind: ProcessKind, before: &Environment, after: &Environment) {
-        let is_free = matches!(kind, ProcessKind::Other | ProcessKind::Ourselves);
+        let may_change = matches!(kind, ProcessKind::Other | ProcessKind::Ourselves);
         let is_untouched = |trusted: &Environment, name: &str| trusted.get(name) == before.get(name);
         let is_new_home = after.get("HOME") != before.get("HOME") && is_untouched(&self.trusted, "HOME");
-        self.is_fresh = match kind {
+        self.has_new_home = match kind {
             ProcessKind::Claude | ProcessKind::Script => false,
-            ProcessKind::Shell => self.is_fresh,
-            ProcessKind::Other | ProcessKind::Ourselves => self.is_fresh || (is_new_home && after.get(MARK).is_none()),
+            ProcessKind::Shell => self.has_new_home,
+            ProcessKind::Other | ProcessKind::Ourselves => {
+                self.has_new_home || (is_new_home && after.get(MARK).is_none())
+            }
         };
         for name in changed(before, after) {
-            let counts = match kind {
+            let is_trusted = match kind {
                 ProcessKind::Claude => false,
                 ProcessKind::Script => ["PATH", "ACT_CLAUDE_BIN"].contains(&name.as_str()),
                 ProcessKind::Ourselves if name == ORIGINALS => true,
                 // A variable that was changed above stays untrusted, even where another process adds to it.
-                _ => (is_free && self.is_fresh) || ((is_free || self.is_fresh) && is_untouched(&self.trusted, &name)),
+                _ => {
+                    (may_change && self.has_new_home)
+                        || ((may_change || self.has_new_home) && is_untouched(&self.trusted, &name))
+                }
             };
-            if counts {
+            if is_trusted {
                 self.trusted.put(&name, after.get(&name));
             }
         }
@@ -172,7 +180,8 @@ fn overlaid(own: &Environment, trusted: &Environment) -> Environment {
     let mut result = own.clone();
     let is_off = |environment: &Environment| environment.get("ACT_CLAUDE").is_some_and(|value| value == "off");
     for name in changed(own, trusted) {
-        let is_own = OWN.contains(&name.as_str()) || name.starts_with("OTEL_") || (name == "ACT_CLAUDE" && is_off(own));
+        let is_own =
+            ALLOWED.contains(&name.as_str()) || name.starts_with("OTEL_") || (name == "ACT_CLAUDE" && is_off(own));
         if !is_own {
             result.put(&name, trusted.get(&name));
         }

@@ -135,7 +135,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         }
     };
     // Where act-claude runs inside a claude, that claude's settings may have changed any variable of the environment.
-    let environment = &enclosing::settle(&mut environment.clone());
+    let environment = &enclosing::trusted_environment(&mut environment.clone());
     if let Some(why) = environment.doubt().everything.as_ref().filter(|_| cli.command.needs_trust()) {
         crate::run::report::fatal(why);
         return ExitCode::from(crate::system::exit::USAGE);

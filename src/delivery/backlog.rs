@@ -204,7 +204,7 @@ impl Backlog {
                 self.sessions[session].names.remove(at);
                 None
             }
-            Refusal::Unreadable(errno) if !refusal.is_general() => {
+            Refusal::Unreadable(errno) if !refusal.affects_all_files() => {
                 let failed = Failed::to_read(name, errno).noted(means.deferrals);
                 if failed.tries >= TRIES {
                     self.step_aside(&failed, means.deferrals);

@@ -34,7 +34,7 @@ pub struct Response {
     pub answer: Option<Answer>,
 }
 
-/// Is told what is being delivered, and decides whether a token command may run.
+/// Receives what is being delivered, and decides whether a token command may run.
 pub trait Observer: std::fmt::Debug + Send {
     /// An export is being delivered, named by a hash of its bytes; `None`: the delivery has ended.
     fn delivering(&self, export: Option<u64>);

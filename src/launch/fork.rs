@@ -10,7 +10,7 @@ use nix::unistd::{ForkResult, Pid};
 /// Which of the two processes this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Child {
-    /// The new one.
+    /// The new process.
     Itself,
     /// The old one; the new one has this pid.
     Of(Pid),

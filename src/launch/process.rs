@@ -259,7 +259,7 @@ unsafe fn plain_fork() -> libc::c_long {
 fn pause() {
     const MILLISECONDS: libc::c_int = HEAD_START.as_millis() as libc::c_int;
     let mut ready = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
-    // SAFETY: async-signal-safe on Linux and macOS; the array has one entry, as the call is told.
+    // SAFETY: async-signal-safe on Linux and macOS; the length passed to the call is correct.
     unsafe { libc::poll(&mut ready, 1, MILLISECONDS) };
 }
 

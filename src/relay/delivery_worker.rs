@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::ledger::Ledger;
-use super::message::{Direct, Handle, Item, Message};
+use super::message::{Handle, Item, Message, Unstored};
 use super::own::Deferred;
 use super::thread::Thread;
 use crate::delivery::backlog::{self, Backlog, Means, Step};
@@ -40,7 +40,7 @@ pub struct DeliveryWorker {
     pub(super) sender: Sender,
     pub(super) ledger: Arc<Ledger>,
     inbox: Receiver<Message>,
-    direct: VecDeque<Direct>,
+    direct: VecDeque<Unstored>,
     pub(super) queue: VecDeque<Item>,
     /// The session's own exports that stepped aside.
     pub(super) deferred: Vec<Deferred>,
@@ -84,7 +84,7 @@ pub struct Post<'a> {
     pub verify: bool,
     /// Whether it replaces one that was killed. Then it reads the token only when there is something to send.
     pub is_replacement: bool,
-    /// Is told what is being delivered.
+    /// Receives what is being delivered.
     pub observer: Box<dyn Observer>,
 }
 
@@ -151,7 +151,7 @@ impl DeliveryWorker {
                 break;
             }
         }
-        for Direct { sequence, why, .. } in self.direct.drain(..) {
+        for Unstored { sequence, why, .. } in self.direct.drain(..) {
             self.ledger.set_state(sequence, State::Lost, &problem_saying(&format!("it could not be stored: {why}")));
         }
         self.ledger.worker_ended();
@@ -168,7 +168,7 @@ impl DeliveryWorker {
                 }
                 self.enqueue(item);
             }
-            Message::Direct(direct) => self.direct.push_back(direct),
+            Message::Unstored(direct) => self.direct.push_back(direct),
             Message::Drain(until) => {
                 self.drain_until = Some(until);
                 self.hurry();
@@ -261,8 +261,8 @@ impl DeliveryWorker {
     }
 
     /// Sends an export that is in memory only, at once: out of order is better than lost.
-    fn deliver_direct(&mut self, direct: Direct) {
-        let Direct { sequence, points, body, why, taken, reply } = direct;
+    fn deliver_direct(&mut self, direct: Unstored) {
+        let Unstored { sequence, points, body, why, taken, reply } = direct;
         let response = match self.targets.target(&self.account, &self.alias) {
             Ok(target) => {
                 let ask_now = std::mem::take(&mut self.ask_now);

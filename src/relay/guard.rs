@@ -1,4 +1,4 @@
-//! The guard: starts the process that does the relay's work, and another one when it ends without having been told to.
+//! The guard: starts the process that does the relay's work, and another one when it ends unexpectedly.
 //!
 //! The guard is the process that was executed as the relay. It only waits. It keeps the listener, so that connections
 //! wait while a child is replaced, the socket to the supervisor, and the lock of the session's record. Its child is a forked
@@ -70,7 +70,7 @@ fn taken(journal: Option<&Journal>) -> u64 {
     journal.map_or(0, |journal| journal.count(Counter::Taken))
 }
 
-/// Notes that a relay ended without having been told to.
+/// Notes that a relay ended unexpectedly.
 pub fn note_death(journal: &Journal) {
     journal.counter(Counter::Working).store(0, Ordering::Release);
     journal.counter(Counter::Deaths).fetch_add(1, Ordering::AcqRel);

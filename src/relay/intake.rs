@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 use super::body::LARGEST;
 use super::book::{PossibleRepetition, REMEMBERED};
 use super::ledger::Ledger;
-use super::message::{Direct, Item, Message};
+use super::message::{Item, Message, Unstored};
 use super::payload::{self, Content, NoResult};
 use super::recorder::Recorder;
 use super::route::{NoRoute, Routed, Routing};
@@ -29,7 +29,7 @@ use crate::system::error::plain;
 
 /// The answer to a request.
 #[derive(Debug)]
-pub enum Accepted {
+pub enum IntakeAnswer {
     /// It is durably stored, or ACT has it.
     Taken,
     /// ACT's own answer (`--verify`).
@@ -60,10 +60,10 @@ pub enum Unreadable {
 
 impl Unreadable {
     /// The answer to the request.
-    pub fn answer(self) -> Accepted {
+    pub fn answer(self) -> IntakeAnswer {
         match self {
-            Self::TooLarge => Accepted::TooLarge,
-            Self::NoMemory => Accepted::Lost,
+            Self::TooLarge => IntakeAnswer::TooLarge,
+            Self::NoMemory => IntakeAnswer::Lost,
         }
     }
 }
@@ -75,16 +75,16 @@ const DIRECT_WAIT: Duration = Duration::from_secs(8);
 /// Interval between two tries to start the delivery worker where there was no thread for it.
 const START_AGAIN: Duration = Duration::from_millis(250);
 
-/// What is known of an export that may be repeated.
+/// What happened to an export that claude may send again.
 #[derive(Debug, Clone)]
 enum Repetition {
     /// It is stored: a repetition counts as the same export.
     Stored,
-    /// It is not stored. Whether ACT has it; `None`: that is not known yet.
-    Direct(u64, watch::Receiver<Option<bool>>),
+    /// It is not stored. Its number; and whether ACT has it, `None` as long as that is not known.
+    Unstored(u64, watch::Receiver<Option<bool>>),
 }
 
-/// Takes exports in.
+/// Receives the exports of one session.
 #[derive(Debug)]
 pub struct Intake {
     routing: Routing,
@@ -94,10 +94,13 @@ pub struct Intake {
     ledger: Arc<Ledger>,
     recorder: Arc<Recorder>,
     store: OnceLock<Arc<Store>>,
+    /// The number of the next export.
     next: AtomicU64,
+    /// How many exports are in work.
     busy: AtomicUsize,
     /// A task is trying to start the delivery worker.
     is_starting: AtomicBool,
+    /// The digests of the last exports.
     recent: Mutex<VecDeque<([u8; 32], Repetition)>>,
 }
 
@@ -111,13 +114,13 @@ struct StoredExport {
 /// Why an export is not taken.
 enum Refused {
     /// It is answered, and not counted.
-    Answered(Accepted),
+    NotCounted(IntakeAnswer),
     /// It is lost, unless claude sends it again: the answer, and why.
-    Lost(Accepted, Content, Box<Problem>),
+    Lost(IntakeAnswer, Content, Box<Problem>),
 }
 
 impl Intake {
-    /// For one session.
+    /// Creates the intake of one session.
     pub fn new(
         routing: Routing,
         (redact, verify): (Vec<String>, bool),
@@ -132,7 +135,7 @@ impl Intake {
     }
 
     /// Takes one export. Its processing is completed even if the client closes the connection meanwhile.
-    pub async fn accept(self: Arc<Self>, body: Bytes) -> Accepted {
+    pub async fn accept(self: Arc<Self>, body: Bytes) -> IntakeAnswer {
         self.busy.fetch_add(1, Ordering::Relaxed);
         let intake = self.clone();
         let accepted = tokio::spawn(async move {
@@ -140,11 +143,11 @@ impl Intake {
             intake.busy.fetch_sub(1, Ordering::Relaxed);
             accepted
         });
-        accepted.await.unwrap_or(Accepted::Lost)
+        accepted.await.unwrap_or(IntakeAnswer::Lost)
     }
 
     /// Notes an export that could not be read.
-    pub fn unreadable(&self, why: Unreadable) -> Accepted {
+    pub fn unreadable(&self, why: Unreadable) -> IntakeAnswer {
         let problem = match why {
             Unreadable::TooLarge => cause::too_large(LARGEST, false),
             Unreadable::NoMemory => cause::shortage(&io::ErrorKind::OutOfMemory.into()),
@@ -158,7 +161,7 @@ impl Intake {
         self.busy.load(Ordering::Relaxed) > 0
     }
 
-    async fn take(self: &Arc<Self>, body: Bytes) -> Accepted {
+    async fn take(self: &Arc<Self>, body: Bytes) -> IntakeAnswer {
         let digest: [u8; 32] = Sha256::digest(&body).into();
         // One after the other: their numbers give the order.
         let mut recent = self.recent.lock().await;
@@ -166,10 +169,10 @@ impl Intake {
         let again = match seen {
             Some(Repetition::Stored) => {
                 tracing::debug!("a repetition of what is stored");
-                return Accepted::Taken;
+                return IntakeAnswer::Taken;
             }
-            // Copied first: a borrow must not live across the wait.
-            Some(Repetition::Direct(sequence, taken)) => {
+            // The value is copied, because the borrow must end before the await.
+            Some(Repetition::Unstored(sequence, taken)) => {
                 let known = *taken.borrow();
                 if known != Some(false) {
                     drop(recent);
@@ -182,23 +185,23 @@ impl Intake {
         let sequence = again.unwrap_or_else(|| self.next.load(Ordering::Relaxed));
         self.ledger.taking(sequence, &digest);
         let intake = self.clone();
-        let panicked = || Refused::Lost(Accepted::Lost, Content::default(), cause::panicked().into());
+        let panicked = || Refused::Lost(IntakeAnswer::Lost, Content::default(), cause::panicked().into());
         let placed = self.recorder.worker().run(move || intake.place(&body, sequence)).await;
         let placed = match placed.unwrap_or_else(|| Err(panicked())) {
             Ok(placed) => placed,
-            Err(Refused::Answered(answer)) => return answer,
+            Err(Refused::NotCounted(answer)) => return answer,
             Err(Refused::Lost(answer, content, problem)) => {
                 // Claude sends it again: it counts once.
                 if again.is_none() {
                     self.next.fetch_add(1, Ordering::Relaxed);
                     self.ledger.received(sequence, content);
-                    remember(&mut recent, digest, Repetition::Direct(sequence, watch::channel(Some(false)).1));
+                    remember(&mut recent, digest, Repetition::Unstored(sequence, watch::channel(Some(false)).1));
                 }
                 self.ledger.set_state(sequence, State::Lost, &problem);
                 return answer;
             }
         };
-        let Some(routed) = self.routing.known() else { return Accepted::Unrouted };
+        let Some(routed) = self.routing.known() else { return IntakeAnswer::Unrouted };
         let StoredExport { content, body, stored } = placed;
         let (points, not_stored) = (content.points, stored.as_ref().err().map(ToString::to_string));
         tracing::debug!(sequence, points, bytes = body.len(), not_stored, "an export");
@@ -217,8 +220,8 @@ impl Intake {
                 self.ledger.unkept(sequence, why.clone());
                 let (taken, known) = watch::channel(None);
                 (
-                    Repetition::Direct(sequence, known),
-                    Message::Direct(Direct { sequence, points, body, why, taken, reply }),
+                    Repetition::Unstored(sequence, known),
+                    Message::Unstored(Unstored { sequence, points, body, why, taken, reply }),
                 )
             }
         };
@@ -229,15 +232,15 @@ impl Intake {
     }
 
     /// The answer to claude for an export that was handed over: with `--verify` ACT's own answer, if it comes in time.
-    async fn answer(&self, seen: Repetition, answered: oneshot::Receiver<Answer>) -> Accepted {
+    async fn answer(&self, seen: Repetition, answered: oneshot::Receiver<Answer>) -> IntakeAnswer {
         if self.verify
             && let Ok(Ok(Answer { status, body, .. })) = tokio::time::timeout(VERIFY_WAIT, answered).await
         {
-            return Accepted::Answered { status, body };
+            return IntakeAnswer::Answered { status, body };
         }
         match seen {
-            Repetition::Stored => Accepted::Taken,
-            Repetition::Direct(_, taken) => wait_for(taken).await,
+            Repetition::Stored => IntakeAnswer::Taken,
+            Repetition::Unstored(_, taken) => wait_for(taken).await,
         }
     }
 
@@ -274,21 +277,25 @@ impl Intake {
 
     /// Repairs an export and stores it. It runs on a thread of its own, because it waits for the disk.
     fn place(&self, body: &Bytes, sequence: u64) -> Result<StoredExport, Refused> {
-        let content = payload::read(body).ok_or(Refused::Answered(Accepted::NoExport))?;
+        let content = payload::read(body).ok_or(Refused::NotCounted(IntakeAnswer::NoExport))?;
         let routed = match self.routing.get() {
             Ok(routed) => routed,
-            Err(NoRoute::None) => return Err(Refused::Answered(Accepted::Unrouted)),
-            Err(NoRoute::Broken(problem)) => return Err(Refused::Lost(Accepted::Lost, content, problem.into())),
+            Err(NoRoute::None) => return Err(Refused::NotCounted(IntakeAnswer::Unrouted)),
+            Err(NoRoute::Broken(problem)) => return Err(Refused::Lost(IntakeAnswer::Lost, content, problem.into())),
         };
         let body = match payload::repair(body, &routed.attributes, &self.redact, LONGEST_BODY) {
             Ok(Cow::Borrowed(_)) => body.clone(),
             Ok(Cow::Owned(body)) => Bytes::from(body),
             Err(NoResult::TooLarge) => {
-                return Err(Refused::Lost(Accepted::TooLarge, content, cause::too_large(LONGEST_BODY, true).into()));
+                return Err(Refused::Lost(
+                    IntakeAnswer::TooLarge,
+                    content,
+                    cause::too_large(LONGEST_BODY, true).into(),
+                ));
             }
             Err(NoResult::NoMemory) => {
                 let problem = cause::shortage(&io::ErrorKind::OutOfMemory.into());
-                return Err(Refused::Lost(Accepted::Lost, content, problem.into()));
+                return Err(Refused::Lost(IntakeAnswer::Lost, content, problem.into()));
             }
         };
         let stored = self.store(routed, content.points, &body, sequence);
@@ -344,7 +351,7 @@ impl Intake {
 
 /// An export that an earlier relay took, or had to refuse.
 fn repetition((known, is_stored): (PossibleRepetition, bool)) -> Option<([u8; 32], Repetition)> {
-    let direct = || Repetition::Direct(known.sequence, watch::channel(Some(false)).1);
+    let direct = || Repetition::Unstored(known.sequence, watch::channel(Some(false)).1);
     Some((known.bytes()?, if is_stored { Repetition::Stored } else { direct() }))
 }
 
@@ -356,10 +363,10 @@ fn remember(recent: &mut VecDeque<([u8; 32], Repetition)>, digest: [u8; 32], see
 }
 
 /// Waits until it is known whether ACT has an export that is stored nowhere.
-async fn wait_for(mut taken: watch::Receiver<Option<bool>>) -> Accepted {
+async fn wait_for(mut taken: watch::Receiver<Option<bool>>) -> IntakeAnswer {
     let known = tokio::time::timeout(DIRECT_WAIT, taken.wait_for(Option::is_some)).await;
     match known {
-        Ok(Ok(known)) if *known == Some(true) => Accepted::Taken,
-        _ => Accepted::Lost,
+        Ok(Ok(known)) if *known == Some(true) => IntakeAnswer::Taken,
+        _ => IntakeAnswer::Lost,
     }
 }

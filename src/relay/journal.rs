@@ -30,7 +30,7 @@ const COUNTERS: usize = 8;
 pub enum Counter {
     /// Requests that have begun and are not answered yet.
     InFlight,
-    /// How often a relay ended without having been told to.
+    /// How often a relay ended unexpectedly.
     Deaths,
     /// Requests that were cut off by such an end, and whose export is not known to be stored.
     CutOff,

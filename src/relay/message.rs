@@ -20,7 +20,7 @@ pub struct Item {
 
 /// One export that could not be stored: it is sent once, immediately.
 #[derive(Debug)]
-pub struct Direct {
+pub struct Unstored {
     /// Its number in the session.
     pub sequence: u64,
     /// Its data points.
@@ -29,7 +29,7 @@ pub struct Direct {
     pub body: Bytes,
     /// Why it was not stored.
     pub why: String,
-    /// Is told whether ACT has it.
+    /// Receives whether ACT has it.
     pub taken: tokio::sync::watch::Sender<Option<bool>>,
     /// Receives ACT's answer (`--verify`).
     pub reply: Option<oneshot::Sender<Answer>>,
@@ -41,7 +41,7 @@ pub enum Message {
     /// A new export, stored.
     Stored(Item),
     /// A new export that is in memory only.
-    Direct(Direct),
+    Unstored(Unstored),
     /// No process can send exports any more: end when there is nothing left to do, or at this time.
     Drain(Instant),
     /// End now.

@@ -7,7 +7,7 @@
 //! and everything it has is delivered or stored.
 //!
 //! All of this runs in a child of the process that was executed. That process is the `guard`: it starts another child when
-//! one ends without having been told to. What a child knows is in the `journal`. The next child reads it and compares it
+//! one ends unexpectedly. What a child knows is in the `journal`. The next child reads it and compares it
 //! with the spool (`recovery`).
 
 mod body;

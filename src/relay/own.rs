@@ -230,7 +230,7 @@ impl DeliveryWorker {
                 lost(&format!("its file was damaged, and can't be moved to spool/corrupt ({})", errno.desc()))
             }
             Refusal::Busy | Refusal::Newer(_) => Attempt::Later(None),
-            Refusal::Unreadable(errno) if !refusal.is_general() => {
+            Refusal::Unreadable(errno) if !refusal.affects_all_files() => {
                 Attempt::Failed(Failed::to_read(name, errno).noted(&mut self.deferrals))
             }
             Refusal::Unreadable(errno) | Refusal::ReadOnly(errno) => {

@@ -23,7 +23,7 @@ use tokio::time::sleep;
 
 use super::body::{Budget, Buffer, Unread};
 use super::connections::{Connection, Connections};
-pub use super::intake::Accepted;
+pub use super::intake::IntakeAnswer;
 use super::intake::{Intake, Unreadable};
 use super::journal::{Journal, Requests};
 use super::peer::{self, Peers};
@@ -139,7 +139,7 @@ pub async fn talk<S, A, F>(stream: S, path: Arc<str>, accept: A)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: Fn(Bytes) -> F + Clone,
-    F: Future<Output = Accepted>,
+    F: Future<Output = IntakeAnswer>,
 {
     let connection = Connections::new(1).enter().await;
     let accept = |export: Result<Bytes, Unreadable>| {
@@ -162,7 +162,7 @@ async fn serve_one<S, A, F>(stream: S, path: Arc<str>, place: Counted<'_>, budge
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: Fn(Result<Bytes, Unreadable>) -> F,
-    F: Future<Output = Accepted>,
+    F: Future<Output = IntakeAnswer>,
 {
     let (path, accept) = (&*path, &accept);
     let service = hyper::service::service_fn(move |request| async move {
@@ -186,7 +186,7 @@ where
     }
 }
 
-async fn answer<F: Future<Output = Accepted>>(
+async fn answer<F: Future<Output = IntakeAnswer>>(
     request: Request<Incoming>,
     path: &str,
     (place, requests): Counted<'_>,
@@ -226,15 +226,15 @@ async fn answer<F: Future<Output = Accepted>>(
         Err(Unread::Slow) => return status(StatusCode::REQUEST_TIMEOUT),
     };
     match accept(export).await {
-        Accepted::Taken | Accepted::Unrouted => {
+        IntakeAnswer::Taken | IntakeAnswer::Unrouted => {
             json_reply(StatusCode::OK, Bytes::from_static(b"{\"partialSuccess\":{}}"))
         }
-        Accepted::Answered { status, body } => {
+        IntakeAnswer::Answered { status, body } => {
             json_reply(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body.into())
         }
-        Accepted::NoExport => status(StatusCode::BAD_REQUEST),
-        Accepted::TooLarge => status(StatusCode::PAYLOAD_TOO_LARGE),
-        Accepted::Lost => status(StatusCode::SERVICE_UNAVAILABLE),
+        IntakeAnswer::NoExport => status(StatusCode::BAD_REQUEST),
+        IntakeAnswer::TooLarge => status(StatusCode::PAYLOAD_TOO_LARGE),
+        IntakeAnswer::Lost => status(StatusCode::SERVICE_UNAVAILABLE),
     }
 }
 

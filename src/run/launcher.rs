@@ -31,7 +31,7 @@ const SPARE: &str = "--bg-spare";
 
 /// Becomes claude.
 pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
-    let trusted = enclosing::settle(&mut environment);
+    let trusted = enclosing::trusted_environment(&mut environment);
     log::start(&trusted);
     let chain = Chain::here(&trusted);
     if locate::leads_back(claude, &chain) || chain.is_endless() {

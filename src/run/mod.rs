@@ -38,7 +38,7 @@ pub fn run(
     mut environment: Environment,
     answer: impl Fn(&OsStr) -> bool,
 ) -> ExitCode {
-    let trusted = enclosing::settle(&mut environment);
+    let trusted = enclosing::trusted_environment(&mut environment);
     log::start(&trusted);
     let loaded = config::load(&trusted);
     let claude = match locate::locate(&trusted, &loaded.config) {

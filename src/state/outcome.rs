@@ -75,7 +75,7 @@ pub struct Outcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "spool_trouble")]
     pub spool_problem: Option<String>,
-    /// How often the relay ended without having been told to, and was replaced.
+    /// How often the relay ended unexpectedly, and was replaced.
     #[serde(default)]
     pub deaths: u64,
     /// Requests that were cut off by such an end, and did not come again.

@@ -87,7 +87,7 @@ pub fn create_directories(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// What becomes of a replaced file when the machine crashes.
+/// What the disk holds after a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// The new content and its name are on disk when the call returns.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use act_claude::relay::server::{Accepted, talk};
+use act_claude::relay::server::{IntakeAnswer, talk};
 use hyper::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -102,13 +102,13 @@ fn sent_well(body: &[u8]) {
 }
 
 /// A stand-in for the intake: it gives each possible answer, selected by the body's length.
-fn accepted(body: &[u8]) -> Accepted {
+fn accepted(body: &[u8]) -> IntakeAnswer {
     match body.len() % 5 {
-        0 => Accepted::Unrouted,
-        1 => Accepted::NoExport,
-        2 => Accepted::Taken,
-        3 => Accepted::Lost,
-        _ => Accepted::Answered { status: 429, body: body.to_vec() },
+        0 => IntakeAnswer::Unrouted,
+        1 => IntakeAnswer::NoExport,
+        2 => IntakeAnswer::Taken,
+        3 => IntakeAnswer::Lost,
+        _ => IntakeAnswer::Answered { status: 429, body: body.to_vec() },
     }
 }
 

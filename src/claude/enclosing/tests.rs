@@ -118,7 +118,7 @@ fn an_environment_that_can_t_be_read() {
     let trusted = trusted_by(&[hidden], &environment("HOME=/h ACT_CLAUDE_BIN=/evil ACT_CLAUDE_CONFIG=/evil"));
     assert!(why(&trusted).contains("process 7) can't be read"));
     assert_eq!((trusted.get("ACT_CLAUDE_BIN"), trusted.get("ACT_CLAUDE_CONFIG")), (None, None));
-    // A process whose environment can't be read counts as a shell: it is not trusted.
+    // A process whose environment can't be read is_trusted as a shell: it is not trusted.
     let hidden = Ancestor { pid: 8, kind: ProcessKind::Other, environment: None };
     let trusted = trusted_by(&[hidden, ancestor(ProcessKind::Claude, HOME)], &environment("HOME=/other"));
     assert!(why(&trusted).starts_with("HOME"));

@@ -226,7 +226,7 @@ mod tests {
             ("bad alias", not_found(), not_found(), None, not_found(), both('u', 's'), 78),
             // ACT looks at the payload first: the answers are all the same.
             ("whatever", empty(), empty(), None, empty(), both('u', 'u'), 69),
-            // ACT looks at credential, payload, alias.
+            // ACT checks the credential, then the payload, then the alias.
             ("good or bad alias", empty(), status(401), c401(), empty(), both('p', 'u'), 69),
             // Before the payload, ACT only looks whether there is a credential.
             ("any credential", empty(), status(401), Some(empty()), not_found(), both('u', 'p'), 69),

@@ -48,7 +48,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Whether the problem concerns this process or the whole spool, and not only this file.
-    pub fn is_general(self) -> bool {
+    pub fn affects_all_files(self) -> bool {
         matches!(
             self,
             Self::ReadOnly(_)
@@ -64,7 +64,7 @@ impl Claim {
     pub fn take(spool: &Spool, name: &str) -> Result<Self, Refusal> {
         let path = spool.waiting().join(name);
         let file = file::open(&path, File::options().read(true))
-            .map_err(|error| of_error(&error.into()).unwrap_or_else(|| set_aside(spool, name)))?;
+            .map_err(|error| refusal_of_open(&error.into()).unwrap_or_else(|| set_aside(spool, name)))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refusal::Busy),
@@ -78,7 +78,7 @@ impl Claim {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Refusal::Gone),
             Err(error) => return Err(unreadable(&error)),
         }
-        if spool.is_remembered(name) {
+        if spool.is_decided(name) {
             let _ = leave(spool, name);
             return Err(Refusal::Gone);
         }
@@ -178,8 +178,8 @@ fn too_large(spool: &Spool, name: &str, file: &File) -> Refusal {
 }
 
 /// The refusal of a file that can't be opened; `None`: it is a kind of file that act-claude never writes.
-// A link; a socket.
-fn of_error(error: &OpenError) -> Option<Refusal> {
+// A link or a socket, which act-claude never writes.
+fn refusal_of_open(error: &OpenError) -> Option<Refusal> {
     match error {
         OpenError::Link | OpenError::Special => None,
         OpenError::System(error) => Some(match errno(error) {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn b9_one_at_a_time_decides_and_then_it_has_left() {
+    fn b9_one_process_claims_a_file_and_then_it_is_gone() {
         let (_state, spool) = stored(2);
         let claim = Claim::take(&spool, "s-00000001").unwrap();
         assert_eq!((&claim.header, claim.body()), (&header(1), &b"{\"body\":1}"[..]));
@@ -281,8 +281,8 @@ mod tests {
     }
 
     #[test]
-    fn b8_only_content_is_corrupt() {
-        for (errno, is_general) in [
+    fn b8_an_open_error_is_not_corruption() {
+        for (errno, affects_all_files) in [
             (Errno::EMFILE, true),
             (Errno::ENFILE, true),
             (Errno::ENOMEM, true),
@@ -293,11 +293,15 @@ mod tests {
             (Errno::ESTALE, false),
             (Errno::ENODEV, false),
         ] {
-            let refusal = of_error(&io::Error::from(errno).into()).unwrap();
-            assert_eq!((refusal, refusal.is_general()), (Refusal::Unreadable(errno), is_general), "{errno}");
+            let refusal = refusal_of_open(&io::Error::from(errno).into()).unwrap();
+            assert_eq!(
+                (refusal, refusal.affects_all_files()),
+                (Refusal::Unreadable(errno), affects_all_files),
+                "{errno}"
+            );
         }
-        assert_eq!(of_error(&io::Error::from(Errno::ENOENT).into()), Some(Refusal::Gone));
-        assert_eq!(of_error(&io::Error::from(Errno::ELOOP).into()), None);
+        assert_eq!(refusal_of_open(&io::Error::from(Errno::ENOENT).into()), Some(Refusal::Gone));
+        assert_eq!(refusal_of_open(&io::Error::from(Errno::ELOOP).into()), None);
     }
 
     /// An earlier act-claude stored an export of any size after repair.

@@ -111,7 +111,7 @@ impl Spool {
         self.decided.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
     }
 
-    fn is_remembered(&self, name: &str) -> bool {
+    fn is_decided(&self, name: &str) -> bool {
         self.decided.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 

@@ -72,7 +72,7 @@ impl From<io::Error> for NotStored {
 
 /// How long a count of the spool is used, because other processes add and remove files, too.
 const FRESH: Duration = Duration::from_secs(60);
-/// How long it is used if according to it there is no room.
+/// How long a count that shows a full spool is used.
 const CLOSE: Duration = Duration::from_secs(1);
 
 /// Whether a count of this age has to be repeated.
