@@ -18,18 +18,15 @@ use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
 use crate::text::paths;
 
-/// A native claude has 245 MB and more. A smaller file is a script, and a script that is run may do anything.
-const NATIVE: u64 = 50 * 1024 * 1024;
-
-/// No program that merely starts others is this large.
-const CLAUDE_ITSELF: u64 = 150 * 1024 * 1024;
+/// A native claude has 245 MB. A script, or a program that merely starts others, is smaller, and may do anything when it runs.
+const NATIVE: u64 = 150 * 1024 * 1024;
 
 /// How long a native claude may take to say its version, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether it is large enough to be a native claude, and not a script or a small program, which may start anything.
 pub fn is_native(claude: &Path) -> bool {
-    fs::metadata(claude).is_ok_and(|metadata| metadata.len() >= CLAUDE_ITSELF)
+    fs::metadata(claude).is_ok_and(|metadata| metadata.len() >= NATIVE)
 }
 
 /// The record of an executable. Another size or time means that it was replaced.
