@@ -62,7 +62,12 @@ impl SessionRun<'_> {
             Ok(overlay) => overlay,
             Err(error) => {
                 let why = plain(&error);
-                lines.push(Line::notice(format!("{}: the settings overlay can't be written ({why})", telemetry.name)));
+                let line = Line::notice(format!("{}: the settings overlay can't be written ({why})", telemetry.name));
+                let is_needed = telemetry.conflicts.iter().any(Conflict::is_certain);
+                if is_needed && self.loaded.config.required_by().is_some() {
+                    return self.without(line, environment, directory);
+                }
+                lines.push(line);
                 None
             }
         };

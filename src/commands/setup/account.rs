@@ -3,7 +3,7 @@
 use super::dialogue::{Dialogue, Question, Stop};
 use super::facts::Facts;
 use super::sources::credential::{self, account_id, is_mail};
-use super::sources::from_settings::{host, is_documented};
+use super::sources::from_settings::{host, is_documented, origin};
 use super::sources::names;
 use super::sources::spec::Spec;
 use super::spec::field;
@@ -50,7 +50,7 @@ pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Sp
         return Ok(account.endpoint.clone());
     }
     let endpoint = documented(&field(dialogue, None, finding, &question, check_endpoint)?);
-    let is_known = accounts.values().any(|account| host(&account.endpoint) == host(&endpoint));
+    let is_known = accounts.values().any(|account| origin(&account.endpoint) == origin(&endpoint));
     let is_here = host(&endpoint).is_some_and(|host| is_loopback(&host));
     if spec.is_some() && named.is_none() && !endpoint.is_empty() && !is_known && !is_here && !is_documented(&endpoint) {
         let host = host(&endpoint).unwrap_or_default();

@@ -7,7 +7,7 @@ use super::dialogue::{Dialogue, Question, Stop};
 use super::facts::Facts;
 use super::sources::credential::{self, Credential, account_id};
 use super::sources::entries::{AccountEntry, AliasEntry, Entries};
-use super::sources::from_settings::{Entry, host, is_documented};
+use super::sources::from_settings::{Entry, host, is_documented, origin};
 use super::sources::names;
 use super::sources::recipe::Recipe;
 use super::token::{self, Choice};
@@ -58,7 +58,12 @@ impl Import<'_, '_, '_> {
             entry.directory.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         let Recipe { endpoint, credential, id, provider_type, attributes, .. } = recipe;
         let endpoint = match endpoint {
-            Some(endpoint) => self.trusted(&shown, endpoint)?,
+            Some(endpoint) => {
+                let is_users = entry.directory.is_none();
+                // What a project's settings hold themselves may go where they say; another token may not.
+                let has_own_token = credential.is_some() && token::from_flags(self.facts)?.is_none();
+                self.trusted(&shown, endpoint, is_users || has_own_token)?
+            }
             None => self.ask(&shown, "Metrics URL", config::check_endpoint)?,
         };
         let id = match id {
@@ -102,12 +107,13 @@ impl Import<'_, '_, '_> {
         })
     }
 
-    /// A project's settings may come from somebody else. The user has to agree to an unknown host that they name.
-    fn trusted(&mut self, place: &str, endpoint: String) -> Result<String, Stop> {
+    /// A project's settings may come from somebody else. The user has to agree to an unknown host that they name, also on this
+    /// machine unless `may_be_here`.
+    fn trusted(&mut self, place: &str, endpoint: String, may_be_here: bool) -> Result<String, Stop> {
         let config = &self.facts.loaded.config;
-        let is_known = config.accounts.values().any(|account| host(&account.endpoint) == host(&endpoint))
-            || self.entries.accounts.iter().any(|account| host(&account.endpoint) == host(&endpoint))
-            || host(&endpoint).is_some_and(|host| is_loopback(&host));
+        let is_known = config.accounts.values().any(|account| origin(&account.endpoint) == origin(&endpoint))
+            || self.entries.accounts.iter().any(|account| origin(&account.endpoint) == origin(&endpoint))
+            || (may_be_here && host(&endpoint).is_some_and(|host| is_loopback(&host)));
         if !is_known && !is_documented(&endpoint) {
             let host = host(&endpoint).unwrap_or_default();
             let ask = format!("The settings of {place} send to {host}, which is not Boomi's. Is this intended?");

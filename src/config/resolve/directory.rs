@@ -165,6 +165,11 @@ fn main_checkout(levels: &[Level]) -> Option<Checkout> {
             return Some(Checkout::Lost(dot_git));
         }
         let common = git_directory.join(path_of(&common)).canonicalize().ok()?;
+        // The two directories may both lie where a stranger made them; the checkout they name must know them, too.
+        let worktrees = common.join("worktrees").canonicalize().ok();
+        if worktrees.as_deref() != git_directory.parent() {
+            return Some(Checkout::Lost(dot_git));
+        }
         return Some(Checkout::Main(match common.file_name() {
             Some(name) if name == ".git" => common.parent()?.to_path_buf(),
             _ => common,

@@ -285,6 +285,12 @@ fn a_linked_worktree_follows_its_main_checkout() {
     let claim = std::fs::read_to_string(world.path("trees/one/.git")).unwrap();
     world.file("trees/liar/.git", &claim);
     assert_eq!(answer(&world.resolve(rules, "trees/liar")), (None, "no-rule", 0));
+    // Nor is a whole directory of git's, made up, that names the other checkout as its own.
+    world.file("down/.git", "gitdir: ./x/worktrees/w\n").file("down/x/worktrees/w/gitdir", "../../../.git\n");
+    world.file("down/x/worktrees/w/commondir", "../../../../w/repo/.git\n");
+    for rules in [rules, r#""directories": { "~/w": "billing" }, "default": null"#] {
+        assert_eq!(world.resolve(rules, "down").alias, None);
+    }
 }
 
 #[test]

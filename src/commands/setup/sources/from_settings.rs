@@ -102,7 +102,7 @@ pub fn find(directories: &[PathBuf], environment: &Environment) -> Found {
                 let is_moved = match (layer_setting_credential(&layers), layer_setting(&layers, recipe::ENDPOINT)) {
                     (Some(credential), Some(at)) if credential != at => {
                         let meant = layers[credential].get(recipe::ENDPOINT).or(own_endpoint.as_deref());
-                        !is_documented(endpoint) && meant.and_then(host) != host(endpoint)
+                        !is_documented(endpoint) && meant.and_then(origin) != origin(endpoint)
                     }
                     _ => false,
                 };
@@ -174,14 +174,26 @@ fn layer_setting(layers: &[&SettingsFile], name: &str) -> Option<usize> {
     layers.iter().position(|file| file.get(name).is_some())
 }
 
-/// The index of the layer that sets the credential.
+/// The index of the layer that sets the credential: of the two lists of headers, the first that has one.
 fn layer_setting_credential(layers: &[&SettingsFile]) -> Option<usize> {
-    layer_setting(layers, recipe::HEADERS).or_else(|| layer_setting(layers, recipe::METRICS_HEADERS))
+    let has_credential = |at: &usize, name: &str| {
+        layers[*at].get(name).is_some_and(|list| recipe::header([list], "Authorization").is_some())
+    };
+    [recipe::HEADERS, recipe::METRICS_HEADERS]
+        .into_iter()
+        .find_map(|name| layer_setting(layers, name).filter(|at| has_credential(at, name)))
 }
 
 /// Whether a URL's host is one of the vendor's.
 pub fn is_documented(endpoint: &str) -> bool {
     host(endpoint).is_some_and(|host| host.ends_with(".boomi.com"))
+}
+
+/// A URL's host, in lower case, and its port: who receives what is sent there.
+pub fn origin(endpoint: &str) -> Option<(String, u16)> {
+    let url = endpoint.parse::<hyper::Uri>().ok()?;
+    let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
+    Some((url.host()?.to_ascii_lowercase(), port))
 }
 
 /// A URL's host, in lower case.

@@ -66,6 +66,14 @@ pub struct Recipe {
     pub problems: Vec<String>,
 }
 
+/// The value of a header, from the first of these lists that has it.
+pub fn header<'a>(lists: impl IntoIterator<Item = &'a str>, name: &str) -> Option<String> {
+    lists.into_iter().flat_map(|list| list.split(',')).find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+    })
+}
+
 impl Reading {
     /// Reads variables by name.
     pub fn of<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Self {
@@ -76,12 +84,7 @@ impl Reading {
         }
         // Where both lists name a header, the generic list takes precedence, as in claude.
         let lists = [value(HEADERS), value(METRICS_HEADERS)];
-        let header = |name: &str| {
-            lists.iter().flatten().flat_map(|list| list.split(',')).find_map(|pair| {
-                let (key, value) = pair.split_once('=')?;
-                key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-            })
-        };
+        let header = |name: &str| header(lists.iter().flatten().copied(), name);
         let attributes = value(ATTRIBUTES).map(pairs).unwrap_or_default();
         let provider_type = attributes.iter().find(|(name, _)| name == "providerType").map(|(_, value)| value.clone());
         let (id, endpoint) = (header("X-Alias-Id"), value(ENDPOINT));
