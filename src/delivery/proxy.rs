@@ -109,7 +109,8 @@ fn without_scheme(value: &str) -> Option<Url> {
     let (host, port) = value.strip_suffix('/').unwrap_or(value).rsplit_once(':')?;
     let is_port = !port.starts_with('0') && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let is_address = host.starts_with('[') && host.ends_with(']');
+    let is_of_address = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'[' | b']');
+    let is_address = host.starts_with('[') && host.ends_with(']') && host.bytes().all(is_of_address);
     if !is_port || port.is_empty() || host.is_empty() || !(is_address || host.bytes().all(is_plain)) {
         return None;
     }
