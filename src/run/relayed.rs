@@ -94,6 +94,11 @@ impl SessionRun<'_> {
         let owed = silence.owed.then(|| ExpectedExport { cause: silence.cause.clone() });
         let answer = relay.outcome(&mut supervisor, wait, owed);
         tracing::debug!(?answer, "the relay's answer");
+        if matches!(&answer, Ok(Some(outcome)) if outcome.relay_lost) {
+            // This report says so; its record stays without an end.
+            let state = state::directory(self.trusted).zip(relay.session());
+            state.inspect(|(state, id)| drop(state::record::mark_said(state, id)));
+        }
         let evidence = following.map(Following::finish);
         let gone = EndedSession { lasted, left, silence, evidence };
         let report = self.relay_report(telemetry, answer, lines, gone, directory);
