@@ -95,9 +95,10 @@ impl SessionRun<'_> {
         let answer = relay.outcome(&mut supervisor, wait, owed);
         tracing::debug!(?answer, "the relay's answer");
         if matches!(&answer, Ok(Some(outcome)) if outcome.relay_lost) {
-            // This report says so; its record stays without an end.
-            let state = state::directory(self.trusted).zip(relay.session());
-            state.inspect(|(state, id)| drop(state::record::mark_said(state, id)));
+            // This report says so; the record stays without an end.
+            if let (Some(state), Some(id)) = (state::directory(self.trusted), relay.session()) {
+                state::record::mark_said(&state, &id);
+            }
         }
         let evidence = following.map(Following::finish);
         let gone = EndedSession { lasted, left, silence, evidence };

@@ -206,7 +206,7 @@ fn a_session_whose_processes_are_all_killed_is_not_observed() {
     // The next run at a terminal says it, once.
     fake_claude::install(&mut sandbox, "exit 0");
     for is_said in [true, false] {
-        let mut pty = crate::support::pty::Pty::start(sandbox.act_claude(&["--version"]));
+        let mut pty = crate::support::pty::Pty::start(sandbox.act_claude(&["-p", "hi"]));
         pty.finish();
         let screen = String::from_utf8_lossy(&pty.raw()).replace('\r', "");
         assert_eq!(
