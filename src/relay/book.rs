@@ -290,6 +290,11 @@ pub fn outcome_of(journal: &Journal) -> Outcome {
     Outcome { deaths, cut_off, relay_lost: true, ..Book::read(&journal.read()).outcome() }
 }
 
+/// The id of the session that a journal is of.
+pub fn session_of(journal: &Journal) -> Option<String> {
+    Book::read(&journal.read()).session.map(|(id, _)| id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -248,6 +248,11 @@ impl<'a> Relayed<'a> {
     fn left(&self) -> Option<Outcome> {
         self.source.journal().map(|journal| relay::outcome_of(&journal))
     }
+
+    /// The id of the session, if a relay has begun it.
+    pub fn session(&self) -> Option<String> {
+        relay::session_of(&self.source.journal()?)
+    }
 }
 
 fn ask(

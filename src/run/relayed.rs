@@ -99,6 +99,12 @@ impl SessionRun<'_> {
         let owed = silence.owed.then(|| ExpectedExport { cause: silence.cause.clone() });
         let answer = relay.outcome(&mut supervisor, wait, owed);
         tracing::debug!(?answer, "the relay's answer");
+        if matches!(&answer, Ok(Some(outcome)) if outcome.relay_lost) {
+            // This report says so; the record stays without an end.
+            if let (Some(state), Some(id)) = (state::directory(self.trusted), relay.session()) {
+                state::record::mark_said(&state, &id);
+            }
+        }
         let evidence = following.map(Following::finish);
         let gone = EndedSession { lasted, left, silence, evidence };
         let report = self.relay_report(telemetry, answer, lines, gone, directory);

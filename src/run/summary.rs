@@ -55,6 +55,7 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
         Some(outcome) => Some(words(outcome)),
     };
     let importance = match state {
+        _ if outcome.is_none() => Importance::Action,
         State::Lost | State::Rejected | State::NotUnderstood | State::Held => Importance::Action,
         _ if outcome.is_some_and(Outcome::may_lack_exports) => Importance::Action,
         _ => Importance::Notice,
@@ -230,6 +231,16 @@ mod tests {
         let report = report(Some(&nothing), &context(1));
         let text = "billing: claude sent no metrics; the relay ended unexpectedly and was replaced: up to 1 export may be missing";
         assert_eq!((report.lines[0].text.as_str(), nothing.state()), (text, State::NotObserved));
+    }
+
+    #[test]
+    fn a_relay_that_did_not_answer_is_said_everywhere_and_what_is_under_way_is_not() {
+        let none = report(None, &context(5));
+        let text = "billing: what ACT accepted is not known: the relay did not answer".to_owned();
+        assert_eq!(none.lines, [Line { importance: Importance::Action, text }]);
+        assert_eq!((none.state, none.verify_code, none.success), (State::NotObserved, NOTHING, false));
+        let under_way = report(Some(&outcome(1, 1, &[(State::UnderWay, 1)])), &context(5));
+        assert_eq!(under_way.lines[0].importance, Importance::Notice);
     }
 
     #[test]

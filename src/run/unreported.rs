@@ -1,4 +1,4 @@
-//! Sessions that failed where nobody saw it (background agents, editors): the next run in a terminal reports each of them once,
+//! Sessions that failed where nobody saw it (background agents, editors, a supervisor that was killed with its relay): the next run in a terminal reports each of them once,
 //! all in one line.
 
 use std::fs::{self, File};
@@ -24,9 +24,18 @@ pub fn line(state: &Path, spool: impl FnOnce(&Path) -> Summary) -> Option<String
     note_look(state)?;
     let ids = record::ids(state);
     let is_new = |written: SystemTime| since.is_none_or(|since| written + LATE >= since);
-    let changed = |id: &&String| written(state, id).is_none_or(is_new);
-    let records = ids.iter().take(RECENT).filter(changed).filter_map(|id| record::read(state, id));
-    let unseen: Vec<Record> = records.filter(|record| record.kind == LaunchKind::Launcher).collect();
+    let changed = |id: &str| written(state, id).is_none_or(is_new);
+    // A relay that is killed writes no record: it may have been killed since the last look.
+    let is_killed = |record: &Record| record.end.is_none() && !record.is_live(state);
+    let may_be_news = |id: &&String| changed(id) || (record::is_unfinished(state, id) && !record::is_said(state, id));
+    let is_unseen = |record: &Record| match (record.kind, is_killed(record)) {
+        (_, true) => !record.claude_has_gone || changed(&record.id),
+        (LaunchKind::Launcher, false) => changed(&record.id),
+        // Its supervisor reports it.
+        (LaunchKind::Supervised, false) => false,
+    };
+    let records = ids.iter().take(RECENT).filter(may_be_news).filter_map(|id| record::read(state, id));
+    let unseen: Vec<Record> = records.filter(is_unseen).collect();
     if unseen.is_empty() {
         return None;
     }
@@ -43,9 +52,11 @@ pub fn line(state: &Path, spool: impl FnOnce(&Path) -> Summary) -> Option<String
 fn words(unreported: &[Session]) -> Option<String> {
     let latest = unreported.first()?;
     let alias = latest.record.alias.as_deref().unwrap_or("no alias");
+    let is_background = |session: &Session| session.record.kind == LaunchKind::Launcher;
+    let what = if unreported.iter().all(is_background) { "background session" } else { "session" };
     let subject = match unreported.len() {
-        1 => format!("a background session in {}", latest.record.directory.display()),
-        count => format!("{count} background sessions, the last in {}", latest.record.directory.display()),
+        1 => format!("a {what} in {}", latest.record.directory.display()),
+        count => format!("{count} {what}s, the last in {}", latest.record.directory.display()),
     };
     let more = if unreported.len() > 1 { " (all: act-claude act history --failed)" } else { "" };
     Some(format!("{subject}: {alias}: {}{more}", latest.words()))

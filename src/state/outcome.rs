@@ -27,7 +27,7 @@ pub enum State {
     UnderWay,
     /// Claude sent nothing.
     NothingSent,
-    /// It is not known whether claude sent anything.
+    /// It is not known whether claude sent anything, or what ACT answered.
     NotObserved,
     /// ACT has it.
     Delivered,
@@ -194,12 +194,14 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         let problem = outcome.problems.get(state);
         let said = problem.map(|problem| problem.said.as_str()).unwrap_or_default();
         let tail = match state {
-            State::Delivered | State::Partial | State::NothingSent | State::NotObserved => continue,
+            State::Delivered | State::Partial | State::NothingSent => continue,
+            State::NotObserved => "not observed: the relay was killed before it could note ACT's answer".to_owned(),
             State::Lost => format!("lost: {said}"),
             State::Rejected => format!("rejected, moved to the dead letters: {said}"),
             State::NotUnderstood => format!("not understood, kept: {said}"),
             State::Held => format!("held: {said}"),
             State::Waiting => format!("waiting ({said}), kept for the next session"),
+            State::UnderWay if outcome.relay_lost => "not decided when the relay ended".to_owned(),
             State::UnderWay => "not decided yet: delivery continues in the background".to_owned(),
         };
         // The cause of a waiting export is named only if the user can do something.

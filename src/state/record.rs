@@ -170,6 +170,11 @@ pub fn is_locked(state: &Path, id: &str) -> bool {
     }
 }
 
+/// Whether a relay of session `id` has not ended as it should: it runs, or it was killed.
+pub fn is_unfinished(state: &Path, id: &str) -> bool {
+    lock_path(state, id).exists()
+}
+
 /// Removes the lock's file when a relay ends.
 pub fn unlock(state: &Path, id: &str, lock: Flock<File>) {
     let _ = fs::remove_file(lock_path(state, id));

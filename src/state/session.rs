@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::state::outcome::{self, State};
-use crate::state::record::Record;
+use crate::state::outcome::{self, Outcome, State};
+use crate::state::record::{self, Record};
 use crate::state::spool::Summary;
 
 /// A session's record, with its present state.
@@ -24,15 +24,27 @@ impl Session {
     /// From a record; checks whether the session is live.
     pub fn new(mut record: Record, state: &Path, spool: &Summary) -> Self {
         let live = record.is_live(state);
+        // A relay writes the end before it unlocks, so what is on disk now is its last word.
+        if let Some(last) =
+            Some(()).filter(|()| record.end.is_none() && !live).and_then(|()| record::read(state, &record.id))
+        {
+            record = last;
+        }
         // Its relay was killed while claude could still send exports.
         record.outcome.relay_lost |= record.end.is_none() && !live && !record.claude_has_gone;
         let kept = spool.sessions.get(&record.id).copied().unwrap_or(0);
+        if record.end.is_none() && !live && spool.unlisted.is_none() {
+            forget(&mut record.outcome, kept);
+        }
         Self { record, live, kept }
     }
 
     /// The worst state of its exports.
     pub fn state(&self) -> State {
-        self.record.state()
+        match self.record.state() {
+            State::UnderWay if self.record.outcome.relay_lost => State::NotObserved,
+            state => state,
+        }
     }
 
     /// Whether its relay was killed: the next session sends the exports that it stored.
@@ -40,10 +52,9 @@ impl Session {
         self.record.end.is_none() && !self.live
     }
 
-    /// Whether the exports that its relay left in the spool have left it since.
+    /// Whether the exports that its relay left in the spool have left it since. Not known where it was killed: it may have lost them.
     pub fn went_out_later(&self) -> bool {
-        let left = [State::Held, State::Waiting, State::UnderWay, State::NotUnderstood];
-        !self.live && self.kept == 0 && left.contains(&self.state())
+        !self.live && self.record.end.is_some() && self.kept == 0 && OPEN.contains(&self.state())
     }
 
     /// Whether some of its exports did not reach ACT, and are not known to be under way.
@@ -54,7 +65,7 @@ impl Session {
     /// Whether that stays so until the user does something, or for good.
     pub fn needs_someone(&self) -> bool {
         let outcome = &self.record.outcome;
-        let bad = [State::Lost, State::Rejected, State::NotUnderstood, State::Partial, State::Held];
+        let bad = [State::Lost, State::Rejected, State::NotUnderstood, State::Partial, State::Held, State::NotObserved];
         let is_bad = bad.iter().any(|state| outcome.count(*state) > 0);
         is_bad || outcome.may_lack_exports() || self.record.redirected_by.is_some() || self.record.owed
     }
@@ -82,6 +93,27 @@ impl Session {
             object.insert("text".to_owned(), json!(self.words()));
         }
         value
+    }
+}
+
+/// The states in which an export is in the spool, those first that change soonest.
+const OPEN: [State; 4] = [State::UnderWay, State::Waiting, State::NotUnderstood, State::Held];
+
+/// The last record of a killed relay counts exports as open that are not in the spool: they left it, or were in memory only,
+/// and nobody noted what became of them.
+fn forget(outcome: &mut Outcome, kept: u64) {
+    let open: u64 = OPEN.iter().map(|state| outcome.count(*state)).sum();
+    let gone = open.saturating_sub(kept);
+    let mut left = gone;
+    for state in OPEN {
+        let less = outcome.count(state).min(left);
+        left -= less;
+        if let Some(count) = outcome.states.get_mut(&state) {
+            *count -= less;
+        }
+    }
+    if gone > 0 {
+        *outcome.states.entry(State::NotObserved).or_default() += gone;
     }
 }
 
@@ -146,6 +178,64 @@ mod tests {
             session.live = true;
             assert!(!session.went_out_later());
         }
+    }
+
+    /// Its relay was killed: what has left the spool since the last record is not claimed to have been sent.
+    #[test]
+    fn what_a_killed_relay_left_undecided_is_not_observed() {
+        let directory = tempfile::tempdir().unwrap();
+        let killed = |states: &[(State, u64)], kept, claude_has_gone| {
+            let mut record = session("a", states).record;
+            (record.end, record.claude_has_gone) = (None, claude_has_gone);
+            record.outcome.problems.clear();
+            let spool = Summary { sessions: [("a".to_owned(), kept)].into(), ..Summary::default() };
+            let session = Session::new(record, directory.path(), &spool);
+            assert!(!session.went_out_later() && session.was_killed(), "{states:?}");
+            (session.state(), session.has_failed(), session.words())
+        };
+        let after = "; the relay ended unexpectedly, and what claude sent after that is not known";
+        let gone = "not observed: the relay was killed before it could note ACT's answer";
+        let (delivered, under_way) = ((State::Delivered, 3), (State::UnderWay, 2));
+        for (states, kept, has_gone, state, failed, words) in [
+            (
+                &[delivered, under_way][..],
+                0,
+                false,
+                State::NotObserved,
+                true,
+                format!("3 of 5 exports delivered; 2 {gone}{after}"),
+            ),
+            (&[delivered, under_way], 0, true, State::NotObserved, true, format!("3 of 5 exports delivered; 2 {gone}")),
+            (&[under_way], 0, false, State::NotObserved, true, format!("2 exports {gone}{after}")),
+            (
+                &[under_way],
+                2,
+                false,
+                State::NotObserved,
+                true,
+                format!("2 exports not decided when the relay ended{after}"),
+            ),
+            (&[(State::Waiting, 2)], 0, true, State::NotObserved, true, format!("2 exports {gone}")),
+            // They are still there: the next session sends them.
+            (
+                &[under_way],
+                2,
+                true,
+                State::UnderWay,
+                false,
+                "2 exports not decided yet: delivery continues in the background".to_owned(),
+            ),
+            // A later process noted all of them.
+            (&[delivered], 0, true, State::Delivered, false, "3 exports delivered (45 points)".to_owned()),
+            (&[delivered], 0, false, State::NotObserved, true, format!("3 exports delivered (45 points){after}")),
+        ] {
+            assert_eq!(killed(states, kept, has_gone), (state, failed, words), "{states:?} {kept} {has_gone}");
+        }
+        // Nothing is known of the spool.
+        let mut record = session("a", &[under_way]).record;
+        (record.end, record.claude_has_gone) = (None, true);
+        let spool = Summary { unlisted: Some("why".to_owned()), ..Summary::default() };
+        assert_eq!(Session::new(record, directory.path(), &spool).state(), State::UnderWay);
     }
 
     #[test]

@@ -174,6 +174,74 @@ fn in_the_launcher_form_a_relay_killed_with_its_guard_is_not_observed() {
     assert_eq!(json["sessions"][0]["state"], "not_observed");
 }
 
+/// Nobody is left who could note what became of the exports. The record on disk is the last one that was written in time.
+#[test]
+fn a_session_whose_processes_are_all_killed_is_not_observed() {
+    let mut session = Session::start(&["-p", "hi"]);
+    let latest = |session: &Session| act_claude::state::record::latest(&session.sandbox.state());
+    let is_delivered = |session: &Session| (latest(session)?.outcome.count(State::Delivered) == 1).then_some(());
+    eventually("a record that says delivered", || is_delivered(&session));
+    let (guard, relay) = pair(&session.sandbox);
+    let supervisor = Pid::from_raw(session.child.id().cast_signed());
+    // The supervisor would start both again.
+    kill(supervisor, Signal::SIGSTOP).unwrap();
+    end(&guard, Signal::SIGKILL);
+    end(&relay, Signal::SIGKILL);
+    kill(supervisor, Signal::SIGKILL).unwrap();
+    session.child.wait().unwrap();
+    // As if the relay had been killed after it took an export, and before it wrote its answer.
+    let mut record = latest(&session).unwrap();
+    record.outcome.exports += 1;
+    record.outcome.states.insert(State::UnderWay, 1);
+    record.write(&session.sandbox.state()).unwrap();
+    std::fs::write(session.sandbox.home().join("go"), "").unwrap();
+    let Session { mut sandbox, .. } = session;
+    let said = "1 of 2 exports delivered; 1 not observed: the relay was killed before it could note ACT's answer; \
+                the relay ended unexpectedly, and what claude sent after that is not known";
+    for arguments in [&["act", "history"][..], &["act", "history", "--failed"]] {
+        let output = sandbox.act_claude(arguments).output().unwrap().out();
+        assert!(output.contains("not observed  ") && !output.contains("sent later"), "{output}");
+        assert!(output.replace("\n         ", " ").contains(said), "{output}");
+    }
+    // The next run at a terminal says it, once.
+    fake_claude::install(&mut sandbox, "exit 0");
+    for is_said in [true, false] {
+        let mut pty = crate::support::pty::Pty::start(sandbox.act_claude(&["-p", "hi"]));
+        pty.finish();
+        let screen = String::from_utf8_lossy(&pty.raw()).replace('\r', "");
+        assert_eq!(
+            screen.contains(&format!("a session in {}: billing: {said}", sandbox.home().display())),
+            is_said,
+            "{screen}"
+        );
+    }
+}
+
+/// Nothing is known of the exports of a relay that is stopped with its guard. That is said in a pipe, too.
+#[test]
+fn a_relay_that_does_not_answer_is_reported_in_a_pipe() {
+    let line = "act-claude: billing: what ACT accepted is not known: the relay did not answer\n";
+    for (arguments, expected) in [(&["-p", "hi"][..], line), (&["-p", "hi", "--report", "never"], "")] {
+        let session = Session::start(arguments);
+        let (guard, relay) = pair(&session.sandbox);
+        for process in [&guard, &relay] {
+            kill(Pid::from_raw(process.pid), Signal::SIGSTOP).unwrap();
+        }
+        let Session { sandbox, child, act: _act } = session;
+        // No export is posted to the stopped relay: claude would wait for its answer.
+        for claude in crate::support::process::with_environment(&sandbox.root().display().to_string()) {
+            if claude.parent() == Some(child.id().cast_signed()) && !claude.is_relay() {
+                kill(Pid::from_raw(claude.pid), Signal::SIGTERM).unwrap();
+            }
+        }
+        let output = child.wait_with_output().unwrap();
+        for process in [&guard, &relay] {
+            kill(Pid::from_raw(process.pid), Signal::SIGCONT).unwrap();
+        }
+        assert_eq!(output.err(), expected, "{arguments:?}");
+    }
+}
+
 /// When relays end faster than they can do anything, replacing stops, and this is reported even with output to a pipe.
 #[test]
 fn a_relay_that_ends_again_and_again_is_not_replaced_for_ever() {

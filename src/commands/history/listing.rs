@@ -172,7 +172,8 @@ fn style(state: State) -> Style {
         State::Delivered => GREEN,
         State::Partial | State::Waiting | State::UnderWay => YELLOW,
         State::Held | State::Rejected | State::NotUnderstood | State::Lost => RED,
-        State::NothingSent | State::NotObserved => DIM,
+        State::NotObserved => YELLOW,
+        State::NothingSent => DIM,
     }
 }
 
