@@ -1,5 +1,5 @@
-//! Sessions that failed where nobody saw it (background agents, editors, a supervisor that was killed with its relay): the next run in a terminal reports each of them once,
-//! all in one line.
+//! Sessions that failed where nobody saw it (background agents, editors, a supervisor killed with its relay): the next run in a
+//! terminal reports each of them once, all in one line.
 
 use std::fs::{self, File};
 use std::io::Write;
