@@ -1,5 +1,5 @@
-//! Sessions that failed where nobody saw it (background agents, editors, a supervisor that was killed with its relay): the next run in a terminal reports each of them once,
-//! all in one line.
+//! Sessions that failed where nobody saw it (background agents, editors, a supervisor killed with its relay): the next run in a
+//! terminal reports each of them once, all in one line.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -169,8 +169,18 @@ mod tests {
         while record::is_locked(state, "1") {
             std::thread::yield_now();
         }
-        // The relay was killed: nothing was written since, but the session has ended.
-        write(state, &live);
-        assert!(look(state).is_some());
+        // The relay was killed: nothing was written since, but the session has ended. Its supervisor would report it if it lived.
+        let record = File::options().write(true).open(record::directory(state).join("1.json")).unwrap();
+        record.set_modified(SystemTime::now() - Duration::from_secs(600)).unwrap();
+        assert!(look(state).unwrap().starts_with("a background session in "));
+        let mut supervised = session("2", &[(State::Delivered, 3)]);
+        (supervised.record.end, supervised.record.kind) = (None, LaunchKind::Supervised);
+        write(state, &supervised);
+        let said = look(state).unwrap();
+        assert!(
+            said.starts_with("a session in ") && said.ends_with("what claude sent after that is not known"),
+            "{said}"
+        );
+        assert_eq!(look(state), None);
     }
 }

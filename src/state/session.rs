@@ -52,7 +52,7 @@ impl Session {
         self.record.end.is_none() && !self.live
     }
 
-    /// Whether the exports that its relay left in the spool have left it since. Not known where it was killed: it may have lost them.
+    /// Whether the exports that its relay left in the spool have left it since. Not known of a killed relay.
     pub fn went_out_later(&self) -> bool {
         !self.live && self.record.end.is_some() && self.kept == 0 && OPEN.contains(&self.state())
     }
