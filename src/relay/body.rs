@@ -19,8 +19,10 @@ pub enum Unread {
     TooLarge,
     /// There is no memory for it now.
     NoMemory,
-    /// It ended too early, or is not valid gzip.
+    /// It is not valid gzip.
     Broken,
+    /// It ended too early: the client has gone, and may send it again.
+    Ended,
     /// It came too slowly.
     Slow,
 }
@@ -66,7 +68,7 @@ impl<'a> Buffer<'a> {
     {
         let whole = async {
             while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|_| Unread::Broken)?;
+                let frame = frame.map_err(|_| Unread::Ended)?;
                 if let Some(data) = frame.data_ref() {
                     self.push(data)?;
                 }

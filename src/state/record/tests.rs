@@ -1,0 +1,117 @@
+//! What is read, written and pruned.
+
+use super::*;
+
+fn record(id: &str) -> Record {
+    Record {
+        version: VERSION,
+        id: id.to_owned(),
+        kind: LaunchKind::Supervised,
+        start: Timestamp::UNIX_EPOCH,
+        end: None,
+        directory: "/w".into(),
+        alias: Some("billing".to_owned()),
+        reason: None,
+        account: Some("acme".to_owned()),
+        claude: "/bin/claude".into(),
+        client_version: None,
+        command_pid: Some(7),
+        relay_pid: 8,
+        outcome: Outcome { exports: 2, states: [(State::Held, 2)].into(), ..Outcome::default() },
+        totals: [("t".to_owned(), Total { value: 0.5, unit: "USD".to_owned() })].into(),
+        problem: None,
+        redirected_by: None,
+        claude_has_gone: false,
+        owed: false,
+    }
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let state = tempfile::tempdir().unwrap();
+    state::make_private(&directory(state.path())).unwrap();
+    for id in ["b", "c", "a"] {
+        record(id).write(state.path()).unwrap();
+    }
+    let newer = Record { version: VERSION + 1, ..record("d") };
+    newer.write(state.path()).unwrap();
+    fs::write(directory(state.path()).join("e.json"), "{").unwrap();
+    assert_eq!(read_all(state.path()), ["c", "b", "a"].map(record));
+    assert_eq!(latest(state.path()), Some(record("c")));
+    assert_eq!(record("a").state(), State::Held);
+}
+
+/// An earlier version wrote `null` for a sum that is not finite, and could not read it again.
+#[test]
+fn a_total_that_is_no_number_hides_no_session() {
+    let state = tempfile::tempdir().unwrap();
+    state::make_private(&directory(state.path())).unwrap();
+    let mut value = serde_json::to_value(record("a")).unwrap();
+    value["totals"]["t"]["value"] = serde_json::Value::Null;
+    fs::write(directory(state.path()).join("a.json"), value.to_string()).unwrap();
+    let read = read(state.path(), "a").expect("a record");
+    assert!(read.totals["t"].value.is_nan(), "not known");
+    read.write(state.path()).unwrap();
+    assert_eq!(read_all(state.path()).len(), 1, "and it is read again when it has been written again");
+}
+
+#[test]
+fn live_as_long_as_locked() {
+    let state = tempfile::tempdir().unwrap();
+    let lock = lock(state.path(), "a").unwrap();
+    record("a").write(state.path()).unwrap();
+    record("b").write(state.path()).unwrap();
+    assert!(record("a").is_live(state.path()) && !record("b").is_live(state.path()));
+    assert!(super::lock(state.path(), "a").is_err());
+    assert_eq!(of_command(state.path(), &[1, 7]), Some(record("a")));
+    drop(lock);
+    // A child process of another test holds the lock from its fork to its exec.
+    while is_locked(state.path(), "a") {
+        std::thread::yield_now();
+    }
+    assert!(!record("a").is_live(state.path()));
+}
+
+#[test]
+fn what_is_decided_later_is_counted_where_it_belongs() {
+    let state = tempfile::tempdir().unwrap();
+    state::make_private(&directory(state.path())).unwrap();
+    record("a").write(state.path()).unwrap();
+    for _ in 0..3 {
+        decided_later(state.path(), "a", 5, State::Delivered, None, 0);
+    }
+    let outcome = read(state.path(), "a").unwrap().outcome;
+    assert_eq!((outcome.states, outcome.exports, outcome.points), ([(State::Delivered, 3)].into(), 3, 5));
+    decided_later(state.path(), "none", 5, State::Delivered, None, 0);
+    assert_eq!(ids(state.path()), ["a"]);
+}
+
+#[test]
+fn problem_is_said_once() {
+    let state = tempfile::tempdir().unwrap();
+    state::make_private(&directory(state.path())).unwrap();
+    assert!(!is_said(state.path(), "a"));
+    assert!(mark_said(state.path(), "a") && !mark_said(state.path(), "a"));
+    assert!(is_said(state.path(), "a"));
+}
+
+#[test]
+fn old_records_go_and_live_ones_stay() {
+    let state = tempfile::tempdir().unwrap();
+    let _lock = lock(state.path(), "live").unwrap();
+    for id in ["live", "old"] {
+        record(id).write(state.path()).unwrap();
+    }
+    mark_said(state.path(), "old");
+    assert_eq!(prune(state.path(), SystemTime::now()), 0);
+    assert_eq!(prune(state.path(), SystemTime::now() + KEPT * 2), 1);
+    assert_eq!(read_all(state.path()), [record("live")]);
+    assert!(!is_said(state.path(), "old"));
+}
+
+#[test]
+fn ids_sort_by_start() {
+    let id = |second| new_id(Timestamp::from_second(second).unwrap()).unwrap();
+    assert!(id(1) < id(2) && id(2) < id(1_800_000_000));
+    assert_ne!(id(1), id(1));
+}
