@@ -47,14 +47,6 @@ pub fn too_large(most: usize, is_grown: bool) -> Problem {
     problem(said, cause, "", 74)
 }
 
-/// The problem of an export that the relay can't read.
-pub fn unreadable(why: &str) -> Problem {
-    let cause = "Headers that you set for metrics (OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_METRICS_HEADERS) may change how \
-                 claude sends them";
-    let fix = "remove Content-Type, Content-Encoding and Content-Length from these headers";
-    problem(format!("an export could not be read: {why}"), cause, fix, 65)
-}
-
 /// The problem of an export that was lost because of a bug in act-claude.
 pub fn panicked() -> Problem {
     problem("a fault in act-claude", "It could not be stored", "", 74)

@@ -19,10 +19,8 @@ pub enum Unread {
     TooLarge,
     /// There is no memory for it now.
     NoMemory,
-    /// It is not valid gzip.
+    /// It ended too early, or is not valid gzip.
     Broken,
-    /// It ended too early: the client has gone, and may send it again.
-    Ended,
     /// It came too slowly.
     Slow,
 }
@@ -68,7 +66,7 @@ impl<'a> Buffer<'a> {
     {
         let whole = async {
             while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|_| Unread::Ended)?;
+                let frame = frame.map_err(|_| Unread::Broken)?;
                 if let Some(data) = frame.data_ref() {
                     self.push(data)?;
                 }

@@ -39,10 +39,8 @@ pub enum IntakeAnswer {
         /// The body.
         body: Vec<u8>,
     },
-    /// It is no OTLP export, or its body is broken.
+    /// It is no OTLP export.
     NoExport,
-    /// Its type or its encoding is not supported.
-    Unsupported,
     /// There is no alias for it: it is acknowledged and dropped.
     Unrouted,
     /// It is larger than what can be stored.
@@ -58,12 +56,6 @@ pub enum Unreadable {
     TooLarge,
     /// There is no memory for it now.
     NoMemory,
-    /// Its headers announce another type than JSON.
-    Type,
-    /// Its headers announce an encoding other than gzip.
-    Encoding,
-    /// Its body is not what its headers announce, or no OTLP export.
-    Broken,
 }
 
 impl Unreadable {
@@ -72,8 +64,6 @@ impl Unreadable {
         match self {
             Self::TooLarge => IntakeAnswer::TooLarge,
             Self::NoMemory => IntakeAnswer::Lost,
-            Self::Type | Self::Encoding => IntakeAnswer::Unsupported,
-            Self::Broken => IntakeAnswer::NoExport,
         }
     }
 }
@@ -161,9 +151,6 @@ impl Intake {
         let problem = match why {
             Unreadable::TooLarge => cause::too_large(LARGEST, false),
             Unreadable::NoMemory => cause::shortage(&io::ErrorKind::OutOfMemory.into()),
-            Unreadable::Type => cause::unreadable("its content type is not application/json"),
-            Unreadable::Encoding => cause::unreadable("its content encoding is not gzip"),
-            Unreadable::Broken => cause::unreadable("its body is broken, or no OTLP export"),
         };
         self.ledger.lost(problem);
         why.answer()
@@ -202,7 +189,6 @@ impl Intake {
         let placed = self.recorder.worker().run(move || intake.place(&body, sequence)).await;
         let placed = match placed.unwrap_or_else(|| Err(panicked())) {
             Ok(placed) => placed,
-            Err(Refused::NotCounted(IntakeAnswer::NoExport)) => return self.unreadable(Unreadable::Broken),
             Err(Refused::NotCounted(answer)) => return answer,
             Err(Refused::Lost(answer, content, problem)) => {
                 // Claude sends it again: it counts once.

@@ -205,13 +205,14 @@ async fn answer<F: Future<Output = IntakeAnswer>>(
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
     let json =
         header(CONTENT_TYPE).is_some_and(|kind| kind.split(';').next().unwrap_or("").trim() == "application/json");
-    let encoding = header(CONTENT_ENCODING);
-    let gzip = encoding.as_deref() == Some("gzip");
-    let is_known = gzip || matches!(encoding.as_deref(), None | Some("identity"));
-    if !json || !is_known {
-        let why = if json { Unreadable::Encoding } else { Unreadable::Type };
-        return reply(accept(Err(why)).await);
+    if !json {
+        return status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
+    let gzip = match header(CONTENT_ENCODING).as_deref() {
+        None | Some("identity") => false,
+        Some("gzip") => true,
+        Some(_) => return status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    };
     let mut body = Buffer::new(budget);
     let read = match body.read(request.into_body(), PATIENCE).await {
         Ok(()) if gzip => body.inflate().map(|inflated| body = inflated),
@@ -221,15 +222,10 @@ async fn answer<F: Future<Output = IntakeAnswer>>(
         Ok(()) => Ok(body.take()),
         Err(Unread::TooLarge) => Err(Unreadable::TooLarge),
         Err(Unread::NoMemory) => Err(Unreadable::NoMemory),
-        Err(Unread::Broken) => Err(Unreadable::Broken),
-        Err(Unread::Ended) => return status(StatusCode::BAD_REQUEST),
+        Err(Unread::Broken) => return status(StatusCode::BAD_REQUEST),
         Err(Unread::Slow) => return status(StatusCode::REQUEST_TIMEOUT),
     };
-    reply(accept(export).await)
-}
-
-fn reply(answer: IntakeAnswer) -> Reply {
-    match answer {
+    match accept(export).await {
         IntakeAnswer::Taken | IntakeAnswer::Unrouted => {
             json_reply(StatusCode::OK, Bytes::from_static(b"{\"partialSuccess\":{}}"))
         }
@@ -237,7 +233,6 @@ fn reply(answer: IntakeAnswer) -> Reply {
             json_reply(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body.into())
         }
         IntakeAnswer::NoExport => status(StatusCode::BAD_REQUEST),
-        IntakeAnswer::Unsupported => status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
         IntakeAnswer::TooLarge => status(StatusCode::PAYLOAD_TOO_LARGE),
         IntakeAnswer::Lost => status(StatusCode::SERVICE_UNAVAILABLE),
     }
