@@ -47,6 +47,45 @@ pub fn too_large(most: usize, is_grown: bool) -> Problem {
     problem(said, cause, "", 74)
 }
 
+/// Why the relay refuses what claude sends as an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// Its type is protobuf's.
+    Protobuf,
+    /// Its type is another one than JSON's, or missing.
+    ContentType,
+    /// It is compressed in a way that the relay does not know.
+    Encoding,
+    /// It is announced as gzip, and is none.
+    NotGzip,
+    /// The request or its body is not framed as HTTP wants it.
+    Malformed,
+    /// Its body does not arrive.
+    Slow,
+    /// It is no OTLP export in JSON.
+    NoExport,
+}
+
+/// The problem of an export that is refused because of the form in which claude sends it.
+pub fn unfit(why: Unfit) -> Problem {
+    let (said, headers) = match why {
+        Unfit::Protobuf => {
+            let cause = "Claude's environment or settings select another protocol";
+            let fix = "set OTEL_EXPORTER_OTLP_METRICS_PROTOCOL to http/json";
+            return problem("an export's Content-Type is not application/json but protobuf's", cause, fix, 74);
+        }
+        Unfit::ContentType => ("an export's Content-Type is not application/json", "Content-Type"),
+        Unfit::Encoding => ("an export's Content-Encoding is not gzip", "Content-Encoding"),
+        Unfit::NotGzip => ("an export is not gzip, but its Content-Encoding is", "Content-Encoding"),
+        Unfit::Malformed => ("an export is no valid HTTP request", "Content-Length and Transfer-Encoding"),
+        Unfit::Slow => ("an export's body did not arrive in time", "Content-Length"),
+        Unfit::NoExport => ("what claude sent is no OTLP export in JSON", "Content-Length and Content-Encoding"),
+    };
+    let cause = "A header that claude's environment or settings add may be the reason";
+    let variables = "OTEL_EXPORTER_OTLP_METRICS_HEADERS and OTEL_EXPORTER_OTLP_HEADERS";
+    problem(said, cause, &format!("remove {headers} from {variables}"), 74)
+}
+
 /// The problem of an export that was lost because of a bug in act-claude.
 pub fn panicked() -> Problem {
     problem("a fault in act-claude", "It could not be stored", "", 74)

@@ -1,6 +1,7 @@
 //! Reads the body of a request within two bounds: one for each export, and one for all that are being read at the same time.
 
-use std::io::Read;
+use std::error::Error;
+use std::io::{self, ErrorKind, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -19,8 +20,12 @@ pub enum Unread {
     TooLarge,
     /// There is no memory for it now.
     NoMemory,
-    /// It ended too early, or is not valid gzip.
+    /// It ended too early: the client has gone.
+    Gone,
+    /// It is not framed as HTTP wants it.
     Broken,
+    /// It is not valid gzip.
+    NotGzip,
     /// It came too slowly.
     Slow,
 }
@@ -62,11 +67,11 @@ impl<'a> Buffer<'a> {
     /// Reads a whole body.
     pub async fn read<B>(&mut self, mut body: B, limit: Duration) -> Result<(), Unread>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes, Error: Error + 'static> + Unpin,
     {
         let whole = async {
             while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|_| Unread::Broken)?;
+                let frame = frame.map_err(|error| if is_malformed(&error) { Unread::Broken } else { Unread::Gone })?;
                 if let Some(data) = frame.data_ref() {
                     self.push(data)?;
                 }
@@ -85,7 +90,7 @@ impl<'a> Buffer<'a> {
             match decoder.read(&mut piece) {
                 Ok(0) => return Ok(inflated),
                 Ok(count) => inflated.push(&piece[..count])?,
-                Err(_) => return Err(Unread::Broken),
+                Err(_) => return Err(Unread::NotGzip),
             }
         }
     }
@@ -94,6 +99,14 @@ impl<'a> Buffer<'a> {
     pub fn take(&mut self) -> Bytes {
         std::mem::take(&mut self.bytes).into()
     }
+}
+
+/// Whether the bytes that arrived are wrong. Otherwise some did not arrive.
+fn is_malformed(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(ErrorKind::InvalidInput | ErrorKind::InvalidData))
+    })
 }
 
 impl Drop for Buffer<'_> {

@@ -21,7 +21,7 @@ use super::payload::{self, Content, NoResult};
 use super::recorder::Recorder;
 use super::route::{NoRoute, Routed, Routing};
 use super::watched::Watched;
-use crate::delivery::cause;
+use crate::delivery::cause::{self, Unfit};
 use crate::delivery::verdict::Answer;
 use crate::state::outcome::{Problem, State};
 use crate::state::spool::{Header, LONGEST_BODY, NotStored, Store};
@@ -41,6 +41,10 @@ pub enum IntakeAnswer {
     },
     /// It is no OTLP export.
     NoExport,
+    /// Its type or its encoding is not supported.
+    Unsupported,
+    /// Its body did not arrive in time.
+    TooSlow,
     /// There is no alias for it: it is acknowledged and dropped.
     Unrouted,
     /// It is larger than what can be stored.
@@ -56,6 +60,8 @@ pub enum Unreadable {
     TooLarge,
     /// There is no memory for it now.
     NoMemory,
+    /// Its form is wrong.
+    Unfit(Unfit),
 }
 
 impl Unreadable {
@@ -64,6 +70,9 @@ impl Unreadable {
         match self {
             Self::TooLarge => IntakeAnswer::TooLarge,
             Self::NoMemory => IntakeAnswer::Lost,
+            Self::Unfit(Unfit::Protobuf | Unfit::ContentType | Unfit::Encoding) => IntakeAnswer::Unsupported,
+            Self::Unfit(Unfit::NotGzip | Unfit::Malformed | Unfit::NoExport) => IntakeAnswer::NoExport,
+            Self::Unfit(Unfit::Slow) => IntakeAnswer::TooSlow,
         }
     }
 }
@@ -146,11 +155,21 @@ impl Intake {
         accepted.await.unwrap_or(IntakeAnswer::Lost)
     }
 
-    /// Notes an export that could not be read.
-    pub fn unreadable(&self, why: Unreadable) -> IntakeAnswer {
+    /// Notes an export that could not be read, unless this directory's exports are not wanted.
+    pub async fn unreadable(self: Arc<Self>, why: Unreadable) -> IntakeAnswer {
+        if self.routing.known().is_none() {
+            let _one_after_the_other = self.recent.lock().await;
+            let intake = self.clone();
+            let is_unwanted = move || matches!(intake.routing.get(), Err(NoRoute::None));
+            if self.recorder.worker().run(is_unwanted).await == Some(true) {
+                return why.answer();
+            }
+        }
+        tracing::debug!(?why, "an export is refused");
         let problem = match why {
             Unreadable::TooLarge => cause::too_large(LARGEST, false),
             Unreadable::NoMemory => cause::shortage(&io::ErrorKind::OutOfMemory.into()),
+            Unreadable::Unfit(why) => cause::unfit(why),
         };
         self.ledger.lost(problem);
         why.answer()

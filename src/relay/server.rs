@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http_body_util::Full;
@@ -27,6 +28,7 @@ pub use super::intake::IntakeAnswer;
 use super::intake::{Intake, Unreadable};
 use super::journal::{Journal, Requests};
 use super::peer::{self, Peers};
+use crate::delivery::cause::Unfit;
 
 /// At most this many connections are open. Claude and its agents open fewer.
 const CONNECTIONS: u64 = 64;
@@ -89,10 +91,14 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
             serve_one(stream, path, (&connection, &requests), &budget, move |export| {
                 let intake = intake.clone();
                 async move {
-                    match export {
-                        Ok(body) => intake.accept(body).await,
-                        Err(why) => intake.unreadable(why),
-                    }
+                    let why = match export {
+                        Ok(body) => match intake.clone().accept(body).await {
+                            IntakeAnswer::NoExport => Unreadable::Unfit(Unfit::NoExport),
+                            answer => return answer,
+                        },
+                        Err(why) => why,
+                    };
+                    intake.unreadable(why).await
                 }
             })
             .await;
@@ -164,7 +170,15 @@ where
     A: Fn(Result<Bytes, Unreadable>) -> F,
     F: Future<Output = IntakeAnswer>,
 {
-    let (path, accept) = (&*path, &accept);
+    let (path, accept, is_refused) = (&*path, &accept, &AtomicBool::new(false));
+    let accept = &move |export: Result<Bytes, Unreadable>| async move {
+        let is_unread = export.is_err();
+        let answer = accept(export).await;
+        if is_unread || matches!(answer, IntakeAnswer::NoExport) {
+            is_refused.store(true, Ordering::Relaxed);
+        }
+        answer
+    };
     let service = hyper::service::service_fn(move |request| async move {
         Ok::<_, Infallible>(answer(request, path, place, budget, accept).await)
     });
@@ -179,10 +193,15 @@ where
             std::future::pending::<()>().await;
         }
     };
-    tokio::select! {
-        _ = connection => {}
-        () = place.0.must_leave() => {}
-        () = too_late => {}
+    let ended = tokio::select! {
+        ended = connection => ended,
+        () = place.0.must_leave() => return,
+        () = too_late => return,
+    };
+    // hyper answers what is no request. After a refused one, it may be the rest of its body.
+    let is_malformed = ended.is_err_and(|error| error.is_parse());
+    if is_malformed && place.0.is_known() && !is_refused.load(Ordering::Relaxed) {
+        accept(Err(Unreadable::Unfit(Unfit::Malformed))).await;
     }
 }
 
@@ -202,28 +221,12 @@ async fn answer<F: Future<Output = IntakeAnswer>>(
     if request.method() != Method::POST {
         return status(StatusCode::METHOD_NOT_ALLOWED);
     }
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
-    let json =
-        header(CONTENT_TYPE).is_some_and(|kind| kind.split(';').next().unwrap_or("").trim() == "application/json");
-    if !json {
-        return status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    }
-    let gzip = match header(CONTENT_ENCODING).as_deref() {
-        None | Some("identity") => false,
-        Some("gzip") => true,
-        Some(_) => return status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-    };
     let mut body = Buffer::new(budget);
-    let read = match body.read(request.into_body(), PATIENCE).await {
-        Ok(()) if gzip => body.inflate().map(|inflated| body = inflated),
-        read => read,
-    };
-    let export = match read {
+    let export = match read(request, &mut body).await {
         Ok(()) => Ok(body.take()),
-        Err(Unread::TooLarge) => Err(Unreadable::TooLarge),
-        Err(Unread::NoMemory) => Err(Unreadable::NoMemory),
-        Err(Unread::Broken) => return status(StatusCode::BAD_REQUEST),
-        Err(Unread::Slow) => return status(StatusCode::REQUEST_TIMEOUT),
+        Err(Some(why)) => Err(why),
+        // The client has gone, and may send it again: nothing was refused.
+        Err(None) => return status(StatusCode::BAD_REQUEST),
     };
     match accept(export).await {
         IntakeAnswer::Taken | IntakeAnswer::Unrouted => {
@@ -233,9 +236,39 @@ async fn answer<F: Future<Output = IntakeAnswer>>(
             json_reply(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body.into())
         }
         IntakeAnswer::NoExport => status(StatusCode::BAD_REQUEST),
+        IntakeAnswer::Unsupported => status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        IntakeAnswer::TooSlow => status(StatusCode::REQUEST_TIMEOUT),
         IntakeAnswer::TooLarge => status(StatusCode::PAYLOAD_TOO_LARGE),
         IntakeAnswer::Lost => status(StatusCode::SERVICE_UNAVAILABLE),
     }
+}
+
+/// Reads an export; or why it can't be read, `None` if its client has gone.
+async fn read(request: Request<Incoming>, body: &mut Buffer<'_>) -> Result<(), Option<Unreadable>> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
+    let kind = header(CONTENT_TYPE).unwrap_or_default();
+    match kind.split(';').next().unwrap_or("").trim() {
+        "application/json" => {}
+        "application/x-protobuf" | "application/protobuf" => return Err(Some(Unreadable::Unfit(Unfit::Protobuf))),
+        _ => return Err(Some(Unreadable::Unfit(Unfit::ContentType))),
+    }
+    let gzip = match header(CONTENT_ENCODING).as_deref() {
+        None | Some("identity") => false,
+        Some("gzip") => true,
+        Some(_) => return Err(Some(Unreadable::Unfit(Unfit::Encoding))),
+    };
+    let read = match body.read(request.into_body(), PATIENCE).await {
+        Ok(()) if gzip => body.inflate().map(|inflated| *body = inflated),
+        read => read,
+    };
+    read.map_err(|unread| match unread {
+        Unread::TooLarge => Some(Unreadable::TooLarge),
+        Unread::NoMemory => Some(Unreadable::NoMemory),
+        Unread::NotGzip => Some(Unreadable::Unfit(Unfit::NotGzip)),
+        Unread::Broken => Some(Unreadable::Unfit(Unfit::Malformed)),
+        Unread::Slow => Some(Unreadable::Unfit(Unfit::Slow)),
+        Unread::Gone => None,
+    })
 }
 
 fn status(code: StatusCode) -> Reply {
