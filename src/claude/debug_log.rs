@@ -149,7 +149,7 @@ impl Sign {
 /// The place that claude will write its log to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogFile {
-    /// Into this file.
+    /// Claude writes its log into this file.
     File(PathBuf),
     /// Into a file of this directory, named by the session's id.
     In(PathBuf),

@@ -1,4 +1,4 @@
-//! Takes an export in: repairs it, stores it, acknowledges it, and hands it to the delivery worker.
+//! Receives one export: repairs it, stores it, answers it, and gives it to the delivery worker.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -45,7 +45,7 @@ pub enum IntakeAnswer {
     Unsupported,
     /// Its body did not arrive in time.
     TooSlow,
-    /// There is no alias for it: it is acknowledged and dropped.
+    /// There is no alias for it: it is answered with success and dropped, so that claude does not try again.
     Unrouted,
     /// It is larger than what can be stored.
     TooLarge,
@@ -182,7 +182,7 @@ impl Intake {
 
     async fn take(self: &Arc<Self>, body: Bytes) -> IntakeAnswer {
         let digest: [u8; 32] = Sha256::digest(&body).into();
-        // One after the other: their numbers give the order.
+        // Exports are handled one at a time, because their numbers define the order of delivery.
         let mut recent = self.recent.lock().await;
         let seen = recent.iter().find(|(known, _)| *known == digest).map(|(_, seen)| seen.clone());
         let again = match seen {
@@ -210,7 +210,7 @@ impl Intake {
             Ok(placed) => placed,
             Err(Refused::NotCounted(answer)) => return answer,
             Err(Refused::Lost(answer, content, problem)) => {
-                // Claude sends it again: it counts once.
+                // If claude sends this export again, it gets the same number, so it is counted once.
                 if again.is_none() {
                     self.next.fetch_add(1, Ordering::Relaxed);
                     self.ledger.received(sequence, content);
@@ -264,6 +264,7 @@ impl Intake {
     }
 
     /// Tries to start the delivery worker until there is a thread for it. Stored exports wait meanwhile.
+    /// Does nothing if the worker runs, or if this is being done already.
     pub fn start_worker(self: Arc<Self>) {
         if !self.routing.known().is_some_and(|routed| routed.worker.is_waiting()) {
             return;
@@ -281,7 +282,8 @@ impl Intake {
 
     /// Hands an export to the delivery worker.
     fn hand_over(self: &Arc<Self>, routed: &Routed, sequence: u64, message: Message) {
-        // If it can't be delivered now, a stored export waits for this session's worker or for the next session.
+        // If it can't be delivered now, a stored export waits for this session's worker or for the next session. An export
+        // that is in memory only is lost.
         let state = if matches!(message, Message::Stored(_)) { State::Waiting } else { State::Lost };
         if let Err(error) = routed.worker.start() {
             self.ledger.set_state(sequence, state, &cause::no_worker(&error));
@@ -294,7 +296,7 @@ impl Intake {
         }
     }
 
-    /// Repairs an export and stores it. It runs on a thread of its own, because it waits for the disk.
+    /// Repairs an export and stores it. It waits for the disk, so it runs on the disk thread, if there is one.
     fn place(&self, body: &Bytes, sequence: u64) -> Result<StoredExport, Refused> {
         let content = payload::read(body).ok_or(Refused::NotCounted(IntakeAnswer::NoExport))?;
         let routed = match self.routing.get() {
@@ -331,8 +333,8 @@ impl Intake {
                 self.store.get_or_init(|| Arc::new(store))
             }
         };
-        // The lock says that the files belong to this relay, from the first file on. It is taken again if the state directory
-        // was removed meanwhile.
+        // Takes the lock of the session's record, if this process does not hold it any more: the state directory may have been
+        // removed. The lock says that the session's files belong to this relay.
         self.recorder.open()?;
         let header = Header {
             session: self.recorder.id().to_owned(),
@@ -347,7 +349,7 @@ impl Intake {
         store.append(&header, body)
     }
 
-    /// Notes that connections wait which can't be accepted.
+    /// Notes that connections are waiting because `accept` fails.
     pub fn unaccepted(&self, error: &io::Error) {
         self.ledger.unaccepted(&plain(error));
     }
@@ -357,7 +359,7 @@ impl Intake {
         self.routing.follow(command);
     }
 
-    /// Decides where exports go.
+    /// The part that decides where exports go.
     pub fn routing(&self) -> &Routing {
         &self.routing
     }
@@ -368,7 +370,8 @@ impl Intake {
     }
 }
 
-/// An export that an earlier relay took, or had to refuse.
+/// Converts what the journal knows of an earlier relay's export into an entry of `recent`. An export that is not stored was
+/// refused: claude may send it again.
 fn repetition((known, is_stored): (PossibleRepetition, bool)) -> Option<([u8; 32], Repetition)> {
     let direct = || Repetition::Unstored(known.sequence, watch::channel(Some(false)).1);
     Some((known.bytes()?, if is_stored { Repetition::Stored } else { direct() }))
@@ -381,7 +384,7 @@ fn remember(recent: &mut VecDeque<([u8; 32], Repetition)>, digest: [u8; 32], see
     }
 }
 
-/// Waits until it is known whether ACT has an export that is stored nowhere.
+/// Waits for ACT's answer to an export that is only in memory. No answer in time counts as lost.
 async fn wait_for(mut taken: watch::Receiver<Option<bool>>) -> IntakeAnswer {
     let known = tokio::time::timeout(DIRECT_WAIT, taken.wait_for(Option::is_some)).await;
     match known {

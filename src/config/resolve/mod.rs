@@ -166,7 +166,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// One walk up to the root.
+    /// One walk from the directory up to the root.
     fn climb(&mut self, levels: &'a [Level], via: impl Fn(&Level) -> Via) -> Option<(Option<String>, Reason)> {
         for (index, level) in levels.iter().enumerate() {
             if let Some(rule) = self.rule_at(level.identity) {

@@ -8,7 +8,7 @@ use crate::system::environment::Environment;
 
 /// The claude of the rehearsal.
 pub enum Claude {
-    /// The real one, at this path.
+    /// The real claude, at this path.
     Real(PathBuf),
     /// The stand-in, with the reason why it is not the real one.
     StandIn(String),

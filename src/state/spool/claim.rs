@@ -1,4 +1,5 @@
-//! Claims an export of the spool: only the process that holds the file's lock decides about it (promises B7 to B9).
+//! Locks one stored export. Only the process that holds the lock may send, remove or reject it (promises B7 to B9). Where its
+//! file can lie is in the table of `spool`.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
@@ -11,7 +12,8 @@ use super::entry::{self, Fault, Header, LARGEST_FILE};
 use super::{Spool, dead_letters};
 use crate::system::file::{self, OpenError};
 
-/// The largest file that is read into memory. Files that this version stores are smaller, but an earlier one stored larger ones.
+/// The largest file that is read into memory: four times the largest that this version writes, because an earlier version stored
+/// larger ones.
 const LARGEST: u64 = 4 * LARGEST_FILE;
 
 /// A claimed export.
@@ -23,7 +25,7 @@ pub struct Claim {
     body: usize,
     spool: Spool,
     name: String,
-    /// Locked until it is closed, which is when the export has its final state or the claim is given up.
+    /// The lock ends when this is dropped.
     _file: File,
 }
 
@@ -32,15 +34,15 @@ pub struct Claim {
 pub enum Refusal {
     /// Another process has claimed it.
     Busy,
-    /// It has left the spool.
+    /// It is not to be sent: it has left the spool, or ACT has it.
     Gone,
     /// A newer act-claude wrote it, with this version of the format: it stays unchanged.
     Newer(u32),
-    /// Its content was not what had been written: it was moved to the dead letters.
+    /// Its content is not what was written: it is moved to the dead letters.
     Corrupt,
-    /// Its content was not what had been written, and it could not be moved to the dead letters.
+    /// Its content is not what was written, and it can't be moved to the dead letters.
     CorruptStays(Errno),
-    /// It can't be read now. Its content may be intact: it stays.
+    /// It can't be read now, or is too large to be read. Its content may be intact: it stays.
     Unreadable(Errno),
     /// The spool is not writable, so the file could not be removed after it was sent.
     ReadOnly(Errno),
@@ -60,7 +62,7 @@ impl Refusal {
 }
 
 impl Claim {
-    /// Claims a file of `new`, and checks every byte of it.
+    /// Claims a file of `spool/new`, and checks every byte of it.
     pub fn take(spool: &Spool, name: &str) -> Result<Self, Refusal> {
         let path = spool.waiting().join(name);
         let file = file::open(&path, File::options().read(true))
@@ -70,7 +72,7 @@ impl Claim {
             Err(TryLockError::WouldBlock) => return Err(Refusal::Busy),
             Err(TryLockError::Error(error)) => return Err(unreadable(&error)),
         }
-        // The process that held the lock before may have sent it. Then its name has gone, or belongs to another file.
+        // Between opening and locking, another process may have sent this file. Then the name no longer leads to it.
         let metadata = file.metadata().map_err(|error| unreadable(&error))?;
         match fs::symlink_metadata(&path) {
             Ok(linked) if (linked.dev(), linked.ino()) == (metadata.dev(), metadata.ino()) => {}
@@ -82,7 +84,8 @@ impl Claim {
             let _ = leave(spool, name);
             return Err(Refusal::Gone);
         }
-        // A file that can't be removed after it was sent would be sent again by every process.
+        // In a directory that is not writable the file can't be removed after it was sent, and every process would send it again.
+        // So it is not sent.
         nix::unistd::access(&spool.waiting(), nix::unistd::AccessFlags::W_OK).map_err(Refusal::ReadOnly)?;
         if !metadata.is_file() {
             return Err(set_aside(spool, name));
@@ -95,12 +98,12 @@ impl Claim {
         bytes.try_reserve_exact(size).map_err(|_| Refusal::Unreadable(Errno::ENOMEM))?;
         (&file).take(LARGEST).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
         match entry::read(&bytes) {
-            // The name is not covered by the checksum: it has to agree with the header.
+            // The checksum does not cover the name. So the name must match the header.
             Ok((header, body)) if super::name(&header.session, header.sequence) == name => {
                 Ok(Self { header, bytes, body, spool: spool.clone(), name: name.to_owned(), _file: file })
             }
             Err(Fault::Newer(version)) => Err(Refusal::Newer(version)),
-            // ACT has it. It may be possible to remove it now.
+            // An earlier attempt marked it as delivered, because it could not be removed. That is tried again.
             Err(Fault::Delivered) => {
                 let _ = leave(spool, name);
                 Err(Refusal::Gone)
@@ -119,13 +122,13 @@ impl Claim {
         &self.name
     }
 
-    /// ACT has it, or the user discarded it. An error: its file can neither be removed nor marked as delivered. This process does
-    /// not send it again; another one will.
+    /// ACT has it, or the user discarded it. Returns an error if the file can neither be removed nor marked as delivered.
+    /// Then this process remembers it, and another process sends it again.
     pub fn done(self) -> io::Result<()> {
         leave(&self.spool, &self.name)
     }
 
-    /// ACT will never accept it. An error: its file can't be moved to the dead letters, and stays.
+    /// ACT will never accept it. Returns an error if the file can't be moved to the dead letters; then it stays.
     pub fn reject(self) -> io::Result<()> {
         let set_aside = dead_letters::rejected(&self.spool, &self.name);
         if set_aside.is_err() {
@@ -135,7 +138,8 @@ impl Claim {
     }
 }
 
-/// Removes an export with a final state from `new`, by any means that the file system allows.
+/// Removes the file of an export with a final state from `spool/new`. If it can't be removed, it is renamed; if that fails, too,
+/// it gets the marker "delivered".
 fn leave(spool: &Spool, name: &str) -> io::Result<()> {
     let path = spool.waiting().join(name);
     let left = match fs::remove_file(&path) {
