@@ -85,13 +85,16 @@ pub fn processes() -> &'static [Process] {
     PROCESSES.get_or_init(|| process::above().unwrap_or_default())
 }
 
-/// Recognises a claude by its name, or by the directory of the native installer (`…/claude/versions/2.1.330`). A client that
-/// runs on node sets that name itself.
+/// Recognises a claude's program by its name, or by the directory of the native installer (`…/claude/versions/2.1.330`).
+pub fn is_claude(path: &Path) -> bool {
+    path.file_name() == Some(OsStr::new("claude"))
+        || path.parent().is_some_and(|place| place.ends_with("claude/versions"))
+}
+
+/// Recognises a claude by its program, or by the name of its process, which a client that runs on node sets itself.
 fn may_be_claude(process: &Process) -> bool {
-    let is_named = |path: &Path| path.file_name() == Some(OsStr::new("claude"));
-    let is_installed = |path: &Path| path.parent().is_some_and(|place| place.ends_with("claude/versions"));
     process.name == "claude"
-        || process.executable.as_deref().is_some_and(|path| is_named(path) || is_installed(path))
+        || process.path().is_some_and(is_claude)
         || (INTERPRETERS.iter().chain(&ENGINES).any(|name| program_is(process, name)) && runs_claude(process))
 }
 
@@ -144,9 +147,8 @@ fn recognize_by_mark(ancestors: &mut [Ancestor], is_marked: bool) {
 
 /// Whether a process runs the program of this name, in any version (`python3.11`).
 fn program_is(process: &Process, name: &str) -> bool {
-    let file = process.executable.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
-    let file =
-        file.map(|file| file.trim_end_matches(" (deleted)").trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'));
+    let file = process.path().and_then(Path::file_name).and_then(OsStr::to_str);
+    let file = file.map(|file| file.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'));
     file.unwrap_or(&process.name) == name
 }
 

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use super::lineage;
 use super::variables::{ENDPOINT, ORIGINALS};
 use crate::claude::arguments::{self, Call};
 use crate::system::environment::Environment;
@@ -88,7 +89,7 @@ struct Candidate {
 /// Every process whose program this user may see: the user's own ones.
 fn seen() -> Vec<Candidate> {
     let look = |pid: i32| {
-        let executable = process::look(pid)?.path()?;
+        let executable = process::look(pid)?.path()?.to_path_buf();
         Some(Candidate {
             pid,
             executable,
@@ -98,13 +99,11 @@ fn seen() -> Vec<Candidate> {
     process::all().into_iter().filter_map(look).collect()
 }
 
-/// Recognises a claude by the name of its program, or by the directory of the native installer (`…/claude/versions/2.1.330`). A
-/// client that runs on node sets its process name itself.
+/// Recognises a claude by its program, or by the name of its process, which a client that runs on node sets itself.
 fn is_claude(seen: &Candidate, claude: Option<&Path>) -> bool {
-    let is_named = |path: &Path| path.file_name() == Some(OsStr::new("claude"));
-    let is_installed = || seen.executable.parent().is_some_and(|place| place.ends_with("claude/versions"));
-    let runs = is_named(&seen.executable) || claude == Some(&seen.executable) || is_installed();
-    runs || seen.arguments.first().is_some_and(|name| name == "claude")
+    lineage::is_claude(&seen.executable)
+        || claude == Some(&seen.executable)
+        || seen.arguments.first().is_some_and(|name| name == "claude")
 }
 
 /// The purpose that its arguments show; `None` for one that is neither a session nor the daemon, or that ends soon.

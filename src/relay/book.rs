@@ -124,7 +124,8 @@ pub struct Book {
     warning: Option<String>,
     unkept: Option<String>,
     #[serde(default)]
-    unaccepted: Option<String>,
+    /// Why connections could not be accepted.
+    pub unaccepted: Option<String>,
     /// The open exports that stepped aside.
     #[serde(default)]
     deferred: BTreeSet<u64>,
@@ -132,7 +133,8 @@ pub struct Book {
     deferred_problem: Option<Problem>,
     #[serde(default)]
     #[serde(rename = "spool_trouble")]
-    spool_problem: Option<String>,
+    /// Why an export that is decided is still in the spool.
+    pub spool_problem: Option<String>,
     /// Claude must have exported something.
     pub owed: bool,
     /// Why nothing arrived.

@@ -148,7 +148,10 @@ impl Intake {
         self.busy.fetch_add(1, Ordering::Relaxed);
         let intake = self.clone();
         let accepted = tokio::spawn(async move {
-            let accepted = intake.take(body).await;
+            let accepted = match intake.take(body).await {
+                IntakeAnswer::NoExport => intake.clone().unreadable(Unreadable::Unfit(Unfit::NoExport)).await,
+                answer => answer,
+            };
             intake.busy.fetch_sub(1, Ordering::Relaxed);
             accepted
         });

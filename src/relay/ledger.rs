@@ -173,7 +173,7 @@ impl Ledger {
 
     /// A delivered export can't be removed from the spool, or a rejected one can't be moved to the dead letters; and why.
     pub fn spool_problem(&self, why: &str) {
-        if self.lock().outcome().spool_problem.as_deref() != Some(why) {
+        if self.lock().spool_problem.as_deref() != Some(why) {
             self.note(Event::SpoolTrouble(why.to_owned()));
         }
     }
@@ -185,7 +185,7 @@ impl Ledger {
 
     /// Connections wait that can't be accepted, and why: claude may give up.
     pub fn unaccepted(&self, why: &str) {
-        if self.lock().outcome().unaccepted.as_deref() != Some(why) {
+        if self.lock().unaccepted.as_deref() != Some(why) {
             self.note(Event::Unaccepted(why.to_owned()));
         }
     }

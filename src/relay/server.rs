@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +13,6 @@ use hyper::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{Backlog, listen};
 use subtle::ConstantTimeEq;
@@ -29,6 +27,7 @@ use super::intake::{Intake, Unreadable};
 use super::journal::{Journal, Requests};
 use super::peer::{self, Peers};
 use crate::delivery::cause::Unfit;
+use crate::system::descriptors::is_readable;
 
 /// At most this many connections are open. Claude and its agents open fewer.
 const CONNECTIONS: u64 = 64;
@@ -64,7 +63,7 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
                 // row, so that the one accepted last has time to send its request. Another error concerns that connection only,
                 // unless it comes again.
                 let is_lasting = std::mem::replace(&mut is_failing, true);
-                let is_waited_for = is_lasting && has_connection(&listener);
+                let is_waited_for = is_lasting && is_readable(&listener);
                 if is_waited_for && waiting.get_or_insert_with(Instant::now).elapsed() > LONG_SHORTAGE {
                     intake.unaccepted(&error);
                 }
@@ -91,14 +90,10 @@ pub async fn serve(listener: TcpListener, path: Arc<str>, intake: Arc<Intake>, j
             serve_one(stream, path, (&connection, &requests), &budget, move |export| {
                 let intake = intake.clone();
                 async move {
-                    let why = match export {
-                        Ok(body) => match intake.clone().accept(body).await {
-                            IntakeAnswer::NoExport => Unreadable::Unfit(Unfit::NoExport),
-                            answer => return answer,
-                        },
-                        Err(why) => why,
-                    };
-                    intake.unreadable(why).await
+                    match export {
+                        Ok(body) => intake.accept(body).await,
+                        Err(why) => intake.unreadable(why).await,
+                    }
                 }
             })
             .await;
@@ -126,12 +121,6 @@ fn room() -> usize {
     });
     let room = limit.map_or(CONNECTIONS, |limit| limit.saturating_sub(OWN_DESCRIPTORS));
     usize::try_from(room.clamp(2, CONNECTIONS)).unwrap_or(2)
-}
-
-/// Whether a connection waits to be accepted.
-fn has_connection(listener: &TcpListener) -> bool {
-    let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-    poll(&mut ready, PollTimeout::ZERO) != Ok(0)
 }
 
 /// Whether there was no descriptor or memory for a connection.

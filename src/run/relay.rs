@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::socket::{MsgFlags, recv};
 use nix::unistd::Pid;
@@ -66,12 +65,6 @@ struct Command {
     watched: Option<OwnedFd>,
 }
 
-/// Whether a connection waits to be accepted. Where that can't be known: yes.
-fn has_connection(listener: &TcpListener) -> bool {
-    let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-    poll(&mut ready, PollTimeout::ZERO) != Ok(0)
-}
-
 impl<'a> Source<'a> {
     /// Prepares what claude and the relay will need, so that claude can be started at once. Also returns the URL for claude.
     fn new(start: Start, environment: &'a Environment) -> io::Result<(Self, String)> {
@@ -85,7 +78,7 @@ impl<'a> Source<'a> {
     /// `claude --version`, which ends within the head start (after some 20 ms, with 2.1.330) and is run by editors and prompts.
     fn is_needless(&self, command: Pid, endpoint: &str) -> bool {
         !carriers::any_since(command.as_raw().cast_unsigned(), endpoint)
-            && !self.listener.as_ref().is_some_and(has_connection)
+            && !self.listener.as_ref().is_some_and(descriptors::is_readable)
     }
 
     /// Starts a relay in the role that `role` makes of its descriptors. Returns our end of the socket to it.
@@ -290,10 +283,10 @@ mod tests {
     #[test]
     fn a_connection_that_waits_is_seen() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        assert!(!has_connection(&listener));
+        assert!(!descriptors::is_readable(&listener));
         // The client has disconnected: what it sent waits there all the same.
         drop(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
-        assert!(has_connection(&listener));
+        assert!(descriptors::is_readable(&listener));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub fn check(directory: &Path) -> std::io::Result<()> {
     if !metadata.is_dir() {
         return refuse("is not a directory");
     }
-    if metadata.uid() != nix::unistd::geteuid().as_raw() {
+    if !file::is_own(&metadata) {
         return refuse("belongs to another user");
     }
     if metadata.mode() & 0o022 != 0 {

@@ -25,8 +25,9 @@ impl Session {
     pub fn new(mut record: Record, state: &Path, spool: &Summary) -> Self {
         let live = record.is_live(state);
         // A relay writes the end before it unlocks, so what is on disk now is its last word.
-        if let Some(last) =
-            Some(()).filter(|()| record.end.is_none() && !live).and_then(|()| record::read(state, &record.id))
+        if record.end.is_none()
+            && !live
+            && let Some(last) = record::read(state, &record.id)
         {
             record = last;
         }

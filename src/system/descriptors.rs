@@ -4,9 +4,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A close-on-exec pipe. Its ends are above the standard descriptors: those are open from the start of `main` on.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -123,6 +124,12 @@ pub fn close_from(first: RawFd) {
             unsafe { libc::close(descriptor) };
         }
     }
+}
+
+/// Whether there is something to read, or a connection to accept. Where that can't be known: yes.
+pub fn is_readable(descriptor: &impl AsFd) -> bool {
+    let mut ready = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
+    poll(&mut ready, PollTimeout::ZERO) != Ok(0)
 }
 
 /// A descriptor that becomes readable when the process ends.

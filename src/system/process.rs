@@ -86,10 +86,10 @@ impl Process {
     }
 
     /// The path by which the program was executed, also for a removed file.
-    pub fn path(&self) -> Option<PathBuf> {
+    pub fn path(&self) -> Option<&Path> {
         let path = self.executable.as_deref()?;
         let removed = path.to_str().and_then(|path| path.strip_suffix(" (deleted)"));
-        Some(removed.map_or(path, Path::new).to_path_buf())
+        Some(removed.map_or(path, Path::new))
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn this_process_and_those_above() {
         let own = look(std::process::id().cast_signed()).unwrap();
-        assert_eq!(own.path(), std::env::current_exe().ok());
+        assert_eq!(own.path(), std::env::current_exe().ok().as_deref());
         assert_eq!(directory(own.pid), std::env::current_dir().ok());
         assert_eq!(environment(own.pid).unwrap().get("PATH"), std::env::var_os("PATH").as_deref());
         assert!(arguments(own.pid)[0].ends_with(own.path().unwrap().file_name().unwrap().as_encoded_bytes()));
