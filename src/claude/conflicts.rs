@@ -1,7 +1,7 @@
 //! Finds settings that conflict with the variables we set, and their effects (pure).
 //!
-//! Used by a launch, which overrides what it can with an overlay and reports the rest, and by `act doctor`. The observations
-//! behind every row are in docs/observed-claude.md.
+//! A launch overrides with an overlay what it can, and reports the rest. `act doctor` reports all. The observations behind
+//! every row are in docs/observed-claude.md.
 
 use percent_encoding::percent_decode_str;
 
@@ -37,8 +37,8 @@ pub fn find(wanted: &Wanted<'_>, layers: &[Layer]) -> Vec<Conflict> {
     layers.iter().flat_map(of_layer).collect()
 }
 
-/// The same, with the conflicts of the environment and of the user's other signals: all conflicts of a session. A headers helper
-/// that serves no other signal can be switched off, because the relay needs no headers.
+/// Names all conflicts of a session: also those of the environment and of the user's other signals. A headers helper that serves
+/// no other signal can be switched off, because the relay needs no headers.
 pub fn of_session(wanted: &Wanted<'_>, environment: &Environment, layers: &[Layer]) -> Vec<Conflict> {
     let mut conflicts = find(wanted, layers);
     conflicts.extend(other_signals::find(environment, layers));

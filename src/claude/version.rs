@@ -43,7 +43,7 @@ pub fn known(claude: &Path, state: Option<&Path>) -> Option<String> {
     by_place(&path).or_else(|| by_package(&path)).or_else(|| noted(&path, state?))
 }
 
-/// Finds the version by running a native claude, and records it. For the relay, once claude has started.
+/// Finds the version by running a native claude, and records it. The relay calls it once claude has started.
 pub fn learn(claude: &Path, state: &Path) -> Option<String> {
     let path = fs::canonicalize(claude).ok()?;
     let metadata = fs::metadata(&path).ok().filter(|metadata| metadata.len() >= NATIVE)?;

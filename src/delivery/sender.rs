@@ -28,7 +28,7 @@ pub struct Response {
     pub verdict: Option<Verdict>,
     /// The state of the export after it.
     pub state: State,
-    /// Why.
+    /// Why it is in this state.
     pub problem: Option<Problem>,
     /// ACT's own answer.
     pub answer: Option<Answer>,

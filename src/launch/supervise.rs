@@ -34,7 +34,7 @@ pub struct Supervisor {
 /// Whether a CONT that reaches us still has to reach the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Continuation {
-    /// It runs: yes.
+    /// It runs: yes, as for any other signal.
     Running,
     /// It is stopped, and so were we: yes, unless the CONT was sent to both.
     Stopped,

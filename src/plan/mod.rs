@@ -177,7 +177,7 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     Ok(Choice { name, alias, account_name, account, attributes, reason, passed_over })
 }
 
-/// No telemetry because of `fault`.
+/// The line that says that there is no telemetry because of `fault`.
 fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
     let more = match loaded.faults.iter().filter(|other| *other != fault).count() {
         0 => String::new(),
@@ -260,7 +260,7 @@ fn left_out(name: &str, environment: &Environment) -> Option<Line> {
     )))
 }
 
-/// No telemetry: claude runs with one line, or, where telemetry is `required`, does not run.
+/// The plan of a run without telemetry: claude runs with one line, or, where telemetry is `required`, does not run.
 pub fn without<'a>(loaded: &Loaded, line: Line) -> Plan<'a> {
     match loaded.config.required_by() {
         Some(origin) => {

@@ -25,7 +25,7 @@ pub enum Turn {
 
 /// A relay that worked at least this long did not end because of how it was started.
 const LONG: Duration = Duration::from_secs(10);
-/// There is no further replacement after this many in a row that ended sooner and took no export.
+/// There is no further replacement after this many in a row that ended sooner and received no export.
 const MOST_IN_A_ROW: u32 = 10;
 /// There is no further replacement after this many in all.
 const MOST: u32 = 1000;
@@ -36,20 +36,20 @@ pub struct Replacements {
     in_a_row: u32,
     all: u32,
     started: Instant,
-    taken: u64,
+    received: u64,
 }
 
 impl Replacements {
     /// The first relay starts.
     pub fn new(journal: Option<&Journal>) -> Self {
-        Self { in_a_row: 0, all: 0, started: Instant::now(), taken: taken(journal) }
+        Self { in_a_row: 0, all: 0, started: Instant::now(), received: received(journal) }
     }
 
     /// A relay has ended. How long to wait before the next one; `None`: there is no next one.
     pub fn next(&mut self, journal: Option<&Journal>) -> Option<Duration> {
-        let taken = taken(journal);
-        let was_useful = self.started.elapsed() >= LONG || taken != self.taken;
-        (self.started, self.taken) = (Instant::now(), taken);
+        let received = received(journal);
+        let was_useful = self.started.elapsed() >= LONG || received != self.received;
+        (self.started, self.received) = (Instant::now(), received);
         self.count(was_useful)
     }
 
@@ -66,8 +66,8 @@ impl Replacements {
     }
 }
 
-fn taken(journal: Option<&Journal>) -> u64 {
-    journal.map_or(0, |journal| journal.count(Counter::Taken))
+fn received(journal: Option<&Journal>) -> u64 {
+    journal.map_or(0, |journal| journal.count(Counter::Received))
 }
 
 /// Notes that a relay ended unexpectedly.
@@ -156,11 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_took_an_export_was_useful() {
+    fn one_that_received_an_export_was_useful() {
         let journal = Journal::new().unwrap();
         let mut replacements = Replacements::new(Some(&journal));
         for _ in 0..50 {
-            journal.counter(Counter::Taken).fetch_add(1, Ordering::AcqRel);
+            journal.counter(Counter::Received).fetch_add(1, Ordering::AcqRel);
             assert_eq!(replacements.next(Some(&journal)), Some(Duration::ZERO));
         }
         assert_eq!(std::iter::from_fn(|| replacements.next(Some(&journal))).count(), 9);

@@ -93,7 +93,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
     ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
-/// Where telemetry is `required`, nothing runs that could not report.
+/// An error says why claude may not run: telemetry is `required`, and this claude could not report.
 fn may_run(
     loaded: &Loaded,
     off: bool,

@@ -100,7 +100,7 @@ impl SessionRun<'_> {
         let answer = relay.outcome(&mut supervisor, wait, owed);
         tracing::debug!(?answer, "the relay's answer");
         if matches!(&answer, Ok(Some(outcome)) if outcome.relay_lost) {
-            // This report says so; the record stays without an end.
+            // No later run has to name this session: its record has no end, but this report says what happened.
             if let (Some(state), Some(id)) = (state::directory(self.trusted), relay.session()) {
                 state::record::mark_said(&state, &id);
             }
@@ -163,7 +163,7 @@ impl SessionRun<'_> {
         }
         if report.state == State::NothingSent {
             self.raise_importance(&mut report, silence.cause.as_ref());
-            // The cause mentions it already.
+            // The cause mentions the setting already.
             lines.retain(|line| !silence.names(line, &left));
         }
         lines.extend(self.worth_saying(report.lines.clone(), directory));
@@ -213,7 +213,7 @@ impl SessionRun<'_> {
         })
     }
 
-    /// The page of ACT where it is visible, once for each alias.
+    /// The line that names the page of ACT where a success is visible, once for each alias.
     fn first_success(&self, telemetry: &Telemetry<'_>, directory: &Path) -> Vec<Line> {
         let line = Line::notice(format!("{}: {}", telemetry.name, summary::WHERE_IN_ACT));
         let mut lines = self.worth_saying(vec![line], directory);

@@ -22,7 +22,7 @@ use crate::state::outcome::Problem;
 /// How claude ended.
 #[derive(Debug, Clone, Copy)]
 pub struct End {
-    /// How.
+    /// Its exit status, or the signal that ended it.
     pub ended: Ended,
     /// How long it ran.
     pub lasted: Duration,
@@ -67,8 +67,8 @@ pub fn is_owed(args: &[OsString], end: End) -> bool {
     }
 }
 
-/// The interval that claude exports at: the longest that may apply. Among the settings, those that no overlay overrides apply,
-/// and those with an accepted interval, which is no conflict.
+/// The interval that claude exports at: the longest that may apply. A setting applies where no overlay overrides it, or
+/// where its value is in the accepted range, so that it is no conflict.
 pub fn interval(ours: Duration, layers: &[Layer], left: &[&Conflict]) -> Duration {
     let counts = |layer: &&Layer, ms: u64| {
         let is_left = left.iter().any(|conflict| conflict.effect == Effect::Interval && conflict.path == layer.path);

@@ -102,7 +102,7 @@ impl<'a> Tmux<'a> {
         self.session_of("claude");
     }
 
-    /// The same with another command line.
+    /// Starts claude with this command line, and has one turn with it.
     pub fn session_of(&self, line: &str) {
         self.line(line);
         self.wait_for("Claude Code v");

@@ -31,7 +31,7 @@ pub struct Hold {
     pub account: String,
     /// Held or not understood.
     pub state: State,
-    /// Why.
+    /// Why it is held.
     #[serde(rename = "trouble")]
     pub problem: Problem,
     /// When ACT was last asked, in milliseconds since 1970.
