@@ -47,7 +47,7 @@ pub fn known(claude: &Path, state: Option<&Path>) -> Option<String> {
 pub fn learn(claude: &Path, state: &Path) -> Option<String> {
     let path = fs::canonicalize(claude).ok()?;
     let metadata = fs::metadata(&path).ok().filter(|metadata| metadata.len() >= NATIVE)?;
-    // Without our environment, which may hold the token.
+    // Claude does not get our environment, which may hold the token.
     let mut command = Command::new(&path);
     let version = answer(command.env_clear().current_dir("/"), PATIENCE)?;
     let mut cache = read(state);

@@ -203,6 +203,7 @@ impl Sender {
         connection.look_again && connection.authorization.is_none() && matches!(connection.token, TokenSource::File(_))
     }
 
+    /// Reads the token again, unless it has just been read. Returns whether it is another one.
     fn token_changed(&mut self, target: &Target) -> bool {
         let Some((old, read)) = self.connection(target).authorization.clone() else { return false };
         if read.elapsed() < JUST_READ {

@@ -20,8 +20,11 @@ use crate::system::descriptors;
 pub struct Supervisor {
     signals: Signals,
     command: Pid,
+    /// What to do with the next CONT.
     state: Continuation,
+    /// Whether this process leads its session: [`signals::Action::ForwardAsLeader`].
     leads_session: bool,
+    /// The terminal's modes before the command was started.
     terminal: Option<Terminal>,
     /// When the deferred work is due; `None` once it has been done.
     due: Option<Instant>,

@@ -178,7 +178,7 @@ impl DeliveryWorker {
         ControlFlow::Continue(())
     }
 
-    /// Little time is left: a long pause is shortened, but an export that has just failed is not sent again at once.
+    /// Shortens a long pause, because little time is left. An export that has just failed is still not sent again at once.
     fn hurry(&mut self) {
         if let Some(pause) = self.pause.as_mut().filter(|pause| !pause.is_asked) {
             pause.until = pause.until.min(pause.begun + LAST_PAUSE);

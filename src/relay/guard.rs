@@ -70,7 +70,8 @@ fn received(journal: Option<&Journal>) -> u64 {
     journal.map_or(0, |journal| journal.count(Counter::Received))
 }
 
-/// Notes that a relay ended unexpectedly.
+/// Notes that a relay ended unexpectedly: the requests that it cut off, and whether it was delivering the same export as the one
+/// before it, which that export may then have ended.
 pub fn note_death(journal: &Journal) {
     journal.counter(Counter::Working).store(0, Ordering::Release);
     journal.counter(Counter::Deaths).fetch_add(1, Ordering::AcqRel);
@@ -114,7 +115,9 @@ pub fn guard(journal: &Journal) -> Turn {
                 };
                 std::thread::sleep(pause);
             }
-            // Without a guard, exports are stored only. The next session delivers them.
+            // The first child can't be forked, so this process does the relay's work without a guard. It does not get the token,
+            // because its memory was not protected from its first moment on. Exports are only stored, and the next session
+            // delivers them.
             Err(_) if is_first => {
                 waiting.end();
                 return Turn::Work { delivers: false };

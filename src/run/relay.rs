@@ -1,4 +1,4 @@
-//! The supervisor's side of the relay: prepared before claude starts, asked for the outcome once claude has ended.
+//! The supervisor's side of the relay: it is prepared before claude starts, and asked for the outcome once claude has ended.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};

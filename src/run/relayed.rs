@@ -63,6 +63,7 @@ impl SessionRun<'_> {
             Err(error) => {
                 let why = plain(&error);
                 let line = Line::notice(format!("{}: the settings overlay can't be written ({why})", telemetry.name));
+                // Without an overlay, these settings keep exports from the relay.
                 let is_needed = telemetry.conflicts.iter().any(Conflict::is_certain);
                 if is_needed && self.loaded.config.required_by().is_some() {
                     return self.without(line, environment, directory);
@@ -92,6 +93,7 @@ impl SessionRun<'_> {
         let ended = supervisor.wait(&mut relay);
         let lasted = start.elapsed();
         let left = silence::unbeaten(&telemetry.conflicts, overlay.is_some());
+        // From now on the overlay's file holds only the user's own settings: claude's resume hint names it.
         drop(overlay);
         let silence = self.silence(ended, lasted, &left);
         let wait = self.exit_wait();
@@ -106,8 +108,8 @@ impl SessionRun<'_> {
             }
         }
         let evidence = following.map(Following::finish);
-        let gone = EndedSession { lasted, left, silence, evidence };
-        let report = self.relay_report(telemetry, answer, lines, gone, directory);
+        let session = EndedSession { lasted, left, silence, evidence };
+        let report = self.relay_report(telemetry, answer, lines, session, directory);
         match ended {
             Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
             _ => ended.repeat(),
@@ -138,10 +140,10 @@ impl SessionRun<'_> {
         telemetry: &Telemetry<'_>,
         answer: std::io::Result<Option<Outcome>>,
         mut lines: Vec<Line>,
-        gone: EndedSession<'_>,
+        session: EndedSession<'_>,
         directory: &Path,
     ) -> Report {
-        let EndedSession { lasted, left, silence, evidence } = gone;
+        let EndedSession { lasted, left, silence, evidence } = session;
         let (outcome, failed) = match answer {
             Ok(outcome) => (outcome, None),
             Err(error) => (None, Some(relay_cannot_start(telemetry, &error))),
@@ -203,6 +205,7 @@ impl SessionRun<'_> {
 
     /// How long to wait, once claude has ended, for exports that are still being delivered.
     fn exit_wait(&self) -> Duration {
+        // When a CI job or pid 1 of a container ends, the relay is killed. So more time is given to it before.
         let nothing_survives = self.trusted.text("CI").is_some() || nix::unistd::getpid().as_raw() == 1;
         let configured = self.loaded.config.exit_wait_ms.as_ref().map(|wait| wait.value);
         Duration::from_millis(match (self.flags.verify, configured) {

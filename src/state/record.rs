@@ -237,7 +237,7 @@ pub fn of_command(state: &Path, pids: &[i32]) -> Option<Record> {
 /// Counts an export of `points` data points that session `id` left, and that another relay or `act flush` has sent.
 pub fn decided_later(state: &Path, id: &str, points: u64, to: State, problem: Option<&Problem>, rejected: u64) {
     let Ok(lock) = File::open(directory(state)) else { return };
-    // Locked until it is closed.
+    // The file is locked until it is closed.
     if lock.lock().is_err() {
         return;
     }

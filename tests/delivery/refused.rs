@@ -1,4 +1,4 @@
-//! B14: an export that the relay refuses because of its form is counted as lost, and its cause is said.
+//! B14: an export that the relay refuses because of its form is counted as lost, and its cause is reported.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -96,7 +96,7 @@ fn b14_what_is_no_request_counts_on_the_session_s_connection_only() {
     assert_eq!(outcome.problems[&State::Lost].said, "an export is no valid HTTP request");
 }
 
-/// What was not refused is not lost: claude sends it again. Nor is what others send.
+/// A request that ends too early is not counted as lost, because claude sends it again; nor is a request without the secret.
 #[test]
 fn b14_a_client_that_goes_away_and_requests_without_the_secret_are_not_counted() {
     let sandbox = Sandbox::new();
