@@ -181,9 +181,9 @@ impl Supervisor {
         None
     }
 
-    /// Stops this process until it is continued: by whoever continues the command and us together, or by the waker, a process
-    /// that is left behind in case the command alone is continued. Without a waker and without a terminal it does not stop,
-    /// because nobody would continue it.
+    /// Stops this process until it is continued: by a signal to the command and us together, or by the waker, a process that is
+    /// left behind in case the command alone is continued. Without a waker and without a terminal it does not stop, because
+    /// nobody would continue it.
     fn stop_as_well(&mut self, signal: i32) {
         let waker = Waker::start(self.command);
         if waker.is_none() && std::fs::File::open("/dev/tty").is_err() {

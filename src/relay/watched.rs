@@ -14,7 +14,7 @@ use crate::system::process;
 /// Interval between two checks where the system sends no event.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
 
-/// A watched process. On Linux it is identified by a pidfd, so that a pid that is used again is never mistaken for it.
+/// A watched process. On Linux it is identified by a pidfd, so that another process with the same pid is never confused with it.
 #[derive(Debug)]
 pub struct Watched {
     pid: i32,

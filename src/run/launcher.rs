@@ -145,7 +145,7 @@ fn start_relay(
     };
     let mut environment = environment.clone();
     if environment.doubt().alias {
-        // The relay resolves the alias itself, and would take the variable for the user's choice.
+        // The relay resolves the alias itself, and would treat the variable as the user's choice.
         environment.remove("ACT_CLAUDE_ALIAS");
     }
     relay::orphan(start, &environment).ok()

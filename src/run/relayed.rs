@@ -92,7 +92,7 @@ impl SessionRun<'_> {
         let following = log.map(Prepared::follow);
         let ended = supervisor.wait(&mut relay);
         let lasted = start.elapsed();
-        let left = silence::unbeaten(&telemetry.conflicts, overlay.is_some());
+        let left = silence::remaining(&telemetry.conflicts, overlay.is_some());
         // From now on the overlay's file holds only the user's own settings: claude's resume hint names it.
         drop(overlay);
         let silence = self.silence(ended, lasted, &left);
@@ -101,18 +101,23 @@ impl SessionRun<'_> {
         let owed = silence.owed.then(|| ExpectedExport { cause: silence.cause.clone() });
         let answer = relay.outcome(&mut supervisor, wait, owed);
         tracing::debug!(?answer, "the relay's answer");
-        if matches!(&answer, Ok(Some(outcome)) if outcome.relay_lost) {
-            // No later run has to name this session: its record has no end, but this report says what happened.
-            if let (Some(state), Some(id)) = (state::directory(self.trusted), relay.session()) {
-                state::record::mark_said(&state, &id);
-            }
-        }
+        self.note_lost_relay(&answer, &relay);
         let evidence = following.map(Following::finish);
         let session = EndedSession { lasted, left, silence, evidence };
         let report = self.relay_report(telemetry, answer, lines, session, directory);
         match ended {
             Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
             _ => ended.repeat(),
+        }
+    }
+
+    /// No later run has to name a session whose relay was not replaced: its record has no end, but this report says what
+    /// happened.
+    fn note_lost_relay(&self, answer: &std::io::Result<Option<Outcome>>, relay: &Relayed<'_>) {
+        if matches!(answer, Ok(Some(outcome)) if outcome.relay_lost)
+            && let (Some(state), Some(id)) = (state::directory(self.trusted), relay.session())
+        {
+            state::record::mark_said(&state, &id);
         }
     }
 
@@ -242,7 +247,7 @@ impl SessionRun<'_> {
         };
         let variables = variables::of_overlay(with, &self.layers, &telemetry.attributes, &telemetry.conflicts);
         let helper_off =
-            telemetry.conflicts.iter().any(|conflict| conflict.effect == Effect::Helper && conflict.beatable);
+            telemetry.conflicts.iter().any(|conflict| conflict.effect == Effect::Helper && conflict.overridable);
         let merged = overlay::merge(&text, &variables, helper_off);
         if merged.len() as u64 > argument::LARGEST {
             return Err(std::io::ErrorKind::FileTooLarge.into());

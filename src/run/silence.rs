@@ -49,8 +49,8 @@ impl Silence {
 }
 
 /// The conflicts that remain where an overlay overrides some.
-pub fn unbeaten(conflicts: &[Conflict], beaten: bool) -> Vec<&Conflict> {
-    conflicts.iter().filter(|conflict| !(beaten && conflict.beatable)).collect()
+pub fn remaining(conflicts: &[Conflict], has_overlay: bool) -> Vec<&Conflict> {
+    conflicts.iter().filter(|conflict| !(has_overlay && conflict.overridable)).collect()
 }
 
 /// Whether claude must have exported something.
@@ -131,7 +131,7 @@ mod tests {
 
     fn conflict(effect: Effect, reach: Reach) -> Conflict {
         let (path, key) = ("s.json".into(), "k".to_owned());
-        Conflict { kind: LayerKind::User, path, key, value: "v".to_owned(), effect, reach, beatable: false }
+        Conflict { kind: LayerKind::User, path, key, value: "v".to_owned(), effect, reach, overridable: false }
     }
 
     #[test]

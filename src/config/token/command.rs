@@ -77,7 +77,7 @@ mod tests {
             let error = run(&["sh", "-c", script]).unwrap_err();
             assert!(error.contains(expected), "{script}: {error}");
         }
-        // A process that the command leaves behind keeps the output open, and lives on.
+        // A process that the command leaves behind keeps the output open, and is not ended.
         assert_eq!(run(&["sh", "-c", "sleep 70 & echo abc"]).unwrap(), "abc");
         assert!(run(&["no-such-program"]).unwrap_err().contains("is not found"));
         // The command is not run through a shell.
