@@ -127,7 +127,8 @@ impl Sender {
         }
         let mut answer = self.ask(target, body);
         let mut verdict = judge(answer.as_ref(), points, SystemTime::now());
-        // The token may just have been renewed: it is read again, once.
+        // The token may just have been renewed: it is read again, once. Servers also answer 404 to those who may not see what is
+        // there.
         if matches!(verdict, Verdict::Held(Reason::Status { status: 401 | 403 | 404, .. }))
             && self.token_changed(target)
         {
