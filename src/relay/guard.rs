@@ -3,7 +3,7 @@
 //! The guard is the process that was executed as the relay. It only waits. It keeps the listener, so that connections
 //! wait while a child is replaced, the socket to the supervisor, and the lock of the session's record. Its child is a forked
 //! copy, so no other process can ever read the child's memory: it is new, and not dumpable, because the guard's own is not.
-//! The guard never has the token.
+//! The guard never reads the token.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
