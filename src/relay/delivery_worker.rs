@@ -54,7 +54,6 @@ pub struct DeliveryWorker {
     pub(super) pause: Option<Pause>,
     /// The session's own exports are held, or the first of them can't be claimed now: the time of the next try.
     pub(super) look_at: Option<Instant>,
-    /// When it was last checked whether something has changed.
     looked_at: Instant,
     /// When `act flush` last asked all workers for a new try, as far as this one has noticed.
     nudged: Option<SystemTime>,
