@@ -26,6 +26,15 @@ version() {
     sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1
 }
 
+# Where the releases are: a directory with a directory vVERSION for each.
+release_url() {
+    case $RELEASE_URL in
+        *[!A-Za-z0-9:/@._~%+-]*) usage "RELEASE_URL is not a plain URL: $RELEASE_URL" ;;
+        https://?* | file:///* | http://127.0.0.1[:/]*) echo "${RELEASE_URL%/}" ;;
+        *) usage "RELEASE_URL must begin with https:// (or file:///): $RELEASE_URL" ;;
+    esac
+}
+
 # The time of all packed files, so that the same source gives the same bytes: SOURCE_DATE_EPOCH, or the commit's date. Without
 # git, it is the time of the newest change in the change log's file.
 packing_time() {

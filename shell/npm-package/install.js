@@ -1,5 +1,8 @@
-// Puts the program itself in the place of the script bin/act-claude, so that no other process starts it. Where this is not
+// Puts the program itself in the place of the script bin/act-claude, so that a launch starts nothing else. Where this is not
 // possible, the script stays, which works as well. Needs no package, and runs with old versions of Node.
+//
+// pnpm starts a command through a script of its own, which names the shell that bin/act-claude needed when it was made. So there
+// it has to stay a script.
 'use strict'
 
 const fs = require('fs')
@@ -9,8 +12,12 @@ const own = require('./package.json')
 const name = own.name + '-' + process.platform + '-' + process.arch
 const command = path.join(__dirname, 'bin', 'act-claude')
 const prepared = command + '.' + process.pid
+const agent = process.env.npm_config_user_agent || ''
 
 try {
+  if (agent.startsWith('pnpm') || __dirname.includes(path.sep + '.pnpm' + path.sep)) {
+    throw new Error('pnpm needs it')
+  }
   const manifest = require.resolve(name + '/package.json', { paths: [__dirname] })
   const version = require(manifest).version
   if (version !== own.version) {
