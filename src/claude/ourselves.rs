@@ -77,7 +77,7 @@ fn holds_mark(path: &Path) -> bool {
     read.is_ok() && is_marked
 }
 
-/// Does not use memchr, which first asks the processor for its features. That takes longer than this search, above all where a
+/// Searches without memchr, which first asks the processor for its features. That takes longer than this search, above all where a
 /// hypervisor answers.
 pub(super) fn contains(text: &[u8], part: &[u8]) -> bool {
     (0..text.len()).any(|at| text[at] == part[0] && text[at..].starts_with(part))

@@ -154,9 +154,9 @@ pub fn of_overlay(
         .collect()
 }
 
-/// Restores the values in [`ORIGINALS`] of each variable that still has the value we set, or that is gone: claude's Bash tool
-/// removes some. A value that was changed since then counts as the user's. Variables other than ours are never changed, whatever
-/// [`ORIGINALS`] contains.
+/// Restores the values in [`ORIGINALS`] of each variable that still has the value we set, or that was removed: claude's Bash
+/// tool removes some. A value that was changed since then counts as the user's. Variables other than ours are never changed,
+/// whatever [`ORIGINALS`] contains.
 pub fn restore_originals(environment: &mut Environment) {
     let Some(text) = environment.text(ORIGINALS) else {
         return;

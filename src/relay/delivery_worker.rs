@@ -178,7 +178,7 @@ impl DeliveryWorker {
         ControlFlow::Continue(())
     }
 
-    /// Little time is left: a long pause is shortened, but an export that has just failed is not sent again at once.
+    /// Shortens a long pause, because little time is left. An export that has just failed is still not sent again at once.
     fn hurry(&mut self) {
         if let Some(pause) = self.pause.as_mut().filter(|pause| !pause.is_asked) {
             pause.until = pause.until.min(pause.begun + LAST_PAUSE);
@@ -262,7 +262,7 @@ impl DeliveryWorker {
 
     /// Sends an export that is in memory only, at once: out of order is better than lost.
     fn deliver_direct(&mut self, direct: Unstored) {
-        let Unstored { sequence, points, body, why, taken, reply } = direct;
+        let Unstored { sequence, points, body, why, accepted, reply } = direct;
         let response = match self.targets.target(&self.account, &self.alias) {
             Ok(target) => {
                 let ask_now = std::mem::take(&mut self.ask_now);
@@ -279,13 +279,13 @@ impl DeliveryWorker {
                 self.ledger.settle(sequence, response.state, response.problem);
                 self.backoff.reset();
                 self.pause = None;
-                let _ = taken.send(Some(true));
+                let _ = accepted.send(Some(true));
             }
             _ => {
                 let problem = response.problem.unwrap_or_else(|| problem_saying("it could not be delivered"));
                 let said = format!("{}, and it could not be stored: {why}", problem.said);
                 self.ledger.set_state(sequence, State::Lost, &Problem { said, code: 74, ..problem });
-                let _ = taken.send(Some(false));
+                let _ = accepted.send(Some(false));
             }
         }
     }

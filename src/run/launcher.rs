@@ -93,7 +93,7 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
     ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
-/// Where telemetry is `required`, nothing runs that could not report.
+/// An error says why claude may not run: telemetry is `required`, and this claude could not report.
 fn may_run(
     loaded: &Loaded,
     off: bool,
@@ -145,7 +145,7 @@ fn start_relay(
     };
     let mut environment = environment.clone();
     if environment.doubt().alias {
-        // The relay resolves the alias itself, and would take the variable for the user's choice.
+        // The relay resolves the alias itself, and would treat the variable as the user's choice.
         environment.remove("ACT_CLAUDE_ALIAS");
     }
     relay::orphan(start, &environment).ok()

@@ -74,6 +74,7 @@ pub fn run(
     session.carry_out(plan, covered.as_ref().unwrap_or(&environment), &directory)
 }
 
+/// One run of claude, and what is known of it before claude starts.
 struct SessionRun<'a> {
     flags: &'a Flags,
     args: &'a [OsString],
