@@ -17,6 +17,8 @@ pub mod process;
 pub mod pty;
 pub mod random;
 pub mod sandbox;
+#[cfg(target_os = "linux")]
+pub mod seccomp;
 pub mod site;
 pub mod system;
 pub mod tls;
