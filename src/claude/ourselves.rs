@@ -30,6 +30,10 @@ impl Mark {
 /// The note's description, which files are searched for.
 const TEXT: &[u8; 20] = b"launcher, not claude";
 
+/// How the script begins that stands for this program where a package manager may not put the program itself on PATH
+/// (`shell/npm-package/stub`). It does nothing but start this program.
+const STUB: &[u8] = b"#!/bin/sh\n# act-claude: launcher, not claude\n";
+
 /// How many bytes of a file are searched for the mark: a page; on other systems, the greatest length of a copy.
 const MARKED: u64 = if cfg!(target_os = "linux") { 4096 } else { 64 * 1024 * 1024 };
 
@@ -66,11 +70,39 @@ fn holds_mark(path: &Path) -> bool {
     };
     let mut start = Vec::with_capacity(4096);
     let read = file.take(MARKED).read_to_end(&mut start);
-    read.is_ok() && !start.starts_with(b"#!") && contains(&start, &[b"act-claude\0\0", &TEXT[..]].concat())
+    let is_marked = match start.starts_with(b"#!") {
+        true => start.starts_with(STUB),
+        false => contains(&start, &[b"act-claude\0\0", &TEXT[..]].concat()),
+    };
+    read.is_ok() && is_marked
 }
 
 /// Searches without memchr, which first asks the processor for its features. That takes longer than this search, above all where a
 /// hypervisor answers.
 pub(super) fn contains(text: &[u8], part: &[u8]) -> bool {
     (0..text.len()).any(|at| text[at] == part[0] && text[at..].starts_with(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stub_is_recognised_and_no_other_script() {
+        let stub = include_bytes!("../../shell/npm-package/stub");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("claude");
+        for (content, expected) in [
+            (&stub[..], true),
+            (STUB, true),
+            (b"#!/bin/sh\nexec act-claude \"$@\"\n", false),
+            (b"#!/bin/sh\n\n# act-claude: launcher, not claude\n", false),
+            (b"#!/bin/sh\n# act-claude: launcher, not claude, for our team\n", false),
+            (b"# act-claude: launcher, not claude\n", false),
+            (b"", false),
+        ] {
+            fs::write(&file, content).unwrap();
+            assert_eq!(is_ourselves(&file), expected, "{}", String::from_utf8_lossy(content));
+        }
+    }
 }

@@ -272,7 +272,10 @@ pub fn load(environment: &Environment) -> Loaded {
                 let fault = Fault::new(Origin::file(path), format!("cannot be read ({})", plain(&error)));
                 loaded.faults.push(match error.kind() {
                     std::io::ErrorKind::NotFound => fault.fix("correct or unset ACT_CLAUDE_CONFIG"),
-                    _ => fault.fix(format!("chmod u+r {}", crate::text::shell::shell_word(path))),
+                    std::io::ErrorKind::PermissionDenied => {
+                        fault.fix(format!("chmod u+r {}", crate::text::shell::shell_word(path)))
+                    }
+                    _ => fault,
                 });
                 Config::default()
             }

@@ -73,7 +73,7 @@ impl Drop for Timer {
 }
 
 fn set_timer(every: Duration) {
-    let time = libc::timeval { tv_sec: 0, tv_usec: every.subsec_micros() as libc::suseconds_t };
+    let time = libc::timeval { tv_sec: 0, tv_usec: every.subsec_micros() as _ };
     let timer = libc::itimerval { it_interval: time, it_value: time };
     // SAFETY: reads a local.
     unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };

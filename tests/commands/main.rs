@@ -10,7 +10,6 @@ mod docs;
 mod doctor;
 mod fleet;
 mod history;
-mod package;
 mod reference;
 mod setup_dialogue;
 mod setup_settings;

@@ -25,6 +25,7 @@ mod report;
 mod route;
 mod silent;
 mod soak;
+#[cfg(target_os = "linux")]
 mod threads;
 mod unreadable;
 mod verdicts;

@@ -17,13 +17,15 @@ pub mod process;
 pub mod pty;
 pub mod random;
 pub mod sandbox;
+#[cfg(target_os = "linux")]
+pub mod seccomp;
 pub mod site;
 pub mod system;
 pub mod tls;
 pub mod tunnel;
 pub mod user;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// After this time a test reports a hang. It is long, because the machine may be busy: tests check order, not time.
@@ -56,14 +58,14 @@ pub fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// The program under test.
+/// The program under test: the one built with the tests, or that of `ACT_CLAUDE_TEST_BINARY`, such as a release build.
 pub fn act_claude() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_act-claude"))
+    std::env::var_os("ACT_CLAUDE_TEST_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_act-claude").into(), PathBuf::from)
 }
 
 /// A test program built as an example, which `cargo test` does by itself (with `--test NAME`: `cargo build --examples`).
 pub fn example(name: &str) -> PathBuf {
-    let path = act_claude().with_file_name("examples").join(name);
+    let path = Path::new(env!("CARGO_BIN_EXE_act-claude")).with_file_name("examples").join(name);
     assert!(path.is_file(), "{} is not built: cargo build --examples", path.display());
     path
 }
