@@ -1,0 +1,93 @@
+// Drives @anthropic-ai/claude-agent-sdk: node sdk.mjs SDK SCENARIO START CWD. Prints each message of the SDK as a line of JSON.
+//
+// START says which claude the SDK starts: a path (`pathToClaudeCodeExecutable`), `bundled` (the SDK's own), or `spawned`
+// (the SDK's own through act-claude, as docs/surfaces.md describes).
+import { spawn } from "node:child_process";
+
+const [sdk, scenario, start, cwd] = process.argv.slice(2);
+const { query } = await import(sdk);
+
+const spawnClaudeCodeProcess = ({ command, args, cwd, env, signal }) =>
+  spawn("act-claude", args, {
+    cwd,
+    signal,
+    env: { ...env, ACT_CLAUDE_BIN: command },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+
+const started =
+  start === "bundled" ? {} : start === "spawned" ? { spawnClaudeCodeProcess } : { pathToClaudeCodeExecutable: start };
+const options = { cwd, stderr: (text) => print({ stderr: text }), ...started };
+
+function print(value) {
+  process.stdout.write(JSON.stringify(value) + "\n");
+}
+
+// One conversation. `turns` are the questions; each is asked when the one before has its result.
+async function converse(turns, more = {}, onMessage = () => {}) {
+  let next;
+  const wait = () => new Promise((resolve) => (next = resolve));
+  let waiting = wait();
+  async function* questions() {
+    for (const content of turns) {
+      yield { type: "user", message: { role: "user", content }, parent_tool_use_id: null };
+      await waiting;
+      waiting = wait();
+    }
+  }
+  const conversation = query({ prompt: questions(), options: { ...options, ...more } });
+  let session;
+  for await (const message of conversation) {
+    print(message);
+    session = message.session_id ?? session;
+    await onMessage(message, conversation);
+    if (message.type === "result") next();
+  }
+  return session;
+}
+
+async function once(prompt, more = {}) {
+  let session;
+  for await (const message of query({ prompt, options: { ...options, ...more } })) {
+    print(message);
+    session = message.session_id ?? session;
+  }
+  return session;
+}
+
+const scenarios = {
+  once: () => once("one question"),
+  turns: () => converse(["first", "second", "third"]),
+  async interrupt() {
+    let interrupted = false;
+    // The answer has begun: its first words have arrived.
+    const onMessage = async (message, conversation) => {
+      if (!interrupted && message.type === "stream_event" && message.event.type === "content_block_delta") {
+        interrupted = true;
+        await conversation.interrupt();
+        print({ interrupted });
+      }
+    };
+    await converse(["never end", "and now"], { includePartialMessages: true }, onMessage);
+  },
+  async resume() {
+    const session = await once("remember this");
+    await once("what was it", { resume: session });
+  },
+  // The application gives up in the middle of an answer.
+  async abort() {
+    const abortController = new AbortController();
+    const onMessage = (message) => {
+      if (message.type === "stream_event" && message.event.type === "content_block_delta") abortController.abort();
+    };
+    await converse(["never end"], { includePartialMessages: true, abortController }, onMessage);
+  },
+  // The application's own settings, and an environment that contains only what it names.
+  settings: () => once("one question", { settings: JSON.stringify({ env: { MINE: "1" } }), settingSources: ["user"] }),
+};
+
+try {
+  await scenarios[scenario]();
+} catch (error) {
+  print({ error: String(error) });
+}
