@@ -81,8 +81,7 @@ fn answer(request: &Request, script: &Mutex<Script>) -> Reply {
         script.conversations.push(asked["messages"].clone());
         script.clone()
     };
-    let last = asked["messages"].as_array().and_then(|messages| messages.last());
-    if asked["stream"] == true && last.is_some_and(|message| message.to_string().contains(STALL)) {
+    if asked["stream"] == true && question(&asked["messages"]).contains(STALL) {
         return begun(&asked);
     }
     let has_tools = asked["tools"].as_array().is_some_and(|tools| !tools.is_empty());
@@ -90,6 +89,14 @@ fn answer(request: &Request, script: &Mutex<Script>) -> Reply {
     let call = script.tool.filter(|_| has_tools && !has_result);
     let reply = if asked["stream"] == true { stream(&asked, call.as_deref()) } else { whole(&asked) };
     if script.pause.is_zero() { reply } else { Reply::After(script.pause, Box::new(reply)) }
+}
+
+/// The newest words of the user.
+fn question(messages: &Value) -> String {
+    let mut messages = messages.as_array().into_iter().flatten();
+    let Some(last) = messages.rfind(|message| message["role"] == "user") else { return String::new() };
+    let blocks = last["content"].as_array().and_then(|blocks| blocks.last());
+    blocks.map_or(&last["content"], |block| &block["text"]).to_string()
 }
 
 fn message(asked: &Value) -> Value {

@@ -82,3 +82,62 @@ pub fn assert_reported(lab: &Lab, printed: &[Value], alias: &str) {
         }
     }
 }
+
+/// Asserts that a scenario of sdk.mjs and sdk.py was what it is meant to be.
+pub fn assert_premise(lab: &Lab, scenario: &str, printed: &[Value]) {
+    let count = |text: &str| printed.iter().filter(|line| line.to_string().contains(text)).count();
+    let results = |subtype: &str| {
+        let is_result = |line: &&Value| line["num_turns"].is_number() && line["subtype"] == subtype;
+        printed.iter().filter(is_result).count()
+    };
+    let mut sessions: Vec<&str> = printed.iter().filter_map(|line| line["session_id"].as_str()).collect();
+    sessions.dedup();
+    assert_eq!(sessions.len(), 1, "{scenario}: {printed:#?}");
+    match scenario {
+        "once" => assert_eq!(results("success"), 1),
+        "turns" => assert_eq!(results("success"), 3),
+        "interrupt" => {
+            assert_eq!((results("error_during_execution"), results("success")), (1, 1), "{printed:#?}");
+            assert!(count("[Request interrupted by user]") > 0, "{printed:#?}");
+        }
+        "resume" => {
+            assert_eq!(results("success"), 2);
+            let last = lab.messages.conversations().pop().expect("a request").to_string();
+            assert!(last.contains("remember this") && last.contains("what was it"), "{last}");
+        }
+        _ => panic!("{scenario}"),
+    }
+}
+
+/// Puts a `claude` first on PATH that must not run.
+pub fn forbid_claude_on_path(lab: &mut Lab) {
+    let claude = lab.sandbox.script("forbidden/claude", "#!/bin/sh\necho 'the claude on PATH ran' >&2\nexit 9\n");
+    lab.sandbox.path_first(claude.parent().expect("its directory"));
+}
+
+/// The newest session of act-claude's history, when it has ended.
+pub fn newest(lab: &Lab) -> Value {
+    support::eventually("the end of a session's record", || {
+        let history = lab.sandbox.act_claude(&["act", "history", "--json"]).output().expect("act history");
+        let history: Value = serde_json::from_str(&history.out()).expect("JSON");
+        Some(history["sessions"][0].clone()).filter(|record| record["end"].is_string())
+    })
+}
+
+/// The vendor's recipe in the user's settings: claude uses it rather than the environment.
+pub fn recipe_in_settings(lab: &Lab) {
+    let env = json!({
+        "CLAUDE_CODE_ENABLE_TELEMETRY": "1", "OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": lab.act.endpoint_of("recipe-0000"),
+        "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic eDp5,X-Alias-Id=id-recipe,Origin=https://claude.ai"
+    });
+    lab.sandbox.write(".claude/settings.json", json!({ "env": env }).to_string());
+}
+
+/// Takes the one line that a script's callback for standard error has got, which must be act-claude's about a refused token.
+pub fn take_failure(printed: &mut Vec<Value>) {
+    let at = printed.iter().position(|line| line["stderr"].is_string()).expect("a line of standard error");
+    let text = printed.remove(at)["stderr"].take();
+    let text = text.as_str().expect("text");
+    assert!(text.starts_with("act-claude: billing: 1 export held: ACT answered 401 Unauthorized"), "{text}");
+}

@@ -6,4 +6,5 @@ mod support;
 
 mod lab;
 mod same;
+mod sdk_python;
 mod sdk_typescript;

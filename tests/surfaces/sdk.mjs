@@ -82,7 +82,7 @@ const scenarios = {
     };
     await converse(["never end"], { includePartialMessages: true, abortController }, onMessage);
   },
-  // The application's own settings, and an environment that contains only what it names.
+  // The application has settings of its own.
   settings: () => once("one question", { settings: JSON.stringify({ env: { MINE: "1" } }), settingSources: ["user"] }),
 };
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::lab::{self, VERSION};
 use crate::same::assert_alike;
 use crate::support;
+use crate::support::act::refused;
 use crate::support::client::Lab;
 
 /// Runs a scenario of sdk.mjs in the directory `billing`; `None`: skipped.
@@ -23,7 +24,57 @@ fn its_messages_are_the_same_and_exports_arrive_under_the_alias_of_cwd() {
     for scenario in ["once", "turns", "interrupt", "resume"] {
         let Some(bare) = run(&lab, scenario, lab.claude.to_str().unwrap()) else { return };
         let Some(ours) = run(&lab, scenario, "act-claude") else { return };
+        lab::assert_premise(&lab, scenario, &ours);
         lab::assert_reported(&lab, &ours, "billing");
         assert_alike(ours, bare, scenario);
     }
+}
+
+/// The SDK's own claude runs, and not another on PATH.
+#[test]
+fn the_claude_in_its_package_runs_through_act_claude() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    lab::forbid_claude_on_path(&mut lab);
+    let Some(bare) = run(&lab, "interrupt", "bundled") else { return };
+    let Some(ours) = run(&lab, "interrupt", "spawned") else { return };
+    lab::assert_premise(&lab, "interrupt", &ours);
+    lab::assert_reported(&lab, &ours, "billing");
+    assert_alike(ours, bare, "its own claude");
+}
+
+/// The application's own `settings` and the vendor's recipe in the user's: exports still arrive under the alias.
+#[test]
+fn settings_of_the_application_and_of_the_user_stay_and_exports_arrive() {
+    let Some(lab) = lab::lab(VERSION) else { return };
+    lab::recipe_in_settings(&lab);
+    let Some(bare) = run(&lab, "settings", lab.claude.to_str().unwrap()) else { return };
+    assert!(lab.act.wait_for(1)[0].path.contains("recipe-0000"), "the premise");
+    for start in ["act-claude", "spawned"] {
+        let Some(ours) = run(&lab, "settings", start) else { return };
+        lab::assert_reported(&lab, &ours, "billing");
+        assert_alike(ours, bare.clone(), start);
+    }
+}
+
+/// ACT refuses the exports: the callback for standard error gets one line, after claude's end, and nothing else changes.
+#[test]
+fn a_failure_is_one_line_in_the_callback_for_standard_error() {
+    let Some(lab) = lab::lab(VERSION) else { return };
+    let Some(bare) = run(&lab, "once", lab.claude.to_str().unwrap()) else { return };
+    lab.act.answer(refused(401, "Unauthorized"));
+    let Some(mut ours) = run(&lab, "once", "act-claude") else { return };
+    lab::take_failure(&mut ours);
+    assert_alike(ours, bare, "all else");
+    assert_eq!(lab::newest(&lab)["state"], "held");
+}
+
+/// The application gives up in the middle of an answer.
+#[test]
+fn an_abort_ends_claude_and_what_it_sent_arrives() {
+    let Some(lab) = lab::lab(VERSION) else { return };
+    let Some(bare) = run(&lab, "abort", lab.claude.to_str().unwrap()) else { return };
+    let Some(ours) = run(&lab, "abort", "act-claude") else { return };
+    assert!(ours.last().is_some_and(|line| line["error"].to_string().contains("abort")), "{ours:#?}");
+    lab::assert_reported(&lab, &ours, "billing");
+    assert_alike(ours, bare, "abort");
 }
