@@ -13,6 +13,9 @@ use crate::support::{self, DEADLINE};
 /// The client of the pinned SDKs: the version that they bundle.
 pub const VERSION: &str = support::client::NEW;
 
+/// The account id in [`recipe_in_settings`].
+pub const RECIPE: &str = "recipe-0000";
+
 /// A lab in which the home has the alias `home`, and the directories `billing` and `web` have an alias of the same name each.
 /// Programs start in the home: an export under `home` has the wrong alias.
 pub fn lab(version: &'static str) -> Option<Lab> {
@@ -81,6 +84,9 @@ pub fn assert_reported(lab: &Lab, printed: &[Value], alias: &str) {
             assert_eq!(attributes.get("providerType").map(String::as_str), Some("CUSTOM_PROVIDER"));
         }
     }
+    let others = lab.act.requests().into_iter().filter(|it| !it.path.contains(RECIPE));
+    let aliases: Vec<_> = others.map(|it| it.header("x-alias-id").map(str::to_owned)).collect();
+    assert!(aliases.iter().all(|it| it.as_deref() == Some(&format!("id-{alias}"))), "{aliases:?}");
 }
 
 /// Asserts that a scenario of sdk.mjs and sdk.py was what it is meant to be.
@@ -128,7 +134,7 @@ pub fn newest(lab: &Lab) -> Value {
 pub fn recipe_in_settings(lab: &Lab) {
     let env = json!({
         "CLAUDE_CODE_ENABLE_TELEMETRY": "1", "OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
-        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": lab.act.endpoint_of("recipe-0000"),
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": lab.act.endpoint_of(RECIPE),
         "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic eDp5,X-Alias-Id=id-recipe,Origin=https://claude.ai"
     });
     lab.sandbox.write(".claude/settings.json", json!({ "env": env }).to_string());

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acp;
 mod lab;
 mod same;
 mod sdk_python;

@@ -48,7 +48,7 @@ fn settings_of_the_application_and_of_the_user_stay_and_exports_arrive() {
     let Some(lab) = lab::lab(VERSION) else { return };
     lab::recipe_in_settings(&lab);
     let Some(bare) = run(&lab, "settings", lab.claude.to_str().unwrap()) else { return };
-    assert!(lab.act.wait_for(1)[0].path.contains("recipe-0000"), "the premise");
+    assert!(lab.act.wait_for(1)[0].path.contains(lab::RECIPE), "the premise");
     for start in ["act-claude", "spawned"] {
         let Some(ours) = run(&lab, "settings", start) else { return };
         lab::assert_reported(&lab, &ours, "billing");
