@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::act::resource_attributes;
 use crate::support::client::Lab;
+use crate::support::http::Request;
 use crate::support::sandbox::Text;
 use crate::support::{self, DEADLINE};
 
@@ -84,8 +85,10 @@ pub fn assert_reported(lab: &Lab, printed: &[Value], alias: &str) {
             assert_eq!(attributes.get("providerType").map(String::as_str), Some("CUSTOM_PROVIDER"));
         }
     }
-    let others = lab.act.requests().into_iter().filter(|it| !it.path.contains(RECIPE));
-    let aliases: Vec<_> = others.map(|it| it.header("x-alias-id").map(str::to_owned)).collect();
+    // All others but those of the recipe, and those of `act check`, which are no exports.
+    let is_export = |it: &Request| memchr::memmem::find(&it.body(), b"session.id").is_some();
+    let all = lab.act.requests().into_iter().filter(|it| is_export(it) && !it.path.contains(RECIPE));
+    let aliases: Vec<_> = all.map(|it| it.header("x-alias-id").map(str::to_owned)).collect();
     assert!(aliases.iter().all(|it| it.as_deref() == Some(&format!("id-{alias}"))), "{aliases:?}");
 }
 

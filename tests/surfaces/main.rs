@@ -5,7 +5,10 @@
 mod support;
 
 mod acp;
+mod action;
+mod devcontainer;
 mod lab;
+mod release;
 mod same;
 mod sdk_python;
 mod sdk_typescript;

@@ -82,6 +82,25 @@ const scenarios = {
     };
     await converse(["never end"], { includePartialMessages: true, abortController }, onMessage);
   },
+  // What anthropics/claude-code-action does: one message of two parts; it leaves at the result, without waiting for claude's end.
+  async action() {
+    const text = (text) => ({ type: "text", text });
+    async function* message() {
+      const content = [text("Instructions"), text("A request")];
+      yield { type: "user", session_id: "", message: { role: "user", content }, parent_tool_use_id: null };
+    }
+    const action = {
+      ...started,
+      env: { ...process.env, CLAUDE_CODE_ENTRYPOINT: "claude-code-github-action" },
+      systemPrompt: { type: "preset", preset: "claude_code" },
+      settingSources: ["user", "project", "local"],
+      extraArgs: {},
+    };
+    for await (const answer of query({ prompt: message(), options: action })) {
+      print(answer);
+      if (answer.type === "result") process.exit();
+    }
+  },
   // The application has settings of its own.
   settings: () => once("one question", { settings: JSON.stringify({ env: { MINE: "1" } }), settingSources: ["user"] }),
 };
