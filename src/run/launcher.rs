@@ -26,10 +26,7 @@ use crate::system::exit::{CONFIGURATION, ExitCode};
 /// Processes of claude's that are not sessions. One that is missing here gets an idle relay, without other effects.
 const NO_SESSIONS: [&[&str]; 3] = [&["daemon", "run"], &["--bg-pty-host"], &["--version"]];
 
-/// A warm spare, started in advance: it waits in a directory of the daemon's and moves to that of the session that claims it.
-const SPARE: &str = "--bg-spare";
-
-/// Becomes claude.
+/// The launcher form: becomes the claude that the caller names.
 pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
     let trusted = enclosing::trusted_environment(&mut environment);
     log::start(&trusted);
@@ -39,34 +36,40 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
         report::fatal(&format!("{} starts act-claude, {again}", claude.display()));
         return ExitCode::from(126);
     }
-    let loaded = config::load(&trusted);
+    become_claude(claude, args, environment, &trusted)
+}
+
+/// Becomes claude, whose relay finds the alias itself.
+pub fn become_claude(claude: &Path, args: &[OsString], environment: Environment, trusted: &Environment) -> ExitCode {
+    let chain = Chain::here(trusted);
+    let loaded = config::load(trusted);
     let directory = std::env::current_dir().unwrap_or_default();
-    let layers = settings::read(&directory, args, &trusted);
+    let layers = settings::read(&directory, args, trusted);
     let off = trusted.get("ACT_CLAUDE").is_some_and(|value| value == "off");
     let session = !NO_SESSIONS
         .iter()
         .any(|words| args.len() >= words.len() && words.iter().zip(args).all(|(word, arg)| arg == word));
     let doubt = trusted.doubt().everything.as_deref();
-    let objection = consent::own_word(&loaded.config, &trusted, &layers);
+    let objection = consent::own_word(&loaded.config, trusted, &layers);
     // A configuration with faults may still be corrected: the relay reads it when the first export arrives.
     let has_aliases = !loaded.config.aliases.is_empty() || !loaded.faults.is_empty();
     // A link to act-claude in claude's place (the shim) starts a relay of its own.
     let wanted =
         session && !off && doubt.is_none() && objection.is_none() && has_aliases && !ourselves::is_ourselves(claude);
-    let relay = match may_run(&loaded, off, doubt, objection, || resolution(&loaded, &directory, &trusted)) {
+    let relay = match may_run(&loaded, off, doubt, objection, || resolution(&loaded, &directory, trusted)) {
         Err(message) => {
             report::fatal(&message);
             return ExitCode::from(CONFIGURATION);
         }
-        Ok(()) if wanted => start_relay(&loaded, (claude, args), &directory, &layers, &trusted),
+        Ok(()) if wanted => start_relay(&loaded, (claude, args), &directory, &layers, trusted),
         Ok(()) => None,
     };
     tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
     // A daemon serves all directories, for as long as it runs. If a repository may have changed its environment, it gets no
     // wrapper, and its agents are not reported. The next `--bg` that comes with a wrapper replaces it.
     let lasts = args.first().is_some_and(|word| word == "daemon");
-    let is_doubtful = doubt.is_some() || (lasts && enclosing::differs(&environment, &trusted));
-    let wrapper = wrapper::own(&environment, &trusted, &layers).filter(|_| !is_doubtful);
+    let is_doubtful = doubt.is_some() || (lasts && enclosing::differs(&environment, trusted));
+    let wrapper = wrapper::own(&environment, trusted, &layers).filter(|_| !is_doubtful);
     let mut with = environment;
     if is_doubtful && with.get(variables::WRAPPER).is_some_and(|path| ourselves::is_ourselves(Path::new(path))) {
         with.remove(variables::WRAPPER);
@@ -138,7 +141,7 @@ fn start_relay(
         state: state::directory(environment),
         verify: false,
         directory: directory.to_path_buf(),
-        moves: args.first().is_some_and(|word| word == SPARE),
+        moves: arguments::is_spare(args),
         is_session: arguments::call(args) == Call::Session,
         claude: claude.to_path_buf(),
         network: network::of_layers(layers),

@@ -65,6 +65,9 @@ pub fn run(
             }
         };
     }
+    if arguments::is_spare(args) && !flags.decides_at_start() {
+        return launcher::become_claude(&claude, args, environment, &trusted);
+    }
     let directory = std::env::current_dir().unwrap_or_default();
     let situation = Situation::of(flags, args, &trusted, &loaded, &directory);
     let plan = plan::decide(&situation);

@@ -67,19 +67,28 @@ pub fn lines(output: &Output) -> Vec<Value> {
     output.out().lines().map(parse).collect()
 }
 
+/// Waits for an export of a session, and returns all its exports.
+fn exports_of(lab: &Lab, session: &str) -> Vec<Request> {
+    support::eventually(&format!("an export of {session}"), || {
+        let contains = |it: &Request| memchr::memmem::find(&it.body(), session.as_bytes()).is_some();
+        let own: Vec<Request> = lab.act.requests().into_iter().filter(contains).collect();
+        (!own.is_empty()).then_some(own)
+    })
+}
+
+/// The alias ids under which a session has reported, each once.
+pub fn aliases_of(lab: &Lab, session: &str) -> Vec<String> {
+    let aliases = exports_of(lab, session).into_iter().map(|it| it.header("x-alias-id").unwrap_or_default().to_owned());
+    aliases.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
 /// Waits until the sessions that a script printed have reported, and asserts that they did so under this alias only.
 pub fn assert_reported(lab: &Lab, printed: &[Value], alias: &str) {
     let mut sessions: Vec<&str> = printed.iter().filter_map(|line| line["session_id"].as_str()).collect();
     sessions.dedup();
     assert!(!sessions.is_empty(), "no session: {printed:#?}");
     for session in sessions {
-        let exports = support::eventually(&format!("an export of {session}"), || {
-            let requests = lab.act.requests();
-            let own: Vec<_> =
-                requests.into_iter().filter(|it| String::from_utf8_lossy(&it.body()).contains(session)).collect();
-            (!own.is_empty()).then_some(own)
-        });
-        for export in exports {
+        for export in exports_of(lab, session) {
             assert_eq!(export.header("x-alias-id"), Some(format!("id-{alias}").as_str()), "{session}");
             let attributes = resource_attributes(&export.json());
             assert_eq!(attributes.get("providerType").map(String::as_str), Some("CUSTOM_PROVIDER"));

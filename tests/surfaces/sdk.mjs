@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 
 const [sdk, scenario, start, cwd] = process.argv.slice(2);
-const { query } = await import(sdk);
+const { prewarm, query } = await import(sdk);
 
 const spawnClaudeCodeProcess = ({ command, args, cwd, env, signal }) =>
   spawn("act-claude", args, {
@@ -73,6 +73,16 @@ const scenarios = {
   async resume() {
     const session = await once("remember this");
     await once("what was it", { resume: session });
+  },
+  async parallel() {
+    const web = cwd.replace("billing", "web");
+    await Promise.all([cwd, web, cwd, web].map((directory) => once("one question", { cwd: directory })));
+  },
+  // A spare, started before its directory is known.
+  async spare() {
+    const { cwd, ...parked } = options;
+    const spare = await prewarm({ options: parked });
+    for await (const message of spare.claim({ prompt: "one question", options: { cwd } })) print(message);
   },
   // The application gives up in the middle of an answer.
   async abort() {

@@ -78,3 +78,30 @@ fn an_abort_ends_claude_and_what_it_sent_arrives() {
     lab::assert_reported(&lab, &ours, "billing");
     assert_alike(ours, bare, "abort");
 }
+
+/// A spare waits in a directory of its own, and moves to the session's: that one decides.
+#[test]
+fn a_spare_reports_under_the_alias_of_the_directory_it_is_claimed_for() {
+    let Some(lab) = lab::lab(VERSION) else { return };
+    let Some(bare) = run(&lab, "spare", lab.claude.to_str().unwrap()) else { return };
+    let Some(ours) = run(&lab, "spare", "act-claude") else { return };
+    lab::assert_reported(&lab, &ours, "billing");
+    assert_alike(ours, bare, "a spare");
+    assert_eq!(lab::newest(&lab)["directory"], lab.sandbox.directory("billing").display().to_string());
+}
+
+/// Several sessions at once in one process of the application.
+#[test]
+fn sessions_side_by_side_report_under_the_alias_of_their_own_directories() {
+    let Some(lab) = lab::lab(VERSION) else { return };
+    let Some(ours) = run(&lab, "parallel", "act-claude") else { return };
+    for name in ["billing", "web"] {
+        let directory = lab.sandbox.directory(name).display().to_string();
+        let sessions = ours.iter().filter(|line| line["cwd"] == directory.as_str());
+        let sessions: Vec<&str> = sessions.filter_map(|line| line["session_id"].as_str()).collect();
+        assert_eq!(sessions.len(), 2, "{ours:#?}");
+        for session in sessions {
+            assert_eq!(lab::aliases_of(&lab, session), [format!("id-{name}")], "{session}");
+        }
+    }
+}
