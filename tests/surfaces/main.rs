@@ -7,6 +7,7 @@ mod support;
 mod acp;
 mod action;
 mod devcontainer;
+mod guide;
 mod lab;
 mod release;
 mod same;

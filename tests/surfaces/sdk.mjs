@@ -1,7 +1,7 @@
 // Drives @anthropic-ai/claude-agent-sdk: node sdk.mjs SDK SCENARIO START CWD. Prints each message of the SDK as a line of JSON.
 //
 // START says which claude the SDK starts: a path (`pathToClaudeCodeExecutable`), `bundled` (the SDK's own), or `spawned`
-// (the SDK's own through act-claude, as docs/surfaces.md describes).
+// (the SDK's own through act-claude, as docs/sdk.md describes).
 import { spawn } from "node:child_process";
 
 const [sdk, scenario, start, cwd] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 """Drives claude-agent-sdk: python sdk.py SCENARIO START CWD. Prints each message of the SDK as a line of JSON.
 
-START is a path (`cli_path`), `bundled` (the SDK's own claude), or `own` (the SDK's own through act-claude, as docs/surfaces.md
+START is a path (`cli_path`), `bundled` (the SDK's own claude), or `own` (the SDK's own through act-claude, as docs/sdk.md
 describes).
 """
 
