@@ -36,8 +36,11 @@ fn sorted(printed: &[Value]) -> Vec<Value> {
 #[test]
 fn its_messages_are_the_same_and_exports_arrive_under_the_alias_of_the_session() {
     let Some(lab) = lab::lab(VERSION) else { return };
+    // The adapter has claude read the user's settings.
+    lab::recipe_in_settings(&lab);
     let Some(bare) = run(&lab, lab.claude.to_str().unwrap()) else { return };
     let Some(ours) = run(&lab, support::act_claude().to_str().unwrap()) else { return };
+    assert!(lab.act.wait_for(1)[0].path.contains(lab::RECIPE), "the premise");
     for expected in [HELLO, "end_turn", r#"{"ended":{"code":0,"signal":null}}"#] {
         assert!(ours.iter().any(|line| line.to_string().contains(expected)), "{expected}: {ours:#?}");
     }

@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::lab::{self, VERSION};
 use crate::same::assert_alike;
 use crate::support;
-use crate::support::act::refused;
+use crate::support::act::{accepted, refused};
 use crate::support::client::Lab;
+use crate::support::pty::Pty;
 
 /// Runs a scenario of sdk.mjs in the directory `billing`; `None`: skipped.
 fn run(lab: &Lab, scenario: &str, start: &str) -> Option<Vec<Value>> {
@@ -66,6 +67,19 @@ fn a_failure_is_one_line_in_the_callback_for_standard_error() {
     lab::take_failure(&mut ours);
     assert_alike(ours, bare, "all else");
     assert_eq!(lab::newest(&lab)["state"], "held");
+
+    // The application may have shown that line to nobody: the next run in a terminal has it, once.
+    lab.act.answer(accepted());
+    let run = || {
+        let (status, screen) = Pty::start(lab.act_claude("web", &["-p", "hi"])).finish();
+        assert_eq!(status.code(), Some(0), "{screen}");
+        screen.replace('\n', "")
+    };
+    let named = format!("a session in {}/billing: billing: 1 export held", lab.sandbox.home().display());
+    let first = run();
+    assert!(first.contains(&named), "{first}");
+    let second = run();
+    assert!(second.contains("web: 1 export delivered") && !second.contains("billing"), "{second}");
 }
 
 /// The application gives up in the middle of an answer.
