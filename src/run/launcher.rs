@@ -1,5 +1,5 @@
 //! The launcher form, `act-claude /abs/path/to/claude ARGS…`: Claude Code's process wrapper for background
-//! agents, and the VS Code extension's (P4–P6 in docs/observed-claude.md).
+//! agents, and the VS Code extension's (P4–P6 in docs/observed-claude.md). A spare of the Agent SDK is started in the same way.
 //!
 //! It changes no argument, prints nothing unless claude can't run, and ends in exec. It sets the variables of relay mode, removes
 //! those that hold tokens, and passes all others on. The relay is started beside it, and finds the alias itself when the first

@@ -50,7 +50,9 @@ fn settings_of_the_application_and_of_the_user_stay_and_exports_arrive() {
     lab::recipe_in_settings(&lab);
     let Some(bare) = run(&lab, "settings", lab.claude.to_str().unwrap()) else { return };
     assert!(lab.act.wait_for(1)[0].path.contains(lab::RECIPE), "the premise");
-    for start in ["act-claude", "spawned"] {
+    // A script that becomes act-claude, as npm's may.
+    let stub = lab.sandbox.script("stub", "#!/bin/sh\nexec act-claude \"$@\"\n").display().to_string();
+    for start in ["act-claude", "spawned", &stub] {
         let Some(ours) = run(&lab, "settings", start) else { return };
         lab::assert_reported(&lab, &ours, "billing");
         assert_alike(ours, bare.clone(), start);
