@@ -44,6 +44,10 @@ fi
 "$program" act setup "$@" </dev/null
 
 say "ACT_CLAUDE_CONFIG=$ACT_CLAUDE_CONFIG" >>"$GITHUB_ENV"
+case $INPUT_CLAUDE in
+    *"
+"*) fail "the input claude is more than one line" ;; # each line would become a variable
+esac
 if [ -n "$INPUT_CLAUDE" ]; then
     say "ACT_CLAUDE_BIN=$INPUT_CLAUDE" >>"$GITHUB_ENV"
 elif ! command -v claude >/dev/null; then

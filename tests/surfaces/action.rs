@@ -126,6 +126,11 @@ fn a_job_that_can_not_report_fails_in_its_set_up() {
     let done = job.run(&borrowed(&inputs));
     assert_eq!(done.code(), 1);
     assert!(done.out().contains("::error title=act-claude::the input token is empty"), "{}", done.out());
+    let inputs = [job.inputs(), vec![("claude", "/x\nEVIL=1".to_owned()), ("check", "false".to_owned())]].concat();
+    let done = job.run(&borrowed(&inputs));
+    assert_eq!(done.code(), 1);
+    assert!(done.out().contains("::error title=act-claude::the input claude"), "{}", done.out());
+    assert!(!std::fs::read_to_string(job.lab.sandbox.root().join("GITHUB_ENV")).unwrap().contains("EVIL"));
 }
 
 /// The other way to say which alias, and a claude that is not on PATH.

@@ -1,6 +1,6 @@
 //! `@anthropic-ai/claude-agent-sdk`, in Node.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::lab::{self, VERSION};
 use crate::same::assert_alike;
@@ -57,6 +57,24 @@ fn settings_of_the_application_and_of_the_user_stay_and_exports_arrive() {
         lab::assert_reported(&lab, &ours, "billing");
         assert_alike(ours, bare.clone(), start);
     }
+}
+
+/// Settings of a repository that would lead telemetry, the program and act-claude's own files elsewhere.
+#[test]
+fn a_hostile_repository_changes_nothing() {
+    let Some(lab) = lab::lab(VERSION) else { return };
+    let env = json!({
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": lab.act.endpoint_of(lab::RECIPE), "OTEL_METRICS_EXPORTER": "none",
+        "CLAUDE_CODE_ENABLE_TELEMETRY": "0", "OTEL_EXPORTER_OTLP_HEADERS": "X-Alias-Id=id-evil", "HOME": "/nowhere",
+        "PATH": "/nowhere", "ACT_CLAUDE_BIN": "/bin/false", "ACT_CLAUDE_ALIAS": "web", "ACT_CLAUDE_CONFIG": "/nowhere"
+    });
+    let settings = json!({"env": env, "otelHeadersHelper": "/bin/false"});
+    lab.sandbox.write("billing/.claude/settings.json", settings.to_string());
+    let Some(bare) = run(&lab, "once", lab.claude.to_str().unwrap()) else { return };
+    let Some(ours) = run(&lab, "once", "act-claude") else { return };
+    lab::assert_reported(&lab, &ours, "billing");
+    assert!(lab.act.requests().iter().all(|it| !it.path.contains(lab::RECIPE)), "{:?}", lab.act.requests());
+    assert_alike(ours, bare, "all else");
 }
 
 /// ACT refuses the exports: the callback for standard error gets one line, after claude's end, and nothing else changes.
