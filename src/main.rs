@@ -22,6 +22,6 @@ extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     // SAFETY: first in `main`, with its own arguments.
     let arguments = unsafe { inherited::note(count, arguments) };
     inherited::settle();
-    // Also writes out what standard output has buffered.
+    // `exit` also writes out what standard output has buffered.
     std::process::exit(act_claude::run(arguments).into())
 }

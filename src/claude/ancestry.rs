@@ -11,8 +11,8 @@ use crate::system::process::{self, Process};
 
 /// More launches of act-claude nested in each other than this are a loop, not nested sessions.
 const DEEPEST: usize = 16;
-/// The same limit where only the script is in between: a claude that is itself a script starts `claude mcp serve` without a
-/// shell.
+/// The limit on nested launches where only the script is in between: a claude that is itself a script starts
+/// `claude mcp serve` without a shell.
 const DEEPEST_ALONE: usize = 2;
 
 /// The pids of this process's ancestors, the nearest first.

@@ -45,8 +45,8 @@ pub fn asks_for_help(args: &[OsString]) -> bool {
     has_flag(args, &["-h", "--help", "-v", "--version"])
 }
 
-/// Whether this claude is a spare, started in advance by the background daemon or by an application of the Agent SDK: it moves to
-/// its session's directory when it gets a session.
+/// Whether this claude is a spare: the background daemon, or an application of the Agent SDK, starts it in advance. It waits in a
+/// directory of its own, and changes to the session's directory when a session is given to it.
 pub fn is_spare(args: &[OsString]) -> bool {
     args.first().is_some_and(|first| first == "--bg-spare") || has_flag(args, &["--await-claim"])
 }

@@ -9,14 +9,14 @@ pub fn any(secret: &str) -> bool {
     process::all().into_iter().any(|pid| pid != own && carries(pid, secret))
 }
 
-/// Whether any process that was started after `command` carries `secret`: such a process can outlive `command`. May report a
-/// false positive.
+/// Whether any process that was started after `command` carries `secret`: such a process can outlive `command`. It may
+/// report a false positive.
 #[cfg(target_os = "linux")]
 pub fn any_since(command: u32, secret: &str) -> bool {
     /// More pids than this are not checked.
     const MANY: u32 = 64;
     let mut asked = command;
-    // Repeated for processes that were started meanwhile.
+    // The check is repeated for processes that were started meanwhile.
     loop {
         match newest() {
             Some(newest) if newest == asked => return false,
@@ -26,7 +26,7 @@ pub fn any_since(command: u32, secret: &str) -> bool {
                 }
                 asked = newest;
             }
-            // Unknown, too many, or the numbering of pids has started again.
+            // The newest pid is not known, there are too many pids, or their numbering has started again.
             _ => return true,
         }
     }

@@ -79,7 +79,7 @@ pub struct Conflict {
     /// The clients that it has this effect in.
     pub reach: Reach,
     /// Whether an overlay (`--settings`) overrides it.
-    pub beatable: bool,
+    pub overridable: bool,
 }
 
 impl Conflict {

@@ -1,7 +1,7 @@
 //! Finds settings that conflict with the variables we set, and their effects (pure).
 //!
-//! Used by a launch, which overrides what it can with an overlay and reports the rest, and by `act doctor`. The observations
-//! behind every row are in docs/observed-claude.md.
+//! A launch overrides with an overlay what it can, and reports the rest. `act doctor` reports all. The observations behind
+//! every row are in docs/observed-claude.md.
 
 use percent_encoding::percent_decode_str;
 
@@ -37,14 +37,14 @@ pub fn find(wanted: &Wanted<'_>, layers: &[Layer]) -> Vec<Conflict> {
     layers.iter().flat_map(of_layer).collect()
 }
 
-/// The same, with the conflicts of the environment and of the user's other signals: all conflicts of a session. A headers helper
-/// that serves no other signal can be switched off, because the relay needs no headers.
+/// Names all conflicts of a session: also those of the environment and of the user's other signals. A headers helper that serves
+/// no other signal can be switched off, because the relay needs no headers.
 pub fn of_session(wanted: &Wanted<'_>, environment: &Environment, layers: &[Layer]) -> Vec<Conflict> {
     let mut conflicts = find(wanted, layers);
     conflicts.extend(other_signals::find(environment, layers));
     let is_ours_alone = wanted.delivery == Delivery::Relay && !other_signals::use_otlp(environment, layers);
     for conflict in conflicts.iter_mut().filter(|conflict| conflict.effect == Effect::Helper) {
-        conflict.beatable = is_ours_alone && conflict.kind != LayerKind::Managed;
+        conflict.overridable = is_ours_alone && conflict.kind != LayerKind::Managed;
     }
     conflicts
 }
@@ -78,7 +78,7 @@ impl Keys<'_> {
     fn whole(&self, unread: &Unread) -> Conflict {
         let conflict = self.conflict("", "", Effect::Unread(unread.clone()), Reach::Every);
         Conflict {
-            beatable: conflict.beatable && self.layer.kind != LayerKind::Argument,
+            overridable: conflict.overridable && self.layer.kind != LayerKind::Argument,
             key: String::new(),
             ..conflict
         }
@@ -177,7 +177,7 @@ impl Keys<'_> {
     fn other_keys(&self) -> impl Iterator<Item = Conflict> {
         let of_key = |key: &str, value: &str, effect, reach| Conflict {
             key: key.to_owned(),
-            beatable: false,
+            overridable: false,
             ..self.conflict(key, value, effect, reach)
         };
         let helper = self.layer.headers_helper.as_deref();
@@ -189,7 +189,7 @@ impl Keys<'_> {
         let key = key.map(|wrapper| of_key("processWrapper", wrapper, Effect::Launcher, Reach::Every));
         let variable = self.layer.get(WRAPPER).filter(|value| !value.is_empty());
         let variable = variable.map(|wrapper| Conflict {
-            beatable: false,
+            overridable: false,
             ..self.conflict(WRAPPER, wrapper, Effect::Launcher, Reach::Every)
         });
         drops.into_iter().chain(helper).chain(key).chain(variable)
@@ -204,7 +204,7 @@ impl Keys<'_> {
             value: if may_hold_a_credential { "********".to_owned() } else { value.to_owned() },
             effect,
             reach,
-            beatable: self.layer.kind != LayerKind::Managed && self.wanted.delivery == Delivery::Relay,
+            overridable: self.layer.kind != LayerKind::Managed && self.wanted.delivery == Delivery::Relay,
         }
     }
 
@@ -240,7 +240,7 @@ mod tests {
         let attributes = [("providerType".to_owned(), "P Q".to_owned()), ("team".to_owned(), "a".to_owned())];
         let wanted = Wanted { delivery, attributes: &attributes, debug: true };
         let conflicts = find(&wanted, &[layer]).into_iter();
-        conflicts.map(|conflict| (conflict.effect, conflict.reach, conflict.beatable)).collect()
+        conflicts.map(|conflict| (conflict.effect, conflict.reach, conflict.overridable)).collect()
     }
 
     #[test]
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn managed_settings_cannot_be_beaten() {
+    fn managed_settings_can_not_be_overridden() {
         for (name, value, effect, reach) in [
             (ENDPOINT, "https://x", Effect::Endpoint, Reach::Every),
             (GENERIC_HEADERS, "a=b", Effect::DropsEndpoint, Reach::Current),
@@ -319,7 +319,7 @@ mod tests {
     fn what_is_not_understood_may_do_anything() {
         use crate::claude::settings::Reason;
         let unread = Unread { path: "/s.json".into(), reason: Reason::Refused("Permission denied".into()) };
-        for (kind, beatable) in [
+        for (kind, overridable) in [
             (LayerKind::Managed, false),
             (LayerKind::Argument, false),
             (LayerKind::Local, true),
@@ -327,7 +327,7 @@ mod tests {
             (LayerKind::User, true),
         ] {
             let conflicts = found(Delivery::Relay, Layer::of_unread(kind, unread.clone()));
-            assert_eq!(conflicts, [(Effect::Unread(unread.clone()), Reach::Every, beatable)], "{kind:?}");
+            assert_eq!(conflicts, [(Effect::Unread(unread.clone()), Reach::Every, overridable)], "{kind:?}");
         }
         let wanted = Wanted { delivery: Delivery::Relay, attributes: &[], debug: false };
         let conflict = find(&wanted, &[Layer::of_unread(LayerKind::User, unread)]).remove(0);
@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn a_helper_that_serves_another_signal_stays() {
         let helper = |kind| Layer { headers_helper: Some("h".into()), ..layer(kind, "X", "") };
-        for (logs, kind, delivery, beatable) in [
+        for (logs, kind, delivery, overridable) in [
             ("", LayerKind::User, Delivery::Relay, true),
             ("console", LayerKind::Project, Delivery::Relay, true),
             ("otlp", LayerKind::User, Delivery::Relay, false),
@@ -365,7 +365,7 @@ mod tests {
             let wanted = Wanted { delivery, attributes: &[], debug: false };
             let conflicts = of_session(&wanted, &environment, &[helper(kind)]);
             let helper = conflicts.iter().find(|conflict| conflict.effect == Effect::Helper).expect("a conflict");
-            assert_eq!(helper.beatable, beatable, "{logs:?} {kind:?} {delivery:?}");
+            assert_eq!(helper.overridable, overridable, "{logs:?} {kind:?} {delivery:?}");
         }
     }
 

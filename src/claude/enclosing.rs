@@ -57,8 +57,9 @@ const ALLOWED: [&str; 12] = [
     "TERM",
 ];
 
-/// Returns the trusted environment of this process, which was started with `own`. It equals `own` where no claude is above. It
-/// says what is in doubt. Also changes `own`: in both, the variables that act-claude has set get the user's values back.
+/// Returns the trusted environment of this process, which was started with `own`. It equals `own` where no claude is above. Its
+/// [`Doubt`] says what is not reliable. Also changes `own`: in both, the variables that act-claude has set get the user's
+/// values back.
 pub fn trusted_environment(own: &mut Environment) -> Environment {
     let is_marked = own.text(MARK).is_some();
     let mut trusted = trusted_by(&lineage::above(is_marked), own);
@@ -89,7 +90,7 @@ fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
         );
         return without_controls(own).doubted(Doubt { everything: Some(why), alias: true });
     };
-    // The outermost claude that is shown runs inside another one, which is not shown.
+    // Claude's marker in the environment of the outermost visible claude: it runs inside another claude, which is not visible.
     let top_is_marked = first.text(MARK).is_some();
     let start = if top_is_marked { without_controls(first) } else { first.clone() };
     let descent = descend(&ancestors[..=top], start, own);
@@ -139,7 +140,7 @@ fn descend(ancestors: &[Ancestor], start: Environment, own: &Environment) -> Des
 }
 
 impl Descent {
-    /// A process of `kind` that was started with `before` starts one with `after`.
+    /// One step down: a process of `kind`, which was started with the environment `before`, has started one with `after`.
     fn step(&mut self, kind: ProcessKind, before: &Environment, after: &Environment) {
         let may_change = matches!(kind, ProcessKind::Other | ProcessKind::Ourselves);
         let is_untouched = |trusted: &Environment, name: &str| trusted.get(name) == before.get(name);
@@ -189,7 +190,7 @@ fn overlaid(own: &Environment, trusted: &Environment) -> Environment {
     result
 }
 
-/// For a process with claude's marker and no claude above it: that claude has ended, or can't be seen.
+/// The trusted environment of a process with claude's marker and no claude above it: that claude has ended, or is not visible.
 fn orphan(own: &Environment) -> Environment {
     let trusted = without_controls(own);
     let everything = moved(own, &trusted).or_else(|| rerouted(own, &trusted)).map(unknown);
@@ -226,7 +227,7 @@ fn moved(own: &Environment, trusted: &Environment) -> Option<&'static str> {
     PLACES.into_iter().find(|name| value(own, name) != value(trusted, name)).or(Some("HOME"))
 }
 
-/// The variable about a proxy, certificates or a program that differs.
+/// The variable about a proxy, certificates or a program whose values differ.
 fn rerouted(own: &Environment, trusted: &Environment) -> Option<&'static str> {
     ROUTES.into_iter().find(|name| own.get(name) != trusted.get(name))
 }

@@ -5,7 +5,7 @@
 
 /// The names that both observed clients know for metrics; `none` means no exporter.
 pub const METRICS: [&str; 4] = ["otlp", "console", "prometheus", "none"];
-/// The same for logs and traces.
+/// The names that both observed clients know for logs and traces.
 pub const OTHERS: [&str; 3] = ["otlp", "console", "none"];
 
 /// The names of a list.

@@ -41,8 +41,8 @@ pub struct Ancestor {
 /// The ancestors of this process, the nearest first. There are none where this process is not marked and no ancestor's name
 /// suggests a claude. `is_marked`: this process carries claude's marker.
 pub fn above(is_marked: bool) -> Vec<Ancestor> {
-    // If a parent ends meanwhile, this process gets another one (claude does so when it starts its daemon); then the search
-    // starts again. A process that never ends completely, which only a kernel thread seems to do, is accepted as it is.
+    // A parent may end during the search, and this process then gets another one (claude's daemon is started in this way).
+    // So the search starts again. A process that seems to be ending for ever, such as a kernel thread, is accepted as it is.
     for _ in 0..100 {
         if let Some(ancestors) = look(is_marked, |process| process.is_ending) {
             return ancestors;
@@ -52,7 +52,7 @@ pub fn above(is_marked: bool) -> Vec<Ancestor> {
     look(is_marked, |_| false).unwrap_or_default()
 }
 
-/// One attempt; `None` where a process has ended meanwhile.
+/// One search for the ancestors; `None` where a process has ended meanwhile.
 fn look(is_marked: bool, is_ending: impl Fn(&Process) -> bool) -> Option<Vec<Ancestor>> {
     let processes = process::above()?;
     if !is_marked && !processes.iter().any(may_be_claude) {
@@ -65,7 +65,7 @@ fn look(is_marked: bool, is_ending: impl Fn(&Process) -> bool) -> Option<Vec<Anc
         let kind = kind(process, by_act_claude);
         let environment = process::environment(process.pid);
         if environment.as_ref().is_none_or(|environment| environment.iter().next().is_none()) {
-            // Is there nothing to read, or not any more?
+            // An environment that is missing or empty is believed only if the process has not ended meanwhile.
             if process::look(process.pid).is_none_or(|now| is_ending(&now)) {
                 return None;
             }
@@ -77,7 +77,7 @@ fn look(is_marked: bool, is_ending: impl Fn(&Process) -> bool) -> Option<Vec<Anc
     Some(ancestors)
 }
 
-/// The processes above this one at its start. Each look costs a launch some 0.05 ms, so it is kept.
+/// The processes above this one at its start. Reading them takes some 0.05 ms of a launch, so they are kept.
 static PROCESSES: OnceLock<Vec<Process>> = OnceLock::new();
 
 /// The processes above this one at its start, the nearest first, as far as they are shown.

@@ -87,7 +87,7 @@ impl Network {
         Self { environment, settings, directory: directory.to_path_buf() }
     }
 
-    /// For a command that a user runs: the current settings of the user and the company.
+    /// The network of a command that a user runs, with the current settings of the user and the company.
     pub fn here(environment: &Environment) -> Self {
         let directory = std::env::current_dir().unwrap_or_default();
         let settings = of_layers(&settings::read(&directory, &[], environment));
@@ -131,7 +131,7 @@ impl Network {
     }
 }
 
-/// Without settings, for tests and tables.
+/// A network without settings, for tests and tables.
 impl<'a> FromIterator<(&'a str, &'a str)> for Network {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
         Self::new(pairs.into_iter().collect(), Vec::new(), Path::new("/"))

@@ -142,7 +142,7 @@ fn conflict(layer: &Layer, name: &str, value: &str, why: String) -> Conflict {
         value: value.to_owned(),
         effect: Effect::Stops { why },
         reach: if is_repository { Reach::Older } else { Reach::Every },
-        beatable: false,
+        overridable: false,
     }
 }
 

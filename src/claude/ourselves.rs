@@ -69,7 +69,7 @@ fn holds_mark(path: &Path) -> bool {
     read.is_ok() && !start.starts_with(b"#!") && contains(&start, &[b"act-claude\0\0", &TEXT[..]].concat())
 }
 
-/// Does not use memchr, which first asks the processor for its features. That takes longer than this search, above all where a
+/// Searches without memchr, which first asks the processor for its features. That takes longer than this search, above all where a
 /// hypervisor answers.
 pub(super) fn contains(text: &[u8], part: &[u8]) -> bool {
     (0..text.len()).any(|at| text[at] == part[0] && text[at..].starts_with(part))

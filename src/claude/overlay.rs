@@ -62,7 +62,7 @@ fn parts(own: &str) -> Option<(Written<'_>, Written<'_>)> {
     Some((settings, env))
 }
 
-/// Of repeated members claude takes the last.
+/// The value of a member. Claude uses the last one of repeated members.
 fn value_of<'a>(members: &Written<'a>, key: &str) -> Option<&'a str> {
     members.iter().rev().find(|(name, _)| is_named(name, key)).map(|(_, value)| value.get())
 }

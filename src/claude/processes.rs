@@ -61,7 +61,7 @@ impl Process {
     }
 }
 
-/// All that run for the home directory of `environment`; `claude` is the executable that act-claude would start.
+/// All claude processes that run for the home directory of `environment`; `claude` is the executable that act-claude would start.
 pub fn running(claude: Option<&Path>, environment: &Environment) -> Vec<Process> {
     let claude = claude.and_then(|claude| claude.canonicalize().ok());
     let home = environment.get("HOME").map(OsStr::to_owned);

@@ -36,7 +36,7 @@ pub const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 /// The program that starts background agents.
 pub const WRAPPER: &str = "CLAUDE_CODE_PROCESS_WRAPPER";
 
-/// Whether an application of the Agent SDK starts claude: it gets what is written to standard error.
+/// Whether an application of the Agent SDK starts claude. The application gets what is written to standard error.
 pub fn is_of_application(environment: &Environment) -> bool {
     environment.text("CLAUDE_CODE_ENTRYPOINT").is_some_and(|entry| entry.starts_with("sdk-"))
 }
@@ -159,9 +159,9 @@ pub fn of_overlay(
         .collect()
 }
 
-/// Restores the values in [`ORIGINALS`] of each variable that still has the value we set, or that is gone: claude's Bash tool
-/// removes some. A value that was changed since then counts as the user's. Variables other than ours are never changed, whatever
-/// [`ORIGINALS`] contains.
+/// Restores the values in [`ORIGINALS`] of each variable that still has the value we set, or that was removed: claude's Bash
+/// tool removes some. A value that was changed since then counts as the user's. Variables other than ours are never changed,
+/// whatever [`ORIGINALS`] contains.
 pub fn restore_originals(environment: &mut Environment) {
     let Some(text) = environment.text(ORIGINALS) else {
         return;

@@ -43,11 +43,11 @@ pub fn known(claude: &Path, state: Option<&Path>) -> Option<String> {
     by_place(&path).or_else(|| by_package(&path)).or_else(|| noted(&path, state?))
 }
 
-/// Finds the version by running a native claude, and records it. For the relay, once claude has started.
+/// Finds the version by running a native claude, and records it. The relay calls it once claude has started.
 pub fn learn(claude: &Path, state: &Path) -> Option<String> {
     let path = fs::canonicalize(claude).ok()?;
     let metadata = fs::metadata(&path).ok().filter(|metadata| metadata.len() >= NATIVE)?;
-    // Without our environment, which may hold the token.
+    // Claude does not get our environment, which may hold the token.
     let mut command = Command::new(&path);
     let version = answer(command.env_clear().current_dir("/"), PATIENCE)?;
     let mut cache = read(state);

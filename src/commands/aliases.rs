@@ -12,7 +12,7 @@ use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
 /// Arguments of `act aliases`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Add an alias, or change what is given of one that is there
+    /// Add an alias, or change the given values of an existing one
     #[arg(long, value_name = "NAME", conflicts_with = "remove")]
     add: Option<String>,
     /// Its account; may be left out where there is only one

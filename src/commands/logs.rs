@@ -89,7 +89,7 @@ fn find(places: &[PathBuf], session: Option<&Path>) -> Option<PathBuf> {
 struct Output {
     out: std::io::StdoutLock<'static>,
     json: bool,
-    /// The reader has gone.
+    /// Nobody reads standard output any more.
     gone: bool,
 }
 

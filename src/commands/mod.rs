@@ -165,7 +165,7 @@ pub fn answer(flag: &OsStr) -> bool {
     Cli::try_parse_from(["act-claude act", flag]).is_err_and(|error| error.print().is_ok())
 }
 
-/// Prints lines for people to standard output. A reader that has gone is no error.
+/// Prints lines for people to standard output. A pipe without a reader is no error.
 pub(crate) fn print(text: &str) -> ExitCode {
     print_as_is(&printable::lines(text))
 }

@@ -43,11 +43,11 @@ enum Next {
     Event(Event),
     /// Ctrl-C or SIGTERM.
     Stop,
-    /// The reader of standard output has gone.
+    /// Nobody reads standard output any more.
     Unread,
 }
 
-/// Runs until Ctrl-C or SIGTERM, or until the reader of standard output has gone: exit status 0. Exit status 1 where the port is
+/// Runs until Ctrl-C or SIGTERM, or until nobody reads standard output any more: exit status 0. Exit status 1 where the port is
 /// taken or the output can't be written.
 pub fn run(args: &Args) -> ExitCode {
     match serve(args) {
@@ -173,7 +173,7 @@ fn configuration(endpoint: &str, id: &str) -> String {
     )
 }
 
-/// Returns when standard output is a pipe whose reader has gone, or a terminal that was closed.
+/// Returns when standard output is a pipe without a reader, or a terminal that was closed.
 fn wait_until_unread() {
     let stdout = io::stdout();
     let mut ends = [PollFd::new(stdout.as_fd(), PollFlags::empty())];

@@ -76,7 +76,7 @@ fn drain() {
     let _ = std::io::stdout().flush();
 }
 
-/// For example "billing ✓ 14" or "billing ! 3 waiting". Only the alias where ACT has decided about no export yet.
+/// For example "billing ✓ 14" or "billing ! 3 waiting". It is only the alias where ACT has decided about no export yet.
 fn text(record: &Record, colours: bool) -> String {
     let Some(alias) = record.alias.as_deref().map(visible) else { return String::new() };
     let sign = |style: anstyle::Style, sign| match colours {

@@ -159,7 +159,7 @@ fn end_idle(args: &Args, state: &Path) -> Result<Vec<i32>, String> {
 }
 
 fn waiting(state: &Path) -> usize {
-    fs::read_dir(Spool::of(state).waiting()).into_iter().flatten().flatten().count()
+    fs::read_dir(Spool::of(state).queue()).into_iter().flatten().flatten().count()
 }
 
 /// The configuration files that belong to act-claude, and the token files in the same directory.

@@ -67,7 +67,7 @@ pub struct Config {
     pub exit_wait_ms: Option<Located<u64>>,
     /// When to report.
     pub report: Option<Located<crate::config::when::When>>,
-    /// Attribute keys never sent.
+    /// Keys of the attributes that are never sent.
     pub redact: Option<Located<Vec<String>>>,
     /// How many exports the spool may hold.
     pub spool_files: Option<Located<u64>>,
@@ -114,7 +114,7 @@ impl Config {
         self.export_interval_ms.as_ref().map_or(EXPORT_INTERVAL_MS, |interval| interval.value)
     }
 
-    /// Attribute keys never sent.
+    /// Keys of the attributes that are never sent.
     pub fn redact(&self) -> Vec<String> {
         self.redact.as_ref().map(|keys| keys.value.clone()).unwrap_or_default()
     }

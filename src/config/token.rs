@@ -95,7 +95,7 @@ pub fn fetch(source: &TokenSource, environment: &Environment) -> Result<Token, T
     fetch_with(source, environment, None)
 }
 
-/// The same for a user who wants to see what goes wrong: where standard error is a terminal, a command writes to it.
+/// Fetches the token for a user who wants to see what goes wrong: where standard error is a terminal, a command writes to it.
 pub fn fetch_shown(source: &TokenSource, environment: &Environment) -> Result<Token, TokenError> {
     let error = std::io::stderr();
     let terminal = error.is_terminal().then(|| error.as_fd().try_clone_to_owned().ok()).flatten();

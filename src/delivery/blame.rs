@@ -50,7 +50,7 @@ fn unreadable(errno: Errno) -> Problem {
 pub struct Failed {
     /// The export's name in the spool.
     pub name: String,
-    /// Why.
+    /// Why it failed.
     pub problem: Problem,
     /// What the failure may concern.
     pub blame: Blame,
@@ -63,7 +63,7 @@ pub struct Failed {
 }
 
 impl Failed {
-    /// From a response; `None`: it is not a failure that is tried again.
+    /// The failed attempt that a response describes; `None`: it is not a failure that is tried again.
     pub fn of(name: &str, response: &Response, took: Duration) -> Option<Self> {
         let verdict = response.verdict.as_ref()?;
         let (blame, problem) = (blame(verdict)?, response.problem.clone()?);

@@ -47,26 +47,26 @@ pub fn too_large(most: usize, is_grown: bool) -> Problem {
     problem(said, cause, "", 74)
 }
 
-/// Why the relay refuses what claude sends as an export.
+/// Why the relay refuses a request of claude's: it is not an export that the relay can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {
-    /// Its type is protobuf's.
+    /// Its Content-Type is that of protobuf.
     Protobuf,
-    /// Its type is another one than JSON's, or missing.
+    /// Its Content-Type is missing, or is neither that of JSON nor that of protobuf.
     ContentType,
-    /// It is compressed in a way that the relay does not know.
+    /// Its Content-Encoding is not gzip, the only one that the relay can decode.
     Encoding,
-    /// It is announced as gzip, and is none.
+    /// Its Content-Encoding is gzip, but its body is not gzip.
     NotGzip,
-    /// The request or its body is not framed as HTTP wants it.
+    /// The request, or the length of its body, is not valid HTTP.
     Malformed,
-    /// Its body does not arrive.
+    /// Its body does not arrive in time.
     Slow,
-    /// It is no OTLP export in JSON.
+    /// Its body is not an OTLP export in JSON.
     NoExport,
 }
 
-/// The problem of an export that is refused because of the form in which claude sends it.
+/// The problem of an export that the relay can't read. A header that the user adds is the likely reason, so the fix names it.
 pub fn unfit(why: Unfit) -> Problem {
     let (said, headers) = match why {
         Unfit::Protobuf => {

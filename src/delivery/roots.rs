@@ -16,7 +16,8 @@ const SYSTEM_FILES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Loads them. A file that can't be read is left out: a connection that needs its certificates fails with its own message.
+/// Loads the certificates. A file that can't be read is left out: a connection that needs its certificates fails with its own
+/// message.
 pub fn load(network: &Network) -> RootCerts {
     let mut found = CertificateResult::default();
     let mut add = |result: CertificateResult| found.certs.extend(result.certs);

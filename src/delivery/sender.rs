@@ -28,7 +28,7 @@ pub struct Response {
     pub verdict: Option<Verdict>,
     /// The state of the export after it.
     pub state: State,
-    /// Why.
+    /// Why it is in this state.
     pub problem: Option<Problem>,
     /// ACT's own answer.
     pub answer: Option<Answer>,
@@ -127,7 +127,8 @@ impl Sender {
         }
         let mut answer = self.ask(target, body);
         let mut verdict = judge(answer.as_ref(), points, SystemTime::now());
-        // The token may just have been renewed: it is read again, once.
+        // The token may just have been renewed: it is read again, once. Servers also answer 404 to those who may not see what is
+        // there.
         if matches!(verdict, Verdict::Held(Reason::Status { status: 401 | 403 | 404, .. }))
             && self.token_changed(target)
         {
@@ -203,6 +204,7 @@ impl Sender {
         connection.look_again && connection.authorization.is_none() && matches!(connection.token, TokenSource::File(_))
     }
 
+    /// Reads the token again, unless it has just been read. Returns whether it is another one.
     fn token_changed(&mut self, target: &Target) -> bool {
         let Some((old, read)) = self.connection(target).authorization.clone() else { return false };
         if read.elapsed() < JUST_READ {

@@ -29,7 +29,7 @@ pub struct Limits {
     pub whole: Duration,
 }
 
-/// A request that began before claude had gone ends within the 30 s that `--verify` waits and that a relay drains. With the same
+/// A request that began before claude had ended ends within the 30 s that `--verify` waits and that a relay drains. With the same
 /// limit, its result would depend on milliseconds.
 impl Default for Limits {
     fn default() -> Self {
@@ -129,7 +129,7 @@ impl Upstream {
         self.request(Some(authorization), alias_id, body)
     }
 
-    /// The same, with or without a credential (`act check`).
+    /// Sends one export with or without a credential, for `act check`.
     pub fn request(&self, authorization: Option<&str>, alias_id: &str, body: &[u8]) -> Result<Answer, Failure> {
         let header =
             |value: &str| HeaderValue::from_str(value).map_err(|_| Failure::Broken("a header is malformed".to_owned()));

@@ -85,7 +85,7 @@ pub enum Verdict {
     Held(Reason),
     /// It is tried again.
     Waiting {
-        /// Why.
+        /// Why it is not delivered.
         reason: Reason,
         /// The pause the server asked for.
         retry_after: Option<Duration>,

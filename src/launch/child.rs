@@ -10,9 +10,9 @@ use crate::system::exit::ExitCode;
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// With an exit status.
+    /// It exited with this status.
     Code(i32),
-    /// By a signal.
+    /// This signal ended it.
     Signal(i32),
 }
 
@@ -33,7 +33,7 @@ impl Ended {
             libc::sigprocmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
             libc::kill(libc::getpid(), signal);
         }
-        // Still alive: this process is pid 1 of its namespace, which default actions do not kill.
+        // This process is still alive: it is pid 1 of its namespace, which default actions do not kill.
         ExitCode::from((128 + signal) as u8)
     }
 }

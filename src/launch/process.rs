@@ -69,7 +69,7 @@ impl<'a> Pointers<'a> {
         }
     }
 
-    /// Async-signal-safe. Returns on failure, with errno set.
+    /// Executes the image. Returns only on failure, with errno set. Async-signal-safe.
     fn execve(&self) {
         // SAFETY: the arrays are null-terminated and point into `image`, which outlives them.
         unsafe {
@@ -112,8 +112,8 @@ pub enum Role<'a> {
     },
     /// A background process: in a session of its own, with these descriptors and no others.
     Background(Descriptors),
-    /// The same as a grandchild, after a short pause. This process becomes the command, which must not find a child that it does
-    /// not know, nor wait for it.
+    /// A background process that is a grandchild, and starts after a short pause. This process becomes the command, which must not
+    /// find a child that it does not know, nor wait for it.
     Orphan(Descriptors),
 }
 
@@ -308,9 +308,9 @@ fn die_with(parent: Pid) {
 #[cfg(not(target_os = "linux"))]
 fn die_with(_parent: Pid) {}
 
-/// Turns the child into a background process. It first starts a session, so that no signal meant for the terminal's job reaches it. The
-/// descriptors become 0, 1, 2 (`/dev/null`), 3 and 4. `failure`, which carries the error of a failed exec, becomes 5; that number
-/// is returned, and exec closes it. All others are closed, on systems other than Linux by the program itself.
+/// Turns the child into a background process. It first starts a session, so that no signal meant for the terminal's job reaches
+/// it. The descriptors become 0, 1, 2 (`/dev/null`), 3 and 4. `failure`, which carries the error of a failed exec, becomes 5;
+/// that number is returned, and exec closes it. All others are closed, on systems other than Linux by the program itself.
 fn detach(descriptors: Descriptors, failure: RawFd) -> RawFd {
     const FAILURE: RawFd = 5;
     let Descriptors { input, output, more: [third, fourth] } = descriptors;

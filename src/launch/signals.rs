@@ -1,8 +1,8 @@
 //! The signal rules: one table, from which handlers and forwarding are derived.
 //!
-//! Model: this process has the same process group and the same terminal as the command, without a pty. The kernel sends the
-//! signal of a key or a resize to the whole group, so the command has it already. Another process sends its signal only to us,
-//! and means the command.
+//! Model: the command is the child that this process started and waits for. Both have the same process group and the same
+//! terminal, without a pty. The kernel sends the signal of a key or a resize to the whole group, so the command has it already.
+//! Another process sends its signal only to us, and means the command. Promises such as A10 are in docs/promises.md.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -26,8 +26,8 @@ pub enum Sender {
 pub enum Action {
     /// Sent on to the command.
     Forward,
-    /// Sent on if we lead the session. For a closing terminal the kernel signals only the session's leader; otherwise it signals
-    /// the whole group.
+    /// Sent on if this process leads its POSIX session: when a terminal closes, the kernel signals the session's leader, and no
+    /// other process of the group. In all other cases it signals the whole group.
     ForwardAsLeader,
     /// Nothing is done: the kernel sent it to the command, too.
     Shared,
@@ -36,7 +36,8 @@ pub enum Action {
 }
 
 /// The rules: signal, action if the kernel sent it, action if a process sent it. A signal that is not listed keeps its inherited
-/// action. TTIN and TTOU are among these, so that use in the background can't deadlock (promise A10).
+/// action. SIGTTIN and SIGTTOU are not listed. The kernel sends them to the group of a process that uses the terminal in the
+/// background: so they stop this process together with the command, and the shell sees a stopped job (promise A10).
 pub const RULES: [(Signal, Action, Action); 11] = {
     use Action::{Forward, ForwardAsLeader, Reap, Shared};
     [
@@ -46,7 +47,7 @@ pub const RULES: [(Signal, Action, Action); 11] = {
         (Signal::SIGWINCH, Shared, Forward),
         (Signal::SIGHUP, ForwardAsLeader, Forward),
         (Signal::SIGCONT, ForwardAsLeader, Forward),
-        // A timer that was set before act-claude was executed expires in this process.
+        // An alarm that was set before act-claude was executed survives exec and expires in this process, not in the command.
         (Signal::SIGALRM, Forward, Forward),
         (Signal::SIGTERM, Forward, Forward),
         (Signal::SIGUSR1, Forward, Forward),
@@ -76,10 +77,13 @@ pub fn handled() -> SigSet {
     RULES.iter().map(|rule| rule.0).collect()
 }
 
+/// The pipe's writing end, for the handler.
 static WRITER: AtomicI32 = AtomicI32::new(-1);
 
+/// The length of a signal's record in the pipe: 1 if the kernel sent it, its number, the sender's pid.
 const RECORD: usize = 9;
 
+/// The handler: writes the signal into the pipe. A full pipe drops it, but hundreds of signals then wait to be read.
 extern "C" fn record(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     // SAFETY: async-signal-safe: reads the siginfo the kernel passed, writes fewer bytes than PIPE_BUF to a
     // non-blocking pipe, and leaves errno as it was.
@@ -96,13 +100,15 @@ extern "C" fn record(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_vo
     }
 }
 
+/// Whether the kernel sent the signal; if not, the sender's pid. On Linux the kernel's own signals have a positive `si_code`;
+/// those that a process sends by `kill`, `tgkill` or `sigqueue` do not.
 #[cfg(target_os = "linux")]
 unsafe fn origin(info: *const libc::siginfo_t) -> (bool, i32) {
     // SAFETY: the kernel filled it; si_pid is meaningful for signals that processes send and for SIGCHLD.
     unsafe { ((*info).si_code > 0, (*info).si_pid()) }
 }
 
-/// macOS has no SI_KERNEL: a signal from no process is the kernel's.
+/// On macOS `si_code` does not show this: a signal without a sender's pid is the kernel's.
 #[cfg(not(target_os = "linux"))]
 unsafe fn origin(info: *const libc::siginfo_t) -> (bool, i32) {
     // SAFETY: the kernel filled it.
@@ -136,7 +142,8 @@ pub fn is_ignored(signal: Signal) -> bool {
     }
 }
 
-/// Gives SIGCHLD an action without a handler: while it is ignored, children can't be waited for (promise A13).
+/// Gives SIGCHLD its default action, because children can't be waited for while it is ignored; or has it ignored again
+/// (promise A13).
 pub fn set_sigchld(action: SigHandler) -> io::Result<()> {
     let action = SigAction::new(action, SaFlags::empty(), SigSet::empty());
     // SAFETY: called with the default action and with "ignore", which run no code of ours.
@@ -155,14 +162,15 @@ impl Signals {
     }
 
     /// Installs the handlers of [`RULES`], except where the signal was inherited as ignored (promise A11). SIGCHLD always gets
-    /// its handler, because children can't be waited for otherwise (promise A13). Call it with all of them blocked.
+    /// its handler, because children can't be waited for while it is ignored (promise A13). Call it while all of them are
+    /// blocked: for a moment an ignored signal has a handler, too.
     pub fn install(&self) {
         WRITER.store(self.writer.as_raw_fd(), Ordering::Relaxed);
         let flags = SaFlags::SA_SIGINFO | SaFlags::SA_RESTART;
         let action = SigAction::new(SigHandler::SigAction(record), flags, SigSet::all());
         for (signal, ..) in RULES {
-            // SAFETY: `record` is async-signal-safe; the previous action may be restored. sigaction fails for invalid signals
-            // only.
+            // SAFETY: `record` is async-signal-safe; the previous action may be restored. An error is not possible: sigaction
+            // fails for invalid signals only.
             unsafe {
                 if let Ok(before) = nix::sys::signal::sigaction(signal, &action)
                     && matches!(before.handler(), SigHandler::SigIgn)

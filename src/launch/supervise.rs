@@ -20,8 +20,11 @@ use crate::system::descriptors;
 pub struct Supervisor {
     signals: Signals,
     command: Pid,
+    /// What to do with the next CONT.
     state: Continuation,
+    /// Whether this process leads its session: [`signals::Action::ForwardAsLeader`].
     leads_session: bool,
+    /// The terminal's modes before the command was started.
     terminal: Option<Terminal>,
     /// When the deferred work is due; `None` once it has been done.
     due: Option<Instant>,
@@ -34,7 +37,7 @@ pub struct Supervisor {
 /// Whether a CONT that reaches us still has to reach the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Continuation {
-    /// It runs: yes.
+    /// It runs: yes, as for any other signal.
     Running,
     /// It is stopped, and so were we: yes, unless the CONT was sent to both.
     Stopped,
@@ -178,9 +181,9 @@ impl Supervisor {
         None
     }
 
-    /// Stops this process until it is continued: by whoever continues the command and us together, or by the waker, a process
-    /// that is left behind in case the command alone is continued. Without a waker and without a terminal it does not stop,
-    /// because nobody would continue it.
+    /// Stops this process until it is continued: by a signal to the command and us together, or by the waker, a process that is
+    /// left behind in case the command alone is continued. Without a waker and without a terminal it does not stop, because
+    /// nobody would continue it.
     fn stop_as_well(&mut self, signal: i32) {
         let waker = Waker::start(self.command);
         if waker.is_none() && std::fs::File::open("/dev/tty").is_err() {

@@ -160,7 +160,7 @@ pub fn parse(args: Vec<OsString>, is_executable: impl Fn(&Path) -> bool) -> Resu
     let mut end = args.len();
     let rest = &args[start..];
     if call(rest) != Call::Word && !rest.iter().any(|arg| arg == "--") {
-        // Backwards from the end. Of a repeated flag the last one wins, also over those in front.
+        // Flags are taken backwards from the end. The last one of a repeated flag applies, even if others are in front.
         let mut trailing = Vec::new();
         while end > start {
             match own_flag(&args[end - 1]) {
@@ -241,7 +241,7 @@ mod tests {
             (&["--alias", "billing", "mcp", "list"], &billing, &["mcp", "list"]),
             (&["fix the bug", "--alias", "billing"], &billing, &["fix the bug"]),
             (&["--bg", "hello", "--alias", "billing"], &billing, &["--bg", "hello"]),
-            // The last flag wins over the front one.
+            // The last flag has precedence over the one in front.
             (&["--alias", "a", "-p", "x", "--alias", "billing"], &billing, &["-p", "x"]),
             (&["-p", "x", "--alias", "a", "--alias", "billing"], &billing, &["-p", "x"]),
         ] {

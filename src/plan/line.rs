@@ -31,7 +31,7 @@ impl Line {
         Self { importance: Importance::Notice, text }
     }
 
-    /// The same, written once a day for each directory.
+    /// Information that is written once a day for each directory.
     pub fn daily(text: String) -> Self {
         Self { importance: Importance::Daily, text }
     }

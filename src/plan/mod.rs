@@ -177,7 +177,7 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     Ok(Choice { name, alias, account_name, account, attributes, reason, passed_over })
 }
 
-/// No telemetry because of `fault`.
+/// The line that says that there is no telemetry because of `fault`.
 fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
     let more = match loaded.faults.iter().filter(|other| *other != fault).count() {
         0 => String::new(),
@@ -209,19 +209,19 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     // A conflict that only stops exports is reported after the session, and only where no export arrived.
     let shows_later = |conflict: &Conflict| delivery == Delivery::Relay && conflict.stops();
     let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !shows_later(conflict));
-    let stays = stays.filter(|conflict| !(conflict.beatable && may_overlay));
+    let stays = stays.filter(|conflict| !(conflict.overridable && may_overlay));
     let mut lines = passed_over;
-    if let Some(line) = unbeaten(name, &stays.collect::<Vec<_>>()) {
+    if let Some(line) = remaining(name, &stays.collect::<Vec<_>>()) {
         let is_session = crate::claude::arguments::call(situation.args) == crate::claude::arguments::Call::Session;
-        let is_beaten = |conflict: &Conflict| conflict.beatable && may_overlay;
-        let unbeatable = conflicts.iter().any(|conflict| conflict.is_certain() && !is_beaten(conflict));
-        if unbeatable && is_session && loaded.config.required_by().is_some() {
+        let is_overridden = |conflict: &Conflict| conflict.overridable && may_overlay;
+        let certain_remains = conflicts.iter().any(|conflict| conflict.is_certain() && !is_overridden(conflict));
+        if certain_remains && is_session && loaded.config.required_by().is_some() {
             return without(loaded, line);
         }
         lines.push(line);
     }
     lines.extend(left_out(name, environment).into_iter().filter(|_| delivery == Delivery::Relay));
-    let overlay = may_overlay && conflicts.iter().any(|conflict| conflict.beatable);
+    let overlay = may_overlay && conflicts.iter().any(|conflict| conflict.overridable);
     let telemetry = Telemetry {
         name: name.to_owned(),
         alias,
@@ -237,7 +237,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
 }
 
 /// Names the conflicts that no overlay overrides: managed settings, and all where claude's arguments must stay as they are.
-fn unbeaten(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
+fn remaining(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
     let managed = conflicts.iter().find(|conflict| conflict.kind == LayerKind::Managed);
     let first = managed.or(conflicts.iter().find(|conflict| conflict.is_unread())).or(conflicts.first())?;
     let more = match conflicts.len() - 1 {
@@ -260,7 +260,7 @@ fn left_out(name: &str, environment: &Environment) -> Option<Line> {
     )))
 }
 
-/// No telemetry: claude runs with one line, or, where telemetry is `required`, does not run.
+/// The plan of a run without telemetry: claude runs with one line, or, where telemetry is `required`, does not run.
 pub fn without<'a>(loaded: &Loaded, line: Line) -> Plan<'a> {
     match loaded.config.required_by() {
         Some(origin) => {

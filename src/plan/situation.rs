@@ -1,4 +1,4 @@
-//! All that is known before claude starts. Reading it is done here; what is decided from it is pure.
+//! Reads all that is known before claude starts. The decisions that are based on it are pure functions in other files.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,24 +12,24 @@ use crate::system::environment::Environment;
 /// All that is known before claude starts.
 #[derive(Debug)]
 pub struct Situation<'a> {
-    /// Own flags.
+    /// act-claude's own flags.
     pub flags: &'a Flags,
     /// Claude's arguments.
     pub args: &'a [OsString],
-    /// The environment, originals restored.
+    /// The environment. Variables that act-claude set for an enclosing claude have the user's values again.
     pub environment: &'a Environment,
     /// The configuration and its faults.
     pub loaded: &'a Loaded,
     /// The working directory.
     pub directory: &'a Path,
-    /// What the file system says of it.
+    /// The facts of the file system about the working directory: its parents, links and git worktree.
     pub place: Directory,
     /// Claude's settings.
     pub layers: Vec<Layer>,
 }
 
 impl<'a> Situation<'a> {
-    /// Looks at `directory`, and reads the settings that claude would read there.
+    /// Reads the facts about `directory`, and the settings that claude would read there.
     pub fn of(
         flags: &'a Flags,
         args: &'a [OsString],

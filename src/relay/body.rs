@@ -20,7 +20,7 @@ pub enum Unread {
     TooLarge,
     /// There is no memory for it now.
     NoMemory,
-    /// It ended too early: the client has gone.
+    /// It ended too early: the client closed the connection.
     Gone,
     /// It is not framed as HTTP wants it.
     Broken,

@@ -31,13 +31,13 @@ pub struct RouteChoice {
 /// An event of a session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Event {
-    /// The sum of all events before.
+    /// The book that results from all events before this one.
     Snapshot(Box<Book>),
     /// The session has an id and a start time.
     Opened(String, Timestamp),
     /// Claude runs, under this pid.
     Command(i32),
-    /// Claude has gone; the supervisor waits this many milliseconds for the outcome.
+    /// Claude has ended; the supervisor waits this many milliseconds for the outcome.
     Ended(u64),
     /// It is decided where its exports go.
     RouteChoice(Box<RouteChoice>),
@@ -47,10 +47,11 @@ pub enum Event {
     Taking(u64, String),
     /// Claude handed over an export.
     Received(u64, Content),
-    /// It is in memory only, because it could not be stored.
+    /// An export is in memory only, because it could not be stored.
     Unkept(u64, String),
-    /// A lost export is handed over again.
-    Again(u64),
+    /// Claude has handed over again an export that was not stored before.
+    #[serde(rename = "Again")]
+    Repeated(u64),
     /// The state of an open export has changed, and may change again; the problem, if it is a new one.
     Marked(u64, State, Option<Problem>),
     /// An open export fails while others pass: it waits behind them.
@@ -71,16 +72,16 @@ pub enum Event {
     ExpectedExport(Option<Problem>),
 }
 
-/// An export that may be repeated.
+/// Recognises an export that claude sends again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PossibleRepetition {
+pub struct ExportDigest {
     /// Its number.
     pub sequence: u64,
     /// Its bytes' digest.
     pub digest: String,
 }
 
-impl PossibleRepetition {
+impl ExportDigest {
     /// The digest as bytes.
     pub fn bytes(&self) -> Option<[u8; 32]> {
         let digits = self.digest.as_bytes().chunks(2);
@@ -89,14 +90,14 @@ impl PossibleRepetition {
     }
 }
 
-/// The book.
+/// The state of a session's exports.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Book {
     /// The session's id and start.
     pub session: Option<(String, Timestamp)>,
     /// Claude's pid.
     pub command: Option<i32>,
-    /// If claude has gone: how long the supervisor waits for the outcome, in milliseconds.
+    /// If claude has ended: how long the supervisor waits for the outcome, in milliseconds.
     pub ended: Option<u64>,
     /// Where exports go.
     pub found: Option<RouteChoice>,
@@ -112,10 +113,10 @@ pub struct Book {
     pub open: BTreeMap<u64, State>,
     /// The open exports that are in memory only.
     pub unstored: BTreeSet<u64>,
-    /// Exports that were about to be stored. Nothing else is known of them.
-    pub taking: Vec<PossibleRepetition>,
+    /// Exports that are about to be stored. After a relay has ended, nothing else is known of them.
+    pub taking: Vec<ExportDigest>,
     /// The latest exports that were handed over.
-    pub recent: VecDeque<PossibleRepetition>,
+    pub recent: VecDeque<ExportDigest>,
     #[serde(rename = "troubles")]
     problems: BTreeMap<State, Problem>,
     /// The session's latest problem.
@@ -164,14 +165,14 @@ impl Book {
             }
             Event::Taking(sequence, digest) => {
                 self.taking.retain(|taking| taking.sequence != sequence && taking.digest != digest);
-                self.taking.push(PossibleRepetition { sequence, digest });
+                self.taking.push(ExportDigest { sequence, digest });
             }
             Event::Received(sequence, content) => self.receive(sequence, content),
             Event::Unkept(sequence, why) => {
                 self.unkept = Some(why);
                 self.unstored.insert(sequence);
             }
-            Event::Again(sequence) => {
+            Event::Repeated(sequence) => {
                 self.remember(sequence);
                 self.unstored.remove(&sequence);
                 self.open.insert(sequence, State::UnderWay);
@@ -227,9 +228,9 @@ impl Book {
     /// An export that was about to be stored is handed over.
     fn remember(&mut self, sequence: u64) {
         let Some(at) = self.taking.iter().position(|taking| taking.sequence == sequence) else { return };
-        let taken = self.taking.remove(at);
-        self.recent.retain(|recent| recent.digest != taken.digest);
-        self.recent.push_back(taken);
+        let arrived = self.taking.remove(at);
+        self.recent.retain(|recent| recent.digest != arrived.digest);
+        self.recent.push_back(arrived);
         if self.recent.len() > REMEMBERED {
             self.recent.pop_front();
         }

@@ -98,7 +98,7 @@ impl Deliverer {
         self.worker.start()
     }
 
-    /// The same. Where it is not possible, all stored exports wait.
+    /// Starts delivery. Where that is not possible now, all stored exports wait.
     pub fn start_all(&self) {
         let Err(error) = self.start() else { return };
         tracing::debug!(%error, "delivery can't start");

@@ -1,6 +1,6 @@
-//! Delivers one export at a time: the session's own in order, with backoff, and beside them those that earlier sessions of
-//! the same account left. It runs on a thread of its own, because it waits. The file `own` sends the session's own exports, and
-//! decides which of them step aside.
+//! Delivers one export at a time: the session's own in order, with backoff, and the backlog whenever none of its own can be sent.
+//! It runs on a thread of its own, because it waits. The file `own` sends the session's own exports, and decides which of them
+//! step aside. Words such as backlog, hold, ledger and to step aside are explained in docs/architecture.md.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -23,11 +23,11 @@ use crate::state::outcome::{Problem, State};
 use crate::state::spool::Spool;
 use crate::state::spool::deferral::Deferrals;
 
-/// Pause between two exports that earlier sessions left, so that ACT does not get many at once.
+/// Pause between two exports of the backlog, so that ACT does not get many at once; also the shortest time to wait.
 const GAP: Duration = Duration::from_millis(5);
 /// While exports are held or wait: interval between two checks whether something has changed.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
-/// While draining: an export that failed is tried again after this time at most.
+/// After [`Message::Drain`]: an export that failed is tried again after this time at most.
 const LAST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Delivers one session's exports.
@@ -40,19 +40,22 @@ pub struct DeliveryWorker {
     pub(super) sender: Sender,
     pub(super) ledger: Arc<Ledger>,
     inbox: Receiver<Message>,
+    /// Exports that are in memory only. (This has nothing to do with `--direct`.)
     direct: VecDeque<Unstored>,
     pub(super) queue: VecDeque<Item>,
     /// The session's own exports that stepped aside.
     pub(super) deferred: Vec<Deferred>,
+    /// The notes on disk about exports that failed while others may pass.
     pub(super) deferrals: Deferrals,
     /// The exports that earlier sessions left; `None` where there is no spool.
     backlog: Option<Backlog>,
     pub(super) backoff: Backoff,
     /// ACT has a problem: nothing is sent before this time.
     pub(super) pause: Option<Pause>,
-    /// The session's own exports are held: the time of the next try.
+    /// The session's own exports are held, or the first of them can't be claimed now: the time of the next try.
     pub(super) look_at: Option<Instant>,
     looked_at: Instant,
+    /// When `act flush` last asked all workers for a new try, as far as this one has noticed.
     nudged: Option<SystemTime>,
     /// The identity and the modification time of the spool's directory when it was last searched for the session's files.
     pub(super) seen: Option<(u64, u64, i64, i64)>,
@@ -71,7 +74,7 @@ pub(super) struct Pause {
     is_asked: bool,
 }
 
-/// What a worker is for.
+/// A worker's task: its post, not an HTTP POST.
 #[derive(Debug)]
 pub struct Post<'a> {
     /// The session's id.
@@ -82,14 +85,14 @@ pub struct Post<'a> {
     pub state: Option<&'a Path>,
     /// `--verify`
     pub verify: bool,
-    /// Whether it replaces one that was killed. Then it reads the token only when there is something to send.
+    /// Whether its relay replaces one that ended unexpectedly. Then it reads the token only when there is something to send.
     pub is_replacement: bool,
-    /// Receives what is being delivered.
+    /// Receives what is being delivered, and decides whether a token command may run.
     pub observer: Box<dyn Observer>,
 }
 
 impl DeliveryWorker {
-    /// Prepares a worker; the handle starts it. Then it gets token and connection at once, while claude starts.
+    /// Prepares a worker; the handle starts it. Then it reads the token and root certificates at once, while claude starts.
     pub fn ready(post: Post<'_>, targets: Targets, sender: Sender, ledger: Arc<Ledger>) -> Handle {
         let (messages, inbox) = channel();
         let spool = post.state.map(Spool::of);
@@ -178,7 +181,7 @@ impl DeliveryWorker {
         ControlFlow::Continue(())
     }
 
-    /// Little time is left: a long pause is shortened, but an export that has just failed is not sent again at once.
+    /// Shortens a long pause to [`LAST_PAUSE`], because little time is left. A pause that the server asked for stays as it is.
     fn hurry(&mut self) {
         if let Some(pause) = self.pause.as_mut().filter(|pause| !pause.is_asked) {
             pause.until = pause.until.min(pause.begun + LAST_PAUSE);
@@ -223,7 +226,7 @@ impl DeliveryWorker {
         self.nudged = nudged;
         let is_changed = self.targets.refresh();
         if is_changed || is_nudged {
-            // A change of a token command's output can't be noticed: when the user asks for a new try, the command runs again.
+            // The token may be another one, which can't be noticed for a token command: so it is read again in any case.
             self.sender.forget_tokens();
             self.look_at = None;
             self.backlog.iter_mut().for_each(Backlog::look_again);
@@ -241,7 +244,7 @@ impl DeliveryWorker {
         }
         let own =
             self.queue.is_empty() || self.look_at.is_some() || self.pause.is_some_and(|pause| pause.until > until);
-        // An export that has just stepped aside is tried once more before it is left to other sessions.
+        // An export that has just stepped aside is tried once more before it is left to later sessions.
         let deferred = self.deferred.iter().all(|deferred| deferred.is_retried || deferred.due > until);
         own && deferred
             && self.direct.is_empty()
@@ -262,7 +265,7 @@ impl DeliveryWorker {
 
     /// Sends an export that is in memory only, at once: out of order is better than lost.
     fn deliver_direct(&mut self, direct: Unstored) {
-        let Unstored { sequence, points, body, why, taken, reply } = direct;
+        let Unstored { sequence, points, body, why, accepted, reply } = direct;
         let response = match self.targets.target(&self.account, &self.alias) {
             Ok(target) => {
                 let ask_now = std::mem::take(&mut self.ask_now);
@@ -279,18 +282,18 @@ impl DeliveryWorker {
                 self.ledger.settle(sequence, response.state, response.problem);
                 self.backoff.reset();
                 self.pause = None;
-                let _ = taken.send(Some(true));
+                let _ = accepted.send(Some(true));
             }
             _ => {
                 let problem = response.problem.unwrap_or_else(|| problem_saying("it could not be delivered"));
                 let said = format!("{}, and it could not be stored: {why}", problem.said);
                 self.ledger.set_state(sequence, State::Lost, &Problem { said, code: 74, ..problem });
-                let _ = taken.send(Some(false));
+                let _ = accepted.send(Some(false));
             }
         }
     }
 
-    /// Sends one export that an earlier session left.
+    /// Sends one export of the backlog. False: there is nothing to send now.
     fn deliver_backlog(&mut self) -> bool {
         match self.with_backlog(Backlog::deliver_one) {
             Step::Nothing => return false,
@@ -313,7 +316,7 @@ impl DeliveryWorker {
         true
     }
 
-    /// One export may be the only one that fails. One request tells whether another passes: then ACT itself has no problem.
+    /// One export is in doubt: it may be the only one that fails. Sends another one. If that passes, ACT itself has no problem.
     pub(super) fn does_another_pass(&mut self, whose: Whose) -> Probe {
         self.collect();
         let is_free = self.look_at.is_none();
@@ -375,24 +378,23 @@ impl DeliveryWorker {
     }
 }
 
-/// Whether the export in doubt is the session's own.
+/// Whose the export in doubt is: the session's own, or the backlog's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// The session's own.
     Own,
-    /// One an earlier session left.
     Backlog,
 }
 
 /// The result of sending another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Probe {
-    /// ACT accepted it, or gave it another final state.
+    /// It has its final state: as a rule ACT accepted it, or rejected it for ever.
     Passed,
     /// It failed, too, or there is none; with the pause that the server asked for.
     Failed(Option<Duration>),
 }
 
+/// A problem that needs no explanation. 74 is `--verify`'s exit status for a lost export.
 pub(super) fn problem_saying(said: &str) -> Problem {
     Problem { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 74 }
 }

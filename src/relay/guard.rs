@@ -3,7 +3,7 @@
 //! The guard is the process that was executed as the relay. It only waits. It keeps the listener, so that connections
 //! wait while a child is replaced, the socket to the supervisor, and the lock of the session's record. Its child is a forked
 //! copy, so no other process can ever read the child's memory: it is new, and not dumpable, because the guard's own is not.
-//! The guard never has the token.
+//! The guard never reads the token.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ pub enum Turn {
 
 /// A relay that worked at least this long did not end because of how it was started.
 const LONG: Duration = Duration::from_secs(10);
-/// There is no further replacement after this many in a row that ended sooner and took no export.
+/// There is no further replacement after this many in a row that ended sooner and received no export.
 const MOST_IN_A_ROW: u32 = 10;
 /// There is no further replacement after this many in all.
 const MOST: u32 = 1000;
@@ -36,20 +36,20 @@ pub struct Replacements {
     in_a_row: u32,
     all: u32,
     started: Instant,
-    taken: u64,
+    received: u64,
 }
 
 impl Replacements {
     /// The first relay starts.
     pub fn new(journal: Option<&Journal>) -> Self {
-        Self { in_a_row: 0, all: 0, started: Instant::now(), taken: taken(journal) }
+        Self { in_a_row: 0, all: 0, started: Instant::now(), received: received(journal) }
     }
 
     /// A relay has ended. How long to wait before the next one; `None`: there is no next one.
     pub fn next(&mut self, journal: Option<&Journal>) -> Option<Duration> {
-        let taken = taken(journal);
-        let was_useful = self.started.elapsed() >= LONG || taken != self.taken;
-        (self.started, self.taken) = (Instant::now(), taken);
+        let received = received(journal);
+        let was_useful = self.started.elapsed() >= LONG || received != self.received;
+        (self.started, self.received) = (Instant::now(), received);
         self.count(was_useful)
     }
 
@@ -66,11 +66,12 @@ impl Replacements {
     }
 }
 
-fn taken(journal: Option<&Journal>) -> u64 {
-    journal.map_or(0, |journal| journal.count(Counter::Taken))
+fn received(journal: Option<&Journal>) -> u64 {
+    journal.map_or(0, |journal| journal.count(Counter::Received))
 }
 
-/// Notes that a relay ended unexpectedly.
+/// Notes that a relay ended unexpectedly: the requests that it cut off, and whether it was delivering the same export as the one
+/// before it, which that export may then have ended.
 pub fn note_death(journal: &Journal) {
     journal.counter(Counter::Working).store(0, Ordering::Release);
     journal.counter(Counter::Deaths).fetch_add(1, Ordering::AcqRel);
@@ -114,7 +115,9 @@ pub fn guard(journal: &Journal) -> Turn {
                 };
                 std::thread::sleep(pause);
             }
-            // Without a guard, exports are stored only. The next session delivers them.
+            // The first child can't be forked, so this process does the relay's work without a guard. It does not get the token,
+            // because its memory was not protected from its first moment on. Exports are only stored, and the next session
+            // delivers them.
             Err(_) if is_first => {
                 waiting.end();
                 return Turn::Work { delivers: false };
@@ -156,11 +159,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_took_an_export_was_useful() {
+    fn one_that_received_an_export_was_useful() {
         let journal = Journal::new().unwrap();
         let mut replacements = Replacements::new(Some(&journal));
         for _ in 0..50 {
-            journal.counter(Counter::Taken).fetch_add(1, Ordering::AcqRel);
+            journal.counter(Counter::Received).fetch_add(1, Ordering::AcqRel);
             assert_eq!(replacements.next(Some(&journal)), Some(Duration::ZERO));
         }
         assert_eq!(std::iter::from_fn(|| replacements.next(Some(&journal))).count(), 9);

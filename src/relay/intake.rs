@@ -1,7 +1,6 @@
 //! Receives one export: repairs it, stores it, answers it, and gives it to the delivery worker.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -14,10 +13,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, oneshot, watch};
 
 use super::body::LARGEST;
-use super::book::{PossibleRepetition, REMEMBERED};
 use super::ledger::Ledger;
 use super::message::{Item, Message, Unstored};
 use super::payload::{self, Content, NoResult};
+use super::recent::{EarlierExport, RecentExports};
 use super::recorder::Recorder;
 use super::route::{NoRoute, Routed, Routing};
 use super::watched::Watched;
@@ -31,7 +30,7 @@ use crate::system::error::plain;
 #[derive(Debug)]
 pub enum IntakeAnswer {
     /// It is durably stored, or ACT has it.
-    Taken,
+    Accepted,
     /// ACT's own answer (`--verify`).
     Answered {
         /// The status.
@@ -84,47 +83,45 @@ const DIRECT_WAIT: Duration = Duration::from_secs(8);
 /// Interval between two tries to start the delivery worker where there was no thread for it.
 const START_AGAIN: Duration = Duration::from_millis(250);
 
-/// What happened to an export that claude may send again.
-#[derive(Debug, Clone)]
-enum Repetition {
-    /// It is stored: a repetition counts as the same export.
-    Stored,
-    /// It is not stored. Its number; and whether ACT has it, `None` as long as that is not known.
-    Unstored(u64, watch::Receiver<Option<bool>>),
-}
-
 /// Receives the exports of one session.
 #[derive(Debug)]
 pub struct Intake {
+    /// Decides where the exports go.
     routing: Routing,
+    /// Keys of the attributes that are removed.
     redact: Vec<String>,
+    /// Whether claude gets ACT's own answers (`--verify`).
     verify: bool,
+    /// The state directory, if there is one.
     state: Option<PathBuf>,
+    /// Counts the exports.
     ledger: Arc<Ledger>,
+    /// Writes the session's record, and holds its lock.
     recorder: Arc<Recorder>,
+    /// The spool, opened for the first export.
     store: OnceLock<Arc<Store>>,
     /// The number of the next export.
     next: AtomicU64,
-    /// How many exports are in work.
+    /// How many exports are being processed.
     busy: AtomicUsize,
     /// A task is trying to start the delivery worker.
     is_starting: AtomicBool,
-    /// The digests of the last exports.
-    recent: Mutex<VecDeque<([u8; 32], Repetition)>>,
+    /// The latest exports. The lock also makes exports wait for each other.
+    recent: Mutex<RecentExports>,
 }
 
-/// An export after repair and redaction, and whether it is stored.
-struct StoredExport {
+/// An export after repair and redaction, and whether it could be stored.
+struct ProcessedExport {
     content: Content,
     body: Bytes,
     stored: Result<(), NotStored>,
 }
 
-/// Why an export is not taken.
+/// Why an export is neither stored nor delivered.
 enum Refused {
-    /// It is answered, and not counted.
+    /// It gets this answer, and is not counted as an export.
     NotCounted(IntakeAnswer),
-    /// It is lost, unless claude sends it again: the answer, and why.
+    /// It is counted as lost until claude sends it again. The answer, the content, and the reason.
     Lost(IntakeAnswer, Content, Box<Problem>),
 }
 
@@ -138,30 +135,31 @@ impl Intake {
         recorder: Arc<Recorder>,
     ) -> Self {
         let (store, next) = (OnceLock::new(), AtomicU64::new(ledger.free()));
-        let recent = Mutex::new(ledger.remembered().into_iter().filter_map(repetition).collect());
+        let recent = Mutex::new(RecentExports::of(ledger.remembered()));
         let (busy, is_starting) = (AtomicUsize::new(0), AtomicBool::new(false));
         Self { routing, redact, verify, state, ledger, recorder, store, next, busy, is_starting, recent }
     }
 
-    /// Takes one export. Its processing is completed even if the client closes the connection meanwhile.
+    /// Processes one export, to the end even if the client closes the connection meanwhile. Returns the answer to it.
     pub async fn accept(self: Arc<Self>, body: Bytes) -> IntakeAnswer {
         self.busy.fetch_add(1, Ordering::Relaxed);
         let intake = self.clone();
-        let accepted = tokio::spawn(async move {
-            let accepted = match intake.take(body).await {
+        let task = tokio::spawn(async move {
+            let answer = match intake.take(body).await {
                 IntakeAnswer::NoExport => intake.clone().unreadable(Unreadable::Unfit(Unfit::NoExport)).await,
                 answer => answer,
             };
             intake.busy.fetch_sub(1, Ordering::Relaxed);
-            accepted
+            answer
         });
-        accepted.await.unwrap_or(IntakeAnswer::Lost)
+        task.await.unwrap_or(IntakeAnswer::Lost)
     }
 
-    /// Notes an export that could not be read, unless this directory's exports are not wanted.
+    /// Counts an export that could not be read as lost, unless this directory has no telemetry. Returns the answer to it.
     pub async fn unreadable(self: Arc<Self>, why: Unreadable) -> IntakeAnswer {
         if self.routing.known().is_none() {
-            let _one_after_the_other = self.recent.lock().await;
+            // Only one request at a time may decide the route.
+            let _lock = self.recent.lock().await;
             let intake = self.clone();
             let is_unwanted = move || matches!(intake.routing.get(), Err(NoRoute::None));
             if self.recorder.worker().run(is_unwanted).await == Some(true) {
@@ -187,87 +185,87 @@ impl Intake {
         let digest: [u8; 32] = Sha256::digest(&body).into();
         // Exports are handled one at a time, because their numbers define the order of delivery.
         let mut recent = self.recent.lock().await;
-        let seen = recent.iter().find(|(known, _)| *known == digest).map(|(_, seen)| seen.clone());
-        let again = match seen {
-            Some(Repetition::Stored) => {
-                tracing::debug!("a repetition of what is stored");
-                return IntakeAnswer::Taken;
+        // The number of the export that this one repeats.
+        let repeats = match recent.find(&digest) {
+            Some(EarlierExport::Stored) => {
+                tracing::debug!("this export is stored already");
+                return IntakeAnswer::Accepted;
             }
-            // The value is copied, because the borrow must end before the await.
-            Some(Repetition::Unstored(sequence, taken)) => {
-                let known = *taken.borrow();
+            // The borrow of the channel's value must end before the await, so the value is copied.
+            Some(EarlierExport::Unstored(sequence, accepted)) => {
+                let known = *accepted.borrow();
                 if known != Some(false) {
                     drop(recent);
-                    return wait_for(taken).await;
+                    return wait_for(accepted).await;
                 }
                 Some(sequence)
             }
             None => None,
         };
-        let sequence = again.unwrap_or_else(|| self.next.load(Ordering::Relaxed));
+        let sequence = repeats.unwrap_or_else(|| self.next.load(Ordering::Relaxed));
+        // If this relay is killed before the export is counted, the next one finds this note and the stored file.
         self.ledger.taking(sequence, &digest);
         let intake = self.clone();
         let panicked = || Refused::Lost(IntakeAnswer::Lost, Content::default(), cause::panicked().into());
-        let placed = self.recorder.worker().run(move || intake.place(&body, sequence)).await;
-        let placed = match placed.unwrap_or_else(|| Err(panicked())) {
-            Ok(placed) => placed,
+        let processed = self.recorder.worker().run(move || intake.repair_and_store(&body, sequence)).await;
+        let export = match processed.unwrap_or_else(|| Err(panicked())) {
+            Ok(export) => export,
             Err(Refused::NotCounted(answer)) => return answer,
             Err(Refused::Lost(answer, content, problem)) => {
                 // If claude sends this export again, it gets the same number, so it is counted once.
-                if again.is_none() {
+                if repeats.is_none() {
                     self.next.fetch_add(1, Ordering::Relaxed);
                     self.ledger.received(sequence, content);
-                    remember(&mut recent, digest, Repetition::Unstored(sequence, watch::channel(Some(false)).1));
+                    recent.add(digest, EarlierExport::lost(sequence));
                 }
                 self.ledger.set_state(sequence, State::Lost, &problem);
                 return answer;
             }
         };
         let Some(routed) = self.routing.known() else { return IntakeAnswer::Unrouted };
-        let StoredExport { content, body, stored } = placed;
+        let ProcessedExport { content, body, stored } = export;
         let (points, not_stored) = (content.points, stored.as_ref().err().map(ToString::to_string));
         tracing::debug!(sequence, points, bytes = body.len(), not_stored, "an export");
-        if again.is_some() {
-            self.ledger.again(sequence);
-            recent.retain(|(known, _)| *known != digest);
+        if repeats.is_some() {
+            self.ledger.repeated(sequence);
         } else {
             self.next.fetch_add(1, Ordering::Relaxed);
             self.ledger.received(sequence, content);
         }
         let (reply, answered) = oneshot::channel();
         let reply = self.verify.then_some(reply);
-        let (seen, message) = match not_stored {
-            None => (Repetition::Stored, Message::Stored(Item { sequence, reply })),
+        let (outcome, message) = match not_stored {
+            None => (EarlierExport::Stored, Message::Stored(Item { sequence, reply })),
             Some(why) => {
                 self.ledger.unkept(sequence, why.clone());
-                let (taken, known) = watch::channel(None);
+                let (accepted, known) = watch::channel(None);
                 (
-                    Repetition::Unstored(sequence, known),
-                    Message::Unstored(Unstored { sequence, points, body, why, taken, reply }),
+                    EarlierExport::Unstored(sequence, known),
+                    Message::Unstored(Unstored { sequence, points, body, why, accepted, reply }),
                 )
             }
         };
-        remember(&mut recent, digest, seen.clone());
+        recent.add(digest, outcome.clone());
         self.hand_over(routed, sequence, message);
         drop(recent);
-        self.answer(seen, answered).await
+        self.answer(outcome, answered).await
     }
 
     /// The answer to claude for an export that was handed over: with `--verify` ACT's own answer, if it comes in time.
-    async fn answer(&self, seen: Repetition, answered: oneshot::Receiver<Answer>) -> IntakeAnswer {
+    async fn answer(&self, outcome: EarlierExport, answered: oneshot::Receiver<Answer>) -> IntakeAnswer {
         if self.verify
             && let Ok(Ok(Answer { status, body, .. })) = tokio::time::timeout(VERIFY_WAIT, answered).await
         {
             return IntakeAnswer::Answered { status, body };
         }
-        match seen {
-            Repetition::Stored => IntakeAnswer::Taken,
-            Repetition::Unstored(_, taken) => wait_for(taken).await,
+        match outcome {
+            EarlierExport::Stored => IntakeAnswer::Accepted,
+            EarlierExport::Unstored(_, accepted) => wait_for(accepted).await,
         }
     }
 
-    /// Tries to start the delivery worker until there is a thread for it. Stored exports wait meanwhile.
-    /// Does nothing if the worker runs, or if this is being done already.
+    /// Starts the delivery worker as soon as there is a thread for it. Stored exports wait meanwhile. Does nothing if the worker
+    /// runs, or if an earlier call still tries to start it.
     pub fn start_worker(self: Arc<Self>) {
         if !self.routing.known().is_some_and(|routed| routed.worker.is_waiting()) {
             return;
@@ -300,7 +298,7 @@ impl Intake {
     }
 
     /// Repairs an export and stores it. It waits for the disk, so it runs on the disk thread, if there is one.
-    fn place(&self, body: &Bytes, sequence: u64) -> Result<StoredExport, Refused> {
+    fn repair_and_store(&self, body: &Bytes, sequence: u64) -> Result<ProcessedExport, Refused> {
         let content = payload::read(body).ok_or(Refused::NotCounted(IntakeAnswer::NoExport))?;
         let routed = match self.routing.get() {
             Ok(routed) => routed,
@@ -323,7 +321,7 @@ impl Intake {
             }
         };
         let stored = self.store(routed, content.points, &body, sequence);
-        Ok(StoredExport { content, body, stored })
+        Ok(ProcessedExport { content, body, stored })
     }
 
     fn store(&self, routed: &Routed, points: u64, body: &[u8], sequence: u64) -> Result<(), NotStored> {
@@ -373,25 +371,11 @@ impl Intake {
     }
 }
 
-/// Converts what the journal knows of an earlier relay's export into an entry of `recent`. An export that is not stored was
-/// refused: claude may send it again.
-fn repetition((known, is_stored): (PossibleRepetition, bool)) -> Option<([u8; 32], Repetition)> {
-    let direct = || Repetition::Unstored(known.sequence, watch::channel(Some(false)).1);
-    Some((known.bytes()?, if is_stored { Repetition::Stored } else { direct() }))
-}
-
-fn remember(recent: &mut VecDeque<([u8; 32], Repetition)>, digest: [u8; 32], seen: Repetition) {
-    recent.push_back((digest, seen));
-    if recent.len() > REMEMBERED {
-        recent.pop_front();
-    }
-}
-
 /// Waits for ACT's answer to an export that is only in memory. No answer in time counts as lost.
-async fn wait_for(mut taken: watch::Receiver<Option<bool>>) -> IntakeAnswer {
-    let known = tokio::time::timeout(DIRECT_WAIT, taken.wait_for(Option::is_some)).await;
+async fn wait_for(mut accepted: watch::Receiver<Option<bool>>) -> IntakeAnswer {
+    let known = tokio::time::timeout(DIRECT_WAIT, accepted.wait_for(Option::is_some)).await;
     match known {
-        Ok(Ok(known)) if *known == Some(true) => IntakeAnswer::Taken,
+        Ok(Ok(known)) if *known == Some(true) => IntakeAnswer::Accepted,
         _ => IntakeAnswer::Lost,
     }
 }

@@ -46,8 +46,8 @@ pub enum Counter {
     Working,
     /// 1 once relays end so fast that they are not replaced any more.
     GivenUp,
-    /// How many exports the relays have taken.
-    Taken,
+    /// How many exports the relays have received.
+    Received,
 }
 
 /// The journal.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::book::{Book, Event, PossibleRepetition};
+use super::book::{Book, Event, ExportDigest};
 use super::journal::{Counter, Journal};
 use super::payload::Content;
 use crate::state::outcome::{Outcome, Problem, State};
@@ -59,7 +59,7 @@ impl Ledger {
         Some((id, start))
     }
 
-    /// What the supervisor told the relay that is replaced: claude's pid; and, if claude has gone, how long the supervisor waits.
+    /// What the supervisor told the relay that is replaced: claude's pid; and, if claude has ended, how long the supervisor waits.
     pub fn told(&self) -> (Option<i32>, Option<u64>) {
         let book = self.lock();
         (book.command, book.ended)
@@ -70,7 +70,7 @@ impl Ledger {
         self.note(Event::Command(pid));
     }
 
-    /// Claude has gone; the supervisor waits this long.
+    /// Claude has ended; the supervisor waits this long.
     pub fn ended(&self, wait_ms: u64) {
         self.note(Event::Ended(wait_ms));
     }
@@ -118,7 +118,7 @@ impl Ledger {
     }
 
     /// The exports that were handed over last: digest, number, and whether each is stored.
-    pub fn remembered(&self) -> Vec<(PossibleRepetition, bool)> {
+    pub fn remembered(&self) -> Vec<(ExportDigest, bool)> {
         let book = self.lock();
         let is_lost = |sequence: &u64| book.open.get(sequence) == Some(&State::Lost);
         let is_stored = |sequence: &u64| !is_lost(sequence) && !book.unstored.contains(sequence);
@@ -146,7 +146,7 @@ impl Ledger {
     pub fn received(&self, sequence: u64, content: Content) {
         self.note(Event::Received(sequence, content));
         if let Some(journal) = &self.journal {
-            journal.counter(Counter::Taken).fetch_add(1, Ordering::AcqRel);
+            journal.counter(Counter::Received).fetch_add(1, Ordering::AcqRel);
         }
     }
 
@@ -190,9 +190,9 @@ impl Ledger {
         }
     }
 
-    /// A lost export is handed over again.
-    pub fn again(&self, sequence: u64) {
-        self.note(Event::Again(sequence));
+    /// Claude has handed over again an export that was not stored before.
+    pub fn repeated(&self, sequence: u64) {
+        self.note(Event::Repeated(sequence));
     }
 
     /// The state of an export is final.

@@ -30,7 +30,7 @@ pub struct Unstored {
     /// Why it was not stored.
     pub why: String,
     /// Receives whether ACT has it.
-    pub taken: tokio::sync::watch::Sender<Option<bool>>,
+    pub accepted: tokio::sync::watch::Sender<Option<bool>>,
     /// Receives ACT's answer (`--verify`).
     pub reply: Option<oneshot::Sender<Answer>>,
 }

@@ -24,6 +24,7 @@ mod own;
 pub mod payload;
 mod peer;
 pub mod protocol;
+mod recent;
 mod recorder;
 mod recovery;
 mod route;
@@ -57,7 +58,8 @@ pub fn run(mut environment: Environment, words: &[OsString]) -> ExitCode {
     let memory = given(CONTINUE).then(|| inherited_descriptor(JOURNAL));
     close_from(if memory.is_some() { JOURNAL + 1 } else { WATCHED + i32::from(watched.is_some()) });
     let _ = std::env::set_current_dir("/");
-    // A process group of its own, as a session leader has: a signal to the group reaches both guard and relay.
+    // This process leads a process group, so that a signal to the group reaches both guard and relay. The call fails where this
+    // process leads a session, and so its group, already.
     let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
     let listener = std::net::TcpListener::from(inherited_descriptor(0));
     let control = UnixStream::from(inherited_descriptor(1));
@@ -77,7 +79,7 @@ pub fn run(mut environment: Environment, words: &[OsString]) -> ExitCode {
     };
     // A panic ends the process in a debug build, too, and prints nothing: its message may contain anything.
     std::panic::set_hook(Box::new(|_| std::process::abort()));
-    // A relative path starts at the user's directory. This process has changed to another one.
+    // The user's relative path starts at the directory in which act-claude was started. This process has changed to another one.
     if let Some(path) = environment.get("ACT_CLAUDE_CONFIG").filter(|path| !path.is_empty()) {
         let path = start.directory.join(path);
         environment.set("ACT_CLAUDE_CONFIG", path);

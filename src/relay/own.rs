@@ -180,7 +180,7 @@ impl DeliveryWorker {
             return (Attempt::Held(hold.state, hold.problem), None);
         }
         if self.look_at.take().is_some() {
-            // The hold has gone or is due: the token may have changed.
+            // The hold was removed or is due: the token may have changed.
             self.sender.forget_tokens();
         }
         let claim = match Claim::take(spool, &name) {
@@ -273,7 +273,7 @@ impl DeliveryWorker {
     /// Counts exports as lost whose files were removed from the spool while they waited.
     pub(super) fn look_for_removed(&mut self) {
         let (Some(spool), false) = (&self.spool, self.queue.is_empty() && self.deferred.is_empty()) else { return };
-        let waiting = spool.waiting();
+        let waiting = spool.queue();
         // A file that is added or removed changes the directory's modification time.
         let now = fs::metadata(&waiting)
             .ok()

@@ -80,7 +80,7 @@ mod linux {
             connection.extend_from_slice(&address.octets());
             connection.extend_from_slice(&[0; 12]);
         }
-        // Any interface, any cookie.
+        // The connection may be on any interface, and have any cookie.
         connection.extend_from_slice(&[0; 4]);
         connection.extend_from_slice(&[0xff; 8]);
         let (family, protocol) = (libc::AF_INET as u8, libc::IPPROTO_TCP as u8);

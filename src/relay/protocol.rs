@@ -10,16 +10,16 @@ use crate::state::outcome::{Outcome, Problem};
 
 /// The hidden command that makes this program the relay.
 pub const RELAY_COMMAND: &str = "relay";
-/// Its argument if descriptor [`WATCHED`] is the process it watches.
+/// The argument of this command that says: the process to watch is behind descriptor [`WATCHED`].
 pub const WATCH: &str = "watch";
 /// The pidfd of claude, or of the process that becomes claude. It is opened while the pid can't belong to another process.
 pub const WATCHED: i32 = 3;
-/// Its argument if descriptor [`JOURNAL`] is the session's journal.
+/// The argument of this command that says: the session's journal is behind descriptor [`JOURNAL`].
 pub const CONTINUE: &str = "continue";
 /// The session's journal: shared memory, which the supervisor keeps for a relay that has to be started again.
 pub const JOURNAL: i32 = 4;
 
-/// From the supervisor.
+/// A message from the supervisor to the relay.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToRelay {
@@ -30,9 +30,9 @@ pub enum ToRelay {
         /// Its pid.
         pid: i32,
     },
-    /// Claude has gone; the supervisor waits this long for the outcome.
+    /// Claude has ended; the supervisor waits this long for the outcome.
     Ended {
-        /// Milliseconds.
+        /// How long the supervisor waits, in milliseconds.
         wait_ms: u64,
         /// Set if claude must have exported something.
         #[serde(default)]
@@ -47,7 +47,7 @@ pub struct ExpectedExport {
     pub cause: Option<Problem>,
 }
 
-/// From the relay.
+/// A message from the relay to the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FromRelay {
@@ -62,7 +62,7 @@ pub struct Start {
     pub secret: String,
     /// Where exports go. `None` in the launcher form: claude's working directory at the first export decides it.
     pub route: Option<Route>,
-    /// Attribute keys never sent.
+    /// Keys of the attributes that are never sent.
     pub redact: Vec<String>,
     /// The state directory, where there is one.
     #[serde(default, with = "crate::text::paths::optional")]

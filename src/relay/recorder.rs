@@ -103,7 +103,7 @@ impl Recorder {
         self.in_background(move || if is_supervised { recorder.update() } else { recorder.wait() });
     }
 
-    /// Claude has gone, and no process can send exports any more: a relay that is killed from now on cuts off no export.
+    /// Claude has ended, and no process can send exports any more: a relay that is killed from now on cuts off no export.
     pub fn nobody_can_send(self: &Arc<Self>) {
         lock(&self.record).claude_has_gone = true;
         if self.ledger.is_worth_a_record() {

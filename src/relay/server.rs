@@ -37,7 +37,8 @@ const OWN_DESCRIPTORS: u64 = 24;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause before the next try to accept a connection after an error.
 const SHORTAGE: Duration = Duration::from_millis(50);
-/// After so long a client may have given up its export: claude waits 10 seconds, from before we could look.
+/// After this time a client may have given up its export: claude waits 10 s, and its wait began before this process could
+/// see the connection.
 const LONG_SHORTAGE: Duration = Duration::from_secs(1);
 
 /// The response to a request.
@@ -214,11 +215,11 @@ async fn answer<F: Future<Output = IntakeAnswer>>(
     let export = match read(request, &mut body).await {
         Ok(()) => Ok(body.take()),
         Err(Some(why)) => Err(why),
-        // The client has gone, and may send it again: nothing was refused.
+        // The client closed the connection, and may send the export again: nothing was refused.
         Err(None) => return status(StatusCode::BAD_REQUEST),
     };
     match accept(export).await {
-        IntakeAnswer::Taken | IntakeAnswer::Unrouted => {
+        IntakeAnswer::Accepted | IntakeAnswer::Unrouted => {
             json_reply(StatusCode::OK, Bytes::from_static(b"{\"partialSuccess\":{}}"))
         }
         IntakeAnswer::Answered { status, body } => {
@@ -232,7 +233,7 @@ async fn answer<F: Future<Output = IntakeAnswer>>(
     }
 }
 
-/// Reads an export; or why it can't be read, `None` if its client has gone.
+/// Reads an export. An error says why it can't be read; `None` if its client closed the connection.
 async fn read(request: Request<Incoming>, body: &mut Buffer<'_>) -> Result<(), Option<Unreadable>> {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
     let kind = header(CONTENT_TYPE).unwrap_or_default();

@@ -119,7 +119,7 @@ impl RelaySession {
         while carriers::any(&start.secret) {
             tokio::select! {
                 () = sleep(LOOK_AGAIN) => {}
-                // SIGTERM means: drain once claude has gone. It has gone.
+                // SIGTERM asks to drain once claude has ended. It has ended.
                 _ = terminate.recv() => break,
             }
         }
@@ -204,7 +204,7 @@ struct Supervised {
 }
 
 impl Supervised {
-    /// Serves the supervisor until its socket closes and claude has gone.
+    /// Serves the supervisor until its socket closes and claude has ended.
     async fn until_gone(mut self) {
         let mut line = String::new();
         // What the supervisor told an earlier relay.
@@ -218,7 +218,7 @@ impl Supervised {
             line.clear();
             match self.reader.read_line(&mut line).await {
                 Ok(1..) => {}
-                // The supervisor has gone. If it was killed, claude is ended, too; a claude that ends slowly
+                // The supervisor has ended. If it was killed, claude is ended, too; a claude that ends slowly
                 // is waited for. Where no claude was started, there is nothing to relay.
                 _ => {
                     if let Some(command) = &self.command {
@@ -284,7 +284,8 @@ impl Supervised {
         gone.await;
     }
 
-    /// Sends the outcome once every export is decided or was tried, the time is over, or the supervisor says that it can't wait.
+    /// Sends the outcome once every export has a final state or was tried, the time is over, or the supervisor says that it can't
+    /// wait.
     async fn answer(&mut self, wait: Duration) {
         let deadline = Instant::now() + wait;
         let mut hurry = String::new();

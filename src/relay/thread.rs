@@ -127,6 +127,6 @@ mod tests {
         }
         done.recv().unwrap();
         assert!(!thread.is_waiting());
-        assert!(done.recv().is_err(), "its work has gone with it");
+        assert!(done.recv().is_err(), "its work was dropped with it");
     }
 }

@@ -14,7 +14,7 @@ use crate::system::process;
 /// Interval between two checks where the system sends no event.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
 
-/// A watched process. On Linux it is identified by a pidfd, so that a pid that is used again is never mistaken for it.
+/// A watched process. On Linux it is identified by a pidfd, so that another process with the same pid is never confused with it.
 #[derive(Debug)]
 pub struct Watched {
     pid: i32,
@@ -24,7 +24,7 @@ pub struct Watched {
 
 #[cfg(target_os = "linux")]
 impl Watched {
-    /// Starts watching; `None` where it has gone already.
+    /// Starts watching; `None` where the process has ended already.
     pub fn new(pid: i32) -> Option<Self> {
         Self::with(pid, crate::system::descriptors::pidfd(pid).ok()?)
     }
@@ -78,12 +78,12 @@ fn wait(descriptor: &OwnedFd, timeout: PollTimeout) -> bool {
 
 #[cfg(not(target_os = "linux"))]
 impl Watched {
-    /// Starts watching; `None` where it has gone already.
+    /// Starts watching; `None` where the process has ended already.
     pub fn new(pid: i32) -> Option<Self> {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok().then_some(Self { pid })
     }
 
-    /// The same as `new`: this system has no descriptors of processes.
+    /// Does what `new` does, because this system has no descriptors of processes.
     pub fn with(pid: i32, _descriptor: std::os::fd::OwnedFd) -> Option<Self> {
         Self::new(pid)
     }

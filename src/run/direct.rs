@@ -51,7 +51,7 @@ impl SessionRun<'_> {
         self.plain(lines, &with)
     }
 
-    /// The same with `--verify`: only claude's log shows the result.
+    /// Direct delivery with `--verify`: only claude's log shows the result.
     fn direct_verified(
         &self,
         telemetry: &Telemetry<'_>,

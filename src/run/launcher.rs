@@ -1,9 +1,16 @@
-//! The launcher form, `act-claude /abs/path/to/claude ARGS…`: Claude Code's process wrapper for background
-//! agents, and the VS Code extension's (P4–P6 in docs/observed-claude.md). A spare of the Agent SDK is started in the same way.
+//! The launcher form, `act-claude /abs/path/to/claude ARGS…`: Claude Code starts its background processes through a launcher, if
+//! one is set as its *process wrapper*, and so does its VS Code extension (P4–P6 in docs/observed-claude.md). A
+//! spare of the Agent SDK (S4 there) is started in the same way, though its application uses no launcher.
 //!
-//! It changes no argument, prints nothing unless claude can't run, and ends in exec. It sets the variables of relay mode, removes
-//! those that hold tokens, and passes all others on. The relay is started beside it, and finds the alias itself when the first
-//! export arrives: a warm spare moves to its session's directory only then.
+//! It changes no argument, prints nothing unless claude does not run, and ends in exec. With a relay, it sets the variables that
+//! send claude's exports there, and removes those that hold tokens. It sets the process wrapper for what claude starts, and
+//! removes `ACT_CLAUDE_ALIAS`. All other variables of the user are passed on. The relay finds the alias itself when the first
+//! export arrives: a spare (`arguments::is_spare`) is in its session's directory only then.
+//!
+//! Inside another claude, a repository's settings may have changed the environment. `trusted` is the environment without the
+//! changes that a repository may not make; its `doubt` says what is not certain even so (`claude::enclosing`). An `Objection` is
+//! the user's own decision against telemetry to ACT. The `Chain` tells whether `claude` is a script that started this process
+//! and would start it again.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -23,7 +30,8 @@ use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::{CONFIGURATION, ExitCode};
 
-/// Processes of claude's that are not sessions. One that is missing here gets an idle relay, without other effects.
+/// The first arguments of claude's processes that are not sessions: the daemon, which starts the background agents of all
+/// directories; the host of an agent's terminal; `--version`. One that is missing here gets an idle relay, without other effects.
 const NO_SESSIONS: [&[&str]; 3] = [&["daemon", "run"], &["--bg-pty-host"], &["--version"]];
 
 /// The launcher form: becomes the claude that the caller names.
@@ -53,7 +61,7 @@ pub fn become_claude(claude: &Path, args: &[OsString], environment: Environment,
     let objection = consent::own_word(&loaded.config, trusted, &layers);
     // A configuration with faults may still be corrected: the relay reads it when the first export arrives.
     let has_aliases = !loaded.config.aliases.is_empty() || !loaded.faults.is_empty();
-    // A link to act-claude in claude's place (the shim) starts a relay of its own.
+    // A link to act-claude in claude's place (the shim: docs/automation.md) starts a relay of its own.
     let wanted =
         session && !off && doubt.is_none() && objection.is_none() && has_aliases && !ourselves::is_ourselves(claude);
     let relay = match may_run(&loaded, off, doubt, objection, || resolution(&loaded, &directory, trusted)) {
@@ -65,8 +73,8 @@ pub fn become_claude(claude: &Path, args: &[OsString], environment: Environment,
         Ok(()) => None,
     };
     tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
-    // A daemon serves all directories, for as long as it runs. If a repository may have changed its environment, it gets no
-    // wrapper, and its agents are not reported. The next `--bg` that comes with a wrapper replaces it.
+    // The daemon serves all directories, for as long as it runs. If a repository may have changed the daemon's environment, the
+    // daemon gets no wrapper, and its agents are not reported, until the next `claude --bg` with a wrapper replaces it.
     let lasts = args.first().is_some_and(|word| word == "daemon");
     let is_doubtful = doubt.is_some() || (lasts && enclosing::differs(&environment, trusted));
     let wrapper = wrapper::own(&environment, trusted, &layers).filter(|_| !is_doubtful);
@@ -74,7 +82,8 @@ pub fn become_claude(claude: &Path, args: &[OsString], environment: Environment,
     if is_doubtful && with.get(variables::WRAPPER).is_some_and(|path| ourselves::is_ourselves(Path::new(path))) {
         with.remove(variables::WRAPPER);
     }
-    // Claude's own tools must not see a token; the relay has its copy. The daemon keeps it for later relays.
+    // Claude's own tools must not see a token: where there is a relay, only the relay gets it. The daemon has no relay, and keeps
+    // the variables that hold tokens, for the relays of its agents.
     let token_variables = if relay.is_some() { loaded.config.token_variables() } else { Vec::new() };
     let relayed = variables::Relayed {
         endpoint: relay.as_deref(),
@@ -96,7 +105,7 @@ pub fn become_claude(claude: &Path, args: &[OsString], environment: Environment,
     ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
-/// Where telemetry is `required`, nothing runs that could not report.
+/// An error says why claude may not run: telemetry is `required`, and this claude could not report.
 fn may_run(
     loaded: &Loaded,
     off: bool,
@@ -120,13 +129,13 @@ fn may_run(
     Err(format!("{why} (telemetry is required by {origin})"))
 }
 
-/// The alias of this directory, by the configuration.
+/// The alias of this directory, by the configuration alone.
 fn resolution(loaded: &Loaded, directory: &Path, environment: &Environment) -> Option<Resolution> {
     let place = Directory::of(directory, environment, &loaded.config);
     resolve::resolve(Explicit::default(), &loaded.config, &place).ok()
 }
 
-/// Starts a relay that finds its alias itself; returns the endpoint.
+/// Starts a relay that finds its alias itself, and returns its endpoint. `None`: it can't start; claude runs without telemetry.
 fn start_relay(
     loaded: &Loaded,
     (claude, args): (&Path, &[OsString]),
@@ -148,7 +157,7 @@ fn start_relay(
     };
     let mut environment = environment.clone();
     if environment.doubt().alias {
-        // The relay resolves the alias itself, and would take the variable for the user's choice.
+        // A repository may have set the variable. The relay can't see that, and would treat it as the user's choice.
         environment.remove("ACT_CLAUDE_ALIAS");
     }
     relay::orphan(start, &environment).ok()

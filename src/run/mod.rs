@@ -65,6 +65,7 @@ pub fn run(
             }
         };
     }
+    // It gets its directory later, and the alias is decided then.
     if arguments::is_spare(args) && !flags.decides_at_start() {
         return launcher::become_claude(&claude, args, environment, &trusted);
     }
@@ -77,6 +78,7 @@ pub fn run(
     session.carry_out(plan, covered.as_ref().unwrap_or(&environment), &directory)
 }
 
+/// One run of claude, and what is known of it before claude starts.
 struct SessionRun<'a> {
     flags: &'a Flags,
     args: &'a [OsString],

@@ -1,4 +1,4 @@
-//! The supervisor's side of the relay: prepared before claude starts, asked for the outcome once claude has ended.
+//! The supervisor's side of the relay: it is prepared before claude starts, and asked for the outcome once claude has ended.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Write};
@@ -39,7 +39,7 @@ enum Phase {
     /// Holds our end of the socket to it.
     Started(UnixStream),
     Failed(io::Error),
-    /// It is gone, and another one would not help.
+    /// It has ended, and another one would not help.
     Lost,
 }
 
@@ -57,7 +57,7 @@ struct Source<'a> {
     replacements: Option<Replacements>,
 }
 
-/// Claude.
+/// The claude process.
 #[derive(Debug)]
 struct Command {
     pid: Pid,
@@ -112,7 +112,7 @@ impl<'a> Source<'a> {
         Journal::of(self.journal.as_ref()?).ok()
     }
 
-    /// Whether another relay may do better than the last one, which is gone with its guard.
+    /// Whether another relay may do better than the last one, which has ended together with its guard.
     fn may_start_again(&mut self) -> bool {
         let journal = self.journal();
         let has_given_up = journal.as_ref().is_some_and(|journal| journal.count(Counter::GivenUp) != 0);
@@ -126,7 +126,7 @@ impl Deferred for Relayed<'_> {
     fn needed(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
             Phase::Waiting => self.source.listener.as_ref().map(AsFd::as_fd),
-            // It is at its end when guard and relay are gone.
+            // The socket is closed at the other end once guard and relay have ended.
             Phase::Started(control) => Some(control.as_fd()),
             Phase::Failed(_) | Phase::Lost => None,
         }
@@ -223,7 +223,7 @@ impl<'a> Relayed<'a> {
                 Phase::Started(control) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     match ask(control, supervisor, left, owed.clone()) {
-                        // It ended meanwhile: the next one continues with its journal.
+                        // The relay ended meanwhile: the next one continues with its journal.
                         None if has_ended(control) => {}
                         outcome => return Ok(outcome),
                     }
@@ -237,7 +237,7 @@ impl<'a> Relayed<'a> {
         }
     }
 
-    /// The last known outcome of the exports of a relay that is gone for good.
+    /// The last known outcome of the exports, where the relay has ended and is not replaced.
     fn left(&self) -> Option<Outcome> {
         self.source.journal().map(|journal| relay::outcome_of(&journal))
     }
@@ -257,7 +257,7 @@ fn ask(
     let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     send(control, &ToRelay::Ended { wait_ms, owed }).ok()?;
     if !supervisor.wait_for(control, limit + GRACE) {
-        // Interrupted: what is known now is enough.
+        // The wait is over or was interrupted: the relay is asked for what it knows now.
         send(control, &ToRelay::Ended { wait_ms: 0, owed: None }).ok()?;
         if !supervisor.wait_for(control, GRACE) {
             return None;

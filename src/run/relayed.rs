@@ -63,6 +63,7 @@ impl SessionRun<'_> {
             Err(error) => {
                 let why = plain(&error);
                 let line = Line::notice(format!("{}: the settings overlay can't be written ({why})", telemetry.name));
+                // Without an overlay, these settings keep exports from the relay.
                 let is_needed = telemetry.conflicts.iter().any(Conflict::is_certain);
                 if is_needed && self.loaded.config.required_by().is_some() {
                     return self.without(line, environment, directory);
@@ -91,7 +92,8 @@ impl SessionRun<'_> {
         let following = log.map(Prepared::follow);
         let ended = supervisor.wait(&mut relay);
         let lasted = start.elapsed();
-        let left = silence::unbeaten(&telemetry.conflicts, overlay.is_some());
+        let left = silence::remaining(&telemetry.conflicts, overlay.is_some());
+        // From now on the overlay's file holds only the user's own settings: claude's resume hint names it.
         drop(overlay);
         let silence = self.silence(ended, lasted, &left);
         let wait = self.exit_wait();
@@ -99,18 +101,23 @@ impl SessionRun<'_> {
         let owed = silence.owed.then(|| ExpectedExport { cause: silence.cause.clone() });
         let answer = relay.outcome(&mut supervisor, wait, owed);
         tracing::debug!(?answer, "the relay's answer");
-        if matches!(&answer, Ok(Some(outcome)) if outcome.relay_lost) {
-            // This report says so; the record stays without an end.
-            if let (Some(state), Some(id)) = (state::directory(self.trusted), relay.session()) {
-                state::record::mark_said(&state, &id);
-            }
-        }
+        self.note_lost_relay(&answer, &relay);
         let evidence = following.map(Following::finish);
-        let gone = EndedSession { lasted, left, silence, evidence };
-        let report = self.relay_report(telemetry, answer, lines, gone, directory);
+        let session = EndedSession { lasted, left, silence, evidence };
+        let report = self.relay_report(telemetry, answer, lines, session, directory);
         match ended {
             Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
             _ => ended.repeat(),
+        }
+    }
+
+    /// No later run has to name a session whose relay was not replaced: its record has no end, but this report says what
+    /// happened.
+    fn note_lost_relay(&self, answer: &std::io::Result<Option<Outcome>>, relay: &Relayed<'_>) {
+        if matches!(answer, Ok(Some(outcome)) if outcome.relay_lost)
+            && let (Some(state), Some(id)) = (state::directory(self.trusted), relay.session())
+        {
+            state::record::mark_said(&state, &id);
         }
     }
 
@@ -138,10 +145,10 @@ impl SessionRun<'_> {
         telemetry: &Telemetry<'_>,
         answer: std::io::Result<Option<Outcome>>,
         mut lines: Vec<Line>,
-        gone: EndedSession<'_>,
+        session: EndedSession<'_>,
         directory: &Path,
     ) -> Report {
-        let EndedSession { lasted, left, silence, evidence } = gone;
+        let EndedSession { lasted, left, silence, evidence } = session;
         let (outcome, failed) = match answer {
             Ok(outcome) => (outcome, None),
             Err(error) => (None, Some(relay_cannot_start(telemetry, &error))),
@@ -163,7 +170,7 @@ impl SessionRun<'_> {
         }
         if report.state == State::NothingSent {
             self.raise_importance(&mut report, silence.cause.as_ref());
-            // The cause mentions it already.
+            // The cause mentions the setting already.
             lines.retain(|line| !silence.names(line, &left));
         }
         lines.extend(self.worth_saying(report.lines.clone(), directory));
@@ -203,6 +210,7 @@ impl SessionRun<'_> {
 
     /// How long to wait, once claude has ended, for exports that are still being delivered.
     fn exit_wait(&self) -> Duration {
+        // When a CI job or pid 1 of a container ends, the relay is killed. So more time is given to it before.
         let nothing_survives = self.trusted.text("CI").is_some() || nix::unistd::getpid().as_raw() == 1;
         let configured = self.loaded.config.exit_wait_ms.as_ref().map(|wait| wait.value);
         Duration::from_millis(match (self.flags.verify, configured) {
@@ -213,7 +221,7 @@ impl SessionRun<'_> {
         })
     }
 
-    /// The page of ACT where it is visible, once for each alias.
+    /// The line that names the page of ACT where a success is visible, once for each alias.
     fn first_success(&self, telemetry: &Telemetry<'_>, directory: &Path) -> Vec<Line> {
         let line = Line::notice(format!("{}: {}", telemetry.name, summary::WHERE_IN_ACT));
         let mut lines = self.worth_saying(vec![line], directory);
@@ -239,7 +247,7 @@ impl SessionRun<'_> {
         };
         let variables = variables::of_overlay(with, &self.layers, &telemetry.attributes, &telemetry.conflicts);
         let helper_off =
-            telemetry.conflicts.iter().any(|conflict| conflict.effect == Effect::Helper && conflict.beatable);
+            telemetry.conflicts.iter().any(|conflict| conflict.effect == Effect::Helper && conflict.overridable);
         let merged = overlay::merge(&text, &variables, helper_off);
         if merged.len() as u64 > argument::LARGEST {
             return Err(std::io::ErrorKind::FileTooLarge.into());

@@ -61,12 +61,12 @@ pub fn fatal(message: &str) {
     write(&[Line::configuration(message.to_owned())]);
 }
 
-/// One write that can't block, stop or kill this process (promise A22).
+/// Writes once, in a way that can't block, stop or kill this process (promise A22).
 pub(crate) fn write_bounded(text: &str) {
     write_once(std::io::stderr(), cut(text).as_bytes());
 }
 
-/// At most [`LONGEST`] bytes, still ending with a line break.
+/// The text, cut to at most [`LONGEST`] bytes. It still ends with a line break.
 fn cut(text: &str) -> std::borrow::Cow<'_, str> {
     const END: &str = "…\n";
     if text.len() <= LONGEST {

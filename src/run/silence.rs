@@ -22,7 +22,7 @@ use crate::state::outcome::Problem;
 /// How claude ended.
 #[derive(Debug, Clone, Copy)]
 pub struct End {
-    /// How.
+    /// Its exit status, or the signal that ended it.
     pub ended: Ended,
     /// How long it ran.
     pub lasted: Duration,
@@ -49,8 +49,8 @@ impl Silence {
 }
 
 /// The conflicts that remain where an overlay overrides some.
-pub fn unbeaten(conflicts: &[Conflict], beaten: bool) -> Vec<&Conflict> {
-    conflicts.iter().filter(|conflict| !(beaten && conflict.beatable)).collect()
+pub fn remaining(conflicts: &[Conflict], has_overlay: bool) -> Vec<&Conflict> {
+    conflicts.iter().filter(|conflict| !(has_overlay && conflict.overridable)).collect()
 }
 
 /// Whether claude must have exported something.
@@ -67,8 +67,8 @@ pub fn is_owed(args: &[OsString], end: End) -> bool {
     }
 }
 
-/// The interval that claude exports at: the longest that may apply. Among the settings, those that no overlay overrides apply,
-/// and those with an accepted interval, which is no conflict.
+/// The interval that claude exports at: the longest that may apply. A setting applies where no overlay overrides it, or
+/// where its value is in the accepted range, so that it is no conflict.
 pub fn interval(ours: Duration, layers: &[Layer], left: &[&Conflict]) -> Duration {
     let counts = |layer: &&Layer, ms: u64| {
         let is_left = left.iter().any(|conflict| conflict.effect == Effect::Interval && conflict.path == layer.path);
@@ -131,7 +131,7 @@ mod tests {
 
     fn conflict(effect: Effect, reach: Reach) -> Conflict {
         let (path, key) = ("s.json".into(), "k".to_owned());
-        Conflict { kind: LayerKind::User, path, key, value: "v".to_owned(), effect, reach, beatable: false }
+        Conflict { kind: LayerKind::User, path, key, value: "v".to_owned(), effect, reach, overridable: false }
     }
 
     #[test]

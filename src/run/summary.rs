@@ -23,7 +23,7 @@ pub struct Context<'a> {
     pub owed: bool,
     /// The reason why it did not, as far as that is known.
     pub cause: Option<&'a Problem>,
-    /// `--verify`
+    /// Whether the run has `--verify`.
     pub verify: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct Report {
     pub state: State,
     /// Lines for people.
     pub lines: Vec<Line>,
-    /// The same for programs.
+    /// The report for programs.
     pub json: Value,
     /// `--verify`'s exit status where claude exits 0.
     pub verify_code: u8,

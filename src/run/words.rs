@@ -44,8 +44,8 @@ impl SessionRun<'_> {
         report::select(lines, self.when(), report::on_terminal(), report::due_in(state.as_deref(), directory))
     }
 
-    /// Where nothing arrived and the reason is known: it is written at a terminal each time, elsewhere once a day for each
-    /// reason.
+    /// Makes a report that nothing arrived more important where the reason is known: it is written at a terminal each time,
+    /// elsewhere once a day for each reason.
     pub(super) fn raise_importance(&self, report: &mut Report, cause: Option<&Problem>) {
         let Some(cause) = cause else { return };
         let is_asked = self.when() == When::Auto && !self.flags.verify;

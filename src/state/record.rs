@@ -84,7 +84,7 @@ pub struct Record {
     /// Launcher form: the settings key that sent claude's exports past the relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_by: Option<String>,
-    /// Whether claude had gone when this was written, and all processes that could send exports.
+    /// Whether claude, and every process that could send exports, had ended when this was written.
     #[serde(default)]
     pub claude_has_gone: bool,
     /// Claude must have exported something, and nothing arrived. `problem` says why, as far as that is known.
@@ -240,7 +240,7 @@ pub fn of_command(state: &Path, pids: &[i32]) -> Option<Record> {
 /// Counts an export of `points` data points that session `id` left, and that another relay or `act flush` has sent.
 pub fn decided_later(state: &Path, id: &str, points: u64, to: State, problem: Option<&Problem>, rejected: u64) {
     let Ok(lock) = File::open(directory(state)) else { return };
-    // Locked until it is closed.
+    // The file is locked until it is closed.
     if lock.lock().is_err() {
         return;
     }

@@ -21,10 +21,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// From a record; checks whether the session is live.
+    /// Describes a record; checks whether the session is live.
     pub fn new(mut record: Record, state: &Path, spool: &Summary) -> Self {
         let live = record.is_live(state);
-        // A relay writes the end before it unlocks, so what is on disk now is its last word.
+        // A relay writes the end before it releases the lock, so the record on disk is the final one now.
         if record.end.is_none()
             && !live
             && let Some(last) = record::read(state, &record.id)
@@ -53,7 +53,7 @@ impl Session {
         self.record.end.is_none() && !self.live
     }
 
-    /// Whether the exports that its relay left in the spool have left it since. Not known of a killed relay.
+    /// Whether the exports that its relay left in the spool have left it since. False for a killed relay, where this is not known.
     pub fn went_out_later(&self) -> bool {
         !self.live && self.record.end.is_some() && self.kept == 0 && OPEN.contains(&self.state())
     }
@@ -63,7 +63,7 @@ impl Session {
         !self.went_out_later() && (self.needs_someone() || self.state() == State::Waiting)
     }
 
-    /// Whether that stays so until the user does something, or for good.
+    /// Whether it has a failure that lasts until the user does something, or for ever.
     pub fn needs_someone(&self) -> bool {
         let outcome = &self.record.outcome;
         let bad = [State::Lost, State::Rejected, State::NotUnderstood, State::Partial, State::Held, State::NotObserved];
@@ -81,7 +81,7 @@ impl Session {
         }
     }
 
-    /// For programs: the record, and values derived from it.
+    /// The record and values derived from it, for programs.
     pub fn json(&self) -> Value {
         let mut value = serde_json::to_value(&self.record).unwrap_or_default();
         if let Some(object) = value.as_object_mut() {
@@ -97,11 +97,11 @@ impl Session {
     }
 }
 
-/// The states in which an export is in the spool, those first that change soonest.
+/// The states of exports that are in the spool, in the order in which they are likely to leave it.
 const OPEN: [State; 4] = [State::UnderWay, State::Waiting, State::NotUnderstood, State::Held];
 
-/// The last record of a killed relay counts exports as open that are not in the spool: they left it, or were in memory only,
-/// and nobody noted what became of them.
+/// Counts the open exports of a killed relay as not observed where the spool does not have them any more. `kept`: how many it
+/// has. The others left it after the relay's last record, or were in memory only; nothing says what became of them.
 fn forget(outcome: &mut Outcome, kept: u64) {
     let open: u64 = OPEN.iter().map(|state| outcome.count(*state)).sum();
     let gone = open.saturating_sub(kept);

@@ -1,9 +1,11 @@
 //! Runs a child under a deadline.
 //!
-//! A child gets a session of its own, so no terminal, and it and all that it started are killed at the deadline. It has
-//! ended when it has ended itself: what it leaves behind may keep its output open and is not waited for. Of one of its
-//! streams the beginning is kept, and overwritten in memory when it is dropped; the rest passes by, so that a chatty child
-//! does not hang.
+//! A child gets a session of its own, so it has no terminal. At the deadline the whole session is killed: the child, and the
+//! processes that it has started. If the child ends before, those processes are not waited for, even where they keep its
+//! output open.
+//!
+//! One output stream of the child is read. Its beginning is kept, and overwritten in memory when it is dropped, because it may
+//! be a token. The rest is read and discarded, so that a child which writes much does not block.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -19,19 +21,19 @@ use zeroize::Zeroizing;
 
 use super::descriptors::no_input_or_output;
 
-/// Between two looks whether it has ended.
+/// The time between two checks whether the child has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How much of a child is put up with.
+/// The limits on a child.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// How long it may take.
     pub time: Duration,
-    /// How many bytes of what it writes are kept.
+    /// How many bytes of its output are kept.
     pub bytes: usize,
 }
 
-/// Which stream is kept. Where the other one goes the command says; it is never read here.
+/// The stream that is read. The caller's `Command` says where the other one goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// Standard output.
@@ -43,25 +45,25 @@ pub enum Kept {
 /// A child that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// How.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// The beginning of what it wrote by then.
+    /// The beginning of what it wrote to the stream until it ended.
     pub bytes: Zeroizing<Vec<u8>>,
 }
 
-/// Why nothing is known of a child's end.
+/// Why a child has no exit status.
 #[derive(Debug)]
 pub enum ChildError {
     /// It can't be started.
     Start(io::Error),
-    /// It can't be read from or waited for. It is killed.
+    /// Its output can't be read, or it can't be waited for. It was killed.
     Watch(io::Error),
-    /// It took longer than its bounds. It is killed.
+    /// It took longer than its limit. It was killed.
     Late,
 }
 
-/// Runs `command` to its end. Its standard input is `input`, which must fit into a pipe (4 KiB everywhere); without any,
-/// nothing.
+/// Runs `command` until it ends. Its standard input is `input`, which must fit into a pipe (4 KiB on every system). Where that
+/// is empty, it has no input.
 ///
 /// # Errors
 ///
@@ -75,7 +77,7 @@ pub fn run(command: &mut Command, input: &[u8], kept: Kept, bounds: Bounds) -> R
     in_own_session(command);
     let mut child = command.spawn().map_err(ChildError::Start)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A child that ends without reading says why itself.
+        // An error means that the child does not read its input. Its exit status says more than the error.
         let _ = stdin.write_all(input);
     }
     let finished = watch(&mut child, kept, bounds);
@@ -93,7 +95,7 @@ fn watch(child: &mut Child, kept: Kept, bounds: Bounds) -> Result<Finished, Chil
     let mut stream = Stream::of(stream.ok_or(ChildError::Watch(io::ErrorKind::NotFound.into()))?, bounds.bytes)?;
     let deadline = Instant::now() + bounds.time;
     loop {
-        // Asked before its output is read: what has ended writes no more.
+        // The child is checked before its output is read. So the output is complete where it has ended.
         let ended = child.try_wait().map_err(ChildError::Watch)?;
         stream.read();
         if let Some(status) = ended {
@@ -106,14 +108,14 @@ fn watch(child: &mut Child, kept: Kept, bounds: Bounds) -> Result<Finished, Chil
     }
 }
 
-/// Ends a child and its whole session: it may have started others.
+/// Kills a child and all processes of its session.
 fn end(child: &mut Child) {
-    // Not yet reaped, so the id is still this child's.
+    // The child is not reaped yet, so no other process has its pid.
     let _ = killpg(nix::unistd::Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
     let _ = child.wait();
 }
 
-/// What a child writes, read without waiting for more.
+/// The stream of a child that is read, without waiting for more.
 struct Stream {
     source: File,
     kept: Zeroizing<Vec<u8>>,
@@ -126,15 +128,15 @@ impl Stream {
         let flags = fcntl(&source, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
         let set = flags.and_then(|flags| fcntl(&source, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)));
         set.map_err(|errno| ChildError::Watch(errno.into()))?;
-        // Room for all that is kept: a buffer that grows leaves copies behind.
+        // The buffer has room for all that is kept: one that grows would leave copies of its content in memory.
         let kept = Zeroizing::new(Vec::with_capacity(most));
         Ok(Self { source: source.into(), kept, most, has_ended: false })
     }
 
-    /// Takes what is there.
+    /// Reads what has been written so far.
     fn read(&mut self) {
         let mut buffer = Zeroizing::new([0; 4096]);
-        // No more at a time than a child can write for a long while: then the clock is looked at again.
+        // A child may write faster than this loop reads. So it ends after 1 MiB, and the caller checks the time.
         for _ in 0..256 {
             match self.source.read(&mut buffer[..]) {
                 Ok(0) => self.has_ended = true,
@@ -150,7 +152,7 @@ impl Stream {
         }
     }
 
-    /// Waits for more, or for `time`.
+    /// Waits until there is more to read, for `time` at most.
     fn pause(&self, time: Duration) {
         if self.has_ended {
             return std::thread::sleep(time);
@@ -193,7 +195,7 @@ mod tests {
         assert_eq!(run("cat; echo no >&2; exit 3", b"input", Kept::Output), (Some(3), "input".to_owned()));
         assert_eq!(run("cat; echo no >&2", b"input", Kept::Errors), (Some(0), "no\n".to_owned()));
         assert_eq!(run("cat", b"", Kept::Output), (Some(0), String::new()));
-        // More than a pipe holds, and one that reads nothing.
+        // A child that writes more than a pipe holds, and one that does not read its input.
         assert_eq!(run("yes | head -c 1000000", b"input", Kept::Output), (Some(0), "y\n".repeat(4)));
         assert!(matches!(
             super::run(&mut Command::new("/none"), b"", Kept::Output, LONG),
@@ -205,7 +207,7 @@ mod tests {
     fn what_it_leaves_behind_is_neither_waited_for_nor_killed() {
         let finished = run(&mut shell("sleep 70 & echo $!"), b"", Kept::Output, LONG).unwrap();
         let pid: i32 = std::str::from_utf8(&finished.bytes).unwrap().trim().parse().unwrap();
-        // It lives still.
+        // It is still alive.
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     }
 

@@ -54,7 +54,7 @@ pub fn put_nothing(descriptor: RawFd) {
     }
 }
 
-/// The same, as a child's standard input or output.
+/// A descriptor without input and output, for a child's standard input or output.
 pub fn no_input_or_output() -> std::process::Stdio {
     let nothing = nothing(3);
     if nothing < 0 {
@@ -81,7 +81,7 @@ pub fn release_inherited() {
 
 /// The open descriptors; where they can't be listed, every number that may be one.
 fn open_descriptors() -> impl Iterator<Item = RawFd> {
-    // The same on Linux and macOS.
+    // Linux has both directories, macOS has the first.
     let listed = ["/dev/fd", "/proc/self/fd"].iter().find_map(|directory| std::fs::read_dir(directory).ok());
     let listed: Option<Vec<RawFd>> =
         listed.map(|open| open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect());

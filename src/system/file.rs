@@ -1,4 +1,5 @@
-//! Opens, makes and replaces files where others may have put something else in their place.
+//! Opens, makes and replaces files in directories where another process may have put something else in their place: a link, a
+//! pipe, a device.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -13,20 +14,20 @@ use nix::fcntl::OFlag;
 pub enum OpenError {
     /// It is a symbolic link.
     Link,
-    /// It is no regular file: a directory, a pipe, a socket or a device.
+    /// It is not a regular file, but a directory, a pipe, a socket or a device.
     Special,
-    /// The system refuses.
+    /// The system refuses to open it.
     System(io::Error),
 }
 
 impl From<io::Error> for OpenError {
-    /// What an error of [`open`] says of the file.
+    /// The kind of file that an error of [`open`] stands for.
     fn from(error: io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::ELOOP) => Self::Link,
             // A socket, or a pipe that nobody reads.
             Some(Errno::ENXIO) => Self::Special,
-            // So macOS calls it for a socket.
+            // macOS returns this error for a socket.
             #[cfg(not(target_os = "linux"))]
             Some(Errno::EOPNOTSUPP) => Self::Special,
             _ => Self::System(error),
@@ -34,21 +35,22 @@ impl From<io::Error> for OpenError {
     }
 }
 
-/// Opens `path` as `options` say. A symbolic link in its last place is an error, a pipe is not waited for, and a terminal
-/// does not become this process's own. What is opened may still be no regular file.
+/// Opens `path` as `options` say. If its last component is a symbolic link, that is an error. Opening a pipe does not wait for
+/// its other end, and a terminal does not become this process's controlling terminal. The result may be a directory, a pipe
+/// or a device: the caller has to check that.
 ///
 /// # Errors
 ///
-/// The system's; [`OpenError`] tells what they mean.
+/// The system refuses. [`OpenError`] tells a link and a special file from other reasons.
 pub fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
     open_with(path, options, OFlag::O_NOFOLLOW)
 }
 
-/// The same for a file that may lie behind symbolic links.
+/// Opens `path` as [`open`] does, but follows symbolic links.
 ///
 /// # Errors
 ///
-/// The system's.
+/// The system refuses.
 pub fn open_through_links(path: &Path, options: &OpenOptions) -> io::Result<File> {
     open_with(path, options, OFlag::empty())
 }
@@ -62,7 +64,7 @@ fn open_with(path: &Path, options: &OpenOptions, more: OFlag) -> io::Result<File
 ///
 /// # Errors
 ///
-/// It is a link, or no regular file, or the system refuses.
+/// `path` is a symbolic link or another kind of file, or the system refuses.
 pub fn open_regular(path: &Path) -> Result<(File, Metadata), OpenError> {
     let file = open(path, File::options().read(true))?;
     let metadata = file.metadata().map_err(OpenError::System)?;
@@ -73,35 +75,35 @@ pub fn open_regular(path: &Path) -> Result<(File, Metadata), OpenError> {
 ///
 /// # Errors
 ///
-/// Something has this name already, a link that leads nowhere included; or the system refuses.
+/// `path` exists already, even as a link that leads nowhere; or the system refuses.
 pub fn create_private(path: &Path) -> io::Result<File> {
     File::options().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Makes a directory (0700), with those above it where they are missing.
+/// Makes a directory (0700), and those above it that are missing.
 ///
 /// # Errors
 ///
-/// Something else has this name, or the system refuses.
+/// `path` exists and is not a directory, or the system refuses.
 pub fn create_directories(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// What the disk holds after a crash.
+/// What is on disk after a crash of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// The new content and its name are on disk when the call returns.
     Synced,
-    /// The old content or none may be there, or the new one incomplete. Costs no wait for the disk.
+    /// The old content, no content, or a part of the new one may be on disk. The call does not wait for the disk.
     Unsynced,
 }
 
-/// Replaces `path`, or makes it, with exactly these permissions. Who reads it sees the old content or the new one, whole.
-/// A symbolic link is replaced itself.
+/// Replaces the file `path`, or makes it, with the permissions `mode`. A reader sees either the old content or the new one, each
+/// complete. If `path` is a symbolic link, the link is replaced, not the file that it leads to.
 ///
 /// # Errors
 ///
-/// The system refuses; what was there is still there then, but for a failed sync of the directory.
+/// The system refuses. Then the old file is unchanged, except where only the last step failed, the sync of the directory.
 pub fn replace(path: &Path, content: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
     let directory = parent(path);
     let mut file = tempfile::Builder::new().prefix(".act-claude-").tempfile_in(directory)?;
@@ -116,7 +118,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32, durability: Durability) -
     sync_directory(directory)
 }
 
-/// Waits until the names in a directory are on disk.
+/// Waits until the entries of a directory are on disk.
 ///
 /// # Errors
 ///

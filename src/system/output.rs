@@ -15,7 +15,7 @@ pub const LONGEST: usize = 4096;
 const PATIENCE: Duration = Duration::from_millis(150);
 
 /// Writes at most [`LONGEST`] bytes with one call, and ignores a failure. None of these can block, stop or kill this process: a
-/// reader that has gone, a full pipe, a terminal paused with Ctrl-S, a file at its size limit, a terminal in whose background
+/// pipe without a reader, a full pipe, a terminal paused with Ctrl-S, a file at its size limit, a terminal in whose background
 /// this process runs.
 pub fn write_once(mut output: impl Write + AsFd, bytes: &[u8]) {
     let _guard = Unstoppable::new();

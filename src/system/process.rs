@@ -24,7 +24,7 @@ pub struct Process {
     pub name: String,
     /// The program's file, where this user may see it. On Linux the path of a removed file ends in " (deleted)".
     pub executable: Option<PathBuf>,
-    /// The process is ending: its memory and its environment are gone, and its children are about to get another parent.
+    /// The process is ending: its memory and its environment can't be read any more, and its children will get another parent.
     pub is_ending: bool,
 }
 
@@ -64,7 +64,7 @@ pub fn environment(pid: i32) -> Option<Environment> {
     Some(Environment::from_entries(entries(&platform::environment(pid)?)))
 }
 
-/// The same in the system's form: `NAME=VALUE`, each ended by a zero byte.
+/// The environment that the process was started with, in the system's form: entries `NAME=VALUE`, each ended by a zero byte.
 pub fn environment_block(pid: i32) -> Option<Vec<u8>> {
     platform::environment(pid)
 }

@@ -75,7 +75,7 @@ impl fmt::Display for Origin {
 /// An error at a position in a file, with its fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where.
+    /// Where it is.
     pub origin: Origin,
     /// What is wrong.
     pub what: String,

@@ -46,7 +46,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf
     Ok(from_text(&String::deserialize(deserializer)?))
 }
 
-/// The same for a path that may be missing.
+/// A path in JSON that may be missing.
 pub mod optional {
     use super::*;
 

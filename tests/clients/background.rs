@@ -60,7 +60,7 @@ fn exports_of_an_older_clients_agent_arrive_after_act_claude_has_exited() {
     background_lab.assert_gone();
 }
 
-/// docs/background-agents.md: "After an upgrade", "If act-claude is gone".
+/// docs/background-agents.md: "After an upgrade", "If act-claude was removed".
 #[test]
 fn a_newer_binary_is_used_and_a_missing_one_recovered_from() {
     let Some(mut lab) = background_lab::lab(NEW) else { return };

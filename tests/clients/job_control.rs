@@ -56,7 +56,7 @@ impl<'a> Tmux<'a> {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Types a line of text, then Enter separately: claude takes both in one piece for pasted text.
+    /// Types a line of text, then Enter separately: claude treats both in one piece as pasted text.
     pub fn line(&self, text: &str) {
         self.run(&["send-keys", "-l", text]);
         self.wait_until(text, |screen| screen.lines().any(|line| line.contains(text)));
@@ -102,7 +102,7 @@ impl<'a> Tmux<'a> {
         self.session_of("claude");
     }
 
-    /// The same with another command line.
+    /// Starts claude with this command line, and has one turn with it.
     pub fn session_of(&self, line: &str) {
         self.line(line);
         self.wait_for("Claude Code v");

@@ -121,7 +121,7 @@ impl Bench {
         configure(&self.relayed, &format!("https://{SERVER}{PATH}"), 30_000);
         self.relayed.set("XDG_STATE_HOME", self.state(number));
         let before = self.site.act.requests().len();
-        let flushed = eventually("its relay has gone", || {
+        let flushed = eventually("its relay has ended", || {
             let flushed = self.relayed.act_claude(&["act", "flush", "--to", "billing"]).output().expect("flush");
             (flushed.code() == 0).then(|| flushed.out())
         });

@@ -93,7 +93,7 @@ impl Machine {
     /// Runs `act doctor` in ~/work, in a shell in which `typed` was typed. `None`: the test is skipped.
     fn doctor(&self, arguments: &str) -> Option<(String, i32)> {
         let mut shell = self.sandbox.command("sh");
-        // From a file, not as an argument: doctor would take a path in an argument for a script that started it.
+        // From a file, not as an argument: doctor would treat a path in an argument as a script that started it.
         self.sandbox.write("typed", &self.typed);
         shell.arg("-c").arg(format!(". ~/typed; act-claude act doctor {arguments}"));
         shell.current_dir(self.path("work")).env("COLUMNS", "80");

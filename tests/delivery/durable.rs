@@ -128,7 +128,7 @@ fn b1_acknowledged_means_durable() {
             disk.fails_only.set(fails_only);
             let store = Store::new(spool.clone(), &disk, Limits::default());
             let stored = store.append(&header(0), b"{\"first\":1}");
-            let path = spool.waiting().join("s-00000000");
+            let path = spool.queue().join("s-00000000");
             match stored {
                 Ok(()) => {
                     acknowledged_at.get_or_insert(crash);

@@ -101,7 +101,7 @@ impl Relay {
         post(self.address, &self.path, body)
     }
 
-    /// The same, with so much patience.
+    /// Posts an export, and waits `patience` for the answer.
     pub fn post_within(&self, body: &[u8], patience: Duration) -> Option<u16> {
         let mut stream = TcpStream::connect(self.address).ok()?;
         exchange(&mut stream, &self.path, body, patience)
@@ -117,7 +117,7 @@ impl Relay {
         self.try_outcome(wait).expect("an answer")
     }
 
-    /// The same; `None` if the relay has died.
+    /// The relay's outcome of the exports; `None` if the relay has died.
     pub fn try_outcome(&mut self, wait: Duration) -> Option<Outcome> {
         let wait_ms = u64::try_from(wait.as_millis()).expect("short");
         self.say(&ToRelay::Ended { wait_ms, owed: None });
@@ -194,7 +194,7 @@ pub fn post(address: SocketAddr, path: &str, body: &[u8]) -> Option<u16> {
     send(&mut stream, path, body)
 }
 
-/// The same over an existing connection.
+/// Posts an export over an existing connection.
 pub fn send(stream: &mut TcpStream, path: &str, body: &[u8]) -> Option<u16> {
     exchange(stream, path, body, support::DEADLINE)
 }

@@ -220,7 +220,7 @@ fn a_session_whose_processes_are_all_killed_is_not_observed() {
     }
 }
 
-/// Nothing is known of the exports of a relay that is stopped with its guard. That is said in a pipe, too.
+/// Nothing is known of the exports of a relay that is stopped with its guard. With output to a pipe that is reported, too.
 #[test]
 fn a_relay_that_does_not_answer_is_reported_in_a_pipe() {
     let line = "act-claude: billing: what ACT accepted is not known: the relay did not answer\n";

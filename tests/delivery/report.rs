@@ -122,7 +122,7 @@ fn b15_a_container_that_ends_with_us_waits_longer() {
     assert_eq!((act.requests().len(), waiting(&sandbox).len()), (1, 0));
 }
 
-/// The same when act-claude is not process 1, but the variable CI says that no process survives. Without that variable
+/// act-claude is not process 1 here, but the variable CI says that no process survives. Without that variable
 /// the export is counted as under way, which is correct; it is on disk, and the next session delivers it.
 #[test]
 fn b15_a_container_that_ends_behind_us_delivers_or_counts() {

@@ -1,4 +1,4 @@
-//! Which file on PATH act-claude takes for claude: the one that a shell would start. All others are skipped, as shells
+//! Which file on PATH act-claude starts as claude: the one that a shell would start. All others are skipped, as shells
 //! do.
 
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,5 +1,5 @@
 //! A settings layer that exists but can't be understood is not treated as absent, because claude may read it.
-//! `--direct` starts no telemetry; the relay's variables are put on top where this is possible, and otherwise
+//! `--direct` starts no telemetry; the relay's variables override it where this is possible, and otherwise
 //! act-claude reports it; `required` refuses only in the latter case.
 
 use std::path::PathBuf;
@@ -103,11 +103,11 @@ fn the_relay_goes_on_top_or_says_that_it_can_not() {
         let err = seen.output.err();
         assert_eq!(seen.output.code(), 0, "{layer:?}: {err}");
         assert!(seen.environment.contains("METRICS_ENDPOINT=http://127.0.0.1:"), "{layer:?}: {err}");
-        let beaten = matches!(layer, Layer::User | Layer::Project);
-        assert_eq!(seen.arguments.contains("/act-claude/overlay/"), beaten, "{layer:?}: {}", seen.arguments);
+        let overridden = matches!(layer, Layer::User | Layer::Project);
+        assert_eq!(seen.arguments.contains("/act-claude/overlay/"), overridden, "{layer:?}: {}", seen.arguments);
         let (path, reason) = named(layer);
         let said = err.contains(path) && err.contains(reason) && err.contains("is not known");
-        assert_eq!(said, !beaten, "{layer:?}: {err}");
+        assert_eq!(said, !overridden, "{layer:?}: {err}");
     }
 }
 
@@ -115,11 +115,11 @@ fn the_relay_goes_on_top_or_says_that_it_can_not() {
 fn required_refuses_only_what_can_t_be_overridden() {
     for layer in LAYERS {
         let Some(seen) = run(layer, true, &[]) else { return };
-        let beaten = matches!(layer, Layer::User | Layer::Project);
+        let overridden = matches!(layer, Layer::User | Layer::Project);
         let (err, code) = (seen.output.err(), seen.output.code());
         assert_eq!(
             (code, seen.environment.is_empty()),
-            if beaten { (0, false) } else { (78, true) },
+            if overridden { (0, false) } else { (78, true) },
             "{layer:?}: {err}"
         );
     }

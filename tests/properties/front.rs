@@ -106,7 +106,7 @@ fn accepted(body: &[u8]) -> IntakeAnswer {
     match body.len() % 5 {
         0 => IntakeAnswer::Unrouted,
         1 => IntakeAnswer::NoExport,
-        2 => IntakeAnswer::Taken,
+        2 => IntakeAnswer::Accepted,
         3 => IntakeAnswer::Lost,
         _ => IntakeAnswer::Answered { status: 429, body: body.to_vec() },
     }

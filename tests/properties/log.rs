@@ -60,7 +60,7 @@ fn is_kept(line: &[u8]) -> bool {
 
 fn followed(text: &[u8], pieces: usize) -> Vec<Vec<u8>> {
     FILE.with_borrow_mut(|(log, follow)| {
-        // A shorter file: its reader takes it for a new log in place of the old one.
+        // A shorter file: its reader treats it as a new log in place of the old one.
         log.set_len(0).unwrap();
         follow.read(&mut |_| panic!("nothing is there")).unwrap();
         let mut lines = Vec::new();

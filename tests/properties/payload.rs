@@ -181,7 +181,7 @@ impl Tree {
         }
     }
 
-    /// Whether a reader may take it for an attribute with one of these keys: of repeated members, some readers take the
+    /// Whether a reader may read it as an attribute with one of these keys: of repeated members, some readers take the
     /// last.
     fn is_attribute(&self, keys: &[String]) -> bool {
         let Tree::Object(members) = self else { return false };

@@ -43,7 +43,7 @@ fn as_file(bytes: &[u8]) {
         Err(other) => panic!("{other:?} is no property of bytes"),
     };
     SPOOL.with_borrow(|(directory, spool)| {
-        let path = spool.waiting().join(FILE);
+        let path = spool.queue().join(FILE);
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(list::peek(spool, FILE), peek(bytes), "what a look into the file says");
         let claimed = Claim::take(spool, FILE);
@@ -103,7 +103,7 @@ thread_local! {
         let place = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
         let directory = tempfile::tempdir_in(place).expect("a temporary directory");
         let spool = Spool::of(directory.path());
-        for part in [spool.waiting(), spool.corrupt()] {
+        for part in [spool.queue(), spool.corrupt()] {
             std::fs::create_dir_all(part).unwrap();
         }
         RefCell::new((directory, spool))

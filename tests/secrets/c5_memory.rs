@@ -1,5 +1,5 @@
-//! C5: another process of the same user can't read the relay's memory, environment or descriptors. Claude's own it can
-//! read, as without act-claude.
+//! C5: another process of the same user can't read the relay's memory, environment or descriptors. It can read claude's,
+//! as without act-claude.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;

@@ -120,7 +120,7 @@ impl Bench {
         }
     }
 
-    /// The same with act-claude: its output, and all requests to other servers than the account's endpoint.
+    /// Runs claude through act-claude. Returns its output, and all requests to other servers than the account's endpoint.
     pub fn ours(&self, placed: &Placed, flags: &[&str]) -> (Output, Vec<Request>) {
         let mut command = self.lab.act_claude("project", flags);
         command.args(&placed.arguments).args(["-p", "hi"]).env("ACT_CLAUDE_REPORT", "always");

@@ -33,7 +33,7 @@ fn text(url: &str, more: &str) -> String {
     format!(r#"{{{more}"env":{{{}}}}}"#, variables(url))
 }
 
-/// The same with these bytes in a string value.
+/// The settings with these bytes in a string value.
 fn noted(url: &str, note: &[u8]) -> Vec<u8> {
     [b"{\"note\":\"", note, b"\",", &text(url, "").as_bytes()[1..]].concat()
 }

@@ -36,7 +36,7 @@ impl Act {
         Self::start_with("http", Arc::new(|stream| Some(Box::new(stream))))
     }
 
-    /// The same at a port of the test's choice.
+    /// Plain HTTP at this port; accepts everything.
     pub fn start_at(port: u16) -> Self {
         Self::start_on(port, "http", Arc::new(|stream| Some(Box::new(stream))))
     }

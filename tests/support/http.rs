@@ -47,7 +47,7 @@ impl Request {
 pub enum Reply {
     /// A whole answer.
     Full { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
-    /// The same, after a delay.
+    /// Another reply, after a delay.
     After(Duration, Box<Reply>),
     /// Raw bytes, then the connection is closed.
     Raw(Vec<u8>),
@@ -107,12 +107,12 @@ impl Server {
         Self::start_on(0, handler, wrap)
     }
 
-    /// The same at a port; 0 takes a free one.
+    /// Serves at a port of 127.0.0.1; 0 takes a free one.
     pub fn start_on(port: u16, handler: Handler, wrap: Wrap) -> Self {
         Self::start_at(([127, 0, 0, 1], port).into(), handler, wrap)
     }
 
-    /// The same at an address.
+    /// Serves at an address.
     pub fn start_at(address: SocketAddr, handler: Handler, wrap: Wrap) -> Self {
         // A server that was dropped may take a moment to close this port.
         let listener = super::eventually("a port", || TcpListener::bind(address).ok());

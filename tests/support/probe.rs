@@ -81,7 +81,7 @@ impl ProbeLab {
         (command, log)
     }
 
-    /// The same through another program, which starts `act-claude` or `claude` itself (`$CLAUDE`).
+    /// Prepares a run through another program, which starts `act-claude` or `claude` itself (`$CLAUDE`).
     pub fn prepare_through(&self, program: &Path, args: &[&str], form: Form, script: &str) -> (Command, Log) {
         let mut command = self.sandbox.command(program);
         command.args(args);

@@ -52,7 +52,7 @@ pub fn relays(root: &std::path::Path) -> (Vec<Process>, Vec<Process>) {
     relays_with(&root.display().to_string())
 }
 
-/// The same for processes with this text in their environment.
+/// The relays with this text in their environment: the guards, and the working processes.
 pub fn relays_with(text: &str) -> (Vec<Process>, Vec<Process>) {
     let relays: Vec<Process> = with_environment(text).into_iter().filter(|it| it.is_relay() && it.is_alive()).collect();
     let parents: Vec<i32> = relays.iter().filter_map(Process::parent).collect();

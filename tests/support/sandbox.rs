@@ -149,7 +149,7 @@ impl Sandbox {
 pub trait Text {
     /// Standard output.
     fn out(&self) -> String;
-    /// The exit code; panics if there is none.
+    /// Standard error.
     fn err(&self) -> String;
     /// The exit code, which there must be.
     fn code(&self) -> i32;

@@ -24,7 +24,7 @@ impl Authority {
     pub fn for_names(names: &[&str]) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        // Not the default name that rcgen gives to every certificate: OpenSSL would take the server's certificate for
+        // Not the default name that rcgen gives to every certificate: OpenSSL would treat the server's certificate as
         // self-signed.
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "An authority of the tests");

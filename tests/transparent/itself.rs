@@ -1,4 +1,4 @@
-//! A21: act-claude never takes itself for claude, and a session inside a session is not taken for a loop.
+//! A21: act-claude never starts itself as claude, and a session inside a session is not treated as a loop.
 
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;

@@ -56,7 +56,7 @@ fn a19_pipes_end_with_claude() {
     assert_eq!(ended(run.wait()), "exit 0");
 }
 
-/// The same if /dev/null is missing: standard input, output and error belong to claude and act-claude, and none to the
+/// Here /dev/null is missing: standard input, output and error belong to claude and act-claude, and none to the
 /// relay, which goes on delivering. Also with the launcher form, whose relay no process waits for.
 #[test]
 fn a19_pipes_end_without_dev_null() {

@@ -242,7 +242,7 @@ fn a21_claude_itself_gets_no_chain() {
         let given = log.wait_for("given")["environment"].to_string();
         assert!(!given.contains("ACT_CLAUDE_CHAIN"), "{given}");
     }
-    // The same chain with a smaller program: it is taken for a wrapper that led here.
+    // The same chain with a smaller program: it is treated as a wrapper that led here.
     let (mut command, _log) = lab.prepare(Form::Relay, "exit 21");
     let small = std::fs::metadata(&lab.claude).unwrap();
     let small =

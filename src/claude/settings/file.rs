@@ -19,7 +19,7 @@ pub fn bytes(path: &Path) -> Option<Result<Vec<u8>, Reason>> {
         ErrorKind::NotFound | ErrorKind::NotADirectory => None,
         _ => Some(Err(Reason::Refused(plain(&error)))),
     };
-    // Checked before it is opened: opening a pipe already affects its writer.
+    // The file is checked before it is opened, because opening a pipe already affects its writer.
     match fs::metadata(path).map(|metadata| unreadable(&metadata)) {
         Ok(None) => {}
         Ok(Some(FileKind::Directory)) => return None,

@@ -1,4 +1,4 @@
-//! Claude Code's settings layers, as far as they decide about telemetry. Read only, never written.
+//! Claude Code's settings layers, as far as they decide about telemetry. They are read, never written.
 //!
 //! Observed order, strongest first: managed, `--settings`, local, project, user, the environment (docs/observed-claude.md). The
 //! reader is as tolerant as claude's own: it skips what claude ignores, and accepts what claude reads. A layer that exists and
@@ -176,8 +176,8 @@ pub fn layer(kind: LayerKind, path: PathBuf, text: &str) -> Option<Layer> {
     if !WORDS.iter().any(|word| text.contains(word)) && !text.contains("\\u") {
         return None;
     }
-    // Not parsed as a `Value`, which refuses numbers, strings and depths that claude accepts. Of repeated members the last is
-    // effective.
+    // The text is not parsed as a `Value`, which refuses numbers, strings and depths that claude accepts. Of repeated members
+    // the last is effective.
     let members = json::members(text)?;
     let member = |name: &str| members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
     let has_program = members.iter().any(|(key, value)| key.starts_with(POLICY_HELPER) && value.starts_with('{'));
@@ -188,7 +188,7 @@ pub fn layer(kind: LayerKind, path: PathBuf, text: &str) -> Option<Layer> {
         |name| member(name).filter(|value| value.starts_with('"')).map(|value| json::text_of(value).into_owned());
     let word = |name| text(name).filter(|text| !text.is_empty());
     let mut env = member("env").and_then(json::members).unwrap_or_default();
-    // Keeps the last one, whatever its value.
+    // This keeps the last one, whatever its value.
     let mut seen = HashSet::new();
     env.reverse();
     env.retain(|(name, _)| seen.insert(name.clone()));

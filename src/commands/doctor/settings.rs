@@ -154,7 +154,7 @@ fn finding(facts: &Facts, conflict: &Conflict, delivery: Delivery) -> Finding {
         conflict.effect == Effect::Off || (conflict.key.ends_with(EXPORTER) && exporters::is_none(&conflict.value));
     let effect = if is_off && is_own_word {
         "act-claude treats it as your decision: no session is reported"
-    } else if conflict.beatable && delivery == Delivery::Relay {
+    } else if conflict.overridable && delivery == Delivery::Relay {
         "act-claude overrides it for a session in a terminal; background sessions and editors follow it"
     } else if conflict.kind == LayerKind::Managed {
         "managed settings can't be overridden: no session here is reported as it should be"

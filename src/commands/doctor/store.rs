@@ -19,7 +19,7 @@ fn deferred(facts: &Facts, waiting: &Waiting) -> Finding {
     let plural = if deferred.len() == 1 { "" } else { "s" };
     let last = deferred.last();
     let said = last.map(|failing| failing.problem.said.clone()).unwrap_or_default();
-    let place = facts.state.as_deref().map(|state| Spool::of(state).waiting().display().to_string());
+    let place = facts.state.as_deref().map(|state| Spool::of(state).queue().display().to_string());
     let name = last.map(|failing| failing.export.clone()).unwrap_or_default();
     let what = format!("{} export{plural} of {alias} stepped aside: {said}", deferred.len());
     Finding::new("stepped-aside", what, place.unwrap_or_default())
@@ -33,7 +33,7 @@ fn kept(facts: &Facts, waiting: &Waiting) -> Finding {
     let Waiting { alias, account, exports, .. } = waiting;
     let plural = if *exports == 1 { "" } else { "s" };
     let said = waiting.problem.as_ref().map(|problem| problem.said.clone()).unwrap_or_default();
-    let place = facts.state.as_deref().map(|state| Spool::of(state).waiting().display().to_string());
+    let place = facts.state.as_deref().map(|state| Spool::of(state).queue().display().to_string());
     let problem = waiting.problem.as_ref();
     let words = |text: &str| text.trim_end_matches('.').to_owned();
     let cause = problem.map(|problem| words(&problem.cause)).filter(|cause| !cause.is_empty());

@@ -303,7 +303,7 @@ impl Flush {
     }
 
     fn has_left(&self, name: &str) -> bool {
-        std::fs::symlink_metadata(self.spool.waiting().join(name))
+        std::fs::symlink_metadata(self.spool.queue().join(name))
             .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
     }
 

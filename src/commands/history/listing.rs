@@ -121,7 +121,7 @@ impl Page {
         page::hang(text, INDENT, self.width, style, words);
     }
 
-    /// For example `~/work/billing, claude 2.1.330, 12m00s, 48,210 tokens, $0.42`.
+    /// Directory, version, duration and totals: `~/work/billing, claude 2.1.330, 12m00s, 48,210 tokens, $0.42`.
     fn circumstances(&self, session: &Session) -> String {
         let record = &session.record;
         let mut words = vec![self.path(&record.directory)];

@@ -3,11 +3,11 @@
 use super::dialogue::{Dialogue, Question, Stop};
 use super::facts::Facts;
 use super::sources::credential::{self, account_id, is_mail};
-use super::sources::from_settings::{host, is_documented, origin};
+use super::sources::from_settings::{host, is_expected};
 use super::sources::names;
 use super::sources::spec::Spec;
 use super::spec::field;
-use crate::config::{self, Account, is_loopback};
+use crate::config::{self, Account};
 
 /// The metrics URL for `text`: a whole URL as it is, or the documented URL for an account id.
 fn documented(text: &str) -> String {
@@ -50,9 +50,8 @@ pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Sp
         return Ok(account.endpoint.clone());
     }
     let endpoint = documented(&field(dialogue, None, finding, &question, check_endpoint)?);
-    let is_known = accounts.values().any(|account| origin(&account.endpoint) == origin(&endpoint));
-    let is_here = host(&endpoint).is_some_and(|host| is_loopback(&host));
-    if spec.is_some() && named.is_none() && !endpoint.is_empty() && !is_known && !is_here && !is_documented(&endpoint) {
+    let own = accounts.values().map(|account| account.endpoint.as_str());
+    if spec.is_some() && named.is_none() && !endpoint.is_empty() && !is_expected(&endpoint, own, true) {
         let host = host(&endpoint).unwrap_or_default();
         let ask = format!("The token would go to {host}, which is not Boomi's. Is this intended?");
         let flag = format!(

@@ -1,4 +1,4 @@
-//! Delivers the exports that were held for an account, once its token works. Exports of other accounts are left alone, because
+//! Delivers the exports that were held for an account, once its token works. Exports of other accounts are not sent, because
 //! their token commands must not run without the user's request.
 
 use std::time::{Duration, Instant};

@@ -7,11 +7,11 @@ use super::dialogue::{Dialogue, Question, Stop};
 use super::facts::Facts;
 use super::sources::credential::{self, Credential, account_id};
 use super::sources::entries::{AccountEntry, AliasEntry, Entries};
-use super::sources::from_settings::{Entry, host, is_documented, origin};
+use super::sources::from_settings::{Entry, host, is_expected};
 use super::sources::names;
 use super::sources::recipe::Recipe;
 use super::token::{self, Choice};
-use crate::config::{self, edit, is_loopback};
+use crate::config::{self, edit};
 
 /// Decides on the entries that replace the recipe.
 pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, Stop> {
@@ -107,14 +107,11 @@ impl Import<'_, '_, '_> {
         })
     }
 
-    /// A project's settings may come from somebody else. The user has to agree to an unknown host that they name, also on this
-    /// machine unless `may_be_here`.
+    /// A project's settings may come from somebody else. So the user has to agree to a host that is not expected.
     fn trusted(&mut self, place: &str, endpoint: String, may_be_here: bool) -> Result<String, Stop> {
-        let config = &self.facts.loaded.config;
-        let is_known = config.accounts.values().any(|account| origin(&account.endpoint) == origin(&endpoint))
-            || self.entries.accounts.iter().any(|account| origin(&account.endpoint) == origin(&endpoint))
-            || (may_be_here && host(&endpoint).is_some_and(|host| is_loopback(&host)));
-        if !is_known && !is_documented(&endpoint) {
+        let configured = self.facts.loaded.config.accounts.values().map(|account| account.endpoint.as_str());
+        let added = self.entries.accounts.iter().map(|account| account.endpoint.as_str());
+        if !is_expected(&endpoint, configured.chain(added), may_be_here) {
             let host = host(&endpoint).unwrap_or_default();
             let ask = format!("The settings of {place} send to {host}, which is not Boomi's. Is this intended?");
             let flag = format!("{place}: its settings send to {host}, which is not Boomi's; answer on a terminal");

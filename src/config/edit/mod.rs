@@ -49,9 +49,9 @@ pub enum Refused {
     Faults(Vec<Fault>),
     /// It can't be read or written.
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// Why it can't.
         why: String,
     },
     /// Neither HOME nor another variable says where the file is.

@@ -69,8 +69,8 @@ pub struct Explicit<'a> {
     pub flag: Option<&'a str>,
     /// `ACT_CLAUDE_ALIAS`
     pub variable: Option<&'a str>,
-    /// The same inside a claude, where a repository's settings may have set it. It may choose only what the repository's own file
-    /// may choose.
+    /// `ACT_CLAUDE_ALIAS` inside a claude, where a repository's settings may have set it. It may choose only what the repository's
+    /// own file may choose.
     pub request: Option<&'a str>,
 }
 
@@ -117,7 +117,7 @@ pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Directory) -> Re
 struct Walk<'a> {
     config: &'a Config,
     place: &'a Directory,
-    /// Those of the closest usable repository file.
+    /// The attributes of the closest usable repository file.
     attributes: Option<BTreeMap<String, String>>,
     /// The messages so far; the answer itself is set last.
     said: Resolution,

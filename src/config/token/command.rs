@@ -29,7 +29,7 @@ pub(super) fn run(
     let mut command = Command::new(program);
     command.args(&argv[1..]).env_clear().envs(environment.iter()).current_dir("/");
     command.stderr(terminal.unwrap_or_else(no_input_or_output));
-    // Twice a token's length: what is longer is none, and is said to be none.
+    // More than a token's greatest length is read, so that a longer output is noticed, and refused with that reason.
     let bounds = Bounds { time: limit, bytes: LONGEST * 2 };
     let finished = child::run(&mut command, b"", Kept::Output, bounds).map_err(|error| match error {
         ChildError::Start(error) => fail(format!("cannot be started ({})", plain(&error))),
@@ -77,7 +77,7 @@ mod tests {
             let error = run(&["sh", "-c", script]).unwrap_err();
             assert!(error.contains(expected), "{script}: {error}");
         }
-        // A process that the command leaves behind keeps the output open, and lives on.
+        // A process that the command leaves behind keeps the output open, and is not ended.
         assert_eq!(run(&["sh", "-c", "sleep 70 & echo abc"]).unwrap(), "abc");
         assert!(run(&["no-such-program"]).unwrap_err().contains("is not found"));
         // The command is not run through a shell.

@@ -35,7 +35,7 @@ impl Account {
         Self { id: id.into(), credential: None }
     }
 
-    /// The same account, for this user and token only.
+    /// Limits the account to this user and token.
     #[must_use]
     pub fn with_credential(mut self, user: &str, token: &str) -> Self {
         self.credential = Some(Sha256::digest(format!("{user}:{token}")).into());

@@ -31,10 +31,10 @@ impl<'a> Edited<'a> {
         self.replace_range(start, start + part.len(), new)
     }
 
-    /// The same, with the part given by its offsets.
+    /// Replaces the part between two offsets, after all earlier changes.
     pub fn replace_range(&mut self, start: usize, end: usize, new: &str) -> Result<(), NoResult> {
         if !self.is_changed {
-            // Enough where little is added.
+            // This is enough where little is added.
             let likely = self.text.len() + self.text.len() / 8 + new.len();
             self.result.try_reserve_exact(likely.min(self.largest)).map_err(|_| NoResult::NoMemory)?;
             self.is_changed = true;

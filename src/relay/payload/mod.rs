@@ -89,7 +89,7 @@ pub fn repair<'a>(
     largest: usize,
 ) -> Result<Cow<'a, [u8]>, NoResult> {
     let Some(text) = text(body) else { return Ok(Cow::Borrowed(body)) };
-    // Redaction only removes.
+    // Redaction only removes, so its result needs no limit.
     let redacted = if redact.is_empty() { None } else { redact::redacted(text, redact)? };
     let repaired = repair::repaired(redacted.as_deref().unwrap_or(text), required, largest)?;
     Ok(match repaired.or(redacted) {

@@ -33,7 +33,7 @@ pub fn string(text: &str, name: &str) -> String {
     member(text, name).and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default()
 }
 
-/// See [`elements`].
+/// Iterates over the elements of a list.
 pub struct Elements<'a>(Cursor<'a>);
 
 impl<'a> Iterator for Elements<'a> {
@@ -45,7 +45,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// See [`members`].
+/// Iterates over the members of an object.
 pub struct Members<'a>(Cursor<'a>);
 
 impl<'a> Iterator for Members<'a> {

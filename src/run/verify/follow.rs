@@ -87,7 +87,7 @@ impl Follow {
     fn drain(&mut self, on_line: &mut dyn FnMut(&[u8])) -> io::Result<()> {
         let Some(open) = &mut self.file else { return Ok(()) };
         if open.file.metadata()?.len() < open.read {
-            // Truncated: reads from the start again.
+            // The file was truncated, so it is read from the start again.
             open.file.seek(SeekFrom::Start(0))?;
             open.read = 0;
             (self.filled, self.skipping) = (0, false);

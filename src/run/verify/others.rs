@@ -1,4 +1,4 @@
-//! Before a `--verify` session: the other claude processes, and the alias each reports under.
+//! Names, before a `--verify` session, the other claude processes and the alias that each reports under.
 
 use std::path::Path;
 

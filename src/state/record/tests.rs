@@ -1,4 +1,4 @@
-//! What is read, written and pruned.
+//! Records are read, written and pruned.
 
 use super::*;
 

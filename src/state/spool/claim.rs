@@ -19,13 +19,14 @@ const LARGEST: u64 = 4 * LARGEST_FILE;
 /// A claimed export.
 #[derive(Debug)]
 pub struct Claim {
-    /// Its header.
+    /// The export's header.
     pub header: Header,
     bytes: Vec<u8>,
-    body: usize,
+    /// Where in `bytes` the body begins.
+    body_start: usize,
     spool: Spool,
     name: String,
-    /// The lock ends when this is dropped.
+    /// The lock is released when this is dropped.
     _file: File,
 }
 
@@ -64,9 +65,9 @@ impl Refusal {
 impl Claim {
     /// Claims a file of `spool/new`, and checks every byte of it.
     pub fn take(spool: &Spool, name: &str) -> Result<Self, Refusal> {
-        let path = spool.waiting().join(name);
+        let path = spool.queue().join(name);
         let file = file::open(&path, File::options().read(true))
-            .map_err(|error| refusal_of_open(&error.into()).unwrap_or_else(|| set_aside(spool, name)))?;
+            .map_err(|error| refusal_of_open(&error.into()).unwrap_or_else(|| move_to_corrupt(spool, name)))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refusal::Busy),
@@ -81,14 +82,14 @@ impl Claim {
             Err(error) => return Err(unreadable(&error)),
         }
         if spool.is_decided(name) {
-            let _ = leave(spool, name);
+            let _ = dequeue(spool, name);
             return Err(Refusal::Gone);
         }
         // In a directory that is not writable the file can't be removed after it was sent, and every process would send it again.
         // So it is not sent.
-        nix::unistd::access(&spool.waiting(), nix::unistd::AccessFlags::W_OK).map_err(Refusal::ReadOnly)?;
+        nix::unistd::access(&spool.queue(), nix::unistd::AccessFlags::W_OK).map_err(Refusal::ReadOnly)?;
         if !metadata.is_file() {
-            return Err(set_aside(spool, name));
+            return Err(move_to_corrupt(spool, name));
         }
         if metadata.len() > LARGEST {
             return Err(too_large(spool, name, &file));
@@ -99,22 +100,22 @@ impl Claim {
         (&file).take(LARGEST).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
         match entry::read(&bytes) {
             // The checksum does not cover the name. So the name must match the header.
-            Ok((header, body)) if super::name(&header.session, header.sequence) == name => {
-                Ok(Self { header, bytes, body, spool: spool.clone(), name: name.to_owned(), _file: file })
+            Ok((header, body_start)) if super::name(&header.session, header.sequence) == name => {
+                Ok(Self { header, bytes, body_start, spool: spool.clone(), name: name.to_owned(), _file: file })
             }
             Err(Fault::Newer(version)) => Err(Refusal::Newer(version)),
             // An earlier attempt marked it as delivered, because it could not be removed. That is tried again.
             Err(Fault::Delivered) => {
-                let _ = leave(spool, name);
+                let _ = dequeue(spool, name);
                 Err(Refusal::Gone)
             }
-            Ok(_) | Err(_) => Err(set_aside(spool, name)),
+            Ok(_) | Err(_) => Err(move_to_corrupt(spool, name)),
         }
     }
 
     /// The body to send.
     pub fn body(&self) -> &[u8] {
-        &self.bytes[self.body..]
+        &self.bytes[self.body_start..]
     }
 
     /// Its file's name.
@@ -125,24 +126,24 @@ impl Claim {
     /// ACT has it, or the user discarded it. Returns an error if the file can neither be removed nor marked as delivered.
     /// Then this process remembers it, and another process sends it again.
     pub fn done(self) -> io::Result<()> {
-        leave(&self.spool, &self.name)
+        dequeue(&self.spool, &self.name)
     }
 
     /// ACT will never accept it. Returns an error if the file can't be moved to the dead letters; then it stays.
     pub fn reject(self) -> io::Result<()> {
-        let set_aside = dead_letters::rejected(&self.spool, &self.name);
-        if set_aside.is_err() {
+        let moved = dead_letters::rejected(&self.spool, &self.name);
+        if moved.is_err() {
             self.spool.remember(&self.name);
         }
-        set_aside
+        moved
     }
 }
 
 /// Removes the file of an export with a final state from `spool/new`. If it can't be removed, it is renamed; if that fails, too,
 /// it gets the marker "delivered".
-fn leave(spool: &Spool, name: &str) -> io::Result<()> {
-    let path = spool.waiting().join(name);
-    let left = match fs::remove_file(&path) {
+fn dequeue(spool: &Spool, name: &str) -> io::Result<()> {
+    let path = spool.queue().join(name);
+    let removed = match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::debug!(name, %error, "can't be unlinked");
             // On a full disk a rename may still work, and so may overwriting existing bytes.
@@ -150,13 +151,13 @@ fn leave(spool: &Spool, name: &str) -> io::Result<()> {
         }
         _ => Ok(()),
     };
-    match &left {
+    match &removed {
         Ok(()) => {
             let _ = fs::remove_file(spool.deferred().join(name));
         }
         Err(_) => spool.remember(name),
     }
-    left
+    removed
 }
 
 fn mark_delivered(path: &Path) -> io::Result<()> {
@@ -165,7 +166,8 @@ fn mark_delivered(path: &Path) -> io::Result<()> {
     file.sync_data()
 }
 
-fn set_aside(spool: &Spool, name: &str) -> Refusal {
+/// Moves a file with wrong content to the dead letters.
+fn move_to_corrupt(spool: &Spool, name: &str) -> Refusal {
     match dead_letters::corrupt(spool, name) {
         Ok(()) => Refusal::Corrupt,
         Err(error) => Refusal::CorruptStays(errno(&error)),
@@ -176,13 +178,12 @@ fn set_aside(spool: &Spool, name: &str) -> Refusal {
 fn too_large(spool: &Spool, name: &str, file: &File) -> Refusal {
     match entry::is_whole(file) {
         Ok(true) => Refusal::Unreadable(Errno::EFBIG),
-        Ok(false) => set_aside(spool, name),
+        Ok(false) => move_to_corrupt(spool, name),
         Err(error) => unreadable(&error),
     }
 }
 
 /// The refusal of a file that can't be opened; `None`: it is a kind of file that act-claude never writes.
-// A link or a socket, which act-claude never writes.
 fn refusal_of_open(error: &OpenError) -> Option<Refusal> {
     match error {
         OpenError::Link | OpenError::Special => None,
@@ -242,7 +243,7 @@ mod tests {
     #[test]
     fn b8_what_was_not_written_here_is_set_aside_and_never_sent() {
         let (_state, spool) = stored(1);
-        let path = |name: &str| spool.waiting().join(name);
+        let path = |name: &str| spool.queue().join(name);
         // A valid file under another file's name; a link to one; a directory; a file larger than any that was ever written.
         fs::copy(path("s-00000001"), path("s-00000002")).unwrap();
         std::os::unix::fs::symlink(path("s-00000001"), path("s-00000003")).unwrap();
@@ -273,15 +274,15 @@ mod tests {
         assert!(claim.header == header && claim.body() == body);
         let error = store.append(&super::tests::header(2), &[&body[..], b"x"].concat()).unwrap_err();
         assert_eq!(error.to_string(), "an export is larger than 24 MiB");
-        assert!(!store.spool().waiting().join("s-00000002").exists());
+        assert!(!store.spool().queue().join("s-00000002").exists());
     }
 
     #[test]
     fn b8_a_newer_format_is_left_alone() {
         let (_state, spool) = stored(0);
-        fs::write(spool.waiting().join("s-00000001"), "act-claude-export/9 x\n").unwrap();
+        fs::write(spool.queue().join("s-00000001"), "act-claude-export/9 x\n").unwrap();
         assert_eq!(refusal(&spool, "s-00000001"), Refusal::Newer(9));
-        assert!(spool.waiting().join("s-00000001").exists());
+        assert!(spool.queue().join("s-00000001").exists());
     }
 
     #[test]
@@ -315,11 +316,11 @@ mod tests {
         let body = vec![b' '; usize::try_from(LARGEST).unwrap()];
         let second = [serde_json::to_vec(&header(1)).unwrap(), b"\n".to_vec()].concat();
         let bytes = [entry::compose(&second, &body), body].concat();
-        fs::write(spool.waiting().join("s-00000001"), &bytes).unwrap();
+        fs::write(spool.queue().join("s-00000001"), &bytes).unwrap();
         assert_eq!(refusal(&spool, "s-00000001"), Refusal::Unreadable(Errno::EFBIG));
-        fs::write(spool.waiting().join("s-00000002"), &bytes[..bytes.len() - 1]).unwrap();
+        fs::write(spool.queue().join("s-00000002"), &bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(refusal(&spool, "s-00000002"), Refusal::Corrupt);
-        assert!(spool.waiting().join("s-00000001").exists());
+        assert!(spool.queue().join("s-00000001").exists());
     }
 
     /// A directory that is not empty has the target's name: only this makes a rename fail for root, too.
@@ -327,12 +328,12 @@ mod tests {
     fn b7_what_can_t_be_set_aside_stays_and_that_is_said() {
         let (_state, spool) = stored(1);
         fs::remove_dir(spool.corrupt()).unwrap();
-        fs::write(spool.waiting().join("s-00000001"), "torn").unwrap();
+        fs::write(spool.queue().join("s-00000001"), "torn").unwrap();
         assert_eq!(refusal(&spool, "s-00000001"), Refusal::Corrupt, "the directory is made again");
         fs::create_dir_all(spool.corrupt().join("s-00000002/full")).unwrap();
-        fs::write(spool.waiting().join("s-00000002"), "torn").unwrap();
+        fs::write(spool.queue().join("s-00000002"), "torn").unwrap();
         assert!(matches!(refusal(&spool, "s-00000002"), Refusal::CorruptStays(_)));
-        assert!(spool.waiting().join("s-00000002").exists());
+        assert!(spool.queue().join("s-00000002").exists());
     }
 
     /// After `done` the file is removed, or it has the marker, or this process remembers its name.
@@ -344,7 +345,7 @@ mod tests {
         claim.done().unwrap();
         assert_eq!(refusal(&spool, "s-00000001"), Refusal::Gone);
         // Its file has the marker.
-        let path = spool.waiting().join("s-00000002");
+        let path = spool.queue().join("s-00000002");
         mark_delivered(&path).unwrap();
         assert_eq!(refusal(&spool, "s-00000002"), Refusal::Gone);
         assert!(!path.exists(), "it could be removed by then");
@@ -352,6 +353,6 @@ mod tests {
         let (_state, spool) = stored(1);
         spool.remember("s-00000001");
         assert_eq!(refusal(&spool, "s-00000001"), Refusal::Gone);
-        assert_eq!(fs::read_dir(spool.waiting()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(spool.queue()).unwrap().count(), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! Dead letters: exports that ACT will never take, or that are not what was written. They are never sent again, kept for a
-//! while, bounded, and counted when they go (promise B7).
+//! Dead letters: exports that ACT will never accept, or whose content is not what was written. They are never sent again. They
+//! are kept for some time, within bounds, and counted when they are removed (promise B7).
 
 use std::fs;
 use std::io;
@@ -28,17 +28,17 @@ pub struct Pruned {
 
 /// Moves a file of `new` to `rejected`.
 pub fn rejected(spool: &Spool, name: &str) -> io::Result<()> {
-    set_aside(spool, name, &spool.rejected())
+    move_file(spool, name, &spool.rejected())
 }
 
 /// Moves whatever has this name in `new` to `corrupt`.
 pub fn corrupt(spool: &Spool, name: &str) -> io::Result<()> {
     tracing::debug!(name, "corrupt");
-    set_aside(spool, name, &spool.corrupt())
+    move_file(spool, name, &spool.corrupt())
 }
 
-fn set_aside(spool: &Spool, name: &str, directory: &Path) -> io::Result<()> {
-    let (from, to) = (spool.waiting().join(name), directory.join(name));
+fn move_file(spool: &Spool, name: &str, directory: &Path) -> io::Result<()> {
+    let (from, to) = (spool.queue().join(name), directory.join(name));
     let moved = match fs::rename(&from, &to) {
         // Somebody removed the directory, or the file.
         Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(&from).is_ok() => {
@@ -85,7 +85,7 @@ mod tests {
     fn spool() -> (tempfile::TempDir, Spool) {
         let state = tempfile::tempdir().unwrap();
         let spool = Spool::of(state.path());
-        for directory in [spool.waiting(), spool.rejected(), spool.corrupt()] {
+        for directory in [spool.queue(), spool.rejected(), spool.corrupt()] {
             fs::create_dir_all(directory).unwrap();
         }
         (state, spool)
@@ -114,13 +114,13 @@ mod tests {
     fn b7_what_act_never_takes_and_what_is_torn_leave_the_queue() {
         let (_state, spool) = spool();
         for name in ["a-00000001", "a-00000002"] {
-            fs::write(spool.waiting().join(name), "").unwrap();
+            fs::write(spool.queue().join(name), "").unwrap();
         }
         rejected(&spool, "a-00000001").unwrap();
         corrupt(&spool, "a-00000002").unwrap();
         assert_eq!(left(&spool.rejected()), ["a-00000001"]);
         assert_eq!(left(&spool.corrupt()), ["a-00000002"]);
-        assert_eq!(left(&spool.waiting()), [""; 0]);
+        assert_eq!(left(&spool.queue()), [""; 0]);
     }
 
     #[test]

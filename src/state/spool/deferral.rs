@@ -139,8 +139,8 @@ fn read(path: &std::path::Path) -> Option<Deferral> {
 /// Removes the notes of exports that have left the spool.
 pub fn prune(spool: &Spool) {
     for name in Deferrals::of(Some(spool)).names() {
-        let has_left = fs::symlink_metadata(spool.waiting().join(&name))
-            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let has_left =
+            fs::symlink_metadata(spool.queue().join(&name)).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         if has_left {
             let _ = fs::remove_file(spool.deferred().join(&name));
         }
@@ -158,7 +158,7 @@ mod tests {
     fn spool() -> (tempfile::TempDir, Spool) {
         let state = tempfile::tempdir().unwrap();
         let spool = Spool::of(state.path());
-        fs::create_dir_all(spool.waiting()).unwrap();
+        fs::create_dir_all(spool.queue()).unwrap();
         (state, spool)
     }
 
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(one.failed("s-00000001", &problem("500"), Duration::ZERO).pause_ms, Some(4_000));
         assert_eq!(one.names(), ["s-00000001"]);
         // The note is removed once the export has left.
-        fs::write(spool.waiting().join("s-00000002"), "").unwrap();
+        fs::write(spool.queue().join("s-00000002"), "").unwrap();
         one.failed("s-00000002", &problem("500"), Duration::ZERO);
         prune(&spool);
         assert_eq!((look(&spool, "s-00000001"), one.names()), (None, vec!["s-00000002".to_owned()]));

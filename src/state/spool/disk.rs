@@ -20,7 +20,7 @@ pub trait Disk {
     }
     /// Makes a new file (0600).
     fn create(&self, path: &Path) -> io::Result<Self::File>;
-    /// Appends.
+    /// Appends bytes to a file.
     fn write(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()>;
     /// Waits until the file's content is on disk.
     fn sync(&self, file: &Self::File) -> io::Result<()>;

@@ -31,7 +31,7 @@ pub struct Hold {
     pub account: String,
     /// Held or not understood.
     pub state: State,
-    /// Why.
+    /// Why it is held.
     #[serde(rename = "trouble")]
     pub problem: Problem,
     /// When ACT was last asked, in milliseconds since 1970.
@@ -97,7 +97,7 @@ impl Holds {
         let path = path(directory, key);
         // The hold was removed meanwhile: nothing is held any more.
         let Ok(file) = File::open(&path) else { return true };
-        // Locked until it is closed.
+        // The file is locked until it is closed.
         if file.try_lock().is_err() {
             return false;
         }

@@ -24,7 +24,7 @@ pub struct Usage {
 
 /// How much is in `new` and in `tmp`, where files are that could not be unlinked.
 pub fn usage(spool: &Spool) -> io::Result<Usage> {
-    let (waiting, tmp) = (pile(&spool.waiting())?, pile(&spool.tmp())?);
+    let (waiting, tmp) = (pile(&spool.queue())?, pile(&spool.tmp())?);
     Ok(Usage { files: waiting.files + tmp.files, bytes: waiting.bytes + tmp.bytes })
 }
 
@@ -42,7 +42,7 @@ pub fn pile(directory: &Path) -> io::Result<Usage> {
 /// may not be empty.
 pub fn sessions(spool: &Spool) -> io::Result<BTreeMap<String, Vec<String>>> {
     let mut sessions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for entry in entries(&spool.waiting())? {
+    for entry in entries(&spool.queue())? {
         if let Ok(name) = entry?.file_name().into_string() {
             sessions.entry(session_of(&name).to_owned()).or_default().push(name);
         }
@@ -61,7 +61,7 @@ fn entries(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::D
 
 /// The header of a file in `new`, without a check of the checksum. It serves to list exports, not to send them.
 pub fn peek(spool: &Spool, name: &str) -> Result<Header, Fault> {
-    let (mut file, _) = file::open_regular(&spool.waiting().join(name)).map_err(|error| of_error(&error))?;
+    let (mut file, _) = file::open_regular(&spool.queue().join(name)).map_err(|error| of_error(&error))?;
     let mut beginning = vec![0; 1024];
     let mut filled = 0;
     loop {
@@ -80,7 +80,8 @@ pub fn peek(spool: &Spool, name: &str) -> Result<Header, Fault> {
     entry::peek(&beginning[..filled])
 }
 
-/// Only what is no file of ours at all is corrupt unread.
+/// The fault of a file that can't be opened. A link or a special file is corrupt: act-claude makes none. Any other file may be
+/// intact.
 fn of_error(error: &OpenError) -> Fault {
     match error {
         OpenError::Link | OpenError::Special => Fault::Corrupt,
@@ -125,7 +126,7 @@ mod tests {
             sessions(store.spool()).unwrap(),
             [("a".to_owned(), a.to_vec()), ("b".to_owned(), b.to_vec())].into()
         );
-        let length = |name: &str| fs::metadata(store.spool().waiting().join(name)).unwrap().len();
+        let length = |name: &str| fs::metadata(store.spool().queue().join(name)).unwrap().len();
         let bytes = a.iter().chain(&b).map(|name| length(name)).sum();
         assert_eq!(usage(store.spool()).unwrap(), Usage { files: 4, bytes });
         assert_eq!(pile(state.path()).unwrap().files, 1);
@@ -148,7 +149,7 @@ mod tests {
                 "{alias}"
             );
         }
-        let path = |name: &str| store.spool().waiting().join(name);
+        let path = |name: &str| store.spool().queue().join(name);
         std::os::unix::fs::symlink(path("s-00000001"), path("link")).unwrap();
         fs::write(path("no-lines"), vec![b' '; entry::LONGEST_HEAD * 3]).unwrap();
         fs::create_dir(path("directory")).unwrap();
@@ -163,8 +164,8 @@ mod tests {
     fn a_spool_that_can_t_be_read_is_not_an_empty_one() {
         let (_state, store) = store();
         store.prepare().unwrap();
-        fs::remove_dir(store.spool().waiting()).unwrap();
-        fs::write(store.spool().waiting(), "").unwrap();
+        fs::remove_dir(store.spool().queue()).unwrap();
+        fs::write(store.spool().queue(), "").unwrap();
         assert!(sessions(store.spool()).is_err() && usage(store.spool()).is_err());
         assert_eq!(peek(store.spool(), "s-00000001"), Err(Fault::Unreadable(Errno::ENOTDIR)));
     }

@@ -87,8 +87,8 @@ impl Spool {
         self.root().join("tmp")
     }
 
-    /// `spool/new`
-    pub fn waiting(&self) -> PathBuf {
+    /// `spool/new`: the exports that wait for their delivery.
+    pub fn queue(&self) -> PathBuf {
         self.root().join("new")
     }
 
@@ -147,7 +147,7 @@ mod tests {
         for (path, expected) in [
             (spool.root(), "/s/spool"),
             (spool.tmp(), "/s/spool/tmp"),
-            (spool.waiting(), "/s/spool/new"),
+            (spool.queue(), "/s/spool/new"),
             (spool.rejected(), "/s/spool/rejected"),
             (spool.corrupt(), "/s/spool/corrupt"),
             (spool.deferred(), "/s/spool/deferred"),

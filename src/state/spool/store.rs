@@ -13,9 +13,9 @@ use crate::state;
 /// How much `new` may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes.
+    /// The most bytes, in all files together.
     pub bytes: u64,
-    /// Files.
+    /// The most files.
     pub files: u64,
     /// This many bytes of the file system stay free.
     pub reserve: u64,
@@ -142,7 +142,7 @@ impl<D: Disk> Store<D> {
             }
             made => made?,
         }
-        for directory in [self.spool.tmp(), self.spool.waiting(), self.spool.rejected(), self.spool.corrupt()] {
+        for directory in [self.spool.tmp(), self.spool.queue(), self.spool.rejected(), self.spool.corrupt()] {
             self.disk.make_directory(&directory)?;
         }
         self.disk.sync_directory(&root)?;
@@ -166,14 +166,14 @@ impl<D: Disk> Store<D> {
     }
 
     fn write(&self, name: &str, head: &[u8], body: &[u8]) -> io::Result<()> {
-        let (from, to) = (self.spool.tmp().join(name), self.spool.waiting().join(name));
+        let (from, to) = (self.spool.tmp().join(name), self.spool.queue().join(name));
         let mut file = self.disk.create(&from)?;
         let stored = (|| {
             self.disk.write(&mut file, head)?;
             self.disk.write(&mut file, body)?;
             self.disk.sync(&file)?;
             self.disk.rename(&from, &to)?;
-            self.disk.sync_directory(&self.spool.waiting())
+            self.disk.sync_directory(&self.spool.queue())
         })();
         if stored.is_err() {
             // An error of any step means "not stored": the file must not appear later as a second copy.
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(refused(&store, 3), "2 exports are waiting already");
         assert_eq!(list::usage(store.spool()).unwrap(), list::Usage { files: 2, bytes: 2 * size() });
         // Another process made room: this is noticed once the count is older than a second.
-        fs::remove_file(store.spool().waiting().join("s-00000001")).unwrap();
+        fs::remove_file(store.spool().queue().join("s-00000001")).unwrap();
         let counted = |age: u64| {
             store.counted.lock().unwrap().at = Instant::now().checked_sub(Duration::from_secs(age));
         };
@@ -264,7 +264,7 @@ mod tests {
         store.append(&header(1), b"{}").unwrap();
         fs::remove_dir_all(store.spool().root()).unwrap();
         store.append(&header(2), b"{}").unwrap();
-        assert!(store.spool().waiting().join("s-00000002").exists());
+        assert!(store.spool().queue().join("s-00000002").exists());
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
         store.append(&header(1), b"{}").unwrap();
         fs::remove_dir_all(root.path().join("share")).unwrap();
         store.append(&header(2), b"{}").unwrap();
-        for directory in [store.spool().state().to_owned(), store.spool().root(), store.spool().waiting()] {
+        for directory in [store.spool().state().to_owned(), store.spool().root(), store.spool().queue()] {
             assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o777, 0o700, "{}", directory.display());
         }
         assert_eq!(list::sessions(store.spool()).unwrap()["s"], ["s-00000002"]);

@@ -46,7 +46,7 @@ pub struct Waiting {
     pub alias: String,
     /// The account's name.
     pub account: String,
-    /// Exports.
+    /// How many exports.
     pub exports: u64,
     /// Their data points.
     pub points: u64,
@@ -205,10 +205,10 @@ mod tests {
             names.iter().for_each(|name| std::fs::write(directory.join(name), "").unwrap());
         }
         for name in ["n-00000001", "n-00000002", "n-00000003"] {
-            std::fs::write(spool.waiting().join(name), "act-claude-export/9 x\n").unwrap();
+            std::fs::write(spool.queue().join(name), "act-claude-export/9 x\n").unwrap();
         }
         for name in ["t-00000001", "t-00000002"] {
-            std::fs::write(spool.waiting().join(name), "torn").unwrap();
+            std::fs::write(spool.queue().join(name), "torn").unwrap();
         }
         std::fs::write(spool.root().join("pruned.json"), r#"{"rejected":7}"#).unwrap();
 
