@@ -82,7 +82,7 @@ fn every_observation_names_a_test_that_exists() {
 fn every_citation_leads_to_a_row() {
     let promises = numbers("docs/promises.md");
     let observations = numbers("docs/observed-claude.md");
-    let cited = Regex::new(r"\b([ABCTP][0-9]{1,2}[a-z]?)\b").unwrap();
+    let cited = Regex::new(r"\b([ABCSTP][0-9]{1,2}[a-z]?)\b").unwrap();
     let other = Regex::new(r"design\.md|promises\.md B|claude-code\.md|\bfacts? [0-9]|\.\./shared").unwrap();
     let mut count = 0;
     for path in sources(&root().join("src")) {
@@ -93,7 +93,7 @@ fn every_citation_leads_to_a_row() {
             assert!(!other.is_match(comment), "{place} cites what is not in the project: {comment}");
             let is_citation = ["promise", "docs/observed-claude.md", "fact "].iter().any(|word| comment.contains(word));
             for found in cited.captures_iter(comment).filter(|_| is_citation) {
-                let rows = if found[1].starts_with(['T', 'P']) { &observations } else { &promises };
+                let rows = if found[1].starts_with(['T', 'P', 'S']) { &observations } else { &promises };
                 assert!(rows.contains(&found[1]), "{place} cites {}, which is in no table", &found[1]);
                 count += 1;
             }

@@ -45,6 +45,12 @@ pub fn asks_for_help(args: &[OsString]) -> bool {
     has_flag(args, &["-h", "--help", "-v", "--version"])
 }
 
+/// Whether this claude is a spare: the background daemon, or an application of the Agent SDK, starts it in advance. It waits in a
+/// directory of its own, and changes to the session's directory when a session is given to it.
+pub fn is_spare(args: &[OsString]) -> bool {
+    args.first().is_some_and(|first| first == "--bg-spare") || has_flag(args, &["--await-claim"])
+}
+
 fn has_flag(args: &[OsString], spellings: &[&str]) -> bool {
     args.iter().take_while(|arg| *arg != "--").any(|arg| spellings.iter().any(|flag| arg == flag))
 }
@@ -106,6 +112,20 @@ mod tests {
         assert_eq!(value(&["-p", "--", "--settings", "a"]), None);
         assert_eq!(value(&["--settings"]), None);
         assert_eq!(value(&["--settings", "--settings", "x"]).as_deref(), Some("--settings"));
+    }
+
+    #[test]
+    fn spares_are_recognised() {
+        let is_spare = |line: &str| is_spare(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for (line, expected) in [
+            ("--bg-spare /x", true),
+            ("-p --bg-spare", false),
+            ("--output-format stream-json --await-claim", true),
+            ("-p -- --await-claim", false),
+            ("", false),
+        ] {
+            assert_eq!(is_spare(line), expected, "{line}");
+        }
     }
 
     #[test]

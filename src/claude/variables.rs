@@ -36,6 +36,11 @@ pub const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 /// The program that starts background agents.
 pub const WRAPPER: &str = "CLAUDE_CODE_PROCESS_WRAPPER";
 
+/// Whether an application of the Agent SDK starts claude. The application gets what is written to standard error.
+pub fn is_of_application(environment: &Environment) -> bool {
+    environment.text("CLAUDE_CODE_ENTRYPOINT").is_some_and(|entry| entry.starts_with("sdk-"))
+}
+
 /// Sets the eight documented variables in `environment`, exactly (direct delivery). `authorization` is the header's value.
 pub fn set_direct(
     environment: &mut Environment,

@@ -185,6 +185,7 @@ mod tests {
             redirected_by: None,
             claude_has_gone: false,
             owed: false,
+            unread: false,
         }
     }
 }

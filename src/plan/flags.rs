@@ -67,6 +67,13 @@ pub struct Flags {
     pub report: Option<When>,
 }
 
+impl Flags {
+    /// Whether a flag needs the alias before claude starts, even where claude's own directory would decide later.
+    pub fn decides_at_start(&self) -> bool {
+        self.alias.is_some() || self.verify || self.direct
+    }
+}
+
 /// The form of use that the arguments choose.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Invocation {

@@ -34,7 +34,12 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts following the ledger. Without a state directory there is no record.
-    pub fn start(start: &Start, ledger: Arc<Ledger>, (relay_pid, lock): (u32, Option<Flock<File>>)) -> Arc<Self> {
+    pub fn start(
+        start: &Start,
+        unread: bool,
+        ledger: Arc<Ledger>,
+        (relay_pid, lock): (u32, Option<Flock<File>>),
+    ) -> Arc<Self> {
         let new = || {
             let now = Timestamp::now();
             Some((record::new_id(now).ok()?, now))
@@ -60,6 +65,7 @@ impl Recorder {
             redirected_by: None,
             claude_has_gone: false,
             owed: false,
+            unread,
         };
         let recorder = Arc::new(Self {
             state: start.state.clone().filter(|_| id.is_some()),

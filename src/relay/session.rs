@@ -26,6 +26,7 @@ use super::watched::Watched;
 use super::{recovery, server};
 use crate::claude::carriers;
 use crate::claude::network::Network;
+use crate::claude::variables;
 use crate::relay::protocol::{self, FromRelay, Start, ToRelay};
 use crate::state;
 use crate::system::environment::Environment;
@@ -78,7 +79,8 @@ impl RelaySession {
         let ledger = Arc::new(Ledger::resume(journal.clone()));
         let is_supervised = start.route.is_some();
         let is_replacement = journal.count(Counter::Deaths) > 0;
-        let recorder = Recorder::start(&start, ledger.clone(), (relay_pid, lock));
+        let unread = variables::is_of_application(&environment);
+        let recorder = Recorder::start(&start, unread, ledger.clone(), (relay_pid, lock));
         if is_replacement {
             recovery::reconcile(&ledger, start.state.as_deref(), recorder.id());
         }

@@ -1,10 +1,11 @@
 //! The launcher form, `act-claude /abs/path/to/claude ARGS…`: Claude Code starts its background processes through a launcher, if
-//! one is set as its *process wrapper*, and so does its VS Code extension (P4–P6 in docs/observed-claude.md).
+//! one is set as its *process wrapper*, and so does its VS Code extension (P4–P6 in docs/observed-claude.md). A
+//! spare of the Agent SDK (S4 there) is started in the same way, though its application uses no launcher.
 //!
 //! It changes no argument, prints nothing unless claude does not run, and ends in exec. With a relay, it sets the variables that
 //! send claude's exports there, and removes those that hold tokens. It sets the process wrapper for what claude starts, and
 //! removes `ACT_CLAUDE_ALIAS`. All other variables of the user are passed on. The relay finds the alias itself when the first
-//! export arrives: a warm spare (`SPARE`) is in its session's directory only then.
+//! export arrives: a spare (`arguments::is_spare`) is in its session's directory only then.
 //!
 //! Inside another claude, a repository's settings may have changed the environment. `trusted` is the environment without the
 //! changes that a repository may not make; its `doubt` says what is not certain even so (`claude::enclosing`). An `Objection` is
@@ -33,11 +34,7 @@ use crate::system::exit::{CONFIGURATION, ExitCode};
 /// directories; the host of an agent's terminal; `--version`. One that is missing here gets an idle relay, without other effects.
 const NO_SESSIONS: [&[&str]; 3] = [&["daemon", "run"], &["--bg-pty-host"], &["--version"]];
 
-/// The first argument of a warm spare: a claude that the daemon starts in advance. It waits in a directory of the daemon's, and
-/// changes to the session's directory when a session is given to it.
-const SPARE: &str = "--bg-spare";
-
-/// Becomes claude.
+/// The launcher form: becomes the claude that the caller names.
 pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> ExitCode {
     let trusted = enclosing::trusted_environment(&mut environment);
     log::start(&trusted);
@@ -47,34 +44,40 @@ pub fn run(claude: &Path, args: &[OsString], mut environment: Environment) -> Ex
         report::fatal(&format!("{} starts act-claude, {again}", claude.display()));
         return ExitCode::from(126);
     }
-    let loaded = config::load(&trusted);
+    become_claude(claude, args, environment, &trusted)
+}
+
+/// Becomes claude, whose relay finds the alias itself.
+pub fn become_claude(claude: &Path, args: &[OsString], environment: Environment, trusted: &Environment) -> ExitCode {
+    let chain = Chain::here(trusted);
+    let loaded = config::load(trusted);
     let directory = std::env::current_dir().unwrap_or_default();
-    let layers = settings::read(&directory, args, &trusted);
+    let layers = settings::read(&directory, args, trusted);
     let off = trusted.get("ACT_CLAUDE").is_some_and(|value| value == "off");
     let session = !NO_SESSIONS
         .iter()
         .any(|words| args.len() >= words.len() && words.iter().zip(args).all(|(word, arg)| arg == word));
     let doubt = trusted.doubt().everything.as_deref();
-    let objection = consent::own_word(&loaded.config, &trusted, &layers);
+    let objection = consent::own_word(&loaded.config, trusted, &layers);
     // A configuration with faults may still be corrected: the relay reads it when the first export arrives.
     let has_aliases = !loaded.config.aliases.is_empty() || !loaded.faults.is_empty();
     // A link to act-claude in claude's place (the shim: docs/automation.md) starts a relay of its own.
     let wanted =
         session && !off && doubt.is_none() && objection.is_none() && has_aliases && !ourselves::is_ourselves(claude);
-    let relay = match may_run(&loaded, off, doubt, objection, || resolution(&loaded, &directory, &trusted)) {
+    let relay = match may_run(&loaded, off, doubt, objection, || resolution(&loaded, &directory, trusted)) {
         Err(message) => {
             report::fatal(&message);
             return ExitCode::from(CONFIGURATION);
         }
-        Ok(()) if wanted => start_relay(&loaded, (claude, args), &directory, &layers, &trusted),
+        Ok(()) if wanted => start_relay(&loaded, (claude, args), &directory, &layers, trusted),
         Ok(()) => None,
     };
     tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
     // The daemon serves all directories, for as long as it runs. If a repository may have changed the daemon's environment, the
     // daemon gets no wrapper, and its agents are not reported, until the next `claude --bg` with a wrapper replaces it.
     let lasts = args.first().is_some_and(|word| word == "daemon");
-    let is_doubtful = doubt.is_some() || (lasts && enclosing::differs(&environment, &trusted));
-    let wrapper = wrapper::own(&environment, &trusted, &layers).filter(|_| !is_doubtful);
+    let is_doubtful = doubt.is_some() || (lasts && enclosing::differs(&environment, trusted));
+    let wrapper = wrapper::own(&environment, trusted, &layers).filter(|_| !is_doubtful);
     let mut with = environment;
     if is_doubtful && with.get(variables::WRAPPER).is_some_and(|path| ourselves::is_ourselves(Path::new(path))) {
         with.remove(variables::WRAPPER);
@@ -147,7 +150,7 @@ fn start_relay(
         state: state::directory(environment),
         verify: false,
         directory: directory.to_path_buf(),
-        moves: args.first().is_some_and(|word| word == SPARE),
+        moves: arguments::is_spare(args),
         is_session: arguments::call(args) == Call::Session,
         claude: claude.to_path_buf(),
         network: network::of_layers(layers),

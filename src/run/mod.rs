@@ -65,6 +65,10 @@ pub fn run(
             }
         };
     }
+    // It gets its directory later, and the alias is decided then.
+    if arguments::is_spare(args) && !flags.decides_at_start() {
+        return launcher::become_claude(&claude, args, environment, &trusted);
+    }
     let directory = std::env::current_dir().unwrap_or_default();
     let situation = Situation::of(flags, args, &trusted, &loaded, &directory);
     let plan = plan::decide(&situation);

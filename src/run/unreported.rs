@@ -1,4 +1,4 @@
-//! Sessions that failed where nobody saw it (background agents, editors, a supervisor killed with its relay): the next run in a
+//! Sessions that failed where nobody saw it (background agents, editors, applications, a supervisor killed with its relay): the next run in a
 //! terminal reports each of them once, all in one line.
 
 use std::fs::{self, File};
@@ -31,8 +31,8 @@ pub fn line(state: &Path, spool: impl FnOnce(&Path) -> Summary) -> Option<String
     let is_unseen = |record: &Record| match (record.kind, is_killed(record)) {
         (_, true) => !record.claude_has_gone || changed(&record.id),
         (LaunchKind::Launcher, false) => changed(&record.id),
-        // Its supervisor reports it.
-        (LaunchKind::Supervised, false) => false,
+        // Its supervisor reports it, to a terminal, a log or an application.
+        (LaunchKind::Supervised, false) => record.unread && changed(&record.id),
     };
     let records = ids.iter().take(RECENT).filter(may_be_news).filter_map(|id| record::read(state, id));
     let unseen: Vec<Record> = records.filter(is_unseen).collect();
@@ -117,6 +117,11 @@ mod tests {
             "a background session in /home/dev/work/billing: billing: 3 exports held: ACT answered 401 Unauthorized. \
              The API token or its user is wrong: act-claude act setup --account acme"
         );
+        assert_eq!(look(state), None, "said before");
+        supervised.record.unread = true;
+        write(state, &supervised);
+        let said = look(state).unwrap();
+        assert!(said.starts_with("a session in /home/dev/work/billing: billing: 1 export held"), "{said}");
         assert_eq!(look(state), None, "said before");
         // Written again, as a relay may do: it was still reported before.
         write(state, &session("2", &[(State::Held, 4)]));

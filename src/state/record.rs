@@ -90,6 +90,9 @@ pub struct Record {
     /// Claude must have exported something, and nothing arrived. `problem` says why, as far as that is known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub owed: bool,
+    /// The report at the end went to an application, which may have shown it to nobody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
 }
 
 impl Record {

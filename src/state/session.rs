@@ -160,6 +160,7 @@ pub(crate) mod sample {
             redirected_by: None,
             claude_has_gone: false,
             owed: false,
+            unread: false,
         };
         Session { record, live: false, kept: exports }
     }

@@ -51,6 +51,8 @@ pub enum Reply {
     After(Duration, Box<Reply>),
     /// Raw bytes, then the connection is closed.
     Raw(Vec<u8>),
+    /// Raw bytes, then nothing more until the server stops or the client has closed the connection.
+    Stalled(Vec<u8>),
     /// The connection is closed without an answer.
     Close,
     /// No answer until the server stops.
@@ -165,6 +167,13 @@ fn serve(stream: Box<dyn Stream>, handler: &Handler, stop: &AtomicBool) {
             Reply::Raw(bytes) => {
                 let _ = stream.get_mut().write_all(&bytes);
                 let _ = stream.get_mut().flush();
+                return;
+            }
+            Reply::Stalled(bytes) => {
+                let _ = stream.get_mut().write_all(&bytes);
+                let _ = stream.get_mut().flush();
+                // The client sends nothing more: this read ends when it closes.
+                let _ = stream.read(&mut [0]);
                 return;
             }
             Reply::Hang => {

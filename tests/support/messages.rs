@@ -10,6 +10,9 @@ use super::http::{Handler, Reply, Request, Server};
 /// Its answer.
 pub const HELLO: &str = "hello there";
 
+/// A question with these words gets the beginning of an answer, and no end.
+pub const STALL: &str = "never end";
+
 /// A running stand-in.
 pub struct Messages {
     server: Server,
@@ -21,6 +24,7 @@ struct Script {
     tool: Option<String>,
     pause: Duration,
     turns: usize,
+    conversations: Vec<Value>,
 }
 
 impl Messages {
@@ -52,6 +56,11 @@ impl Messages {
         self.script.lock().unwrap().pause = pause;
     }
 
+    /// The messages of each request for a turn so far.
+    pub fn conversations(&self) -> Vec<Value> {
+        self.script.lock().unwrap().conversations.clone()
+    }
+
     /// The number of requests for a turn so far.
     pub fn turns(&self) -> usize {
         self.script.lock().unwrap().turns
@@ -65,17 +74,29 @@ fn answer(request: &Request, script: &Mutex<Script>) -> Reply {
     if request.path.contains("/count_tokens") {
         return Reply::json(200, r#"{"input_tokens":10}"#);
     }
+    let asked: Value = serde_json::from_slice(&request.body()).unwrap_or_default();
     let script = {
         let mut script = script.lock().unwrap();
         script.turns += 1;
+        script.conversations.push(asked["messages"].clone());
         script.clone()
     };
-    let asked: Value = serde_json::from_slice(&request.body()).unwrap_or_default();
+    if asked["stream"] == true && question(&asked["messages"]).contains(STALL) {
+        return begun(&asked);
+    }
     let has_tools = asked["tools"].as_array().is_some_and(|tools| !tools.is_empty());
     let has_result = asked["messages"].to_string().contains("\"tool_result\"");
     let call = script.tool.filter(|_| has_tools && !has_result);
     let reply = if asked["stream"] == true { stream(&asked, call.as_deref()) } else { whole(&asked) };
     if script.pause.is_zero() { reply } else { Reply::After(script.pause, Box::new(reply)) }
+}
+
+/// The newest words of the user.
+fn question(messages: &Value) -> String {
+    let mut messages = messages.as_array().into_iter().flatten();
+    let Some(last) = messages.rfind(|message| message["role"] == "user") else { return String::new() };
+    let blocks = last["content"].as_array().and_then(|blocks| blocks.last());
+    blocks.map_or(&last["content"], |block| &block["text"]).to_string()
 }
 
 fn message(asked: &Value) -> Value {
@@ -111,9 +132,20 @@ fn stream(asked: &Value, call: Option<&str>) -> Reply {
                "usage": {"output_tokens": 5}}),
         json!({"type": "message_stop"}),
     ];
-    let text: String = events
-        .iter()
-        .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().expect("a type")))
-        .collect();
-    Reply::with(200, "text/event-stream", &text)
+    Reply::with(200, "text/event-stream", &lines(&events))
+}
+
+/// The first words of an answer that does not go on.
+fn begun(asked: &Value) -> Reply {
+    let events = [
+        json!({"type": "message_start", "message": message(asked)}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hello"}}),
+    ];
+    Reply::Stalled(format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n{}", lines(&events)).into())
+}
+
+fn lines(events: &[Value]) -> String {
+    let line = |event: &Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().expect("a type"));
+    events.iter().map(line).collect()
 }

@@ -58,7 +58,9 @@ pub fn own_mounts() -> io::Result<()> {
 fn only_loopback() -> bool {
     let devices = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
     let devices: Vec<&str> = devices.lines().skip(2).filter_map(|line| line.split(':').next()).map(str::trim).collect();
-    devices == ["lo"] && std::net::TcpListener::bind("127.0.0.1:0").is_ok()
+    // An address can be bound even where the device is down.
+    let reached = || std::net::TcpStream::connect(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?);
+    devices == ["lo"] && reached().is_ok()
 }
 
 #[cfg(target_os = "linux")]

@@ -23,6 +23,7 @@ fn record(id: &str) -> Record {
         redirected_by: None,
         claude_has_gone: false,
         owed: false,
+        unread: false,
     }
 }
 

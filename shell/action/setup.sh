@@ -1,0 +1,57 @@
+#!/bin/sh
+# The one step of action.yml: installs act-claude into the job's temporary directory, writes its configuration there, and tells the
+# following steps where both are. The inputs arrive as INPUT_… variables.
+#
+# The token is in a file, not in GITHUB_ENV: variables written there are in the environment of every following step. The runner
+# empties the temporary directory before and after each job.
+set -eu
+
+say() {
+    printf '%s\n' "$*"
+}
+
+fail() {
+    say "::error title=act-claude::$*"
+    exit 1
+}
+
+directory=$RUNNER_TEMP/act-claude
+(umask 077 && mkdir -p "$directory")
+sh "$GITHUB_ACTION_PATH/installer.sh" --dir "$directory/bin" --version "$INPUT_VERSION"
+program=$directory/bin/act-claude
+
+[ -n "$INPUT_TOKEN" ] || fail "the input token is empty: is the secret available to this workflow?"
+(umask 077 && printf '%s\n' "$INPUT_TOKEN" >"$directory/token")
+unset INPUT_TOKEN
+export ACT_CLAUDE_CONFIG="$directory/config.json"
+
+set -- --yes --account ci --user "$INPUT_USER" --token-file "$directory/token" --name "$INPUT_ALIAS" --default
+if [ -n "$INPUT_SPEC" ]; then
+    set -- "$@" --spec "$INPUT_SPEC"
+fi
+if [ -n "$INPUT_ENDPOINT" ]; then
+    set -- "$@" --endpoint "$INPUT_ENDPOINT"
+fi
+if [ -n "$INPUT_ID" ]; then
+    set -- "$@" --id "$INPUT_ID"
+fi
+if [ -n "$INPUT_PROVIDER_TYPE" ]; then
+    set -- "$@" --provider-type "$INPUT_PROVIDER_TYPE"
+fi
+if [ "$INPUT_CHECK" != true ]; then
+    set -- "$@" --no-check
+fi
+"$program" act setup "$@" </dev/null
+
+say "ACT_CLAUDE_CONFIG=$ACT_CLAUDE_CONFIG" >>"$GITHUB_ENV"
+case $INPUT_CLAUDE in
+    *"
+"*) fail "the input claude is more than one line" ;; # each line would become a variable
+esac
+if [ -n "$INPUT_CLAUDE" ]; then
+    say "ACT_CLAUDE_BIN=$INPUT_CLAUDE" >>"$GITHUB_ENV"
+elif ! command -v claude >/dev/null; then
+    say "::warning title=act-claude::no claude on PATH: install Claude Code in a step before it is used, or give the input claude"
+fi
+say "$directory/bin" >>"$GITHUB_PATH"
+say "path=$program" >>"$GITHUB_OUTPUT"

@@ -1,0 +1,167 @@
+//! The GitHub action: its steps as action.yml has them, then what anthropics/claude-code-action does with the path it gives.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::lab::{self, VERSION};
+use crate::release;
+use crate::same::assert_alike;
+use crate::support;
+use crate::support::act::refused;
+use crate::support::client::Lab;
+use crate::support::sandbox::{TOKEN, Text};
+
+/// A job: the directory of the action, and the files through which steps talk to the runner.
+struct Job<'a> {
+    lab: &'a mut Lab,
+    action: std::path::PathBuf,
+}
+
+impl<'a> Job<'a> {
+    /// `None`: skipped.
+    fn start(lab: &'a mut Lab) -> Option<Self> {
+        let release = format!("file://{}", lab.sandbox.root().join("release").display());
+        let action = release::make(&lab.sandbox, &release)?.action;
+        // Nothing but the action sets up act-claude, and nothing but the action puts it on PATH.
+        std::fs::remove_dir_all(lab.sandbox.home().join(".config")).expect("the lab's configuration");
+        let claude = lab.claude.parent().expect("its directory").display().to_string();
+        lab.sandbox.set("PATH", format!("{claude}:/usr/local/bin:/usr/bin:/bin"));
+        lab.sandbox.set("CI", "true");
+        std::fs::create_dir(lab.sandbox.root().join("temp")).expect("a directory");
+        lab.sandbox.set("RUNNER_TEMP", lab.sandbox.root().join("temp"));
+        for name in ["GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT"] {
+            std::fs::write(lab.sandbox.root().join(name), "").expect("a file");
+            lab.sandbox.set(name, lab.sandbox.root().join(name));
+        }
+        Some(Self { lab, action })
+    }
+
+    /// Runs the action's step with these inputs and the defaults of action.yml.
+    fn run(&self, inputs: &[(&str, &str)]) -> Output {
+        let file = std::fs::read_to_string(self.action.join("action.yml")).expect("action.yml");
+        let action: Value = serde_saphyr::from_str(&file).expect("YAML");
+        let [step] = action["runs"]["steps"].as_array().expect("steps").as_slice() else { panic!("one step") };
+        let shell = step["shell"].as_str().expect("a shell").replace("{0}", "");
+        let mut words = shell.split_whitespace();
+        let mut command = self.lab.sandbox.command(words.next().expect("a program"));
+        command.args(words).args(["-c", step["run"].as_str().expect("a script")]);
+        command.current_dir(self.lab.sandbox.directory("billing")).env("GITHUB_ACTION_PATH", &self.action);
+        for (name, value) in step["env"].as_object().expect("env") {
+            let input = value.as_str().and_then(|text| text.strip_prefix("${{ inputs.")?.strip_suffix(" }}"));
+            let input = input.unwrap_or_else(|| panic!("{name} is no input: {value}"));
+            let given = inputs.iter().find(|(own, _)| *own == input).map(|(_, value)| *value);
+            let declared = &action["inputs"][input];
+            assert!(declared["description"].is_string(), "{input} is not declared");
+            command.env(name, given.unwrap_or_else(|| declared["default"].as_str().expect("a default")));
+        }
+        for (input, _) in inputs {
+            assert!(action["inputs"][*input].is_object(), "{input} is not declared");
+        }
+        command.output().expect("started")
+    }
+
+    /// What the runner does after a step: variables and PATH for the following ones. Returns the output `path`.
+    fn between_steps(&mut self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.lab.sandbox.root().join(name)).expect("a file");
+        let (variables, path, output) = (read("GITHUB_ENV"), read("GITHUB_PATH"), read("GITHUB_OUTPUT"));
+        assert!(![&variables, &path, &output].iter().any(|text| text.contains(TOKEN)), "the token: {variables}");
+        for line in variables.lines() {
+            let (name, value) = line.split_once('=').expect("a variable");
+            self.lab.sandbox.set(name, value);
+        }
+        path.lines().for_each(|directory| self.lab.sandbox.path_first(Path::new(directory)));
+        output.trim().strip_prefix("path=").expect("a path").to_owned()
+    }
+
+    /// The inputs, with the values of a Monitoring Spec.
+    fn inputs(&self) -> Vec<(&'static str, String)> {
+        let own = [("id", "id-ci"), ("provider-type", "CUSTOM_PROVIDER"), ("user", "ci@acme.com"), ("token", TOKEN)];
+        let mut inputs: Vec<_> = own.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        inputs.push(("endpoint", self.lab.act.endpoint()));
+        inputs
+    }
+}
+
+fn borrowed<'b>(inputs: &'b [(&'static str, String)]) -> Vec<(&'b str, &'b str)> {
+    inputs.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
+/// What the other action runs: the SDK with this path, in the workspace.
+fn claude_code_action(lab: &Lab, path: &str) -> Option<Vec<Value>> {
+    let node = support::program("node")?;
+    let sdk = lab::installed("npm/node_modules/@anthropic-ai/claude-agent-sdk/sdk.mjs")?;
+    let mut command: Command = lab.sandbox.command(node);
+    let workspace = lab.sandbox.directory("billing");
+    command.arg(lab::script("sdk.mjs")).arg(sdk).args(["action", path]).arg(&workspace).current_dir(&workspace);
+    Some(lab::lines(&lab::finish(command)))
+}
+
+#[test]
+fn the_path_it_gives_reports_under_the_jobs_alias() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    let Some(mut job) = Job::start(&mut lab) else { return };
+    let Some(bare) = claude_code_action(job.lab, job.lab.claude.to_str().unwrap()) else { return };
+    let done = job.run(&borrowed(&job.inputs()));
+    assert_eq!(done.code(), 0, "{}{}", done.out(), done.err());
+    assert!(!format!("{}{}", done.out(), done.err()).contains(TOKEN), "{}", done.out());
+    assert!(!done.out().contains("::warning"), "{}", done.out());
+    let path = job.between_steps();
+    let Some(ours) = claude_code_action(job.lab, &path) else { return };
+    lab::assert_reported(&lab, &ours, "ci");
+    assert_alike(ours, bare, "the action");
+}
+
+/// A wrong token ends the step, before claude costs anything. A missing secret is an empty text.
+#[test]
+fn a_job_that_can_not_report_fails_in_its_set_up() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    let Some(job) = Job::start(&mut lab) else { return };
+    job.lab.act.answer(refused(401, "Unauthorized"));
+    let mut inputs = job.inputs();
+    let done = job.run(&borrowed(&inputs));
+    assert_eq!(done.code(), 77, "{}{}", done.out(), done.err());
+    inputs.iter_mut().filter(|(name, _)| *name == "token").for_each(|(_, value)| value.clear());
+    let done = job.run(&borrowed(&inputs));
+    assert_eq!(done.code(), 1);
+    assert!(done.out().contains("::error title=act-claude::the input token is empty"), "{}", done.out());
+    let inputs = [job.inputs(), vec![("claude", "/x\nEVIL=1".to_owned()), ("check", "false".to_owned())]].concat();
+    let done = job.run(&borrowed(&inputs));
+    assert_eq!(done.code(), 1);
+    assert!(done.out().contains("::error title=act-claude::the input claude"), "{}", done.out());
+    assert!(!std::fs::read_to_string(job.lab.sandbox.root().join("GITHUB_ENV")).unwrap().contains("EVIL"));
+}
+
+/// The other way to say which alias, and a claude that is not on PATH.
+#[test]
+fn a_spec_in_the_repository_and_a_claude_elsewhere() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    let Some(mut job) = Job::start(&mut lab) else { return };
+    let claude = job.lab.claude.display().to_string();
+    job.lab.sandbox.set("PATH", "/usr/local/bin:/usr/bin:/bin");
+    let spec = json!({
+        "openapi": "3.0.1",
+        "servers": [{"url": job.lab.act.endpoint().replace("/otlp/public/metrics", "")}],
+        "paths": {"/otlp/public/metrics": {"post": {
+            "parameters": [{"in": "header", "name": "X-Alias-Id", "schema": {"type": "string", "default": "id-ci"}}]
+        }}},
+        "components": {"schemas": {"Metrics": {"properties": {"providerType": {"const": "CUSTOM_PROVIDER"}}}}}
+    });
+    job.lab.sandbox.write("billing/act.json", spec.to_string());
+    let inputs = [("spec", "act.json"), ("user", "ci@acme.com"), ("token", TOKEN), ("check", "false")];
+    let done = job.run(&inputs);
+    assert_eq!(done.code(), 0, "{}{}", done.out(), done.err());
+    assert!(done.out().contains("::warning title=act-claude::no claude on PATH"), "{}", done.out());
+    let done = job.run(&[&inputs[..], &[("claude", &claude)]].concat());
+    assert_eq!(done.code(), 0, "{}{}", done.out(), done.err());
+    assert!(!done.out().contains("::warning"), "{}", done.out());
+    let lines = std::fs::read_to_string(job.lab.sandbox.root().join("GITHUB_ENV")).unwrap();
+    assert!(lines.lines().any(|line| line == format!("ACT_CLAUDE_BIN={claude}")), "{lines}");
+    let _ = std::fs::write(job.lab.sandbox.root().join("GITHUB_OUTPUT"), "");
+    let done = job.run(&[&inputs[..], &[("claude", &claude)]].concat());
+    assert_eq!(done.code(), 0);
+    let path = job.between_steps();
+    let Some(ours) = claude_code_action(job.lab, &path) else { return };
+    lab::assert_reported(&lab, &ours, "ci");
+}
