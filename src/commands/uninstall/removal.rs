@@ -98,7 +98,7 @@ mod tests {
         let both = format!("act-claude act-claude-{}", node_platform());
         for (program, command) in [
             (
-                "/usr/local/lib/node_modules/act-claude/bin/act-claude",
+                "/usr/local/lib/node_modules/act-claude/bin/act-claude.bin",
                 format!("npm uninstall -g --prefix /usr/local {both}"),
             ),
             (
@@ -106,14 +106,14 @@ mod tests {
                 "npm uninstall -g --prefix '/u/my npm' @a/act-claude".to_owned(),
             ),
             ("/u/app/node_modules/act-claude-linux-x64/act-claude", format!("npm uninstall --prefix /u/app {both}")),
-            ("/u/.config/yarn/global/node_modules/act-claude/bin/act-claude", format!("yarn global remove {both}")),
-            ("/u/.bun/install/global/node_modules/act-claude/bin/act-claude", format!("bun remove -g {both}")),
+            ("/u/.config/yarn/global/node_modules/act-claude/bin/act-claude.bin", format!("yarn global remove {both}")),
+            ("/u/.bun/install/global/node_modules/act-claude/bin/act-claude.bin", format!("bun remove -g {both}")),
             (
                 "/u/pnpm/global/5/.pnpm/act-claude-linux-x64@0.1.0/node_modules/act-claude-linux-x64/act-claude",
                 format!("pnpm remove -g {both}"),
             ),
             (
-                "/u/app/node_modules/.pnpm/@a+act-claude@0.1.0/node_modules/@a/act-claude/bin/act-claude",
+                "/u/app/node_modules/.pnpm/@a+act-claude@0.1.0/node_modules/@a/act-claude/bin/act-claude.bin",
                 "pnpm --dir /u/app remove @a/act-claude".to_owned(),
             ),
         ] {
