@@ -50,7 +50,8 @@ fetch() { # URL file
         file://*) cp "${1#file://}" "$2" || fail "$1 can't be read" ;;
         *)
             if command -v curl >/dev/null; then
-                curl --fail --silent --show-error --location --output "$2" "$1" </dev/null || fail "$1 can't be fetched"
+                curl --fail --silent --show-error --location --proto-redir =https --output "$2" "$1" </dev/null ||
+                    fail "$1 can't be fetched"
             elif command -v wget >/dev/null; then
                 wget -q -O "$2" "$1" </dev/null || fail "$1 can't be fetched"
             else
@@ -76,7 +77,7 @@ checksum() { # file
 
 # The published checksum of an archive.
 published() { # list archive
-    while read -r sum name; do
+    while read -r sum name || [ -n "$sum" ]; do
         case $name in
             "$2" | "*$2")
                 say "$sum"
@@ -174,6 +175,10 @@ main() {
                 shift
                 ;;
             --uninstall) action=uninstall ;;
+            --help)
+                say "Installs act-claude without root. Options: --dir DIRECTORY, --version VERSION, --uninstall"
+                return
+                ;;
             *) fail "unknown option: $1 (there are --dir DIRECTORY, --version VERSION, --uninstall)" ;;
         esac
         shift

@@ -1,7 +1,7 @@
-// Puts the program itself in the place of the script bin/act-claude, so that a launch starts nothing else. Where this is not
+// Puts the program itself in the place of the script bin/act-claude.bin, so that a launch starts nothing else. Where this is not
 // possible, the script stays, which works as well. Needs no package, and runs with old versions of Node.
 //
-// pnpm starts a command through a script of its own, which names the shell that bin/act-claude needed when it was made. So there
+// pnpm starts a command through a script of its own, which names the shell that bin/act-claude.bin needed when it was made. So there
 // it has to stay a script.
 'use strict'
 
@@ -10,7 +10,7 @@ const path = require('path')
 
 const own = require('./package.json')
 const name = own.name + '-' + process.platform + '-' + process.arch
-const command = path.join(__dirname, 'bin', 'act-claude')
+const command = path.join(__dirname, 'bin', 'act-claude.bin')
 const prepared = command + '.' + process.pid
 const agent = process.env.npm_config_user_agent || ''
 

@@ -200,7 +200,7 @@ fn dependencies_and_architecture() {
 }
 
 /// apt with a root directory of its own, and a repository of files.
-struct Apt {
+pub struct Apt {
     system: System,
     repository: PathBuf,
     configuration: PathBuf,
@@ -208,7 +208,7 @@ struct Apt {
 
 impl Apt {
     /// With the package libc6 in this version.
-    fn new(sandbox: &Sandbox, libc: &str) -> Self {
+    pub fn new(sandbox: &Sandbox, libc: &str) -> Self {
         let system = System::new(sandbox.root().join("system"));
         let root = &system.root;
         let repository = sandbox.root().join("repository");
@@ -257,7 +257,12 @@ impl Apt {
         command.args(["--quiet", "--yes"]).args(args).output().unwrap()
     }
 
-    fn installed(&self) -> PathBuf {
+    /// The configuration, for APT_CONFIG.
+    pub fn configuration(&self) -> &Path {
+        &self.configuration
+    }
+
+    pub fn installed(&self) -> PathBuf {
         self.system.root.join("usr/bin/act-claude")
     }
 }

@@ -1,4 +1,4 @@
-//! pnpm and yarn (version 1), which `tests/run` installs into target/tools.
+//! pnpm and yarn (versions 1 and 4), which `tests/run` installs into target/tools.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,13 @@ use crate::upgrade::Session;
 
 /// One of these package managers, with the surroundings that npm has; `None` where it is not installed.
 pub fn with(manager: &str) -> Option<(Npm, PathBuf)> {
-    let program = top().join("target/tools/node_modules/.bin").join(manager);
+    let file = match manager {
+        "pnpm" => "pnpm/bin/pnpm.cjs",
+        "yarn" => "yarn/bin/yarn.js",
+        "yarn 4" => "@yarnpkg/cli-dist/bin/yarn.js",
+        _ => panic!("no such package manager: {manager}"),
+    };
+    let program = top().join("target/tools/node_modules").join(file);
     if !program.exists() {
         skip(&format!("{manager} is not installed (tests/run installs it)"));
         return None;
@@ -98,7 +104,7 @@ fn pnpm_in_a_project() {
         run(&mut add);
         let command = app.join("node_modules/.bin/act-claude");
         assert_becomes_the_program(&mut npm_.sandbox, &command);
-        assert!(!is_native(&app.join("node_modules/act-claude/bin/act-claude")));
+        assert!(!is_native(&app.join("node_modules/act-claude/bin/act-claude.bin")));
         run(npm_.sandbox.command("node").arg(app.join("node_modules/act-claude/install.js")));
         assert_becomes_the_program(&mut npm_.sandbox, &command);
     }
@@ -136,4 +142,22 @@ fn yarn_globally() {
 
     run(yarn_global(&npm_, &yarn, "remove").args(["act-claude", &format!("act-claude-{PLATFORM}")]));
     assert!(!command.exists());
+}
+
+/// `yarn act-claude` starts the command by its file, which yarn must not take for one for Node.
+#[test]
+fn yarn_4_in_a_project() {
+    for (linker, scripts) in [("node-modules", "false"), ("node-modules", "true"), ("pnpm", "false"), ("pnp", "true")] {
+        let Some((npm_, yarn)) = with("yarn 4") else { return };
+        let app = project(&npm_);
+        let settings = format!("nodeLinker: {linker}\nenableTelemetry: false\nenableScripts: {scripts}\n");
+        std::fs::write(app.join(".yarnrc.yml"), settings).unwrap();
+        std::fs::write(app.join("yarn.lock"), "").unwrap();
+        let [main, program] = urls(VERSION);
+        let packages = [format!("act-claude@{main}"), format!("act-claude-{PLATFORM}@{program}")];
+        run(npm_.sandbox.command("node").arg(&yarn).arg("add").args(packages).current_dir(&app));
+        let said =
+            run(npm_.sandbox.command("node").arg(&yarn).args(["act-claude", "act", "--version"]).current_dir(&app));
+        assert!(said.starts_with("act-claude "), "{linker}, scripts {scripts}: {said}");
+    }
 }

@@ -34,7 +34,7 @@ pub fn top() -> &'static Path {
 }
 
 /// A directory that stays until the next build, for what all tests of a run share.
-fn shared() -> &'static Path {
+pub fn shared() -> &'static Path {
     static SHARED: OnceLock<PathBuf> = OnceLock::new();
     SHARED.get_or_init(|| {
         let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("install");

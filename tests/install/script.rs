@@ -129,6 +129,22 @@ fn installs_upgrades_and_removes() {
     }
 }
 
+/// The line that `act uninstall` prints removes all that was installed.
+#[test]
+fn act_uninstall_names_its_files() {
+    if program("bash").is_none() {
+        return;
+    }
+    let lab = Lab::new(releases());
+    lab.sandbox.directory(".local/share/man/man1");
+    assert_eq!(lab.run(&["sh"], &[]).code(), 0);
+    assert_eq!(snapshot(&lab.sandbox.home()).len(), 2);
+    let said = lab.sandbox.command(lab.installed()).args(["act", "uninstall", "--yes"]).output().unwrap().out();
+    let line = said.lines().find_map(|line| line.trim().strip_prefix("the program: ")).expect("its line");
+    assert_eq!(lab.sandbox.command("sh").args(["-c", line]).output().unwrap().code(), 0, "{line}");
+    assert_eq!(snapshot(&lab.sandbox.home()), BTreeMap::new());
+}
+
 /// Serves a directory.
 fn serve(directory: &Path) -> Server {
     let directory = directory.to_owned();

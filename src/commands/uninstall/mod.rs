@@ -1,5 +1,7 @@
 //! `act uninstall`: removes what act-claude put on this machine, and names what the user has to remove by hand.
 
+mod removal;
+
 use std::fs;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -223,7 +225,7 @@ fn left_by_hand(loaded: &Loaded, environment: &Environment, going: &[PathBuf]) -
         }
     }
     if let Ok(program) = std::env::current_exe() {
-        left.push(format!("the program: {}", removal(&program)));
+        left.push(format!("the program: {}", removal::command(&program, &removal::companions(environment))));
     }
     left
 }
@@ -258,59 +260,6 @@ fn forget(argv: &[String]) -> Option<String> {
     };
     let words = std::iter::once(program.to_owned()).chain(rest).map(|word| shell_word(Path::new(&word)));
     ours.then(|| words.collect::<Vec<_>>().join(" "))
-}
-
-/// The command that removes the program itself, by the place where package managers put it.
-fn removal(program: &Path) -> String {
-    if program.starts_with("/usr/bin") {
-        return "sudo apt purge act-claude".to_owned();
-    }
-    if program.parent().is_some_and(|directory| directory.ends_with(".cargo/bin")) {
-        return "cargo uninstall act-claude".to_owned();
-    }
-    if program.components().any(|part| part.as_os_str() == "Cellar") {
-        return "brew uninstall act-claude".to_owned();
-    }
-    from_npm(program).unwrap_or_else(|| format!("rm {}", shell_word(program)))
-}
-
-/// The same where it lies below `node_modules`. Without a scope it was installed from files, together with the package for this
-/// system; with one, that package is a dependency.
-fn from_npm(program: &Path) -> Option<String> {
-    let text = program.to_str()?;
-    let (place, _) = text.split_once("/node_modules/")?;
-    let (_, inner) = text.rsplit_once("/node_modules/")?;
-    let packages = match inner.split('/').next() {
-        Some(scope) if scope.starts_with('@') => format!("{scope}/act-claude"),
-        _ => format!("act-claude act-claude-{}", node_platform()),
-    };
-    if let Some((place, _)) = text.split_once("/.pnpm/") {
-        let is_global = Path::new(place).parent().is_some_and(|above| above.ends_with("global"));
-        let directory = shell_word(Path::new(place.strip_suffix("/node_modules").unwrap_or(place)));
-        return Some(match is_global {
-            true => format!("pnpm remove -g {packages}"),
-            false => format!("pnpm --dir {directory} remove {packages}"),
-        });
-    }
-    let place = Path::new(place);
-    Some(match place.parent() {
-        _ if place.ends_with("yarn/global") => format!("yarn global remove {packages}"),
-        Some(prefix) if place.ends_with("lib") => {
-            format!("npm uninstall -g --prefix {} {packages}", shell_word(prefix))
-        }
-        _ => format!("npm uninstall --prefix {} {packages}", shell_word(place)),
-    })
-}
-
-/// This system as Node calls it.
-fn node_platform() -> String {
-    let system = if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS };
-    let processor = match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    format!("{system}-{processor}")
 }
 
 /// Asks the user on the terminal whether to go on.
@@ -352,40 +301,6 @@ mod tests {
         ] {
             let argv: Vec<String> = argv.split(' ').map(str::to_owned).collect();
             assert_eq!(forget(&argv).as_deref(), command);
-        }
-    }
-
-    #[test]
-    fn the_program_goes_the_way_it_came() {
-        assert_eq!(removal(Path::new("/usr/bin/act-claude")), "sudo apt purge act-claude");
-        assert_eq!(removal(Path::new("/home/u/.cargo/bin/act-claude")), "cargo uninstall act-claude");
-        assert_eq!(removal(Path::new("/opt/my tools/act-claude")), "rm '/opt/my tools/act-claude'");
-        assert_eq!(
-            removal(Path::new("/opt/homebrew/Cellar/act-claude/0.1.0/bin/act-claude")),
-            "brew uninstall act-claude"
-        );
-        let both = format!("act-claude act-claude-{}", node_platform());
-        for (program, command) in [
-            (
-                "/usr/local/lib/node_modules/act-claude/bin/act-claude",
-                format!("npm uninstall -g --prefix /usr/local {both}"),
-            ),
-            (
-                "/u/my npm/lib/node_modules/@a/act-claude/node_modules/@a/act-claude-linux-x64/act-claude",
-                "npm uninstall -g --prefix '/u/my npm' @a/act-claude".to_owned(),
-            ),
-            ("/u/app/node_modules/act-claude-linux-x64/act-claude", format!("npm uninstall --prefix /u/app {both}")),
-            ("/u/.config/yarn/global/node_modules/act-claude/bin/act-claude", format!("yarn global remove {both}")),
-            (
-                "/u/pnpm/global/5/.pnpm/act-claude-linux-x64@0.1.0/node_modules/act-claude-linux-x64/act-claude",
-                format!("pnpm remove -g {both}"),
-            ),
-            (
-                "/u/app/node_modules/.pnpm/@a+act-claude@0.1.0/node_modules/@a/act-claude/bin/act-claude",
-                "pnpm --dir /u/app remove @a/act-claude".to_owned(),
-            ),
-        ] {
-            assert_eq!(removal(Path::new(program)), command, "{program}");
         }
     }
 }
