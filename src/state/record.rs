@@ -26,7 +26,7 @@ use crate::system::file;
 
 pub use crate::state::total::Total;
 
-/// The format's version; a record with another one is ignored.
+/// The format's version. A record with another one is not used and stays as it is.
 pub const VERSION: u32 = 1;
 /// Records are kept this long.
 pub const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -195,10 +195,33 @@ pub fn is_said(state: &Path, id: &str) -> bool {
     directory(state).join(format!("{id}.said")).exists()
 }
 
-/// The record of session `id`.
+/// Why a record is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// A newer act-claude wrote it.
+    Newer,
+    /// It can't be read, or it is no record.
+    Unreadable,
+}
+
+/// The record of session `id`, if this version can read it.
 pub fn read(state: &Path, id: &str) -> Option<Record> {
-    let record: Record = serde_json::from_slice(&fs::read(directory(state).join(format!("{id}.json"))).ok()?).ok()?;
-    (record.version == VERSION).then_some(record)
+    try_read(state, id).ok()
+}
+
+/// The record of session `id`.
+pub fn try_read(state: &Path, id: &str) -> Result<Record, Unread> {
+    /// What every version of the format has.
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let bytes = fs::read(directory(state).join(format!("{id}.json"))).map_err(|_| Unread::Unreadable)?;
+    match serde_json::from_slice(&bytes).map_err(|_| Unread::Unreadable)? {
+        Versioned { version: VERSION } => serde_json::from_slice(&bytes).map_err(|_| Unread::Unreadable),
+        Versioned { version } if version > VERSION => Err(Unread::Newer),
+        Versioned { .. } => Err(Unread::Unreadable),
+    }
 }
 
 /// The ids of all sessions that have a record, the latest first.

@@ -27,5 +27,6 @@ mod silent;
 mod soak;
 mod threads;
 mod unreadable;
+mod upgrades;
 mod verdicts;
 mod words;
