@@ -24,8 +24,8 @@ const HEAD: &str = "\
 What works with which version. Each one ran in a network with loopback only, with stand-ins for the Messages API and for ACT, once
 without act-claude and once with it.
 
-| version | kind | `-p` | user settings | own `--settings` | `--verify` | `--bg` |
-|---|---|---|---|---|---|---|
+| version | kind | `-p` | user settings | own `--settings` | `--verify` | through a script | `--bg` |
+|---|---|---|---|---|---|---|---|
 ";
 
 const TAIL: &str = "
@@ -35,13 +35,15 @@ The columns:
 - *user settings*: the same where the user's settings.json has the variables that Boomi documents, for another alias.
 - *own `--settings`*: the same with a `--settings` of the user's own, which has to stay in effect.
 - *`--verify`*: the same with `--verify`: the exit status is 0 and the verdict *delivered*.
+- *through a script*: the same as user settings, with `--verify`, where `claude` is a script that starts the real one, so that its
+  version is not known.
 - *`--bg`*: a background agent in each of two directories with different aliases.
 
 The cells:
 
 - *ok*: claude's output and exit status are those without act-claude, and the exports arrive at ACT under the directory's alias.
 - *ok, without a log*: the verdict comes from what the relay knows. Before 2.1.20 claude can't write its log into a file of
-  act-claude's choice.
+  act-claude's choice, and a claude of unknown version is not asked to.
 - *all under one alias*: claude starts its background agents without act-claude. All of them report under the alias of the first one.
 - *not in this client*: claude has no such option. It says so itself, with the same exit status as without act-claude.
 - *fails without act-claude, too*: with the same exit status.
@@ -135,22 +137,36 @@ fn arrived(lab: &Lab, before: usize, attribute: Option<(&str, &str)>) -> Result<
     Ok(String::new())
 }
 
-/// `-p`, user settings, own `--settings`, `--verify`.
-fn sessions(lab: &Lab) -> [String; 4] {
+/// `-p`, user settings, own `--settings`, `--verify`, through a script.
+fn sessions(lab: &mut Lab) -> [String; 5] {
     lab.sandbox.configure_one(&lab.act.endpoint());
+    let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", lab.claude.display());
+    let script = lab.sandbox.script("scripts/claude", &script);
+    let [print, beaten, kept, verify] = by_its_own_name(lab);
+    lab.sandbox.write(".claude/settings.json", recipe(lab).to_string());
     let without = bare(lab, "project", &["-p", "hi"]);
-    let try_with = |args: &[&str], attribute| {
-        let before = lab.act.requests().len();
-        let ours = with_us(lab, "project", args);
-        cell(&without, &ours, || {
-            if ours.output.out() != without.output.out() {
-                return Err(format!("it prints {:?}", ours.output.out()));
-            }
-            let note = arrived(lab, before, attribute)?;
-            let has_no_log = ours.output.err().contains("there is no log");
-            Ok(if has_no_log { "without a log".to_owned() } else { note })
-        })
-    };
+    lab.sandbox.set("ACT_CLAUDE_BIN", script);
+    let wrapped = compare(lab, &without, &["--verify", "-p", "hi"], None);
+    [print, beaten, kept, verify, wrapped]
+}
+
+/// Runs act-claude with these arguments, where claude alone ran as `without`.
+fn compare(lab: &Lab, without: &Run, args: &[&str], attribute: Option<(&str, &str)>) -> String {
+    let before = lab.act.requests().len();
+    let ours = with_us(lab, "project", args);
+    cell(without, &ours, || {
+        if ours.output.out() != without.output.out() {
+            return Err(format!("it prints {:?}", ours.output.out()));
+        }
+        let note = arrived(lab, before, attribute)?;
+        let has_no_log = ours.output.err().contains("there is no log");
+        Ok(if has_no_log { "without a log".to_owned() } else { note })
+    })
+}
+
+fn by_its_own_name(lab: &Lab) -> [String; 4] {
+    let without = bare(lab, "project", &["-p", "hi"]);
+    let try_with = |args: &[&str], attribute| compare(lab, &without, args, attribute);
     let print = try_with(&["-p", "hi"], None);
     let verify = try_with(&["--verify", "-p", "hi"], None);
     let settings = lab.sandbox.write(".claude/settings.json", recipe(lab).to_string());
@@ -196,10 +212,10 @@ fn background(version: &'static str) -> String {
 }
 
 fn row(version: &'static str) -> Option<String> {
-    let lab = Lab::start(version, &["project"])?;
+    let mut lab = Lab::start(version, &["project"])?;
     let kind = if lab.claude.ends_with(".bin/claude") { "Node" } else { "native" };
-    let [print, beaten, kept, verify] = sessions(&lab);
-    Some(format!("| {version} | {kind} | {print} | {beaten} | {kept} | {verify} | {} |\n", background(version)))
+    let cells = sessions(&mut lab).join(" | ");
+    Some(format!("| {version} | {kind} | {cells} | {} |\n", background(version)))
 }
 
 #[test]
@@ -209,7 +225,7 @@ fn every_client() {
     let mut rows = String::new();
     for version in versions.split_whitespace() {
         let Some(row) = row(version.to_owned().leak()) else { return };
-        print!("{row}");
+        print!("\n{row}");
         rows.push_str(&row);
     }
     if let Some(file) = std::env::var_os("CLIENTS_TABLE") {
