@@ -155,9 +155,10 @@ pub fn sign(lock: &Flock<File>, relay_pid: u32) {
     let _ = lock.set_len(0).and_then(|()| (&**lock).rewind()).and_then(|()| writeln!(&**lock, "{relay_pid}"));
 }
 
-/// The relays of background sessions that have received nothing yet: id and pid.
+/// The relays of background sessions that have received nothing yet: id and pid. One whose record can't be read is not among them.
 pub fn idle(state: &Path) -> Vec<(String, i32)> {
-    let ids = named(state, ".lock").into_iter().filter(|id| read(state, id).is_none() && is_locked(state, id));
+    let has_record = |id: &str| try_read(state, id) != Err(Unread::Absent);
+    let ids = named(state, ".lock").into_iter().filter(|id| !has_record(id) && is_locked(state, id));
     let pid = |id: String| Some((fs::read_to_string(lock_path(state, &id)).ok()?.trim().parse().ok()?, id));
     ids.filter_map(pid).map(|(pid, id)| (id, pid)).filter(|(_, pid)| *pid > 1).collect()
 }
@@ -200,6 +201,8 @@ pub fn is_said(state: &Path, id: &str) -> bool {
 pub enum Unread {
     /// A newer act-claude wrote it.
     Newer,
+    /// There is none.
+    Absent,
     /// It can't be read, or it is no record.
     Unreadable,
 }
@@ -216,7 +219,10 @@ pub fn try_read(state: &Path, id: &str) -> Result<Record, Unread> {
     struct Versioned {
         version: u32,
     }
-    let bytes = fs::read(directory(state).join(format!("{id}.json"))).map_err(|_| Unread::Unreadable)?;
+    let bytes = fs::read(directory(state).join(format!("{id}.json"))).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Unread::Absent,
+        _ => Unread::Unreadable,
+    })?;
     match serde_json::from_slice(&bytes).map_err(|_| Unread::Unreadable)? {
         Versioned { version: VERSION } => serde_json::from_slice(&bytes).map_err(|_| Unread::Unreadable),
         Versioned { version } if version > VERSION => Err(Unread::Newer),
@@ -243,6 +249,12 @@ fn named(state: &Path, ending: &str) -> Vec<String> {
 /// All records, the latest first. Those that can't be read are left out.
 pub fn read_all(state: &Path) -> Vec<Record> {
     ids(state).iter().filter_map(|id| read(state, id)).collect()
+}
+
+/// The sessions that have a relay and a record which this version can't read.
+pub fn live_and_unread(state: &Path) -> Vec<String> {
+    let is_unread = |id: &String| is_locked(state, id) && try_read(state, id).is_err();
+    ids(state).into_iter().filter(is_unread).collect()
 }
 
 /// The latest record.

@@ -2,8 +2,10 @@
 //! below are what the first version wrote. They stay as they are: a change that breaks these tests breaks upgrades.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
+use act_claude::state::record;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -43,7 +45,7 @@ fn history(sandbox: &Sandbox, args: &[&str]) -> String {
 }
 
 /// A session's record of the first version.
-fn record(id: &str, version: u32, more: &str) -> String {
+fn record_of(id: &str, version: u32, more: &str) -> String {
     format!(
         r#"{{"version":{version},"id":"{id}","kind":"launcher","start":"2026-11-25T10:00:00Z","end":"2026-11-25T10:01:00Z","directory":"/w","alias":"billing","reason":"a rule","account":"acme","claude":"/bin/claude","client_version":"2.1.330","command_pid":7,"relay_pid":8,"outcome":{{"exports":2,"points":4,"states":{{"waiting":1,"delivered":1}},"troubles":{{"waiting":{{"said":"ACT answered 503 Service Unavailable","cause":"","fix":"","code":75}}}},"rejected_points":0,"warning":null{more}}},"totals":{{"claude_code.token.usage":{{"value":11.0,"unit":"tokens"}}}},"trouble":null,"claude_has_gone":true{more}}}"#
     )
@@ -66,7 +68,7 @@ fn exports_and_records_of_the_first_version_and_of_one_with_more_fields() {
         let problem = r#"{"said":"ACT answered 503 Service Unavailable","cause":"","fix":"","code":75}"#;
         let note = format!(r#"{{"tries":3,"tried_ms":1700000000000,"pause_ms":2000,"trouble":{problem}{more}}}"#);
         write(&sandbox, &format!("spool/deferred/{name}"), note.as_bytes());
-        write(&sandbox, &format!("sessions/{id}.json"), record(id, 1, more).as_bytes());
+        write(&sandbox, &format!("sessions/{id}.json"), record_of(id, 1, more).as_bytes());
         let shown: Value = serde_json::from_str(&history(&sandbox, &["--json"])).unwrap();
         assert_eq!((shown["sessions"][0]["state"].as_str(), &shown["newer"]), (Some("waiting"), &json!(0)), "{shown}");
         assert_eq!(shown["spool"]["waiting"][0]["deferred"][0]["tries"], 3, "{shown}");
@@ -85,7 +87,7 @@ fn what_a_newer_version_wrote_is_named_and_stays() {
     let export =
         write(&sandbox, "spool/new/019ab8f7a1b2ffffffffff-00000001", b"act-claude-export/2 whatever it may be\n");
     let records =
-        [("fffffffffff10a0b0c0d0e", record("x", 2, "")), ("fffffffffff20a0b0c0d0e", r#"{"version":3}"#.into())]
+        [("fffffffffff10a0b0c0d0e", record_of("x", 2, "")), ("fffffffffff20a0b0c0d0e", r#"{"version":3}"#.into())]
             .map(|(id, text)| (write(&sandbox, &format!("sessions/{id}.json"), text.as_bytes()), text));
     let newer = "2 sessions were recorded by a newer act-claude: upgrade this one to see them\n";
     let shown = history(&sandbox, &[]);
@@ -143,4 +145,21 @@ fn a_session_keeps_its_own_version_when_the_file_is_replaced() {
     let output = session.wait_with_output().unwrap();
     assert!(output.err().contains("2 exports delivered (4 points)"), "{}", output.err());
     assert_eq!(act.requests().len(), 2);
+}
+
+/// A newer version's session runs: an older `act uninstall` neither ends its relay nor deletes what it stored.
+#[test]
+fn an_older_uninstall_leaves_a_newer_session_alone() {
+    let (sandbox, _act) = arranged();
+    let id = "fffffffffff10a0b0c0d0e";
+    let record = write(&sandbox, &format!("sessions/{id}.json"), record_of(id, 2, "").as_bytes());
+    let mut relay = std::process::Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+    let lock = record::lock(&sandbox.state(), id).unwrap();
+    record::sign(&lock, relay.id());
+    let output = sandbox.act_claude(&["act", "uninstall", "--yes", "--discard"]).output().unwrap();
+    let still_runs = relay.try_wait().unwrap().is_none();
+    relay.kill().unwrap();
+    relay.wait().unwrap();
+    assert!(output.err().contains("a session still runs under another version"), "{}{}", output.out(), output.err());
+    assert!(output.code() != 0 && still_runs && record.exists());
 }

@@ -38,8 +38,7 @@ fn what_is_written_is_read() {
     // Only its version is the same in every format.
     fs::write(directory(state.path()).join("n.json"), r#"{"version": 7, "id": {}}"#).unwrap();
     fs::write(directory(state.path()).join("e.json"), "{").unwrap();
-    for (id, why) in [("d", Unread::Newer), ("n", Unread::Newer), ("e", Unread::Unreadable), ("-", Unread::Unreadable)]
-    {
+    for (id, why) in [("d", Unread::Newer), ("n", Unread::Newer), ("e", Unread::Unreadable), ("-", Unread::Absent)] {
         assert_eq!(try_read(state.path(), id), Err(why), "{id}");
         decided_later(state.path(), id, 5, State::Delivered, None, 0);
     }
