@@ -174,9 +174,10 @@ fn set_aside(spool: &Spool, name: &str) -> Refusal {
 
 /// The refusal of a file that is too large to be read into memory. If its checksum is correct, it stays.
 fn too_large(spool: &Spool, name: &str, file: &File) -> Refusal {
-    match entry::is_whole(file) {
-        Ok(true) => Refusal::Unreadable(Errno::EFBIG),
-        Ok(false) => set_aside(spool, name),
+    match entry::check(file) {
+        Ok(Ok(())) => Refusal::Unreadable(Errno::EFBIG),
+        Ok(Err(Fault::Newer(version))) => Refusal::Newer(version),
+        Ok(Err(_)) => set_aside(spool, name),
         Err(error) => unreadable(&error),
     }
 }
@@ -320,6 +321,9 @@ mod tests {
         fs::write(spool.waiting().join("s-00000002"), &bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(refusal(&spool, "s-00000002"), Refusal::Corrupt);
         assert!(spool.waiting().join("s-00000001").exists());
+        fs::write(spool.waiting().join("s-00000003"), b"act-claude-export/2 x\n").unwrap();
+        File::options().write(true).open(spool.waiting().join("s-00000003")).unwrap().set_len(LARGEST + 1).unwrap();
+        assert_eq!(refusal(&spool, "s-00000003"), Refusal::Newer(2));
     }
 
     /// A directory that is not empty has the target's name: only this makes a rename fail for root, too.
