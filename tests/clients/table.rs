@@ -106,9 +106,12 @@ fn cell(bare: &Run, ours: &Run, arrived: impl FnOnce() -> Result<String, String>
     }
 }
 
-/// Waits for requests at ACT until `enough` is content with the new ones, or half a minute is over.
+/// How long exports may take. It is long, because the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for requests at ACT until `enough` is content with the new ones, or the patience is over.
 fn arrivals(lab: &Lab, before: usize, enough: impl Fn(&[Request]) -> bool) -> Vec<Request> {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + PATIENCE;
     loop {
         let new = lab.act.requests().split_off(before);
         if enough(&new) || Instant::now() > end {
