@@ -166,7 +166,7 @@ pub enum LogFile {
     },
 }
 
-/// Why a claude of this version gets no log of our own; `None` where it takes one. Only `--debug-file` will do: with `--debug`
+/// Why a claude of this version gets no log of our own (promise A23); `None` where it takes one. Only `--debug-file` will do: with `--debug`
 /// clients before 2.0 write their log to standard error.
 pub fn refusal(client: Option<Version>) -> Option<String> {
     match client {

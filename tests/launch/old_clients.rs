@@ -1,4 +1,4 @@
-//! No claude fails because of an argument of act-claude's: each one gets only what its version is known to take.
+//! A23: no claude fails because of an argument of act-claude's: each one gets only what its version is known to take.
 
 use serde_json::json;
 
@@ -120,7 +120,7 @@ const INSTALLED: &[Installed] = &[
 ];
 
 #[test]
-fn each_client_gets_only_what_it_is_known_to_take() {
+fn a23_each_client_gets_only_what_it_is_known_to_take() {
     for Installed { what, file, head, package, refuses, gets } in INSTALLED {
         let mut sandbox = Sandbox::new();
         // Nothing listens there, and nothing is sent. The settings need an overlay.
@@ -153,7 +153,7 @@ fn each_client_gets_only_what_it_is_known_to_take() {
 }
 
 #[test]
-fn a_pipe_in_the_package_s_place_is_not_waited_for() {
+fn a23_a_pipe_in_the_package_s_place_is_not_waited_for() {
     let mut sandbox = Sandbox::new();
     sandbox.configure_one("http://127.0.0.1:9/metrics");
     let claude = sandbox.script("lib/claude", "#!/bin/sh\necho \"$@\"\n");
