@@ -10,7 +10,11 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
+use super::version::Version;
 use crate::system::environment::Environment;
+
+/// The first version that takes `--debug-file`. An older one refuses to start with it.
+const DEBUG_FILE: Version = Version::new(2, 1, 20);
 
 /// Matches what `grep -i "telemetry\|exporter\|otlp\|metric"` keeps.
 pub fn kept() -> &'static Regex {
@@ -162,6 +166,18 @@ pub enum LogFile {
     },
 }
 
+/// Why a claude of this version gets no log of our own (promise A23); `None` where it takes one. Only `--debug-file` will do: with `--debug`
+/// clients before 2.0 write their log to standard error.
+pub fn refusal(client: Option<Version>) -> Option<String> {
+    match client {
+        Some(version) if version >= DEBUG_FILE => None,
+        Some(version) => {
+            Some(format!("claude {version} can't write one into a file of its own ({DEBUG_FILE} can): claude update"))
+        }
+        None => Some(format!("claude's version is not known; if it is {DEBUG_FILE} or newer, add --debug-file FILE")),
+    }
+}
+
 /// The place of the log, by the user's own arguments and environment.
 pub fn place(args: &[OsString], directory: &Path, environment: &Environment) -> LogFile {
     let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
@@ -253,6 +269,23 @@ mod tests {
             ("something about metrics", Sign::Other),
         ] {
             assert_eq!(classify(line), sign, "{line}");
+        }
+    }
+
+    #[test]
+    fn only_a_client_that_is_known_to_take_it_gets_a_log() {
+        for (version, words) in [
+            (None, "version is not known"),
+            (Some("1.0.64"), "claude 1.0.64 can't"),
+            (Some("2.0.77"), "claude 2.0.77 can't"),
+            (Some("2.1.19"), "claude 2.1.19 can't"),
+            (Some("2.1.20"), ""),
+            (Some("2.1.332"), ""),
+            (Some("3.0.0"), ""),
+        ] {
+            let refusal = refusal(version.map(|version| Version::parse(version).unwrap()));
+            assert_eq!(refusal.is_none(), words.is_empty(), "{version:?}");
+            assert!(refusal.unwrap_or_default().contains(words), "{version:?}");
         }
     }
 

@@ -16,6 +16,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde_json::value::RawValue;
 
 use crate::claude::arguments::{self, Call};
+use crate::claude::version::Version;
 use crate::state::{self, prune};
 use crate::system::file;
 use crate::text::json::{Members, unquoted};
@@ -25,6 +26,15 @@ const BOUNDS: prune::Bounds =
     prune::Bounds { files: 1000, ..prune::Bounds::of_age(Duration::from_secs(90 * 24 * 60 * 60)) };
 /// The ending of the file with the user's own settings, beside an overlay in use.
 const OWN: &str = "own.json";
+
+/// The first version that takes `--settings` (July 2025). An older one refuses to start with it.
+const SETTINGS: Version = Version::new(1, 0, 61);
+
+/// Whether this client is known not to take an overlay. One of an unknown version gets it: without it a client of today would
+/// not report where its settings override the environment.
+pub fn is_refused_by(client: Option<Version>) -> bool {
+    client.is_some_and(|version| version < SETTINGS)
+}
 
 /// Whether claude's arguments may get another one: only where they start a session in this terminal. After a bare word
 /// `--settings` is refused, and before one it may turn a subcommand into a prompt (T6 in docs/observed-claude.md).

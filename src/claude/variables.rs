@@ -302,6 +302,17 @@ mod tests {
         assert_eq!(inside.get(ENDPOINT), None);
     }
 
+    /// A daemon may have been started by another version, long ago.
+    #[test]
+    fn what_another_version_noted_comes_back() {
+        let noted = r#"{"CLAUDE_CODE_ENABLE_TELEMETRY":{"set":12638134423997487868},
+            "OTEL_METRICS_EXPORTER":{"was":"console","set":15318395673077592722,"of_a_later_version":[1]},
+            "OTEL_OF_A_LATER_VERSION":{"was":"x","set":1}}"#;
+        let mut inside = environment(&[(ORIGINALS, noted), (ENABLE, "1"), (EXPORTER, "otlp")]);
+        restore_originals(&mut inside);
+        assert_eq!(inside, environment(&[(EXPORTER, "console")]));
+    }
+
     #[test]
     fn originals_bring_back_our_own_variables_only() {
         let forged =

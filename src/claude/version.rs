@@ -1,9 +1,11 @@
-//! The version of a claude executable, found without running it while someone waits: from its path, from its npm package, or from
-//! what a relay recorded once (P7 in docs/observed-claude.md).
+//! The version of a claude executable, found without running it while someone waits: from its path, from its npm package, from
+//! the head of its script, or from what a relay recorded once (P7 in docs/observed-claude.md). Where it is not known, claude gets
+//! no argument that some version refuses.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,10 +18,14 @@ use crate::state;
 use crate::system::child::{self, Bounds, Kept};
 use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
+use crate::system::file;
 use crate::text::paths;
 
 /// A native claude has 245 MB. A script, or a program that merely starts others, is smaller, and may do anything when it runs.
 const NATIVE: u64 = 150 * 1024 * 1024;
+
+/// The largest `package.json` that is read; that of claude has a few thousand bytes.
+const LARGEST_PACKAGE: u64 = 1024 * 1024;
 
 /// How long a native claude may take to say its version, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,7 +46,12 @@ struct Noted {
 /// The version, where it is known.
 pub fn known(claude: &Path, state: Option<&Path>) -> Option<String> {
     let path = fs::canonicalize(claude).ok()?;
-    by_place(&path).or_else(|| by_package(&path)).or_else(|| noted(&path, state?))
+    by_place(&path).or_else(|| by_package(&path)).or_else(|| by_head(&path)).or_else(|| noted(&path, state?))
+}
+
+/// The same, to be compared with others.
+pub fn of(claude: &Path, state: Option<&Path>) -> Option<Version> {
+    Version::parse(&known(claude, state)?)
 }
 
 /// Finds the version by running a native claude, and records it. The relay calls it once claude has started.
@@ -54,7 +65,7 @@ pub fn learn(claude: &Path, state: &Path) -> Option<String> {
     cache.retain(|path, _| paths::from_text(path).exists());
     let noted = Noted { size: metadata.len(), modified: metadata.mtime(), version: version.clone() };
     cache.insert(paths::to_text(&path).into_owned(), noted);
-    let _ = state::write_private(&file(state), &serde_json::to_vec(&cache).ok()?);
+    let _ = state::write_private(&cache_file(state), &serde_json::to_vec(&cache).ok()?);
     Some(version)
 }
 
@@ -95,18 +106,41 @@ impl fmt::Display for Version {
     }
 }
 
-/// The native installer names the executable by its version: `…/claude/versions/2.1.330`.
+/// The native installer names the executable by its version: `…/claude/versions/2.1.330`; Homebrew names the directory:
+/// `…/claude-code/2.1.330/claude`.
 fn by_place(path: &Path) -> Option<String> {
-    first_version(path.file_name()?.to_str()?).filter(|version| path.ends_with(version))
+    let is_homebrew = path.ends_with("claude") && path.ancestors().nth(2).is_some_and(|it| it.ends_with("claude-code"));
+    let named = if is_homebrew { path.parent()? } else { path };
+    first_version(named.file_name()?.to_str()?).filter(|version| named.ends_with(version))
 }
 
 /// `package.json` beside the executable, or one directory up.
 fn by_package(path: &Path) -> Option<String> {
     let package = path.ancestors().skip(1).take(2).find_map(|directory| {
-        let package: Value = serde_json::from_slice(&fs::read(directory.join("package.json")).ok()?).ok()?;
+        let package = beginning(&directory.join("package.json"), LARGEST_PACKAGE)?;
+        let package: Value = serde_json::from_slice(&package).ok()?;
         package.get("name")?.as_str()?.starts_with("@anthropic-ai/claude-code").then_some(package)
     })?;
     first_version(package.get("version")?.as_str()?)
+}
+
+/// Up to 2.1.112 claude is a script of Node; one of its first lines is `// Version: 2.0.77`. The first line of a copy may be
+/// another one.
+fn by_head(path: &Path) -> Option<String> {
+    let head = beginning(path, 1024)?;
+    let head = String::from_utf8_lossy(&head);
+    let is_claude = head.starts_with("#!") && head.contains("\n// (c) Anthropic PBC.");
+    let version = head.lines().find_map(|line| line.strip_prefix("// Version: ")).filter(|_| is_claude)?;
+    first_version(version).filter(|found| found == version)
+}
+
+/// The first bytes of a regular file.
+fn beginning(path: &Path, most: u64) -> Option<Vec<u8>> {
+    let file = file::open_through_links(path, File::options().read(true)).ok()?;
+    let mut bytes = Vec::new();
+    let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    is_regular.then(|| file.take(most).read_to_end(&mut bytes))?.ok()?;
+    Some(bytes)
 }
 
 fn noted(path: &Path, state: &Path) -> Option<String> {
@@ -115,13 +149,13 @@ fn noted(path: &Path, state: &Path) -> Option<String> {
     (noted.size == metadata.len() && noted.modified == metadata.mtime()).then_some(noted.version)
 }
 
-fn file(state: &Path) -> PathBuf {
+fn cache_file(state: &Path) -> PathBuf {
     state.join("clients.json")
 }
 
 /// The records by path, as it is written in JSON.
 fn read(state: &Path) -> BTreeMap<String, Noted> {
-    fs::read(file(state)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    fs::read(cache_file(state)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
 /// The first word that consists of three numbers: "2.1.330 (Claude Code)".
@@ -151,6 +185,11 @@ mod tests {
         std::os::unix::fs::symlink(&native, &link).unwrap();
         assert_eq!(known(&link, None).as_deref(), Some("2.1.330"));
 
+        let keg = claude("Caskroom/claude-code/2.1.331/claude");
+        assert_eq!(known(&keg, None).as_deref(), Some("2.1.331"));
+        assert_eq!(known(&claude("other/2.1.331/claude"), None), None);
+        assert_eq!(known(&claude("versions/2.1.330-beta.1"), None), None);
+
         let npm = claude("node_modules/@anthropic-ai/claude-code/bin/claude.exe");
         let package = |name: &str| format!(r#"{{"name":"{name}","version":"2.1.197"}}"#);
         let place = npm.parent().unwrap().parent().unwrap().join("package.json");
@@ -158,6 +197,29 @@ mod tests {
         assert_eq!(known(&npm, None).as_deref(), Some("2.1.197"));
         fs::write(&place, package("another")).unwrap();
         assert_eq!(known(&npm, Some(root.path())), None);
+        for unreadable in ["", "{", "[]", r#"{"name":"@anthropic-ai/claude-code"}"#, r#"{"version":"2.1.1"}"#] {
+            fs::write(&place, unreadable).unwrap();
+            assert_eq!(known(&npm, None), None, "{unreadable}");
+        }
+    }
+
+    #[test]
+    fn the_head_of_a_script() {
+        let root = tempfile::tempdir().unwrap();
+        let script = root.path().join("cli.js");
+        let licence = "// (c) Anthropic PBC. All rights reserved.";
+        for (text, expected) in [
+            (format!("#!/usr/bin/env node\n{licence}\n\n// Version: 2.0.77\n\nimport"), Some("2.0.77")),
+            (format!("#!/opt/node\n{licence}\n// Version: 2.0.77"), Some("2.0.77")),
+            (format!("#!/usr/bin/env node\n{licence}\n// Version: 2.0.77-beta.1\n"), None),
+            (format!("#!/usr/bin/env node\n{licence}\n// Version: next\n"), None),
+            (format!("#!/usr/bin/env node\n{licence}\n{}// Version: 2.0.77\n", "\n".repeat(2048)), None),
+            ("#!/bin/sh\n// Version: 2.0.77\n".to_owned(), None),
+            (String::new(), None),
+        ] {
+            fs::write(&script, &text).unwrap();
+            assert_eq!(known(&script, None).as_deref(), expected, "{text:.60}");
+        }
     }
 
     #[test]
@@ -167,7 +229,8 @@ mod tests {
         fs::write(&claude, "x").unwrap();
         let modified = fs::metadata(&claude).unwrap().mtime();
         let note = Noted { size: 1, modified, version: "2.1.330".to_owned() };
-        fs::write(file(root.path()), serde_json::to_vec(&BTreeMap::from([(claude.clone(), note)])).unwrap()).unwrap();
+        fs::write(cache_file(root.path()), serde_json::to_vec(&BTreeMap::from([(claude.clone(), note)])).unwrap())
+            .unwrap();
         assert_eq!(known(&claude, Some(root.path())).as_deref(), Some("2.1.330"));
         fs::write(&claude, "xy").unwrap();
         assert_eq!(known(&claude, Some(root.path())), None);

@@ -87,3 +87,19 @@ pub struct Start {
 pub fn path(secret: &str) -> String {
     format!("/{secret}/v1/metrics")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where there is no `/proc`, a supervisor starts the relay by its path, which may lead to another version meanwhile.
+    #[test]
+    fn messages_of_another_version_are_understood() {
+        let start = r#"{"start":{"secret":"s","route":null,"redact":[],"verify":false,"directory":"/w","moves":false,
+            "is_session":true,"claude":"/bin/claude","network":[],"of_a_later_version":{"a":1}}}"#;
+        let ToRelay::Start(start) = serde_json::from_str(start).unwrap() else { panic!("{start}") };
+        assert_eq!((start.secret.as_str(), start.state), ("s", None));
+        let ended = r#"{"ended":{"wait_ms":300,"of_a_later_version":1}}"#;
+        assert!(matches!(serde_json::from_str(ended).unwrap(), ToRelay::Ended { wait_ms: 300, owed: None }));
+    }
+}

@@ -8,7 +8,6 @@ use crate::claude::arguments::{self, Call};
 use crate::claude::conflict::{Conflict, Effect};
 use crate::claude::overlay::{self, Overlay};
 use crate::claude::settings::argument::{self, Argument};
-use crate::claude::version::{self, Version};
 use crate::claude::{network, variables, wrapper};
 use crate::launch::child::Ended;
 use crate::launch::process;
@@ -203,8 +202,7 @@ impl SessionRun<'_> {
         let ours = Duration::from_millis(self.loaded.config.export_interval_ms());
         let owed =
             silence::is_owed(self.args, End { ended, lasted, interval: silence::interval(ours, &self.layers, left) });
-        let client = || Version::parse(&version::known(self.claude, state::directory(self.trusted).as_deref())?);
-        let cause = owed.then(|| silence::cause(left.iter().copied(), client())).flatten();
+        let cause = owed.then(|| silence::cause(left.iter().copied(), self.client())).flatten();
         silence::Silence { owed, cause }
     }
 
@@ -238,6 +236,9 @@ impl SessionRun<'_> {
         directory: &Path,
     ) -> std::io::Result<Option<Overlay>> {
         let Some(state) = state::directory(self.trusted).filter(|_| telemetry.overlay) else { return Ok(None) };
+        if overlay::is_refused_by(self.client()) {
+            return Ok(None);
+        }
         let (text, own) = match argument::of(directory, self.args, self.trusted) {
             Argument::Given { text, bytes } => (text, bytes),
             // Claude itself reports that there is no such file; a file that is not understood must stay as it is.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::SessionRun;
+use crate::claude::version::{self, Version};
 use crate::config::when::When;
 use crate::plan::Telemetry;
 use crate::plan::flags::UsageError;
@@ -79,6 +80,11 @@ impl SessionRun<'_> {
         let state = state::directory(self.trusted);
         let others = others::lines(&telemetry.name, &self.loaded.config, self.claude, self.trusted, state.as_deref());
         report::write(&self.worth_saying(others, directory));
-        Some(Prepared::new(self.args, directory, environment))
+        Some(Prepared::new(self.args, directory, environment, self.client()))
+    }
+
+    /// Claude's version, where it is known.
+    pub(super) fn client(&self) -> Option<Version> {
+        version::of(self.claude, state::directory(self.trusted).as_deref())
     }
 }

@@ -26,7 +26,7 @@ use crate::system::file;
 
 pub use crate::state::total::Total;
 
-/// The format's version; a record with another one is ignored.
+/// The format's version. A record with another one is not used and stays as it is.
 pub const VERSION: u32 = 1;
 /// Records are kept this long.
 pub const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -158,9 +158,10 @@ pub fn sign(lock: &Flock<File>, relay_pid: u32) {
     let _ = lock.set_len(0).and_then(|()| (&**lock).rewind()).and_then(|()| writeln!(&**lock, "{relay_pid}"));
 }
 
-/// The relays of background sessions that have received nothing yet: id and pid.
+/// The relays of background sessions that have received nothing yet: id and pid. One whose record can't be read is not among them.
 pub fn idle(state: &Path) -> Vec<(String, i32)> {
-    let ids = named(state, ".lock").into_iter().filter(|id| read(state, id).is_none() && is_locked(state, id));
+    let has_record = |id: &str| try_read(state, id) != Err(Unread::Absent);
+    let ids = named(state, ".lock").into_iter().filter(|id| !has_record(id) && is_locked(state, id));
     let pid = |id: String| Some((fs::read_to_string(lock_path(state, &id)).ok()?.trim().parse().ok()?, id));
     ids.filter_map(pid).map(|(pid, id)| (id, pid)).filter(|(_, pid)| *pid > 1).collect()
 }
@@ -198,10 +199,38 @@ pub fn is_said(state: &Path, id: &str) -> bool {
     directory(state).join(format!("{id}.said")).exists()
 }
 
-/// The record of session `id`.
+/// Why a record is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// A newer act-claude wrote it.
+    Newer,
+    /// There is none.
+    Absent,
+    /// It can't be read, or it is no record.
+    Unreadable,
+}
+
+/// The record of session `id`, if this version can read it.
 pub fn read(state: &Path, id: &str) -> Option<Record> {
-    let record: Record = serde_json::from_slice(&fs::read(directory(state).join(format!("{id}.json"))).ok()?).ok()?;
-    (record.version == VERSION).then_some(record)
+    try_read(state, id).ok()
+}
+
+/// The record of session `id`.
+pub fn try_read(state: &Path, id: &str) -> Result<Record, Unread> {
+    /// What every version of the format has.
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let bytes = fs::read(directory(state).join(format!("{id}.json"))).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Unread::Absent,
+        _ => Unread::Unreadable,
+    })?;
+    match serde_json::from_slice(&bytes).map_err(|_| Unread::Unreadable)? {
+        Versioned { version: VERSION } => serde_json::from_slice(&bytes).map_err(|_| Unread::Unreadable),
+        Versioned { version } if version > VERSION => Err(Unread::Newer),
+        Versioned { .. } => Err(Unread::Unreadable),
+    }
 }
 
 /// The ids of all sessions that have a record, the latest first.
@@ -223,6 +252,12 @@ fn named(state: &Path, ending: &str) -> Vec<String> {
 /// All records, the latest first. Those that can't be read are left out.
 pub fn read_all(state: &Path) -> Vec<Record> {
     ids(state).iter().filter_map(|id| read(state, id)).collect()
+}
+
+/// The sessions that have a relay and a record which this version can't read.
+pub fn live_and_unread(state: &Path) -> Vec<String> {
+    let is_unread = |id: &String| is_locked(state, id) && try_read(state, id).is_err();
+    ids(state).into_iter().filter(is_unread).collect()
 }
 
 /// The latest record.

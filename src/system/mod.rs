@@ -10,3 +10,4 @@ pub mod inherited;
 pub mod output;
 pub mod process;
 pub mod shared_memory;
+pub mod wsl;

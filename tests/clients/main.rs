@@ -19,5 +19,6 @@ mod proxies;
 mod silent;
 mod statusline;
 mod subcommands;
+mod table;
 mod verify;
 mod verify_screen;

@@ -271,6 +271,7 @@ while [ $# -gt 0 ]; do [ "$1" = --debug-file ] && file=$2; shift; done
 echo '2026-01-01T00:00:00.000Z [DEBUG] BigQuery metrics exported successfully' >> "$file"
 "#;
     let claude = sandbox.script("bin/claude", claude);
+    sandbox.write("package.json", r#"{"name": "@anthropic-ai/claude-code", "version": "2.1.330"}"#);
     sandbox.path_first(claude.parent().unwrap());
     for flags in [&["--verify", "-p", "hi"][..], &["--verify", "--direct", "-p", "hi"]] {
         let output = sandbox.act_claude(flags).output().unwrap();

@@ -245,6 +245,13 @@ const PROBLEMS: &[Problem] = &[
         fix: Some(|machine| drop(machine.sandbox.script("bin/claude", CLAUDE))),
     },
     Problem {
+        name: "a claude of Windows",
+        make: |machine| drop(machine.sandbox.script("bin/claude", "MZ")),
+        ids: &["windows-claude"],
+        // Replaces the installer.
+        fix: Some(|machine| drop(machine.sandbox.script("bin/claude", CLAUDE))),
+    },
+    Problem {
         name: "a shim loop",
         make: |machine| {
             machine.sandbox.script("shims/claude", "#!/bin/sh\n# the company's\nexec act-claude \"$@\"\n");
@@ -595,6 +602,7 @@ fn all_together() {
     // claude.
     let apart = [
         "claude missing",
+        "a claude of Windows",
         "a shim loop",
         "configuration syntax",
         "unknown key",

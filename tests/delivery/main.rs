@@ -28,5 +28,6 @@ mod soak;
 #[cfg(target_os = "linux")]
 mod threads;
 mod unreadable;
+mod upgrades;
 mod verdicts;
 mod words;

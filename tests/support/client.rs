@@ -19,13 +19,14 @@ pub const BOTH: [&str; 2] = [OLD, NEW];
 
 /// A real client's executable; without it the test is skipped.
 pub fn executable(version: &str) -> Option<PathBuf> {
-    let package = "node_modules/@anthropic-ai/claude-code-linux-x64/claude";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients").join(version).join(package);
-    if !path.is_file() {
-        super::skip(&format!("claude {version} is not in target/clients: tests/run puts it there"));
-        return None;
+    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients").join(version).join("node_modules");
+    // A native program, or a script of Node.
+    let kinds = ["@anthropic-ai/claude-code-linux-x64/claude", ".bin/claude"].map(|path| modules.join(path));
+    let found = kinds.into_iter().find(|path| path.is_file());
+    if found.is_none() {
+        super::skip(&format!("claude {version} is not in target/clients: tests/clients-table --fetch {version}"));
     }
-    Some(path)
+    found
 }
 
 /// A home in which a real client runs with the stand-ins. Its thread has its own network.

@@ -13,8 +13,14 @@ const MOST_ATTRIBUTES: usize = 12;
 /// The number of resource attributes that claude adds itself.
 const OWN_ATTRIBUTES: usize = 6;
 
+/// Installs Claude Code.
+const INSTALL: &str = "curl -fsSL https://claude.ai/install.sh | bash";
+
 pub fn findings(facts: &Facts) -> Vec<Finding> {
-    [missing(facts), looping(facts), several(facts), old(facts), many_attributes(facts)].into_iter().flatten().collect()
+    [missing(facts), windows(facts), looping(facts), several(facts), old(facts), many_attributes(facts)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn missing(facts: &Facts) -> Option<Finding> {
@@ -33,8 +39,19 @@ fn missing(facts: &Facts) -> Option<Finding> {
         }
         (None, None) => finding(place)
             .fix("install Claude Code; if it is installed already, put its directory on PATH")
-            .command("curl -fsSL https://claude.ai/install.sh | bash"),
+            .command(INSTALL),
     })
+}
+
+/// In WSL the PATH of Windows is part of PATH. A program of Windows gets no variables of Linux, and 127.0.0.1 is another machine for it.
+fn windows(facts: &Facts) -> Option<Finding> {
+    let client = facts.claude.as_ref().ok().filter(|client| client.is_windows)?;
+    Some(
+        Finding::new("windows-claude", "claude is a program of Windows", client.path.display().to_string())
+            .effect("it does not get act-claude's variables and can't reach its relay: nothing is reported")
+            .fix("install Claude Code in this Linux, before Windows' directories on PATH")
+            .command(INSTALL),
+    )
 }
 
 fn looping(facts: &Facts) -> Option<Finding> {

@@ -21,6 +21,7 @@ use crate::state::spool::summary::Waiting;
 use crate::state::{self, spool};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
+use crate::system::wsl::{self, Wsl};
 use crate::text::json::{Fault, Origin, Source};
 
 /// How long `claude --version` may take.
@@ -61,6 +62,8 @@ pub struct Facts {
     pub running: Vec<Running>,
     /// Why the state directory can't be created or written to.
     pub no_state: Option<String>,
+    /// Whether the state directory lies on a drive of Windows.
+    pub on_windows_drive: bool,
     /// Exports that wait or are held.
     pub kept: Vec<Waiting>,
     /// The state directory.
@@ -103,6 +106,8 @@ pub struct Client {
     pub path: PathBuf,
     /// Its version, where it could be found out.
     pub version: Option<Version>,
+    /// Whether it is a program of Windows, or a script that starts one.
+    pub is_windows: bool,
     /// Whether it is a script that starts act-claude, which would start the script again.
     pub loops: bool,
     /// Where it loops: the first claude on PATH that does not loop.
@@ -157,6 +162,7 @@ impl Facts {
         let network = Network::new(environment.clone(), network::of_layers(&layers), &directory);
         let state = state::directory(environment);
         let claude = locate::locate(environment, &loaded.config);
+        let wsl = Wsl::here();
         let running = running(claude.as_deref().ok(), environment, &loaded, &layers);
         Self {
             resolution: resolve::resolve(explicit, &loaded.config, &place),
@@ -164,7 +170,10 @@ impl Facts {
             lost_worktree: place.lost_worktree,
             exposed: loaded.files.iter().flat_map(|file| exposed(file)).collect(),
             accounts: ask_accounts(&loaded, environment, &network),
-            claude: claude.map(|path| client(path, environment, state.as_deref())),
+            claude: claude.map(|path| client(path, environment, state.as_deref(), wsl.as_ref())),
+            on_windows_drive: state
+                .as_deref()
+                .is_some_and(|state| wsl.as_ref().is_some_and(|it| it.is_on_drive(state))),
             running,
             act_claudes: act_claudes(environment),
             documents: documents(&directory, environment),
@@ -258,14 +267,15 @@ fn exposed(file: &Path) -> Vec<Exposed> {
     [file.parent(), Some(file)].into_iter().flatten().filter_map(look).collect()
 }
 
-fn client(path: PathBuf, environment: &Environment, state: Option<&Path>) -> Client {
+fn client(path: PathBuf, environment: &Environment, state: Option<&Path>, wsl: Option<&Wsl>) -> Client {
     if starts_act_claude(&path) {
         let other = on_path("claude", environment)
             .find(|other| locate::is_executable(other) && !ourselves::is_ourselves(other) && !starts_act_claude(other));
-        return Client { path, version: None, loops: true, other };
+        return Client { path, version: None, is_windows: false, loops: true, other };
     }
     let version = version::known(&path, state).or_else(|| version::ask(&path, environment, VERSION_TIMEOUT));
-    Client { version: version.as_deref().and_then(Version::parse), path, loops: false, other: None }
+    let version = version.as_deref().and_then(Version::parse);
+    Client { version, is_windows: wsl::starts_windows(&path, wsl), path, loops: false, other: None }
 }
 
 /// Whether `path` is a script that names act-claude but not `ACT_CLAUDE_BIN`, the variable that names the real claude.

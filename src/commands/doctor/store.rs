@@ -10,7 +10,12 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     let held = facts.kept.iter().filter(|waiting| matches!(waiting.state, State::Held | State::NotUnderstood));
     let deferring = facts.kept.iter().filter(|waiting| !waiting.deferred.is_empty());
     let held = held.map(|waiting| kept(facts, waiting));
-    state(facts).into_iter().chain(held).chain(deferring.map(|waiting| deferred(facts, waiting))).collect()
+    state(facts)
+        .into_iter()
+        .chain(drive(facts))
+        .chain(held)
+        .chain(deferring.map(|waiting| deferred(facts, waiting)))
+        .collect()
 }
 
 /// Exports of one alias that have stepped aside: they fail while ACT accepts others.
@@ -43,6 +48,21 @@ fn kept(facts: &Facts, waiting: &Waiting) -> Finding {
         .effect(format!("ACT does not have them yet; they are kept until account {account} is corrected"))
         .fix(if fix.is_empty() { "then deliver them".to_owned() } else { format!("{fix}. Then deliver them") })
         .command("act-claude act flush")
+}
+
+/// Locks tell which session is alive and who delivers an export, and modes protect what is stored.
+fn drive(facts: &Facts) -> Option<Finding> {
+    let directory = facts.state.as_ref().filter(|_| facts.on_windows_drive)?;
+    Some(
+        Finding::new(
+            "windows-drive",
+            "act-claude's state directory lies on a drive of Windows",
+            directory.display().to_string(),
+        )
+        .effect("locks and permissions there need not hold: an export may be sent twice, and others may read it")
+        .fix("keep it in a file system of Linux: unset XDG_STATE_HOME, or name another directory")
+        .command("unset XDG_STATE_HOME"),
+    )
 }
 
 fn state(facts: &Facts) -> Option<Finding> {

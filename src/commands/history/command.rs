@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::commands::history::listing::Page;
+use crate::state::record::Unread;
 use crate::state::session::Session;
 use crate::state::{self, record, spool};
 use crate::system::environment::Environment;
@@ -34,7 +35,12 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         crate::run::report::fatal("there is no state directory: neither HOME nor XDG_STATE_HOME is set");
         return ExitCode::FAILURE;
     };
-    let records = record::ids(&state).into_iter().filter_map(|id| record::read(&state, &id));
+    let mut newer = 0;
+    let records = record::ids(&state).into_iter().filter_map(|id| {
+        let record = record::try_read(&state, &id);
+        newer += u64::from(record == Err(Unread::Newer));
+        record.ok()
+    });
     let spool = spool::summary(&state);
     let sessions = records
         .map(|record| Session::new(record, &state, &spool))
@@ -43,15 +49,23 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let sessions: Vec<Session> = sessions.collect();
     if args.json {
         let sessions: Vec<_> = sessions.iter().map(Session::json).collect();
-        return crate::commands::print_json(&json!({ "sessions": sessions, "spool": spool }));
+        return crate::commands::print_json(&json!({ "sessions": sessions, "newer": newer, "spool": spool }));
     }
     let page = Page { width: page::width(), zone: TimeZone::system(), home: environment.home() };
     let mut text = if sessions.is_empty() {
-        let which = if args.failed { "no session has failed" } else { "no session is recorded yet" };
+        let which = match (args.failed, newer) {
+            (true, _) => "no session has failed",
+            (false, 0) => "no session is recorded yet",
+            (false, _) => "no session that this act-claude can read",
+        };
         format!("{which} ({})\n", page.path(&record::directory(&state)))
     } else {
         page.sessions(&sessions)
     };
+    if newer > 0 {
+        let plural = if newer == 1 { "session was" } else { "sessions were" };
+        text.push_str(&format!("\n{newer} {plural} recorded by a newer act-claude: upgrade this one to see them\n"));
+    }
     let spool = page.spool(&spool, Timestamp::now());
     if !spool.is_empty() {
         text.push('\n');

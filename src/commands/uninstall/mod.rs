@@ -120,6 +120,11 @@ fn settle(args: &Args, state: &Path, environment: &Environment) -> Result<(), St
 
 /// Fails where sessions run that have sent something, or may at any time. The user has to end them.
 fn still_running(state: &Path) -> Result<(), String> {
+    if let Some(id) = record::live_and_unread(state).first() {
+        let record = record::directory(state).join(format!("{id}.json"));
+        let who = "a session still runs under another version of act-claude";
+        return Err(format!("{who}, and its record can't be read: end it first ({})", record.display()));
+    }
     let live: Vec<Record> = record::read_all(state).into_iter().filter(|record| record.is_live(state)).collect();
     let (run, them) = match live.len() {
         0 => return Ok(()),

@@ -14,6 +14,8 @@ const LONGEST: usize = 200;
 pub struct Evidence {
     /// The log.
     pub path: Option<PathBuf>,
+    /// Why claude was not asked for a log.
+    pub no_log: Option<String>,
     /// Lines about telemetry.
     pub lines: u64,
     /// The facts that they prove, each once, in order; without lines that prove nothing.

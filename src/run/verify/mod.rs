@@ -22,6 +22,7 @@ pub use verdict::{Basis, extend, of_log};
 
 use crate::claude::debug_log::{self, LogFile};
 use crate::claude::overlay;
+use crate::claude::version::Version;
 use crate::state::{self, prune::Bounds};
 use crate::system::environment::Environment;
 use crate::system::file;
@@ -47,7 +48,8 @@ pub struct Prepared {
 
 #[derive(Debug)]
 enum Source {
-    None,
+    /// There is none, where it is known for this reason.
+    None(Option<String>),
     File {
         path: PathBuf,
         from: u64,
@@ -60,8 +62,9 @@ enum Source {
 }
 
 impl Prepared {
-    /// A log that the user asked for is followed. Otherwise claude gets a log of its own, where its arguments may be added to.
-    pub fn new(args: &[OsString], directory: &Path, environment: &Environment) -> Self {
+    /// A log that the user asked for is followed. Otherwise claude gets a log of its own, where its arguments may be added to
+    /// and this `client` is known to take one.
+    pub fn new(args: &[OsString], directory: &Path, environment: &Environment, client: Option<Version>) -> Self {
         let unchanged = |source| Self { args: args.to_vec(), source };
         let file =
             |path: PathBuf| Source::File { from: fs::metadata(&path).map_or(0, |metadata| metadata.len()), path };
@@ -69,16 +72,19 @@ impl Prepared {
             LogFile::File(path) => unchanged(file(path)),
             LogFile::In(directory) => unchanged(Source::In { before: lengths(&directory).collect(), directory }),
             LogFile::Off { wanted } if overlay::is_allowed(args) => {
+                if let Some(why) = debug_log::refusal(client) {
+                    return unchanged(Source::None(Some(why)));
+                }
                 let own = match wanted {
                     Some(wanted) if wanted.is_dir() => Some(wanted.join(format!("{}.txt", name()))),
                     Some(wanted) => Some(wanted),
                     None => state::directory(environment).and_then(|state| own_log(&state).ok()),
                 };
-                let Some(own) = own else { return unchanged(Source::None) };
+                let Some(own) = own else { return unchanged(Source::None(None)) };
                 let added = [OsString::from("--debug-file"), own.clone().into()];
                 Self { args: added.into_iter().chain(args.iter().cloned()).collect(), source: file(own) }
             }
-            LogFile::Off { .. } | LogFile::Nowhere => unchanged(Source::None),
+            LogFile::Off { .. } | LogFile::Nowhere => unchanged(Source::None(None)),
         }
     }
 
@@ -90,7 +96,7 @@ impl Prepared {
             let _ = nix::sys::signal::SigSet::all().thread_block();
             let mut source = self.source;
             let mut follow = None;
-            let mut evidence = Evidence::default();
+            let mut evidence = Evidence { no_log: source.refusal(), ..Evidence::default() };
             loop {
                 let last = !matches!(stopped.recv_timeout(LOOK_AGAIN), Err(RecvTimeoutError::Timeout));
                 follow = follow.or_else(|| source.found());
@@ -112,9 +118,13 @@ impl Prepared {
 }
 
 impl Source {
+    fn refusal(&self) -> Option<String> {
+        if let Self::None(why) = self { why.clone() } else { None }
+    }
+
     fn found(&mut self) -> Option<Follow> {
         let (path, from) = match self {
-            Self::None => return None,
+            Self::None(_) => return None,
             Self::File { path, from } => (path.clone(), *from),
             Self::In { directory, before } => {
                 let grown =
@@ -190,7 +200,8 @@ mod tests {
     fn a_log_of_its_own_only_where_the_user_has_none() {
         let home = tempfile::tempdir().unwrap();
         let environment = environment(home.path());
-        let prepared = Prepared::new(&args(&["-p", "hi"]), home.path(), &environment);
+        let client = Some(Version::new(2, 1, 330));
+        let prepared = Prepared::new(&args(&["-p", "hi"]), home.path(), &environment, client);
         assert_eq!(
             (prepared.args[0].to_str(), prepared.args[2..].to_vec()),
             (Some("--debug-file"), args(&["-p", "hi"]))
@@ -198,8 +209,13 @@ mod tests {
         let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&prepared.args[1]).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
         for line in [&["mcp", "list"][..], &["--debug", "-p", "x"], &["--debug-file", "f"], &["--bg", "x"]] {
-            let prepared = Prepared::new(&args(line), home.path(), &environment);
+            let prepared = Prepared::new(&args(line), home.path(), &environment, client);
             assert_eq!(prepared.args, args(line));
+        }
+        for client in [None, Some(Version::new(2, 0, 10)), Some(Version::new(2, 1, 19))] {
+            let prepared = Prepared::new(&args(&["-p", "hi"]), home.path(), &environment, client);
+            assert_eq!(prepared.args, args(&["-p", "hi"]), "{client:?}");
+            assert!(prepared.follow().finish().no_log.is_some(), "{client:?}");
         }
     }
 
@@ -209,7 +225,7 @@ mod tests {
         let debug = home.path().join(".claude/debug");
         fs::create_dir_all(&debug).unwrap();
         fs::write(debug.join("old.txt"), "old metric\n").unwrap();
-        let prepared = Prepared::new(&args(&["--debug"]), home.path(), &environment(home.path()));
+        let prepared = Prepared::new(&args(&["--debug"]), home.path(), &environment(home.path()), None);
         fs::write(debug.join("new.txt"), "[3P telemetry] First metrics export: SUCCESS\n").unwrap();
         let evidence = prepared.follow().finish();
         assert_eq!((evidence.path, evidence.lines), (Some(debug.join("new.txt")), 1));
@@ -220,8 +236,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("mine.txt");
         fs::write(&log, "[3P telemetry] First metrics export: SUCCESS\n").unwrap();
-        let prepared =
-            Prepared::new(&args(&["--debug-file", "mine.txt", "-p", "x"]), home.path(), &environment(home.path()));
+        let args = args(&["--debug-file", "mine.txt", "-p", "x"]);
+        let prepared = Prepared::new(&args, home.path(), &environment(home.path()), None);
         let mut file = File::options().append(true).open(&log).unwrap();
         // Without a line break, because claude was killed.
         std::io::Write::write_all(&mut file, b"[3P telemetry] First metrics export: FAILED (Bad Request)").unwrap();

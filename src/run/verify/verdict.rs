@@ -58,11 +58,14 @@ pub fn of_log(evidence: &Evidence, basis: &Basis<'_>, seconds: f64) -> Report {
     } else if evidence.first_delivered() {
         let text = "claude's log shows: the first export was accepted; later ones and rejected points are not observed";
         (State::Delivered, text.to_owned(), String::new(), String::new(), 0)
-    } else if evidence.obstacle().is_some() || evidence.lines == evidence.anthropic {
+    } else if evidence.obstacle().is_some() || (evidence.path.is_some() && evidence.lines == evidence.anthropic) {
         let (cause, fix) = why_nothing(evidence, basis);
         (State::NothingSent, "claude's log shows that it sent nothing".to_owned(), cause, fix, 69)
     } else {
-        let text = "not observed: claude's log proves neither success nor failure".to_owned();
+        let text = match evidence.path {
+            Some(_) => "not observed: claude's log proves neither success nor failure".to_owned(),
+            None => "not observed: there is no log of claude".to_owned(),
+        };
         let fix = "run it without --direct: the relay knows ACT's answers".to_owned();
         (State::NotObserved, text, String::new(), fix, 69)
     };
@@ -104,7 +107,10 @@ fn finish(report: &mut Report, evidence: &Evidence, alias: &str, relayed: bool) 
     let text = match &evidence.path {
         Some(path) if evidence.lines > 0 => format!("claude's log, explained: act-claude act logs {}", name(path)),
         Some(path) => format!("claude's log says nothing about telemetry: {}", path.display()),
-        None => "there is no log: claude did not write one into a file".to_owned(),
+        None => {
+            let why = evidence.no_log.as_deref().unwrap_or("claude did not write one into a file");
+            format!("there is no log: {why}")
+        }
     };
     report.lines.push(line(format!("{alias}: {text}")));
 }
@@ -225,5 +231,9 @@ mod tests {
             assert_eq!((report.json["state"].clone(), report.verify_code), (json!(state), code), "{lines:?}");
             assert_eq!(report.success, code == 0);
         }
+        // Without a log nothing is claimed.
+        let report = of_log(&Evidence { no_log: Some("why".to_owned()), ..Evidence::default() }, &basis, 1.0);
+        assert_eq!((report.state, report.verify_code), (State::NotObserved, 69));
+        assert!(report.lines.iter().any(|line| line.text.ends_with("there is no log: why")), "{:?}", report.lines);
     }
 }

@@ -36,7 +36,14 @@ fn what_is_written_is_read() {
     }
     let newer = Record { version: VERSION + 1, ..record("d") };
     newer.write(state.path()).unwrap();
+    // Only its version is the same in every format.
+    fs::write(directory(state.path()).join("n.json"), r#"{"version": 7, "id": {}}"#).unwrap();
     fs::write(directory(state.path()).join("e.json"), "{").unwrap();
+    for (id, why) in [("d", Unread::Newer), ("n", Unread::Newer), ("e", Unread::Unreadable), ("-", Unread::Absent)] {
+        assert_eq!(try_read(state.path(), id), Err(why), "{id}");
+        decided_later(state.path(), id, 5, State::Delivered, None, 0);
+    }
+    assert_eq!(read(state.path(), "d"), None, "it was not replaced");
     assert_eq!(read_all(state.path()), ["c", "b", "a"].map(record));
     assert_eq!(latest(state.path()), Some(record("c")));
     assert_eq!(record("a").state(), State::Held);

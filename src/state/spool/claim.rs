@@ -176,9 +176,10 @@ fn move_to_corrupt(spool: &Spool, name: &str) -> Refusal {
 
 /// The refusal of a file that is too large to be read into memory. If its checksum is correct, it stays.
 fn too_large(spool: &Spool, name: &str, file: &File) -> Refusal {
-    match entry::is_whole(file) {
-        Ok(true) => Refusal::Unreadable(Errno::EFBIG),
-        Ok(false) => move_to_corrupt(spool, name),
+    match entry::check(file) {
+        Ok(Ok(())) => Refusal::Unreadable(Errno::EFBIG),
+        Ok(Err(Fault::Newer(version))) => Refusal::Newer(version),
+        Ok(Err(_)) => move_to_corrupt(spool, name),
         Err(error) => unreadable(&error),
     }
 }
@@ -321,6 +322,9 @@ mod tests {
         fs::write(spool.queue().join("s-00000002"), &bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(refusal(&spool, "s-00000002"), Refusal::Corrupt);
         assert!(spool.queue().join("s-00000001").exists());
+        fs::write(spool.queue().join("s-00000003"), b"act-claude-export/2 x\n").unwrap();
+        File::options().write(true).open(spool.queue().join("s-00000003")).unwrap().set_len(LARGEST + 1).unwrap();
+        assert_eq!(refusal(&spool, "s-00000003"), Refusal::Newer(2));
     }
 
     /// A directory that is not empty has the target's name: only this makes a rename fail for root, too.

@@ -89,15 +89,19 @@ pub fn read(bytes: &[u8]) -> Result<(Header, usize), Fault> {
     Ok((header, bytes.len() - body.len()))
 }
 
-/// Whether the checksum of a file of any size is correct.
-pub fn is_whole(file: impl Read) -> io::Result<bool> {
+/// What is wrong with a file of any size: its format or its checksum.
+pub fn check(file: impl Read) -> io::Result<Result<(), Fault>> {
     let mut file = BufReader::new(file);
     let mut first = Vec::new();
     (&mut file).take(LONGEST_HEAD as u64).read_until(b'\n', &mut first)?;
-    let Ok((digest, [])) = first_line(&first) else { return Ok(false) };
+    let digest = match first_line(&first) {
+        Ok((digest, [])) => digest,
+        Ok(_) => return Ok(Err(Fault::Corrupt)),
+        Err(fault) => return Ok(Err(fault)),
+    };
     let mut hasher = Sha256::new();
     io::copy(&mut file, &mut hasher)?;
-    Ok(format!("{:x}", hasher.finalize()) == digest)
+    Ok(if format!("{:x}", hasher.finalize()) == digest { Ok(()) } else { Err(Fault::Corrupt) })
 }
 
 /// The header at the beginning of a file, without a check of the checksum. It serves to list exports, not to send them.
