@@ -162,7 +162,7 @@ fn leave(spool: &Spool, name: &str) -> io::Result<()> {
 fn mark_delivered(path: &Path) -> io::Result<()> {
     let file = file::open(path, File::options().write(true))?;
     file.write_all_at(entry::DELIVERED, 0)?;
-    file.sync_data()
+    file::sync_content(&file)
 }
 
 fn set_aside(spool: &Spool, name: &str) -> Refusal {
