@@ -91,7 +91,7 @@ mod tests {
 
     const NAME: &[u8] = b"__act_claude";
 
-    /// A program for one processor with these sections, after `filling` bytes of another command.
+    /// A program for one processor with these sections, after another command with `filling` bytes, which repeat the name.
     fn program(sections: &[&str], filling: usize) -> Vec<u8> {
         let mut segment = vec![0; SEGMENT_HEADER];
         for section in sections {
@@ -105,7 +105,9 @@ mod tests {
             bytes[4..8].copy_from_slice(&u32::try_from(content.len()).unwrap().to_le_bytes());
             bytes
         };
-        let commands = [command(0x1b, &vec![0; 24 + filling]), command(SEGMENT, &segment)].concat();
+        let other: Vec<u8> =
+            [0; 8].into_iter().chain(NAME.iter().chain(&[0; 4]).copied().cycle().take(filling)).collect();
+        let commands = [command(0x1b, &other), command(SEGMENT, &segment)].concat();
         let mut bytes = ONE.to_vec();
         bytes.resize(HEADER, 0);
         bytes[20..24].copy_from_slice(&u32::try_from(commands.len()).unwrap().to_le_bytes());
@@ -147,6 +149,7 @@ mod tests {
         let other = || program(&["__text", "__act_claude2", "__act_claud", ""], 0);
         assert!(is_found(&ours()) && !is_found(&other()));
         assert!(is_found(&program(&["__act_claude"], 50_000)), "behind more commands than are read at once");
+        assert!(!is_found(&program(&["__text"], 1000)), "in a command that has no sections");
         for is_wide in [false, true] {
             assert!(is_found(&universal(&[other(), ours()], is_wide)), "{is_wide}");
             assert!(is_found(&universal(&[ours(), other()], is_wide)), "{is_wide}");

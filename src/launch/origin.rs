@@ -19,7 +19,7 @@ pub enum Sender {
 pub struct Note {
     /// The sender's pid, as the system says.
     pub pid: i32,
-    /// On Linux 1 for the kernel. On macOS the bits of [`Clues`].
+    /// On Linux 1 for the kernel. On macOS the bits of `Clues`.
     pub clues: u8,
 }
 

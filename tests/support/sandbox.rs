@@ -29,13 +29,9 @@ impl Sandbox {
         std::fs::create_dir(root.path().join("home")).expect("a home");
         let mut sandbox = Self { root, environment: Vec::new() };
         let home = sandbox.home().display().to_string();
-        for (name, value) in [
-            ("HOME", home.as_str()),
-            ("PATH", PATH),
-            ("TERM", "xterm-256color"),
-            ("LANG", "C.UTF-8"),
-            ("TZ", "UTC"),
-        ] {
+        for (name, value) in
+            [("HOME", home.as_str()), ("PATH", PATH), ("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
+        {
             sandbox.set(name, value);
         }
         sandbox

@@ -27,8 +27,9 @@ pub fn parse(block: &[u8]) -> Option<StartedWith> {
 }
 
 /// The environment's part of what follows the arguments. The filling ends it, or, where nothing is to be filled, the first of
-/// the kernel's own strings.
+/// the kernel's own strings. Zero bytes precede it where a program has written a shorter title over its arguments.
 fn environment_in(rest: &[u8]) -> &[u8] {
+    let rest = &rest[rest.iter().take_while(|&&byte| byte == 0).count()..];
     let mut ends = vec![0];
     while let Some(string) = ends.last().and_then(|&start| string_at(rest, start)) {
         if string.is_empty() {
@@ -92,6 +93,21 @@ mod tests {
             let expected = StartedWith { arguments: joined(arguments), environment: environment.map(joined) };
             assert_eq!(parsed, Some(expected), "{path} {arguments:?} {environment:?}");
         }
+    }
+
+    #[test]
+    fn a_title_over_the_arguments_does_not_hide_the_environment() {
+        let mut block = block("/usr/bin/node", &["node", "/opt/cli.js", "-p"], Some(&["A=1"]));
+        // The number and the path take 20 bytes, and the arguments as many.
+        let arguments = &mut block[20..40];
+        assert_eq!(arguments, b"node\0/opt/cli.js\0-p\0");
+        arguments.fill(0);
+        arguments[..6].copy_from_slice(b"claude");
+        let parsed = parse(&block).unwrap();
+        assert_eq!(
+            (parsed.arguments.as_slice(), parsed.environment.as_deref()),
+            (&b"claude\0\0\0"[..], Some(&b"A=1\0"[..]))
+        );
     }
 
     #[test]
