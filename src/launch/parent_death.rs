@@ -63,26 +63,35 @@ mod watcher {
 
     use super::{Next, next};
     use crate::system::descriptors::close_from;
+    use crate::system::process;
 
     /// Starts the watcher. It ends as soon as the command has ended. Where it can't be started, the command outlives a killed
     /// supervisor.
     pub fn watch(command: Pid) {
         let supervisor = getpid();
+        let started = process::started(command.as_raw());
         // SAFETY: this process has one thread, so no other thread can hold a lock in the copy.
         if let Ok(ForkResult::Child) = unsafe { fork() } {
-            run(supervisor, command);
+            if run(supervisor, command) == Next::EndCommand
+                // The pid may be another process's by now.
+                && started.is_some()
+                && process::started(command.as_raw()) == started
+            {
+                let _ = kill(command, Signal::SIGTERM);
+            }
             // SAFETY: ends the copy without running anything of the supervisor's.
             unsafe { libc::_exit(0) }
         }
     }
 
-    /// The new process. It holds nothing of the supervisor's, belongs to no job, and no signal but KILL ends it.
-    fn run(supervisor: Pid, command: Pid) {
+    /// The new process: waits until something is to be done. It holds nothing of the supervisor's, belongs to no job, and no
+    /// signal but KILL ends it.
+    fn run(supervisor: Pid, command: Pid) -> Next {
         let _ = SigSet::all().thread_block();
         let _ = setsid();
         close_from(0);
         let _ = std::env::set_current_dir("/");
-        let Ok(queue) = Kqueue::new() else { return };
+        let Ok(queue) = Kqueue::new() else { return Next::End };
         let event = |pid: Pid| {
             let ident = usize::try_from(pid.as_raw()).unwrap_or_default();
             let flags = EvFlags::EV_ADD | EvFlags::EV_RECEIPT;
@@ -91,18 +100,14 @@ mod watcher {
         let asked = [supervisor, command].map(event);
         let mut told = asked;
         // With receipts, each request is answered at once: 0, or why it failed. A process that has ended can't be watched.
-        let Ok(count) = retried(|| queue.kevent(&asked, &mut told, None)) else { return };
+        let Ok(count) = retried(|| queue.kevent(&asked, &mut told, None)) else { return Next::End };
         let mut ended: Vec<i32> = told[..count].iter().filter(|it| it.data() != 0).filter_map(pid_of).collect();
         loop {
             match next(&ended, supervisor.as_raw(), command.as_raw()) {
                 Next::Wait => {}
-                Next::End => return,
-                Next::EndCommand => {
-                    let _ = kill(command, Signal::SIGTERM);
-                    return;
-                }
+                next => return next,
             }
-            let Ok(count) = retried(|| queue.kevent(&[], &mut told, None)) else { return };
+            let Ok(count) = retried(|| queue.kevent(&[], &mut told, None)) else { return Next::End };
             ended.extend(told[..count].iter().filter_map(pid_of));
         }
     }

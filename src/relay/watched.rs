@@ -93,16 +93,20 @@ impl Watched {
 
     /// Waits until it has ended.
     pub async fn gone(&self) {
-        if let Some(queue) = self.exit() {
-            #[allow(unsafe_code)]
-            // SAFETY: the descriptor belongs to the value alone, which does not replace it.
-            let queue = unsafe { AsyncFd::register_with_interest(queue, Interest::READABLE) };
-            if let Ok(queue) = queue {
-                let _ = queue.readable().await;
-            }
-        }
+        /// How long nothing is looked at while the system would tell.
+        const TRUST: std::time::Duration = std::time::Duration::from_secs(10);
+        #[allow(unsafe_code)]
+        // SAFETY: the descriptor belongs to the value alone, which does not replace it.
+        let register = |queue| unsafe { AsyncFd::register_with_interest(queue, Interest::READABLE) };
+        let mut exit = self.exit().and_then(|queue| register(queue).ok());
         while self.is_running() {
-            tokio::time::sleep(LOOK_AGAIN).await;
+            match exit.take() {
+                Some(queue) => {
+                    let is_over = tokio::time::timeout(TRUST, queue.readable()).await.is_ok();
+                    exit = (!is_over).then_some(queue);
+                }
+                None => tokio::time::sleep(LOOK_AGAIN).await,
+            }
         }
     }
 
