@@ -16,8 +16,25 @@ _act_claude() {
     done <<<"$answer"
     case $where in
         claude\ *) _act_claude_delegate "${where#claude }" "$@" ;;
-        files) \builtin compopt -o default ;;
+        files) _act_claude_option default ;;
     esac
+}
+
+# Registers it for a command. bash 3.2, which macOS has, can't switch files on for one completion: there they are always the
+# last resort.
+_act_claude_register() {
+    if \builtin type -t compopt >/dev/null; then
+        \builtin complete -F _act_claude "$1"
+    else
+        \builtin complete -o default -F _act_claude "$1"
+    fi
+}
+
+# Switches an option on for this completion.
+_act_claude_option() {
+    if \builtin type -t compopt >/dev/null; then
+        \builtin compopt -o "$1"
+    fi
 }
 
 # Saves the completion that is registered for claude, unless that is the function above.
@@ -29,7 +46,8 @@ _act_claude_note() {
 
 # Adds the candidates of claude's own completion. $1: how many of act-claude's own arguments precede claude's.
 _act_claude_delegate() {
-    \builtin local skip=$1 loader='' spec=''
+    # bash 3.2 refuses a pattern with parentheses that stands in the condition itself.
+    \builtin local skip=$1 loader='' spec='' option=' -o ([a-z]+)(.*)' run=' -F ([^ ]+)'
     \builtin local -a ours words
     ours=("${COMPREPLY[@]}") words=("${COMP_WORDS[@]}")
     \builtin shift
@@ -42,18 +60,19 @@ _act_claude_delegate() {
             \builtin break
         done
         _act_claude_note
-        if [[ ${BASH_ALIASES[claude]-} == act-claude ]]; then
-            \builtin complete -F _act_claude claude
+        # bash 3.2 has no BASH_ALIASES.
+        if [[ $(\builtin alias claude 2>/dev/null) == *"claude='act-claude'" ]]; then
+            _act_claude_register claude
         fi
         : "${_act_claude_theirs:=complete -o bashdefault -o default claude}"
     fi
     spec=$_act_claude_theirs
-    while [[ $spec =~ \ -o\ ([a-z]+)(.*) ]]; do
-        \builtin compopt -o "${BASH_REMATCH[1]}"
+    while [[ $spec =~ $option ]]; do
+        _act_claude_option "${BASH_REMATCH[1]}"
         spec=${BASH_REMATCH[2]}
     done
     COMPREPLY=()
-    if [[ $_act_claude_theirs =~ \ -F\ ([^\ ]+) ]]; then
+    if [[ $_act_claude_theirs =~ $run ]]; then
         \builtin local -a COMP_WORDS
         \builtin local COMP_CWORD=$((COMP_CWORD - skip)) COMP_LINE='' COMP_POINT=0
         COMP_WORDS=(claude "${words[@]:skip+1}")
@@ -64,4 +83,4 @@ _act_claude_delegate() {
     COMPREPLY=("${ours[@]}" "${COMPREPLY[@]}")
 }
 
-\builtin complete -F _act_claude act-claude
+_act_claude_register act-claude

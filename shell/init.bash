@@ -3,4 +3,4 @@
 
 \builtin alias claude=act-claude
 _act_claude_note
-\builtin complete -F _act_claude claude
+_act_claude_register claude

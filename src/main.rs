@@ -13,6 +13,8 @@ use act_claude::system::inherited;
 /// Identifies copies of this program.
 #[used]
 #[cfg_attr(target_os = "linux", allow(unsafe_code), unsafe(link_section = ".note.act-claude"))]
+// The name is that of `ourselves::SECTION`.
+#[cfg_attr(target_os = "macos", allow(unsafe_code), unsafe(link_section = "__TEXT,__act_claude"))]
 static MARK: Mark = Mark::OURS;
 
 #[allow(unsafe_code)]

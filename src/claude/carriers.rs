@@ -5,8 +5,17 @@ use crate::system::process;
 
 /// Whether any process but this one carries `secret` in its environment.
 pub fn any(secret: &str) -> bool {
+    all(secret).next().is_some()
+}
+
+/// The processes that carry `secret` in their environment, without this one.
+pub fn all(secret: &str) -> impl Iterator<Item = i32> {
+    others().filter(move |pid| carries(*pid, secret))
+}
+
+fn others() -> impl Iterator<Item = i32> {
     let own = std::process::id().cast_signed();
-    process::all().into_iter().any(|pid| pid != own && carries(pid, secret))
+    process::all().into_iter().filter(move |pid| *pid != own)
 }
 
 /// Whether any process that was started after `command` carries `secret`: such a process can outlive `command`. It may
@@ -43,16 +52,38 @@ fn newest() -> Option<u32> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split_ascii_whitespace().next_back()?.parse().ok()
 }
 
-/// On other systems this check is no cheaper than starting the relay, which checks all processes.
+/// macOS does not tell which pid was assigned last, but when each process was started.
 #[cfg(not(target_os = "linux"))]
-pub fn any_since(_command: u32, _secret: &str) -> bool {
-    true
+pub fn any_since(_command: u32, secret: &str) -> bool {
+    // The command was started after this process.
+    let own = process::started(std::process::id().cast_signed());
+    let may_carry = |pid: i32| match process::environment_block(pid) {
+        Some(environment) => super::ourselves::contains(&environment, secret.as_bytes()),
+        // It is hidden, or the process has ended.
+        None => process::look(pid).is_some_and(|process| !process.is_ending),
+    };
+    since(own, others().map(|pid| (pid, process::started(pid)))).any(may_carry)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+/// The processes that were not started before `own`. The time of one that belongs to another user is not shown; such a process
+/// can't be read, either. If `own` is not known, every process may be later.
+#[cfg(any(test, not(target_os = "linux")))]
+fn since<T: Ord>(own: Option<T>, processes: impl Iterator<Item = (i32, Option<T>)>) -> impl Iterator<Item = i32> {
+    processes.filter(move |(_, started)| started.is_some() && *started >= own).map(|(pid, _)| pid)
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn only_processes_that_are_not_older_can_outlive_the_command() {
+        let processes = || [(1, Some(10)), (2, Some(20)), (3, Some(30)), (4, None)].into_iter();
+        assert_eq!(since(Some(20), processes()).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(since(None, processes()).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[cfg(target_os = "linux")]
     #[test]
     fn those_who_carry_it_are_found() {
         let secret = "a-secret-of-this-test";

@@ -13,6 +13,8 @@ pub mod enclosing;
 pub mod exporters;
 pub mod lineage;
 pub mod locate;
+#[cfg(any(test, not(target_os = "linux")))]
+mod macho;
 pub mod network;
 pub mod other_signals;
 pub mod ourselves;

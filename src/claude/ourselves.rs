@@ -1,7 +1,6 @@
 //! Recognises this program itself, under any name (promise A21).
 
 use std::fs::{self, File};
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -9,8 +8,9 @@ use std::sync::OnceLock;
 use crate::system::inherited;
 
 /// The mark in every copy of this program, which tells a copy from the real claude (promise A21). On Linux it is an ELF note,
-/// which linkers put into a program's first page, so that one read is enough. The program contains it, not the library: another
-/// program with the library in it, such as a test, is not a copy.
+/// which linkers put into a program's first page, so that one read is enough. On macOS it is the section [`SECTION`], whose name
+/// is in the first pages. The program contains it, not the library: another program with the library in it, such as a test, is
+/// not a copy.
 #[derive(Debug)]
 #[repr(C, align(4))]
 pub struct Mark {
@@ -34,8 +34,8 @@ const TEXT: &[u8; 20] = b"launcher, not claude";
 /// (`shell/npm-package/stub`). It does nothing but start this program.
 const STUB: &[u8] = b"#!/bin/sh\n# act-claude: launcher, not claude\n";
 
-/// How many bytes of a file are searched for the mark: a page; on other systems, the greatest length of a copy.
-const MARKED: u64 = if cfg!(target_os = "linux") { 4096 } else { 64 * 1024 * 1024 };
+/// The segment and the section of the mark on macOS.
+pub const SECTION: &str = "__TEXT,__act_claude";
 
 /// The running program's own file. Where `/proc` is not mounted, the path by which it was executed.
 pub fn own_file() -> PathBuf {
@@ -64,7 +64,11 @@ pub fn is_ourselves(path: &Path) -> bool {
     *own == Some((metadata.dev(), metadata.ino())) || holds_mark(path)
 }
 
+#[cfg(target_os = "linux")]
 fn holds_mark(path: &Path) -> bool {
+    use std::io::Read;
+    /// How many bytes of a file are searched: a page.
+    const MARKED: u64 = 4096;
     let Ok(file) = File::open(path) else {
         return false;
     };
@@ -75,6 +79,20 @@ fn holds_mark(path: &Path) -> bool {
         false => contains(&start, &[b"act-claude\0\0", &TEXT[..]].concat()),
     };
     read.is_ok() && is_marked
+}
+
+#[cfg(not(target_os = "linux"))]
+fn holds_mark(path: &Path) -> bool {
+    use std::os::unix::fs::FileExt;
+    let Ok(file) = File::open(path) else {
+        return false;
+    };
+    let mut start = [0; STUB.len()];
+    if file.read_exact_at(&mut start, 0).is_ok() && start == *STUB {
+        return true;
+    }
+    let (_, name) = SECTION.split_once(',').unwrap_or_default();
+    super::macho::has_section(|offset, buffer| file.read_at(buffer, offset).unwrap_or(0), name.as_bytes())
 }
 
 /// Searches without memchr, which first asks the processor for its features. That takes longer than this search, above all where a

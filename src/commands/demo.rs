@@ -63,7 +63,7 @@ fn run_demo(args: &Args, environment: &Environment) -> io::Result<ExitCode> {
     let sandbox = Sandbox::create(&places)?;
     let result = run_sessions(args, environment, &places, &sandbox, &interrupt);
     // `run_sessions` has stopped ACT and the Messages API. Processes that still wait for them end now.
-    children::reap();
+    children::reap(sandbox.home());
     sandbox.remove()?;
     match interrupt.signal() {
         Some(signal) => Ok(crate::launch::child::Ended::Signal(signal).repeat()),

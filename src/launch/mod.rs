@@ -2,6 +2,8 @@
 
 pub mod child;
 pub mod fork;
+pub mod origin;
+mod parent_death;
 pub mod process;
 pub mod signals;
 pub mod supervise;

@@ -12,7 +12,7 @@ use nix::sys::signal::SigSet;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::signals;
+use super::{parent_death, signals};
 use crate::launch::HEAD_START;
 use crate::system::descriptors::{close_all_from, pipe, put_nothing};
 use crate::system::environment::Environment;
@@ -188,7 +188,7 @@ impl Child<'_> {
         let mut failure = self.failure;
         match self.role {
             Role::Command { mask, sigchld_ignored } => {
-                die_with(self.parent);
+                parent_death::follow(self.parent);
                 restore_inherited(mask, sigchld_ignored);
             }
             Role::Background(descriptors) => failure = detach(descriptors, failure),
@@ -290,23 +290,6 @@ fn read_fully(reader: &OwnedFd, buffer: &mut [u8]) -> usize {
     }
     filled
 }
-
-/// Linux: the child gets TERM when the thread that forked it, which is the only one, ends.
-#[cfg(target_os = "linux")]
-fn die_with(parent: Pid) {
-    // SAFETY: async-signal-safe; the check of the parent closes the gap between fork and prctl.
-    unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
-        if libc::getppid() != parent.as_raw() {
-            // `raise` would address the parent's thread.
-            libc::kill(libc::getpid(), libc::SIGTERM);
-        }
-    }
-}
-
-/// Other systems have no such signal: a background process of the caller's has to watch both processes.
-#[cfg(not(target_os = "linux"))]
-fn die_with(_parent: Pid) {}
 
 /// Turns the child into a background process. It first starts a session, so that no signal meant for the terminal's job reaches
 /// it. The descriptors become 0, 1, 2 (`/dev/null`), 3 and 4. `failure`, which carries the error of a failed exec, becomes 5;

@@ -12,14 +12,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 
-/// Who sent a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sender {
-    /// The kernel: for a key, a resize, a hang-up.
-    Kernel,
-    /// A process.
-    Process(i32),
-}
+use super::origin::{Note, Sender};
 
 /// How a signal is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,11 +83,11 @@ extern "C" fn record(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_vo
     unsafe {
         let errno = errno_location();
         let saved = *errno;
-        let (from_kernel, pid) = origin(info);
+        let note = Note::of(info);
         let mut bytes = [0; RECORD];
-        bytes[0] = from_kernel.into();
+        bytes[0] = note.clues;
         bytes[1..5].copy_from_slice(&signal.to_ne_bytes());
-        bytes[5..].copy_from_slice(&pid.to_ne_bytes());
+        bytes[5..].copy_from_slice(&note.pid.to_ne_bytes());
         libc::write(WRITER.load(Ordering::Relaxed), bytes.as_ptr().cast(), RECORD);
         *errno = saved;
     }
@@ -102,19 +95,6 @@ extern "C" fn record(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_vo
 
 /// Whether the kernel sent the signal; if not, the sender's pid. On Linux the kernel's own signals have a positive `si_code`;
 /// those that a process sends by `kill`, `tgkill` or `sigqueue` do not.
-#[cfg(target_os = "linux")]
-unsafe fn origin(info: *const libc::siginfo_t) -> (bool, i32) {
-    // SAFETY: the kernel filled it; si_pid is meaningful for signals that processes send and for SIGCHLD.
-    unsafe { ((*info).si_code > 0, (*info).si_pid()) }
-}
-
-/// On macOS `si_code` does not show this: a signal without a sender's pid is the kernel's.
-#[cfg(not(target_os = "linux"))]
-unsafe fn origin(info: *const libc::siginfo_t) -> (bool, i32) {
-    // SAFETY: the kernel filled it.
-    unsafe { ((*info).si_pid == 0, (*info).si_pid) }
-}
-
 #[cfg(target_os = "linux")]
 unsafe fn errno_location() -> *mut i32 {
     // SAFETY: always valid on the calling thread.
@@ -191,8 +171,7 @@ impl Signals {
         }
         let number = |at: usize| i32::from_ne_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
         let signal = Signal::try_from(number(1)).ok()?;
-        let sender = if bytes[0] == 1 { Sender::Kernel } else { Sender::Process(number(5)) };
-        Some((signal, sender))
+        Some((signal, Note { clues: bytes[0], pid: number(5) }.sender(signal)))
     }
 }
 

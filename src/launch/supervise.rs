@@ -9,8 +9,10 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::Pid;
 
 use super::child::{self, Change, Ended};
+use super::origin::Sender;
+use super::parent_death;
 use super::process::{Image, Prepared, Role};
-use super::signals::{self, Sender, Signals};
+use super::signals::{self, Signals};
 use super::terminal::Terminal;
 use super::waker::Waker;
 use crate::launch::HEAD_START;
@@ -82,7 +84,8 @@ impl Supervisor {
         let mut mask = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals::handled()), Some(&mut mask))?;
         let spawned = prepared.spawn(Role::Command { mask: &mask, sigchld_ignored });
-        if spawned.is_ok() {
+        if let Ok(command) = spawned {
+            parent_death::watch(command);
             signals.install();
             // This process unblocks even what it inherited as blocked. A forwarded signal then waits in the command, which still
             // blocks it.

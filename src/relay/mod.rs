@@ -104,5 +104,14 @@ fn protect() {
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_dumpable(false);
     #[cfg(not(target_os = "linux"))]
-    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
+    {
+        use nix::libc;
+        let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
+        // Ends this process if it is traced already.
+        #[allow(unsafe_code)]
+        // SAFETY: with this request the other arguments are not used.
+        unsafe {
+            libc::ptrace(libc::PT_DENY_ATTACH, 0, std::ptr::null_mut(), 0)
+        };
+    }
 }

@@ -218,13 +218,10 @@ impl Supervised {
             line.clear();
             match self.reader.read_line(&mut line).await {
                 Ok(1..) => {}
-                // The supervisor has ended. If it was killed, claude is ended, too; a claude that ends slowly
-                // is waited for. Where no claude was started, there is nothing to relay.
+                // The supervisor has ended. If it was killed, claude is ended, too (`launch::parent_death`); a claude that
+                // ends slowly is waited for. Where no claude was started, there is nothing to relay.
                 _ => {
                     if let Some(command) = &self.command {
-                        if self.is_supervised {
-                            command.end_with_supervisor();
-                        }
                         self.until_command_gone(command).await;
                     }
                     return;

@@ -91,8 +91,13 @@ fn open_descriptors() -> impl Iterator<Item = RawFd> {
 
 /// One more than the largest descriptor that may be open.
 fn most_descriptors() -> RawFd {
-    let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::OPEN_MAX).ok().flatten().unwrap_or(1024);
-    RawFd::try_from(limit).unwrap_or(1024).min(65_536)
+    bounded(nix::unistd::sysconf(nix::unistd::SysconfVar::OPEN_MAX).ok().flatten())
+}
+
+/// The limit (`ulimit -n`), as far as it can be counted to: `None` stands for "unlimited".
+fn bounded(limit: Option<libc::c_long>) -> RawFd {
+    const MOST: RawFd = 65_536;
+    limit.and_then(|limit| RawFd::try_from(limit).ok()).filter(|limit| *limit >= 0).unwrap_or(MOST).min(MOST)
 }
 
 /// Takes ownership of a descriptor that this process was started with.
@@ -119,7 +124,7 @@ pub fn close_all_from(first: RawFd) -> bool {
 /// Closes every descriptor from `first` on.
 pub fn close_from(first: RawFd) {
     if !close_all_from(first) {
-        for descriptor in first..most_descriptors() {
+        for descriptor in open_descriptors().filter(|&descriptor| descriptor >= first) {
             // SAFETY: called before this process has opened anything it needs above `first`.
             unsafe { libc::close(descriptor) };
         }
@@ -161,4 +166,32 @@ pub fn own_descriptor() -> io::Result<Option<OwnedFd>> {
     return pidfd(nix::unistd::getpid().as_raw()).map(Some);
     #[cfg(not(target_os = "linux"))]
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_that_may_be_open_is_counted() {
+        for (limit, expected) in [
+            (Some(256), 256),
+            (Some(65_536), 65_536),
+            (Some(1_048_576), 65_536),
+            (Some(libc::c_long::MAX), 65_536),
+            (Some(-1), 65_536),
+            (None, 65_536),
+        ] {
+            assert_eq!(bounded(limit), expected, "{limit:?}");
+        }
+    }
+
+    #[test]
+    fn open_descriptors_are_listed_whatever_the_limit_is() {
+        let file = tempfile::tempfile().unwrap();
+        let high = nix::fcntl::fcntl(&file, nix::fcntl::F_DUPFD_CLOEXEC(900)).unwrap();
+        // SAFETY: just made, and owned by nobody else.
+        let _high = unsafe { OwnedFd::from_raw_fd(high) };
+        assert!(open_descriptors().any(|descriptor| descriptor == high));
+    }
 }

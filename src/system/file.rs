@@ -8,6 +8,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::libc::{EINVAL, ENOTSUP, ENOTTY};
 
 /// Why a file is not opened.
 #[derive(Debug)]
@@ -113,9 +114,37 @@ pub fn replace(path: &Path, content: &[u8], mode: u32, durability: Durability) -
         file.persist(path)?;
         return Ok(());
     }
-    file.as_file().sync_all()?;
+    sync(file.as_file())?;
     file.persist(path)?;
     sync_directory(directory)
+}
+
+/// Waits until a file is on disk.
+///
+/// # Errors
+///
+/// The disk fails.
+pub fn sync(file: &File) -> io::Result<()> {
+    or_plainly(file.sync_all(), || Ok(nix::unistd::fsync(file)?))
+}
+
+/// Waits until the content of a file is on disk; its times may follow later.
+///
+/// # Errors
+///
+/// The disk fails.
+pub fn sync_content(file: &File) -> io::Result<()> {
+    or_plainly(file.sync_data(), || Ok(nix::unistd::fsync(file)?))
+}
+
+/// The standard library syncs on macOS with F_FULLFSYNC, which also empties the disk's own cache. Some file systems (network,
+/// FAT) do not have it, and have fsync.
+fn or_plainly(synced: io::Result<()>, plainly: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let is_missing = |error: &io::Error| matches!(error.raw_os_error(), Some(EINVAL | ENOTSUP | ENOTTY));
+    match synced {
+        Err(error) if is_missing(&error) => plainly(),
+        synced => synced,
+    }
 }
 
 /// Waits until the entries of a directory are on disk.
@@ -124,7 +153,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32, durability: Durability) -
 ///
 /// The directory can't be opened, or the disk fails.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    sync(&File::open(path)?)
 }
 
 /// The directory that `path` lies in.
@@ -189,6 +218,24 @@ mod tests {
         assert!(replace(&path("none/file"), b"", 0o600, Durability::Synced).is_err());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3, "nothing is left behind");
         assert_eq!((parent(Path::new("file")), parent(Path::new("/a/b"))), (Path::new("."), Path::new("/a")));
+    }
+
+    #[test]
+    fn where_the_full_sync_is_missing_the_plain_one_decides() {
+        let failed = |errno| Err(io::Error::from_raw_os_error(errno));
+        let result = |full: io::Result<()>, plain: io::Result<()>| {
+            or_plainly(full, || plain).map_err(|error| error.raw_os_error().unwrap())
+        };
+        let (io, full) = (nix::libc::EIO, nix::libc::ENOSPC);
+        for missing in [EINVAL, ENOTSUP, ENOTTY] {
+            assert_eq!(result(failed(missing), Ok(())), Ok(()), "{missing}");
+            assert_eq!(result(failed(missing), failed(io)), Err(io), "{missing}");
+        }
+        // A disk that fails is not asked a second time: it may then say that all is well.
+        assert_eq!([result(failed(io), Ok(())), result(failed(full), Ok(()))], [Err(io), Err(full)]);
+        assert_eq!(or_plainly(Ok(()), || unreachable!("not needed")).ok(), Some(()));
+        let file = tempfile::tempfile().unwrap();
+        assert!(sync(&file).is_ok() && sync_content(&file).is_ok());
     }
 
     #[test]

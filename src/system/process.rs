@@ -12,6 +12,18 @@ mod platform;
 #[cfg(target_os = "linux")]
 #[path = "process/linux.rs"]
 mod platform;
+#[cfg(any(test, not(target_os = "linux")))]
+mod started_with;
+#[cfg(any(test, not(target_os = "linux")))]
+mod terminal;
+
+#[cfg(not(target_os = "linux"))]
+pub use platform::{holds_terminal, is_in_foreground, started};
+
+/// When a process was started: seconds since 1970, and microseconds.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Started(u64, u64);
 
 /// A process.
 #[derive(Debug, Clone)]

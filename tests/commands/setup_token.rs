@@ -136,7 +136,9 @@ exit 0
     let hex: String = OWN.bytes().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         std::fs::read_to_string(sandbox.root().join("commands")).unwrap(),
-        format!("add-generic-password -U -s act-claude.acme -a {USER} -l \"act-claude: acme ({USER})\" -X {hex}\n")
+        format!(
+            "add-generic-password -U -s \"act-claude.acme\" -a \"{USER}\" -l \"act-claude: acme ({USER})\" -X {hex}\n"
+        )
     );
     let arguments = std::fs::read_to_string(sandbox.home().join("arguments")).unwrap();
     assert!(!arguments.contains(&hex), "{arguments}");

@@ -170,6 +170,30 @@ fn files_where_claude_has_no_completion() {
     }
 }
 
+/// bash 3.2, which macOS has, knows neither compopt nor BASH_ALIASES. A newer bash can do without both.
+#[test]
+fn bash_without_what_came_with_version_4() {
+    let shell = &SHELLS[0];
+    let Some(bash) = program(shell.name) else { return };
+    let without = "enable -n compopt\nunset BASH_ALIASES\n";
+    let sandbox = sandbox();
+    let script = format!("{without}{0}\n{0}\necho end:$?\n", shell.init);
+    let output = sandbox.command(&bash).args(&shell.strict[1..]).arg(&script).output().unwrap();
+    assert_eq!((output.out().as_str(), output.err().as_str()), ("end:0\n", ""));
+    sandbox.write("a dir/file", "");
+    for theirs in ["", shell.theirs] {
+        let pty = interactive(&sandbox, shell, &format!("{}{theirs}{without}{}\n", shell.prompt, shell.init));
+        let last = if theirs.is_empty() { ("--add-dir a\\ d", r"--add-dir a\ dir/") } else { ("--the", "--theirs") };
+        for name in ["claude", "act-claude"] {
+            for (typed, completed) in [("--alias w", "--alias web"), ("act whi", "act which"), last] {
+                type_and_expect(&pty, &format!("{name} {typed}\t"), &format!("{name} {completed}"));
+                next(&pty);
+            }
+        }
+        type_and_expect(&pty, "claude --no-act -p hi\r", "claude-ran");
+    }
+}
+
 #[test]
 fn completion_that_was_there_stays() {
     for shell in shells() {

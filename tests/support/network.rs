@@ -6,10 +6,10 @@ use std::io;
 #[cfg(target_os = "linux")]
 use nix::libc;
 
-/// There are no network namespaces: the test is skipped.
+/// There are no network namespaces: the test is skipped, in CI too, because nothing that could be installed would change that.
 #[cfg(not(target_os = "linux"))]
 pub fn isolate() -> bool {
-    super::skip("a real claude runs only in a network namespace of Linux");
+    eprintln!("skipped: only Linux has the network namespace that a real claude runs in");
     false
 }
 

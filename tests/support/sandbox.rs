@@ -19,6 +19,9 @@ pub const USER: &str = "dev@acme.com";
 /// The token of every account of the sandbox. Tests search for it where it must not be.
 pub const TOKEN: &str = "canary-51f0a9c2-token";
 
+/// Where the programs of tests are. On macOS a real claude may be in /usr/local/bin, and has no network namespace there.
+const PATH: &str = if cfg!(target_os = "macos") { "/usr/bin:/bin" } else { "/usr/local/bin:/usr/bin:/bin" };
+
 impl Sandbox {
     /// With an empty home.
     pub fn new() -> Self {
@@ -26,13 +29,9 @@ impl Sandbox {
         std::fs::create_dir(root.path().join("home")).expect("a home");
         let mut sandbox = Self { root, environment: Vec::new() };
         let home = sandbox.home().display().to_string();
-        for (name, value) in [
-            ("HOME", home.as_str()),
-            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-            ("TERM", "xterm-256color"),
-            ("LANG", "C.UTF-8"),
-            ("TZ", "UTC"),
-        ] {
+        for (name, value) in
+            [("HOME", home.as_str()), ("PATH", PATH), ("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
+        {
             sandbox.set(name, value);
         }
         sandbox

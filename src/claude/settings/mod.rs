@@ -8,6 +8,7 @@ pub mod argument;
 mod coercion;
 mod decoding;
 mod file;
+mod preferences;
 mod unread;
 
 use std::collections::HashSet;
@@ -92,36 +93,51 @@ pub const MANAGED_DIRECTORY: &str =
 
 /// Reads all layers that concern telemetry, the strongest first.
 pub fn read(directory: &Path, args: &[OsString], environment: &Environment) -> Vec<Layer> {
-    let from_file = |(kind, path): (LayerKind, PathBuf)| match text(&path)? {
+    let of_text = |kind, path: PathBuf, text: Result<String, Reason>| match text {
         Ok(text) => layer(kind, path, &text),
         Err(reason) => Some(Layer::of_unread(kind, Unread { path, reason })),
     };
-    let (drop_ins, unlisted) = drop_ins(&Path::new(MANAGED_DIRECTORY).join("managed-settings.d"));
-    let managed = unlisted.map(|unread| Layer::of_unread(LayerKind::Managed, unread)).into_iter();
-    let managed = managed.chain(managed_files(drop_ins).filter_map(from_file));
+    let from_file = |(kind, path): (LayerKind, PathBuf)| of_text(kind, path.clone(), text(&path)?);
+    let mut managed = Vec::new();
+    if let Some((path, text)) = preferences::here() {
+        managed.extend(of_text(LayerKind::Managed, path, text));
+    } else {
+        let (files, unlisted) = managed_files();
+        managed.extend(unlisted.map(|unread| Layer::of_unread(LayerKind::Managed, unread)));
+        managed.extend(files.into_iter().filter_map(from_file));
+    }
     let argument = match argument::of(directory, args, environment) {
         Argument::Absent => None,
         Argument::Given { text, .. } => layer(LayerKind::Argument, PathBuf::from("--settings"), &text),
         Argument::Unread(unread) => Some(Layer::of_unread(LayerKind::Argument, unread)),
     };
-    managed.chain(argument).chain(own_files(directory, environment).filter_map(from_file)).collect()
+    managed.into_iter().chain(argument).chain(own_files(directory, environment).filter_map(from_file)).collect()
 }
 
 /// The paths where settings files may be, the strongest first.
 pub fn files(directory: &Path, environment: &Environment) -> Vec<(LayerKind, PathBuf)> {
-    let (drop_ins, _) = drop_ins(&Path::new(MANAGED_DIRECTORY).join("managed-settings.d"));
-    managed_files(drop_ins).chain(own_files(directory, environment)).collect()
+    let managed = match preferences::here() {
+        Some((path, _)) => vec![(LayerKind::Managed, path)],
+        None => managed_files().0,
+    };
+    managed.into_iter().chain(own_files(directory, environment)).collect()
 }
 
 /// The text of a settings file, or why it can't be read; `None` where there is no file.
 pub fn text(path: &Path) -> Option<Result<String, Reason>> {
+    if preferences::is_one(path) {
+        return preferences::text(path);
+    }
     file::bytes(path).map(|bytes| bytes.map(decode))
 }
 
-fn managed_files(drop_ins: Vec<PathBuf>) -> impl Iterator<Item = (LayerKind, PathBuf)> {
+/// The company's files, and a directory that can't be listed. On macOS a profile's preferences take their place.
+fn managed_files() -> (Vec<(LayerKind, PathBuf)>, Option<Unread>) {
     // Drop-ins are merged over the base file in the order of their names.
+    let (drop_ins, unlisted) = drop_ins(&Path::new(MANAGED_DIRECTORY).join("managed-settings.d"));
     let base = Path::new(MANAGED_DIRECTORY).join("managed-settings.json");
-    drop_ins.into_iter().rev().chain([base]).map(|path| (LayerKind::Managed, path))
+    let files = drop_ins.into_iter().rev().chain([base]).map(|path| (LayerKind::Managed, path));
+    (files.collect(), unlisted)
 }
 
 fn own_files(directory: &Path, environment: &Environment) -> impl Iterator<Item = (LayerKind, PathBuf)> {

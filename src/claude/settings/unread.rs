@@ -18,6 +18,8 @@ pub enum Reason {
     },
     /// A managed file names a program that supplies the managed settings.
     Program,
+    /// A property list that `plutil` does not convert to JSON; with the reason.
+    NotConverted(String),
 }
 
 /// A layer that is not understood.
@@ -37,6 +39,7 @@ impl Unread {
             Reason::Refused(_) => format!("make {path} readable for you, or remove it"),
             Reason::Special(_) => format!("put the settings into a regular file instead of {path}"),
             Reason::TooLarge { .. } => format!("make {path} smaller"),
+            Reason::NotConverted(_) => format!("plutil -convert json -o - '{path}' says why: ask whoever manages it"),
             Reason::Program => format!("ask whoever manages {path} whether its program sets telemetry variables"),
         }
     }
@@ -49,6 +52,7 @@ impl fmt::Display for Reason {
             Self::Refused(why) => write!(out, "can't be read ({why})"),
             Self::Special(kind) => write!(out, "is {kind}, which can be read only once"),
             Self::TooLarge { limit } => write!(out, "is larger than {} MiB", limit / (1024 * 1024)),
+            Self::NotConverted(why) => write!(out, "can't be converted to JSON (plutil: {why})"),
             Self::Program => out.write_str("takes the managed settings from a program (policyHelper)"),
         }
     }

@@ -1,6 +1,7 @@
 //! Ends the processes that the demo started: claude on Ctrl-C, and the relays that outlive their sessions.
 
 use std::io;
+use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -81,24 +82,28 @@ pub fn adopt_orphans() {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }
 
-/// Only Linux has child subreapers. On other systems relays are not waited for; they end soon after their ACT was stopped.
+/// Only Linux has child subreapers. On other systems [`reap`] finds the orphans by their environment.
 #[cfg(not(target_os = "linux"))]
 pub fn adopt_orphans() {}
 
-/// Waits until every child has ended. Kills those that take too long.
-pub fn reap() {
+/// Waits until every process of the demo has ended. Kills those that take too long. `home`: the demo's home directory, which is
+/// in the environment of each of them, and of no other process.
+pub fn reap(home: &Path) {
     let deadline = Instant::now() + END_TIMEOUT;
-    let mut ended = false;
+    let mut killed = false;
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) => {}
             Ok(_) | Err(Errno::EINTR) => continue,
-            Err(_) => return,
+            Err(_) if orphans(home).is_empty() => return,
+            // A process that can't be killed is not waited for.
+            Err(_) if killed => return,
+            Err(_) => {}
         }
-        if !ended && Instant::now() > deadline {
-            ended = true;
-            for child in children() {
-                let _ = kill(child, Signal::SIGKILL);
+        if !killed && Instant::now() > deadline {
+            killed = true;
+            for process in children().into_iter().chain(orphans(home)) {
+                let _ = kill(process, Signal::SIGKILL);
             }
         }
         std::thread::sleep(POLL_INTERVAL);
@@ -110,4 +115,16 @@ fn children() -> Vec<Pid> {
     let own = std::process::id().cast_signed();
     let is_child = |pid: &i32| process::look(*pid).is_some_and(|process| process.parent == own);
     process::all().into_iter().filter(is_child).map(Pid::from_raw).collect()
+}
+
+/// All are children.
+#[cfg(target_os = "linux")]
+fn orphans(_home: &Path) -> Vec<Pid> {
+    Vec::new()
+}
+
+/// The processes of the demo that have another parent.
+#[cfg(not(target_os = "linux"))]
+fn orphans(home: &Path) -> Vec<Pid> {
+    home.to_str().into_iter().flat_map(crate::claude::carriers::all).map(Pid::from_raw).collect()
 }

@@ -83,6 +83,11 @@ impl Sandbox {
         Ok(Self { root, home })
     }
 
+    /// The home.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
     /// The path of a directory of the demo.
     pub fn directory(&self, place: &DemoDirectory) -> PathBuf {
         within(&self.home, place.directory)

@@ -163,7 +163,7 @@ fn dequeue(spool: &Spool, name: &str) -> io::Result<()> {
 fn mark_delivered(path: &Path) -> io::Result<()> {
     let file = file::open(path, File::options().write(true))?;
     file.write_all_at(entry::DELIVERED, 0)?;
-    file.sync_data()
+    file::sync_content(&file)
 }
 
 /// Moves a file with wrong content to the dead letters.

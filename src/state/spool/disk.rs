@@ -48,7 +48,7 @@ impl Disk for System {
     fn make_state(&self, path: &Path) -> io::Result<()> {
         state::prepare(path)?;
         // Its name has to survive a crash, too. Where the parent directory can't be opened, nothing more can be done.
-        path.parent().and_then(|parent| File::open(parent).ok()).map_or(Ok(()), |parent| parent.sync_all())
+        path.parent().and_then(|parent| File::open(parent).ok()).map_or(Ok(()), |parent| file::sync(&parent))
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
@@ -60,7 +60,7 @@ impl Disk for System {
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
-        file.sync_all()
+        file::sync(file)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

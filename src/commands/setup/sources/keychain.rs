@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::config::{TokenSource, token};
 use crate::system::child::{self, Bounds, ChildError, Kept};
 use crate::system::descriptors::no_input_or_output;
@@ -32,9 +34,8 @@ const SERVICE: &str = "act-claude";
 /// How long a keychain may take (it may have to ask its owner for a password), and how much of what it says is read.
 const BOUNDS: Bounds = Bounds { time: Duration::from_secs(120), bytes: 4096 };
 
-/// The longest token that `security` accepts, in bytes: its command line has at most 4096 bytes, and the token is written in
-/// hexadecimal.
-const LONGEST_FOR_SECURITY: usize = 1500;
+/// `security` reads lines of this many bytes, the one that ends them included.
+const LONGEST_FOR_SECURITY: usize = 4095;
 
 impl Keychain {
     /// The keychain of this machine, where its tool is installed.
@@ -91,16 +92,7 @@ impl Keychain {
                 self.run(&args, token.as_bytes(), environment)?;
             }
             Service::Security => {
-                if [account, user].iter().any(|word| word.contains(['\'', '\\', '"'])) {
-                    return Err(format!("`security` can't take the name {account} or the user {user}"));
-                }
-                if token.len() > LONGEST_FOR_SECURITY {
-                    return Err("the token is too long for `security`".to_owned());
-                }
-                let mut line = zeroize::Zeroizing::new(String::with_capacity(4096));
-                line.push_str(&format!("add-generic-password -U -s {service} -a {user} -l \"{label}\" -X "));
-                token.bytes().for_each(|byte| line.push_str(&format!("{byte:02x}")));
-                line.push('\n');
+                let line = line_for_security(&service, user, &label, token)?;
                 self.run(&["-i"], line.as_bytes(), environment)?;
             }
         }
@@ -138,5 +130,87 @@ impl Service {
             Self::Security => "security",
             Self::SecretTool => "secret-tool",
         }
+    }
+}
+
+/// The line by which `security -i` stores a token, which is written in hexadecimal.
+fn line_for_security(service: &str, user: &str, label: &str, token: &str) -> Result<Zeroizing<String>, String> {
+    if [service, user].iter().any(|word| word.contains(char::is_control)) {
+        return Err(format!("`security` can't take the service {service:?} or the user {user:?}"));
+    }
+    let words = [("-s", service), ("-a", user), ("-l", label)].map(|(flag, word)| format!("{flag} {}", quoted(word)));
+    let start = format!("add-generic-password -U {} -X ", words.join(" "));
+    if start.len() + 2 * token.len() + 1 > LONGEST_FOR_SECURITY {
+        return Err("the token, or a name, is too long for `security`".to_owned());
+    }
+    // All at once, so that no copy is left where it grew.
+    let mut line = Zeroizing::new(String::with_capacity(LONGEST_FOR_SECURITY));
+    line.push_str(&start);
+    for byte in token.bytes() {
+        [byte >> 4, byte & 15]
+            .into_iter()
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .for_each(|it| line.push(it));
+    }
+    line.push('\n');
+    Ok(line)
+}
+
+/// A word as `security -i` reads it: between double quotes, where a backslash makes the next character an ordinary one.
+fn quoted(word: &str) -> String {
+    format!("\"{}\"", word.replace('\\', r"\\").replace('"', r#"\""#))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of a line, by the rules of `security -i`.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut rest = line.chars().peekable();
+        loop {
+            while rest.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+            let Some(first) = rest.next() else { return words };
+            let quote = ['"', '\''].contains(&first).then_some(first);
+            let mut word = if quote.is_some() { String::new() } else { first.to_string() };
+            while let Some(c) = rest.next() {
+                match c {
+                    '\\' => word.extend(rest.next()),
+                    _ if quote == Some(c) || (quote.is_none() && c.is_ascii_whitespace()) => break,
+                    _ => word.push(c),
+                }
+            }
+            words.push(word);
+        }
+    }
+
+    #[test]
+    fn security_gets_every_name_as_it_is() {
+        for (service, user) in [
+            ("act-claude.acme", "you@example.com"),
+            ("act-claude.two words", "Ada Lovelace"),
+            (r#"act-claude."it's""#, r"a\b\"),
+            ("act-claude.é", " "),
+            ("act-claude.", ""),
+        ] {
+            let label = format!("act-claude: {service} ({user})");
+            let line = line_for_security(service, user, &label, "tok é").unwrap();
+            let expected =
+                ["add-generic-password", "-U", "-s", service, "-a", user, "-l", &label, "-X", "746f6b20c3a9"];
+            assert_eq!(words(&line), expected, "{line:?}");
+            assert!(line.ends_with('\n') && line.lines().count() == 1);
+        }
+    }
+
+    #[test]
+    fn what_would_be_another_line_is_refused() {
+        for (service, user) in [("a\nb", "u"), ("a", "u\ndelete-keychain"), ("a\0", "u")] {
+            assert!(line_for_security(service, user, "l", "t").is_err(), "{service:?} {user:?}");
+        }
+        let longest = |length: usize| line_for_security("s", "u", "l", &"t".repeat(length));
+        let room = LONGEST_FOR_SECURITY - longest(0).unwrap().len();
+        assert_eq!(longest(room / 2).unwrap().len(), LONGEST_FOR_SECURITY - room % 2);
+        assert!(longest(room / 2 + 1).is_err() && line_for_security(&"s".repeat(4096), "u", "l", "t").is_err());
     }
 }

@@ -16,6 +16,6 @@ pub fn write(path: &Path, token: &str) -> Result<()> {
     let mut file = file::create_private(path)?;
     file.write_all(token.as_bytes())?;
     file.write_all(b"\n")?;
-    file.sync_all()?;
+    file::sync(&file)?;
     file::sync_directory(directory)
 }
