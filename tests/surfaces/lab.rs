@@ -47,13 +47,16 @@ pub fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/surfaces").join(name)
 }
 
-/// Runs a command to its end, within the tests' deadline.
+/// How long a script may take, which runs several sessions one after the other.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(5 * DEADLINE.as_secs());
+
+/// Runs a command to its end.
 pub fn finish(mut command: Command) -> Output {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
     let (done, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(child.wait_with_output().expect("its output")));
-    wait.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+    wait.recv_timeout(LONGEST).unwrap_or_else(|_| {
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
         let output = wait.recv_timeout(DEADLINE).map(|output| format!("{}\n{}", output.out(), output.err()));
         panic!("{command:?} did not end: {output:?}");
