@@ -50,10 +50,10 @@ fetch() { # URL file
         file://*) cp "${1#file://}" "$2" || fail "$1 can't be read" ;;
         *)
             if command -v curl >/dev/null; then
-                curl --fail --silent --show-error --location --proto-redir =https --output "$2" "$1" </dev/null ||
-                    fail "$1 can't be fetched"
+                curl --fail --silent --show-error --location --proto-redir =https --connect-timeout 60 --speed-time 60 \
+                    --output "$2" "$1" </dev/null || fail "$1 can't be fetched"
             elif command -v wget >/dev/null; then
-                wget -q -O "$2" "$1" </dev/null || fail "$1 can't be fetched"
+                wget -q -T 60 -O "$2" "$1" </dev/null || fail "$1 can't be fetched"
             else
                 fail "needs curl or wget"
             fi

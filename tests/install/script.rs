@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::packages::{LATER, TARGET, VERSION, is_program_of, pack, packing, releases};
 use crate::support::http::{Reply, Server};
 use crate::support::sandbox::{Sandbox, Text, snapshot};
-use crate::support::{program, skip, user};
+use crate::support::{eventually, program, skip, user};
 use crate::upgrade::Session;
 
 /// A home, and the script for releases at an address.
@@ -152,6 +156,35 @@ fn serve(directory: &Path) -> Server {
         Ok(body) => Reply::Full { status: 200, headers: Vec::new(), body },
         Err(_) => Reply::json(404, "{}"),
     }))
+}
+
+/// Interrupted while the archive arrives: nothing is installed, and nothing is left behind.
+#[test]
+fn an_interrupted_download_leaves_nothing() {
+    if program("bash").is_none() || program("curl").is_none() {
+        return;
+    }
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
+        let asked = Arc::new(AtomicBool::new(false));
+        let ask = asked.clone();
+        let server = Server::start(Arc::new(move |request| match request.path.ends_with("SHA256SUMS") {
+            true => Reply::with(200, "text/plain", ""),
+            false => {
+                ask.store(true, Ordering::SeqCst);
+                Reply::Hang
+            }
+        }));
+        let mut lab = Lab::at(&format!("http://{}", server.address()));
+        let temporary = lab.sandbox.directory("temporary");
+        lab.sandbox.set("TMPDIR", temporary.as_os_str());
+        let mut command = lab.command(&["sh"], &[]);
+        let mut child = command.process_group(0).stderr(Stdio::null()).spawn().unwrap();
+        eventually("the request", || asked.load(Ordering::SeqCst).then_some(()));
+        killpg(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+        assert!(snapshot(&lab.sandbox.home()).is_empty());
+    }
 }
 
 /// A directory with links to these programs only, for PATH.
