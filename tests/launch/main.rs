@@ -14,6 +14,7 @@ mod reach;
 mod readme;
 mod required;
 mod unread;
+mod unstarted;
 mod variables;
 mod which;
 mod whose;

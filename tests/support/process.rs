@@ -102,3 +102,29 @@ pub fn limit(command: &mut std::process::Command, resource: Resource, value: u64
         });
     }
 }
+
+/// Makes the system call `number` fail with EPERM, as a sandbox does.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+pub fn forbid(command: &mut std::process::Command, number: i64) {
+    use nix::libc;
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let is_equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    let step = |code: u32, jt, jf, k| libc::sock_filter { code: u16::try_from(code).expect("a code"), jt, jf, k };
+    // The number is the first field of the filter's input.
+    let mut filter = [
+        step(load, 0, 0, 0),
+        step(is_equal, 0, 1, u32::try_from(number).expect("a system call")),
+        step(libc::BPF_RET, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned()),
+        step(libc::BPF_RET, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    // SAFETY: prctl is async-signal-safe; the program points to the filter, which the closure owns.
+    unsafe {
+        std::os::unix::process::CommandExt::pre_exec(command, move || {
+            let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+            let filtered = libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0;
+            if filtered { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        });
+    }
+}
