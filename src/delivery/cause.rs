@@ -2,6 +2,7 @@
 
 use crate::claude::conflict::Conflict;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
+use crate::launch::process::is_scarcity;
 use crate::state::outcome::{NOTHING, Problem, State};
 
 /// The account, alias and endpoint of an export, named in the fix.
@@ -38,6 +39,16 @@ pub fn configuration(fault: &str) -> Problem {
 /// The problem of an export that arrived while the system had no descriptor, thread or memory for it.
 pub fn shortage(error: &std::io::Error) -> Problem {
     problem(crate::system::error::plain(error), "The relay lacks descriptors, threads or memory", "ulimit -a", 74)
+}
+
+/// The problem of a session whose relay can't start.
+pub fn unstarted(error: &std::io::Error) -> Problem {
+    let said = format!("no telemetry: the relay cannot start ({})", crate::system::error::plain(error));
+    let (cause, fix) = match is_scarcity(error) {
+        true => ("The system has no process, descriptor or memory left for it", "ulimit -a"),
+        false => ("", ""),
+    };
+    problem(said, cause, fix, NOTHING)
 }
 
 /// The problem of an export that is too large to be stored.

@@ -4,6 +4,8 @@ pub mod flags;
 pub mod line;
 pub mod situation;
 
+use std::path::Path;
+
 use crate::claude::conflict::Conflict;
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::settings::LayerKind;
@@ -153,7 +155,7 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     let (name, alias) = match resolution.alias.as_ref().and_then(|name| loaded.config.aliases.get_key_value(name)) {
         Some(found) => found,
         None => {
-            let mut plan = without(loaded, no_alias(situation, &resolution));
+            let mut plan = without(loaded, no_alias(environment, situation.directory, &resolution));
             if let Plan::Plain { lines } = &mut plan {
                 lines.splice(0..0, passed_over);
             }
@@ -178,7 +180,7 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
 }
 
 /// The line that says that there is no telemetry because of `fault`.
-fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
+pub fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
     let more = match loaded.faults.iter().filter(|other| *other != fault).count() {
         0 => String::new(),
         more => format!(" (and {more} more: act-claude act which)"),
@@ -270,8 +272,9 @@ pub fn without<'a>(loaded: &Loaded, line: Line) -> Plan<'a> {
     }
 }
 
-fn no_alias(situation: &Situation<'_>, resolution: &Resolution) -> Line {
-    let file = || match crate::config::user_file(situation.environment) {
+/// The line that says that there is no telemetry because `directory` has no alias.
+pub fn no_alias(environment: &Environment, directory: &Path, resolution: &Resolution) -> Line {
+    let file = || match crate::config::user_file(environment) {
         Some(path) => path.display().to_string(),
         None => "the configuration".to_owned(),
     };
@@ -279,11 +282,9 @@ fn no_alias(situation: &Situation<'_>, resolution: &Resolution) -> Line {
         Reason::NothingConfigured => {
             format!("no telemetry: no alias is configured in {} (see \"Set up\" in the README)", file())
         }
-        Reason::NoRule => format!(
-            "no telemetry: no rule covers {}: add it to \"directories\" in {}",
-            situation.directory.display(),
-            file()
-        ),
+        Reason::NoRule => {
+            format!("no telemetry: no rule covers {}: add it to \"directories\" in {}", directory.display(), file())
+        }
         reason => format!("no telemetry here: {reason}"),
     };
     Line { importance: Importance::Daily, text }

@@ -331,7 +331,7 @@ impl DeliveryWorker {
                     Step::Nothing | Step::Held => return Probe::Failed(None),
                 }
             }
-            Whose::Backlog if is_free && !self.queue.is_empty() => return self.probe_front(),
+            Whose::Backlog if is_free && let Some(probe) = self.probe_front() => return probe,
             Whose::Backlog => match self.with_backlog(Backlog::probe) {
                 Step::DecidedExport(decided) => self.passed(decided),
                 Step::Failed(failed) => return Probe::Failed(failed.retry_after),
@@ -388,7 +388,7 @@ pub(super) enum Whose {
 /// The result of sending another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Probe {
-    /// It has its final state: as a rule ACT accepted it, or rejected it for ever.
+    /// ACT has answered for it: it accepted it, or rejected it for ever.
     Passed,
     /// It failed, too, or there is none; with the pause that the server asked for.
     Failed(Option<Duration>),

@@ -32,6 +32,7 @@ pub mod server;
 mod session;
 mod start;
 mod thread;
+pub mod unstarted;
 mod watched;
 
 use std::ffi::OsString;
@@ -67,23 +68,29 @@ pub fn run(mut environment: Environment, words: &[OsString]) -> ExitCode {
     if start::is_traced_by_a_stranger(&control) {
         return ExitCode::FAILURE;
     }
-    let journal = match memory.as_ref().map_or_else(Journal::new, Journal::of) {
-        Ok(journal) => Arc::new(journal),
-        Err(_) => return ExitCode::FAILURE,
-    };
-    let lock = start::open(&journal, &start);
-    let relay_pid = std::process::id();
-    let delivers = match guard::guard(&journal) {
-        Turn::End(code) => return code,
-        Turn::Work { delivers } => delivers,
-    };
-    // A panic ends the process in a debug build, too, and prints nothing: its message may contain anything.
-    std::panic::set_hook(Box::new(|_| std::process::abort()));
     // The user's relative path starts at the directory in which act-claude was started. This process has changed to another one.
     if let Some(path) = environment.get("ACT_CLAUDE_CONFIG").filter(|path| !path.is_empty()) {
         let path = start.directory.join(path);
         environment.set("ACT_CLAUDE_CONFIG", path);
     }
+    let journal = match memory.as_ref().map_or_else(Journal::new, Journal::of) {
+        Ok(journal) => Arc::new(journal),
+        Err(error) => {
+            unstarted::note(&start, &environment, &error);
+            return ExitCode::FAILURE;
+        }
+    };
+    let lock = start::open(&journal, &start);
+    let relay_pid = std::process::id();
+    let delivers = match guard::guard(&journal) {
+        Turn::End(code) => {
+            unstarted::note_given_up(&start, &environment, &journal);
+            return code;
+        }
+        Turn::Work { delivers } => delivers,
+    };
+    // A panic ends the process in a debug build, too, and prints nothing: its message may contain anything.
+    std::panic::set_hook(Box::new(|_| std::process::abort()));
     log::start(&environment);
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build() else {
         return ExitCode::FAILURE;

@@ -25,8 +25,10 @@ pub(super) struct Deferred {
 
 /// The result of a try to send an export.
 enum Attempt {
-    /// Its state is final.
+    /// ACT has decided: it accepted the export, or rejected it for ever.
     Decided(State, Option<Problem>),
+    /// Its file is gone or damaged. Nothing was sent, so this says nothing about ACT.
+    Lost(Problem),
     /// No export of this alias can be sent until something changes.
     Held(State, Problem),
     /// It could not be sent.
@@ -59,7 +61,8 @@ impl DeliveryWorker {
         let (sent, answer) = self.send(sequence);
         self.reply(0, answer);
         match sent {
-            Attempt::Decided(state, problem) => self.settle(0, state, problem),
+            Attempt::Decided(state, problem) => self.decided(0, state, problem),
+            Attempt::Lost(problem) => self.settle(0, State::Lost, Some(problem)),
             Attempt::Held(state, problem) => self.hold(state, &problem),
             Attempt::Failed(failed) => self.failed(&failed),
             Attempt::Later(problem) => {
@@ -104,25 +107,39 @@ impl DeliveryWorker {
     /// Sends an export after the first of the queue: the first of them that has not failed yet, or else the second of the queue.
     /// `None`: there is none.
     pub(super) fn probe_own(&mut self) -> Option<Probe> {
-        let unnoted = |item: &Item| self.deferrals.read(&self.name_of(item.sequence)).is_none();
-        let found = self.queue.iter().enumerate().skip(1).find(|(_, item)| unnoted(item)).map(|(at, _)| at);
-        self.queue.get(1)?;
-        Some(self.probe(found.unwrap_or(1)))
+        while self.queue.len() > 1 {
+            let unnoted = |item: &Item| self.deferrals.read(&self.name_of(item.sequence)).is_none();
+            let found = self.queue.iter().enumerate().skip(1).find(|(_, item)| unnoted(item)).map(|(at, _)| at);
+            if let Some(probe) = self.probe(found.unwrap_or(1)) {
+                return Some(probe);
+            }
+        }
+        None
     }
 
-    /// Sends the first of the queue, to test whether only an export of another session fails.
-    pub(super) fn probe_front(&mut self) -> Probe {
-        self.probe(0)
+    /// Sends the first of the queue, to test whether only an export of another session fails. `None`: there is none.
+    pub(super) fn probe_front(&mut self) -> Option<Probe> {
+        while !self.queue.is_empty() {
+            if let Some(probe) = self.probe(0) {
+                return Some(probe);
+            }
+        }
+        None
     }
 
-    fn probe(&mut self, at: usize) -> Probe {
-        let Some(sequence) = self.queue.get(at).map(|item| item.sequence) else { return Probe::Failed(None) };
+    /// Sends an export of the queue. `None`: it is lost and has left the queue, so it proves nothing.
+    fn probe(&mut self, at: usize) -> Option<Probe> {
+        let sequence = self.queue.get(at)?.sequence;
         let (sent, answer) = self.send(sequence);
         self.reply(at, answer);
-        match sent {
+        Some(match sent {
             Attempt::Decided(state, problem) => {
-                self.settle(at, state, problem);
+                self.decided(at, state, problem);
                 Probe::Passed
+            }
+            Attempt::Lost(problem) => {
+                self.settle(at, State::Lost, Some(problem));
+                return None;
             }
             Attempt::Held(state, problem) => {
                 self.hold(state, &problem);
@@ -133,7 +150,7 @@ impl DeliveryWorker {
                 Probe::Failed(failed.retry_after)
             }
             Attempt::Later(_) => Probe::Failed(None),
-        }
+        })
     }
 
     /// Sends an export that stepped aside and is due. It is called where nothing else can be sent.
@@ -148,6 +165,10 @@ impl DeliveryWorker {
                 self.deferred.swap_remove(at);
                 self.ledger.settle(sequence, state, problem);
                 self.backoff.reset();
+            }
+            Attempt::Lost(problem) => {
+                self.deferred.swap_remove(at);
+                self.ledger.settle(sequence, State::Lost, Some(problem));
             }
             Attempt::Held(state, problem) => {
                 self.ledger.set_state(sequence, state, &problem);
@@ -222,7 +243,7 @@ impl DeliveryWorker {
     }
 
     fn refused(&mut self, name: String, refusal: Refusal) -> Attempt {
-        let lost = |said: &str| Attempt::Decided(State::Lost, Some(problem_saying(said)));
+        let lost = |said: &str| Attempt::Lost(problem_saying(said));
         match refusal {
             Refusal::Gone => lost("its file was removed from the spool"),
             Refusal::Corrupt => lost("its file was damaged; it is in spool/corrupt"),
@@ -248,13 +269,18 @@ impl DeliveryWorker {
         }
     }
 
+    /// ACT has decided about an export of the queue, so it answers again.
+    fn decided(&mut self, at: usize, state: State, problem: Option<Problem>) {
+        self.settle(at, state, problem);
+        self.backoff.reset();
+    }
+
     /// An export of the queue has its final state.
     fn settle(&mut self, at: usize, state: State, problem: Option<Problem>) {
         if let Some(item) = self.queue.remove(at) {
             tracing::debug!(sequence = item.sequence, ?state, "decided");
             self.ledger.settle(item.sequence, state, problem);
         }
-        self.backoff.reset();
     }
 
     /// None of the session's exports can be sent until something changes.

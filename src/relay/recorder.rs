@@ -1,6 +1,5 @@
 //! Keeps the session's record up to date, for readers during the session and after it.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +13,6 @@ use super::ledger::Ledger;
 use super::thread::Worker;
 use crate::claude::version;
 use crate::relay::protocol::Start;
-use crate::state::outcome::Outcome;
 use crate::state::record::{self, LaunchKind, Record};
 use crate::state::spool::{Spool, dead_letters, deferral, hold, list};
 
@@ -45,28 +43,9 @@ impl Recorder {
             Some((record::new_id(now).ok()?, now))
         };
         let (id, now) = ledger.opened(new).unzip();
-        let record = Record {
-            version: record::VERSION,
-            id: id.clone().unwrap_or_default(),
-            kind: if start.route.is_some() { LaunchKind::Supervised } else { LaunchKind::Launcher },
-            start: now.unwrap_or_else(Timestamp::now),
-            end: None,
-            directory: start.directory.clone(),
-            alias: None,
-            reason: None,
-            account: None,
-            claude: start.claude.clone(),
-            client_version: None,
-            command_pid: None,
-            relay_pid,
-            outcome: Outcome::default(),
-            totals: BTreeMap::new(),
-            problem: None,
-            redirected_by: None,
-            claude_has_gone: false,
-            owed: false,
-            unread,
-        };
+        let kind = if start.route.is_some() { LaunchKind::Supervised } else { LaunchKind::Launcher };
+        let (session, begun) = (id.clone().unwrap_or_default(), now.unwrap_or_else(Timestamp::now));
+        let record = Record { relay_pid, unread, ..Record::new(session, kind, begun, &start.directory, &start.claude) };
         let recorder = Arc::new(Self {
             state: start.state.clone().filter(|_| id.is_some()),
             id: id.unwrap_or_default(),

@@ -19,6 +19,7 @@ use crate::plan::flags::Flags;
 use crate::plan::situation::Situation;
 use crate::state::outcome::Problem;
 use crate::state::spool::Limits;
+use crate::system::environment::Environment;
 use crate::text::json::Fault;
 
 /// A route with its delivery worker.
@@ -122,8 +123,7 @@ impl Routing {
         if self.routed.get().is_none() {
             let directory = self.directory.get().cloned().or_else(|| self.look()).ok_or(NoRoute::None)?;
             let directory = self.directory.get_or_init(|| directory).clone();
-            spare_descriptors().map_err(|error| NoRoute::Broken(cause::shortage(&error)))?;
-            let (route, _) = self.find(&directory)?;
+            let (route, _) = find(&self.deliverers.environment, &directory)?;
             return Ok(self.open(RouteChoice { route, directory, redirected_by: None }));
         }
         self.known().ok_or(NoRoute::None)
@@ -139,7 +139,7 @@ impl Routing {
     pub fn note_redirection(&self) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (None, Some(directory)) = (self.known(), seen) else { return false };
-        let Ok((route, Some(conflict))) = self.find(&directory) else { return false };
+        let Ok((route, Some(conflict))) = find(&self.deliverers.environment, &directory) else { return false };
         if conflict.leads_past() {
             let found = RouteChoice { route, directory, redirected_by: Some(conflict.place()) };
             self.deliverers.ledger.redirected(found, cause::redirection(&conflict));
@@ -161,34 +161,35 @@ impl Routing {
             Routed { target, attributes, limits, worker }
         })
     }
+}
 
-    /// The route for `directory`, and the settings key that would keep its exports from the relay. The token is not read here:
-    /// exports without a token are held.
-    fn find(&self, directory: &Path) -> Result<(Route, Option<Conflict>), NoRoute> {
-        let mut environment = self.deliverers.environment.clone();
-        environment.remove("PWD");
-        let loaded = config::load(&environment);
-        let broken = |fault: &Fault| NoRoute::Broken(cause::configuration(&fault.to_string()));
-        if let Some(fault) = loaded.general_fault() {
-            return Err(broken(fault));
-        }
-        let flags = Flags::default();
-        let situation = Situation::of(&flags, &[], &environment, &loaded, directory);
-        let explicit = Explicit::of(None, &environment);
-        if let Ok(Resolution { reason: Reason::Broken { fault }, .. }) =
-            resolve::resolve(explicit, &loaded.config, &situation.place)
-        {
-            return Err(broken(&fault));
-        }
-        let route = plan::choose(&situation).map_err(|_| NoRoute::None)?.route();
-        if consent::own_word(&loaded.config, &environment, &situation.layers).is_some() {
-            return Err(NoRoute::None);
-        }
-        let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
-        // A conflict that is certain to send exports past the relay comes before one that may.
-        let conflicts = conflicts::of_session(&wanted, &environment, &situation.layers);
-        let counts = |conflict: &Conflict| conflict.silences() && conflict.reach != Reach::Older;
-        let conflict = conflicts.into_iter().filter(counts).min_by_key(Conflict::doubt);
-        Ok((route, conflict))
+/// The route for `directory`, and the settings key that would keep its exports from the relay. The token is not read here:
+/// exports without a token are held.
+pub(super) fn find(environment: &Environment, directory: &Path) -> Result<(Route, Option<Conflict>), NoRoute> {
+    spare_descriptors().map_err(|error| NoRoute::Broken(cause::shortage(&error)))?;
+    let mut environment = environment.clone();
+    environment.remove("PWD");
+    let loaded = config::load(&environment);
+    let broken = |fault: &Fault| NoRoute::Broken(cause::configuration(&fault.to_string()));
+    if let Some(fault) = loaded.general_fault() {
+        return Err(broken(fault));
     }
+    let flags = Flags::default();
+    let situation = Situation::of(&flags, &[], &environment, &loaded, directory);
+    let explicit = Explicit::of(None, &environment);
+    if let Ok(Resolution { reason: Reason::Broken { fault }, .. }) =
+        resolve::resolve(explicit, &loaded.config, &situation.place)
+    {
+        return Err(broken(&fault));
+    }
+    let route = plan::choose(&situation).map_err(|_| NoRoute::None)?.route();
+    if consent::own_word(&loaded.config, &environment, &situation.layers).is_some() {
+        return Err(NoRoute::None);
+    }
+    let wanted = Wanted { delivery: Delivery::Relay, attributes: &route.attributes, debug: false };
+    // A conflict that is certain to send exports past the relay comes before one that may.
+    let conflicts = conflicts::of_session(&wanted, &environment, &situation.layers);
+    let counts = |conflict: &Conflict| conflict.silences() && conflict.reach != Reach::Older;
+    let conflict = conflicts.into_iter().filter(counts).min_by_key(Conflict::doubt);
+    Ok((route, conflict))
 }

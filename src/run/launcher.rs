@@ -22,8 +22,11 @@ use crate::claude::settings::{self, Layer};
 use crate::claude::{enclosing, locate, network, ourselves, variables, wrapper};
 use crate::config::resolve::{self, Directory, Explicit, Reason, Resolution};
 use crate::config::{self, Loaded};
+use crate::delivery::cause;
 use crate::launch::process::Image;
-use crate::relay::protocol;
+use crate::plan::line::Line;
+use crate::plan::{self, Plan};
+use crate::relay::{protocol, unstarted};
 use crate::run::{relay, report};
 use crate::state::{self, log};
 use crate::system::environment::Environment;
@@ -53,25 +56,16 @@ pub fn become_claude(claude: &Path, args: &[OsString], environment: Environment,
     let loaded = config::load(trusted);
     let directory = std::env::current_dir().unwrap_or_default();
     let layers = settings::read(&directory, args, trusted);
-    let off = trusted.get("ACT_CLAUDE").is_some_and(|value| value == "off");
-    let session = !NO_SESSIONS
-        .iter()
-        .any(|words| args.len() >= words.len() && words.iter().zip(args).all(|(word, arg)| arg == word));
-    let doubt = trusted.doubt().everything.as_deref();
-    let objection = consent::own_word(&loaded.config, trusted, &layers);
-    // A configuration with faults may still be corrected: the relay reads it when the first export arrives.
-    let has_aliases = !loaded.config.aliases.is_empty() || !loaded.faults.is_empty();
-    // A link to act-claude in claude's place (the shim: docs/automation.md) starts a relay of its own.
-    let wanted =
-        session && !off && doubt.is_none() && objection.is_none() && has_aliases && !ourselves::is_ourselves(claude);
-    let relay = match may_run(&loaded, off, doubt, objection, || resolution(&loaded, &directory, trusted)) {
+    let facts = Facts { claude, args, loaded: &loaded, directory: &directory, layers: &layers, trusted };
+    let (off, session) = (facts.is_off(), facts.is_session());
+    let relay = match facts.relay() {
+        Ok(relay) => relay,
         Err(message) => {
             report::fatal(&message);
             return ExitCode::from(CONFIGURATION);
         }
-        Ok(()) if wanted => start_relay(&loaded, (claude, args), &directory, &layers, trusted),
-        Ok(()) => None,
     };
+    let doubt = trusted.doubt().everything.as_deref();
     tracing::debug!(claude = %claude.display(), session, off, has_relay = relay.is_some(), "launcher");
     // The daemon serves all directories, for as long as it runs. If a repository may have changed the daemon's environment, the
     // daemon gets no wrapper, and its agents are not reported, until the next `claude --bg` with a wrapper replaces it.
@@ -105,60 +99,120 @@ pub fn become_claude(claude: &Path, args: &[OsString], environment: Environment,
     ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
-/// An error says why claude may not run: telemetry is `required`, and this claude could not report.
-fn may_run(
-    loaded: &Loaded,
-    off: bool,
-    doubt: Option<&str>,
-    objection: Option<Objection>,
-    resolution: impl FnOnce() -> Option<Resolution>,
-) -> Result<(), String> {
-    let Some(origin) = loaded.config.required_by() else { return Ok(()) };
-    let is_broken = |resolution: Resolution| match resolution.reason {
-        Reason::Broken { fault } => Some(*fault),
-        _ => None,
-    };
-    let here = || if loaded.faults.is_empty() { None } else { resolution().and_then(is_broken) };
-    let why = match (loaded.general_fault().cloned().or_else(here), objection) {
-        _ if doubt.is_some() => doubt.unwrap_or_default().to_owned(),
-        (Some(fault), _) => fault.to_string(),
-        (None, Some(objection)) => objection.line(),
-        (None, None) if off => "ACT_CLAUDE is off".to_owned(),
-        (None, None) => return Ok(()),
-    };
-    Err(format!("{why} (telemetry is required by {origin})"))
+/// What is known before claude starts.
+struct Facts<'a> {
+    claude: &'a Path,
+    args: &'a [OsString],
+    loaded: &'a Loaded,
+    directory: &'a Path,
+    layers: &'a [Layer],
+    trusted: &'a Environment,
 }
 
-/// The alias of this directory, by the configuration alone.
-fn resolution(loaded: &Loaded, directory: &Path, environment: &Environment) -> Option<Resolution> {
-    let place = Directory::of(directory, environment, &loaded.config);
-    resolve::resolve(Explicit::default(), &loaded.config, &place).ok()
-}
-
-/// Starts a relay that finds its alias itself, and returns its endpoint. `None`: it can't start; claude runs without telemetry.
-fn start_relay(
-    loaded: &Loaded,
-    (claude, args): (&Path, &[OsString]),
-    directory: &Path,
-    layers: &[Layer],
-    environment: &Environment,
-) -> Option<String> {
-    let start = protocol::Start {
-        secret: relay::secret().ok()?,
-        route: None,
-        redact: loaded.config.redact(),
-        state: state::directory(environment),
-        verify: false,
-        directory: directory.to_path_buf(),
-        moves: arguments::is_spare(args),
-        is_session: arguments::call(args) == Call::Session,
-        claude: claude.to_path_buf(),
-        network: network::of_layers(layers),
-    };
-    let mut environment = environment.clone();
-    if environment.doubt().alias {
-        // A repository may have set the variable. The relay can't see that, and would treat it as the user's choice.
-        environment.remove("ACT_CLAUDE_ALIAS");
+impl Facts<'_> {
+    fn is_off(&self) -> bool {
+        self.trusted.get("ACT_CLAUDE").is_some_and(|value| value == "off")
     }
-    relay::orphan(start, &environment).ok()
+
+    fn is_session(&self) -> bool {
+        let is_start = |words: &[&str]| {
+            self.args.len() >= words.len() && words.iter().zip(self.args).all(|(word, arg)| arg == word)
+        };
+        !NO_SESSIONS.iter().any(|words| is_start(words))
+    }
+
+    /// A configuration with faults may still be corrected: the relay reads it when the first export arrives.
+    fn has_aliases(&self) -> bool {
+        !self.loaded.config.aliases.is_empty() || !self.loaded.faults.is_empty()
+    }
+
+    /// Starts a relay, where one is wanted, and returns its endpoint. An error says why claude may not run.
+    fn relay(&self) -> Result<Option<String>, String> {
+        let objection = consent::own_word(&self.loaded.config, self.trusted, self.layers);
+        let may_report = !self.is_off() && self.trusted.doubt().everything.is_none() && objection.is_none();
+        self.may_run(objection)?;
+        // A link to act-claude in claude's place (the shim: docs/automation.md) starts a relay of its own.
+        let is_wanted = self.is_session() && may_report && self.has_aliases() && !ourselves::is_ourselves(self.claude);
+        if is_wanted { self.start_relay() } else { Ok(None) }
+    }
+
+    /// An error says why claude may not run: telemetry is `required`, and this claude could not report. What only the first
+    /// export shows is not known yet: whether its directory has an alias.
+    fn may_run(&self, objection: Option<Objection>) -> Result<(), String> {
+        let loaded = self.loaded;
+        let Some(origin) = loaded.config.required_by().filter(|_| arguments::call(self.args) != Call::Trivial) else {
+            return Ok(());
+        };
+        if self.is_off() {
+            return Err(format!("telemetry can't be switched off: it is required by {origin}"));
+        }
+        let here = || match self.resolution()?.reason {
+            Reason::Broken { fault } => Some(*fault),
+            _ => None,
+        };
+        let is_faultless = loaded.faults.is_empty();
+        let fault = if is_faultless { None } else { loaded.general_fault().cloned().or_else(here) };
+        let line = match (self.trusted.doubt().everything.as_deref(), fault) {
+            (Some(doubt), _) => Line::configuration(format!("no telemetry: {doubt}")),
+            (None, Some(fault)) => plan::faulty(loaded, &fault),
+            // The daemon may run: an alias may be configured before it starts a session.
+            (None, None) if self.is_session() && !self.has_aliases() => {
+                let Some(resolution) = self.resolution() else { return Ok(()) };
+                plan::no_alias(self.trusted, self.directory, &resolution)
+            }
+            (None, None) => match objection {
+                Some(objection) => Line::notice(objection.line()),
+                None => return Ok(()),
+            },
+        };
+        self.go_on_without(line)
+    }
+
+    /// Goes on without telemetry, which `line` explains. An error: telemetry is `required`, so claude may not run.
+    fn go_on_without(&self, line: Line) -> Result<(), String> {
+        match plan::without(self.loaded, line) {
+            Plan::Refuse { message, .. } => Err(message),
+            Plan::Plain { .. } | Plan::Run { .. } => Ok(()),
+        }
+    }
+
+    /// The alias of this directory, by the configuration alone.
+    fn resolution(&self) -> Option<Resolution> {
+        let place = Directory::of(self.directory, self.trusted, &self.loaded.config);
+        resolve::resolve(Explicit::default(), &self.loaded.config, &place).ok()
+    }
+
+    /// Starts a relay that finds its alias itself, and returns its endpoint. Where it can't start, claude runs without telemetry
+    /// and the session's record says so; with `required` claude does not run, and the error says why.
+    fn start_relay(&self) -> Result<Option<String>, String> {
+        let mut environment = self.trusted.clone();
+        if environment.doubt().alias {
+            // A repository may have set the variable. The relay can't see that, and would treat it as the user's choice.
+            environment.remove("ACT_CLAUDE_ALIAS");
+        }
+        let mut start = protocol::Start {
+            secret: String::new(),
+            route: None,
+            redact: self.loaded.config.redact(),
+            state: state::directory(&environment),
+            verify: false,
+            directory: self.directory.to_path_buf(),
+            moves: arguments::is_spare(self.args),
+            is_session: arguments::call(self.args) == Call::Session,
+            claude: self.claude.to_path_buf(),
+            network: network::of_layers(self.layers),
+        };
+        let started = relay::secret().and_then(|secret| {
+            start.secret = secret;
+            relay::orphan(start.clone(), &environment)
+        });
+        match started {
+            Ok(endpoint) => Ok(Some(endpoint)),
+            Err(error) => {
+                self.go_on_without(Line::configuration(cause::unstarted(&error).said))?;
+                unstarted::note(&start, &environment, &error);
+                Ok(None)
+            }
+        }
+    }
 }

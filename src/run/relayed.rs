@@ -9,6 +9,7 @@ use crate::claude::conflict::{Conflict, Effect};
 use crate::claude::overlay::{self, Overlay};
 use crate::claude::settings::argument::{self, Argument};
 use crate::claude::{network, variables, wrapper};
+use crate::delivery::cause;
 use crate::launch::child::Ended;
 use crate::launch::process;
 use crate::launch::supervise::Supervisor;
@@ -36,8 +37,7 @@ struct EndedSession<'a> {
 }
 
 fn relay_cannot_start(telemetry: &Telemetry<'_>, error: &std::io::Error) -> Line {
-    let why = plain(error);
-    Line::configuration(format!("{}: no telemetry: the relay cannot start ({why})", telemetry.name))
+    Line::configuration(format!("{}: {}", telemetry.name, cause::unstarted(error).said))
 }
 
 impl SessionRun<'_> {

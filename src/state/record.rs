@@ -96,6 +96,32 @@ pub struct Record {
 }
 
 impl Record {
+    /// The record of a session that begins. Nothing is known of its exports yet, and it has no relay.
+    pub fn new(id: String, kind: LaunchKind, start: Timestamp, directory: &Path, claude: &Path) -> Self {
+        Self {
+            version: VERSION,
+            id,
+            kind,
+            start,
+            end: None,
+            directory: directory.to_path_buf(),
+            alias: None,
+            reason: None,
+            account: None,
+            claude: claude.to_path_buf(),
+            client_version: None,
+            command_pid: None,
+            relay_pid: 0,
+            outcome: Outcome::default(),
+            totals: BTreeMap::new(),
+            problem: None,
+            redirected_by: None,
+            claude_has_gone: false,
+            owed: false,
+            unread: false,
+        }
+    }
+
     /// The worst state of the session's exports.
     pub fn state(&self) -> State {
         self.outcome.state()

@@ -2,6 +2,7 @@
 //! reported, and can be discarded by its name.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -185,6 +186,32 @@ fn b7_a_living_session_reports_it_and_its_export_can_be_discarded() {
     let outcome = relay.outcome(crate::support::DEADLINE);
     assert_eq!((outcome.deferred(), outcome.count(State::Delivered)), (0, 3));
     assert_eq!(crate::relay::files(&sandbox, "deferred"), [] as [String; 0], "nothing is left of it");
+}
+
+/// An export whose file is damaged proves nothing about ACT: the one in doubt steps aside only if ACT answers for another.
+#[test]
+fn b7_a_lost_export_is_no_proof_that_others_pass() {
+    for others in [&["damaged"][..], &["damaged", "b"]] {
+        let sandbox = Sandbox::new();
+        let act = Act::start();
+        sandbox.configure_one(&act.endpoint());
+        poisoned(&act, || Reply::json(500, ""));
+        let relay = Relay::start(&sandbox, &act.endpoint());
+        for name in [&["poison"], others].concat() {
+            assert_eq!(relay.post(&export(name)), Some(200));
+        }
+        // ACT has not answered three times yet: the others are sent only after that.
+        let file = sandbox.state().join("spool/new").join(&waiting(&sandbox)[1]);
+        let mut bytes = std::fs::read(&file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::OpenOptions::new().write(true).open(&file).unwrap().write_all(&bytes).unwrap();
+        relay.until(&sandbox, State::Lost, 1);
+        let poison_tries = || act.requests().iter().filter(|request| name_of(&request.raw) == "poison").count();
+        crate::support::eventually("a fourth try", || (poison_tries() >= 4).then_some(()));
+        let waiting = &history(&sandbox)["spool"]["waiting"][0];
+        let shown = ["deferred", "failing"].map(|key| waiting[key].as_array().map_or(0, Vec::len));
+        assert_eq!(shown, if others.len() == 1 { [0, 1] } else { [1, 0] }, "{others:?}: {waiting}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod reach;
 mod readme;
 mod required;
 mod unread;
+mod unstarted;
 mod variables;
 mod which;
 mod whose;
