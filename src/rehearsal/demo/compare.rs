@@ -68,7 +68,10 @@ fn of_one(sent: &Sent<'_>, received: &[Export]) -> Vec<String> {
     };
     differ("exports", sent.exports.to_string(), exports.len().to_string());
     differ("data points", sent.points.to_string(), points.to_string());
-    differ("sessions", "1".to_owned(), whole(sum(&resources, "claude_code.session.count")));
+    // With `-p` clients up to 2.1.20, at least, count no sessions.
+    if exports.is_empty() || counts(&resources, "claude_code.session.count") {
+        differ("sessions", "1".to_owned(), whole(sum(&resources, "claude_code.session.count")));
+    }
     differ("tokens", used.tokens.to_string(), whole(sum(&resources, "claude_code.token.usage")));
     differ("US dollars", money(used.cost), money(sum(&resources, "claude_code.cost.usage")));
     for export in &exports {
@@ -84,6 +87,10 @@ fn of_one(sent: &Sent<'_>, received: &[Export]) -> Vec<String> {
     }
     words.dedup();
     words
+}
+
+fn counts(resources: &[&Resource], name: &str) -> bool {
+    resources.iter().any(|resource| resource.metrics.iter().any(|metric| metric.name == name))
 }
 
 fn sum(resources: &[&Resource], name: &str) -> f64 {
@@ -165,6 +172,11 @@ mod tests {
             ["shop: tokens: sent 15, received 14"]
         );
         assert_eq!(differences(&sent, &[good.clone(), too.clone(), too.clone()]).len(), 5);
+        let mut old = too.clone();
+        let resource = &mut old.payload.as_mut().unwrap().resources[0];
+        resource.metrics.retain(|metric| metric.name != "claude_code.session.count");
+        let of_old = Sent { place: &shop, used: &other, exports: 1, points: 2 };
+        assert_eq!(differences(&[of_old], &[old]), none, "an old client counts no sessions");
         // Under the other alias: one export is missing there, and one too many is here, of another session.
         let crossed = differences(&sent, &[good.clone(), export(&billing, "s2", 15.0)]);
         assert!(crossed.contains(&"billing: session: sent s1, received s2".to_owned()), "{crossed:?}");
