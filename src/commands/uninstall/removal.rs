@@ -96,7 +96,7 @@ mod tests {
             "rm /u/bin/act-claude /u/.local/share/man/man1/act-claude.1"
         );
         let both = format!("act-claude act-claude-{}", node_platform());
-        for (program, command) in [
+        for (program, expected) in [
             (
                 "/usr/local/lib/node_modules/act-claude/bin/act-claude.bin",
                 format!("npm uninstall -g --prefix /usr/local {both}"),
@@ -117,7 +117,7 @@ mod tests {
                 "pnpm --dir /u/app remove @a/act-claude".to_owned(),
             ),
         ] {
-            assert_eq!(command(Path::new(program), &[]), command, "{program}");
+            assert_eq!(command(Path::new(program), &[]), expected, "{program}");
         }
     }
 }
