@@ -53,7 +53,7 @@ fetch() { # URL file
                 curl --fail --silent --show-error --location --proto-redir =https --connect-timeout 60 --speed-time 60 \
                     --output "$2" "$1" </dev/null || fail "$1 can't be fetched"
             elif command -v wget >/dev/null; then
-                wget -q -T 60 -O "$2" "$1" </dev/null || fail "$1 can't be fetched"
+                wget -q -O "$2" "$1" </dev/null || fail "$1 can't be fetched"
             else
                 fail "needs curl or wget"
             fi
