@@ -10,7 +10,6 @@ use nix::libc;
 
 use crate::support::eventually;
 use crate::support::probe::{Form, ProbeLab, is_gone};
-#[cfg(target_os = "linux")]
 use crate::support::process::{limit, with_environment};
 use crate::support::sandbox::Text;
 #[cfg(target_os = "linux")]
