@@ -49,7 +49,7 @@ pub fn known(claude: &Path, state: Option<&Path>) -> Option<String> {
     by_place(&path).or_else(|| by_package(&path)).or_else(|| by_head(&path)).or_else(|| noted(&path, state?))
 }
 
-/// The same, to be compared with others.
+/// The version of `claude` as numbers, which can be compared. `None` where it is not known.
 pub fn of(claude: &Path, state: Option<&Path>) -> Option<Version> {
     Version::parse(&known(claude, state)?)
 }

@@ -27,7 +27,7 @@ pub(super) struct Deferred {
 enum Attempt {
     /// ACT has decided: it accepted the export, or rejected it for ever.
     Decided(State, Option<Problem>),
-    /// Its file is gone or damaged. Nothing was sent, so this says nothing about ACT.
+    /// Its file was removed or is damaged. Nothing was sent, so this says nothing about ACT.
     Lost(Problem),
     /// No export of this alias can be sent until something changes.
     Held(State, Problem),

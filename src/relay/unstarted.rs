@@ -23,7 +23,7 @@ pub fn note(start: &Start, environment: &Environment, error: &io::Error) {
     }
 }
 
-/// The same for a relay that ended again and again before it could write a record.
+/// Writes the record of a session whose relays ended again and again, before one of them could write it.
 pub(super) fn note_given_up(start: &Start, environment: &Environment, journal: &Journal) {
     let has_record = || Some(record::read(start.state.as_ref()?, &session_of(journal)?).is_some());
     if journal.count(Counter::GivenUp) != 0 && !has_record().unwrap_or(false) {

@@ -20,7 +20,7 @@ pub const TARGET: &str = match (cfg!(target_os = "linux"), cfg!(target_arch = "x
     (false, true) => "x86_64-apple-darwin",
     (false, false) => "aarch64-apple-darwin",
 };
-/// The same as Node calls it.
+/// This system, as Node calls it.
 pub const PLATFORM: &str = match (cfg!(target_os = "linux"), cfg!(target_arch = "x86_64")) {
     (true, true) => "linux-x64",
     (true, false) => "linux-arm64",

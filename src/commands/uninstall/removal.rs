@@ -37,8 +37,8 @@ pub fn command(program: &Path, companions: &[PathBuf]) -> String {
     })
 }
 
-/// The same where it lies below `node_modules`. Without a scope it was installed from files, together with the package for this
-/// system; with one, that package is a dependency.
+/// The command that removes a program below `node_modules`. Without a scope it was installed from files, together with the
+/// package for this system; with one, that package is a dependency.
 fn from_npm(program: &Path) -> Option<String> {
     let text = program.to_str()?;
     let (place, _) = text.split_once("/node_modules/")?;
