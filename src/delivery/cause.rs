@@ -102,6 +102,11 @@ pub fn panicked() -> Problem {
     problem("a fault in act-claude", "It could not be stored", "", 74)
 }
 
+/// The problem of an export of a claude whose working directory, which decides the alias, can't be read.
+pub fn no_directory() -> Problem {
+    problem("claude's working directory can't be read", "The alias of these exports is not known", "", 78)
+}
+
 /// The problem of an export that is stored, while there is no thread to deliver it with.
 pub fn no_worker(error: &std::io::Error) -> Problem {
     let said = format!("no thread could be started for delivery: {}", crate::system::error::plain(error));

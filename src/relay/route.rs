@@ -40,7 +40,7 @@ pub struct Routed {
 pub enum NoRoute {
     /// The configuration sets no telemetry for this directory.
     None,
-    /// The configuration can't be read, so this is unknown.
+    /// The configuration or claude's directory can't be read, so this is unknown.
     Broken(Problem),
 }
 
@@ -121,7 +121,8 @@ impl Routing {
     /// current ones.
     pub fn get(&self) -> Result<&Routed, NoRoute> {
         if self.routed.get().is_none() {
-            let directory = self.directory.get().cloned().or_else(|| self.look()).ok_or(NoRoute::None)?;
+            let directory = self.directory.get().cloned().or_else(|| self.look());
+            let directory = directory.ok_or_else(|| NoRoute::Broken(cause::no_directory()))?;
             let directory = self.directory.get_or_init(|| directory).clone();
             let (route, _) = find(&self.deliverers.environment, &directory)?;
             return Ok(self.open(RouteChoice { route, directory, redirected_by: None }));

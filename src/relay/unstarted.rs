@@ -54,5 +54,8 @@ fn write(start: &Start, environment: &Environment, error: &io::Error) -> io::Res
     record.problem = Some(cause::unstarted(error));
     state::prepare(state)?;
     state::make_private(&record::directory(state))?;
-    record.write(state)
+    record.write(state)?;
+    // Elsewhere a relay does this when it ends.
+    record::prune(state, std::time::SystemTime::now());
+    Ok(())
 }

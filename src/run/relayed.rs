@@ -61,7 +61,7 @@ impl SessionRun<'_> {
             Ok(overlay) => overlay,
             Err(error) => {
                 let why = plain(&error);
-                let line = Line::notice(format!("{}: the settings overlay can't be written ({why})", telemetry.name));
+                let line = Line::notice(format!("{}: no settings overlay ({why})", telemetry.name));
                 // Without an overlay, these settings keep exports from the relay.
                 let is_needed = telemetry.conflicts.iter().any(Conflict::is_certain);
                 if is_needed && self.loaded.config.required_by().is_some() {
@@ -111,9 +111,10 @@ impl SessionRun<'_> {
     }
 
     /// No later run has to name a session whose relay was not replaced: its record has no end, but this report says what
-    /// happened.
+    /// happened. A report that an application gets may reach nobody.
     fn note_lost_relay(&self, answer: &std::io::Result<Option<Outcome>>, relay: &Relayed<'_>) {
         if matches!(answer, Ok(Some(outcome)) if outcome.relay_lost)
+            && !variables::is_of_application(self.trusted)
             && let (Some(state), Some(id)) = (state::directory(self.trusted), relay.session())
         {
             state::record::mark_said(&state, &id);
@@ -237,7 +238,7 @@ impl SessionRun<'_> {
     ) -> std::io::Result<Option<Overlay>> {
         let Some(state) = state::directory(self.trusted).filter(|_| telemetry.overlay) else { return Ok(None) };
         if overlay::is_refused_by(self.client()) {
-            return Ok(None);
+            return Err(std::io::Error::other("this claude has no --settings"));
         }
         let (text, own) = match argument::of(directory, self.args, self.trusted) {
             Argument::Given { text, bytes } => (text, bytes),

@@ -17,7 +17,9 @@ impl Wsl {
     /// `None` where this is no such Linux.
     pub fn here() -> Option<Self> {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
-        Self::read(&release, || fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
+        // Some mount point may have a name that is not UTF-8.
+        let mounts = || String::from_utf8_lossy(&fs::read("/proc/self/mountinfo").unwrap_or_default()).into_owned();
+        Self::read(&release, mounts)
     }
 
     fn read(release: &str, mounts: impl FnOnce() -> String) -> Option<Self> {

@@ -162,3 +162,27 @@ fn a23_a_pipe_in_the_package_s_place_is_not_waited_for() {
     let output = sandbox.act_claude(&["--verify", "-p", "hi"]).output().unwrap();
     assert_eq!((output.out().as_str(), output.code()), ("-p hi\n", 69), "{}", output.err());
 }
+
+/// Settings that send exports elsewhere can't be overridden for a client that takes no `--settings`.
+#[test]
+fn a23_what_an_old_client_s_settings_override_is_said_and_required_refuses() {
+    let mut sandbox = Sandbox::new();
+    sandbox.configure_one("http://127.0.0.1:9/metrics");
+    sandbox.write(".claude/settings.json", json!({"env": {"OTEL_METRICS_EXPORTER": "console"}}).to_string());
+    let claude = sandbox.script(".local/share/claude/versions/1.0.60", "#!/bin/sh\necho \"$@\"\n");
+    let bin = sandbox.directory("bin");
+    std::os::unix::fs::symlink(&claude, bin.join("claude")).unwrap();
+    sandbox.path_first(&bin);
+    let said = "no settings overlay (this claude has no --settings)";
+    let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
+    assert_eq!((output.out().as_str(), output.code()), ("-p hi\n", 0), "{}", output.err());
+    assert!(output.err().contains(said), "{}", output.err());
+
+    let file = sandbox.home().join(".config/act-claude/config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    config["required"] = true.into();
+    std::fs::write(&file, config.to_string()).unwrap();
+    let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
+    assert_eq!((output.out().as_str(), output.code()), ("", 78), "{}", output.err());
+    assert!(output.err().contains(said), "{}", output.err());
+}

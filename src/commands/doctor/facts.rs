@@ -171,9 +171,11 @@ impl Facts {
             exposed: loaded.files.iter().flat_map(|file| exposed(file)).collect(),
             accounts: ask_accounts(&loaded, environment, &network),
             claude: claude.map(|path| client(path, environment, state.as_deref(), wsl.as_ref())),
-            on_windows_drive: state
-                .as_deref()
-                .is_some_and(|state| wsl.as_ref().is_some_and(|it| it.is_on_drive(state))),
+            on_windows_drive: state.as_deref().is_some_and(|state| {
+                // It need not exist yet, and a directory above it may be a link.
+                let existing = state.ancestors().find_map(|above| std::fs::canonicalize(above).ok());
+                wsl.as_ref().zip(existing).is_some_and(|(wsl, existing)| wsl.is_on_drive(&existing))
+            }),
             running,
             act_claudes: act_claudes(environment),
             documents: documents(&directory, environment),

@@ -35,14 +35,13 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         crate::run::report::fatal("there is no state directory: neither HOME nor XDG_STATE_HOME is set");
         return ExitCode::FAILURE;
     };
-    let mut newer = 0;
-    let records = record::ids(&state).into_iter().filter_map(|id| {
-        let record = record::try_read(&state, &id);
-        newer += u64::from(record == Err(Unread::Newer));
-        record.ok()
-    });
+    let (records, unread): (Vec<_>, Vec<_>) =
+        record::ids(&state).iter().map(|id| record::try_read(&state, id)).partition(Result::is_ok);
+    let newer = unread.iter().filter(|unread| matches!(unread, Err(Unread::Newer))).count();
     let spool = spool::summary(&state);
     let sessions = records
+        .into_iter()
+        .flatten()
         .map(|record| Session::new(record, &state, &spool))
         .filter(|session| !args.failed || session.has_failed())
         .take(if args.all { usize::MAX } else { args.number });

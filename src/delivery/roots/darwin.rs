@@ -126,7 +126,14 @@ impl Frameworks {
                 let mut value = 0_i64;
                 ((self.number)(number, INTEGER, (&raw mut value).cast()) != 0).then_some(value)
             });
-            Setting { policy, result }
+            let limits = [
+                c"kSecTrustSettingsPolicyString",
+                c"kSecTrustSettingsApplication",
+                c"kSecTrustSettingsAllowedError",
+                c"kSecTrustSettingsKeyUsage",
+            ];
+            let is_limited = limits.into_iter().any(|key| self.get(setting, key).is_some());
+            Setting { policy, result, is_limited }
         }
     }
 
