@@ -15,14 +15,19 @@ fail() {
     exit 1
 }
 
+# The token is in this shell alone: no program that it runs has it in its environment. A variable that the job has exported would
+# stay exported.
+unset token
+token=$INPUT_TOKEN
+unset INPUT_TOKEN
+[ -n "$token" ] || fail "the input token is empty: is the secret available to this workflow?"
+
 directory=$RUNNER_TEMP/act-claude
 (umask 077 && mkdir -p "$directory")
 sh "$GITHUB_ACTION_PATH/installer.sh" --dir "$directory/bin" --version "$INPUT_VERSION"
 program=$directory/bin/act-claude
 
-[ -n "$INPUT_TOKEN" ] || fail "the input token is empty: is the secret available to this workflow?"
-(umask 077 && printf '%s\n' "$INPUT_TOKEN" >"$directory/token")
-unset INPUT_TOKEN
+(umask 077 && printf '%s\n' "$token" >"$directory/token")
 export ACT_CLAUDE_CONFIG="$directory/config.json"
 
 set -- --yes --account ci --user "$INPUT_USER" --token-file "$directory/token" --name "$INPUT_ALIAS" --default

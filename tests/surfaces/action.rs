@@ -113,6 +113,23 @@ fn the_path_it_gives_reports_under_the_jobs_alias() {
     assert_alike(ours, bare, "the action");
 }
 
+/// What the installer runs (curl, tar, the program that it has fetched) has no use for the token.
+#[test]
+fn the_installer_does_not_have_the_token() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    let Some(job) = Job::start(&mut lab) else { return };
+    std::fs::rename(job.action.join("installer.sh"), job.action.join("own.sh")).expect("renamed");
+    let script = "env >\"$RUNNER_TEMP/seen\"; exec sh \"$GITHUB_ACTION_PATH/own.sh\" \"$@\"\n";
+    std::fs::write(job.action.join("installer.sh"), script).expect("written");
+    // A variable of the job that has the name of the script's own.
+    job.lab.sandbox.set("token", "of the job");
+    let done = job.run(&borrowed(&job.inputs()));
+    assert_eq!(done.code(), 0, "{}{}", done.out(), done.err());
+    let seen = std::fs::read_to_string(job.lab.sandbox.root().join("temp/seen")).expect("the environment");
+    assert!(seen.contains("INPUT_USER=ci@acme.com"), "{seen}");
+    assert!(!seen.contains(TOKEN), "{seen}");
+}
+
 /// A wrong token ends the step, before claude costs anything. A missing secret is an empty text.
 #[test]
 fn a_job_that_can_not_report_fails_in_its_set_up() {
