@@ -22,8 +22,8 @@ token=$INPUT_TOKEN
 unset INPUT_TOKEN
 [ -n "$token" ] || fail "the input token is empty: is the secret available to this workflow?"
 
-directory=$RUNNER_TEMP/act-claude
-(umask 077 && mkdir -p "$directory")
+# A new directory, private to this user: another use of the action in the same job keeps its own token and endpoint.
+directory=$(mktemp -d "$RUNNER_TEMP/act-claude.XXXXXX")
 sh "$GITHUB_ACTION_PATH/installer.sh" --dir "$directory/bin" --version "$INPUT_VERSION"
 program=$directory/bin/act-claude
 

@@ -1,5 +1,6 @@
 //! The GitHub action: its steps as action.yml has them, then what anthropics/claude-code-action does with the path it gives.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -128,6 +129,36 @@ fn the_installer_does_not_have_the_token() {
     let seen = std::fs::read_to_string(job.lab.sandbox.root().join("temp/seen")).expect("the environment");
     assert!(seen.contains("INPUT_USER=ci@acme.com"), "{seen}");
     assert!(!seen.contains(TOKEN), "{seen}");
+}
+
+/// A directory for each use, which nobody has prepared.
+#[test]
+fn each_use_has_its_own_token() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    let Some(job) = Job::start(&mut lab) else { return };
+    let temp = job.lab.sandbox.root().join("temp");
+    let elsewhere = job.lab.sandbox.write("elsewhere", "");
+    std::fs::create_dir(temp.join("act-claude")).expect("a directory");
+    std::os::unix::fs::symlink(&elsewhere, temp.join("act-claude/token")).expect("a link");
+    let mut inputs = job.inputs();
+    inputs.push(("check", "false".to_owned()));
+    let first = job.run(&borrowed(&inputs));
+    inputs.iter_mut().filter(|(name, _)| *name == "token").for_each(|(_, value)| *value = "another".to_owned());
+    let second = job.run(&borrowed(&inputs));
+    assert_eq!((first.code(), second.code()), (0, 0), "{}{}", first.err(), second.err());
+    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "", "through a link");
+    let variables = std::fs::read_to_string(job.lab.sandbox.root().join("GITHUB_ENV")).unwrap();
+    let tokens: Vec<_> = variables
+        .lines()
+        .filter_map(|line| line.strip_prefix("ACT_CLAUDE_CONFIG="))
+        .map(|config| Path::new(config).with_file_name("token"))
+        .collect();
+    let read: Vec<_> = tokens.iter().map(|token| std::fs::read_to_string(token).expect("the token")).collect();
+    assert_eq!(read, [format!("{TOKEN}\n"), "another\n".to_owned()]);
+    for path in tokens {
+        let mode = |path: &Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    }
 }
 
 /// A wrong token ends the step, before claude costs anything. A missing secret is an empty text.
