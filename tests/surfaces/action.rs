@@ -174,11 +174,49 @@ fn a_job_that_can_not_report_fails_in_its_set_up() {
     let done = job.run(&borrowed(&inputs));
     assert_eq!(done.code(), 1);
     assert!(done.out().contains("::error title=act-claude::the input token is empty"), "{}", done.out());
-    let inputs = [job.inputs(), vec![("claude", "/x\nEVIL=1".to_owned()), ("check", "false".to_owned())]].concat();
+}
+
+/// Before anything is fetched.
+#[test]
+fn a_wrong_input_is_refused() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    let Some(job) = Job::start(&mut lab) else { return };
+    job.lab.sandbox.write("billing/text", "");
+    for (input, value, message) in [
+        ("claude", "/x\nEVIL=1", "the input claude is more than one line"),
+        ("claude", "absent", "the input claude is not a program: /"),
+        ("claude", "text", "the input claude is not a program: /"),
+        ("claude", ".", "the input claude is not a program: /"),
+        ("check", "yes", "the input check is neither \"true\" nor \"false\""),
+        ("check", "TRUE", "the input check is neither \"true\" nor \"false\""),
+        ("check", "", "the input check is neither \"true\" nor \"false\""),
+    ] {
+        let inputs = [job.inputs(), vec![(input, value.to_owned())]].concat();
+        let done = job.run(&borrowed(&inputs));
+        assert_eq!(done.code(), 1, "{input}: {value}");
+        let out = done.out();
+        assert!(out.starts_with(&format!("::error title=act-claude::{message}")), "{out}");
+        assert_eq!(out.lines().count(), 1, "{out}");
+    }
+    assert_eq!(std::fs::read_to_string(job.lab.sandbox.root().join("GITHUB_ENV")).unwrap(), "");
+    assert_eq!(std::fs::read_dir(job.lab.sandbox.root().join("temp")).unwrap().count(), 0, "fetched");
+}
+
+/// A path from the workspace is valid in every directory. The man page and completions stay out of the home.
+#[test]
+fn it_depends_on_no_directory_and_leaves_the_home_as_it_is() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    let Some(job) = Job::start(&mut lab) else { return };
+    let claude = job.lab.sandbox.script("billing/bin/claude", "#!/bin/sh\n");
+    let pages = job.lab.sandbox.directory(".local/share/man/man1");
+    let inputs = [job.inputs(), vec![("claude", "./bin/claude".to_owned())]].concat();
     let done = job.run(&borrowed(&inputs));
-    assert_eq!(done.code(), 1);
-    assert!(done.out().contains("::error title=act-claude::the input claude"), "{}", done.out());
-    assert!(!std::fs::read_to_string(job.lab.sandbox.root().join("GITHUB_ENV")).unwrap().contains("EVIL"));
+    assert_eq!(done.code(), 0, "{}{}", done.out(), done.err());
+    let variables = std::fs::read_to_string(job.lab.sandbox.root().join("GITHUB_ENV")).unwrap();
+    let path = variables.lines().find_map(|line| line.strip_prefix("ACT_CLAUDE_BIN=")).expect("the variable");
+    assert!(path.starts_with('/'), "{path}");
+    assert_eq!(std::fs::canonicalize(path).unwrap(), std::fs::canonicalize(claude).unwrap());
+    assert_eq!(std::fs::read_dir(pages).unwrap().count(), 0);
 }
 
 /// The other way to say which alias, and a claude that is not on PATH.
