@@ -100,7 +100,8 @@ fn curl_is_installed_where_it_can_be() {
         ("none", 1, ""),
     ] {
         let script = format!(
-            "mkdir /tmp/few; for d in /bin /usr/bin; do ln -sf $d/* /tmp/few; done; cd /tmp/few; rm -f curl wget apt-get apk; PATH=/tmp/few; : >/tmp/calls
+            "mkdir /tmp/few; for directory in /bin /usr/bin; do ln -sf $directory/* /tmp/few; done
+             PATH=/tmp/few; cd /tmp/few; rm -f curl wget apt-get apk; : >/tmp/calls
              printf '#!/bin/sh\necho \"$@\" >>/tmp/calls; exit {status}\n' >{manager}; chmod 755 {manager}
              {INSTALL}; /usr/local/bin/act-claude act --version >&2; cat /tmp/calls"
         );
