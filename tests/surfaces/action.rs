@@ -1,5 +1,6 @@
 //! The GitHub action: its steps as action.yml has them, then what anthropics/claude-code-action does with the path it gives.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -113,6 +114,53 @@ fn the_path_it_gives_reports_under_the_jobs_alias() {
     assert_alike(ours, bare, "the action");
 }
 
+/// What the installer runs (curl, tar, the program that it has fetched) has no use for the token.
+#[test]
+fn the_installer_does_not_have_the_token() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    let Some(job) = Job::start(&mut lab) else { return };
+    std::fs::rename(job.action.join("installer.sh"), job.action.join("own.sh")).expect("renamed");
+    let script = "env >\"$RUNNER_TEMP/seen\"; exec sh \"$GITHUB_ACTION_PATH/own.sh\" \"$@\"\n";
+    std::fs::write(job.action.join("installer.sh"), script).expect("written");
+    // A variable of the job that has the name of the script's own.
+    job.lab.sandbox.set("token", "of the job");
+    let done = job.run(&borrowed(&job.inputs()));
+    assert_eq!(done.code(), 0, "{}{}", done.out(), done.err());
+    let seen = std::fs::read_to_string(job.lab.sandbox.root().join("temp/seen")).expect("the environment");
+    assert!(seen.contains("INPUT_USER=ci@acme.com"), "{seen}");
+    assert!(!seen.contains(TOKEN), "{seen}");
+}
+
+/// A directory for each use, which nobody has prepared.
+#[test]
+fn each_use_has_its_own_token() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    let Some(job) = Job::start(&mut lab) else { return };
+    let temp = job.lab.sandbox.root().join("temp");
+    let elsewhere = job.lab.sandbox.write("elsewhere", "");
+    std::fs::create_dir(temp.join("act-claude")).expect("a directory");
+    std::os::unix::fs::symlink(&elsewhere, temp.join("act-claude/token")).expect("a link");
+    let mut inputs = job.inputs();
+    inputs.push(("check", "false".to_owned()));
+    let first = job.run(&borrowed(&inputs));
+    inputs.iter_mut().filter(|(name, _)| *name == "token").for_each(|(_, value)| *value = "another".to_owned());
+    let second = job.run(&borrowed(&inputs));
+    assert_eq!((first.code(), second.code()), (0, 0), "{}{}", first.err(), second.err());
+    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "", "through a link");
+    let variables = std::fs::read_to_string(job.lab.sandbox.root().join("GITHUB_ENV")).unwrap();
+    let tokens: Vec<_> = variables
+        .lines()
+        .filter_map(|line| line.strip_prefix("ACT_CLAUDE_CONFIG="))
+        .map(|config| Path::new(config).with_file_name("token"))
+        .collect();
+    let read: Vec<_> = tokens.iter().map(|token| std::fs::read_to_string(token).expect("the token")).collect();
+    assert_eq!(read, [format!("{TOKEN}\n"), "another\n".to_owned()]);
+    for path in tokens {
+        let mode = |path: &Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    }
+}
+
 /// A wrong token ends the step, before claude costs anything. A missing secret is an empty text.
 #[test]
 fn a_job_that_can_not_report_fails_in_its_set_up() {
@@ -126,11 +174,49 @@ fn a_job_that_can_not_report_fails_in_its_set_up() {
     let done = job.run(&borrowed(&inputs));
     assert_eq!(done.code(), 1);
     assert!(done.out().contains("::error title=act-claude::the input token is empty"), "{}", done.out());
-    let inputs = [job.inputs(), vec![("claude", "/x\nEVIL=1".to_owned()), ("check", "false".to_owned())]].concat();
+}
+
+/// Before anything is fetched.
+#[test]
+fn a_wrong_input_is_refused() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    let Some(job) = Job::start(&mut lab) else { return };
+    job.lab.sandbox.write("billing/text", "");
+    for (input, value, message) in [
+        ("claude", "/x\nEVIL=1", "the input claude is more than one line"),
+        ("claude", "absent", "the input claude is not a program: /"),
+        ("claude", "text", "the input claude is not a program: /"),
+        ("claude", ".", "the input claude is not a program: /"),
+        ("check", "yes", "the input check is neither \"true\" nor \"false\""),
+        ("check", "TRUE", "the input check is neither \"true\" nor \"false\""),
+        ("check", "", "the input check is neither \"true\" nor \"false\""),
+    ] {
+        let inputs = [job.inputs(), vec![(input, value.to_owned())]].concat();
+        let done = job.run(&borrowed(&inputs));
+        assert_eq!(done.code(), 1, "{input}: {value}");
+        let out = done.out();
+        assert!(out.starts_with(&format!("::error title=act-claude::{message}")), "{out}");
+        assert_eq!(out.lines().count(), 1, "{out}");
+    }
+    assert_eq!(std::fs::read_to_string(job.lab.sandbox.root().join("GITHUB_ENV")).unwrap(), "");
+    assert_eq!(std::fs::read_dir(job.lab.sandbox.root().join("temp")).unwrap().count(), 0, "fetched");
+}
+
+/// A path from the workspace is valid in every directory. The man page and completions stay out of the home.
+#[test]
+fn it_depends_on_no_directory_and_leaves_the_home_as_it_is() {
+    let Some(mut lab) = lab::lab(VERSION) else { return };
+    let Some(job) = Job::start(&mut lab) else { return };
+    let claude = job.lab.sandbox.script("billing/bin/claude", "#!/bin/sh\n");
+    let pages = job.lab.sandbox.directory(".local/share/man/man1");
+    let inputs = [job.inputs(), vec![("claude", "./bin/claude".to_owned())]].concat();
     let done = job.run(&borrowed(&inputs));
-    assert_eq!(done.code(), 1);
-    assert!(done.out().contains("::error title=act-claude::the input claude"), "{}", done.out());
-    assert!(!std::fs::read_to_string(job.lab.sandbox.root().join("GITHUB_ENV")).unwrap().contains("EVIL"));
+    assert_eq!(done.code(), 0, "{}{}", done.out(), done.err());
+    let variables = std::fs::read_to_string(job.lab.sandbox.root().join("GITHUB_ENV")).unwrap();
+    let path = variables.lines().find_map(|line| line.strip_prefix("ACT_CLAUDE_BIN=")).expect("the variable");
+    assert!(path.starts_with('/'), "{path}");
+    assert_eq!(std::fs::canonicalize(path).unwrap(), std::fs::canonicalize(claude).unwrap());
+    assert_eq!(std::fs::read_dir(pages).unwrap().count(), 0);
 }
 
 /// The other way to say which alias, and a claude that is not on PATH.

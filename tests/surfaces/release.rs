@@ -62,3 +62,42 @@ fn nothing_is_made_without_an_address() {
     assert!(output.err().contains("RELEASE_URL"), "{}", output.err());
     assert!(!sandbox.root().join("made").exists());
 }
+
+/// With the archives' checksums in it, a pinned action or feature pins the program: both have the installer that was made with them.
+#[test]
+fn both_pin_the_checksums_that_are_given() {
+    if program("bash").is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let project = sandbox.directory("project");
+    let mut copy = Command::new("cp");
+    copy.args(["-R", "shell", "Cargo.toml"]).arg(&project).current_dir(env!("CARGO_MANIFEST_DIR"));
+    succeed(copy);
+    // What it is told, it writes into the file whose path it prints.
+    sandbox.script(
+        "project/shell/installer",
+        "#!/usr/bin/env bash\nfor output; do :; done\nprintf '%s\\n' \"$@\" >\"$output/install.sh\"; echo \"$output/install.sh\"\n",
+    );
+    let sums = sandbox.write("SHA256SUMS", "");
+    let integrations = |arguments: &[&str]| {
+        let mut command = Command::new("bash");
+        command.arg(project.join("shell/integrations")).args(arguments).current_dir(sandbox.home());
+        command.env("RELEASE_URL", "https://releases.example").output().expect("started")
+    };
+    let told =
+        |name: &str| std::fs::read_to_string(sandbox.home().join(name).join("installer.sh")).expect("the installer");
+    let output = integrations(&["--sums", "SHA256SUMS", "made"]);
+    assert_eq!(output.code(), 0, "{}", output.err());
+    for name in ["made/action", "made/devcontainer"] {
+        let directory = sandbox.home().join(name);
+        assert_eq!(told(name), format!("--sums\n{}\n{}\n", sums.display(), directory.display()));
+    }
+    assert_eq!(integrations(&["made"]).code(), 0);
+    assert!(!told("made/action").contains("--sums"));
+    for (arguments, code) in
+        [(&["--sums"][..], 64), (&["--sums", "absent", "made"], 1), (&["made", "--sums", "SHA256SUMS"], 64)]
+    {
+        assert_eq!(integrations(arguments).code(), code, "{arguments:?}");
+    }
+}
