@@ -28,11 +28,10 @@ version() {
 
 # Where the releases are: a directory with a directory vVERSION for each.
 release_url() {
-    case $RELEASE_URL in
-        *[!A-Za-z0-9:/@._~%+-]*) usage "RELEASE_URL is not a plain URL: $RELEASE_URL" ;;
-        https://?* | file:///* | http://127.0.0.1[:/]*) echo "${RELEASE_URL%/}" ;;
-        *) usage "RELEASE_URL must begin with https:// (or file:///): $RELEASE_URL" ;;
-    esac
+    local host='[A-Za-z0-9.-]+' rest='(:[0-9]+)?(/[A-Za-z0-9:/@._~%+-]*)?$'
+    [[ $RELEASE_URL =~ ^https://$host$rest || $RELEASE_URL =~ ^http://127\.0\.0\.1$rest || $RELEASE_URL =~ ^file://$rest ]] ||
+        usage "RELEASE_URL must be a plain URL that begins with https:// (or file:///): $RELEASE_URL"
+    echo "${RELEASE_URL%/}"
 }
 
 # The time of all packed files, so that the same source gives the same bytes: SOURCE_DATE_EPOCH, or the commit's date. Without

@@ -11,10 +11,14 @@
 # them exist below ~/.local/share (XDG_DATA_HOME).
 #
 # Everything is in functions, and only the last line calls one: where the download of this script is cut off, nothing is executed.
+[ -z "${ZSH_VERSION-}" ] || emulate sh
 set -eu
 
 # Where the releases are: each in a directory vVERSION.
 release_url='@URL@'
+# The checksums of the archives of version @VERSION@, as in SHA256SUMS. Who trusts this script can trust what it installs, whatever
+# the server answers. Where there are none, the release's list is fetched, as for all other versions.
+checksums='@SUMS@'
 
 say() {
     printf '%s\n' "$*"
@@ -52,10 +56,13 @@ fetch() { # URL file
             if command -v curl >/dev/null; then
                 curl --fail --silent --show-error --location --proto-redir =https --connect-timeout 60 --speed-time 60 \
                     --output "$2" "$1" </dev/null || fail "$1 can't be fetched"
-            elif command -v wget >/dev/null; then
+            elif ! command -v wget >/dev/null; then
+                fail "needs curl or wget"
+            elif [ -n "$known" ]; then
                 wget -q -O "$2" "$1" </dev/null || fail "$1 can't be fetched"
             else
-                fail "needs curl or wget"
+                # wget follows redirections from https to http, and some check no certificate.
+                fail "needs curl: for version $version, this script has no checksums, and wget does not make sure who answers"
             fi
             ;;
     esac
@@ -94,54 +101,108 @@ completions/act-claude.bash:bash-completion/completions/act-claude
 completions/act-claude.fish:fish/vendor_completions.d/act-claude.fish
 completions/_act-claude:zsh/site-functions/_act-claude'
 
-# The directory for data, or nothing.
+# The directory for data, or nothing. A relative path counts as none.
 data_directory() {
-    if [ -n "${XDG_DATA_HOME-}" ]; then
-        say "$XDG_DATA_HOME"
-    elif [ -n "${HOME-}" ]; then
-        say "$HOME/.local/share"
-    fi
+    case ${XDG_DATA_HOME-} in
+        /*) say "$XDG_DATA_HOME" ;;
+        *) [ -z "${HOME-}" ] || say "$HOME/.local/share" ;;
+    esac
+}
+
+# Whether nobody else can change what is in a directory: for root, it must be root's own.
+is_safe() { # directory
+    # shellcheck disable=SC3067 # in all these shells
+    [ "$(id -u)" != 0 ] || [ -O "$1" ]
+}
+
+# Fails where root would write into another user's directory, as with sudo, which may keep HOME.
+check_owner() { # directory
+    existing=$1
+    while [ ! -e "$existing" ]; do
+        existing=${existing%/*}
+        existing=${existing:-/}
+    done
+    case $1/ in
+        "${HOME:-/nowhere}"/*) is_safe "$HOME" || existing=$HOME ;;
+    esac
+    is_safe "$existing" ||
+        fail "$existing belongs to another user: start this script as that user, or say --dir /usr/local/bin"
 }
 
 # Writes a file of the archive beside the path where it belongs. An archive has no say about where its files go.
-place() { # archive, its file, path, mode
-    new=$3.$$
-    if ! tar -xzOf "$1" "$2" >"$new" 2>"$work/said" || [ ! -s "$new" ]; then
-        fail "$3 can't be written: $(cat "$work/said")"
+unpack() { # archive, its file, path, mode
+    new=$(mktemp "$3.XXXXXX" 2>"$work/said") || return 1
+    if tar -xzOf "$1" "$2" >"$new" 2>"$work/said" && [ -s "$new" ] && chmod "$4" "$new"; then
+        return 0
     fi
-    chmod "$4" "$new"
+    rm -f "$new"
+    return 1
+}
+
+# Installs the man page and the completions. The program works without them.
+install_extras() { # archive, the directory in it
+    data=$(data_directory)
+    [ -n "$data" ] || return 0
+    for extra in $extras; do
+        file=$data/${extra#*:}
+        if [ ! -d "${file%/*}" ] || [ ! -w "${file%/*}" ] || [ -d "$file" ] || ! is_safe "${file%/*}"; then
+            continue
+        fi
+        if unpack "$1" "$2/${extra%%:*}" "$file" 644 && mv -f "$new" "$file"; then
+            say "Installed: $file"
+        else
+            say "install.sh: not installed: $file $(cat "$work/said")" >&2
+        fi
+    done
+}
+
+# Fetches the archive for this system, and checks it.
+fetch_archive() { # file
+    if [ -n "$known" ]; then
+        say "$known" >"$work/SHA256SUMS"
+    else
+        fetch "$release_url/v$version/SHA256SUMS" "$work/SHA256SUMS"
+    fi
+    fetch "$release_url/v$version/$name.tar.gz" "$1"
+    wanted=$(published "$work/SHA256SUMS" "$name.tar.gz")
+    found=$(checksum "$1")
+    [ "$wanted" = "$found" ] || fail "$name.tar.gz has the checksum $found, published is $wanted: nothing was installed"
 }
 
 install() { # directory
     target=$(target)
-    name=act-claude-$version-$target
+    name=act-claude-$version-$target archive=$work/archive.tar.gz
+    check_owner "$1"
     if ! mkdir -p "$1" 2>/dev/null || [ ! -w "$1" ]; then
         fail "$1 can't be written to: choose another directory with --dir"
     fi
     [ ! -d "$1/act-claude" ] || fail "$1/act-claude is a directory"
-    fetch "$release_url/v$version/SHA256SUMS" "$work/SHA256SUMS"
-    fetch "$release_url/v$version/$name.tar.gz" "$work/$name.tar.gz"
-    wanted=$(published "$work/SHA256SUMS" "$name.tar.gz")
-    found=$(checksum "$work/$name.tar.gz")
-    [ "$wanted" = "$found" ] || fail "$name.tar.gz has the checksum $found, published is $wanted: nothing was installed"
-
-    place "$work/$name.tar.gz" "$name/act-claude" "$1/act-claude" 755
+    fetch_archive "$archive"
+    unpack "$archive" "$name/act-claude" "$1/act-claude" 755 || fail "$1/act-claude can't be written: $(cat "$work/said")"
     told=$("$new" act --version </dev/null 2>&1) || fail "the program doesn't run here: $told"
+    case "$told " in
+        "act-claude $version "*) ;;
+        *) fail "the program in $name.tar.gz is another version: it says $told: nothing was installed" ;;
+    esac
+    replaced=''
+    if [ -f "$1/act-claude" ] && [ -x "$1/act-claude" ]; then
+        replaced=$("$1/act-claude" act --version </dev/null 2>/dev/null || :)
+    fi
+    case $replaced in
+        "act-claude "*)
+            replaced=${replaced#* }
+            replaced=", replaces ${replaced%% *}"
+            ;;
+        *) replaced='' ;;
+    esac
     mv -f "$new" "$1/act-claude"
-    say "Installed: $told, in $1/act-claude"
-    data=$(data_directory)
-    for extra in $extras; do
-        file=$data/${extra#*:}
-        if [ -n "$data" ] && [ -d "${file%/*}" ] && [ -w "${file%/*}" ]; then
-            place "$work/$name.tar.gz" "$name/${extra%%:*}" "$file" 644
-            mv -f "$new" "$file"
-            say "Installed: $file"
-        fi
-    done
+    say "Installed: $told, in $1/act-claude$replaced"
+    install_extras "$archive" "$name"
     case :$PATH: in
-        *:"$1":*)
+        *:"$1":* | *:"$1"/:*)
             first=$(command -v act-claude || :)
-            [ "$first" = "$1/act-claude" ] || say "Another act-claude comes first on PATH: $first"
+            # shellcheck disable=SC3013 # in all these shells
+            [ "$first" -ef "$1/act-claude" ] || say "Another act-claude comes first on PATH: $first"
             ;;
         *) say "It is not on PATH yet. Put this line into your shell's rc file: export PATH=\"$1:\$PATH\"" ;;
     esac
@@ -150,12 +211,19 @@ install() { # directory
 
 uninstall() { # directory
     data=$(data_directory)
+    if [ -L "$1/act-claude" ]; then
+        say "Left: $1/act-claude is a link, which this script did not make"
+        return
+    elif [ ! -f "$1/act-claude" ]; then
+        say "There is no $1/act-claude to remove"
+        return
+    fi
     set -- "$1/act-claude"
     for extra in $extras; do
         [ -z "$data" ] || set -- "$@" "$data/${extra#*:}"
     done
     for file; do
-        if [ -f "$file" ]; then
+        if [ -f "$file" ] && [ ! -L "$file" ]; then
             rm -f "$file" || fail "$file can't be removed"
             say "Removed: $file"
         fi
@@ -170,7 +238,9 @@ main() {
     while [ $# -gt 0 ]; do
         case $1 in
             --version | --dir)
-                [ -n "${2-}" ] || fail "$1 needs a value"
+                case ${2-} in
+                    '' | -*) fail "$1 needs a value" ;;
+                esac
                 if [ "$1" = --dir ]; then directory=$2; else version=${2#v}; fi
                 shift
                 ;;
@@ -191,6 +261,11 @@ main() {
         /*) ;;
         *) directory=$PWD/$directory ;;
     esac
+    while [ "$directory" != "${directory%/}" ] && [ "$directory" != / ]; do
+        directory=${directory%/}
+    done
+    known=''
+    [ "$version" != '@VERSION@' ] || known=$checksums
     work='' new=''
     trap 'rm -rf "$work" "$new"' EXIT
     trap 'exit 129' HUP

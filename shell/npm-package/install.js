@@ -14,16 +14,33 @@ const command = path.join(__dirname, 'bin', 'act-claude.bin')
 const prepared = command + '.' + process.pid
 const agent = process.env.npm_config_user_agent || ''
 
+// The directory of the package with the program: below this package, or beside it in the node_modules that both lie in. Node itself
+// would also search all directories above and some of the user's, where a package of this name can be anybody's. With yarn's
+// Plug'n'Play, yarn knows the one that belongs to this package.
+function find () {
+  if (process.versions.pnp) {
+    return path.dirname(require.resolve(name + '/package.json'))
+  }
+  const places = [path.join(__dirname, 'node_modules', name), path.join(__dirname, '..', path.basename(name))]
+  const found = places.filter(function (place) { return fs.existsSync(path.join(place, 'package.json')) })
+  if (found.length === 0) {
+    throw new Error('the package ' + name + ' is not beside it')
+  }
+  return found[0]
+}
+
 try {
+  const directory = find()
+  const other = JSON.parse(fs.readFileSync(path.join(directory, 'package.json'), 'utf8'))
+  if (other.name !== name || other.version !== own.version) {
+    console.error('act-claude: ' + directory + ' is ' + other.name + ' ' + other.version + ', and this package is ' + own.name +
+      ' ' + own.version + ': install both in the same version')
+    process.exit(1)
+  }
   if (agent.startsWith('pnpm') || __dirname.includes(path.sep + '.pnpm' + path.sep)) {
     throw new Error('pnpm needs it')
   }
-  const manifest = require.resolve(name + '/package.json', { paths: [__dirname] })
-  const version = require(manifest).version
-  if (version !== own.version) {
-    console.error('act-claude: ' + name + ' has version ' + version + ', this package has ' + own.version)
-  }
-  const program = path.join(path.dirname(manifest), 'act-claude')
+  const program = path.join(directory, 'act-claude')
   // A running program is never written to: the new file takes the name of the old one.
   try {
     fs.linkSync(program, prepared)

@@ -153,6 +153,39 @@ fn the_package_with_the_program_is_missing() {
     assert!(is_program_of(&npm_.command(), VERSION));
 }
 
+/// A package of the right name in a directory above, or in the user's home, can be anybody's: it is not run.
+#[test]
+fn a_package_that_is_not_beside_it_is_not_used() {
+    for args in [&[][..], &["--ignore-scripts"]] {
+        let Some(npm_) = Npm::new() else { return };
+        for above in ["my prefix/lib", "my prefix", "home"] {
+            for modules in ["node_modules/x", "node_modules", ".node_modules"] {
+                let directory = format!("{above}/{modules}/act-claude-{PLATFORM}");
+                if directory.starts_with("my prefix/lib/node_modules/act") {
+                    continue;
+                }
+                npm_.sandbox.script(&format!("{directory}/act-claude"), "#!/bin/sh\necho foreign\n");
+                let manifest = format!(r#"{{"name": "act-claude-{PLATFORM}", "version": "{VERSION}"}}"#);
+                std::fs::write(npm_.sandbox.home().join(format!("{directory}/package.json")), manifest).unwrap();
+            }
+        }
+        npm_.install(&npm(VERSION)[..1], args);
+        let output = npm_.sandbox.command(npm_.command()).args(["-p", "hi"]).output().unwrap();
+        assert_eq!((output.code(), output.out()), (127, String::new()), "{}", output.err());
+    }
+}
+
+#[test]
+fn packages_of_two_versions_are_refused() {
+    for [main, program] in [[VERSION, LATER], [LATER, VERSION]] {
+        let Some(npm_) = Npm::new() else { return };
+        let packages = [&npm(main)[0], &npm(program)[1]];
+        let output = npm_.global(&["install", "--offline"]).args(packages).output().unwrap();
+        let said = format!("is act-claude-{PLATFORM} {program}, and this package is act-claude {main}: install both");
+        assert!(output.code() != 0 && output.err().contains(&said), "{}", output.err());
+    }
+}
+
 /// A directory that is shared with another system has that system's package, too.
 #[test]
 fn packages_for_several_systems() {
@@ -202,6 +235,28 @@ fn another_version_takes_the_place() {
         assert!(is_program_of(&npm_.command(), version), "{version}");
     }
     assert!(!is_program_of(Path::new(&built(VERSION)), LATER), "the versions differ");
+}
+
+/// What npm or readelf can't do is not packed.
+#[test]
+fn a_tool_that_fails_is_a_failure() {
+    if ["bash", "readelf", "dpkg-deb"].into_iter().any(|name| program(name).is_none()) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let path = format!("{}:{}", sandbox.directory("tools").display(), std::env::var("PATH").unwrap());
+    for (name, tool) in [("npm", "npm"), ("debian", "readelf")] {
+        for status in [1, 0] {
+            // readelf with nothing to say is one of a static program.
+            if (name, status) == ("debian", 0) {
+                continue;
+            }
+            sandbox.script(&format!("tools/{tool}"), &format!("#!/bin/sh\nexit {status}\n"));
+            let output = packing(name, VERSION).arg(sandbox.root().join("out")).env("PATH", &path).output().unwrap();
+            assert_eq!((output.code(), output.out()), (1, String::new()), "{name}: {}", output.err());
+            assert!(output.err().starts_with(&format!("shell/{name}: {tool} ")), "{}", output.err());
+        }
+    }
 }
 
 #[test]

@@ -11,8 +11,18 @@ use crate::support::{DEADLINE, act_claude, eventually, example, fake_claude, pro
 
 /// This version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// A later one.
-pub const LATER: &str = "999.0.0";
+/// A later one, as long as this one: a program says it after its bytes are replaced.
+pub const LATER: &str = match str::from_utf8(&LATER_BYTES) {
+    Ok(version) => version,
+    Err(_) => panic!("a version is ASCII"),
+};
+const LATER_BYTES: [u8; VERSION.len()] = {
+    let mut bytes = [0; VERSION.len()];
+    bytes.copy_from_slice(VERSION.as_bytes());
+    assert!(bytes[0] < b'9');
+    bytes[0] = b'9';
+    bytes
+};
 /// The system that the tests run on, as the archives are called for it.
 pub const TARGET: &str = match (cfg!(target_os = "linux"), cfg!(target_arch = "x86_64")) {
     (true, true) => "x86_64-unknown-linux-musl",
@@ -44,8 +54,8 @@ pub fn shared() -> &'static Path {
     })
 }
 
-/// The built program without its debug information, which would make the packages large. The one of the later version ends with
-/// a byte more, to tell them apart.
+/// The built program without its debug information, which would make the packages large. The one of the later version says that
+/// version, and is the same otherwise.
 pub fn built(version: &str) -> PathBuf {
     static BUILT: OnceLock<[PathBuf; 2]> = OnceLock::new();
     let both = BUILT.get_or_init(|| {
@@ -54,9 +64,20 @@ pub fn built(version: &str) -> PathBuf {
         if program("strip").is_some() {
             assert!(Command::new("strip").arg(&both[0]).status().unwrap().success());
         }
-        let later = [std::fs::read(&both[0]).unwrap(), b"\n".to_vec()].concat();
+        let mut later = std::fs::read(&both[0]).unwrap();
+        for at in 0..later.len() - VERSION.len() {
+            if later[at..].starts_with(VERSION.as_bytes()) {
+                later[at..at + LATER.len()].copy_from_slice(LATER.as_bytes());
+            }
+        }
         std::fs::write(&both[1], later).unwrap();
         std::fs::set_permissions(&both[1], std::fs::Permissions::from_mode(0o755)).unwrap();
+        if cfg!(target_os = "macos") {
+            // The changed bytes have made the signature wrong.
+            assert!(
+                Command::new("codesign").args(["--force", "--sign", "-"]).arg(&both[1]).status().unwrap().success()
+            );
+        }
         both
     });
     both[usize::from(version == LATER)].clone()
