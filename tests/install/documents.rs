@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::debian::Apt;
 use crate::npm::{Npm, run};
 use crate::others;
-use crate::packages::{PLATFORM, TARGET, VERSION, npm, pack, packing, releases, top};
+use crate::packages::{LATER, PLATFORM, TARGET, VERSION, npm, pack, packing, releases, top};
 use crate::support::program;
 use crate::support::sandbox::{Sandbox, Text};
 
@@ -37,11 +37,15 @@ impl Lab {
             sandbox.path_first(&directory);
         }
         let files = sandbox.directory("files of a release");
-        for file in npm(VERSION) {
-            std::fs::copy(&file, files.join(file.file_name().unwrap())).unwrap();
+        // Another version's files are beside them.
+        for version in [VERSION, LATER] {
+            let archive = releases().join(format!("v{version}/act-claude-{version}-{TARGET}.tar.gz"));
+            for file in npm(version).into_iter().chain([archive]) {
+                std::fs::copy(&file, files.join(file.file_name().unwrap())).unwrap();
+            }
         }
-        let archive = format!("act-claude-{VERSION}-{TARGET}.tar.gz");
-        std::fs::copy(releases().join(format!("v{VERSION}/{archive}")), files.join(&archive)).unwrap();
+        std::fs::write(files.join("act-claude_9.9.9_amd64.deb"), "").unwrap();
+        sandbox.directory(&format!("files of a release/act-claude-{LATER}-{TARGET}"));
         pack(packing("debian", VERSION).arg(&files));
         pack(packing("installer", VERSION).arg(&files).env("RELEASE_URL", format!("file://{}", releases().display())));
         // yarn 1 would use a folder of the system for root.
@@ -72,9 +76,10 @@ impl Lab {
     }
 }
 
-/// A line for the system of the tests.
+/// A line for the version and the system of the tests.
 fn here(line: &str) -> String {
     let (debian, processor) = if PLATFORM.ends_with("x64") { ("amd64", "x86_64") } else { ("arm64", "aarch64") };
+    let line = line.replace("VERSION", VERSION);
     line.replace("linux-x64", PLATFORM).replace("amd64", debian).replace("x86_64", processor)
 }
 
@@ -101,7 +106,7 @@ fn every_way_to_install() {
         let [install, remove] = &lines[..] else { panic!("{title}: one line to install, one to remove: {lines:?}") };
         assert_eq!(lab.version(), None, "{title}");
         run(&mut lab.sh(&here(install)));
-        assert!(lab.version().is_some_and(|said| said.starts_with("act-claude ")), "{title}");
+        assert!(lab.version().is_some_and(|said| said.starts_with(&format!("act-claude {VERSION}"))), "{title}");
         // An upgrade, or a repair, is the same line.
         run(&mut lab.sh(&here(install)));
         assert!(lab.version().is_some(), "{title}");

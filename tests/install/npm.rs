@@ -158,7 +158,7 @@ fn the_package_with_the_program_is_missing() {
 fn a_package_that_is_not_beside_it_is_not_used() {
     for args in [&[][..], &["--ignore-scripts"]] {
         let Some(npm_) = Npm::new() else { return };
-        for above in ["my prefix/lib", "my prefix", "home"] {
+        for above in ["my prefix/lib", "my prefix", "."] {
             for modules in ["node_modules/x", "node_modules", ".node_modules"] {
                 let directory = format!("{above}/{modules}/act-claude-{PLATFORM}");
                 if directory.starts_with("my prefix/lib/node_modules/act") {
