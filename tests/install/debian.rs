@@ -207,7 +207,7 @@ pub struct Apt {
 }
 
 impl Apt {
-    /// With the package libc6 in this version.
+    /// With the package libc6 in this version, and with libgcc-s1.
     pub fn new(sandbox: &Sandbox, libc: &str) -> Self {
         let system = System::new(sandbox.root().join("system"));
         let root = &system.root;
@@ -226,6 +226,8 @@ impl Apt {
         let architecture = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
         let status = format!(
             "Package: libc6\nStatus: install ok installed\nArchitecture: {architecture}\nMulti-Arch: same\nVersion: {libc}\n\
+             Maintainer: x <x@localhost>\nDescription: x\n\n\
+             Package: libgcc-s1\nStatus: install ok installed\nArchitecture: {architecture}\nMulti-Arch: same\nVersion: 9\n\
              Maintainer: x <x@localhost>\nDescription: x\n\n"
         );
         std::fs::write(root.join("var/lib/dpkg/status"), status).unwrap();

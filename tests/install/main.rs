@@ -13,5 +13,6 @@ mod others;
 mod packages;
 mod registry;
 mod script;
+mod script_refusals;
 mod stub;
 mod upgrade;
