@@ -102,7 +102,12 @@ fn c4_written_files_are_the_users_only() {
     sandbox.set("ACT_CLAUDE_LOG", "debug");
     sandbox.write(".claude/settings.json", r#"{"env": {"OTEL_METRICS_EXPORTER": "console"}}"#);
     act.answer(crate::support::http::Reply::json(503, "{}"));
-    fake_claude::install(&mut sandbox, "post\nexit 0");
+    let claude = fake_claude::install(&mut sandbox, "post\nexit 0");
+    // A version that writes its log where it is told to.
+    let program = sandbox.directory(".local/share/claude/versions").join("2.1.330");
+    std::fs::copy(&claude, &program).unwrap();
+    std::fs::remove_file(&claude).unwrap();
+    std::os::unix::fs::symlink(&program, &claude).unwrap();
     let mut command = sandbox.command("sh");
     // With the most permissive umask.
     command.args(["-c", "umask 0; exec \"$0\" --verify -p hi"]).arg(crate::support::act_claude());
