@@ -151,7 +151,7 @@ install_extras() { # archive, the directory in it
         if unpack "$1" "$2/${extra%%:*}" "$file" 644 && mv -f "$new" "$file"; then
             say "Installed: $file"
         else
-            say "install.sh: not installed: $file $(cat "$work/said")" >&2
+            say "install.sh: not installed: $file: $(cat "$work/said")" >&2
         fi
     done
 }
