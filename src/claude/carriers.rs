@@ -41,17 +41,9 @@ pub fn any_since(command: u32, secret: &str) -> bool {
     }
 }
 
-/// Whether a process has `secret` in its environment. While a process executes a program, the system shows neither its
-/// environment nor its arguments for a moment: then it may have it.
 fn carries(pid: i32, secret: &str) -> bool {
-    let shown = || process::environment_block(pid).filter(|environment| !environment.is_empty());
-    match shown() {
-        Some(environment) => super::ourselves::contains(&environment, secret.as_bytes()),
-        None if process::environment_block(pid).is_none() => false,
-        None if process::arguments(pid).is_empty() => process::look(pid).is_some_and(|process| !process.is_ending),
-        // The program has just begun, or its environment is empty.
-        None => shown().is_some_and(|environment| super::ourselves::contains(&environment, secret.as_bytes())),
-    }
+    let environment = process::environment_block(pid).unwrap_or_default();
+    super::ourselves::contains(&environment, secret.as_bytes())
 }
 
 /// The pid that was assigned last in this pid namespace.
@@ -95,28 +87,22 @@ mod tests {
     #[test]
     fn those_who_carry_it_are_found() {
         let secret = "a-secret-of-this-test";
-        let started = |environment: Option<&str>| {
-            let mut command = std::process::Command::new("/bin/sleep");
-            command.arg("60").env_clear().envs(environment.map(|value| ("SECRET", value)));
-            let child = command.spawn().expect("started");
-            // Until then it may have it.
-            while process::arguments(child.id().cast_signed()).first().is_none_or(|name| name != b"/bin/sleep") {
-                std::thread::yield_now();
-            }
-            child
+        let sleeper = |value: &str| {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("60").env("SECRET", value).spawn().expect("started")
         };
-        // Programs that other tests execute may have it for a moment.
-        let has_none = || (0..1000).any(|_| !any(secret));
-        let (mut before, mut without) = (started(Some("none")), started(None));
-        assert!(has_none());
-        assert!([&before, &without].iter().all(|child| !carries(child.id().cast_signed(), secret)));
-        let mut carrier = started(Some(secret));
-        assert!(carries(carrier.id().cast_signed(), secret));
+        let mut before = sleeper("none");
+        assert!(!any(secret) && !carries(before.id().cast_signed(), secret));
+        let mut carrier = sleeper(secret);
+        // A child is its parent's copy until it executes.
+        while !carries(carrier.id().cast_signed(), secret) {
+            std::thread::yield_now();
+        }
         assert!(any(secret) && any_since(before.id(), secret));
-        for child in [&mut before, &mut without, &mut carrier] {
+        for child in [&mut before, &mut carrier] {
             child.kill().expect("killed");
             child.wait().expect("ended");
         }
-        assert!(has_none());
+        assert!(!any(secret));
     }
 }
