@@ -271,10 +271,11 @@ fn a_relay_that_ends_again_and_again_is_not_replaced_for_ever() {
     });
     let (sandbox, _act, report) = session.finish();
     assert!(
-        report.starts_with("act-claude: billing: 1 export delivered (2 points); the relay ended unexpectedly "),
+        report.starts_with("act-claude: billing: 1 export delivered (2 points); the relay ended unexpectedly"),
         "{report}"
     );
-    assert!(report.ends_with(" times, and what claude sent after that is not known\n"), "{report}");
+    // Without a number where a guard was killed before it could count.
+    assert!(report.ends_with(", and what claude sent after that is not known\n"), "{report}");
     let answers = Session::answers(&sandbox);
     assert_eq!(answers[1..], ["not"; 5], "refused at once");
 }
