@@ -11,5 +11,6 @@ mod guide;
 mod lab;
 mod release;
 mod same;
+mod sdk;
 mod sdk_python;
 mod sdk_typescript;
