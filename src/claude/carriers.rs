@@ -3,14 +3,14 @@
 
 use crate::system::process;
 
-/// Whether any process but this one carries `secret` in its environment.
+/// Whether any process but this one carries `secret` in its environment, or may carry it.
 pub fn any(secret: &str) -> bool {
-    all(secret).next().is_some()
+    others().any(|pid| carries(pid, secret) != Some(false))
 }
 
 /// The processes that carry `secret` in their environment, without this one.
 pub fn all(secret: &str) -> impl Iterator<Item = i32> {
-    others().filter(move |pid| carries(*pid, secret))
+    others().filter(move |pid| carries(*pid, secret) == Some(true))
 }
 
 fn others() -> impl Iterator<Item = i32> {
@@ -30,7 +30,7 @@ pub fn any_since(command: u32, secret: &str) -> bool {
         match newest() {
             Some(newest) if newest == asked => return false,
             Some(newest) if newest > asked && newest - command <= MANY => {
-                if (asked + 1..=newest).any(|pid| carries(pid.cast_signed(), secret)) {
+                if (asked + 1..=newest).any(|pid| carries(pid.cast_signed(), secret) != Some(false)) {
                     return true;
                 }
                 asked = newest;
@@ -41,9 +41,21 @@ pub fn any_since(command: u32, secret: &str) -> bool {
     }
 }
 
-fn carries(pid: i32, secret: &str) -> bool {
-    let environment = process::environment_block(pid).unwrap_or_default();
-    super::ourselves::contains(&environment, secret.as_bytes())
+/// Whether a process has `secret` in its environment. `None`: it executes a program at this moment. Until the program begins,
+/// the system shows neither the environment nor the arguments.
+fn carries(pid: i32, secret: &str) -> Option<bool> {
+    let shown = || process::environment_block(pid).filter(|environment| !environment.is_empty());
+    let has = |environment: Vec<u8>| super::ourselves::contains(&environment, secret.as_bytes());
+    if let Some(environment) = shown() {
+        return Some(has(environment));
+    }
+    let is_hidden = process::environment_block(pid).is_none();
+    if !is_hidden && process::arguments(pid).is_empty() {
+        // So does one that is ending, and a thread of the kernel.
+        return process::look(pid).is_none_or(|process| process.is_ending).then_some(false);
+    }
+    // The program has just begun, or its environment is empty.
+    Some(shown().is_some_and(has))
 }
 
 /// The pid that was assigned last in this pid namespace.
@@ -87,22 +99,28 @@ mod tests {
     #[test]
     fn those_who_carry_it_are_found() {
         let secret = "a-secret-of-this-test";
-        let sleeper = |value: &str| {
-            let mut command = std::process::Command::new("sleep");
-            command.arg("60").env("SECRET", value).spawn().expect("started")
+        let started = |environment: Option<&str>| {
+            let mut command = std::process::Command::new("/bin/sleep");
+            command.arg("60").env_clear().envs(environment.map(|value| ("SECRET", value)));
+            let child = command.spawn().expect("started");
+            // Until then it may have it.
+            while process::arguments(child.id().cast_signed()).first().is_none_or(|name| name != b"/bin/sleep") {
+                std::thread::yield_now();
+            }
+            child
         };
-        let mut before = sleeper("none");
-        assert!(!any(secret) && !carries(before.id().cast_signed(), secret));
-        let mut carrier = sleeper(secret);
-        // A child is its parent's copy until it executes.
-        while !carries(carrier.id().cast_signed(), secret) {
-            std::thread::yield_now();
-        }
+        // Programs that other tests execute may have it for a moment.
+        let has_none = || (0..1000).any(|_| !any(secret));
+        let (mut before, mut without) = (started(Some("none")), started(None));
+        assert!(has_none());
+        assert!([&before, &without].iter().all(|child| carries(child.id().cast_signed(), secret) == Some(false)));
+        let mut carrier = started(Some(secret));
+        assert_eq!(carries(carrier.id().cast_signed(), secret), Some(true));
         assert!(any(secret) && any_since(before.id(), secret));
-        for child in [&mut before, &mut carrier] {
+        for child in [&mut before, &mut without, &mut carrier] {
             child.kill().expect("killed");
             child.wait().expect("ended");
         }
-        assert!(!any(secret));
+        assert!(has_none());
     }
 }

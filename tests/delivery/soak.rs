@@ -38,25 +38,24 @@ fn soak_a_day_in_a_minute() {
     let state = start.state.clone().expect("a state directory");
     let mut relay = Relay::start_with(&sandbox, start);
     let (address, path) = relay.place();
+    let is_empty = || std::fs::read_dir(state.join("spool/new")).expect("a spool").next().is_none();
     let begun = Instant::now();
     let mut stream = TcpStream::connect(address).expect("the relay");
     let mut measured = Vec::new();
     for number in 0..EXPORTS {
         assert_eq!(send(&mut stream, &path, &export(&format!("n{number}"))), Some(200));
+        if number % 100 == 99 {
+            // A backlog takes memory for each of its exports. A healthy day has none.
+            crate::support::eventually("everything delivered", || is_empty().then_some(()));
+        }
         if number % (EXPORTS / 8) == EXPORTS / 16 {
             measured.push(measure(relay.worker().as_raw().cast_unsigned()));
         }
     }
-    let posted = begun.elapsed();
-    let left = std::fs::read_dir(state.join("spool/new")).expect("a spool").count();
-    crate::support::eventually("everything delivered", || {
-        let left = std::fs::read_dir(state.join("spool/new")).expect("a spool").count();
-        (left == 0).then_some(())
-    });
+    crate::support::eventually("everything delivered", || is_empty().then_some(()));
     let end = measure(relay.worker().as_raw().cast_unsigned());
     println!(
-        "{EXPORTS} exports in {:.1} s ({left} still to be delivered), delivered after {:.1} s; resident KiB {:?}, peak {} KiB; descriptors {:?}",
-        posted.as_secs_f64(),
+        "{EXPORTS} exports delivered in {:.1} s; resident KiB {:?}, peak {} KiB; descriptors {:?}",
         begun.elapsed().as_secs_f64(),
         measured.iter().map(|(resident, ..)| *resident).collect::<Vec<_>>(),
         end.1,
@@ -67,6 +66,6 @@ fn soak_a_day_in_a_minute() {
     assert_eq!(act.requests().len(), EXPORTS, "each once");
     assert_eq!(waiting(&sandbox), [] as [String; 0]);
     let (first, last) = (measured[1], end);
-    assert!(last.0 < first.0 + 2048, "memory grows: {measured:?} {end:?}");
+    assert!(last.0 < first.0 + 1024, "memory grows: {measured:?} {end:?}");
     assert!(last.2 <= first.2 + 2, "descriptors grow: {measured:?} {end:?}");
 }
