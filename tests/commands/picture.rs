@@ -11,7 +11,7 @@ use crate::support::pty::Pty;
 use crate::support::sandbox::Sandbox;
 use crate::support::{self, fake_claude};
 
-const COLUMNS: u16 = 93;
+const COLUMNS: u16 = 92;
 
 /// A session that ACT accepts, and one whose token it refuses: what a person types and sees.
 #[test]
