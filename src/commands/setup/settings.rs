@@ -10,11 +10,11 @@ use super::sources::entries::{AccountEntry, AliasEntry, Entries};
 use super::sources::from_settings::{Entry, host, is_expected};
 use super::sources::names;
 use super::sources::recipe::Recipe;
-use super::token::{self, Choice};
-use crate::config::edit;
+use super::token::{self, Choice, TokenPlace};
 use crate::config::typed::credential::Credential;
 use crate::config::typed::endpoint::{self, account_id, exchanged};
 use crate::config::typed::{Read, alias, user};
+use crate::config::{Account, TokenSource, edit};
 
 /// Decides on the entries that replace the recipe.
 pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, Stop> {
@@ -161,22 +161,29 @@ impl Import<'_, '_, '_> {
         let existing = existing.map(|(_, account)| &account.value);
         let choice = match (credential, token::from_flags(self.facts)?) {
             (_, Some(source)) => Choice::Source(source),
-            (Some(credential), None) => {
-                let place = existing.and_then(|existing| token::place_of(self.facts, &name, existing));
-                let place = place.filter(|_| self.facts.args.store.is_none());
-                match place.map_or_else(
-                    || token::choose_place(self.facts, self.dialogue, &name, true),
-                    |place| Ok(Ok(place)),
-                )? {
-                    Ok(place) => Choice::Store(credential, place),
-                    Err(source) => Choice::Source(source),
-                }
-            }
+            (Some(credential), None) => match self.place(&name, existing)? {
+                Ok(place) => Choice::Store(credential, place),
+                Err(source) => Choice::Source(source),
+            },
             (None, None) => token::choose(self.facts, self.dialogue, &name, existing)?,
         };
         let token = self.decision.token(choice, &name, &user);
         self.entries.accounts.push(AccountEntry { name: name.clone(), endpoint, user, token });
         Ok(name)
+    }
+
+    /// Where the recipe's token is stored, or the source that the account has already.
+    fn place(&mut self, name: &str, existing: Option<&Account>) -> Result<Result<TokenPlace, TokenSource>, Stop> {
+        if let Some(existing) = existing.filter(|_| self.facts.args.store.is_none()) {
+            if let Some(place) = token::place_of(self.facts, name, existing) {
+                return Ok(Ok(place));
+            }
+            // Without a question, a command or a variable that gives a token already is not replaced by a file.
+            if self.dialogue.takes_defaults() && self.facts.with_token.contains(name) {
+                return Ok(Err(existing.token.clone()));
+            }
+        }
+        token::choose_place(self.facts, self.dialogue, name, true)
     }
 
     /// The alias's name: that of a configured alias with the same id, otherwise a new one made from the directory's or the
