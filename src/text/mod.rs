@@ -3,6 +3,7 @@
 pub mod json;
 pub mod nearest;
 pub mod page;
+pub mod pasted;
 pub mod paths;
 pub mod printable;
 pub mod shell;

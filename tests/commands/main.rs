@@ -16,5 +16,7 @@ mod setup_dialogue;
 mod setup_settings;
 mod setup_spec;
 mod setup_token;
+mod setup_values;
+mod setup_yes;
 mod shell;
 mod uninstall;
