@@ -76,7 +76,7 @@ fn post(address: SocketAddr, path: &str, mut headers: Vec<String>, body: &[u8]) 
 fn export(events: &Events<Event>) -> Export {
     match events.try_recv().expect("an event is there before its answer") {
         Event::Export(export) => *export,
-        Event::Stray(stray) => panic!("{stray:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

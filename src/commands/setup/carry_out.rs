@@ -1,8 +1,7 @@
 //! Carries out a set-up: stores the token, writes the configuration, and asks ACT, in this order.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::commands::check::{self, Subject};
 use crate::config;
 use crate::config::edit::{self, Change};
 use crate::state::outcome::exports;
@@ -15,6 +14,7 @@ use super::ask;
 use super::decision::{Decision, Store};
 use super::dialogue::Stop;
 use super::facts::Facts;
+use super::proof;
 use super::release::release;
 use super::sources::entries::Entries;
 use super::sources::from_settings::Removal;
@@ -46,7 +46,7 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
         }
     });
     facts.args.say(&removals(&decision.removals, facts));
-    let (checks, code) = if facts.args.no_check { (Vec::new(), 0) } else { check(facts, &decision.checks) };
+    let (checks, code) = if facts.args.no_check { (Vec::new(), 0) } else { proof::check(facts, &decision.checks) };
     let released = if facts.args.no_check || code != 0 { 0 } else { release_all(facts, &decision.accounts) };
     facts.args.say(&next_steps(&decision, facts, is_first));
     if facts.args.json {
@@ -131,23 +131,6 @@ fn removals(removals: &[Removal], facts: &Facts<'_>) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Asks ACT about each alias. Returns the findings and the worst exit status. An unclear answer is no failure.
-fn check(facts: &Facts<'_>, names: &[String]) -> (Vec<Value>, u8) {
-    let loaded = config::load(facts.environment);
-    let mut worst = 0;
-    let mut findings = Vec::new();
-    for name in names {
-        let Some(subject) = Subject::of(&loaded.config, name) else { continue };
-        let finding = check::run_for(&subject, facts.environment);
-        facts.args.say(&format!("\n{}", finding.text(page::width())));
-        if finding.problem.is_some() {
-            worst = worst.max(finding.code);
-        }
-        findings.push(finding.json());
-    }
-    (findings, worst)
 }
 
 /// Delivers the exports held for accounts that were configured before. Returns how many were delivered.

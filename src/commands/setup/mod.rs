@@ -12,6 +12,7 @@ mod decision;
 mod dialogue;
 mod facts;
 mod places;
+mod proof;
 mod release;
 mod renew;
 mod settings;

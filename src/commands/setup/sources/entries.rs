@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::config::edit::{self, Change};
-use crate::config::{Config, TokenSource};
+use crate::config::{Api, Config, TokenSource};
 use crate::system::environment::Environment;
 
 /// New or changed entries.
@@ -60,11 +60,17 @@ impl Entries {
         };
         for account in &self.accounts {
             let is_own = config.accounts.get(&account.name).is_some_and(|own| own.origin.path() == user_file);
-            let fields = vec![
+            let mut fields = vec![
                 ("endpoint", json!(account.endpoint)),
                 ("user", json!(account.user)),
                 ("token", token(&account.token, environment)),
             ];
+            // The user's entry replaces the system's as a whole: what that says about the API has to go with it.
+            match config.accounts.get(&account.name).filter(|_| !is_own).map(|system| &system.api) {
+                Some(Api::Off) => fields.push(("api", Value::Null)),
+                Some(Api::At(url)) => fields.push(("api", json!(url))),
+                Some(Api::Documented) | None => {}
+            }
             write("accounts", &account.name, is_own, fields);
         }
         for alias in &self.aliases {
