@@ -5,11 +5,13 @@ mod support;
 
 mod changes;
 mod check;
+mod check_boomi;
 mod demo;
 mod docs;
 mod doctor;
 mod fleet;
 mod history;
+mod rc_file;
 mod reference;
 mod setup_dialogue;
 mod setup_settings;

@@ -9,6 +9,8 @@ use super::{Finding, Step, StepState};
 use crate::run::summary::WHERE_IN_ACT;
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
 
+/// Columns before a step's name.
+const NAME: usize = 11;
 /// Columns before a step's text: "  ok       credential:  ".
 const INDENT: usize = 24;
 
@@ -37,7 +39,9 @@ impl Finding {
         }
         let open = self.open();
         if !open.is_empty() {
-            step(YELLOW, "?", &open.join(", "), &self.question());
+            let words = format!("{}: {}", open.join(", "), self.question());
+            let _ = write!(text, "  {YELLOW}?{YELLOW:#}        ");
+            page::hang(&mut text, NAME, width, Style::new(), &words);
         }
         let mut line = |style: Style, words: &str| {
             text.push_str("  ");

@@ -15,6 +15,7 @@ use super::decision::{Decision, Store};
 use super::dialogue::Stop;
 use super::facts::Facts;
 use super::proof;
+use super::rc;
 use super::release::release;
 use super::sources::entries::Entries;
 use super::sources::from_settings::Removal;
@@ -48,7 +49,8 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
     facts.args.say(&removals(&decision.removals, facts));
     let (checks, code) = if facts.args.no_check { (Vec::new(), 0) } else { proof::check(facts, &decision.checks) };
     let released = if facts.args.no_check || code != 0 { 0 } else { release_all(facts, &decision.accounts) };
-    facts.args.say(&next_steps(&decision, facts, is_first));
+    facts.args.say(&next_steps(&decision, facts));
+    let rc_file = if decision.entries.aliases.is_empty() { None } else { rc::offer(facts, is_first) };
     if facts.args.json {
         let result = json!({
             "config": paths::to_text(&edited.path),
@@ -66,6 +68,7 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
             })).collect::<Vec<_>>(),
             "checks": checks,
             "released": released,
+            "rc_file": rc_file.as_deref().map(paths::to_text),
         });
         crate::commands::print_json(&result);
     }
@@ -146,7 +149,7 @@ fn release_all(facts: &Facts<'_>, accounts: &[String]) -> u64 {
     all
 }
 
-fn next_steps(decision: &Decision, facts: &Facts<'_>, is_first: bool) -> String {
+fn next_steps(decision: &Decision, facts: &Facts<'_>) -> String {
     let mut text = String::new();
     let entries = &decision.entries;
     if let [alias] = &entries.aliases[..]
@@ -158,9 +161,6 @@ fn next_steps(decision: &Decision, facts: &Facts<'_>, is_first: bool) -> String 
         text.push_str(&format!(
             "\nNo directory uses {name} yet. To use it, run in a directory: act-claude act use {name}\n"
         ));
-    }
-    if is_first {
-        text.push_str("\nIn your shell's rc file: alias claude=act-claude\n");
     }
     text
 }

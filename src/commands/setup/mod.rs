@@ -13,6 +13,7 @@ mod dialogue;
 mod facts;
 mod places;
 mod proof;
+mod rc;
 mod release;
 mod renew;
 mod settings;
