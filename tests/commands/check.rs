@@ -147,7 +147,7 @@ fn texts_for_people() {
     assert!(good.contains("Endpoint, token and alias are correct. see it in ACT: AI Agent Registry"), "{good}");
     act.answer_by(act_in([Payload, Credential, Alias]));
     let unclear = text();
-    let open = "? credential, alias: Boomi documents no API for 127.0.0.1; ACT's answers do not show it, a session does: \
+    let open = "? credential, alias: Boomi documents no API for 127.0.0.1; a session shows them: \
                 act-claude --alias billing --verify -p hi";
     assert!(unclear.ends_with(open) && !unclear.contains("unclear"), "{unclear}");
     act.answer(refused(401, "Unauthorized"));

@@ -75,8 +75,7 @@ fn text(sandbox: &Sandbox) -> (String, i32) {
 }
 
 /// Where the alias is not shown.
-const OPEN_ALIAS: &str =
-    "? alias: ACT's answers do not show it, a session does: act-claude --alias billing --verify -p hi";
+const OPEN_ALIAS: &str = "? alias: a session shows it: act-claude --alias billing --verify -p hi";
 
 #[test]
 fn a_good_credential_is_proved_and_nothing_more() {
@@ -124,6 +123,28 @@ fn a_wrong_token_stops_before_act_is_asked() {
     assert_eq!(check["fix"], "act-claude act setup --account acme");
     assert_eq!((act.requests().len(), api.count()), (0, 2), "one failed login in each run");
     assert!(!check.to_string().contains("another-token"));
+}
+
+/// A token that is good for one account only. Boomi does not document its answer: 401 is taken as it is documented, and names the
+/// account id as one of the causes; anything else shows nothing.
+#[test]
+fn another_account() {
+    let authority = Authority::new();
+    let act = Act::start_tls(&authority);
+    act.answer_by(act_in([Payload, Credential, Alias]));
+    for (status, state, code) in [(401, "credential:stopped", 77), (403, "unclear", 69)] {
+        let api = Api::start(&authority, move |request| match boomi(request) {
+            Reply::Full { status: 403, .. } => refused(status, "No"),
+            other => other,
+        });
+        let sandbox = sandbox(&authority, &act.endpoint_of("other-Z9"), "id-billing");
+        name_api(&sandbox, &json!(api.url()));
+        let (found, exit, check) = steps(&sandbox);
+        assert!(found.contains(state) && exit == code, "{check}");
+        assert!(!check.to_string().contains("Boomi accepts"), "{check}");
+        assert!(check.to_string().contains("other-Z9"), "{check}");
+        assert_eq!(api.requests.lock().unwrap()[0].path, "/auth/jwt/generate/other-Z9");
+    }
 }
 
 #[test]
@@ -202,7 +223,11 @@ fn an_api_that_is_not_reached() {
         let sandbox = sandbox(&authority, &act.endpoint(), "id-billing");
         name_api(&sandbox, &api);
         let (text, code) = text(&sandbox);
-        assert!(text.contains(&format!("? credential, alias: {said}; ACT's answers")) && code == 69, "{text}");
+        assert!(
+            text.contains(&format!("? credential, alias: {said}; a session shows them: act-claude --alias billing"))
+                && code == 69,
+            "{text}"
+        );
     }
     assert_eq!(untrusted.count(), 0, "nothing is sent to a server that is not trusted");
     // ACT's own answers are as good as without an API.

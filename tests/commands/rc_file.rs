@@ -44,7 +44,7 @@ fn set_up(sandbox: &Sandbox, alias: &str, answer: Option<&str>) -> String {
     }
     let (status, screen) = pty.finish();
     assert_eq!(status.code(), Some(0), "{screen}");
-    assert_eq!(screen.contains("? Add this to "), answer.is_some(), "{screen}");
+    assert_eq!(screen.contains(" Add this to "), answer.is_some(), "{screen}");
     screen
 }
 
@@ -150,10 +150,13 @@ fn a_line_by_hand_is_enough() {
     }
 }
 
+/// Why a file is not changed, and how to make it.
+type Odd = (&'static str, fn(&Path));
+
 /// An rc file that is not the user's to change is only shown.
 #[test]
 fn odd_files_stay() {
-    let odd: [(&str, fn(&Path)); 4] = [
+    let odd: [Odd; 4] = [
         ("it is read-only", |path| {
             std::fs::write(path, "A=1\n").unwrap();
             std::fs::set_permissions(path, Permissions::from_mode(0o444)).unwrap();
@@ -171,6 +174,18 @@ fn odd_files_stay() {
         assert!(screen.contains(&format!("Not added: {why}.")) && screen.contains("shell-init bash"), "{screen}");
         let after = path.symlink_metadata().unwrap();
         assert_eq!((before.ino(), before.mode(), before.len()), (after.ino(), after.mode(), after.len()));
+    }
+    // Another user's home, as root: nothing is made there. Only root can show this.
+    if nix::unistd::geteuid().is_root() {
+        let sandbox = sandbox("bash");
+        let other = nix::unistd::Uid::from_raw(4321);
+        nix::unistd::chown(&sandbox.home(), Some(other), None).unwrap();
+        let screen = set_up(&sandbox, "one", None);
+        assert!(screen.contains("Not added: it does not exist, and its directory is not yours."), "{screen}");
+        let path = sandbox.write(".bashrc", "A=1\n");
+        nix::unistd::chown(&path, Some(other), None).unwrap();
+        assert!(set_up(&sandbox, "two", None).contains("Not added: it belongs to user 4321."));
+        assert_eq!(read(&path), "A=1\n");
     }
     // A shell that act-claude has no line for, and a zsh whose files are elsewhere.
     for shell in ["nu", "zsh"] {

@@ -67,11 +67,12 @@ impl Finding {
 
     /// What is not known about the open steps, and how to find out.
     fn question(&self) -> String {
-        let unproven = if self.unproven.is_empty() { "" } else { &format!("{}; ", self.unproven) };
-        match &self.problem {
-            Some(_) => format!("{unproven}ACT's answers do not show it"),
-            None => format!("{unproven}ACT's answers do not show it, a session does: {}", self.session()),
-        }
+        let it = if self.open().len() > 1 { "them" } else { "it" };
+        let shown = match &self.problem {
+            Some(_) => format!("ACT's answers do not show {it}"),
+            None => format!("a session shows {it}: {}", self.session()),
+        };
+        if self.unproven.is_empty() { shown } else { format!("{}; {shown}", self.unproven) }
     }
 
     /// The command that shows what a check can't: a session with `--verify`.

@@ -33,7 +33,7 @@ pub fn read(path: &Path) -> Result<RcFile, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return match path.symlink_metadata() {
                 Ok(_) => Err("it is a link that leads nowhere".to_owned()),
-                Err(_) => Ok(RcFile { path: path.into(), content: Vec::new(), target: path.into(), metadata: None }),
+                Err(_) => new(path),
             };
         }
         Err(error) => return Err(plain(&error)),
@@ -56,6 +56,18 @@ pub fn read(path: &Path) -> Result<RcFile, String> {
         return Err("it is too large".to_owned());
     }
     Ok(RcFile { path: path.to_path_buf(), content, target, metadata: Some(metadata) })
+}
+
+/// A file that does not exist yet. It may be made only in a directory of the user's own: root in another user's home would leave a
+/// file there that its owner can't change.
+fn new(path: &Path) -> Result<RcFile, String> {
+    let above = path.ancestors().skip(1).find_map(|above| std::fs::metadata(above).ok());
+    match above {
+        Some(above) if above.is_dir() && file::is_own(&above) => {
+            Ok(RcFile { path: path.into(), content: Vec::new(), target: path.into(), metadata: None })
+        }
+        _ => Err("it does not exist, and its directory is not yours".to_owned()),
+    }
 }
 
 impl RcFile {

@@ -87,7 +87,7 @@ pub struct Args {
     /// Ask nothing
     #[arg(long, short)]
     yes: bool,
-    /// Don't ask ACT at the end
+    /// Don't ask ACT and Boomi at the end
     #[arg(long)]
     no_check: bool,
     /// What was found and written, as JSON

@@ -63,7 +63,8 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     }
     let blocks = rc::with_block(environment);
     let left = left_by_hand(&loaded, environment, &going, &blocks);
-    if !(going.is_empty() && blocks.is_empty()) && !args.yes && !confirmed(&going, &blocks) {
+    let is_nothing = going.is_empty() && blocks.is_empty();
+    if !is_nothing && !args.yes && !confirmed(&going, &blocks) {
         return ExitCode::from(crate::system::exit::USAGE);
     }
     let ended = match state.map_or(Ok(Vec::new()), |state| end_idle(args, &state)) {

@@ -100,3 +100,25 @@ fn token(source: &TokenSource, environment: &Environment) -> Value {
         TokenSource::Env(name) => json!({ "env": name }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_about_the_api_stays() {
+        for api in ["null", "\"https://api.platform.gb.boomi.com\""] {
+            let account = r#"{"endpoint": "https://x.test/m", "user": "u", "token": {"env": "T"}, "api": "#;
+            let text = format!(r#"{{"accounts": {{"a": {account}{api}}}}}}}"#);
+            let (config, faults) = crate::config::read(Path::new("/etc/c.json"), text.into_bytes(), None);
+            assert_eq!(faults, []);
+            let token = TokenSource::Env("MINE".to_owned());
+            let (name, endpoint, user) = ("a".to_owned(), "https://x.test/m".to_owned(), "me".to_owned());
+            let accounts = vec![AccountEntry { name, endpoint, user, token }];
+            let entries = Entries { accounts, ..Entries::default() };
+            let changes = entries.changes(&config, Path::new("/home/u/c.json"), &Environment::default());
+            let after = edit::text::apply(Path::new("c.json"), "", &changes).unwrap();
+            assert!(after.contains(&format!("\"api\": {api}")) && after.contains("MINE"), "{after}");
+        }
+    }
+}
