@@ -6,9 +6,12 @@ fn good() -> Value {
     json!({
         "$schema": "config.schema.json",
         "accounts": {
-            "acme": {"endpoint": "https://act.example/m", "user": "u@example.com", "token": {"command": ["pass", "x"]}},
+            "acme": {
+                "endpoint": "https://act.example/m", "user": "u@example.com", "token": {"command": ["pass", "x"]},
+                "api": "https://api.example"
+            },
             "file": {"endpoint": "http://127.0.0.1:1/m", "user": "u@example.com", "token": {"file": "~/t"}},
-            "env": {"endpoint": "https://act.example/m", "user": "u@example.com", "token": {"env": "T"}}
+            "env": {"endpoint": "https://act.example/m", "user": "u@example.com", "token": {"env": "T"}, "api": null}
         },
         "aliases": {"billing": {"account": "acme", "id": "id-1", "provider_type": "P", "attributes": {"team": "a b"}}},
         "directories": {"~/w": "billing", "/x": null, "~": "billing", "file:///h/caf%E9": null},
@@ -63,6 +66,10 @@ fn schema_and_reader_agree() {
         ("/accounts/acme/token", json!({"command": []})),
         ("/accounts/acme/token", json!({"command": "pass x"})),
         ("/accounts/acme/token", json!({"file": "t"})),
+        ("/accounts/acme/api", json!("ftp://a")),
+        ("/accounts/acme/api", json!("https://a?x=1")),
+        ("/accounts/acme/api", json!("https://me@a")),
+        ("/accounts/acme/api", json!(false)),
         ("/accounts/acme/extra", json!(1)),
         ("/aliases/billing/id", json!("a b")),
         ("/aliases/billing/id", json!(5)),

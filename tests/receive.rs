@@ -76,7 +76,7 @@ fn post(address: SocketAddr, path: &str, mut headers: Vec<String>, body: &[u8]) 
 fn export(events: &Events<Event>) -> Export {
     match events.try_recv().expect("an event is there before its answer") {
         Event::Export(export) => *export,
-        Event::Stray(stray) => panic!("{stray:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -158,6 +158,33 @@ fn other_paths_and_methods_are_no_exports() {
     let (head, body) = answer(send(receiver.address(), &format!("GET {PATH}"), &[], b""));
     assert!(head.starts_with("http/1.1 405 ") && head.contains("\r\nallow: post"), "{head}");
     assert_eq!(body, r#"{"message":"Method Not Allowed"}"#);
+}
+
+/// The path of Boomi's platform API that `act check` asks for.
+#[test]
+fn a_jwt_for_a_good_credential() {
+    let (receiver, events) = start(Options { fail: Some(Fail::Hang), ..Options::default() });
+    let jwt = |method: &str, account: &str, token: &str| {
+        let start = format!("{method} /auth/jwt/generate/{account}");
+        answer(send(receiver.address(), &start, &[authorization(token)], b""))
+    };
+    let (head, body) = jwt("GET", "acme", CANARY);
+    assert!(head.starts_with("http/1.1 200 ") && head.contains("\r\ncontent-type: text/plain"), "{head}");
+    assert!(body.split('.').count() == 3 && !body.contains(CANARY), "{body}");
+    for (method, account, token, status) in
+        [("GET", "acme", "wrong", 401), ("GET", "nobody", CANARY, 401), ("POST", "acme", CANARY, 405)]
+    {
+        let (head, body) = jwt(method, account, token);
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
+        assert!(!body.contains('.'), "{body}");
+    }
+    let seen: Vec<Event> = events.try_iter().collect();
+    let [Event::Jwt(good), Event::Jwt(wrong), Event::Jwt(other), Event::Stray(post)] = &seen[..] else {
+        panic!("{seen:?}")
+    };
+    assert_eq!((good.account.as_str(), good.user.as_deref(), &good.refusal), ("acme", Some("dev@acme.com"), &None));
+    assert!(wrong.refusal.is_some() && other.refusal.is_some() && post.status == 405);
+    assert!(!format!("{seen:?}").contains(CANARY));
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn received(events: &Events<Event>, wait: bool) -> Vec<Export> {
         .chain(events.try_iter())
         .filter_map(|event| match event {
             Event::Export(export) => Some(*export),
-            Event::Stray(_) => None,
+            Event::Jwt(_) | Event::Stray(_) => None,
         })
         .collect()
 }

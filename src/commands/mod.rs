@@ -9,6 +9,7 @@ mod flush;
 mod history;
 mod logs;
 mod progress;
+mod rc;
 mod receive;
 pub mod setup;
 mod shell_init;

@@ -142,14 +142,14 @@ fn introduction(args: &Args, receiver: &Receiver) -> String {
     format!(
         "Receiving for account {account}{others} at\n  {bold}{endpoint}{bold:#}\n\n\
          A configuration that reports here, to save as trial.json:\n\n{}\n\n\
-         Then, in another terminal:\n  ACT_CLAUDE_CONFIG=$PWD/trial.json act-claude --alias trial -p hi\n\n\
+         Then, in another terminal:\n  ACT_CLAUDE_CONFIG=$PWD/trial.json act-claude act check trial\n  ACT_CLAUDE_CONFIG=$PWD/trial.json act-claude --alias trial -p hi\n\n\
          Ctrl-C ends.\n\n",
-        configuration(&endpoint, id)
+        configuration(&endpoint, &format!("http://{}", receiver.address()), id)
     )
 }
 
-/// The sample configuration, formatted for reading and pasting.
-fn configuration(endpoint: &str, id: &str) -> String {
+/// The sample configuration, formatted for reading and pasting. Its `api` is this receiver, too.
+fn configuration(endpoint: &str, api: &str, id: &str) -> String {
     let text = |value: &str| Value::from(value).to_string();
     format!(
         r#"{{
@@ -157,7 +157,8 @@ fn configuration(endpoint: &str, id: &str) -> String {
     "local": {{
       "endpoint": {},
       "user": "you@example.com",
-      "token": {{ "command": ["echo", "any-token"] }}
+      "token": {{ "command": ["echo", "any-token"] }},
+      "api": {}
     }}
   }},
   "aliases": {{
@@ -169,6 +170,7 @@ fn configuration(endpoint: &str, id: &str) -> String {
   }}
 }}"#,
         text(endpoint),
+        text(api),
         text(id)
     )
 }
@@ -197,7 +199,8 @@ mod tests {
 
     #[test]
     fn the_configuration_is_json_whatever_the_id() {
-        let read: Value = serde_json::from_str(&configuration("http://127.0.0.1:1/x", "a\"1")).unwrap();
+        let read: Value =
+            serde_json::from_str(&configuration("http://127.0.0.1:1/x", "http://127.0.0.1:1", "a\"1")).unwrap();
         assert_eq!(read["accounts"]["local"]["endpoint"], "http://127.0.0.1:1/x");
         assert_eq!(read["accounts"]["local"]["token"]["command"], serde_json::json!(["echo", "any-token"]));
         assert_eq!(read["aliases"]["trial"]["id"], "a\"1");

@@ -11,7 +11,7 @@ use crate::text::paths;
 
 use super::broken::Broken;
 use super::values::{check_endpoint, check_text, check_word, without_prefix};
-use super::{Account, Alias, Config, Delivery, Located, Rule, TokenSource};
+use super::{Account, Alias, Api, Config, Delivery, Located, Rule, TokenSource};
 
 const KEYS: [&str; 15] = [
     "$schema",
@@ -144,7 +144,7 @@ impl Reader<'_> {
     fn account(&mut self, member: &Member<'_>) -> Result<(), Fault> {
         let what = format!("account \"{}\"", member.key);
         check_name(member)?;
-        let fields = Fields::of(member.value, &what, &["endpoint", "user", "token"])?;
+        let fields = Fields::of(member.value, &what, &["endpoint", "user", "token", "api"])?;
         let endpoint = fields.checked("endpoint", check_endpoint)?;
         let user = fields.checked("user", |user| {
             check_word(user)?;
@@ -156,7 +156,12 @@ impl Reader<'_> {
         })?;
         let token = self.token(fields.required("token")?)?;
         let user = without_prefix(&user).to_owned();
-        let account = Account { endpoint, user, token };
+        let api = match fields.optional("api") {
+            None => Api::Documented,
+            Some(node) if node.is_null() => Api::Off,
+            Some(_) => Api::At(fields.checked("api", check_endpoint)?),
+        };
+        let account = Account { endpoint, user, token, api };
         self.config
             .accounts
             .insert(member.key.clone().into_owned(), Located { value: account, origin: member.key_node.origin() });

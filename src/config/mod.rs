@@ -24,7 +24,7 @@ use crate::text::nearest::nearest;
 
 use broken::Broken;
 pub use layer::{attributes, read};
-pub use values::{Account, Alias, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
+pub use values::{Account, Alias, Api, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
 pub use values::{check_endpoint, check_text, check_word};
 
 /// A value and its place.

@@ -57,6 +57,11 @@ fn every_fault_names_place_and_way_out() {
         (r#""~/oss""#, r#""oss""#, "c.json:6:52: \"oss\" is not an absolute path: start it with / or ~/"),
         (r#""~/oss""#, r#""~joe/oss""#, "c.json:6:52: \"~joe/oss\": only ~ and ~/… are expanded: write the full path"),
         (r#"{ "env": "T" }"#, r#"{ "evn": "T" }"#, "c.json:3:38: unknown key \"evn\": did you mean \"env\"?"),
+        (
+            r#"{ "env": "T" }"#,
+            r#"{ "env": "T" }, "api": "http://api.example""#,
+            "c.json:3:59: api would send the token unencrypted; plain http is allowed only to this machine",
+        ),
         (r#""id": "id-1""#, r#""id": "a,X-Evil=1""#, "c.json:4:54: id holds ','"),
         (r#""BOOMI_TOKEN.dev@acme.com""#, r#""BOOMI_TOKEN.""#, "c.json:2:95: user has no name after BOOMI_TOKEN."),
         (r#""id": "id-1""#, r#""ID": "id-1""#, "c.json:4:48: unknown key \"ID\": did you mean \"id\"?"),

@@ -41,6 +41,20 @@ pub struct Account {
     pub user: String,
     /// The source of the platform API token.
     pub token: TokenSource,
+    /// Boomi's platform API, which `act check` and `act setup` ask whether it accepts the token.
+    pub api: Api,
+}
+
+/// The address of an account's platform API: the only one that a token may go to besides the endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Api {
+    /// The one that Boomi documents for the endpoint's host, where it documents one.
+    #[default]
+    Documented,
+    /// None: the configuration has `null`.
+    Off,
+    /// This URL.
+    At(String),
 }
 
 /// The source of a token.

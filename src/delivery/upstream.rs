@@ -152,6 +152,17 @@ impl Upstream {
         Ok(answer)
     }
 
+    /// Asks for the URL itself, with a credential, once.
+    pub fn get(&self, authorization: &str) -> Result<Answer, Failure> {
+        let mut header =
+            HeaderValue::from_str(authorization).map_err(|_| Failure::Broken("a header is malformed".to_owned()))?;
+        header.set_sensitive(true);
+        let response = self.agent.get(&self.endpoint).header("Authorization", header).call();
+        let mut answer = read(response.map_err(|error| self.failure(error))?);
+        mask(&mut answer, authorization);
+        Ok(answer)
+    }
+
     fn failure(&self, error: ureq::Error) -> Failure {
         self.addresses.forget();
         match error {

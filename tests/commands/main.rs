@@ -5,12 +5,14 @@ mod support;
 
 mod changes;
 mod check;
+mod check_boomi;
 mod demo;
 mod docs;
 mod doctor;
 mod fleet;
 mod history;
 mod picture;
+mod rc_file;
 mod reference;
 mod setup_dialogue;
 mod setup_settings;

@@ -62,6 +62,9 @@ fn readme_s_three_commands() {
     sandbox.set("HISTFILE", &history);
     sandbox.set("TMPDIR", sandbox.directory("tmp"));
     sandbox.set("ACT_CLAUDE_LOG", "debug");
+    sandbox.set("SHELL", "/bin/bash");
+    // On macOS this makes .bashrc the file that bash reads.
+    sandbox.write(".bash_profile", "[ -f ~/.bashrc ] && . ~/.bashrc\n");
     let receive = Receive::start(&sandbox);
     let here = |text: &str| text.replace("127.0.0.1:4318", &format!("127.0.0.1:{}", receive.1));
     sandbox.write("work/billing/billing.yaml", here(include_str!("../specs/receive.yaml")));
@@ -77,6 +80,7 @@ fn readme_s_three_commands() {
         ("? API token of acme:", TOKEN),
         ("? E-mail of the token's user", "you@example.com"),
         ("? Where should billing be used", ""),
+        ("? Add this to ~/.bashrc?", ""),
     ] {
         pty.wait_for(question);
         pty.send(answer);
@@ -85,9 +89,9 @@ fn readme_s_three_commands() {
         }
         pty.send("\r");
     }
-    pty.wait_for("alias claude=act-claude");
+    pty.wait_for("In this one: . ~/.bashrc");
     let at_prompt = || pty.wait_until("a prompt", |screen| screen.trim_end().ends_with('$'));
-    for (command, last) in [(commands[1], "$ alias"), (commands[2], "see it in ACT")] {
+    for (command, last) in [(commands[1], "$ . ~/.bashrc"), (commands[2], "see it in ACT")] {
         at_prompt();
         pty.send(&format!("{command}\r"));
         pty.wait_for(last);

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod c1_the_second_address;
 mod c1_token_stays_in_the_relay;
 mod c2_closed_to_others;
 mod c3_hostile_repository;

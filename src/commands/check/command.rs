@@ -1,13 +1,10 @@
 //! `act check`: asks ACT whether endpoint, token and alias are correct, without a session and without sending metrics.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
-use crate::claude::network::Network;
 use crate::commands::check::{self, Finding, Subject};
 use crate::config::resolve::{self, Directory, Explicit};
-use crate::config::{self, Account, Loaded, token};
+use crate::config::{self, Loaded, token};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
 use crate::text::page;
@@ -25,14 +22,11 @@ pub struct Args {
     json: bool,
 }
 
-/// How many aliases are checked in parallel.
-const PARALLEL: usize = 8;
-
 /// The exit statuses, the worst first, as for `--verify`.
 const WORST_FIRST: [u8; 5] = [65, 77, 78, 75, 69];
 
-/// Runs the command. Exit status 0 where all is good, 69 where ACT's answers do not show it, otherwise the status that `--verify`
-/// would give. Of several aliases, the worst status counts. 64 for an unknown alias, 78 for a faulty configuration.
+/// Runs the command. Exit status 0 where credential or alias were shown to be good, 69 where nothing was shown, otherwise the status
+/// that `--verify` would give. Of several aliases, the worst status counts. 64 for an unknown alias, 78 for a faulty configuration.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(environment);
     let subjects = match subjects(args, &loaded, environment) {
@@ -42,7 +36,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let findings = check_all(&subjects, environment);
+    let findings = check::run_all(&subjects, environment, token::fetch_shown);
     if args.json {
         crate::commands::print_json(&json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }));
     } else {
@@ -93,27 +87,4 @@ fn subjects<'a>(
         }
     };
     Ok(subject(&name).collect())
-}
-
-/// Fetches each account's token once, then checks the aliases.
-fn check_all(subjects: &[Subject<'_>], environment: &Environment) -> Vec<Finding> {
-    let accounts: BTreeMap<&str, &Account> =
-        subjects.iter().map(|subject| (subject.account_name, subject.account)).collect();
-    let accounts: Vec<(&str, &Account)> = accounts.into_iter().collect();
-    let tokens = in_parallel(&accounts, |(name, account)| (*name, token::fetch_shown(&account.token, environment)));
-    let tokens: BTreeMap<&str, _> = tokens.into_iter().collect();
-    let network = Network::here(environment);
-    in_parallel(subjects, |subject| check::run_with(subject, &tokens[subject.account_name], &network))
-}
-
-/// Does `work` for all, a few in parallel. The results have the same order.
-fn in_parallel<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let work = &work;
-    let some_of = |some: &[T]| -> Vec<R> {
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = some.iter().map(|one| scope.spawn(move || work(one))).collect();
-            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
-        })
-    };
-    all.chunks(PARALLEL).flat_map(some_of).collect()
 }

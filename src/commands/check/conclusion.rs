@@ -3,6 +3,7 @@
 //! The rule: only the credential, or only the alias id, is replaced by one that can't exist. If ACT's answer changes, ACT looks at
 //! that value, and the real one was accepted. If the answer stays the same, it shows nothing.
 
+use super::proof::{self, Proof};
 use super::{Step, StepState};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::verdict::{Reason, Verdict};
@@ -21,7 +22,7 @@ pub struct Answers {
     pub unknown_alias: Option<Verdict>,
 }
 
-/// Exit status where ACT's answers do not show whether all is good.
+/// Exit status where the answers show nothing.
 const UNCLEAR: u8 = 69;
 
 /// The part of the request that an answer is about.
@@ -85,10 +86,18 @@ fn kind(verdict: &Verdict) -> (u8, u16) {
     }
 }
 
-/// The steps after the connection, the problem at which they stopped, and the exit status.
-pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Problem>, u8) {
+/// The steps after the connection, the problem at which they stopped, and the exit status. Where Boomi has accepted the credential,
+/// that step stands before them.
+pub fn conclude(answers: &Answers, whose: &Whose<'_>, proof: &Proof) -> (Vec<Step>, Option<Problem>, u8) {
     let main = &answers.main;
-    let problem = cause::explain(main, whose).1;
+    let accepted_for = match proof {
+        Proof::Accepted(id) => Some(id.as_str()),
+        Proof::Refused(_) | Proof::Open(_) => None,
+    };
+    let problem = cause::explain(main, whose).1.map(|problem| match (about(main), accepted_for) {
+        (About::Credential, Some(id)) => proof::without_right(problem, id),
+        _ => problem,
+    });
     let said = |verdict: &Option<Verdict>| verdict.as_ref().map_or_else(String::new, |verdict| words(verdict, whose));
     let step = |name, state, seen| Step { name, state, seen };
     let stopped = |name| step(name, StepState::Stopped, words(main, whose));
@@ -98,40 +107,54 @@ pub fn conclude(answers: &Answers, whose: &Whose<'_>) -> (Vec<Step>, Option<Prob
         let code = problem.as_ref().map_or(UNCLEAR, |problem| problem.code);
         return (steps, problem, code);
     }
-    let (credential, alias) = (answers.credential_counts(), answers.alias_counts());
-    steps.push(if about(main) == About::Credential {
-        stopped("credential")
-    } else if credential {
-        let (none, unknown) = (said(&answers.no_credential), said(&answers.unknown_credential));
-        let seen = match none == unknown {
-            true => format!("ACT knows it (without a credential, and with an unknown one, it answers: {none})"),
-            false => format!("ACT knows it (without a credential it answers: {none}; with an unknown one: {unknown})"),
-        };
-        step("credential", StepState::Passed, seen)
-    } else {
-        step("credential", StepState::Unclear, unclear("credential", answers, whose))
-    });
+    let credential = accepted_for.is_some() || answers.credential_counts();
+    let alias = answers.alias_counts();
+    steps.extend(credential_step(answers, whose, accepted_for.is_some()));
     if about(main) == About::Alias {
         steps.push(stopped("alias"));
     } else if alias {
         let seen = format!("ACT knows it (for an unknown id it answers: {})", said(&answers.unknown_alias));
         steps.push(step("alias", StepState::Passed, seen));
     } else if about(main) != About::Credential {
-        steps.push(step("alias", StepState::Unclear, unclear("alias", answers, whose)));
+        steps.push(step("alias", StepState::Open, unclear("alias", answers, whose)));
     }
     match about(main) {
-        About::Export if credential && alias => (steps, None, 0),
         // A rejection for another reason than an empty export is reported as it is.
-        About::Export if matches!(main, Verdict::Rejected(reason) if *reason != Reason::EmptyPayload) => {
+        About::Export
+            if !(credential && alias)
+                && matches!(main, Verdict::Rejected(reason) if *reason != Reason::EmptyPayload) =>
+        {
             steps.push(stopped("answer"));
             let code = problem.as_ref().map_or(UNCLEAR, |problem| problem.code);
             (steps, problem, code)
         }
-        About::Export => (steps, None, UNCLEAR),
+        About::Export => (steps, None, if credential || alias { 0 } else { UNCLEAR }),
         _ => {
             let code = problem.as_ref().map_or(UNCLEAR, |problem| problem.code);
             (steps, problem, code)
         }
+    }
+}
+
+/// The step about the credential. `None` where Boomi has accepted it, and ACT's answer says nothing against it.
+fn credential_step(answers: &Answers, whose: &Whose<'_>, is_proven: bool) -> Option<Step> {
+    let step = |name, state, seen| Some(Step { name, state, seen });
+    match about(&answers.main) {
+        About::Credential if is_proven => step("right", StepState::Stopped, words(&answers.main, whose)),
+        About::Credential => step("credential", StepState::Stopped, words(&answers.main, whose)),
+        _ if is_proven => None,
+        _ if answers.credential_counts() => {
+            let said = |verdict: &Option<Verdict>| verdict.as_ref().map_or_else(String::new, |it| words(it, whose));
+            let (none, unknown) = (said(&answers.no_credential), said(&answers.unknown_credential));
+            let seen = match none == unknown {
+                true => format!("ACT knows it (without a credential, and with an unknown one, it answers: {none})"),
+                false => {
+                    format!("ACT knows it (without a credential it answers: {none}; with an unknown one: {unknown})")
+                }
+            };
+            step("credential", StepState::Passed, seen)
+        }
+        _ => step("credential", StepState::Open, unclear("credential", answers, whose)),
     }
 }
 
@@ -199,12 +222,15 @@ mod tests {
         let answers =
             Answers { main, no_credential: Some(none), unknown_credential: unknown, unknown_alias: Some(alias) };
         let whose = Whose { account: "acme", alias: "billing", endpoint: "https://act.example.com/m" };
-        let (steps, problem, code) = conclude(&answers, &whose);
+        shown(conclude(&answers, &whose, &Proof::Open(String::new())))
+    }
+
+    fn shown((steps, problem, code): (Vec<Step>, Option<Problem>, u8)) -> (String, u8) {
         assert_eq!(problem.is_some(), ![0, 69].contains(&code), "{steps:?}");
         let letter = |step: &Step| match step.state {
             StepState::Passed => 'p',
             StepState::Stopped => 's',
-            StepState::Unclear => 'u',
+            StepState::Open => 'u',
         };
         (steps.iter().map(|step| format!("{}:{} ", step.name, letter(step))).collect::<String>(), code)
     }
@@ -227,9 +253,9 @@ mod tests {
             // ACT looks at the payload first: the answers are all the same.
             ("whatever", empty(), empty(), None, empty(), both('u', 'u'), 69),
             // ACT checks the credential, then the payload, then the alias.
-            ("good or bad alias", empty(), status(401), c401(), empty(), both('p', 'u'), 69),
+            ("good or bad alias", empty(), status(401), c401(), empty(), both('p', 'u'), 0),
             // Before the payload, ACT only looks whether there is a credential.
-            ("any credential", empty(), status(401), Some(empty()), not_found(), both('u', 'p'), 69),
+            ("any credential", empty(), status(401), Some(empty()), not_found(), both('u', 'p'), 0),
             // ACT takes an empty export.
             ("good", taken(), status(401), c401(), not_found(), both('p', 'p'), 0),
             ("anything goes", taken(), taken(), None, taken(), both('u', 'u'), 69),
@@ -243,6 +269,31 @@ mod tests {
             ("not available", status(503), status(503), None, status(503), "answer:s ".to_owned(), 75),
         ] {
             assert_eq!(conclusion(main, none, unknown, alias), (steps, code), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_credential_that_boomi_accepts() {
+        let whose = Whose { account: "acme", alias: "billing", endpoint: "https://act.example.com/m" };
+        let proof = Proof::Accepted("a-1".to_owned());
+        for (main, alias, steps, code) in [
+            (empty(), not_found(), "alias:p ", 0),
+            (empty(), empty(), "alias:u ", 0),
+            (not_found(), not_found(), "alias:s ", 78),
+            (foreign(), not_found(), "alias:s ", 78),
+            // Boomi's word is about the token and the account, not about a right in ACT.
+            (status(403), status(403), "right:s ", 77),
+            (status(401), not_found(), "right:s alias:p ", 77),
+            (status(400), status(400), "alias:u answer:s ", 65),
+            (status(503), status(503), "answer:s ", 75),
+        ] {
+            let (no_credential, unknown_credential) = (None, None);
+            let answers = Answers { main, no_credential, unknown_credential, unknown_alias: Some(alias) };
+            let concluded = conclude(&answers, &whose, &proof);
+            if let (_, Some(problem), 77) = &concluded {
+                assert!(problem.cause.starts_with("Boomi accepts the token for a-1:"), "{problem:?}");
+            }
+            assert_eq!(shown(concluded), (steps.to_owned(), code));
         }
     }
 }

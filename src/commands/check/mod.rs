@@ -1,25 +1,31 @@
 //! Asks ACT whether endpoint, token and alias are correct, without a session and without sending metrics.
 //!
-//! [`route`] tests the way up to a connection. Then [`question`] sends ACT an export without metrics, and the same with a credential
-//! or an alias id that can't exist. [`conclusion`] (pure) compares the answers. It does not assume an order in which ACT looks at
-//! credential, alias and content, and concludes only what the differences between the answers show.
+//! [`proof`] asks Boomi's platform API whether it accepts the credential, where [`platform`] knows that API. [`route`] tests the
+//! way to ACT up to a connection. Then [`question`] sends ACT an export without metrics, and the same with a credential or an alias
+//! id that can't exist. [`conclusion`] (pure) compares the answers. It does not assume an order in which ACT looks at credential,
+//! alias and content, and concludes only what the differences between the answers show.
 
 mod command;
 mod conclusion;
+mod platform;
+mod proof;
 mod question;
 mod route;
 mod steps;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::claude::network::Network;
-use crate::config::token::{self, Token, TokenError};
+use crate::config::token::{Token, TokenError};
 use crate::config::{Account, Alias, Config, TokenSource};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::upstream::{Limits, Upstream};
 use crate::delivery::verdict::{Failure, Reason, Verdict, judge};
 use crate::state::outcome::Problem;
 use crate::system::environment::Environment;
+
+use proof::Proof;
 
 pub use command::{Args, run};
 pub use conclusion::Answers;
@@ -44,8 +50,8 @@ pub enum StepState {
     Passed,
     /// It failed, and the check stopped here.
     Stopped,
-    /// ACT's answers do not show whether it passed.
-    Unclear,
+    /// No answer shows whether it passed.
+    Open,
 }
 
 /// One step on the way to an accepted export.
@@ -70,9 +76,12 @@ pub struct Finding {
     pub endpoint: String,
     /// The steps, up to the one at which it stopped.
     pub steps: Vec<Step>,
-    /// Why it stopped. `None` where all is good, or where ACT's answers do not show it.
+    /// Why no answer shows whether the credential is good. Empty where one does.
+    pub unproven: String,
+    /// Why it stopped. `None` where all is good, or where no answer shows it.
     pub problem: Option<Problem>,
-    /// The exit status: 0 good, 69 unclear, and 65, 75, 77, 78 as `--verify` would give.
+    /// The exit status: 0 where credential or alias were shown to be good, 69 where nothing was shown, and 65, 75, 77, 78 as
+    /// `--verify` would give.
     pub code: u8,
 }
 
@@ -89,23 +98,71 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Checks one alias with a token fetched from its account's source.
-pub fn run_for(subject: &Subject<'_>, environment: &Environment) -> Finding {
-    run_with(subject, &token::fetch(&subject.account.token, environment), &Network::here(environment))
+/// How many accounts or aliases are asked about in parallel.
+const PARALLEL: usize = 8;
+
+/// What is known about an account before its aliases are checked.
+struct Known {
+    token: Result<Token, TokenError>,
+    proof: Proof,
 }
 
-/// Checks one alias with its account's token, which was fetched before.
-pub fn run_with(subject: &Subject<'_>, token: &Result<Token, TokenError>, network: &Network) -> Finding {
+/// Checks the aliases. Each account's token is fetched once, by `fetch`, and Boomi is asked about it once.
+pub fn run_all(
+    subjects: &[Subject<'_>],
+    environment: &Environment,
+    fetch: fn(&TokenSource, &Environment) -> Result<Token, TokenError>,
+) -> Vec<Finding> {
+    let accounts: BTreeMap<&str, &Account> =
+        subjects.iter().map(|subject| (subject.account_name, subject.account)).collect();
+    let accounts: Vec<(&str, &Account)> = accounts.into_iter().collect();
+    let network = Network::here(environment);
+    let known = in_parallel(&accounts, |(name, account)| {
+        let token = fetch(&account.token, environment);
+        let proof = proof::ask(name, account, &token, &network);
+        (*name, Known { token, proof })
+    });
+    let known: BTreeMap<&str, Known> = known.into_iter().collect();
+    in_parallel(subjects, |subject| check(subject, &known[subject.account_name], &network))
+}
+
+/// Does `work` for all, a few in parallel. The results have the same order.
+fn in_parallel<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let work = &work;
+    let some_of = |some: &[T]| -> Vec<R> {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = some.iter().map(|one| scope.spawn(move || work(one))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        })
+    };
+    all.chunks(PARALLEL).flat_map(some_of).collect()
+}
+
+/// The hosts to which a check sends an account's token: ACT's, and that of Boomi's platform API where it is known.
+pub fn hosts(account: &Account) -> (String, Option<String>) {
+    let act = account.endpoint.parse::<hyper::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
+    (act.unwrap_or_default(), platform::question(account).ok().map(|question| question.host))
+}
+
+/// Checks one alias.
+fn check(subject: &Subject<'_>, known: &Known, network: &Network) -> Finding {
     let mut run = CheckRun { subject, steps: Vec::new() };
-    match run.ask(token, network) {
+    let unproven = |steps: &[Step]| match &known.proof {
+        Proof::Open(why) if steps.iter().any(|step| step.name == "credential" && step.state == StepState::Open) => {
+            why.clone()
+        }
+        _ => String::new(),
+    };
+    match run.ask(known, network) {
         Ok(answers) => {
-            let (steps, problem, code) = conclusion::conclude(&answers, &subject.whose());
+            let (steps, problem, code) = conclusion::conclude(&answers, &subject.whose(), &known.proof);
             run.steps.extend(steps);
-            run.finding(problem, code)
+            let unproven = unproven(&run.steps);
+            run.finding(problem, code, unproven)
         }
         Err(problem) => {
             let code = problem.code;
-            run.finding(Some(*problem), code)
+            run.finding(Some(*problem), code, String::new())
         }
     }
 }
@@ -134,15 +191,24 @@ struct CheckRun<'a> {
 }
 
 impl CheckRun<'_> {
-    fn ask(&mut self, token: &Result<Token, TokenError>, network: &Network) -> Result<Answers, Box<Problem>> {
+    fn ask(&mut self, known: &Known, network: &Network) -> Result<Answers, Box<Problem>> {
         let account = self.subject.account;
-        let token = match token {
+        let token = match &known.token {
             Ok(token) => {
                 self.passed("token", source(&account.token));
                 token
             }
             Err(error) => return Err(self.stop("token", error.what.clone(), cause::without_token(error))),
         };
+        match &known.proof {
+            Proof::Accepted(id) => self.passed("credential", proof::accepted(&account.user, id)),
+            // ACT is not asked: it would count one more failed login.
+            Proof::Refused(id) => {
+                let problem = proof::refused(&account.user, id, self.subject.account_name);
+                return Err(self.stop("credential", problem.said.clone(), problem));
+            }
+            Proof::Open(_) => {}
+        }
         let hop = route::next_hop(&account.endpoint, network).map_err(|failure| self.failed("route", failure))?;
         let addresses = match hop.resolve() {
             Ok(addresses) => addresses,
@@ -173,7 +239,8 @@ impl CheckRun<'_> {
             return Err(self.unanswered(&hop, failure));
         }
         self.passed_network(&hop);
-        Ok(question::with_controls(main, &self.subject.alias.id, &authorization, |authorization, alias| {
+        let is_proven = matches!(known.proof, Proof::Accepted(_));
+        Ok(question::with_controls(main, &self.subject.alias.id, &authorization, is_proven, |authorization, alias| {
             asked(authorization, alias).0
         }))
     }
@@ -220,13 +287,14 @@ impl CheckRun<'_> {
         Box::new(problem)
     }
 
-    fn finding(self, problem: Option<Problem>, code: u8) -> Finding {
+    fn finding(self, problem: Option<Problem>, code: u8, unproven: String) -> Finding {
         let Subject { name, account_name, account, .. } = self.subject;
         Finding {
             alias: (*name).to_owned(),
             account: (*account_name).to_owned(),
             endpoint: account.endpoint.clone(),
             steps: self.steps,
+            unproven,
             problem,
             code,
         }

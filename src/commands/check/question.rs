@@ -9,15 +9,21 @@ use crate::delivery::verdict::Verdict;
 /// An export without metrics.
 pub const EMPTY: &[u8] = br#"{"resourceMetrics":[]}"#;
 
-/// Asks the control questions. `ask` takes a credential and an alias id.
+/// Asks the control questions. `ask` takes a credential and an alias id. Those about the credential are not needed where it is
+/// proven already.
 pub fn with_controls(
     main: Verdict,
     alias_id: &str,
     authorization: &str,
+    is_proven: bool,
     ask: impl Fn(Option<&str>, &str) -> Verdict,
 ) -> Answers {
     if !has_passed(&main) {
         return Answers { main, no_credential: None, unknown_credential: None, unknown_alias: None };
+    }
+    if is_proven {
+        let unknown_alias = Some(ask(Some(authorization), &unknown_alias(alias_id)));
+        return Answers { main, no_credential: None, unknown_credential: None, unknown_alias };
     }
     let no_credential = ask(None, alias_id);
     // That ACT refuses a request without a credential does not show that it looked at this credential. This question is asked only

@@ -5,37 +5,43 @@ use std::fmt::Write;
 use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::{Finding, StepState};
+use super::{Finding, Step, StepState};
 use crate::run::summary::WHERE_IN_ACT;
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
 
-/// Columns before a step's text: "  ok       credential  ".
+/// Columns before a step's name.
+const NAME: usize = 11;
+/// Columns before a step's text: "  ok       credential:  ".
 const INDENT: usize = 24;
 
 impl Finding {
-    /// Whether endpoint, token and alias are good.
-    pub fn is_good(&self) -> bool {
-        self.code == 0
+    /// The steps that no answer decides.
+    fn open(&self) -> Vec<&'static str> {
+        self.steps.iter().filter(|step| step.state == StepState::Open).map(|step| step.name).collect()
     }
 
     /// The finding step by step, in lines of `width` columns. The styles are always there: the output stream removes them where a
     /// terminal would not show them.
     pub fn text(&self, width: usize) -> String {
         let mut text = format!("{BOLD}{}{BOLD:#}  account {}\n", self.alias, self.account);
-        for step in &self.steps {
-            let (style, word) = match step.state {
-                StepState::Passed => (GREEN, "ok"),
-                StepState::Stopped => (RED, "stopped"),
-                StepState::Unclear => (YELLOW, "unclear"),
-            };
-            let _ = write!(text, "  {style}{word:<7}{style:#}  {:<11}  ", step.name);
-            page::hang(
-                &mut text,
-                INDENT,
-                width,
-                if step.state == StepState::Passed { DIM } else { Style::new() },
-                &step.seen,
-            );
+        let mut step = |style: Style, word: &str, name: &str, seen: &str| {
+            let name = format!("{name}:");
+            let _ = write!(text, "  {style}{word:<7}{style:#}  {name:<12} ");
+            let style = if style == GREEN { DIM } else { Style::new() };
+            page::hang(&mut text, INDENT, width, style, seen);
+        };
+        for Step { name, state, seen } in &self.steps {
+            match state {
+                StepState::Passed => step(GREEN, "ok", name, seen),
+                StepState::Stopped => step(RED, "stopped", name, seen),
+                StepState::Open => {}
+            }
+        }
+        let open = self.open();
+        if !open.is_empty() {
+            let words = format!("{}: {}", open.join(", "), self.question());
+            let _ = write!(text, "  {YELLOW}?{YELLOW:#}        ");
+            page::hang(&mut text, NAME, width, Style::new(), &words);
         }
         let mut line = |style: Style, words: &str| {
             text.push_str("  ");
@@ -50,16 +56,23 @@ impl Finding {
                     line(Style::new(), &format!("fix: {}", problem.fix));
                 }
             }
-            None if self.is_good() => {
+            None if open.is_empty() => {
                 line(GREEN, "Endpoint, token and alias are correct.");
                 line(Style::new(), WHERE_IN_ACT);
             }
-            None => {
-                line(YELLOW, "ACT's answers to an empty export do not show the rest. A session shows it:");
-                line(Style::new(), &self.session());
-            }
+            None => {}
         }
         text
+    }
+
+    /// What is not known about the open steps, and how to find out.
+    fn question(&self) -> String {
+        let it = if self.open().len() > 1 { "them" } else { "it" };
+        let shown = match &self.problem {
+            Some(_) => format!("ACT's answers do not show {it}"),
+            None => format!("a session shows {it}: {}", self.session()),
+        };
+        if self.unproven.is_empty() { shown } else { format!("{}; {shown}", self.unproven) }
     }
 
     /// The command that shows what a check can't: a session with `--verify`.
@@ -73,12 +86,13 @@ impl Finding {
         let state = |state| match state {
             StepState::Passed => "ok",
             StepState::Stopped => "stopped",
-            StepState::Unclear => "unclear",
+            StepState::Open => "unclear",
         };
-        let result = match (self.code, problem) {
-            (0, _) => "good",
-            (_, None) => "unclear",
-            _ => "stopped",
+        let open = self.open();
+        let result = match problem {
+            Some(_) => "stopped",
+            None if open.is_empty() => "good",
+            None => "unclear",
         };
         let steps: Vec<Value> = self
             .steps
@@ -91,6 +105,8 @@ impl Finding {
             "endpoint": self.endpoint,
             "result": result,
             "steps": steps,
+            "open": open,
+            "unproven": (!self.unproven.is_empty()).then_some(&self.unproven),
             "said": problem.map(|problem| &problem.said),
             "cause": problem.map(|problem| &problem.cause),
             "fix": problem.map(|problem| problem.fix.clone()).or((result == "unclear").then(|| self.session())),

@@ -1,8 +1,7 @@
 //! Carries out a set-up: stores the token, writes the configuration, and asks ACT, in this order.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::commands::check::{self, Subject};
 use crate::config;
 use crate::config::edit::{self, Change};
 use crate::state::outcome::exports;
@@ -15,6 +14,8 @@ use super::ask;
 use super::decision::{Decision, Store};
 use super::dialogue::Stop;
 use super::facts::Facts;
+use super::proof;
+use super::rc;
 use super::release::release;
 use super::sources::entries::Entries;
 use super::sources::from_settings::Removal;
@@ -46,9 +47,10 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
         }
     });
     facts.args.say(&removals(&decision.removals, facts));
-    let (checks, code) = if facts.args.no_check { (Vec::new(), 0) } else { check(facts, &decision.checks) };
+    let (checks, code) = if facts.args.no_check { (Vec::new(), 0) } else { proof::check(facts, &decision.checks) };
     let released = if facts.args.no_check || code != 0 { 0 } else { release_all(facts, &decision.accounts) };
-    facts.args.say(&next_steps(&decision, facts, is_first));
+    facts.args.say(&next_steps(&decision, facts));
+    let rc_file = if decision.entries.aliases.is_empty() { None } else { rc::offer(facts, is_first) };
     if facts.args.json {
         let result = json!({
             "config": paths::to_text(&edited.path),
@@ -67,6 +69,7 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
             })).collect::<Vec<_>>(),
             "checks": checks,
             "released": released,
+            "rc_file": rc_file.as_deref().map(paths::to_text),
         });
         crate::commands::print_json(&result);
     }
@@ -134,23 +137,6 @@ fn removals(removals: &[Removal], facts: &Facts<'_>) -> String {
     text
 }
 
-/// Asks ACT about each alias. Returns the findings and the worst exit status. An unclear answer is no failure.
-fn check(facts: &Facts<'_>, names: &[String]) -> (Vec<Value>, u8) {
-    let loaded = config::load(facts.environment);
-    let mut worst = 0;
-    let mut findings = Vec::new();
-    for name in names {
-        let Some(subject) = Subject::of(&loaded.config, name) else { continue };
-        let finding = check::run_for(&subject, facts.environment);
-        facts.args.say(&format!("\n{}", finding.text(page::width())));
-        if finding.problem.is_some() {
-            worst = worst.max(finding.code);
-        }
-        findings.push(finding.json());
-    }
-    (findings, worst)
-}
-
 /// Delivers the exports held for accounts that were configured before. Returns how many were delivered.
 fn release_all(facts: &Facts<'_>, accounts: &[String]) -> u64 {
     let mut all = 0;
@@ -164,7 +150,7 @@ fn release_all(facts: &Facts<'_>, accounts: &[String]) -> u64 {
     all
 }
 
-fn next_steps(decision: &Decision, facts: &Facts<'_>, is_first: bool) -> String {
+fn next_steps(decision: &Decision, facts: &Facts<'_>) -> String {
     let mut text = String::new();
     let entries = &decision.entries;
     if let [alias] = &entries.aliases[..]
@@ -176,9 +162,6 @@ fn next_steps(decision: &Decision, facts: &Facts<'_>, is_first: bool) -> String 
         text.push_str(&format!(
             "\nNo directory uses {name} yet. To use it, run in a directory: act-claude act use {name}\n"
         ));
-    }
-    if is_first {
-        text.push_str("\nIn your shell's rc file: alias claude=act-claude\n");
     }
     text
 }

@@ -13,6 +13,8 @@ mod dialogue;
 mod facts;
 mod naming;
 mod places;
+mod proof;
+mod rc;
 mod release;
 mod renew;
 mod settings;
@@ -87,7 +89,7 @@ pub struct Args {
     /// Ask nothing; take what the questions propose
     #[arg(long, short)]
     yes: bool,
-    /// Don't ask ACT at the end
+    /// Don't ask ACT and Boomi at the end
     #[arg(long)]
     no_check: bool,
     /// What was found and written, as JSON

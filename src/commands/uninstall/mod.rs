@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::claude::processes::{self, Role};
 use crate::claude::{locate, ourselves, variables};
+use crate::commands::rc::{self, file::RcFile};
 use crate::config::{self, Loaded, TokenSource};
 use crate::state::record::{self, Record};
 use crate::state::spool::Spool;
@@ -60,8 +61,10 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     if !args.keep_config {
         going.extend(configuration(&loaded, environment));
     }
-    let left = left_by_hand(&loaded, environment, &going);
-    if !going.is_empty() && !args.yes && !confirmed(&going) {
+    let blocks = rc::with_block(environment);
+    let left = left_by_hand(&loaded, environment, &going, &blocks);
+    let is_nothing = going.is_empty() && blocks.is_empty();
+    if !is_nothing && !args.yes && !confirmed(&going, &blocks) {
         return ExitCode::from(crate::system::exit::USAGE);
     }
     let ended = match state.map_or(Ok(Vec::new()), |state| end_idle(args, &state)) {
@@ -79,9 +82,12 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
     }
     remove_empty(environment, args.keep_config);
+    let edited = take_out(&blocks, &mut failed);
     let printed = if args.json {
         let removed: Vec<_> = going.iter().map(|path| paths::to_text(path)).collect();
-        super::print_json(&json!({ "ended": ended, "removed": removed, "failed": failed, "left": left }))
+        super::print_json(
+            &json!({ "ended": ended, "removed": removed, "edited": edited, "failed": failed, "left": left }),
+        )
     } else {
         let section = |title: &str, lines: &[String]| match lines {
             [] => String::new(),
@@ -93,11 +99,24 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         super::print(
             &(section("ended:", &ended)
                 + &section("removed:", &going)
+                + &section("taken out of the shell's rc file:", &edited)
                 + &section("not removed:", &failed)
                 + &section("you have to remove:", &left)),
         )
     };
     if failed.is_empty() { printed } else { ExitCode::FAILURE }
+}
+
+/// Removes the blocks from the shells' rc files. Returns the files, and adds those that could not be changed to `failed`.
+fn take_out(blocks: &[(RcFile, Vec<u8>)], failed: &mut Vec<String>) -> Vec<String> {
+    let mut edited = Vec::new();
+    for (file, without) in blocks {
+        match file.write(without) {
+            Ok(()) => edited.push(paths::to_text(&file.path).into_owned()),
+            Err(why) => failed.push(format!("the block in {}: {why}", file.path.display())),
+        }
+    }
+    edited
 }
 
 /// Delivers the exports that wait, so that none is lost. An error says why uninstalling is not possible now.
@@ -194,12 +213,20 @@ fn remove_empty(environment: &Environment, keep_config: bool) {
 }
 
 /// What the user has to remove, because act-claude did not put it there or may not remove it: a line each, with what to do.
-fn left_by_hand(loaded: &Loaded, environment: &Environment, going: &[PathBuf]) -> Vec<String> {
+fn left_by_hand(
+    loaded: &Loaded,
+    environment: &Environment,
+    going: &[PathBuf],
+    blocks: &[(RcFile, Vec<u8>)],
+) -> Vec<String> {
     let mut left = Vec::new();
     if let Some(home) = environment.home() {
-        for name in MENTIONING_FILES {
-            let path = home.join(name);
-            let Ok(text) = fs::read_to_string(&path) else { continue };
+        let mut files: Vec<PathBuf> = MENTIONING_FILES.map(|name| home.join(name)).to_vec();
+        files.extend(rc::files(environment).into_iter().filter(|path| !files.contains(path)).collect::<Vec<_>>());
+        for path in files {
+            let without = blocks.iter().find(|(file, _)| file.is(&path)).map(|(_, without)| without.clone());
+            let Ok(text) = without.map_or_else(|| fs::read(&path), Ok) else { continue };
+            let text = String::from_utf8_lossy(&text);
             let lines = text.lines().enumerate().filter(|(_, line)| line.contains("act-claude"));
             left.extend(lines.map(|(index, line)| format!("{}:{}: {}", path.display(), index + 1, line.trim())));
         }
@@ -268,12 +295,14 @@ fn forget(argv: &[String]) -> Option<String> {
 }
 
 /// Asks the user on the terminal whether to go on.
-fn confirmed(going: &[PathBuf]) -> bool {
+fn confirmed(going: &[PathBuf], blocks: &[(RcFile, Vec<u8>)]) -> bool {
     if !std::io::stdin().is_terminal() {
         crate::run::report::fatal("nothing was removed: there is no terminal to ask on; --yes removes without asking");
         return false;
     }
-    let list: String = going.iter().map(|path| format!("  {}\n", path.display())).collect();
+    let mut list: String = going.iter().map(|path| format!("  {}\n", path.display())).collect();
+    let blocks = blocks.iter().map(|(file, _)| format!("  act-claude's lines in {}\n", file.path.display()));
+    list.extend(blocks);
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "This removes:\n{}Continue? [y/N] ", printable::lines(&list));
     let mut answer = String::new();

@@ -82,7 +82,7 @@ pub struct Checked {
 
 /// Checks one export.
 pub fn check(request: &Request<'_>, expected: &Expected) -> Checked {
-    let (user, credential) = credential(request, expected);
+    let (user, credential) = credential(request.account, request.authorization, expected);
     let alias = request.alias.map(|alias| String::from_utf8_lossy(alias).trim().to_owned());
     let alias = alias.filter(|alias| !alias.is_empty());
     let belongs = belongs(alias.as_deref(), request.account, expected);
@@ -98,16 +98,20 @@ pub fn check(request: &Request<'_>, expected: &Expected) -> Checked {
 }
 
 /// The user, where it could be read, and whether the credential is good.
-fn credential(request: &Request<'_>, expected: &Expected) -> (Option<String>, Result<(), Refusal>) {
-    let (user, token) = match read_credential(request.authorization) {
+pub fn credential(
+    account: &str,
+    authorization: Option<&[u8]>,
+    expected: &Expected,
+) -> (Option<String>, Result<(), Refusal>) {
+    let (user, token) = match read_credential(authorization) {
         Ok(parts) => parts,
         Err(cause) => return (None, Err(Refusal::unauthorized(cause))),
     };
-    let account = expected.accounts.iter().find(|account| account.id == request.account);
+    let known = expected.accounts.iter().find(|known| known.id == account);
     let given = Sha256::digest(format!("{user}:{token}"));
-    let good = match account.and_then(|account| account.credential.as_ref()) {
+    let good = match known.and_then(|known| known.credential.as_ref()) {
         Some(wanted) if !bool::from(wanted.as_slice().ct_eq(&given)) => {
-            let cause = format!("this is not the user and token of account {}", request.account);
+            let cause = format!("this is not the user and token of account {account}");
             Err(Refusal::unauthorized(cause))
         }
         _ => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::answer::Answer;
+use super::answer::{Answer, Refusal};
 use super::payload::Payload;
 
 /// One request that is answered, or with [`Answer::Silence`] is not.
@@ -10,8 +10,23 @@ use super::payload::Payload;
 pub enum Event {
     /// A POST to a metrics endpoint, accepted or refused.
     Export(Box<Export>),
+    /// A request for a JWT.
+    Jwt(JwtRequest),
     /// A request for something else.
     Stray(Stray),
+}
+
+/// A request for a JWT, as `act check` sends it. It does not hold the API token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwtRequest {
+    /// When it was received.
+    pub received: SystemTime,
+    /// The account id in the path.
+    pub account: String,
+    /// The credential's user, if it could be read.
+    pub user: Option<String>,
+    /// Why it is refused. `None`: it got a sample JWT.
+    pub refusal: Option<Refusal>,
 }
 
 /// One export, with all that is needed to compare what arrived with what was sent. It does not hold the API token.

@@ -8,7 +8,7 @@ use anstyle::Style;
 use jiff::tz::TimeZone;
 
 use super::answer::Answer;
-use super::event::{Event, Export, Stray};
+use super::event::{Event, Export, JwtRequest, Stray};
 use super::payload::{Attributes, Metric};
 use super::summary::{number, summary};
 use crate::text::page::{BOLD, DIM, GREEN, RED, YELLOW, columns, visible, wrap};
@@ -30,6 +30,7 @@ impl Page {
     pub fn event(&self, event: &Event) -> String {
         match event {
             Event::Export(export) => self.export(export),
+            Event::Jwt(request) => self.jwt(request),
             Event::Stray(stray) => self.stray(stray),
         }
     }
@@ -67,8 +68,29 @@ impl Page {
         text
     }
 
+    /// A request for a JWT: `act check` or `act setup` asked whether a credential is good.
+    fn jwt(&self, request: &JwtRequest) -> String {
+        let clock = self.clock(request.received);
+        let (style, status) = match &request.refusal {
+            None => (GREEN, "200 JWT".to_owned()),
+            Some(refusal) => (RED, format!("{} no JWT", refusal.status)),
+        };
+        let account = visible(&request.account);
+        let user = request.user.as_deref().map(|user| format!("  {}", visible(user))).unwrap_or_default();
+        let mut text = format!("{DIM}{clock}{DIM:#}  {style}{status}{style:#}  {DIM}{account}{user}{DIM:#}\n");
+        if let Some(refusal) = &request.refusal {
+            self.wrapped(&mut text, style, &visible(&refusal.message));
+            self.wrapped(&mut text, Style::new(), &visible(&refusal.cause));
+        }
+        text
+    }
+
     fn stray(&self, stray: &Stray) -> String {
-        let word = if stray.status == 404 { "not a metrics endpoint" } else { "exports use POST" };
+        let word = match stray.status {
+            404 => "not a metrics endpoint",
+            _ if super::platform::account(&stray.path).is_some() => "a JWT is got with GET",
+            _ => "exports use POST",
+        };
         let Stray { method, path, status, received } = stray;
         let clock = self.clock(*received);
         format!("{DIM}{clock}{DIM:#}  {RED}{status}{RED:#}  {} {}: {word}\n", visible(method), visible(path))

@@ -10,11 +10,12 @@ pub mod event;
 pub mod json;
 pub mod log_line;
 pub mod payload;
+pub mod platform;
 pub mod server;
 pub mod summary;
 pub mod totals;
 
 pub use answer::{Answer, Fail, Refusal};
 pub use check::{Account, Expected};
-pub use event::{Event, Export, Stray};
+pub use event::{Event, Export, JwtRequest, Stray};
 pub use server::{OnEvent, Options, Receiver};

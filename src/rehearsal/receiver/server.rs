@@ -16,7 +16,8 @@ use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, Fail, Refusal};
 use super::check::{self, Expected, check};
-use super::event::{Event, Export, Stray};
+use super::event::{Event, Export, JwtRequest, Stray};
+use super::platform;
 use crate::rehearsal::server::{READ_TIMEOUT, Server};
 
 /// The largest body that is read, both compressed and decompressed, in bytes: 20 MiB.
@@ -103,6 +104,9 @@ struct Service {
 impl Service {
     async fn serve(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
+        if let Some(account) = platform::account(head.uri.path()) {
+            return self.jwt(&head, account);
+        }
         let known = |id: &&str| {
             self.expected.accounts.is_empty() || self.expected.accounts.iter().any(|account| account.id == **id)
         };
@@ -110,9 +114,7 @@ impl Service {
             return self.stray(&head, 404, "Not Found");
         };
         if head.method != Method::POST {
-            let mut response = self.stray(&head, 405, "Method Not Allowed");
-            response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("POST"));
-            return response;
+            return self.not_allowed(&head, "POST");
         }
         let body = match read(body).await {
             Ok(body) => inflate(&body, head.headers.get(CONTENT_ENCODING).map(|value| value.as_bytes())),
@@ -163,6 +165,34 @@ impl Service {
             payload: checked.payload,
             answer,
         }
+    }
+
+    /// Answers a request for a JWT: plain text, as documented.
+    fn jwt(&self, head: &Parts, account: &str) -> Response<Full<Bytes>> {
+        if head.method != Method::GET {
+            return self.not_allowed(head, "GET");
+        }
+        let authorization = head.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+        let (user, refusal) = platform::check(account, authorization, &self.expected);
+        let response = match &refusal {
+            Some(refusal) => respond(refusal.status, &json!({ "message": refusal.message })),
+            None => {
+                let jwt = platform::jwt(user.as_deref().unwrap_or_default(), account);
+                let mut response = Response::new(Full::new(Bytes::from(jwt)));
+                let kind = hyper::header::HeaderValue::from_static("text/plain");
+                response.headers_mut().insert(CONTENT_TYPE, kind);
+                response
+            }
+        };
+        let received = SystemTime::now();
+        self.tell(Event::Jwt(JwtRequest { received, account: account.to_owned(), user, refusal }));
+        response
+    }
+
+    fn not_allowed(&self, head: &Parts, method: &'static str) -> Response<Full<Bytes>> {
+        let mut response = self.stray(head, 405, "Method Not Allowed");
+        response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static(method));
+        response
     }
 
     fn stray(&self, head: &Parts, status: u16, message: &str) -> Response<Full<Bytes>> {

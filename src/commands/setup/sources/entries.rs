@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::config::edit::{self, Change};
-use crate::config::{Config, TokenSource};
+use crate::config::{Api, Config, TokenSource};
 use crate::system::environment::Environment;
 
 /// New or changed entries.
@@ -62,11 +62,17 @@ impl Entries {
         };
         for account in &self.accounts {
             let is_own = config.accounts.get(&account.name).is_some_and(|own| own.origin.path() == user_file);
-            let fields = vec![
+            let mut fields = vec![
                 ("endpoint", json!(account.endpoint)),
                 ("user", json!(account.user)),
                 ("token", token(&account.token, environment)),
             ];
+            // The user's entry replaces the system's as a whole: what that says about the API has to go with it.
+            match config.accounts.get(&account.name).filter(|_| !is_own).map(|system| &system.api) {
+                Some(Api::Off) => fields.push(("api", Value::Null)),
+                Some(Api::At(url)) => fields.push(("api", json!(url))),
+                Some(Api::Documented) | None => {}
+            }
             write("accounts", &account.name, is_own, fields);
         }
         for alias in &self.aliases {
@@ -95,5 +101,27 @@ fn token(source: &TokenSource, environment: &Environment) -> Value {
         TokenSource::Command(argv) => json!({ "command": argv }),
         TokenSource::File(path) => json!({ "file": edit::directory_key(path, environment) }),
         TokenSource::Env(name) => json!({ "env": name }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_about_the_api_stays() {
+        for api in ["null", "\"https://api.platform.gb.boomi.com\""] {
+            let account = r#"{"endpoint": "https://x.test/m", "user": "u", "token": {"env": "T"}, "api": "#;
+            let text = format!(r#"{{"accounts": {{"a": {account}{api}}}}}}}"#);
+            let (config, faults) = crate::config::read(Path::new("/etc/c.json"), text.into_bytes(), None);
+            assert_eq!(faults, []);
+            let token = TokenSource::Env("MINE".to_owned());
+            let (name, endpoint, user) = ("a".to_owned(), "https://x.test/m".to_owned(), "me".to_owned());
+            let accounts = vec![AccountEntry { name, endpoint, user, token }];
+            let entries = Entries { accounts, ..Entries::default() };
+            let changes = entries.changes(&config, Path::new("/home/u/c.json"), &Environment::default());
+            let after = edit::text::apply(Path::new("c.json"), "", &changes).unwrap();
+            assert!(after.contains(&format!("\"api\": {api}")) && after.contains("MINE"), "{after}");
+        }
     }
 }

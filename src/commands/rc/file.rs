@@ -1,0 +1,180 @@
+//! Reads and changes an rc file: links are followed, its mode is kept, and what is not the user's own stays as it is.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access, getegid};
+
+use crate::system::error::plain;
+use crate::system::file::{self, Durability, OpenError};
+
+/// The largest file that is changed, in bytes.
+const LARGEST: u64 = 4 << 20;
+
+/// An rc file that can be changed.
+#[derive(Debug)]
+pub struct RcFile {
+    /// Its path, as the shell names it.
+    pub path: PathBuf,
+    /// Its content; empty where it does not exist.
+    pub content: Vec<u8>,
+    /// The file that its links lead to.
+    target: PathBuf,
+    /// `None`: it does not exist.
+    metadata: Option<Metadata>,
+}
+
+/// Reads `path`. An error says why it can't be changed.
+pub fn read(path: &Path) -> Result<RcFile, String> {
+    let target = match path.canonicalize() {
+        Ok(target) => target,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match path.symlink_metadata() {
+                Ok(_) => Err("it is a link that leads nowhere".to_owned()),
+                Err(_) => new(path),
+            };
+        }
+        Err(error) => return Err(plain(&error)),
+    };
+    let (file, metadata) = file::open_regular(&target).map_err(|error| match error {
+        OpenError::Link => "it is a link that changes".to_owned(),
+        OpenError::Special => "it is not a regular file".to_owned(),
+        OpenError::System(error) => plain(&error),
+    })?;
+    if !file::is_own(&metadata) {
+        return Err(format!("it belongs to user {}", metadata.uid()));
+    }
+    // Root may write to any file, but a file without the right to write is meant to stay as it is.
+    if metadata.mode() & 0o200 == 0 || access(&target, AccessFlags::W_OK).is_err() {
+        return Err("it is read-only".to_owned());
+    }
+    let mut content = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut content).map_err(|error| plain(&error))?;
+    if content.len() as u64 > LARGEST {
+        return Err("it is too large".to_owned());
+    }
+    Ok(RcFile { path: path.to_path_buf(), content, target, metadata: Some(metadata) })
+}
+
+/// A file that does not exist yet. It may be made only in a directory of the user's own: root in another user's home would leave a
+/// file there that its owner can't change.
+fn new(path: &Path) -> Result<RcFile, String> {
+    let above = path.ancestors().skip(1).find_map(|above| std::fs::metadata(above).ok());
+    match above {
+        Some(above) if above.is_dir() && file::is_own(&above) => {
+            Ok(RcFile { path: path.into(), content: Vec::new(), target: path.into(), metadata: None })
+        }
+        _ => Err("it does not exist, and its directory is not yours".to_owned()),
+    }
+}
+
+impl RcFile {
+    /// Whether `path` leads to this file.
+    pub fn is(&self, path: &Path) -> bool {
+        path == self.path || path.canonicalize().is_ok_and(|target| target == self.target)
+    }
+
+    /// Replaces the content. It fails where the file has changed since it was read.
+    pub fn write(&self, content: &[u8]) -> Result<(), String> {
+        let Some(metadata) = &self.metadata else { return self.create(content).map_err(|error| plain(&error)) };
+        if read(&self.path)?.content != self.content {
+            return Err("it has changed in the meantime".to_owned());
+        }
+        let directory = file::parent(&self.target);
+        // A new file in its place would not be the one that another name leads to, or would belong to another group.
+        let in_place = metadata.nlink() > 1
+            || metadata.gid() != getegid().as_raw()
+            || access(directory, AccessFlags::W_OK).is_err();
+        let written = match in_place {
+            true => self.change(content),
+            false => file::replace(&self.target, content, metadata.mode() & 0o7777, Durability::Synced),
+        };
+        written.map_err(|error| plain(&error))
+    }
+
+    fn create(&self, content: &[u8]) -> io::Result<()> {
+        std::fs::create_dir_all(file::parent(&self.target))?;
+        let mut file = File::options().write(true).create_new(true).open(&self.target)?;
+        file.write_all(content)?;
+        file::sync(&file)
+    }
+
+    /// Writes what differs, and leaves what comes before it.
+    fn change(&self, content: &[u8]) -> io::Result<()> {
+        let same = self.content.iter().zip(content).take_while(|(before, after)| before == after).count();
+        let mut file = file::open(&self.target, File::options().write(true))?;
+        file.seek(SeekFrom::Start(same as u64))?;
+        file.write_all(&content[same..])?;
+        file.set_len(content.len() as u64)?;
+        file::sync(&file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn the_file_keeps_its_links_and_its_mode() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::create_dir(path("dotfiles")).unwrap();
+        for (name, mode) in [("plain", 0o640), ("dotfiles/linked", 0o600), ("hard", 0o644)] {
+            fs::write(path(name), "one\n").unwrap();
+            fs::set_permissions(path(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        symlink("dotfiles/linked", path("link")).unwrap();
+        fs::hard_link(path("hard"), path("other")).unwrap();
+        for (name, target, mode) in
+            [("plain", "plain", 0o640), ("link", "dotfiles/linked", 0o600), ("hard", "other", 0o644)]
+        {
+            for content in ["one\ntwo\n", "one\n", "three\n"] {
+                read(&path(name)).unwrap().write(content.as_bytes()).unwrap();
+                assert_eq!(fs::read_to_string(path(target)).unwrap(), content);
+                assert_eq!(fs::metadata(path(target)).unwrap().mode() & 0o7777, mode, "{name}");
+            }
+        }
+        assert!(path("link").symlink_metadata().unwrap().is_symlink());
+        let new = read(&path("none/yet/rc")).unwrap();
+        assert!(new.content.is_empty());
+        new.write(b"x\n").unwrap();
+        assert_eq!(fs::read(path("none/yet/rc")).unwrap(), b"x\n");
+        assert!(new.write(b"y\n").is_err(), "somebody else has made it in the meantime");
+    }
+
+    #[test]
+    fn what_is_not_the_user_s_to_change_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::write(path("read-only"), "").unwrap();
+        fs::set_permissions(path("read-only"), fs::Permissions::from_mode(0o444)).unwrap();
+        symlink("read-only", path("to-read-only")).unwrap();
+        symlink("nowhere", path("dangling")).unwrap();
+        symlink("circle", path("circle")).unwrap();
+        fs::create_dir(path("directory")).unwrap();
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        fs::write(path("large"), vec![b'#'; (4 << 20) + 1]).unwrap();
+        for (name, why) in [
+            ("read-only", "it is read-only"),
+            ("to-read-only", "it is read-only"),
+            ("dangling", "it is a link that leads nowhere"),
+            ("circle", ""),
+            ("directory", "it is not a regular file"),
+            ("pipe", "it is not a regular file"),
+            ("large", "it is too large"),
+        ] {
+            let error = read(&path(name)).unwrap_err();
+            assert!(why.is_empty() || error == why, "{name}: {error}");
+        }
+        fs::write(path("changing"), "one\n").unwrap();
+        let before = read(&path("changing")).unwrap();
+        fs::write(path("changing"), "another\n").unwrap();
+        assert_eq!(before.write(b"mine").unwrap_err(), "it has changed in the meantime");
+        assert_eq!(fs::read(path("changing")).unwrap(), b"another\n");
+    }
+}
