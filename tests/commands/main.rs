@@ -17,3 +17,4 @@ mod setup_spec;
 mod setup_token;
 mod shell;
 mod uninstall;
+mod words;
