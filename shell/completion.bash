@@ -37,7 +37,7 @@ _act_claude_join() {
         [[ index -lt COMP_CWORD || $word == = ]] || word=$1
         typed=''
         if [[ $last -ge 0 && $word == = && ${line[last]} == --[a-z]* && ${line[last]} != *=* ]]; then
-            line[last]+==
+            line[last]+='='
             typed=${line[last]}
         elif [[ $last -ge 0 && $before == = && ${line[last]} == --[a-z]*= ]]; then
             typed=${line[last]}

@@ -44,7 +44,7 @@ fn render() -> String {
     let visible = |command: &&clap::Command| !command.is_hide_set() && command.get_name() != "help";
     for (title, names) in act::help::GROUPS {
         let names: Vec<String> = names.iter().map(|name| format!("[`act {name}`](#act-{name})")).collect();
-        writeln!(text, "{}{title}: {}.", if text.is_empty() { "\n" } else { "\\\n" }, names.join(", ")).unwrap();
+        writeln!(text, "{}- {title}: {}", if text.is_empty() { "\n" } else { "" }, names.join(", ")).unwrap();
     }
     let groups = act::help::GROUPS.iter().flat_map(|(_, names)| names.iter());
     let find = |name: &&str| commands.find_subcommand(name).expect("a command");
@@ -72,7 +72,7 @@ fn render() -> String {
         }
         writeln!(text, "\n```sh").unwrap();
         for example in act::help::examples(command.get_name()) {
-            writeln!(text, "{}   # {}", example.line, example.about).unwrap();
+            writeln!(text, "# {}\n{}", example.about, example.line).unwrap();
         }
         writeln!(text, "```").unwrap();
     }

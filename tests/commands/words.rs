@@ -95,7 +95,7 @@ fn a_file_of_certificates_that_is_missing_is_what_is_said() {
         assert_eq!(
             text.replace(&shown, "FILE"),
             format!(
-                "act-claude: billing: 1 export waiting (TLS with 127.0.0.1 failed: the certificate's issuer is not known). \
+                "act-claude: billing: 1 export waiting (TLS with 127.0.0.1 failed: the certificate's issuer is not known), kept for the next session. \
                  {variable} names FILE, which does not exist: put the company's certificate into FILE, or correct {variable}\n"
             )
         );
@@ -263,7 +263,7 @@ fn help_has_its_groups_and_examples() {
             "\n\nExamples:\n  This directory and all below use the alias billing:\n    act-claude act use billing\n";
         let examples = match columns {
             80 => examples.to_owned(),
-            _ => examples.replace("alias billing:", "alias\n  billing:"),
+            _ => examples.replace("the alias billing:", "the\n  alias billing:"),
         };
         assert!(text.contains(&examples), "{columns}: {text}");
     }

@@ -66,7 +66,7 @@ fn explained(command: Command, width: usize) -> Command {
             "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{{all-args}}{{after-help}}\n\n{HEADING}Examples:{HEADING:#}\n{text}"
         ))
         .term_width(width);
-    let command = if width < NARROW { command.mut_args(with_choices_in_words) } else { command };
+    let command = if width < NARROW { command.mut_args(with_choices_in_words).next_line_help(true) } else { command };
     if command.get_name() != "setup" {
         return command;
     }

@@ -59,7 +59,7 @@ pub fn sentence(error: &clap::Error, command: Option<&str>) -> String {
             format!("{}{}: {why}", name(&option), given(&value))
         }
         ErrorKind::InvalidUtf8 => "an argument is not valid UTF-8".to_owned(),
-        kind => format!("{}", kind.as_str().unwrap_or("wrong arguments")).to_lowercase(),
+        kind => kind.as_str().unwrap_or("wrong arguments").to_lowercase(),
     };
     match command {
         Some(command) => format!("act {command}: {said} (act-claude act {command} --help shows examples)"),
