@@ -6,7 +6,7 @@ _act_claude() {
     \builtin local -a line ends
     _act_claude_join "${2-}"
     COMPREPLY=()
-    cursor=${line[${#line[@]}-1]}
+    cursor=${line[${#line[@]} - 1]}
     answer=$(\builtin command act-claude act complete -- \
         "${line[@]:0:${#line[@]}-1}" "$cursor" 2>/dev/null) || \builtin return 0
     while IFS=$'\t' \builtin read -r word _; do
@@ -21,7 +21,7 @@ _act_claude() {
     done <<<"$answer"
     case $where in
         claude\ 0) _act_claude_delegate 0 "$@" ;;
-        claude\ *) _act_claude_delegate "${ends[${where#claude }-1]}" "$@" ;;
+        claude\ *) _act_claude_delegate "${ends[${where#claude } - 1]}" "$@" ;;
         files) _act_claude_option default ;;
     esac
 }
