@@ -2,22 +2,53 @@
 # Completes act-claude's own arguments. For claude's arguments it uses claude's own completion, or files.
 
 _act_claude() {
-    \builtin local cursor=${2-} answer='' where='' word=''
+    \builtin local cursor='' answer='' where='' word='' typed=''
+    \builtin local -a line ends
+    _act_claude_join "${2-}"
     COMPREPLY=()
+    cursor=${line[${#line[@]} - 1]}
     answer=$(\builtin command act-claude act complete -- \
-        "${COMP_WORDS[@]:1:COMP_CWORD-1}" "$cursor" 2>/dev/null) || \builtin return 0
+        "${line[@]:0:${#line[@]}-1}" "$cursor" 2>/dev/null) || \builtin return 0
     while IFS=$'\t' \builtin read -r word _; do
         if [[ -z $where ]]; then
             where=$word
         elif [[ $word == "$cursor"* ]]; then
+            # Where bash has split the word at "=", it completes only what follows.
+            word=${word#"$typed"}
             \builtin printf -v word '%q' "$word"
             COMPREPLY+=("$word")
         fi
     done <<<"$answer"
     case $where in
-        claude\ *) _act_claude_delegate "${where#claude }" "$@" ;;
+        claude\ 0) _act_claude_delegate 0 "$@" ;;
+        claude\ *) _act_claude_delegate "${ends[${where#claude } - 1]}" "$@" ;;
         files) _act_claude_option default ;;
     esac
+}
+
+# bash splits --alias=web at "=", into three words. Puts the words before the cursor, and what is typed at the cursor ($1), into
+# line, unsplit; and into ends, for each, where it ends in COMP_WORDS. typed: the part of the
+# last one that bash leaves as it is.
+_act_claude_join() {
+    \builtin local word='' before=''
+    \builtin local -i index last=-1
+    for ((index = 1; index <= COMP_CWORD; index++)); do
+        word=${COMP_WORDS[index]}
+        [[ index -lt COMP_CWORD || $word == = ]] || word=$1
+        typed=''
+        if [[ $last -ge 0 && $word == = && ${line[last]} == --[a-z]* && ${line[last]} != *=* ]]; then
+            line[last]+='='
+            typed=${line[last]}
+        elif [[ $last -ge 0 && $before == = && ${line[last]} == --[a-z]*= ]]; then
+            typed=${line[last]}
+            line[last]+=$word
+        else
+            last+=1
+            line[last]=$word
+        fi
+        ends[last]=$index
+        before=$word
+    done
 }
 
 # Registers it for a command. bash 3.2, which macOS has, can't switch files on for one completion: there they are always the

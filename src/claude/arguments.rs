@@ -55,6 +55,63 @@ fn has_flag(args: &[OsString], spellings: &[&str]) -> bool {
     args.iter().take_while(|arg| *arg != "--").any(|arg| spellings.iter().any(|flag| arg == flag))
 }
 
+/// The flags of claude that need a value, as its help lists them, and those that its documentation names besides.
+const VALUED: [&str; 39] = [
+    "--add-dir",
+    "--agent",
+    "--agents",
+    "--allowed-tools",
+    "--allowedTools",
+    "--append-system-prompt",
+    "--append-system-prompt-file",
+    "--autocompact",
+    "--betas",
+    "--debug-file",
+    "--disallowed-tools",
+    "--disallowedTools",
+    "--effort",
+    "--environment",
+    "--fallback-model",
+    "--file",
+    "--input-format",
+    "--json-schema",
+    "--max-budget-usd",
+    "--max-thinking-tokens",
+    "--max-turns",
+    "--mcp-config",
+    "--model",
+    "--name",
+    "--output-format",
+    "--permission-mode",
+    "--permission-prompt-tool",
+    "--permission-prompts",
+    "--plugin-dir",
+    "--plugin-url",
+    "--remote-control-session-name-prefix",
+    "--session-id",
+    "--setting-sources",
+    "--settings",
+    "--system-prompt",
+    "--system-prompt-file",
+    "--system-prompt-snapshot",
+    "--tools",
+    "-n",
+];
+
+/// Whether a flag of claude's needs a value. Claude takes the next argument as this value, even if it begins with a dash.
+pub fn needs_value(flag: &OsStr) -> bool {
+    VALUED.iter().any(|valued| flag == *valued)
+}
+
+/// Whether the argument at `index` is the value of one of claude's flags.
+pub fn is_value(args: &[OsString], index: usize) -> bool {
+    let mut at = 0;
+    while at < index {
+        at += if needs_value(&args[at]) { 2 } else { 1 };
+    }
+    at > index
+}
+
 /// The position of the last `--settings`, which is the effective one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
@@ -112,6 +169,13 @@ mod tests {
         assert_eq!(value(&["-p", "--", "--settings", "a"]), None);
         assert_eq!(value(&["--settings"]), None);
         assert_eq!(value(&["--settings", "--settings", "x"]).as_deref(), Some("--settings"));
+    }
+
+    #[test]
+    fn a_value_is_the_argument_behind_its_flag() {
+        let args: Vec<OsString> = ["--model", "--model", "-p", "-n", "x"].iter().map(OsString::from).collect();
+        assert_eq!([0, 1, 2, 3, 4].map(|index| is_value(&args, index)), [false, true, false, false, true]);
+        assert!(VALUED.is_sorted());
     }
 
     #[test]

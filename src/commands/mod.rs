@@ -6,6 +6,7 @@ pub mod complete;
 mod demo;
 pub mod doctor;
 mod flush;
+pub mod help;
 mod history;
 mod logs;
 mod progress;
@@ -20,10 +21,9 @@ mod which;
 
 use std::ffi::{OsStr, OsString};
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::claude::enclosing;
-use crate::plan::flags::FLAGS;
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
 use crate::text::{page, printable};
@@ -35,8 +35,7 @@ use crate::text::{page, printable};
     bin_name = "act-claude act",
     display_name = "act-claude", // printed before the version
     version = env!("ACT_CLAUDE_VERSION"),
-    about = "Claude Code with Agent Control Tower: act-claude's own commands",
-    after_help = starting_claude()
+    about = "Claude Code with Agent Control Tower: act-claude's own commands"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -88,27 +87,47 @@ impl Command {
     }
 }
 
-/// The help text about starting claude, shown after the list of commands.
-fn starting_claude() -> String {
-    let flags: String = FLAGS
-        .iter()
-        .map(|flag| {
-            let name = [flag.name, flag.value.unwrap_or_default()].join(" ");
-            let also = flag.variable.map(|variable| format!("(also {variable})")).unwrap_or_default();
-            format!("  {}\n", format!("{name:<14}  {:<41}  {also}", flag.about).trim_end())
-        })
-        .collect();
-    format!(
-        "Starting claude: act-claude [FLAGS] [claude's own arguments] [FLAGS]\n{flags}\n\
-         Everything else is claude's: act-claude --help shows claude's help."
-    )
-}
-
 /// The definitions of all commands, for completion and documentation.
 pub fn commands() -> clap::Command {
-    let mut command = Cli::command();
+    let mut command = help::dressed(Cli::command());
     command.build();
     command
+}
+
+/// Reads a command line, without the program's name.
+fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let line = std::iter::once(OsString::from("act-claude act")).chain(args.iter().cloned());
+    Cli::from_arg_matches(&help::dressed(Cli::command()).try_get_matches_from(line)?)
+}
+
+/// Says why clap did not accept a command line, or prints the help that was asked for.
+fn answer_of(error: &clap::Error, args: &[OsString]) -> ExitCode {
+    use clap::error::ErrorKind;
+    let text = format!("{}\n", error.render().ansi().to_string().trim_end());
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = page::write(&mut anstream::stdout(), &text);
+            return ExitCode::SUCCESS;
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = page::write(&mut anstream::stderr(), &text);
+        }
+        _ => crate::run::report::fatal(&help::refusal(error, command_of(args))),
+    }
+    ExitCode::from(crate::system::exit::USAGE)
+}
+
+/// The name of the command that `args` call, if there is one of that name.
+fn command_of(args: &[OsString]) -> Option<&str> {
+    let name = args.first()?.to_str()?;
+    help::GROUPS.iter().flat_map(|(_, names)| names.iter()).any(|known| *known == name).then_some(name)
+}
+
+/// The sentence for a command line that is refused.
+#[cfg(test)]
+fn refused(line: &str) -> Option<String> {
+    let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+    Some(help::refusal(&parse(&args).err()?, command_of(&args)))
 }
 
 /// Runs the command that `args` name.
@@ -122,18 +141,9 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
     if args.first().is_some_and(|first| first == complete::COMMAND) {
         return complete::run(&args[1..], environment);
     }
-    let line = std::iter::once(OsString::from("act-claude act")).chain(args.iter().cloned());
-    let cli = match Cli::try_parse_from(line) {
+    let cli = match parse(args) {
         Ok(cli) => cli,
-        Err(error) => {
-            let text = error.render().ansi().to_string();
-            let _ = if error.use_stderr() {
-                page::write(&mut anstream::stderr(), &text)
-            } else {
-                page::write(&mut anstream::stdout(), &text)
-            };
-            return ExitCode::from(if error.use_stderr() { crate::system::exit::USAGE } else { 0 });
-        }
+        Err(error) => return answer_of(&error, args),
     };
     // Where act-claude runs inside a claude, that claude's settings may have changed any variable of the environment.
     let environment = &enclosing::trusted_environment(&mut environment.clone());
@@ -163,7 +173,8 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
 /// printed.
 pub fn answer(flag: &OsStr) -> bool {
     let flag = if flag == "--version" || flag == "-v" { "--version" } else { "--help" };
-    Cli::try_parse_from(["act-claude act", flag]).is_err_and(|error| error.print().is_ok())
+    let args = [OsString::from(flag)];
+    parse(&args).is_err_and(|error| answer_of(&error, &args) == ExitCode::SUCCESS)
 }
 
 /// Prints lines for people to standard output. A pipe without a reader is no error.

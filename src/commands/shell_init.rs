@@ -6,10 +6,6 @@ use crate::system::exit::ExitCode;
 
 /// Arguments of `act shell-init`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-bash, in ~/.bashrc:                    eval \"$(act-claude act shell-init bash)\"
-zsh, in ~/.zshrc:                      eval \"$(act-claude act shell-init zsh)\"
-fish, in ~/.config/fish/config.fish:   act-claude act shell-init fish | source")]
 pub struct Args {
     /// Which shell
     shell: Shell,

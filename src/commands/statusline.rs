@@ -23,9 +23,7 @@ use crate::text::page::{GREEN, YELLOW, visible};
 #[command(after_help = "\
 In ~/.claude/settings.json (refreshInterval: seconds; without it claude asks only when something happens):
 
-  \"statusLine\": { \"type\": \"command\", \"command\": \"act-claude act statusline\", \"refreshInterval\": 5 }
-
-After your own status line: \"command\": \"act-claude act statusline -- ~/.claude/statusline.sh\"")]
+  \"statusLine\": { \"type\": \"command\", \"command\": \"act-claude act statusline\", \"refreshInterval\": 5 }")]
 pub struct Args {
     /// As JSON
     #[arg(long, conflicts_with = "command")]

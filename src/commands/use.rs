@@ -49,7 +49,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let directory = match std::env::current_dir() {
         Ok(directory) => directory,
         Err(error) => {
-            crate::run::report::fatal(&format!("this directory: {}", plain(&error)));
+            crate::run::report::fatal(&format!("this directory: {}: cd to one that exists", plain(&error)));
             return ExitCode::from(CONFIGURATION);
         }
     };

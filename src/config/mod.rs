@@ -227,6 +227,24 @@ impl Config {
         }))
     }
 
+    /// How a directory gets an alias: the command, with the names that are known.
+    pub fn how_to_use_one(&self) -> String {
+        /// So many names are readable in one line.
+        const NAMED: usize = 5;
+        let known: Vec<&str> = self.aliases.keys().map(String::as_str).collect();
+        match &known[..] {
+            // Each one has a fault, which is reported by itself.
+            [] => "act-claude act use NAME".to_owned(),
+            [only] => format!("act-claude act use {only}"),
+            known if known.len() <= NAMED => format!("act-claude act use NAME (known: {})", known.join(", ")),
+            [first @ .., _] => format!(
+                "act-claude act use NAME (known: {}, and {} more: act-claude act aliases)",
+                first[..NAMED].join(", "),
+                known.len() - NAMED
+            ),
+        }
+    }
+
     /// A suggestion in place of an alias name that does not exist.
     pub fn suggest_alias(&self, name: &str) -> String {
         let known: Vec<&str> = self.aliases.keys().map(String::as_str).collect();

@@ -156,8 +156,8 @@ fn open_private(path: &Path) -> Result<File, TokenError> {
         OpenError::System(error) => unreadable(error),
     })?;
     if !file::is_own(&metadata) {
-        let user = nix::unistd::geteuid();
-        return Err(refuse(format!("belongs to user {}", metadata.uid()), format!("sudo chown {user} {word}")));
+        let owner = metadata.uid();
+        return Err(refuse(format!("belongs to user {owner}"), file::own_fix(owner, path, &word)));
     }
     if !file::is_private(&metadata) {
         return Err(refuse(

@@ -99,18 +99,24 @@ pub fn unfit(why: Unfit) -> Problem {
 
 /// The problem of an export that was lost because of a bug in act-claude.
 pub fn panicked() -> Problem {
-    problem("a fault in act-claude", "It could not be stored", "", 74)
+    problem(
+        "a fault in act-claude",
+        "It could not be stored",
+        "report it, with the file of: act-claude act doctor --bundle doctor.json",
+        74,
+    )
 }
 
 /// The problem of an export of a claude whose working directory, which decides the alias, can't be read.
 pub fn no_directory() -> Problem {
-    problem("claude's working directory can't be read", "The alias of these exports is not known", "", 78)
+    let fix = "start claude in a directory that exists and that you may read";
+    problem("claude's working directory can't be read", "The alias of these exports is not known", fix, 78)
 }
 
 /// The problem of an export that is stored, while there is no thread to deliver it with.
 pub fn no_worker(error: &std::io::Error) -> Problem {
     let said = format!("no thread could be started for delivery: {}", crate::system::error::plain(error));
-    problem(said, "The limit on processes is reached", "ulimit -u", 75)
+    problem(said, "The limit on processes is reached", "end processes, or raise the limit: ulimit -u unlimited", 75)
 }
 
 /// The problem of a session whose exports a settings key sends past the relay.
@@ -237,6 +243,7 @@ fn of_failure(failure: &Failure, account: &str, host: &str) -> Problem {
             "export NODE_EXTRA_CA_CERTS=/path/to/company-ca.pem",
             75,
         ),
+        Failure::Roots { what, cause, fix } => problem(format!("TLS with {host} failed: {what}"), cause, fix, 75),
         Failure::Proxy { place, what } => problem(
             format!("the proxy did not connect to {host}: {what}"),
             "The proxy is not the right one, or does not allow connections to ACT",
@@ -307,6 +314,11 @@ mod tests {
             (Failure::NoRoute, "no route to act.example", 75),
             (Failure::Broken("x".to_owned()), "the connection to act.example broke: x", 75),
             (Failure::Tls("x".to_owned()), "TLS with act.example failed: x", 75),
+            (
+                Failure::Roots { what: "x".to_owned(), cause: "c".to_owned(), fix: "f".to_owned() },
+                "TLS with act.example failed: x",
+                75,
+            ),
             (
                 Failure::Proxy { place: "P".to_owned(), what: "x".to_owned() },
                 "the proxy did not connect to act.example: x",

@@ -45,6 +45,8 @@ pub struct Upstream {
     endpoint: String,
     host: String,
     through: Option<Through>,
+    /// A file of certificates that is named but gives none.
+    unused_roots: Option<roots::Unused>,
 }
 
 /// The proxy, as messages name it.
@@ -111,17 +113,20 @@ impl Upstream {
             .output_buffer_size(16 * 1024)
             .max_idle_connections(1)
             .max_idle_connections_per_host(1);
+        let mut unused_roots = None;
         if secure {
+            let (trusted, unused) = roots::load(network);
+            unused_roots = unused;
             let provider = Arc::new(rustls::crypto::ring::default_provider());
             let tls = TlsConfig::builder()
                 .provider(TlsProvider::Rustls)
                 .unversioned_rustls_crypto_provider(provider)
-                .root_certs(roots::load(network));
+                .root_certs(trusted);
             config = config.tls_config(tls.build());
         }
         let addresses = Addresses::default();
         let agent = Agent::with_parts(config.build(), DefaultConnector::default(), addresses.clone());
-        Ok(Self { agent, addresses, endpoint: endpoint.to_owned(), host, through })
+        Ok(Self { agent, addresses, endpoint: endpoint.to_owned(), host, through, unused_roots })
     }
 
     /// Sends one export.
@@ -176,7 +181,7 @@ impl Upstream {
                     false => Failure::Proxy { place: through.place.clone(), what: proxy_words(&what) },
                 },
             ),
-            ureq::Error::Rustls(error) => Failure::Tls(tls_words(&error)),
+            ureq::Error::Rustls(error) => self.tls_failure(&error),
             ureq::Error::Tls(what) => Failure::Tls(what.to_owned()),
             ureq::Error::Io(error) => self.io_failure(&error),
             other => Failure::Broken(other.to_string()),
@@ -185,7 +190,7 @@ impl Upstream {
 
     fn io_failure(&self, error: &io::Error) -> Failure {
         if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Failure::Tls(tls_words(tls));
+            return self.tls_failure(tls);
         }
         match error.kind() {
             io::ErrorKind::ConnectionRefused => self.at_the_proxy("refused the connection", Failure::Refused),
@@ -196,6 +201,17 @@ impl Upstream {
             io::ErrorKind::UnexpectedEof => Failure::Broken("it was closed without an answer".to_owned()),
             _ if error.to_string().contains("lookup address") => self.unknown_host(),
             _ => Failure::Broken(crate::system::error::plain(error)),
+        }
+    }
+
+    /// A certificate of an unknown issuer is what happens where the file with the company's certificate can't be used.
+    fn tls_failure(&self, error: &rustls::Error) -> Failure {
+        use rustls::{CertificateError::UnknownIssuer, Error::InvalidCertificate};
+        match (&self.unused_roots, error) {
+            (Some(unused), InvalidCertificate(UnknownIssuer)) => {
+                Failure::Roots { what: tls_words(error), cause: unused.said(), fix: unused.fix() }
+            }
+            _ => Failure::Tls(tls_words(error)),
         }
     }
 

@@ -43,6 +43,15 @@ pub enum Failure {
     Broken(String),
     /// The server's certificate is not trusted, or TLS failed otherwise.
     Tls(String),
+    /// The server's certificate is not trusted, and a file of certificates that is named can't be used.
+    Roots {
+        /// What is wrong with the certificate.
+        what: String,
+        /// What is wrong with the file.
+        cause: String,
+        /// What to do.
+        fix: String,
+    },
     /// The proxy did not connect.
     Proxy {
         /// The variable that names it, or the settings key.

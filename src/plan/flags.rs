@@ -1,19 +1,21 @@
 //! Splits the command line: takes our own flags out, and leaves everything else unchanged (pure).
 //!
-//! Own flags have exactly one spelling. They precede claude's arguments or, for a session without a bare `--`, follow them.
-//! Nothing else is interpreted, so that no flag of claude's, known today or not, is altered.
+//! Own flags have one name each; a value follows as the next argument or after `=`. They precede claude's arguments or, for a
+//! session without a bare `--`, follow them. A word that is the value of one of claude's flags is claude's. Nothing else is
+//! interpreted, so that no flag of claude's, known today or not, is altered.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::claude::arguments::{Call, call};
+use crate::claude::arguments::{Call, call, is_value};
 use crate::config::when::When;
 
 /// An own flag: its spelling and its explanation.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OwnFlag {
-    /// Its only spelling.
+    /// Its name, with the dashes.
     pub name: &'static str,
     /// The name of its value, where it has one.
     pub value: Option<&'static str>,
@@ -34,10 +36,15 @@ pub const FLAGS: [OwnFlag; 5] = [
     OwnFlag {
         name: "--verify",
         value: None,
-        about: "start in debug mode, follow the log, and give a verdict, also as exit status",
+        about: "start in debug mode, follow the log, and say at the end whether the session reports, also as exit status",
         variable: None,
     },
-    OwnFlag { name: "--direct", value: None, about: "set the documented variables, without the relay", variable: None },
+    OwnFlag {
+        name: "--direct",
+        value: None,
+        about: "let claude send to ACT itself, by the documented variables, without the relay",
+        variable: None,
+    },
     OwnFlag {
         name: "--no-act",
         value: None,
@@ -47,7 +54,7 @@ pub const FLAGS: [OwnFlag; 5] = [
     OwnFlag {
         name: "--report",
         value: Some("WHEN"),
-        about: "auto | always | never | json",
+        about: "when to report: auto (where it helps), always, never, or json (one JSON object, always)",
         variable: Some("ACT_CLAUDE_REPORT"),
     },
 ];
@@ -144,52 +151,65 @@ pub fn parse(args: Vec<OsString>, is_executable: impl Fn(&Path) -> bool) -> Resu
     }
     let mut flags = Flags::default();
     let mut start = 0;
-    while start < args.len() {
-        match own_flag(&args[start]) {
-            Some(flag) if flag.value.is_some() => {
-                set_value(&mut flags, flag.name, args.get(start + 1))?;
-                start += 2;
-            }
-            Some(flag) => {
-                set_switch(&mut flags, flag);
+    while let Some((flag, value)) = args.get(start).and_then(|arg| own_flag(arg)) {
+        start += 1;
+        match value {
+            Some(value) => set_value(&mut flags, flag.name, Some(value))?,
+            None if flag.value.is_some() => {
+                set_value(&mut flags, flag.name, args.get(start).map(OsString::as_os_str))?;
                 start += 1;
             }
-            None => break,
+            None => set_switch(&mut flags, flag),
         }
     }
-    let mut end = args.len();
-    let rest = &args[start..];
-    if call(rest) != Call::Word && !rest.iter().any(|arg| arg == "--") {
-        // Flags are taken backwards from the end. The last one of a repeated flag applies, even if others are in front.
-        let mut trailing = Vec::new();
-        while end > start {
-            match own_flag(&args[end - 1]) {
-                Some(flag) if flag.value.is_some() => return Err(UsageError::MissingValue(flag.name)),
-                Some(flag) => {
-                    set_switch(&mut flags, flag);
-                    end -= 1;
-                    continue;
-                }
-                None => {}
-            }
-            match (end - start >= 2).then(|| own_flag(&args[end - 2])).flatten() {
-                Some(flag) if flag.value.is_some() => {
-                    trailing.push((flag.name, end - 1));
-                    end -= 2;
-                }
-                _ => break,
-            }
-        }
-        for (flag, value) in trailing.into_iter().rev() {
-            set_value(&mut flags, flag, args.get(value))?;
-        }
-    }
+    let end = start + trailing(&args[start..], &mut flags)?;
     let args = args.into_iter().take(end).skip(start).collect();
     Ok(Invocation::Run { flags, args })
 }
 
-fn own_flag(arg: &OsStr) -> Option<&'static OwnFlag> {
-    FLAGS.iter().find(|flag| arg == flag.name)
+/// Takes the own flags behind claude's arguments, backwards from the end. Returns how many arguments are left. The last one of a
+/// repeated flag applies, even if others are in front.
+fn trailing(args: &[OsString], flags: &mut Flags) -> Result<usize, UsageError> {
+    let mut end = args.len();
+    if call(args) == Call::Word || args.iter().any(|arg| arg == "--") {
+        return Ok(end);
+    }
+    let own = |at: Option<usize>| at.filter(|&at| !is_value(args, at)).and_then(|at| own_flag(&args[at]));
+    let mut valued = Vec::new();
+    loop {
+        match (own(end.checked_sub(1)), own(end.checked_sub(2))) {
+            (Some((flag, Some(value))), _) => {
+                valued.push((flag.name, value));
+                end -= 1;
+            }
+            (Some((flag, None)), _) if flag.value.is_some() => return Err(UsageError::MissingValue(flag.name)),
+            (Some((flag, None)), _) => {
+                set_switch(flags, flag);
+                end -= 1;
+            }
+            (None, Some((flag, None))) if flag.value.is_some() => {
+                valued.push((flag.name, args[end - 1].as_os_str()));
+                end -= 2;
+            }
+            _ => break,
+        }
+    }
+    for (flag, value) in valued.into_iter().rev() {
+        set_value(flags, flag, Some(value))?;
+    }
+    Ok(end)
+}
+
+/// The own flag that an argument is, and the value after its `=`, where it has one. A switch takes no value.
+pub fn own_flag(arg: &OsStr) -> Option<(&'static OwnFlag, Option<&OsStr>)> {
+    FLAGS.iter().find_map(|flag| {
+        let rest = arg.as_bytes().strip_prefix(flag.name.as_bytes())?;
+        match (rest, flag.value) {
+            ([], _) => Some((flag, None)),
+            ([b'=', value @ ..], Some(_)) => Some((flag, Some(OsStr::from_bytes(value)))),
+            _ => None,
+        }
+    })
 }
 
 fn set_switch(flags: &mut Flags, flag: &OwnFlag) {
@@ -200,7 +220,7 @@ fn set_switch(flags: &mut Flags, flag: &OwnFlag) {
     }
 }
 
-fn set_value(flags: &mut Flags, flag: &'static str, value: Option<&OsString>) -> Result<(), UsageError> {
+fn set_value(flags: &mut Flags, flag: &'static str, value: Option<&OsStr>) -> Result<(), UsageError> {
     // No alias name starts with a dash: in `--alias --verify` the name is missing.
     let value = value
         .map(|value| value.to_string_lossy().into_owned())
@@ -233,6 +253,7 @@ mod tests {
     fn own_flags_stand_in_front_or_at_the_end_of_a_session() {
         let verify = Flags { verify: true, ..Flags::default() };
         let billing = Flags { alias: Some("billing".into()), ..Flags::default() };
+        let never = Flags { verify: true, report: Some(When::Never), ..Flags::default() };
         for (line, flags, rest) in [
             (&["--verify", "-p", "hi"][..], &verify, &["-p", "hi"][..]),
             (&["-p", "hi", "--verify"], &verify, &["-p", "hi"]),
@@ -244,6 +265,17 @@ mod tests {
             // The last flag has precedence over the one in front.
             (&["--alias", "a", "-p", "x", "--alias", "billing"], &billing, &["-p", "x"]),
             (&["-p", "x", "--alias", "a", "--alias", "billing"], &billing, &["-p", "x"]),
+            // The value may follow after "=".
+            (&["--alias=billing", "-p", "hi"], &billing, &["-p", "hi"]),
+            (&["--alias=billing"], &billing, &[]),
+            (&["--alias=billing", "mcp", "list"], &billing, &["mcp", "list"]),
+            (&["-p", "hi", "--alias=billing"], &billing, &["-p", "hi"]),
+            (&["--alias=a", "-p", "x", "--alias", "b", "--alias=billing"], &billing, &["-p", "x"]),
+            (&["-p", "x", "--alias=a", "--alias", "billing"], &billing, &["-p", "x"]),
+            (&["-p", "x", "--verify", "--report=never"], &never, &["-p", "x"]),
+            // The value of a flag of claude's is only the argument directly behind it.
+            (&["--model", "opus", "--alias=billing"], &billing, &["--model", "opus"]),
+            (&["--model", "--model", "--alias=billing"], &billing, &["--model", "--model"]),
         ] {
             assert_eq!(run(line).unwrap(), (flags.clone(), rest.iter().map(|s| s.to_string()).collect()), "{line:?}");
         }
@@ -256,9 +288,19 @@ mod tests {
             &["hello", "--alias", "billing"],
             &["-p", "--", "--verify"],
             &["-p", "--verify", "hi"],
-            &["--alias=billing"],
             &["-p", "x", "--verify=1"],
             &["--", "--alias", "billing"],
+            &["--", "--alias=billing"],
+            &["-p", "--", "--report=json"],
+            &["-p", "--alias=billing", "hi"],
+            &["mcp", "add", "x", "--alias=billing"],
+            &["hello", "--report=json"],
+            &["-p", "--aliases=billing"],
+            // Claude takes the argument behind such a flag as its value, whatever it is.
+            &["-p", "hi", "--append-system-prompt", "--alias=billing"],
+            &["-p", "hi", "--append-system-prompt", "--verify"],
+            &["--name", "--alias", "billing"],
+            &["-n", "--alias"],
             &["config", "act"],
             &["-p", "", "x"],
         ] {
@@ -275,11 +317,22 @@ mod tests {
 
     #[test]
     fn a_flag_without_its_value_is_an_error() {
-        for line in [&["--alias"][..], &["-p", "hi", "--alias"], &["--alias", "--verify"], &["--alias", ""]] {
+        for line in [
+            &["--alias"][..],
+            &["-p", "hi", "--alias"],
+            &["--alias", "--verify"],
+            &["--alias", ""],
+            &["--alias="],
+            &["-p", "hi", "--alias="],
+            &["--alias=-x"],
+        ] {
             assert_eq!(run(line).unwrap_err(), UsageError::MissingValue("--alias"), "{line:?}");
         }
-        let error = run(&["--report", "alway"]).unwrap_err().to_string();
-        assert_eq!(error, "--report \"alway\" is not one of auto, always, never, json: did you mean --report always?");
+        for line in [&["--report", "alway"][..], &["--report=alway"], &["-p", "hi", "--report=alway"]] {
+            let error = run(line).unwrap_err().to_string();
+            let expected = "--report \"alway\" is not one of auto, always, never, json: did you mean --report always?";
+            assert_eq!(error, expected, "{line:?}");
+        }
     }
 
     #[test]

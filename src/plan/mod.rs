@@ -19,7 +19,7 @@ use crate::plan::line::{Importance, Line};
 use crate::plan::situation::Situation;
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, USAGE};
-use crate::text::json::Fault;
+use crate::text::json::{Fault, Origin};
 
 /// A session's telemetry.
 #[derive(Debug)]
@@ -131,7 +131,8 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     let Situation { flags, environment, loaded, .. } = *situation;
     if flags.alias.is_some() && crate::claude::arguments::is_background(situation.args) {
         let message =
-            "--alias has no effect on a background session (--bg): its directory decides its alias".to_owned();
+            "--alias has no effect on a background session (--bg): its directory decides its alias: act-claude act use NAME"
+                .to_owned();
         return Err(Plan::Refuse { code: USAGE, message });
     }
     if let Some(why) = &environment.doubt().everything {
@@ -155,7 +156,7 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     let (name, alias) = match resolution.alias.as_ref().and_then(|name| loaded.config.aliases.get_key_value(name)) {
         Some(found) => found,
         None => {
-            let mut plan = without(loaded, no_alias(environment, situation.directory, &resolution));
+            let mut plan = without(loaded, no_alias(loaded, environment, situation.directory, &resolution));
             if let Plan::Plain { lines } = &mut plan {
                 lines.splice(0..0, passed_over);
             }
@@ -166,7 +167,10 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
         // `Config::dangling` has reported it.
         return Err(without(
             loaded,
-            Line::configuration(format!("no telemetry: there is no account \"{}\"", alias.account)),
+            Line::configuration(format!(
+                "no telemetry: there is no account \"{}\", which alias {name} names: act-claude act setup",
+                alias.account
+            )),
         ));
     };
     let mut attributes = alias.resource_attributes();
@@ -272,18 +276,27 @@ pub fn without<'a>(loaded: &Loaded, line: Line) -> Plan<'a> {
     }
 }
 
-/// The line that says that there is no telemetry because `directory` has no alias.
-pub fn no_alias(environment: &Environment, directory: &Path, resolution: &Resolution) -> Line {
+/// Why claude does not run: the user switches telemetry off, and it is required by the configuration at `origin`.
+pub fn not_off(origin: &Origin) -> String {
+    format!(
+        "telemetry can't be switched off: it is required by {origin}: start claude without --no-act, and: unset ACT_CLAUDE"
+    )
+}
+
+/// The line that says that there is no telemetry because `directory` has no alias, and how it gets one.
+pub fn no_alias(loaded: &Loaded, environment: &Environment, directory: &Path, resolution: &Resolution) -> Line {
     let file = || match crate::config::user_file(environment) {
         Some(path) => path.display().to_string(),
         None => "the configuration".to_owned(),
     };
+    let give = loaded.config.how_to_use_one();
     let text = match &resolution.reason {
         Reason::NothingConfigured => {
-            format!("no telemetry: no alias is configured in {} (see \"Set up\" in the README)", file())
+            format!("no telemetry: no alias is configured in {}: act-claude act setup", file())
         }
-        Reason::NoRule => {
-            format!("no telemetry: no rule covers {}: add it to \"directories\" in {}", directory.display(), file())
+        Reason::NoRule => format!("no telemetry: no rule covers {}: {give}", directory.display()),
+        reason @ (Reason::Rule { null: true, .. } | Reason::Default { null: true, .. }) => {
+            format!("no telemetry here: {reason}; to report it nevertheless: {give}")
         }
         reason => format!("no telemetry here: {reason}"),
     };

@@ -144,7 +144,7 @@ impl Facts<'_> {
             return Ok(());
         };
         if self.is_off() {
-            return Err(format!("telemetry can't be switched off: it is required by {origin}"));
+            return Err(plan::not_off(origin));
         }
         let here = || match self.resolution()?.reason {
             Reason::Broken { fault } => Some(*fault),
@@ -158,7 +158,7 @@ impl Facts<'_> {
             // The daemon may run: an alias may be configured before it starts a session.
             (None, None) if self.is_session() && !self.has_aliases() => {
                 let Some(resolution) = self.resolution() else { return Ok(()) };
-                plan::no_alias(self.trusted, self.directory, &resolution)
+                plan::no_alias(loaded, self.trusted, self.directory, &resolution)
             }
             (None, None) => match objection {
                 Some(objection) => Line::notice(objection.line()),

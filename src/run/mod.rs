@@ -60,7 +60,7 @@ pub fn run(
         return match loaded.config.required_by() {
             None => session.exec(&environment),
             Some(origin) => {
-                report::fatal(&format!("telemetry can't be switched off: it is required by {origin}"));
+                report::fatal(&plan::not_off(origin));
                 ExitCode::from(CONFIGURATION)
             }
         };

@@ -37,7 +37,9 @@ struct EndedSession<'a> {
 }
 
 fn relay_cannot_start(telemetry: &Telemetry<'_>, error: &std::io::Error) -> Line {
-    Line::configuration(format!("{}: {}", telemetry.name, cause::unstarted(error).said))
+    let problem = cause::unstarted(error);
+    let fix = if problem.fix.is_empty() { String::new() } else { format!(". {}: {}", problem.cause, problem.fix) };
+    Line::configuration(format!("{}: {}{fix}", telemetry.name, problem.said))
 }
 
 impl SessionRun<'_> {
@@ -61,7 +63,10 @@ impl SessionRun<'_> {
             Ok(overlay) => overlay,
             Err(error) => {
                 let why = plain(&error);
-                let line = Line::notice(format!("{}: no settings overlay ({why})", telemetry.name));
+                let line = Line::notice(format!(
+                    "{}: no settings overlay ({why}): act-claude act doctor names the settings that conflict",
+                    telemetry.name
+                ));
                 // Without an overlay, these settings keep exports from the relay.
                 let is_needed = telemetry.conflicts.iter().any(Conflict::is_certain);
                 if is_needed && self.loaded.config.required_by().is_some() {
@@ -80,8 +85,10 @@ impl SessionRun<'_> {
             Err(error) if process::is_scarcity(&error) => {
                 drop(relay);
                 let why = plain(&error);
-                let line =
-                    Line::configuration(format!("{}: no telemetry: claude cannot be watched ({why})", telemetry.name));
+                let line = Line::configuration(format!(
+                    "{}: no telemetry: claude cannot be watched ({why}): ulimit -a shows the limits",
+                    telemetry.name
+                ));
                 return self.without(line, environment, directory);
             }
             Err(error) => return self.cannot_start(&error),

@@ -9,6 +9,11 @@ use std::time::{Duration, SystemTime};
 use super::prune;
 use crate::system::environment::Environment;
 use crate::system::file::{self, Durability};
+use crate::text::shell::shell_word;
+
+/// Why there is no state directory.
+pub const NOWHERE: &str = "there is no state directory: neither HOME nor XDG_STATE_HOME is set to an absolute path: \
+                           export HOME=/path/to/your/home";
 
 /// The state directory: `$XDG_STATE_HOME/act-claude`.
 pub fn directory(environment: &Environment) -> Option<PathBuf> {
@@ -35,6 +40,17 @@ pub fn check(directory: &Path) -> std::io::Result<()> {
         return refuse("can be written to by others");
     }
     Ok(())
+}
+
+/// What the user can do about a directory that [`check`] refuses.
+pub fn fix(directory: &Path) -> String {
+    match fs::symlink_metadata(directory) {
+        Ok(metadata) if metadata.is_dir() && !file::is_own(&metadata) => {
+            file::own_fix(metadata.uid(), directory, &shell_word(directory))
+        }
+        Ok(metadata) if metadata.is_dir() => format!("chmod 700 {}", shell_word(directory)),
+        _ => "export XDG_STATE_HOME=/path/to/a/directory/of/yours".to_owned(),
+    }
 }
 
 /// Whether it is the user's own, or may become it.

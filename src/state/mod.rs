@@ -9,4 +9,6 @@ pub mod session;
 pub mod spool;
 pub mod total;
 
-pub use directory::{check, directory, is_due, is_first, is_usable, make_private, prepare, write_private};
+pub use directory::{
+    NOWHERE, check, directory, fix, is_due, is_first, is_usable, make_private, prepare, write_private,
+};

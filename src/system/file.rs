@@ -166,6 +166,20 @@ pub fn is_own(metadata: &Metadata) -> bool {
     metadata.uid() == nix::unistd::geteuid().as_raw()
 }
 
+/// How to go on where `path` belongs to the user `owner`, but should be this process's user's own. In another user's home, root
+/// does not take it away from its owner: `sudo` has kept HOME.
+/// `word` is the path as a word of a shell command.
+pub fn own_fix(owner: u32, path: &Path, word: &str) -> String {
+    let user = nix::unistd::geteuid();
+    let is_theirs = std::fs::metadata(parent(path)).is_ok_and(|directory| directory.uid() == owner);
+    match user.is_root() && is_theirs {
+        true => {
+            format!("start act-claude without sudo, as the user with the id {owner}; or with root's own home: sudo -H")
+        }
+        false => format!("sudo chown {user} {word}"),
+    }
+}
+
 /// Whether nobody but its owner (and root) can read or write a file.
 pub fn is_private(metadata: &Metadata) -> bool {
     metadata.mode() & 0o077 == 0

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use act_claude::claude::arguments::needs_value;
+
 use crate::support::client::{self, Lab};
 use crate::support::fake_claude;
 use crate::support::sandbox::{Sandbox, Text};
@@ -75,6 +77,20 @@ fn every_listed_flag_and_subcommand_reaches_claude() {
             let args = ["-p", "hi", flag];
             assert_eq!(handed_over(&sandbox, &args), args, "{version}");
         }
+        // A flag that needs a value takes the next argument as it, even one of our own spellings.
+        for flag in &flags {
+            let spelled = format!("{flag} <");
+            let needs = help.lines().any(|line| {
+                let spellings = line.trim_start().split("  ").next().unwrap_or_default();
+                let named = spellings.split(" <").next().unwrap_or_default().split(", ").any(|name| name == flag);
+                line.starts_with("  -") && spellings.contains(" <") && (named || spellings.contains(&spelled))
+            });
+            assert_eq!(needs_value(flag.as_ref()), needs, "{version} {flag}");
+            if needs {
+                let args = ["-p", "hi", flag, "--alias=x"];
+                assert_eq!(handed_over(&sandbox, &args), args, "{version}");
+            }
+        }
         let valued: Vec<&str> = flags.iter().flat_map(|flag| [flag.as_str(), "x"]).collect();
         let joined: Vec<String> = flags.iter().map(|flag| format!("{flag}=x")).collect();
         let joined: Vec<&str> = joined.iter().map(String::as_str).collect();
@@ -82,8 +98,10 @@ fn every_listed_flag_and_subcommand_reaches_claude() {
             assert_eq!(handed_over(&sandbox, &args), args, "{version}");
         }
         for command in &commands {
-            let args = [command, "list", "--help", "--verify", "--alias", "x"];
-            assert_eq!(handed_over(&sandbox, &args), args, "{version}");
+            for own in [&["--alias", "x"][..], &["--alias=x"], &["--report=json"]] {
+                let args = [&[command.as_str(), "list", "--help", "--verify"], own].concat();
+                assert_eq!(handed_over(&sandbox, &args), args, "{version}");
+            }
         }
     }
 }

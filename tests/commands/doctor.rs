@@ -106,6 +106,12 @@ impl Machine {
         Some((output.out(), output.code()))
     }
 
+    /// Asserts that there is no problem.
+    fn is_healthy(&self, when: &str) {
+        let Some((text, code)) = self.doctor("") else { return };
+        assert!(code == 0 && text.starts_with("no problems found\n\nact-claude "), "{when}: {text}");
+    }
+
     /// The findings. Asserts that each one has all its parts.
     fn findings(&self) -> Option<Vec<Value>> {
         let (text, code) = self.doctor("--json")?;
@@ -563,12 +569,186 @@ fn ids(findings: &[Value]) -> Vec<&str> {
     findings.iter().map(|finding| finding["id"].as_str().unwrap()).collect()
 }
 
+/// The first version's "no problems found" is followed by what was looked at.
 #[test]
-fn silent_on_a_healthy_machine() {
+fn a_healthy_machine_is_described() {
     let machine = Machine::new();
-    assert_eq!(machine.doctor(""), Some(("no problems found\n".to_owned(), 0)));
-    assert_eq!(machine.doctor("--json"), Some(("{\"findings\":[]}\n".to_owned(), 0)));
+    let (text, code) = machine.doctor("").unwrap();
+    let version = concat!("version ", env!("CARGO_PKG_VERSION"));
+    let program = support::act_claude().display().to_string();
+    let text = text.replace(&program, "PROGRAM");
+    let (system, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    let expected = format!(
+        "no problems found\n\n\
+         act-claude     {version}\n               PROGRAM\n\
+         claude         version 2.1.330\n               ~/bin/claude\n\
+         system         {system} {arch}\n\
+         configuration  ~/.config/act-claude/config.json: read\n               {system_file}: not there\n\
+         accounts       1\n\
+         aliases        1\n               here: billing (the rule \"~/work\" in ~/.config/act-claude/config.json:RULE)\n\
+         delivery       by the relay, without a proxy\n\
+         settings       no file of Claude Code's\n\
+         variables      none that matters\n\
+         running        no claude\n\
+         spool          empty\n               ~/.local/state/act-claude\n\
+         checks         29\n",
+        system_file = act_claude::config::SYSTEM_FILE,
+    );
+    // Where the rule is depends on how the test writes the file.
+    let rule = text.split("config.json:").nth(3).and_then(|rest| rest.split(')').next()).unwrap_or_default().to_owned();
+    assert!(rule.split(':').all(|number| number.parse::<u32>().is_ok()), "{text}");
+    let unwrapped =
+        text.replace("\n               ~/.config/act-claude/config.json:", " ~/.config/act-claude/config.json:");
+    assert_eq!((unwrapped.replace(&rule, "RULE"), code), (expected, 0));
+    let (json, code) = machine.doctor("--json").unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["findings"], code), (&json!([]), 0));
+    assert_eq!(json["looked_at"]["claude"], json!(["version 2.1.330", "~/bin/claude"]));
+    assert_eq!(json["looked_at"]["checks"], "29");
     assert!(!machine.sandbox.state().exists(), "looking leaves nothing behind");
+}
+
+/// Whatever is private on the machine is neither in the block, nor in the JSON, nor in the bundle.
+#[test]
+fn c8_what_is_private_is_in_no_ticket() {
+    const CANARIES: [&str; 9] = [
+        "c4nary-account",
+        "canary@example.com",
+        "canary-alias",
+        "canary-proxy-user",
+        "c4nary-proxy-pass",
+        "c4nary-settings-pass",
+        "c4nary-header",
+        "c4nary-variable",
+        TOKEN,
+    ];
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let spoiled = |problems: bool| {
+        let mut machine = Machine::new();
+        machine.configure(|config| {
+            let endpoint = "https://act.invalid/metric-ingestion/v1/c4nary-account/otlp/public/metrics";
+            config["accounts"]["acme"]["endpoint"] = json!(endpoint);
+            config["accounts"]["acme"]["user"] = json!("canary@example.com");
+            config["aliases"]["billing"]["id"] = json!("canary-alias");
+            let other = json!({"endpoint": endpoint, "user": "canary@example.com", "token": {"env": "BOOMI"}});
+            if problems {
+                config["accounts"]["other"] = other;
+            }
+        });
+        if problems {
+            machine.type_in("export BOOMI=c4nary-variable");
+            machine.type_in(&format!("export HTTPS_PROXY=http://canary-proxy-user:c4nary-proxy-pass@127.0.0.1:{port}"));
+            machine.set_env(USER, &[("HTTP_PROXY", "http://u:c4nary-settings-pass@127.0.0.1:1")]);
+            machine.set_env(PROJECT, &RECIPE);
+            machine.set_env(
+                PROJECT,
+                &[
+                    ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic c4nary-header,X-Alias-Id=canary-alias"),
+                    (
+                        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+                        "https://act.invalid/metric-ingestion/v1/c4nary-account/otlp",
+                    ),
+                ],
+            );
+            let headers =
+                [("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic c4nary-header,X-Alias-Id=canary-alias2")];
+            machine.start("work/sub", &["-p", "hi"], &headers);
+        } else {
+            machine.type_in("export NO_PROXY=127.0.0.1 OTEL_UNUSED=c4nary-header");
+        }
+        machine
+    };
+    for problems in [false, true] {
+        let machine = spoiled(problems);
+        let bundle = machine.path("bundle.json");
+        let (text, code) = machine.doctor("--bundle ~/bundle.json").unwrap();
+        assert_eq!(code, i32::from(problems), "{text}");
+        let (json, _) = machine.doctor("--json").unwrap();
+        let written = std::fs::read_to_string(&bundle).unwrap();
+        assert_eq!(std::fs::metadata(&bundle).unwrap().permissions().mode() & 0o777, 0o600);
+        let home = machine.sandbox.home().display().to_string();
+        let value: Value = serde_json::from_str(&written).expect("JSON");
+        assert_eq!(value["findings"].as_array().unwrap().is_empty(), !problems);
+        let block = text.split("\nact-claude ").nth(1).expect("the block").to_owned();
+        let of_json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["looked_at"], of_json["looked_at"]);
+        for (name, text) in
+            [("block", &block), ("bundle", &written), ("block of the JSON", &of_json["looked_at"].to_string())]
+        {
+            for canary in CANARIES.into_iter().chain([home.as_str()]) {
+                assert!(!text.contains(canary), "{canary} in the {name}: {text}");
+            }
+        }
+        // Findings on the screen and for programs name files as they are, but no secret and no e-mail address.
+        for canary in ["canary@", "c4nary-proxy", "c4nary-settings", "c4nary-header", "c4nary-variable", TOKEN] {
+            assert!(!json.contains(canary) && !text.contains(canary), "{canary}: {json}");
+        }
+        assert!(!text.contains(&home), "~ stands for the home: {text}");
+    }
+}
+
+#[test]
+fn c8_a_bundle_replaces_no_file() {
+    let machine = Machine::new();
+    machine.sandbox.write("work/there.json", "mine");
+    let run = |file: &str| {
+        let mut command = machine.sandbox.act_claude(&["act", "doctor", "--bundle", file]);
+        command.current_dir(machine.path("work")).output().unwrap()
+    };
+    let output = run("there.json");
+    let expected = "act-claude: --bundle: there.json exists already: name a new file, or: rm there.json\n";
+    assert_eq!((output.code(), output.err().as_str(), output.out().as_str()), (64, expected, ""));
+    assert_eq!(std::fs::read_to_string(machine.path("work/there.json")).unwrap(), "mine");
+    let output = run("no/directory.json");
+    let expected =
+        "act-claude: --bundle: no/directory.json can't be written (No such file or directory): name another file\n";
+    assert_eq!((output.code(), output.err().as_str()), (64, expected));
+}
+
+/// The exact words, on a wide and on a narrow page.
+#[test]
+fn a_problem_in_its_words() {
+    let machine = Machine::new();
+    machine.configure(|config| {
+        config["directories"] = json!({});
+        config["aliases"]["web"] = json!({"account": "acme", "id": "id-web", "provider_type": "P"});
+    });
+    let (text, _) = machine.doctor("").unwrap();
+    let (finding, _) = text.split_once("\n\n").unwrap();
+    assert_eq!(
+        finding,
+        "problem   this directory has no alias\n  \
+           where   ~/work\n  \
+           effect  no rule covers it, and there is no default: sessions here are not\n          reported\n  \
+           fix     give it one of your aliases (known: billing, web)\n          act-claude act use billing"
+    );
+    assert!(text.contains("\n\n1 problem found.\n\nact-claude "), "{text}");
+    let mut narrow = machine.sandbox.act_claude(&["act", "doctor"]);
+    let narrow = narrow.current_dir(machine.path("work")).env("COLUMNS", "40").output().unwrap().out();
+    let (finding, _) = narrow.split_once("\n\n").unwrap();
+    assert_eq!(
+        finding,
+        "problem\n  this directory has no alias\n  where\n    ~/work\n  effect\n    no rule covers it, and there is no\n    \
+         default: sessions here are not\n    reported\n  fix\n    give it one of your aliases (known:\n    billing, web)\n    \
+         act-claude act use billing"
+    );
+}
+
+#[test]
+fn a_file_of_certificates_that_is_missing_is_found() {
+    let mut machine = Machine::new();
+    let file = machine.path("company.pem");
+    machine.type_in(&format!("export NODE_EXTRA_CA_CERTS={}", file.display()));
+    let findings = machine.findings().unwrap();
+    assert_eq!(ids(&findings), ["certificates"]);
+    let path = file.display();
+    assert_eq!(findings[0]["what"], format!("{path} does not exist"));
+    assert_eq!(
+        findings[0]["fix"],
+        format!("put the company's certificate into {path}, or correct NODE_EXTRA_CA_CERTS")
+    );
+    machine.sandbox.write("company.pem", "");
+    machine.is_healthy("with the file");
 }
 
 #[test]
@@ -581,7 +761,9 @@ fn each_alone_and_each_fix_removes_it() {
         assert_eq!(ids(&findings), problem.ids, "{name}: {findings:#?}");
         let (text, _) = machine.doctor("").unwrap();
         let too_wide = |line: &&str| line.chars().count() > 80 && line.trim().contains(' ');
-        let commands: Vec<&str> = findings.iter().filter_map(|finding| finding["command"].as_str()).collect();
+        let home = machine.sandbox.home().display().to_string();
+        let commands = findings.iter().filter_map(|finding| finding["command"].as_str());
+        let commands: Vec<String> = commands.map(|command| command.replace(&home, "~")).collect();
         let wide: Vec<&str> = text
             .lines()
             .filter(too_wide)
@@ -592,7 +774,7 @@ fn each_alone_and_each_fix_removes_it() {
             Some(fix) => fix(&mut machine),
             None => findings.iter().for_each(|finding| machine.follow(finding)),
         }
-        assert_eq!(machine.doctor(""), Some(("no problems found\n".to_owned(), 0)), "{name}, corrected");
+        machine.is_healthy(&format!("{name}, corrected"));
     }
 }
 
@@ -655,7 +837,7 @@ fn correct_processes_are_not_reported() {
     machine.start("work", &["-p", "hi"], &[("HOME", "/nobody")]);
     let launcher = machine.path("bin/act-claude").display().to_string();
     machine.start("work", &["daemon", "run"], &[("CLAUDE_CODE_PROCESS_WRAPPER", launcher.as_str())]);
-    assert_eq!(machine.doctor(""), Some(("no problems found\n".to_owned(), 0)));
+    machine.is_healthy("only correct processes");
     machine.start("work", &["daemon", "run"], &[]);
     assert_eq!(ids(&machine.findings().unwrap()), ["daemon"], "one that was started without act-claude");
 }

@@ -22,3 +22,4 @@ mod setup_values;
 mod setup_yes;
 mod shell;
 mod uninstall;
+mod words;

@@ -42,7 +42,14 @@ fn render() -> String {
     let mut text = String::new();
     let commands = act::commands();
     let visible = |command: &&clap::Command| !command.is_hide_set() && command.get_name() != "help";
-    for command in commands.get_subcommands().filter(visible) {
+    for (title, names) in act::help::GROUPS {
+        let names: Vec<String> = names.iter().map(|name| format!("[`act {name}`](#act-{name})")).collect();
+        writeln!(text, "{}- {title}: {}", if text.is_empty() { "\n" } else { "" }, names.join(", ")).unwrap();
+    }
+    let groups = act::help::GROUPS.iter().flat_map(|(_, names)| names.iter());
+    let find = |name: &&str| commands.find_subcommand(name).expect("a command");
+    assert_eq!(groups.clone().count(), commands.get_subcommands().filter(visible).count());
+    for command in groups.map(find) {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         let usage = command.clone().render_usage().to_string();
         let usage = usage.trim_start_matches("Usage: ").trim();
@@ -50,12 +57,24 @@ fn render() -> String {
         writeln!(text, "| argument | meaning |\n|---|---|").unwrap();
         for arg in command.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_id() != "help") {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default().replace('|', "\\|");
-            let values: Vec<_> = arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
-            let is_switch = !arg.get_action().takes_values();
-            let values =
-                if is_switch || values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) };
+            let values = arg.get_possible_values();
+            let meaning = |value: &clap::builder::PossibleValue| match value.get_help() {
+                Some(help) => format!("`{}`: {help}", value.get_name()),
+                None => format!("`{}`", value.get_name()),
+            };
+            let is_explained = values.iter().any(|value| value.get_help().is_some());
+            let values: Vec<String> = values.iter().map(meaning).collect();
+            let values = match values.join(if is_explained { "; " } else { ", " }) {
+                values if values.is_empty() || !arg.get_action().takes_values() => String::new(),
+                values => format!(". {values}"),
+            };
             writeln!(text, "| `{}` | {help}{values} |", arg.to_string().replace('|', "\\|")).unwrap();
         }
+        writeln!(text, "\n```sh").unwrap();
+        for example in act::help::examples(command.get_name()) {
+            writeln!(text, "# {}\n{}", example.about, example.line).unwrap();
+        }
+        writeln!(text, "```").unwrap();
     }
     text
 }

@@ -127,6 +127,11 @@ fn the_alias_and_its_completion() {
                 ("--alias w", "--alias web"),
                 ("--alias web --ver", "--alias web --verify"),
                 ("--report j", "--report json"),
+                ("--alias=w", "--alias=web"),
+                ("-p hi --alias=w", "-p hi --alias=web"),
+                ("-p hi --report=j", "-p hi --report=json"),
+                ("--alias=web --ver", "--alias=web --verify"),
+                ("act which --alias=w", "act which --alias=web"),
                 ("-p hi --no", "-p hi --no-act"),
                 ("ac", "act"),
                 ("act whi", "act which"),
@@ -141,10 +146,12 @@ fn the_alias_and_its_completion() {
         // Two candidates: only these are shown.
         sandbox.write("a-file", "");
         for name in ["claude", "act-claude"] {
-            type_and_expect(&pty, &format!("{name} --alias \t\t"), "billing");
-            let screen = pty.wait_for("web");
-            assert!(!screen.contains("a-file"), "{}: {screen}", shell.name);
-            next(&pty);
+            for typed in ["--alias ", "--alias="] {
+                type_and_expect(&pty, &format!("{name} {typed}\t\t"), "billing");
+                let screen = pty.wait_for("web");
+                assert!(!screen.contains("a-file"), "{}: {screen}", shell.name);
+                next(&pty);
+            }
         }
     }
 }

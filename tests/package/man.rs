@@ -35,15 +35,28 @@ fn main() -> std::io::Result<()> {
     }
     head.control("SH", ["COMMANDS"]);
     head.to_writer(&mut page)?;
-    for command in commands.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
+    let names = act::help::GROUPS.iter().flat_map(|(_, names)| names.iter());
+    for command in names.filter_map(|name| commands.find_subcommand(name)) {
         let mut roff = Roff::new();
         roff.control("SS", [format!("act-claude act {}", command.get_name()).as_str()]);
         roff.text([roman(command.get_about().map(ToString::to_string).unwrap_or_default())]);
         roff.to_writer(&mut page)?;
         let mut options = Vec::new();
         Man::new(command.clone()).render_options_section(&mut options)?;
+        // Groups of options are no sections of the page.
         let options = String::from_utf8_lossy(&options).replace(".SH OPTIONS\n", "");
-        page.write_all(options.as_bytes())?;
+        let options = options.lines().map(|line| match line.strip_prefix(".SH ") {
+            Some(group) => format!(".PP\n\\fB{}\\fR\n", group.trim_matches('"')),
+            None => format!("{line}\n"),
+        });
+        page.write_all(options.collect::<String>().as_bytes())?;
+        let mut roff = Roff::new();
+        for example in act::help::examples(command.get_name()) {
+            roff.control("PP", []).text([roman(format!("{}:", example.about))]);
+            roff.control("RS", ["4"]).control("nf", []);
+            roff.text([bold(example.line)]).control("fi", []).control("RE", []);
+        }
+        roff.to_writer(&mut page)?;
     }
     let mut tail = Roff::new();
     for (heading, section) in [("Variables", "ENVIRONMENT"), ("Exit status", "EXIT STATUS"), ("Files", "FILES")] {

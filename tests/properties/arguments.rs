@@ -4,13 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use act_claude::claude::arguments::{Call, call, is_background};
+use act_claude::claude::arguments::{Call, call, is_background, needs_value};
 use act_claude::claude::arguments::{Position, argument_position};
 use act_claude::claude::overlay::rewrite;
 use act_claude::config::when::When;
 use act_claude::plan::flags::{FLAGS, Flags, Invocation, UsageError, parse};
 
-const WORDS: [&str; 28] = [
+const WORDS: [&str; 32] = [
     "--alias\n",
     "--alias\nbilling\n",
     "--verify\n",
@@ -20,6 +20,10 @@ const WORDS: [&str; 28] = [
     "--report\nalwys\n",
     "--report\n",
     "--alias=x\n",
+    "--alias=\n",
+    "--report=never\n",
+    "--report=nevr\n",
+    "--verify=1\n",
     "--settings\n",
     "--settings={}\n",
     "--settings\n{}\n",
@@ -66,11 +70,14 @@ pub fn scanned(args: &[OsString]) {
             assert_eq!((flags, &rest[..]), (&expected, left), "{args:?}");
         }
         (Err(UsageError::MissingValue(flag)), _) => {
-            assert!(reference(args).is_none() && args.iter().any(|arg| arg == flag), "{args:?}");
+            let joined = format!("{flag}=");
+            let is_there = |arg: &OsString| arg == flag || arg.as_bytes().starts_with(joined.as_bytes());
+            assert!(reference(args).is_none() && args.iter().any(is_there), "{args:?}");
         }
         (Err(error @ UsageError::BadValue { flag, value }), _) => {
             assert!(reference(args).is_none(), "{args:?}");
-            let given = args.windows(2).any(|two| two[0] == *flag && two[1].to_string_lossy() == *value);
+            let given = args.windows(2).any(|two| two[0] == *flag && two[1].to_string_lossy() == *value)
+                || args.iter().any(|arg| arg.to_string_lossy() == format!("{flag}={value}"));
             assert!(given && When::parse(value).is_none() && !error.to_string().is_empty(), "{args:?}");
         }
         other => panic!("{other:?}"),
@@ -79,16 +86,47 @@ pub fn scanned(args: &[OsString]) {
     assert!(!is_background(args) || joined.windows(3).any(|window| window == b"-b\x67" || window == b"--b"));
 }
 
+/// What an argument is.
+#[derive(Clone, Copy, PartialEq)]
+enum Word {
+    /// A switch of ours, or a flag of ours with its value after `=`.
+    Whole,
+    /// A flag of ours that takes the next argument.
+    Half,
+    /// Claude's.
+    Claudes,
+}
+
+/// What each argument is, read from the front: the argument behind a flag of claude's that needs a value is that value.
+fn words(args: &[OsString]) -> Vec<Word> {
+    let mut claudes_value = false;
+    let word = |arg: &OsString| {
+        if std::mem::take(&mut claudes_value) {
+            return Word::Claudes;
+        }
+        claudes_value = needs_value(arg);
+        let text = arg.to_string_lossy();
+        let (name, value) = text.split_once('=').map_or((&*text, None), |(name, value)| (name, Some(value)));
+        match FLAGS.iter().find(|flag| flag.name == name) {
+            Some(flag) if flag.value.is_some() == value.is_some() => Word::Whole,
+            Some(_) if value.is_none() => Word::Half,
+            _ => Word::Claudes,
+        }
+    };
+    args.iter().map(word).collect()
+}
+
 /// Our own flags with their values, and the remaining arguments. `None`: a usage error.
 fn reference(args: &[OsString]) -> Option<(Flags, &[OsString])> {
-    let takes =
-        |arg: &OsString| FLAGS.iter().find(|flag| arg == flag.name).map(|flag| usize::from(flag.value.is_some()));
     let front: usize = {
         let mut count = 0;
-        while let Some(more) = args.get(count).and_then(takes) {
-            count += 1 + more;
+        loop {
+            match args.get(count).map(|arg| words(std::slice::from_ref(arg))[0]) {
+                Some(Word::Whole) => count += 1,
+                Some(Word::Half) => count += 2,
+                Some(Word::Claudes) | None => break count,
+            }
         }
-        count
     };
     if front > args.len() {
         return None;
@@ -96,11 +134,12 @@ fn reference(args: &[OsString]) -> Option<(Flags, &[OsString])> {
     let rest = &args[front..];
     let mut back = rest.len();
     if call(rest) != Call::Word && !rest.iter().any(|arg| arg == "--") {
+        let words = words(rest);
         loop {
-            match &rest[..back] {
-                [.., last] if takes(last) == Some(1) => return None,
-                [.., last] if takes(last) == Some(0) => back -= 1,
-                [.., flag, _] if takes(flag) == Some(1) => back -= 2,
+            match &words[..back] {
+                [.., Word::Half] => return None,
+                [.., Word::Whole] => back -= 1,
+                [.., Word::Half, Word::Claudes] => back -= 2,
                 _ => break,
             }
         }
@@ -108,12 +147,17 @@ fn reference(args: &[OsString]) -> Option<(Flags, &[OsString])> {
     let mut flags = Flags::default();
     let mut ours = args[..front].iter().chain(&rest[back..]);
     while let Some(flag) = ours.next() {
-        match flag.to_str()? {
+        let text = flag.to_string_lossy().into_owned();
+        let (name, joined) = text.split_once('=').map_or((&*text, None), |(name, value)| (name, Some(value)));
+        match name {
             "--verify" => flags.verify = true,
             "--direct" => flags.direct = true,
             "--no-act" => flags.no_act = true,
             name => {
-                let value = ours.next()?.to_string_lossy().into_owned();
+                let value = match joined {
+                    Some(value) => value.to_owned(),
+                    None => ours.next()?.to_string_lossy().into_owned(),
+                };
                 if value.is_empty() || value.starts_with('-') {
                     return None;
                 }

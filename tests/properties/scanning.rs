@@ -3,14 +3,23 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use act_claude::plan::flags::{FLAGS, Flags, Invocation, parse};
+use act_claude::claude::arguments::is_value;
+use act_claude::plan::flags::{Flags, Invocation, own_flag, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 /// Own flags, with the values of those that take one.
-const OWN: [&[&str]; 6] =
-    [&["--alias", "web"], &["--alias", "a b"], &["--verify"], &["--direct"], &["--no-act"], &["--report", "json"]];
+const OWN: [&[&str]; 8] = [
+    &["--alias", "web"],
+    &["--alias", "a b"],
+    &["--alias=a b"],
+    &["--verify"],
+    &["--direct"],
+    &["--no-act"],
+    &["--report", "json"],
+    &["--report=json"],
+];
 
 fn own() -> impl Strategy<Value = Vec<&'static str>> {
     select(&OWN[..]).prop_map(<[&str]>::to_vec)
@@ -44,7 +53,7 @@ fn argument() -> impl Strategy<Value = OsString> {
 
 /// An argument that is not one of our flags.
 fn claudes() -> impl Strategy<Value = OsString> {
-    argument().prop_filter("claude's", |arg| arg != "--" && !FLAGS.iter().any(|flag| arg == flag.name))
+    argument().prop_filter("claude's", |arg| arg != "--" && own_flag(arg).is_none())
 }
 
 fn run(args: Vec<OsString>) -> Option<(Flags, Vec<OsString>)> {
@@ -67,6 +76,8 @@ proptest! {
         front in vec(own(), 0..3), args in vec(claudes(), 0..6), back in vec(own(), 0..3),
     ) {
         let args = [vec![OsString::from("-p")], args].concat();
+        // A flag behind one of claude's that needs a value is that value.
+        prop_assume!(!is_value(&args, args.len()));
         let flags = |flags: &[Vec<&str>]| flags.concat().into_iter().map(OsString::from).collect::<Vec<_>>();
         let line = [flags(&front), args.clone(), flags(&back)].concat();
         let (read, rest) = run(line).expect("a line without faults");

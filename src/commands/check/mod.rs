@@ -259,7 +259,7 @@ impl CheckRun<'_> {
     fn unanswered(&mut self, hop: &route::Hop, failure: Failure) -> Box<Problem> {
         let step = match &failure {
             Failure::Proxy { .. } | Failure::ProxyAuthentication { .. } | Failure::ProxySetting { .. } => "proxy",
-            Failure::Tls(_) => {
+            Failure::Tls(_) | Failure::Roots { .. } => {
                 if hop.proxy.is_some() {
                     self.passed("proxy", format!("{} forwards to {}", hop.host, hop.target));
                 }

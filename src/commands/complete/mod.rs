@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, Command, ValueHint};
 
 use crate::claude::arguments::{self, Call};
 use crate::config::when::When;
-use crate::plan::flags::{FLAGS, OwnFlag};
+use crate::plan::flags::{FLAGS, OwnFlag, own_flag};
 
 pub use command::{COMMAND, run};
 
@@ -70,30 +70,38 @@ where
     let dashed = cursor.as_encoded_bytes().starts_with(b"-");
     if words.first().is_some_and(|first| first == "act") {
         let words: Vec<&str> = words[1..].iter().filter_map(|word| word.to_str()).collect();
-        return act(&words, dashed, &commands(), names);
+        return act(&words, &cursor.to_string_lossy(), &commands(), names);
     }
-    let own_flag = |word: &OsString| FLAGS.iter().find(|flag| word == flag.name);
-    let value_of = |flag: &OwnFlag| Answer {
-        rest: Rest::Own,
-        candidates: match flag.name {
+    let value_of = |flag: &OwnFlag, joined: bool| {
+        let candidates: Vec<Candidate> = match flag.name {
             "--alias" => names.aliases.collect(),
             _ => When::NAMES.iter().map(|name| candidate(name, "")).collect(),
-        },
+        };
+        // After "=" a shell replaces the whole word.
+        let start = if joined { format!("{}=", flag.name) } else { String::new() };
+        let whole = candidates.into_iter().map(|(word, about)| (format!("{start}{word}"), about));
+        Answer { rest: Rest::Own, candidates: whole.collect() }
     };
     let mut start = 0;
-    while let Some(flag) = words.get(start).and_then(own_flag) {
+    while let Some((flag, value)) = words.get(start).and_then(|word| own_flag(word)) {
         start += 1;
-        if flag.value.is_some() {
+        if flag.value.is_some() && value.is_none() {
             if start == words.len() {
-                return value_of(flag);
+                return value_of(flag, false);
             }
             start += 1;
         }
     }
     let claudes = &words[start..];
-    let own = arguments::call(claudes) != Call::Word && !claudes.iter().any(|word| word == "--");
-    if own && let Some(flag) = claudes.last().and_then(own_flag).filter(|flag| flag.value.is_some()) {
-        return value_of(flag);
+    // A word behind a flag of claude's that needs a value is that value.
+    let own = arguments::call(claudes) != Call::Word
+        && !claudes.iter().any(|word| word == "--")
+        && !arguments::is_value(claudes, claudes.len());
+    let last = claudes.len().checked_sub(1).filter(|&last| own && !arguments::is_value(claudes, last));
+    match (last.and_then(|last| own_flag(&claudes[last])), own_flag(cursor).filter(|_| own)) {
+        (Some((flag, None)), _) if flag.value.is_some() => return value_of(flag, false),
+        (_, Some((flag, Some(_)))) => return value_of(flag, true),
+        _ => {}
     }
     let mut candidates = Vec::new();
     if own && dashed {
@@ -106,7 +114,7 @@ where
 }
 
 /// The completions after `act`.
-fn act<A, B>(words: &[&str], dashed: bool, commands: &Command, names: Names<A, B>) -> Answer
+fn act<A, B>(words: &[&str], cursor: &str, commands: &Command, names: Names<A, B>) -> Answer
 where
     A: Iterator<Item = Candidate>,
     B: Iterator<Item = Candidate>,
@@ -130,7 +138,16 @@ where
             (Some(_), _) => None,
         };
     }
-    if awaits.is_none() && dashed {
+    let joined = cursor.strip_prefix("--").and_then(|cursor| cursor.split_once('=')).filter(|_| awaits.is_none());
+    if let Some((long, _)) = joined {
+        let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(long) && takes_value(arg)) else {
+            return Answer { rest: Rest::Own, candidates: Vec::new() };
+        };
+        let answer = values(arg, names);
+        let whole = answer.candidates.into_iter().map(|(word, about)| (format!("--{long}={word}"), about));
+        return Answer { rest: answer.rest, candidates: whole.collect() };
+    }
+    if awaits.is_none() && cursor.starts_with('-') {
         let options = command.get_arguments().filter(|arg| !arg.is_hide_set());
         let candidates = options.filter_map(|arg| Some((format!("--{}", arg.get_long()?), about(arg.get_help()))));
         return Answer { rest: Rest::Own, candidates: candidates.collect() };
@@ -223,6 +240,18 @@ mod tests {
             (&["-p", "hi", "--"], Rest::Claude(0), ALL),
             (&["-p", "--", "hi", "--"], Rest::Claude(0), ""),
             (&["mcp", "--alias", ""], Rest::Claude(0), ""),
+            // The value after "=".
+            (&["--alias=w"], Rest::Own, "--alias=billing --alias=web"),
+            (&["--verify", "--report="], Rest::Own, "--report=auto --report=always --report=never --report=json"),
+            (&["-p", "hi", "--alias="], Rest::Own, "--alias=billing --alias=web"),
+            (&["--alias=web", ""], Rest::Claude(1), ""),
+            (&["--alias=web", "-"], Rest::Claude(1), ALL),
+            (&["--verify="], Rest::Claude(0), ALL),
+            // Where it is claude's.
+            (&["mcp", "--alias=w"], Rest::Claude(0), ""),
+            (&["-p", "--", "--alias=w"], Rest::Claude(0), ""),
+            (&["--model", "--alias=w"], Rest::Claude(0), ""),
+            (&["-p", "--model", "--alias", ""], Rest::Claude(0), ""),
         ] {
             assert_eq!(at(line), (rest, words.to_owned()), "{line:?}");
         }
@@ -239,6 +268,10 @@ mod tests {
             (&["act", "check", "web", ""], Rest::Own, ""),
             (&["act", "check", "--to", ""], Rest::Own, "billing web"),
             (&["act", "setup", "--account", ""], Rest::Own, "acme"),
+            (&["act", "setup", "--account="], Rest::Own, "--account=acme"),
+            (&["act", "setup", "--spec=x"], Rest::Files, ""),
+            (&["act", "check", "--to=x", ""], Rest::Own, "billing web"),
+            (&["act", "check", "--nothing=x"], Rest::Own, ""),
             (&["act", "setup", "--spec", ""], Rest::Files, ""),
             (&["act", "shell-init", ""], Rest::Own, "bash zsh"),
             (&["act", "unknown", ""], Rest::Own, ""),

@@ -1,6 +1,6 @@
 //! Findings about the installed claude and act-claude.
 
-use super::{Facts, Finding};
+use super::{Check, Facts, Finding};
 use crate::claude::version::Version;
 use crate::text::shell::shell_word;
 
@@ -16,12 +16,14 @@ const OWN_ATTRIBUTES: usize = 6;
 /// Installs Claude Code.
 const INSTALL: &str = "curl -fsSL https://claude.ai/install.sh | bash";
 
-pub fn findings(facts: &Facts) -> Vec<Finding> {
-    [missing(facts), windows(facts), looping(facts), several(facts), old(facts), many_attributes(facts)]
-        .into_iter()
-        .flatten()
-        .collect()
-}
+pub const CHECKS: [Check; 6] = [
+    |facts| missing(facts).into_iter().collect(),
+    |facts| windows(facts).into_iter().collect(),
+    |facts| looping(facts).into_iter().collect(),
+    |facts| several(facts).into_iter().collect(),
+    |facts| old(facts).into_iter().collect(),
+    |facts| many_attributes(facts).into_iter().collect(),
+];
 
 fn missing(facts: &Facts) -> Option<Finding> {
     let error = facts.claude.as_ref().err()?;
@@ -37,10 +39,23 @@ fn missing(facts: &Facts) -> Option<Finding> {
         (None, Some(named)) => {
             finding(named.origin.to_string()).fix("name the real claude there, or remove \"claude\"")
         }
-        (None, None) => finding(place)
-            .fix("install Claude Code; if it is installed already, put its directory on PATH")
-            .command(INSTALL),
+        (None, None) => {
+            let (what, fix) = parts(&error.message);
+            let finding = Finding { what: what.to_owned(), ..finding(place) };
+            match fix {
+                Some(fix) if !fix.starts_with("install ") => finding.fix(fix),
+                _ => finding
+                    .fix("install Claude Code; if it is installed already, put its directory on PATH")
+                    .command(INSTALL),
+            }
+        }
     })
+}
+
+/// A message of `locate`: what is wrong, and what to do.
+fn parts(message: &str) -> (&str, Option<&str>) {
+    let at = [": install ", ": set ", ": put "].iter().find_map(|start| message.find(start));
+    at.map_or((message, None), |at| (&message[..at], Some(&message[at + 2..])))
 }
 
 /// In WSL the PATH of Windows is part of PATH. A program of Windows gets no variables of Linux, and 127.0.0.1 is another machine for it.

@@ -1,20 +1,13 @@
 //! Findings about act-claude's own configuration: faults, the alias of this directory, tokens, and who can change its files.
 
-use super::facts::{How, is_variable};
-use super::{Facts, Finding};
+use super::facts::is_variable;
+use super::ownership::{Exposed, How};
+use super::{Check, Facts, Finding};
 use crate::config;
 use crate::config::resolve::Reason;
 use crate::text::json::{Fault, Origin};
-use crate::text::shell::shell_word;
 
-pub fn findings(facts: &Facts) -> Vec<Finding> {
-    let mut findings = faults(facts);
-    findings.extend(contradictions(facts));
-    findings.extend(alias_here(facts));
-    findings.extend(exposed(facts));
-    findings.extend(tokens(facts));
-    findings
-}
+pub const CHECKS: [Check; 5] = [faults, contradictions, alias_here, exposed, tokens];
 
 fn faults(facts: &Facts) -> Vec<Finding> {
     let effect = |fault: &Fault| match (facts.loaded.config.broken.holds(fault), facts.loaded.config.required_by()) {
@@ -70,16 +63,13 @@ fn alias_here(facts: &Facts) -> Vec<Finding> {
                 .command("act-claude act setup"),
         ),
         Reason::NoRule => {
-            let any = facts.loaded.config.aliases.keys().next().map_or("NAME", String::as_str);
+            let known: Vec<&str> = facts.loaded.config.aliases.keys().map(String::as_str).collect();
+            let any = known.first().copied().unwrap_or("NAME");
             Some(
-                Finding::new(
-                    "no-alias",
-                    "no rule covers this directory, and there is no default",
-                    facts.directory.display().to_string(),
-                )
-                .effect("sessions here are not reported")
-                .fix("give it an alias (act-claude act aliases lists them)")
-                .command(format!("act-claude act use {any}")),
+                Finding::new("no-alias", "this directory has no alias", facts.directory.display().to_string())
+                    .effect("no rule covers it, and there is no default: sessions here are not reported")
+                    .fix(format!("give it one of your aliases (known: {})", known.join(", ")))
+                    .command(format!("act-claude act use {any}")),
             )
         }
         _ => None,
@@ -94,21 +84,22 @@ fn alias_here(facts: &Facts) -> Vec<Finding> {
 }
 
 fn exposed(facts: &Facts) -> Vec<Finding> {
-    let finding = |exposed: &super::facts::Exposed| {
-        let word = shell_word(&exposed.path);
-        let (what, command) = match exposed.how {
-            How::Mode(mode) => {
-                (format!("others can write to the configuration (mode {mode:04o})"), format!("chmod go-w {word}"))
+    let finding = |exposed: &Exposed| {
+        let place = exposed.path.display().to_string();
+        let effect = "they could send your token elsewhere, or run their own commands as you";
+        match (exposed.how, &exposed.fix) {
+            (How::Mode(mode), fix) => {
+                Finding::new("exposed", format!("others can write to the configuration (mode {mode:04o})"), place)
+                    .effect(effect)
+                    .fix("remove other users' write access")
+                    .command(fix)
             }
-            How::Owner(owner) => (
-                format!("the configuration belongs to user {owner}"),
-                format!("sudo chown {} {word}", nix::unistd::geteuid()),
-            ),
-        };
-        Finding::new("exposed", what, exposed.path.display().to_string())
-            .effect("they could send your token elsewhere, or run their own commands as you")
-            .fix("remove other users' write access")
-            .command(command)
+            (How::Owner(owner), fix) => {
+                let finding = Finding::new("exposed", format!("the configuration belongs to user {owner}"), place);
+                let finding = finding.effect(effect);
+                if fix.starts_with("sudo chown") { finding.command(fix) } else { finding.fix(fix) }
+            }
+        }
     };
     facts.exposed.iter().map(finding).collect()
 }

@@ -1,21 +1,23 @@
 //! Findings about this shell's environment variables, and about the proxy that they name.
 
-use super::{Facts, Finding};
+use super::{Check, Facts, Finding};
 use crate::claude::consent::{self, Objection};
 use crate::claude::exporters;
 use crate::claude::network::{self, PROXIES};
 use crate::claude::settings::Layer;
 use crate::claude::variables::{ENABLE, EXPORTER};
 use crate::delivery::cause::{self, Whose};
+use crate::delivery::roots::Unused;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
 
-pub fn findings(facts: &Facts) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = switched_off(facts).into_iter().chain(other_pipeline(facts)).collect();
-    findings.extend(proxies(facts));
-    findings.extend(doubtful(facts));
-    findings.extend(of_repositories(facts));
-    findings
-}
+pub const CHECKS: [Check; 6] = [
+    |facts| switched_off(facts).into_iter().collect(),
+    |facts| other_pipeline(facts).into_iter().collect(),
+    proxies,
+    certificates,
+    |facts| doubtful(facts).into_iter().collect(),
+    of_repositories,
+];
 
 /// act-claude runs inside a claude, whose settings may have changed the variables that control act-claude.
 fn doubtful(facts: &Facts) -> Option<Finding> {
@@ -77,11 +79,23 @@ fn proxies(facts: &Facts) -> Vec<Finding> {
             .fix(problem.fix);
         let host = account.endpoint.parse::<hyper::Uri>().ok()?.host().unwrap_or_default().to_owned();
         Some(match failure {
-            Failure::Proxy { .. } => finding.command(format!("export NO_PROXY=\"$NO_PROXY,{host}\"")),
+            Failure::Proxy { place, .. } => finding
+                .fix(format!("correct {place}, or reach {host} without it"))
+                .command(format!("export NO_PROXY=\"$NO_PROXY,{host}\"")),
             _ => finding,
         })
     };
     facts.accounts.iter().filter_map(finding).collect()
+}
+
+/// Files of certificates that a variable names, but that can't be read.
+fn certificates(facts: &Facts) -> Vec<Finding> {
+    let finding = |unused: &Unused| {
+        Finding::new("certificates", format!("{} {}", unused.path.display(), unused.why), unused.place.clone())
+            .effect("where a company's proxy has a certificate of its own, ACT is not trusted: exports wait")
+            .fix(unused.fix())
+    };
+    facts.unused_roots.iter().map(finding).collect()
 }
 
 /// A repository's settings for proxy and certificates: claude follows them, act-claude does not.

@@ -13,9 +13,11 @@ use crate::claude::settings::{self, Layer, LayerKind};
 use crate::claude::variables::WRAPPER;
 use crate::claude::version::{self, Version};
 use crate::commands::check;
+use crate::commands::doctor::ownership::{Exposed, exposed, is_foreign};
 use crate::config::resolve::{self, Directory, Explicit, Resolution, UnknownAlias};
 use crate::config::token::{self, TokenError};
 use crate::config::{self, Loaded, TokenSource};
+use crate::delivery::roots::{self, Unused};
 use crate::delivery::verdict::Failure;
 use crate::state::spool::summary::Waiting;
 use crate::state::{self, spool};
@@ -62,10 +64,18 @@ pub struct Facts {
     pub running: Vec<Running>,
     /// Why the state directory can't be created or written to.
     pub no_state: Option<String>,
+    /// What to do about a state directory that belongs to another user.
+    pub state_fix: Option<String>,
+    /// This program.
+    pub program: Option<PathBuf>,
+    /// Files of certificates that a variable names, but that can't be read.
+    pub unused_roots: Vec<Unused>,
     /// Whether the state directory lies on a drive of Windows.
     pub on_windows_drive: bool,
     /// Exports that wait or are held.
     pub kept: Vec<Waiting>,
+    /// Why the spool can't be listed.
+    pub unlisted: Option<String>,
     /// The state directory.
     pub state: Option<PathBuf>,
 }
@@ -79,24 +89,6 @@ pub struct Asked {
     pub no_token: Option<TokenError>,
     /// Why the proxy to its endpoint does not work. `None` also where there is no proxy.
     pub blocked: Option<Failure>,
-}
-
-/// A file or directory that other users can change.
-#[derive(Debug)]
-pub struct Exposed {
-    /// The file or directory.
-    pub path: PathBuf,
-    /// How others can change it.
-    pub how: How,
-}
-
-/// How others can change a file.
-#[derive(Debug, Clone, Copy)]
-pub enum How {
-    /// Its mode lets others write to it.
-    Mode(u32),
-    /// It belongs to this other user.
-    Owner(u32),
 }
 
 /// An installed claude.
@@ -163,6 +155,7 @@ impl Facts {
         let state = state::directory(environment);
         let claude = locate::locate(environment, &loaded.config);
         let wsl = Wsl::here();
+        let spool = state.as_deref().map(spool::summary).unwrap_or_default();
         let running = running(claude.as_deref().ok(), environment, &loaded, &layers);
         Self {
             resolution: resolve::resolve(explicit, &loaded.config, &place),
@@ -181,7 +174,11 @@ impl Facts {
             documents: documents(&directory, environment),
             launchers: launchers(environment, &layers),
             no_state: state.as_deref().and_then(no_state),
-            kept: state.as_deref().map(|state| spool::summary(state).waiting).unwrap_or_default(),
+            state_fix: state.as_deref().filter(|state| is_foreign(state)).map(state::fix),
+            program: std::env::current_exe().ok(),
+            unused_roots: roots::unusable(&network),
+            kept: spool.waiting,
+            unlisted: spool.unlisted,
             state,
             layers,
             network,
@@ -249,24 +246,6 @@ fn ask_accounts(loaded: &Loaded, environment: &Environment, network: &Network) -
         });
         joined.collect()
     })
-}
-
-/// Which of a configuration file and its directory other users can change.
-fn exposed(file: &Path) -> Vec<Exposed> {
-    let user = nix::unistd::geteuid().as_raw();
-    let look = |path: &Path| {
-        let metadata = std::fs::metadata(path).ok()?;
-        let is_shared = metadata.mode() & 0o1000 != 0;
-        let how = if metadata.uid() != user && metadata.uid() != 0 {
-            How::Owner(metadata.uid())
-        } else if metadata.mode() & 0o022 != 0 && !is_shared {
-            How::Mode(metadata.mode() & 0o7777)
-        } else {
-            return None;
-        };
-        Some(Exposed { path: path.to_path_buf(), how })
-    };
-    [file.parent(), Some(file)].into_iter().flatten().filter_map(look).collect()
 }
 
 fn client(path: PathBuf, environment: &Environment, state: Option<&Path>, wsl: Option<&Wsl>) -> Client {

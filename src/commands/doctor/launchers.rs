@@ -1,10 +1,12 @@
 //! Findings about the launcher through which claude starts background sessions and editors' sessions.
 
 use super::facts::Launcher;
-use super::{Facts, Finding};
+use super::{Check, Facts, Finding};
 use crate::claude::settings::LayerKind;
 
-pub fn findings(facts: &Facts) -> Vec<Finding> {
+pub const CHECKS: [Check; 1] = [launchers];
+
+fn launchers(facts: &Facts) -> Vec<Finding> {
     facts.launchers.iter().filter(|launcher| !launcher.is_ours).map(|launcher| finding(facts, launcher)).collect()
 }
 

@@ -1,7 +1,8 @@
 //! Everything on this machine that would keep sessions from being reported, each with its fix.
 //!
-//! [`facts`] gathers all facts once and is the only file that does I/O. [`mod@findings`] renders findings as text and JSON. Each
-//! of the other files turns facts into findings of one kind (pure).
+//! [`facts`] gathers all facts once and is the only file that does I/O, besides [`command`]. [`mod@findings`] renders findings as
+//! text and JSON, and [`looked_at`] what was looked at: the block that people paste into a support ticket, without what
+//! [`private`] removes. Each of the other files turns facts into findings of one kind (pure).
 
 mod client;
 mod command;
@@ -10,13 +11,16 @@ mod environment;
 mod facts;
 mod findings;
 mod launchers;
+mod looked_at;
+mod ownership;
+mod private;
 mod sessions;
 mod settings;
 mod store;
 
 pub use command::{Args, run};
 pub use facts::Facts;
-pub use findings::{json, text};
+pub use findings::text;
 
 /// A problem that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,16 +61,24 @@ impl Finding {
     }
 }
 
-/// All findings. The ones that stop every session come first (pure).
-pub fn diagnose(facts: &Facts) -> Vec<Finding> {
-    let kinds = [
-        client::findings,
-        configuration::findings,
-        environment::findings,
-        settings::findings,
-        launchers::findings,
-        sessions::findings,
-        store::findings,
+/// Looks for problems of one kind (pure).
+type Check = fn(&Facts) -> Vec<Finding>;
+
+/// All checks. The ones that look for what stops every session come first.
+fn checks() -> impl Iterator<Item = Check> {
+    let kinds: [&[Check]; 7] = [
+        &client::CHECKS,
+        &configuration::CHECKS,
+        &environment::CHECKS,
+        &settings::CHECKS,
+        &launchers::CHECKS,
+        &sessions::CHECKS,
+        &store::CHECKS,
     ];
-    kinds.iter().flat_map(|kind| kind(facts)).collect()
+    kinds.into_iter().flatten().copied()
+}
+
+/// All findings (pure).
+pub fn diagnose(facts: &Facts) -> Vec<Finding> {
+    checks().flat_map(|check| check(facts)).collect()
 }

@@ -1,18 +1,16 @@
 //! Findings about running claude processes that report under another alias than their directory's, or do not report.
 
 use super::facts::Running;
-use super::{Facts, Finding};
+use super::{Check, Facts, Finding};
 use crate::claude::processes::{Role, Under};
 
-pub fn findings(facts: &Facts) -> Vec<Finding> {
-    facts
-        .running
-        .iter()
-        .filter_map(|running| match running.process.role {
-            Role::Session => session(facts, running),
-            Role::Daemon => daemon(facts, running),
-        })
-        .collect()
+pub const CHECKS: [Check; 2] = [
+    |facts| of_role(facts, Role::Session).filter_map(|running| session(facts, running)).collect(),
+    |facts| of_role(facts, Role::Daemon).filter_map(|running| daemon(facts, running)).collect(),
+];
+
+fn of_role(facts: &Facts, role: Role) -> impl Iterator<Item = &Running> {
+    facts.running.iter().filter(move |running| running.process.role == role)
 }
 
 /// The configured name of an alias id, or the id.

@@ -2,7 +2,7 @@
 //! versions of claude ignore, and tokens in plain text.
 
 use super::facts::Document;
-use super::{Facts, Finding};
+use super::{Check, Facts, Finding};
 use crate::claude::conflict::{Conflict, Effect, GUARDS};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::consent::{self, Objection};
@@ -11,14 +11,7 @@ use crate::claude::settings::{self, Layer, LayerKind};
 use crate::claude::variables::EXPORTER;
 use crate::config::Delivery;
 
-pub fn findings(facts: &Facts) -> Vec<Finding> {
-    let mut findings = ignored_files(facts);
-    findings.extend(unread(facts));
-    findings.extend(tokens(facts));
-    findings.extend(ignored(facts));
-    findings.extend(overriding(facts));
-    findings
-}
+pub const CHECKS: [Check; 5] = [ignored_files, unread, tokens, ignored, overriding];
 
 /// Files that claude ignores as a whole, because they are not valid or too large.
 fn ignored_files(facts: &Facts) -> Vec<Finding> {

@@ -63,13 +63,14 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         None => None,
     };
     let Some(state) = state::directory(environment) else {
-        crate::run::report::fatal("there is no state directory: neither HOME nor XDG_STATE_HOME is set");
+        crate::run::report::fatal(state::NOWHERE);
         return ExitCode::from(CONFIGURATION);
     };
     if let Err(error) = state::check(&state)
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        crate::run::report::fatal(&crate::system::error::plain(&error));
+        let why = crate::system::error::plain(&error);
+        crate::run::report::fatal(&format!("{why}: {}", state::fix(&state)));
         return ExitCode::from(CONFIGURATION);
     }
     crate::state::log::start(environment);

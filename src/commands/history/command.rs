@@ -32,7 +32,7 @@ pub struct Args {
 /// Runs the command. Exit status 1 where there is no state directory.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let Some(state) = state::directory(environment) else {
-        crate::run::report::fatal("there is no state directory: neither HOME nor XDG_STATE_HOME is set");
+        crate::run::report::fatal(state::NOWHERE);
         return ExitCode::FAILURE;
     };
     let (records, unread): (Vec<_>, Vec<_>) =

@@ -156,7 +156,9 @@ fn still_running(state: &Path) -> Result<(), String> {
         format!("{alias} in {} (pid {pid})", record.directory.display())
     });
     let names: Vec<String> = names.collect();
-    Err(format!("{run} under act-claude: {}; end {them} first", names.join(", ")))
+    let pids = live.iter().map(|record| record.command_pid.unwrap_or(record.relay_pid.cast_signed()).to_string());
+    let pids = pids.collect::<Vec<_>>().join(" ");
+    Err(format!("{run} under act-claude: {}; end {them} first: kill {pids}", names.join(", ")))
 }
 
 /// Ends the relays of background sessions that have sent nothing, because a later export would create the state directory again.
@@ -170,7 +172,9 @@ fn end_idle(args: &Args, state: &Path) -> Result<Vec<i32>, String> {
         let end = Instant::now() + RELAY_TIMEOUT;
         while record::is_locked(state, &id) {
             if Instant::now() > end {
-                return Err(format!("the relay of a claude that has sent nothing (pid {pid}) does not end"));
+                return Err(format!(
+                    "the relay of a claude that has sent nothing (pid {pid}) does not end: kill -9 {pid}"
+                ));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -180,7 +184,7 @@ fn end_idle(args: &Args, state: &Path) -> Result<Vec<i32>, String> {
     match waiting(state) {
         0 => Ok(ended),
         _ if args.discard => Ok(ended),
-        _ => Err("an export arrived meanwhile; run the command again".to_owned()),
+        _ => Err("an export arrived meanwhile; run it again: act-claude act uninstall".to_owned()),
     }
 }
 

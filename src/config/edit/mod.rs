@@ -19,6 +19,7 @@ use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::text::json::Fault;
 use crate::text::paths;
+use crate::text::shell::shell_word;
 
 pub use text::Change;
 
@@ -58,6 +59,18 @@ pub enum Refused {
     Nowhere,
 }
 
+impl Refused {
+    /// The system refuses. Where it is a matter of permissions, the reason ends with the command that gives them.
+    fn file(path: &Path, error: &std::io::Error) -> Self {
+        let mut why = plain(error);
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            let directory = path.parent().filter(|parent| parent.is_dir()).unwrap_or(path);
+            why.push_str(&format!(": chmod -R u+rwX {}", shell_word(directory)));
+        }
+        Self::File { path: path.to_path_buf(), why }
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -66,7 +79,10 @@ impl fmt::Display for Refused {
                 write!(out, "nothing was changed: {}", faults.join("; "))
             }
             Self::File { path, why } => write!(out, "nothing was changed: {}: {why}", path.display()),
-            Self::Nowhere => write!(out, "nothing was changed: HOME is not set, so there is no configuration file"),
+            Self::Nowhere => write!(
+                out,
+                "nothing was changed: HOME is not set, so there is no configuration file: export HOME=/path/to/your/home"
+            ),
         }
     }
 }
@@ -74,7 +90,7 @@ impl fmt::Display for Refused {
 /// Makes `changes` to the user's configuration, all or none.
 pub fn commit(environment: &Environment, changes: &[Change]) -> Result<Edited, Refused> {
     let path = config::user_file(environment).ok_or(Refused::Nowhere)?;
-    let refuse = |error: std::io::Error| Refused::File { path: path.clone(), why: plain(&error) };
+    let refuse = |error: std::io::Error| Refused::file(&path, &error);
     let _lock = file::lock(&path).map_err(refuse)?;
     let before = read(&path).map_err(refuse)?;
     let after = checked(environment, &path, before.as_deref().unwrap_or_default(), changes)?;
@@ -89,7 +105,7 @@ pub fn commit(environment: &Environment, changes: &[Change]) -> Result<Edited, R
 /// The text that `changes` would make, without writing it.
 pub fn preview(environment: &Environment, changes: &[Change]) -> Result<String, Refused> {
     let path = config::user_file(environment).ok_or(Refused::Nowhere)?;
-    let before = read(&path).map_err(|error| Refused::File { path: path.clone(), why: plain(&error) })?;
+    let before = read(&path).map_err(|error| Refused::file(&path, &error))?;
     checked(environment, &path, &before.unwrap_or_default(), changes)
 }
 

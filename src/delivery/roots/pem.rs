@@ -13,7 +13,7 @@ pub fn in_file(path: &Path) -> Vec<CertificateDer<'static>> {
 /// The certificates in a directory's files.
 pub fn in_directory(path: &Path) -> Vec<CertificateDer<'static>> {
     let files = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-    files.filter(|file| super::is_sensible(file)).flat_map(|file| in_file(&file)).collect()
+    files.filter(|file| super::usable("", file).is_ok()).flat_map(|file| in_file(&file)).collect()
 }
 
 #[cfg(all(test, not(target_os = "macos")))]

@@ -34,27 +34,27 @@ pub struct Refusal {
 /// An answer that every export gets (`--fail`), regardless of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Fail {
-    /// 401 Unauthorized
+    /// ACT does not accept the token or its user (Unauthorized)
     #[value(name = "401")]
     Unauthorized,
-    /// 403 Forbidden
+    /// The user may not do this in ACT (Forbidden)
     #[value(name = "403")]
     Forbidden,
-    /// 404 Agent alias … not found
+    /// ACT does not know the alias (Agent alias not found)
     #[value(name = "404")]
     UnknownAlias,
-    /// 400 Bad Request
+    /// ACT does not understand the export (Bad Request)
     #[value(name = "400")]
     BadRequest,
-    /// 429 Too Many Requests, with Retry-After: 2
+    /// ACT has too much to do and asks for a pause of 2 s (Too Many Requests)
     #[value(name = "429")]
     TooManyRequests,
-    /// 503 Service Unavailable
+    /// ACT is out of service for the moment (Service Unavailable)
     #[value(name = "503")]
     Unavailable,
-    /// 200, but 3 points rejected (fewer where fewer were sent)
+    /// ACT accepts the export but rejects 3 of its points (fewer where fewer were sent)
     Partial,
-    /// no answer at all
+    /// ACT does not answer at all
     Hang,
 }
 

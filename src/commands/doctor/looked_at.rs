@@ -1,0 +1,181 @@
+//! What doctor looked at: the block that people paste into a support ticket (pure).
+
+use std::path::Path;
+
+use anstyle::Style;
+use serde_json::{Value, json};
+
+use super::{Facts, checks, private};
+use crate::config::{self, Delivery};
+use crate::delivery::proxy;
+use crate::state::outcome::State;
+use crate::text::page::{self, DIM};
+
+/// A row: its name, and its lines.
+type Row = (&'static str, Vec<String>);
+
+/// The variables whose presence matters to support. Their values stay here.
+const TELLING: [&str; 5] = ["ACT_CLAUDE", "CLAUDE_CODE_", "OTEL_", "SSL_CERT_", "NODE_EXTRA_CA_CERTS"];
+
+/// The rows. What is private is still in them.
+pub fn rows(facts: &Facts) -> Vec<Row> {
+    let program = facts.program.as_deref().map_or_else(|| "where it is, is not known".to_owned(), shown);
+    vec![
+        ("act-claude", vec![concat!("version ", env!("ACT_CLAUDE_VERSION")).to_owned(), program]),
+        ("claude", claude(facts)),
+        ("system", vec![format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)]),
+        ("configuration", configuration(facts)),
+        ("accounts", vec![facts.loaded.config.accounts.len().to_string()]),
+        ("aliases", aliases(facts)),
+        ("delivery", vec![delivery(facts)]),
+        ("settings", settings(facts)),
+        ("variables", variables(facts)),
+        ("running", vec![running(facts)]),
+        ("spool", spool(facts)),
+        ("checks", vec![checks().count().to_string()]),
+    ]
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn claude(facts: &Facts) -> Vec<String> {
+    match &facts.claude {
+        Err(_) => vec!["not found".to_owned()],
+        Ok(client) => {
+            let version = client.version.map_or("version not known".to_owned(), |version| format!("version {version}"));
+            vec![version, shown(&client.path)]
+        }
+    }
+}
+
+fn configuration(facts: &Facts) -> Vec<String> {
+    let user = config::user_file(&facts.environment);
+    let files = user.into_iter().chain([config::SYSTEM_FILE.into()]);
+    let state = |path: &Path| match facts.loaded.files.iter().any(|read| read == path) {
+        true => "read",
+        false if facts.loaded.faults.iter().any(|fault| fault.origin.to_string() == shown(path)) => "can't be read",
+        false => "not there",
+    };
+    let mut lines: Vec<String> = files.map(|path| format!("{}: {}", shown(&path), state(&path))).collect();
+    match facts.loaded.faults.len() {
+        0 => {}
+        1 => lines.push("1 fault".to_owned()),
+        faults => lines.push(format!("{faults} faults")),
+    }
+    lines
+}
+
+fn aliases(facts: &Facts) -> Vec<String> {
+    let count = facts.loaded.config.aliases.len().to_string();
+    let here = match &facts.resolution {
+        Ok(resolution) => {
+            let alias = resolution.alias.as_deref().unwrap_or("none");
+            format!("here: {alias} ({})", resolution.reason)
+        }
+        Err(_) => "here: ACT_CLAUDE_ALIAS names one that does not exist".to_owned(),
+    };
+    vec![count, here]
+}
+
+fn delivery(facts: &Facts) -> String {
+    let way = match facts.loaded.config.delivery() {
+        Delivery::Relay => "by the relay",
+        Delivery::Direct => "direct",
+    };
+    let through = |endpoint: &str| {
+        let uri = endpoint.parse().ok()?;
+        match proxy::proxy_for(&uri, &facts.network) {
+            Ok(None) => None,
+            Ok(Some(proxy)) => Some(facts.network.place(proxy.variable)),
+            Err(unusable) => Some(facts.network.place(unusable.variable)),
+        }
+    };
+    let mut places: Vec<String> =
+        facts.loaded.config.accounts.values().filter_map(|account| through(&account.endpoint)).collect();
+    places.sort_unstable();
+    places.dedup();
+    match places.is_empty() {
+        true => format!("{way}, without a proxy"),
+        false => format!("{way}, through the proxy of {}", places.join(", ")),
+    }
+}
+
+fn settings(facts: &Facts) -> Vec<String> {
+    let files: Vec<String> = facts.documents.iter().map(|document| shown(&document.source.path)).collect();
+    if files.is_empty() { vec!["no file of Claude Code's".to_owned()] } else { files }
+}
+
+fn variables(facts: &Facts) -> Vec<String> {
+    let mut names: Vec<String> = facts
+        .environment
+        .iter()
+        .map(|(name, _)| name.to_string_lossy().into_owned())
+        .filter(|name| {
+            TELLING.iter().any(|start| name.starts_with(start)) || name.to_ascii_uppercase().ends_with("_PROXY")
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    vec![if names.is_empty() { "none that matters".to_owned() } else { names.join(", ") }]
+}
+
+fn running(facts: &Facts) -> String {
+    match facts.running.len() {
+        0 => "no claude".to_owned(),
+        1 => "1 claude".to_owned(),
+        more => format!("{more} claude"),
+    }
+}
+
+fn spool(facts: &Facts) -> Vec<String> {
+    let Some(state) = &facts.state else { return vec!["no state directory".to_owned()] };
+    let is_held = |state: &State| matches!(state, State::Held | State::NotUnderstood);
+    let count = |held: bool| -> u64 {
+        facts.kept.iter().filter(|waiting| is_held(&waiting.state) == held).map(|waiting| waiting.exports).sum()
+    };
+    let content = match (&facts.unlisted, count(false), count(true)) {
+        (Some(why), ..) => format!("can't be listed ({why})"),
+        (None, 0, 0) => "empty".to_owned(),
+        (None, waiting, held) => format!("{waiting} waiting, {held} held"),
+    };
+    vec![content, shown(state)]
+}
+
+/// The rows as text, in lines of `width` columns.
+pub fn text(rows: &[Row], width: usize) -> String {
+    let longest = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    // On a narrow page the values are below the names.
+    let column = if width < 50 { 2 } else { longest + 2 };
+    let mut text = String::new();
+    for (name, lines) in rows {
+        for (index, line) in lines.iter().enumerate() {
+            let name = if index == 0 { *name } else { "" };
+            if column > 2 {
+                text.push_str(&format!("{DIM}{name:<column$}{DIM:#}"));
+            } else if index == 0 {
+                text.push_str(&format!("{DIM}{name}{DIM:#}\n  "));
+            } else {
+                text.push_str("  ");
+            }
+            page::hang(&mut text, column, width, Style::new(), line);
+        }
+    }
+    text
+}
+
+/// The rows as JSON: a text, or a list where there are several lines.
+pub fn json(rows: &[Row]) -> Value {
+    let value = |lines: &Vec<String>| match &lines[..] {
+        [only] => json!(only),
+        lines => json!(lines),
+    };
+    Value::Object(rows.iter().map(|(name, lines)| ((*name).to_owned(), value(lines))).collect())
+}
+
+/// The rows without what is private.
+pub fn for_others(rows: Vec<Row>, private: &private::Private) -> Vec<Row> {
+    let removed = |lines: Vec<String>| lines.iter().map(|line| private.removed(line)).collect();
+    rows.into_iter().map(|(name, lines)| (name, removed(lines))).collect()
+}
