@@ -2,8 +2,6 @@
 //! documented request. They claim what its answer shows, and nothing else.
 
 use std::net::TcpListener;
-use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -11,21 +9,19 @@ use serde_json::{Value, json};
 use super::check::Look::{Alias, Credential, Payload};
 use super::check::{act_in, sandbox, steps};
 use crate::support::act::{Act, credential, refused};
-use crate::support::fake_claude;
 use crate::support::http::{Reply, Request, Server};
-use crate::support::sandbox::{Sandbox, TOKEN, Text, USER, snapshot};
+use crate::support::sandbox::{Sandbox, TOKEN, Text, USER};
 use crate::support::tls::Authority;
-use crate::support::tunnel::Tunnel;
 
 /// A JWT of the stand-in: `{"alg":"RS256"}`, `{"sub":"x"}` and a signature.
-const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJlLWNhbmFyeQ";
+pub const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJlLWNhbmFyeQ";
 /// The only path that the stand-in knows.
 const PATH: &str = "/auth/jwt/generate/acme-A1B2C3";
 /// The steps around the credential, where it is asked for first.
 const REACHED: &str = "connection:ok TLS:ok";
 
 /// The platform API as Boomi documents it. It knows one account, with one user and token.
-fn boomi(request: &Request) -> Reply {
+pub fn boomi(request: &Request) -> Reply {
     assert_eq!((request.method.as_str(), request.body().len()), ("GET", 0), "{request:?}");
     let is_right = credential(request) == format!("BOOMI_TOKEN.{USER}:{TOKEN}");
     match request.path.as_str() {
@@ -36,13 +32,13 @@ fn boomi(request: &Request) -> Reply {
 }
 
 /// An API with scripted answers. It notes every request.
-struct Api {
+pub struct Api {
     server: Server,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Api {
-    fn start(authority: &Authority, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start(authority: &Authority, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
         let noted = requests.clone();
         let handler = move |request: &Request| {
@@ -52,24 +48,24 @@ impl Api {
         Self { server: Server::start_with(Arc::new(handler), authority.wrap()), requests }
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("https://{}", self.server.address())
     }
 
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
 }
 
 /// Names the API of the sandbox's account.
-fn name_api(sandbox: &Sandbox, api: &Value) {
+pub fn name_api(sandbox: &Sandbox, api: &Value) {
     let mut config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
     config["accounts"]["acme"]["api"] = api.clone();
     sandbox.configure(&config);
 }
 
 /// The text of `act check` as one line, without line breaks, and the exit status.
-fn text(sandbox: &Sandbox) -> (String, i32) {
+pub fn text(sandbox: &Sandbox) -> (String, i32) {
     let output = sandbox.act_claude(&["act", "check"]).output().unwrap();
     (output.out().split_whitespace().collect::<Vec<_>>().join(" "), output.code())
 }
@@ -243,162 +239,4 @@ fn an_api_that_is_not_reached() {
     name_api(&sandbox, &json!(api.url()));
     let (found, code, check) = steps(&sandbox);
     assert_eq!((found.as_str(), code), ("token:ok credential:ok connection:stopped", 75), "{check}");
-}
-
-/// Boomi's own hosts, behind a proxy that leads every connection to one server: the API's address is the documented one.
-#[test]
-fn the_documented_hosts() {
-    let authority = Authority::for_names(&[
-        "agentcontroltower.boomi.com",
-        "agentcontroltower.boomi.com.evil.test",
-        "api.boomi.com",
-    ]);
-    let act = Act::start_tls(&authority);
-    act.answer_by(
-        |request| if request.method == "GET" { boomi(request) } else { act_in([Payload, Credential, Alias])(request) },
-    );
-    for (host, asked) in [("agentcontroltower.boomi.com", true), ("agentcontroltower.boomi.com.evil.test", false)] {
-        let proxy = Tunnel::to(act.port());
-        let endpoint = format!("https://{host}/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics");
-        let mut sandbox = sandbox(&authority, &endpoint, "id-billing");
-        sandbox.set("HTTPS_PROXY", format!("http://{}", proxy.address()));
-        // No variable names the API.
-        for name in ["ACT_CLAUDE_API", "BOOMI_API_URL", "BOOMI_BASE_URL", "API"] {
-            sandbox.set(name, "https://evil.test");
-        }
-        let (text, _) = text(&sandbox);
-        let accepted = format!("ok credential: Boomi accepts {USER} for acme-A1B2C3");
-        assert_eq!(text.contains(&accepted), asked, "{text}");
-        let mut hosts: Vec<String> =
-            proxy.heads().iter().map(|head| head.split(' ').nth(1).unwrap().to_owned()).collect();
-        hosts.sort();
-        hosts.dedup();
-        let expected = [Some(format!("{host}:443")), asked.then(|| "api.boomi.com:443".to_owned())];
-        assert_eq!(hosts, expected.into_iter().flatten().collect::<Vec<_>>());
-    }
-}
-
-#[test]
-fn once_for_each_account_and_run() {
-    let authority = Authority::new();
-    let act = Act::start_tls(&authority);
-    act.answer_by(act_in([Credential, Alias, Payload]));
-    let api = Api::start(&authority, boomi);
-    let sandbox = sandbox(&authority, &act.endpoint(), "id-billing");
-    let mut account = sandbox.account(&act.endpoint());
-    account["api"] = json!(api.url());
-    let alias = |account: &str| json!({"account": account, "id": "id-billing", "provider_type": "P"});
-    sandbox.configure(&json!({
-        "accounts": {"acme": account, "second": account},
-        "aliases": {"a": alias("acme"), "b": alias("acme"), "c": alias("second"), "d": alias("acme")}
-    }));
-    let output = sandbox.act_claude(&["act", "check", "--all"]).output().unwrap();
-    assert_eq!((output.code(), output.out().matches("Boomi accepts").count()), (0, 4), "{}", output.out());
-    assert_eq!(api.count(), 2, "two accounts");
-}
-
-/// Neither a session nor another command sends the token to the API.
-#[test]
-fn never_in_a_session() {
-    let authority = Authority::new();
-    let act = Act::start_tls(&authority);
-    let api = Api::start(&authority, boomi);
-    let mut sandbox = sandbox(&authority, &act.endpoint(), "id-billing");
-    name_api(&sandbox, &json!(api.url()));
-    fake_claude::install(&mut sandbox, "post");
-    for args in [
-        &["-p", "hi"][..],
-        &["--verify", "-p", "hi"],
-        &["--direct", "-p", "hi"],
-        &["act", "doctor"],
-        &["act", "flush"],
-        &["act", "which", "--env"],
-        &["act", "history"],
-        &["act", "aliases"],
-        &["act", "statusline"],
-    ] {
-        let _ = sandbox.act_claude(args).output().unwrap();
-    }
-    assert_eq!(api.count(), 0);
-    assert!(!act.requests().is_empty(), "the session was delivered");
-}
-
-/// The JWT is neither shown nor stored, with the debug log either, and the token is only where it was.
-#[test]
-fn the_jwt_is_thrown_away() {
-    let authority = Authority::new();
-    let act = Act::start_tls(&authority);
-    act.answer_by(act_in([Credential, Alias, Payload]));
-    let api = Api::start(&authority, boomi);
-    let mut sandbox = sandbox(&authority, &act.endpoint(), "id-billing");
-    name_api(&sandbox, &json!(api.url()));
-    sandbox.set("ACT_CLAUDE_LOG", "debug");
-    sandbox.set("RUST_LOG", "trace");
-    fake_claude::install(&mut sandbox, "post");
-    for args in [&["-p", "hi"][..], &["act", "check"], &["act", "check", "--all", "--json"]] {
-        let output = sandbox.act_claude(args).output().unwrap();
-        for secret in [JWT, TOKEN, "c2lnbmF0dXJl", "signature-canary"] {
-            assert!(!output.out().contains(secret) && !output.err().contains(secret), "{args:?}");
-        }
-    }
-    assert_eq!(api.count(), 2);
-    for (path, content) in snapshot(sandbox.root()) {
-        let holds = |secret: &str| memchr::memmem::find(&content, secret.as_bytes()).is_some();
-        assert!(!holds(JWT) && !holds("c2lnbmF0dXJl"), "{}", path.display());
-        assert!(!holds(TOKEN) || path.ends_with("token"), "{}", path.display());
-    }
-}
-
-/// `act setup` says where the token goes before it goes there, once; with `--no-check` it goes nowhere.
-#[test]
-fn setup_says_so_before_its_first_request() {
-    let authority = Authority::new();
-    let act = Act::start_tls(&authority);
-    act.answer_by(act_in([Payload, Credential, Alias]));
-    let asked = Arc::new(AtomicUsize::new(0));
-    let noted = asked.clone();
-    let api = Api::start(&authority, move |request| {
-        noted.fetch_add(1, Ordering::SeqCst);
-        boomi(request)
-    });
-    let sandbox = sandbox(&authority, &act.endpoint(), "id-billing");
-    name_api(&sandbox, &json!(api.url()));
-    let setup = |more: &[&str]| {
-        let args = ["act", "setup", "--yes", "--account", "acme", "--token-stdin"];
-        let mut command = sandbox.act_claude(&[&args[..], more].concat());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), TOKEN.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.code(), 0, "{}", output.err());
-        output.out().split_whitespace().collect::<Vec<_>>().join(" ")
-    };
-    assert!(!setup(&["--no-check"]).contains("goes to") && asked.load(Ordering::SeqCst) == 0);
-    let said = setup(&[]);
-    let before = "Now checking: the token of acme goes to 127.0.0.1, and once to 127.0.0.1, which says whether Boomi accepts it.";
-    let after = format!("ok credential: Boomi accepts {USER} for acme-A1B2C3");
-    let (before, after) = (said.find(before), said.find(&after));
-    assert!(before.is_some() && before < after, "{said}");
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
-    assert_eq!(act.requests().len(), 2, "the export without metrics, and one with an unknown alias");
-}
-
-/// The local ACT offers the same path, and the configuration that it prints names it.
-#[test]
-fn act_receive_offers_the_same_path() {
-    use std::io::{BufRead, BufReader};
-    let sandbox = Sandbox::new();
-    let mut receive =
-        sandbox.act_claude(&["act", "receive"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(receive.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let shown: Vec<String> = lines.by_ref().take_while(|line| line != "Ctrl-C ends.").collect();
-    let shown = shown.join("\n");
-    let configuration = &shown[shown.find('{').unwrap()..=shown.rfind('}').unwrap()];
-    sandbox.configure(&serde_json::from_str(configuration).unwrap());
-    let output = sandbox.act_claude(&["act", "check", "trial"]).output().unwrap();
-    let said = output.out().split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("ok credential: Boomi accepts you@example.com for local") && output.code() == 0, "{said}");
-    let seen = lines.find(|line| line.contains("JWT")).unwrap();
-    assert!(seen.ends_with("  200 JWT  local  you@example.com"), "{seen}");
-    receive.kill().unwrap();
-    receive.wait().unwrap();
 }

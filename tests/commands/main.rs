@@ -5,6 +5,7 @@ mod support;
 
 mod changes;
 mod check;
+mod check_address;
 mod check_boomi;
 mod demo;
 mod docs;

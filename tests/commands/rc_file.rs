@@ -86,7 +86,7 @@ fn added_once_and_taken_out() {
             }
             let screen = set_up(&sandbox, "one", Some("\r"));
             let source = if shell == "fish" { "source" } else { "." };
-            assert!(screen.contains(&format!("Added, for new shells. In this one: {source} ~/{file}")), "{screen}");
+            assert!(screen.contains(&format!("Added. In this shell: {source} ~/{file}")), "{screen}");
             assert!(screen.contains("~/.bashrc") || shell != "bash", "{screen}");
             set_up(&sandbox, "two", None);
             let start_of_file = before.as_deref().unwrap_or_default();

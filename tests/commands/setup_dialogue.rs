@@ -89,7 +89,7 @@ fn readme_s_three_commands() {
         }
         pty.send("\r");
     }
-    pty.wait_for("In this one: . ~/.bashrc");
+    pty.wait_for("In this shell: . ~/.bashrc");
     let at_prompt = || pty.wait_until("a prompt", |screen| screen.trim_end().ends_with('$'));
     for (command, last) in [(commands[1], "$ . ~/.bashrc"), (commands[2], "see it in ACT")] {
         at_prompt();

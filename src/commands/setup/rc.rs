@@ -50,7 +50,7 @@ pub fn offer(facts: &Facts<'_>, is_first: bool) -> Option<PathBuf> {
     });
     match added {
         Ok(()) => {
-            facts.args.tell(&format!("Added, for new shells. In this one: {}", source(shell, &path, &shown)));
+            facts.args.tell(&format!("Added. In this shell: {}", source(shell, &path, &shown)));
             Some(path)
         }
         Err(why) => {
