@@ -317,6 +317,29 @@ fn values_are_understood_or_refused_by_their_kind() {
     }
 }
 
+/// A token as an argument is refused in every form in which somebody may try it, and not repeated.
+#[test]
+fn a_token_is_never_an_argument() {
+    let sandbox = Sandbox::new();
+    let (with_value, list) = (format!("--token={SECRET}"), format!("{SECRET},x"));
+    for (args, why) in [
+        (&["--token", SECRET][..], "--token: a token is never an argument"),
+        (&[&with_value], "--token: a token is never an argument"),
+        (&["--token"], "--token: a token is never an argument"),
+        (&[SECRET], "an argument without a flag, which act setup does not take"),
+        (&["--name", &list], "--name: it holds ','"),
+        (&["--account", &list], "--account: it holds ','"),
+        (&["--name", "-x"], ""),
+    ] {
+        let output = sandbox.act_claude(&["act", "setup", "--yes"]).args(args).output().unwrap();
+        assert_eq!(output.code(), 64, "{args:?}");
+        let said = said(&output);
+        keeps_the_secret(&said, &args.join(" "));
+        assert!(said.contains(why), "{args:?}: {said}");
+    }
+    assert!(snapshot(&sandbox.home()).is_empty());
+}
+
 /// The same judgement applies where a token comes from a file, a variable or a command: nothing is sent to ACT.
 #[test]
 fn other_sources_of_a_token_are_judged_in_the_same_way() {

@@ -161,8 +161,13 @@ fn from_stdin() -> Result<Zeroizing<String>, Stop> {
         let why = "--token-stdin: standard input is a terminal; without this flag the token is asked for, without echo";
         return Err(Stop::usage(why));
     }
-    let mut text = Zeroizing::new(String::with_capacity(4096));
-    let read = stdin.take(LONGEST_TOKEN).read_to_string(&mut text);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    let read = stdin.take(LONGEST_TOKEN).read_to_end(&mut bytes);
     read.map_err(|error| Stop::usage(format!("--token-stdin: {}", plain(&error))))?;
-    Ok(text)
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        Stop::usage(
+            "--token-stdin: standard input is not UTF-8 text (perhaps UTF-16, as some programs of Windows write it)",
+        )
+    })?;
+    Ok(Zeroizing::new(text.to_owned()))
 }

@@ -22,6 +22,7 @@ pub mod sources;
 mod spec;
 mod token;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use decision::Decision;
@@ -48,7 +49,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["endpoint", "id", "provider_type", "name", "default"])]
     from_settings: bool,
     /// The account; alone: renew its token
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME")]
     account: Option<String>,
     /// The metrics URL, or the account id alone
     #[arg(long, value_name = "URL")]
@@ -63,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "TYPE")]
     provider_type: Option<String>,
     /// The alias's name on this machine
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// A directory that uses it, with all below; can be repeated. With --from-settings: one to look into
     #[arg(long = "directory", value_name = "DIR")]
@@ -95,6 +96,12 @@ pub struct Args {
     /// What was found and written, as JSON
     #[arg(long)]
     json: bool,
+    /// Taken only to be refused: the usual message would repeat the token.
+    #[arg(long = "token", hide = true, num_args = 0..=1)]
+    token_argument: Option<Option<OsString>>,
+    /// The same for a token without a flag.
+    #[arg(hide = true)]
+    surplus: Vec<OsString>,
 }
 
 /// Where a token is kept.
@@ -106,12 +113,27 @@ enum Store {
     File,
 }
 
-fn name(text: &str) -> Result<String, String> {
-    config::check_word(text).map_err(|why| format!("it {why}"))?;
-    if text.starts_with('-') { Err("it starts with '-'".to_owned()) } else { Ok(text.to_owned()) }
-}
-
 impl Args {
+    /// Refuses arguments that are none, and names that can't be names. No message repeats them: they may be a token.
+    fn check(&self) -> Result<(), Stop> {
+        const NEVER: &str = "a token is never an argument, because other users can see arguments and the shell keeps them in its \
+                             history: --token-stdin reads it, and without a flag it is asked for";
+        if self.token_argument.is_some() {
+            return Err(Stop::usage(format!("--token: {NEVER}")));
+        }
+        if !self.surplus.is_empty() {
+            return Err(Stop::usage(format!("an argument without a flag, which act setup does not take; {NEVER}")));
+        }
+        for (flag, name) in [("--account", &self.account), ("--name", &self.name)] {
+            let Some(name) = name else { continue };
+            config::check_word(name).map_err(|why| Stop::usage(format!("{flag}: it {why}")))?;
+            if name.starts_with('-') {
+                return Err(Stop::usage(format!("{flag}: it starts with '-'")));
+            }
+        }
+        Ok(())
+    }
+
     /// Prints a sentence for the user, wrapped at words.
     fn tell(&self, words: &str) {
         let mut text = String::new();
@@ -132,6 +154,9 @@ impl Args {
 /// Runs the command. Exit status 0, or that of the check at the end. 64 where something is missing or ambiguous, 78 where the
 /// configuration has faults, 130 where the user cancelled.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
+    if let Err(stop) = args.check() {
+        return end(args, stop);
+    }
     let loaded = config::load(environment);
     // A configuration file that is named but does not exist is no fault: set-up will create it.
     let missing = config::user_file(environment).is_some_and(|path| !path.exists());

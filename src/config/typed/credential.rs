@@ -49,8 +49,7 @@ impl Refused {
     }
 }
 
-const COPY: &str =
-    "copy the API token alone, from the Boomi platform: Settings → Account Information and Setup → Platform API Tokens";
+const COPY: &str = "copy the API token alone";
 /// What is nothing that is known.
 pub const NO_TOKEN: Refused = Refused::new("something that is not an API token", COPY);
 const BLANKS: Refused = Refused::new("white space inside the token", COPY);
@@ -138,6 +137,12 @@ fn divided<'a>(
     if !user_is_mail && (!has_prefix || user.is_empty()) {
         return Err(COLON);
     }
+    // The whole credential in the token's place: the same user again.
+    let twice = without_prefix(token).split_once(':').filter(|(again, _)| again.eq_ignore_ascii_case(user));
+    if let Some((_, token)) = twice {
+        notes.push("the user was given twice");
+        return Ok((Some(user), token));
+    }
     if notes.is_empty() {
         notes.push("user and token were given: the token was extracted");
     }
@@ -158,6 +163,9 @@ fn unwrapped(text: &str) -> Result<Option<(&'static str, Zeroizing<String>)>, Re
         return Ok(Some(("", owned(&text[option.len()..]))));
     }
     if let Some(named) = pasted::named(text) {
+        if named.value.contains(['"', '\'']) {
+            return Err(Refused::new("several names and values", COPY));
+        }
         let name = pasted::plain_name(named.name);
         let meant = ["token", "key", "secret", "pass", "pwd", "auth", "credential", "boomi"];
         if !named.is_command && !meant.iter().any(|word| name.contains(word)) {

@@ -5,6 +5,8 @@ use super::{placeholder, user};
 use crate::text::pasted::starts_with;
 
 const ALONE: &str = "give the API token alone";
+const NEW: &str =
+    "Boomi shows a token only when it is made; add a new one: Settings → My User Settings → Platform API Tokens";
 const PRIVATE_KEY: Refused = Refused { what: "a private key or certificate", fix: ALONE };
 
 /// Beginnings of other vendors' keys.
@@ -43,7 +45,7 @@ pub fn of(text: &str) -> Option<Refused> {
     }
     match placeholder::kind(text)? {
         "a placeholder" => refused("a placeholder instead of the token", ALONE),
-        kind if kind.starts_with("masked") => refused("a masked token", "copy it where it is shown in full"),
+        kind if kind.starts_with("masked") => refused("a masked token", NEW),
         _ => refused("the sample of a documentation tool", ALONE),
     }
 }

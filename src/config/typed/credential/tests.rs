@@ -79,6 +79,10 @@ fn what_was_meant_is_recognised() {
     }
     // With the prefix, all behind the first ':' is the token.
     assert_eq!(read("BOOMI_TOKEN.dev@acme.com:a:b").unwrap().0, "a:b");
+    // A credential in the token's place of another one.
+    for inner in ["BOOMI_TOKEN.dev@acme.com", "Dev@acme.com"] {
+        assert_eq!(read(&format!("BOOMI_TOKEN.dev@acme.com:{inner}:{TOKEN}")).unwrap().0, TOKEN);
+    }
 }
 
 #[test]
@@ -134,6 +138,7 @@ fn what_is_no_token_is_refused_by_its_kind() {
         ("-----BEGIN PRIVATE KEY-----", "a private key"),
         ("X-Alias-Id=sekret", "a name and a value"),
         ("sekr:et", "a ':'"),
+        ("{\"token\": \"sekret\", \"user\": \"x\"}", "several names"),
         (":sekret", "a ':'"),
         (&format!("BOOMI_TOKEN.{TOKEN}:sekret"), "no e-mail address"),
         ("sekret\u{1b}[31m", "not an API token"),
