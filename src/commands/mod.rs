@@ -6,6 +6,7 @@ pub mod complete;
 mod demo;
 pub mod doctor;
 mod flush;
+mod here;
 mod history;
 mod logs;
 mod progress;

@@ -1,8 +1,10 @@
 //! Text for programs and for people.
 
+pub mod home;
 pub mod json;
 pub mod nearest;
 pub mod page;
 pub mod paths;
 pub mod printable;
 pub mod shell;
+pub mod table;

@@ -10,6 +10,7 @@ mod docs;
 mod doctor;
 mod fleet;
 mod history;
+mod lists;
 mod reference;
 mod setup_dialogue;
 mod setup_settings;
