@@ -67,7 +67,7 @@ impl Usage {
         let of_kind =
             |metric: &str, kind: &str| totals.get(metric).and_then(|total| total.of_kind(kind)).and_then(whole);
         Self {
-            complete,
+            complete: complete && totals.values().all(|total| total.known().is_some()),
             cost_usd: known(COST),
             tokens: count(TOKENS).map(|total| Tokens {
                 total,
@@ -104,6 +104,8 @@ mod tests {
     fn what_is_not_known_is_null_and_never_0() {
         let mut nothing = serde_json::to_value(Usage::of(&BTreeMap::new(), true)).unwrap();
         assert_eq!(nothing.as_object_mut().unwrap().remove("complete"), Some(json!(true)));
+        let unknown = [("x".to_owned(), total(f64::NAN, &[]))].into();
+        assert!(!Usage::of(&unknown, true).complete);
         assert!(nothing.as_object().unwrap().values().all(serde_json::Value::is_null), "{nothing}");
         let totals = [
             (COST, total(f64::NAN, &[])),

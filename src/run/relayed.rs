@@ -39,6 +39,15 @@ struct EndedSession<'a> {
     evidence: Option<Evidence>,
 }
 
+/// The session's id, where a relay has begun it. One that did not answer has left it in the journal.
+fn session_id(answer: &std::io::Result<Option<Answer>>, relay: &Relayed<'_>) -> Option<String> {
+    match answer {
+        Ok(Some(answer)) => answer.session.clone(),
+        Ok(None) => relay.session(),
+        Err(_) => None,
+    }
+}
+
 fn relay_cannot_start(telemetry: &Telemetry<'_>, error: &std::io::Error) -> Line {
     Line::configuration(format!("{}: {}", telemetry.name, cause::unstarted(error).said))
 }
@@ -105,13 +114,7 @@ impl SessionRun<'_> {
         tracing::debug!(?answer, "the relay's answer");
         self.note_lost_relay(&answer, &relay);
         let evidence = following.map(Following::finish);
-        // A relay that did not answer has told its session's id all the same.
-        let id = match &answer {
-            Ok(Some(answer)) => answer.session.clone(),
-            Ok(None) => relay.session(),
-            Err(_) => None,
-        };
-        let session = EndedSession { id, lasted, left, silence, evidence };
+        let session = EndedSession { id: session_id(&answer, &relay), lasted, left, silence, evidence };
         let report = self.relay_report(telemetry, answer, lines, session, directory);
         match ended {
             Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),

@@ -77,7 +77,7 @@ mod tests {
         }
         let written =
             serde_json::to_string(&Total { value: f64::MAX, unit: "t".to_owned(), ..Total::default() }).unwrap();
-        assert_eq!(written, r#"{"value":1.7976931348623157e308,"unit":"t"}"#, "as earlier versions wrote it");
+        assert_eq!(written, r#"{"value":1.7976931348623157e+308,"unit":"t"}"#, "as earlier versions wrote it");
         assert_eq!(serde_json::from_str::<Total>(&written).unwrap().value, f64::MAX);
     }
 

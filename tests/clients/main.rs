@@ -20,5 +20,6 @@ mod silent;
 mod statusline;
 mod subcommands;
 mod table;
+mod usage;
 mod verify;
 mod verify_screen;

@@ -1,6 +1,6 @@
 //! Sums over sessions by day: today, and this week (pure).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::{ToSpan, Zoned};
@@ -46,7 +46,7 @@ pub fn of(sessions: &[Session], now: &Zoned) -> [Totals; 2] {
 fn sum<'a>(name: &'static str, since: Date, sessions: impl Iterator<Item = &'a Session>) -> Totals {
     let (mut count, mut exports, mut points, mut is_complete) = (0, 0_u64, 0_u64, true);
     let (mut states, mut totals) = (BTreeMap::new(), BTreeMap::<String, Total>::new());
-    let mut sent_later = 0_u64;
+    let (mut sent_later, mut without_kinds) = (0_u64, BTreeSet::new());
     for session in sessions {
         let record = &session.record;
         count += 1;
@@ -59,10 +59,18 @@ fn sum<'a>(name: &'static str, since: Date, sessions: impl Iterator<Item = &'a S
             let sum: &mut u64 = if is_later { &mut sent_later } else { states.entry(*state).or_default() };
             *sum = sum.saturating_add(*count);
         }
-        for (metric, total) in record.totals.iter().filter(|(_, total)| total.known().is_some()) {
-            totals.entry(metric.clone()).or_default().join(total);
+        for (metric, total) in &record.totals {
+            is_complete &= total.known().is_some();
+            if total.known().is_some() {
+                totals.entry(metric.clone()).or_default().join(total);
+            }
+            if total.kinds.is_empty() {
+                without_kinds.insert(metric);
+            }
         }
     }
+    // The kinds are not known of all sessions: an earlier version did not note them.
+    totals.iter_mut().filter(|(metric, _)| without_kinds.contains(metric)).for_each(|(_, total)| total.kinds.clear());
     let usage = Usage::of(&totals, is_complete);
     Totals { name, since, sessions: count, exports, points, states, sent_later, usage }
 }
@@ -110,7 +118,18 @@ pub fn tokens_of(usage: &Usage) -> String {
 
 /// The cost; empty where it is not known.
 pub fn cost_of(usage: &Usage) -> String {
-    usage.cost_usd.map(|dollars| format!("${dollars:.2}")).unwrap_or_default()
+    usage.cost_usd.map(dollars).unwrap_or_default()
+}
+
+/// `$1,234.50`
+fn dollars(amount: f64) -> String {
+    let cents = (amount * 100.0).round();
+    // No session costs less than nothing, or so much: a record is damaged.
+    if !(0.0..1e15).contains(&cents) {
+        return format!("${amount:.2e}");
+    }
+    let cents = cents as u64;
+    format!("${}.{:02}", grouped(cents / 100), cents % 100)
 }
 
 #[cfg(test)]
@@ -181,6 +200,30 @@ this week            3    1,017  15,255  2,048,210     -  1,014 delivered, 3 hel
         let totals = of(&[session], &"2026-11-24T18:00:00Z[UTC]".parse().unwrap());
         assert_eq!((totals[0].sent_later, totals[0].states.len()), (3, 0));
         assert!(table(&totals).text(100).contains("  3 sent later\n"));
+    }
+
+    /// An earlier version noted no kinds: their sum over all sessions is not known then.
+    #[test]
+    fn kinds_that_one_session_lacks_are_not_known() {
+        let mut old = at("2026-11-24T08:00:00Z", State::Delivered, 1, Some(7.0));
+        old.record.totals.values_mut().for_each(|total| total.kinds.clear());
+        let sessions = [old, at("2026-11-24T08:00:00Z", State::Delivered, 1, Some(5.0))];
+        let tokens = of(&sessions, &"2026-11-24T18:00:00Z[UTC]".parse().unwrap())[0].usage.tokens.clone().unwrap();
+        assert_eq!((tokens.total, tokens.input), (12, None));
+    }
+
+    #[test]
+    fn dollars_have_cents() {
+        for (amount, text) in [
+            (0.0, "$0.00"),
+            (0.0049, "$0.00"),
+            (0.4242, "$0.42"),
+            (1_234.5, "$1,234.50"),
+            (-1.0, "$-1.00e0"),
+            (f64::MAX, "$1.80e308"),
+        ] {
+            assert_eq!(dollars(amount), text);
+        }
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl Content {
             let mut total = Total { unit, ..Total::default() };
             for point in points {
                 self.points += 1;
-                value(point).iter().for_each(|value| total.add(*value, kind_of(point, kinds)));
+                let point = Point::of(point);
+                point.value().iter().for_each(|value| total.add(*value, point.kind(kinds)));
             }
             total
         } else {
@@ -88,20 +89,42 @@ fn is_delta(sum: &str) -> bool {
     matches!(member(sum, "aggregationTemporality"), Some("1" | "\"AGGREGATION_TEMPORALITY_DELTA\""))
 }
 
-/// The kind of a point, if it is one of `kinds`.
-fn kind_of(point: &str, kinds: &[&'static str]) -> Option<&'static str> {
-    if kinds.is_empty() {
-        return None;
-    }
-    let of_type = list(point, "attributes").find(|attribute| member(attribute, "key") == Some("\"type\""))?;
-    let text = member(member(of_type, "value")?, "stringValue")?.trim_matches('"');
-    kinds.iter().find(|kind| **kind == text).copied()
+/// The parts of a data point that are looked at, as they are written. Of a repeated one, the first.
+#[derive(Default)]
+struct Point<'a> {
+    double: Option<&'a str>,
+    int: Option<&'a str>,
+    attributes: Option<&'a str>,
 }
 
-fn value(point: &str) -> Option<f64> {
-    let written = member(point, "asDouble").or_else(|| member(point, "asInt"))?;
-    // A 64-bit integer is a string in JSON.
-    written.trim_matches('"').parse().ok().filter(|value: &f64| value.is_finite())
+impl<'a> Point<'a> {
+    /// Finds them all in one pass, because the attributes are long.
+    fn of(written: &'a str) -> Self {
+        let mut point = Self::default();
+        for (name, value) in members(written).into_iter().flatten() {
+            let part = match name.as_ref() {
+                "asDouble" => &mut point.double,
+                "asInt" => &mut point.int,
+                "attributes" => &mut point.attributes,
+                _ => continue,
+            };
+            part.get_or_insert(value);
+        }
+        point
+    }
+
+    fn value(&self) -> Option<f64> {
+        // A 64-bit integer is a string in JSON.
+        self.double.or(self.int)?.trim_matches('"').parse().ok().filter(|value: &f64| value.is_finite())
+    }
+
+    /// Its kind, if that is one of `kinds`.
+    fn kind(&self, kinds: &[&'static str]) -> Option<&'static str> {
+        let attributes = self.attributes.filter(|_| !kinds.is_empty())?;
+        let of_type = elements(attributes)?.find(|attribute| member(attribute, "key") == Some("\"type\""))?;
+        let text = member(member(of_type, "value")?, "stringValue")?.trim_matches('"');
+        kinds.iter().find(|kind| **kind == text).copied()
+    }
 }
 
 /// Adds each required resource attribute that is missing, and removes the attributes whose keys are in
