@@ -16,6 +16,7 @@ pub mod lineage;
 pub mod locate;
 #[cfg(any(test, not(target_os = "linux")))]
 mod macho;
+pub mod metrics;
 pub mod network;
 pub mod other_signals;
 pub mod ourselves;

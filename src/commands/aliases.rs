@@ -1,14 +1,17 @@
 //! `act aliases`: lists the configured aliases with the directories that use them, adds aliases, and removes them.
 
-use std::fmt::Write;
-
+use anstyle::Style;
 use serde_json::{Value, json};
 
+use crate::commands::here::{self, Here, is_here};
 use crate::config::edit::{self, Change};
 use crate::config::typed::{self, Read};
 use crate::config::{self, Config};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+use crate::text::home;
+use crate::text::page::{self, BOLD};
+use crate::text::table::{Table, cell, styled, words};
 
 /// Arguments of `act aliases`.
 #[derive(Debug, clap::Args)]
@@ -76,7 +79,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
                 (None, true) => "removed",
             };
             let name = args.add.as_ref().or(args.remove.as_ref()).map_or("", String::as_str);
-            super::print(&format!("{name}: {said} ({})\n", edited.path.display()))
+            super::print(&format!("{name}: {said} ({})\n", here::shown(&edited.path, environment)))
         }
         Err(refused) => {
             crate::run::report::fatal(&refused.to_string());
@@ -176,45 +179,73 @@ fn list(args: &Args, environment: &Environment) -> ExitCode {
     for fault in &loaded.faults {
         crate::run::report::fatal(&fault.to_string());
     }
-    let config = &loaded.config;
-    let is_default = |name: &str| config.default.as_ref().is_some_and(|default| default.value.as_deref() == Some(name));
-    let directories = |name: Option<&str>| -> Vec<String> {
-        let rules = config.directories.iter().filter(|rule| rule.alias.as_deref() == name);
-        rules.map(|rule| rule.written.clone()).collect()
-    };
+    let here = Here::of(environment, &loaded.config);
     let printed = if args.json {
-        let aliases: Vec<_> = config
-            .aliases
-            .iter()
-            .map(|(name, alias)| {
-                json!({
-                    "name": name, "id": alias.id, "account": alias.account, "provider_type": alias.provider_type,
-                    "attributes": alias.attributes, "directories": directories(Some(name)),
-                    "default": is_default(name), "origin": alias.origin.to_string(),
-                })
-            })
-            .collect();
-        super::print_json(&json!({ "aliases": aliases, "without_telemetry": directories(None) }))
+        super::print_json(&as_json(&loaded.config, here.as_ref()))
+    } else if loaded.config.aliases.is_empty() && loaded.faults.is_empty() {
+        let file = here::shown(&config::user_file(environment).unwrap_or_default(), environment);
+        super::print(&format!("no alias is configured in {file}. To set one up: act-claude act setup\n"))
     } else {
-        let mut text = String::new();
-        if config.aliases.is_empty() && loaded.faults.is_empty() {
-            let file = config::user_file(environment).unwrap_or_default();
-            let _ = writeln!(text, "no alias is configured in {}", file.display());
-        }
-        let width = config.aliases.keys().map(|name| name.chars().count()).max().unwrap_or(0);
-        for (name, alias) in &config.aliases {
-            let mut used: Vec<String> = directories(Some(name));
-            if is_default(name) {
-                used.push("all other directories".to_owned());
-            }
-            let used = if used.is_empty() { "no directory".to_owned() } else { used.join(", ") };
-            let _ = writeln!(text, "{name:<width$}  {}  {}  {used}", alias.account, alias.id);
-        }
-        let off = directories(None);
-        if !off.is_empty() {
-            let _ = writeln!(text, "{:<width$}  no telemetry in {}", "-", off.join(", "));
-        }
-        super::print(&text)
+        let _ = page::write(&mut anstream::stdout(), &as_text(&loaded.config, here.as_ref(), environment));
+        ExitCode::SUCCESS
     };
     if loaded.faults.is_empty() { printed } else { ExitCode::from(crate::system::exit::CONFIGURATION) }
+}
+
+/// The directories whose rule names this alias; `None`: those without telemetry.
+fn directories<'a>(config: &'a Config, name: Option<&str>) -> Vec<&'a str> {
+    let rules = config.directories.iter().filter(|rule| rule.alias.as_deref() == name);
+    rules.map(|rule| rule.written.as_str()).collect()
+}
+
+fn is_default(config: &Config, name: &str) -> bool {
+    config.default.as_ref().is_some_and(|default| default.value.as_deref() == Some(name))
+}
+
+fn as_json(config: &Config, here: Option<&Here>) -> Value {
+    let aliases: Vec<_> = config
+        .aliases
+        .iter()
+        .map(|(name, alias)| {
+            json!({
+                "name": name, "id": alias.id, "account": alias.account, "provider_type": alias.provider_type,
+                "attributes": alias.attributes, "directories": directories(config, Some(name)),
+                "default": is_default(config, name), "origin": alias.origin.to_string(),
+                "this_directory": is_here(here, name),
+            })
+        })
+        .collect();
+    json!({ "aliases": aliases, "without_telemetry": directories(config, None) })
+}
+
+fn as_text(config: &Config, here: Option<&Here>, environment: &Environment) -> String {
+    let (width, home) = (page::table_width(), environment.home());
+    let listed = |directories: Vec<&str>| {
+        let directories = directories.iter().map(|directory| home::shortened(directory, home.as_deref()));
+        directories.collect::<Vec<_>>()
+    };
+    let mut table = Table::new(["Alias", "Account", "Id", "Used in"].map(words));
+    for (name, alias) in &config.aliases {
+        let mut used = listed(directories(config, Some(name)));
+        if is_default(config, name) {
+            used.push("all other directories".to_owned());
+        }
+        let used = if used.is_empty() { "no directory".to_owned() } else { used.join(", ") };
+        table.row(is_here(here, name), [styled(name, BOLD), cell(&alias.account), cell(&alias.id), cell(used)]);
+    }
+    let mut text = table.text(width);
+    let mut line = |words: &str| {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        page::hang(&mut text, 2, width, Style::new(), words);
+    };
+    let off = listed(directories(config, None));
+    if !off.is_empty() {
+        line(&format!("no telemetry in {}", off.join(", ")));
+    }
+    if let Some(here) = here {
+        line(&here.words());
+    }
+    text
 }

@@ -7,6 +7,7 @@ mod demo;
 pub mod doctor;
 mod flush;
 pub mod help;
+mod here;
 mod history;
 mod logs;
 mod progress;

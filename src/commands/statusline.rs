@@ -176,6 +176,7 @@ mod tests {
             claude: "/bin/claude".into(),
             client_version: None,
             command_pid: Some(7),
+            command_started: None,
             relay_pid: 8,
             outcome,
             totals: Default::default(),

@@ -1,12 +1,13 @@
 //! `act which`: shows the alias of this directory, and why it is that one.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anstyle::Style;
 use serde_json::{Value, json};
 
 use crate::claude::{locate, settings, variables};
-use crate::config::resolve::{self, Explicit, Resolution};
+use crate::config::resolve::{self, Explicit, Reason, Resolution};
 use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
 use crate::plan::situation::Situation;
@@ -14,7 +15,9 @@ use crate::plan::{self, Plan, Telemetry};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
-use crate::text::paths;
+use crate::text::page::{self, BOLD};
+use crate::text::table::MARK;
+use crate::text::{home, paths};
 
 /// Arguments of `act which`.
 #[derive(Debug, clap::Args)]
@@ -81,7 +84,10 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     if args.json {
         super::print_json(&as_json(&facts, &notes, args.env.then_some(&variables)));
     } else {
-        super::print(&as_text(&facts, &notes, &variables));
+        let (width, home) = (page::table_width(), environment.home());
+        let heading = home::shortened(&heading(&plan, &directory), home.as_deref());
+        let text = as_text(&heading, &facts, &notes, &variables, (width, home.as_deref()));
+        let _ = page::write(&mut anstream::stdout(), &text);
     }
     ExitCode::from(code)
 }
@@ -188,24 +194,46 @@ fn as_json(facts: &[(&str, Value)], notes: &[String], variables: Option<&Vec<(St
     Value::Object(object)
 }
 
-fn as_text(facts: &[(&str, Value)], notes: &[String], variables: &[(String, String)]) -> String {
+/// Columns before a fact: "directory  ".
+const INDENT: usize = 11;
+
+/// The alias as a heading, then each fact on a line after its name.
+fn as_text(
+    heading: &str,
+    facts: &[(&str, Value)],
+    notes: &[String],
+    variables: &[(String, String)],
+    (width, home): (usize, Option<&Path>),
+) -> String {
     let mut text = String::new();
-    for (name, value) in facts.iter().filter(|(name, _)| *name != "reason") {
-        let value = match value {
-            Value::String(value) => value.clone(),
-            Value::Null => "none: claude runs without telemetry here".to_owned(),
-            other => other.to_string(),
-        };
-        let _ = writeln!(text, "{name:<10} {value}");
-    }
-    for note in notes {
-        let _ = writeln!(text, "note       {note}");
+    page::hang(&mut text, 2, width, BOLD, heading);
+    let facts = facts.iter().filter(|(name, _)| *name != "reason").map(|(name, value)| match value {
+        Value::String(value) => (*name, value.clone()),
+        Value::Null => (*name, "none: claude runs without telemetry here".to_owned()),
+        other => (*name, other.to_string()),
+    });
+    for (name, value) in facts.chain(notes.iter().map(|note| ("note", note.clone()))) {
+        let _ = write!(text, "{name:<10} ");
+        page::hang(&mut text, INDENT, width, Style::new(), &home::shortened(&value, home));
     }
     if !variables.is_empty() {
         text.push('\n');
     }
     for (name, value) in variables {
-        let _ = writeln!(text, "{name}={value}");
+        let _ = writeln!(text, "{}={}", page::visible(name), page::visible(value));
     }
     text
+}
+
+/// The heading: the alias, marked where it is that of the directory, and not only of this run.
+fn heading(plan: &Plan<'_>, directory: &Path) -> String {
+    let directory = paths::to_text(directory);
+    match plan {
+        Plan::Run { telemetry, .. } if matches!(telemetry.reason, Reason::Flag) => {
+            format!("{}  the alias of a run with --alias", telemetry.name)
+        }
+        Plan::Run { telemetry, .. } => format!("{MARK} {}  the alias of {directory}", telemetry.name),
+        Plan::Plain { .. } => format!("no telemetry in {directory}"),
+        Plan::Refuse { .. } => format!("claude does not run in {directory}"),
+    }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::journal::{Counter, Journal};
 use super::payload::{self, Content};
+use super::protocol::Answer;
 use crate::delivery::target::Route;
 use crate::state::outcome::{Deferred, Outcome, Problem, State};
 use crate::state::record::Total;
@@ -104,9 +105,12 @@ pub struct Book {
     /// The number of the next export.
     pub next: u64,
     exports: u64,
+    /// Exports that the totals lack: they could not be read, or have running totals.
+    #[serde(default)]
+    unsummed: u64,
     points: u64,
     /// Sums by metric name.
-    pub totals: BTreeMap<String, Total>,
+    totals: BTreeMap<String, Total>,
     /// How many exports have each final state.
     settled: BTreeMap<State, u64>,
     /// The exports whose state may still change, by number.
@@ -199,6 +203,7 @@ impl Book {
             Event::Warned(warning) => self.warning = Some(warning),
             Event::Lost(problem) => {
                 self.exports += 1;
+                self.unsummed += 1;
                 *self.settled.entry(State::Lost).or_default() += 1;
                 self.problem(State::Lost, problem);
             }
@@ -217,6 +222,8 @@ impl Book {
     fn receive(&mut self, sequence: u64, content: Content) {
         self.exports += 1;
         self.points += content.points;
+        let is_summed = content.totals.values().all(|total| total.known().is_some());
+        self.unsummed += u64::from(!is_summed);
         for (name, total) in content.totals {
             payload::add_total(&mut self.totals, name, &total);
         }
@@ -282,15 +289,29 @@ impl Book {
             unaccepted: self.unaccepted.clone(),
             deferred: deferred.map(|problem| Deferred { exports: self.deferred.len() as u64, problem }),
             spool_problem: self.spool_problem.clone(),
+            unsummed: self.unsummed,
             ..Outcome::default()
         }
     }
+
+    /// The sums that are known, by metric name.
+    pub fn known_totals(&self) -> BTreeMap<String, Total> {
+        let known = self.totals.iter().filter(|(_, total)| total.known().is_some());
+        known.map(|(name, total)| (name.clone(), total.clone())).collect()
+    }
+
+    /// The answer to the supervisor, apart from the counts that are not in the book.
+    pub fn answer(&self) -> Answer {
+        let session = self.session.as_ref().map(|(id, _)| id.clone());
+        Answer { outcome: self.outcome(), session, totals: self.known_totals() }
+    }
 }
 
-/// The outcome according to the journal of a relay that ended and was not replaced.
-pub fn outcome_of(journal: &Journal) -> Outcome {
+/// The answer according to the journal of a relay that ended and was not replaced.
+pub fn answer_of(journal: &Journal) -> Answer {
     let (deaths, cut_off) = (journal.count(Counter::Deaths), journal.count(Counter::CutOff));
-    Outcome { deaths, cut_off, relay_lost: true, ..Book::read(&journal.read()).outcome() }
+    let answer = Book::read(&journal.read()).answer();
+    Answer { outcome: Outcome { deaths, cut_off, relay_lost: true, ..answer.outcome }, ..answer }
 }
 
 /// The id of the session that a journal is of.
@@ -303,7 +324,7 @@ mod tests {
     use super::*;
 
     fn content(points: u64) -> Content {
-        let total = Total { value: points as f64, unit: "tokens".to_owned() };
+        let total = Total { value: points as f64, unit: "tokens".to_owned(), ..Total::default() };
         Content { points, totals: [("t".to_owned(), total)].into() }
     }
 

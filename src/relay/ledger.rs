@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::book::{Book, Event, ExportDigest};
 use super::journal::{Counter, Journal};
 use super::payload::Content;
+use super::protocol::Answer;
 use crate::state::outcome::{Outcome, Problem, State};
 use crate::state::record::Record;
 
@@ -250,6 +251,11 @@ impl Ledger {
         Outcome { deaths, cut_off, ..self.lock().outcome() }
     }
 
+    /// The answer to the supervisor.
+    pub fn answer(&self) -> Answer {
+        Answer { outcome: self.outcome(), ..self.lock().answer() }
+    }
+
     /// Writes what is known now into the session's record.
     pub fn fill(&self, record: &mut Record) {
         record.outcome = self.outcome();
@@ -261,7 +267,7 @@ impl Ledger {
             record.reason = Some(route.reason.clone());
             record.redirected_by = redirected_by.clone();
         }
-        record.totals = book.totals.clone();
+        record.totals = book.known_totals();
         record.owed = book.owed && book.exports() == 0;
         record.problem = if record.owed { book.silence.clone() } else { book.latest.clone() };
     }

@@ -48,7 +48,7 @@ use guard::Turn;
 use journal::Journal;
 use session::RelaySession;
 
-pub use book::{outcome_of, session_of};
+pub use book::{answer_of, session_of};
 
 /// Runs the relay. Descriptor 0 is the loopback listener, 1 the socket to the supervisor. Where the arguments say so, 3 is a
 /// descriptor of claude or of the process that becomes it, and 4 is the session's journal.

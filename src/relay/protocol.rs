@@ -1,5 +1,6 @@
 //! The messages between supervisor and relay over their socket: one JSON object a line.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::claude::network;
 use crate::delivery::target::Route;
 use crate::state::outcome::{Outcome, Problem};
+use crate::state::total::Total;
 
 /// The hidden command that makes this program the relay.
 pub const RELAY_COMMAND: &str = "relay";
@@ -51,8 +53,22 @@ pub struct ExpectedExport {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FromRelay {
-    /// The outcome of the session's exports so far.
-    Outcome(Box<Outcome>),
+    /// The session so far.
+    Outcome(Box<Answer>),
+}
+
+/// What a relay knows of its session. Without a relay it is empty.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The outcome of the session's exports.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// The session's id.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// The sums of claude's metrics that are known, by name.
+    #[serde(default)]
+    pub totals: BTreeMap<String, Total>,
 }
 
 /// A session to relay.
@@ -91,6 +107,7 @@ pub fn path(secret: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::outcome::State;
 
     /// Where there is no `/proc`, a supervisor starts the relay by its path, which may lead to another version meanwhile.
     #[test]
@@ -101,5 +118,22 @@ mod tests {
         assert_eq!((start.secret.as_str(), start.state), ("s", None));
         let ended = r#"{"ended":{"wait_ms":300,"of_a_later_version":1}}"#;
         assert!(matches!(serde_json::from_str(ended).unwrap(), ToRelay::Ended { wait_ms: 300, owed: None }));
+    }
+
+    #[test]
+    fn an_answer_is_understood_with_and_without_the_fields_of_a_later_version() {
+        let outcome = r#""exports":2,"points":4,"states":{"delivered":1,"held":1},
+            "troubles":{"held":{"said":"401","cause":"","fix":"","code":77}},"rejected_points":0,"warning":null"#;
+        let more = r#","session":"s","totals":{"t":{"value":7.0,"unit":"tokens","kinds":{"input":7.0}}},"later":[1]"#;
+        for (more, session, sum) in [("", None, None), (more, Some("s"), Some(7.0))] {
+            let line = format!(r#"{{"outcome":{{{outcome}{more}}}}}"#);
+            let FromRelay::Outcome(answer) = serde_json::from_str(&line).unwrap();
+            assert_eq!((answer.outcome.exports, answer.outcome.state()), (2, State::Held));
+            assert_eq!((answer.session.as_deref(), answer.totals.get("t").and_then(Total::known)), (session, sum));
+            // An earlier version reads only the outcome.
+            let written = serde_json::to_value(FromRelay::Outcome(answer.clone())).unwrap();
+            assert_eq!(serde_json::from_value::<Outcome>(written["outcome"].clone()).unwrap(), answer.outcome);
+            assert_eq!(serde_json::from_value::<Answer>(written["outcome"].clone()).unwrap(), *answer);
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::claude::version;
 use crate::relay::protocol::Start;
 use crate::state::record::{self, LaunchKind, Record};
 use crate::state::spool::{Spool, dead_letters, deferral, hold, list};
+use crate::system::process;
 
 /// The shortest interval between two updates.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -79,7 +80,10 @@ impl Recorder {
             record.kind == LaunchKind::Supervised
         };
         let recorder = self.clone();
-        self.in_background(move || if is_supervised { recorder.update() } else { recorder.wait() });
+        self.in_background(move || {
+            lock(&recorder.record).command_started = process::started(pid);
+            if is_supervised { recorder.update() } else { recorder.wait() }
+        });
     }
 
     /// Claude has ended, and no process can send exports any more: a relay that is killed from now on cuts off no export.

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::state::spool::{Header, Limits, Store};
 
-    const BODY: &[u8] = br#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"t","unit":"tokens","sum":{"dataPoints":[{"asInt":"5"}]}}]}]}]}"#;
+    const BODY: &[u8] = br#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"t","unit":"tokens","sum":{"aggregationTemporality":1,"dataPoints":[{"asInt":"5"}]}}]}]}]}"#;
 
     struct Left {
         state: tempfile::TempDir,

@@ -291,7 +291,7 @@ impl Supervised {
             () = sleep_until(deadline) => {}
             _ = self.reader.read_line(&mut hurry) => {}
         }
-        let outcome = FromRelay::Outcome(Box::new(self.ledger.outcome()));
+        let outcome = FromRelay::Outcome(Box::new(self.ledger.answer()));
         if let Ok(mut line) = serde_json::to_vec(&outcome) {
             line.push(b'\n');
             let _ = timeout_at(Instant::now() + Duration::from_secs(1), self.writer.write_all(&line)).await;

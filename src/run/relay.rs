@@ -19,8 +19,7 @@ use crate::launch::supervise::{Deferred, Supervisor};
 use crate::relay;
 use crate::relay::guard::Replacements;
 use crate::relay::journal::{self, Counter, Journal};
-use crate::relay::protocol::{self, CONTINUE, ExpectedExport, FromRelay, RELAY_COMMAND, Start, ToRelay, WATCH};
-use crate::state::outcome::Outcome;
+use crate::relay::protocol::{self, Answer, CONTINUE, ExpectedExport, FromRelay, RELAY_COMMAND, Start, ToRelay, WATCH};
 use crate::system::environment::Environment;
 use crate::system::{descriptors, shared_memory};
 
@@ -201,18 +200,18 @@ impl<'a> Relayed<'a> {
         self.source.launch(Role::Background).map_or_else(Phase::Failed, Phase::Started)
     }
 
-    /// Asks, once claude has ended, for the outcome of its exports. Waits at most `limit`, and no longer than until the next
+    /// Asks, once claude has ended, what is known of its exports. Waits at most `limit`, and no longer than until the next
     /// signal. `None`: the relay did not answer. An error: it could not be started.
     pub fn outcome(
         &mut self,
         supervisor: &mut Supervisor,
         limit: Duration,
         owed: Option<ExpectedExport>,
-    ) -> io::Result<Option<Outcome>> {
+    ) -> io::Result<Option<Answer>> {
         let is_waiting = matches!(self.state, Phase::Waiting);
         if is_waiting && self.source.is_needless(supervisor.command(), &self.endpoint) {
             supervisor.close_inherited();
-            return Ok(Some(Outcome::default()));
+            return Ok(Some(Answer::default()));
         }
         supervisor.close_inherited();
         let deadline = Instant::now() + limit;
@@ -237,9 +236,9 @@ impl<'a> Relayed<'a> {
         }
     }
 
-    /// The last known outcome of the exports, where the relay has ended and is not replaced.
-    fn left(&self) -> Option<Outcome> {
-        self.source.journal().map(|journal| relay::outcome_of(&journal))
+    /// What was last known of the exports, where the relay has ended and is not replaced.
+    fn left(&self) -> Option<Answer> {
+        self.source.journal().map(|journal| relay::answer_of(&journal))
     }
 
     /// The id of the session, if a relay has begun it.
@@ -253,7 +252,7 @@ fn ask(
     supervisor: &mut Supervisor,
     limit: Duration,
     owed: Option<ExpectedExport>,
-) -> Option<Outcome> {
+) -> Option<Answer> {
     let wait_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     send(control, &ToRelay::Ended { wait_ms, owed }).ok()?;
     if !supervisor.wait_for(control, limit + GRACE) {
@@ -268,8 +267,8 @@ fn ask(
     let mut line = String::new();
     let mut reader = BufReader::new(control);
     while Instant::now() < deadline && reader.read_line(&mut line).ok()? > 0 {
-        if let Ok(FromRelay::Outcome(outcome)) = serde_json::from_str(&line) {
-            return Some(*outcome);
+        if let Ok(FromRelay::Outcome(answer)) = serde_json::from_str(&line) {
+            return Some(*answer);
         }
         line.clear();
     }

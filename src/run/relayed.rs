@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::SessionRun;
 use crate::claude::arguments::{self, Call};
 use crate::claude::conflict::{Conflict, Effect};
+use crate::claude::metrics::Usage;
 use crate::claude::overlay::{self, Overlay};
 use crate::claude::settings::argument::{self, Argument};
 use crate::claude::{network, variables, wrapper};
@@ -15,25 +16,36 @@ use crate::launch::process;
 use crate::launch::supervise::Supervisor;
 use crate::plan::Telemetry;
 use crate::plan::line::Line;
-use crate::relay::protocol::{self, ExpectedExport};
+use crate::relay::protocol::{self, Answer, ExpectedExport};
 use crate::run::relay::{self, Relayed};
 use crate::run::silence::{self, End};
 use crate::run::summary::{self, Context, Report};
 use crate::run::verify::{self, Basis, Evidence, Following, Prepared};
 use crate::state;
-use crate::state::outcome::{Outcome, State};
+use crate::state::outcome::State;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
 
 /// The facts that are known once claude has ended.
 struct EndedSession<'a> {
+    /// Its id, where a relay has begun it.
+    id: Option<String>,
     lasted: Duration,
     /// Conflicts that no overlay overrides.
     left: Vec<&'a Conflict>,
     silence: silence::Silence,
     /// The evidence of claude's log, with `--verify`.
     evidence: Option<Evidence>,
+}
+
+/// The session's id, where a relay has begun it. One that did not answer has left it in the journal.
+fn session_id(answer: &std::io::Result<Option<Answer>>, relay: &Relayed<'_>) -> Option<String> {
+    match answer {
+        Ok(Some(answer)) => answer.session.clone(),
+        Ok(None) => relay.session(),
+        Err(_) => None,
+    }
 }
 
 fn relay_cannot_start(telemetry: &Telemetry<'_>, error: &std::io::Error) -> Line {
@@ -109,7 +121,7 @@ impl SessionRun<'_> {
         tracing::debug!(?answer, "the relay's answer");
         self.note_lost_relay(&answer, &relay);
         let evidence = following.map(Following::finish);
-        let session = EndedSession { lasted, left, silence, evidence };
+        let session = EndedSession { id: session_id(&answer, &relay), lasted, left, silence, evidence };
         let report = self.relay_report(telemetry, answer, lines, session, directory);
         match ended {
             Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
@@ -119,8 +131,8 @@ impl SessionRun<'_> {
 
     /// No later run has to name a session whose relay was not replaced: its record has no end, but this report says what
     /// happened. A report that an application gets may reach nobody.
-    fn note_lost_relay(&self, answer: &std::io::Result<Option<Outcome>>, relay: &Relayed<'_>) {
-        if matches!(answer, Ok(Some(outcome)) if outcome.relay_lost)
+    fn note_lost_relay(&self, answer: &std::io::Result<Option<Answer>>, relay: &Relayed<'_>) {
+        if matches!(answer, Ok(Some(answer)) if answer.outcome.relay_lost)
             && !variables::is_of_application(self.trusted)
             && let (Some(state), Some(id)) = (state::directory(self.trusted), relay.session())
         {
@@ -150,14 +162,14 @@ impl SessionRun<'_> {
     fn relay_report(
         &self,
         telemetry: &Telemetry<'_>,
-        answer: std::io::Result<Option<Outcome>>,
+        answer: std::io::Result<Option<Answer>>,
         mut lines: Vec<Line>,
         session: EndedSession<'_>,
         directory: &Path,
     ) -> Report {
-        let EndedSession { lasted, left, silence, evidence } = session;
-        let (outcome, failed) = match answer {
-            Ok(outcome) => (outcome, None),
+        let EndedSession { id, lasted, left, silence, evidence } = session;
+        let (answer, failed) = match answer {
+            Ok(answer) => (answer, None),
             Err(error) => (None, Some(relay_cannot_start(telemetry, &error))),
         };
         let context = Context {
@@ -167,7 +179,10 @@ impl SessionRun<'_> {
             owed: silence.owed || (self.flags.verify && arguments::call(self.args) == Call::Session),
             cause: silence.cause.as_ref(),
             verify: self.flags.verify,
+            session: id,
+            usage: answer.as_ref().map(|answer| Usage::of(&answer.totals, answer.outcome.has_all_totals())),
         };
+        let outcome = answer.map(|answer| answer.outcome);
         let mut report = summary::report(outcome.as_ref(), &context);
         if let Some(line) = failed {
             report.lines = vec![line];

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::claude::metrics::Usage;
 use crate::plan::line::{Importance, Line};
 use crate::state::outcome::{Outcome, Problem, State, nothing_sent, words};
 
@@ -25,6 +26,10 @@ pub struct Context<'a> {
     pub cause: Option<&'a Problem>,
     /// Whether the run has `--verify`.
     pub verify: bool,
+    /// The session's id, where a relay has begun it.
+    pub session: Option<String>,
+    /// What the session used; `None`: not known.
+    pub usage: Option<Usage>,
 }
 
 /// The report.
@@ -92,6 +97,8 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
         "relay_lost": known.relay_lost,
         "may_be_missing": known.cut_off,
         "seconds": context.lasted.as_secs_f64(),
+        "session": context.session,
+        "usage": context.usage,
         "text": text,
     });
     Report { state, lines, json, verify_code: known.exit_code(state), success }
@@ -138,6 +145,8 @@ mod tests {
             owed: true,
             cause: None,
             verify: false,
+            session: None,
+            usage: None,
         }
     }
 

@@ -81,6 +81,9 @@ pub struct Outcome {
     /// Requests that were cut off by such an end, and did not come again.
     #[serde(default)]
     pub cut_off: u64,
+    /// Exports that the totals lack: they could not be read, or have running totals.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsummed: u64,
     /// The relay was not replaced any more, and nothing received what claude sent then.
     #[serde(default)]
     pub relay_lost: bool,
@@ -126,6 +129,11 @@ impl Outcome {
         self.relay_lost || self.cut_off > 0 || self.unaccepted.is_some()
     }
 
+    /// Whether the totals of claude's metrics include all that claude sent, as far as is known.
+    pub fn has_all_totals(&self) -> bool {
+        !self.may_lack_exports() && self.unsummed == 0
+    }
+
     /// How many exports fail while ACT accepts others; they count as waiting, too.
     pub fn deferred(&self) -> u64 {
         let deferred = self.deferred.as_ref().map_or(0, |deferred| deferred.exports);
@@ -143,6 +151,10 @@ impl Outcome {
             State::Delivered => 0,
         }
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The text about the relay, if it ended unexpectedly.

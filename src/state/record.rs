@@ -23,6 +23,7 @@ use crate::state;
 use crate::state::outcome::{Deferred, Outcome, Problem, State};
 use crate::state::prune::{self, Bounds};
 use crate::system::file;
+use crate::system::process::{self, Started};
 
 pub use crate::state::total::Total;
 
@@ -72,6 +73,9 @@ pub struct Record {
     pub client_version: Option<String>,
     /// Claude's pid.
     pub command_pid: Option<i32>,
+    /// When claude's process was started: another process may get its pid later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_started: Option<Started>,
     /// The relay's pid.
     pub relay_pid: u32,
     /// Counts and points by state, rejected points, problems by state.
@@ -111,6 +115,7 @@ impl Record {
             claude: claude.to_path_buf(),
             client_version: None,
             command_pid: None,
+            command_started: None,
             relay_pid: 0,
             outcome: Outcome::default(),
             totals: BTreeMap::new(),
@@ -130,6 +135,19 @@ impl Record {
     /// Whether its relay still runs.
     pub fn is_live(&self, state: &Path) -> bool {
         self.end.is_none() && is_locked(state, &self.id)
+    }
+
+    /// Whether its claude runs, as far as this process can see. A relay lives on after claude's end, until the session's exports are
+    /// delivered; and after claude's end its pid may belong to another process.
+    pub fn is_running(&self, state: &Path) -> bool {
+        if !self.is_live(state) {
+            return false;
+        }
+        // In another container the pids mean nothing. The relay is not visible there either, although it holds its lock.
+        let is_visible = i32::try_from(self.relay_pid).is_ok_and(|pid| process::look(pid).is_some());
+        let Some(pid) = self.command_pid.filter(|_| is_visible) else { return true };
+        let is_same = self.command_started.is_none_or(|started| process::started(pid) == Some(started));
+        is_same && process::look(pid).is_some_and(|process| !process.is_ending)
     }
 
     /// Writes it and replaces an earlier one. It is not synced: a record is not promised to survive a crash.

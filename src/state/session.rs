@@ -16,6 +16,8 @@ pub struct Session {
     pub record: Record,
     /// Whether its relay runs.
     pub live: bool,
+    /// Whether its claude runs, too.
+    pub running: bool,
     /// How many of its exports are still in the spool.
     pub kept: u64,
 }
@@ -24,6 +26,7 @@ impl Session {
     /// Describes a record; checks whether the session is live.
     pub fn new(mut record: Record, state: &Path, spool: &Summary) -> Self {
         let live = record.is_live(state);
+        let running = live && record.is_running(state);
         // A relay writes the end before it releases the lock, so the record on disk is the final one now.
         if record.end.is_none()
             && !live
@@ -37,7 +40,7 @@ impl Session {
         if record.end.is_none() && !live && spool.unlisted.is_none() {
             forget(&mut record.outcome, kept);
         }
-        Self { record, live, kept }
+        Self { record, live, running, kept }
     }
 
     /// The worst state of its exports.
@@ -87,6 +90,7 @@ impl Session {
         if let Some(object) = value.as_object_mut() {
             object.insert("state".to_owned(), json!(self.state()));
             object.insert("live".to_owned(), json!(self.live));
+            object.insert("running".to_owned(), json!(self.running));
             object.insert("killed".to_owned(), json!(self.was_killed()));
             object.insert("kept".to_owned(), json!(self.kept));
             object.insert("went_out_later".to_owned(), json!(self.went_out_later()));
@@ -98,7 +102,7 @@ impl Session {
 }
 
 /// The states of exports that are in the spool, in the order in which they are likely to leave it.
-const OPEN: [State; 4] = [State::UnderWay, State::Waiting, State::NotUnderstood, State::Held];
+pub const OPEN: [State; 4] = [State::UnderWay, State::Waiting, State::NotUnderstood, State::Held];
 
 /// Counts the open exports of a killed relay as not observed where the spool does not have them any more. `kept`: how many it
 /// has. The others left it after the relay's last record, or were in memory only; nothing says what became of them.
@@ -147,6 +151,7 @@ pub(crate) mod sample {
             claude: "/bin/claude".into(),
             client_version: Some("2.1.330".to_owned()),
             command_pid: Some(7),
+            command_started: None,
             relay_pid: 8,
             outcome: Outcome {
                 exports,
@@ -162,7 +167,7 @@ pub(crate) mod sample {
             owed: false,
             unread: false,
         };
-        Session { record, live: false, kept: exports }
+        Session { record, live: false, running: false, kept: exports }
     }
 }
 

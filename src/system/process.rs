@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::system::environment::Environment;
 
 #[cfg(not(target_os = "linux"))]
@@ -17,12 +19,13 @@ mod started_with;
 #[cfg(any(test, not(target_os = "linux")))]
 mod terminal;
 
+pub use platform::started;
 #[cfg(not(target_os = "linux"))]
-pub use platform::{holds_terminal, is_in_foreground, started};
+pub use platform::{holds_terminal, is_in_foreground};
 
-/// When a process was started: seconds since 1970, and microseconds.
-#[cfg(not(target_os = "linux"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// When a process was started, by a clock of the system. On Linux: ticks since the system's start, and 0. Elsewhere: seconds since
+/// 1970, and microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Started(u64, u64);
 
 /// A process.
@@ -133,6 +136,7 @@ mod tests {
         assert_eq!(own.path(), std::env::current_exe().ok().as_deref());
         assert_eq!(directory(own.pid), std::env::current_dir().ok());
         assert_eq!(environment(own.pid).unwrap().get("PATH"), std::env::var_os("PATH").as_deref());
+        assert!(started(own.pid).is_some() && started(own.pid) == started(own.pid));
         assert!(arguments(own.pid)[0].ends_with(own.path().unwrap().file_name().unwrap().as_encoded_bytes()));
         assert!(all().contains(&own.pid));
         assert_eq!(above().unwrap().first().map(|parent| parent.pid).unwrap_or(1), own.parent.max(1));

@@ -1,5 +1,6 @@
 //! Text for programs and for people.
 
+pub mod home;
 pub mod json;
 pub mod nearest;
 pub mod page;
@@ -7,3 +8,4 @@ pub mod pasted;
 pub mod paths;
 pub mod printable;
 pub mod shell;
+pub mod table;

@@ -1,9 +1,10 @@
 //! Text for people: the width of a page, wrapping, and escaping of everything that could control the terminal.
 
 use std::fmt::Write;
-use std::io;
+use std::io::{self, IsTerminal};
 
 use anstyle::{AnsiColor, Style};
+use unicode_width::UnicodeWidthStr;
 
 use crate::text::printable;
 
@@ -22,6 +23,12 @@ pub const RED: Style = AnsiColor::Red.on_default();
 pub fn width() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|&columns| columns > 0);
     columns.or_else(|| terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into())).unwrap_or(80)
+}
+
+/// The width for tables: that of [`width`] on a terminal. Elsewhere [`usize::MAX`]: a program that reads them always gets the same
+/// lines, with nothing wrapped.
+pub fn table_width() -> usize {
+    if io::stdout().is_terminal() { width() } else { usize::MAX }
 }
 
 /// Lines of whole words, each at most `width` columns unless one word is longer. At least one line.
@@ -49,9 +56,9 @@ pub fn hang(text: &mut String, indent: usize, width: usize, style: Style, words:
     }
 }
 
-/// How many columns a text occupies.
+/// How many columns a text occupies: none for a combining character, two for a wide one.
 pub fn columns(text: &str) -> usize {
-    text.chars().count()
+    text.width()
 }
 
 /// Makes text from elsewhere harmless: it can't control the terminal, nor hide or reorder text.

@@ -21,5 +21,6 @@ mod silent;
 mod statusline;
 mod subcommands;
 mod table;
+mod usage;
 mod verify;
 mod verify_screen;

@@ -127,7 +127,7 @@ fn aliases_are_added_and_removed() {
     let sandbox = sandbox();
     let add = ["aliases", "--add", "ops", "--id", "id-ops", "--provider-type", "P Q", "--attribute", "team=a=b"];
     let added = act(&sandbox, ".", &add);
-    assert_eq!(added.out(), format!("ops: added ({})\n", sandbox.config_file().display()), "{}", added.err());
+    assert_eq!(added.out(), "ops: added (~/.config/act-claude/config.json)\n", "{}", added.err());
     let expected = json!({"account": "acme", "id": "id-ops", "provider_type": "P Q", "attributes": {"team": "a=b"}});
     assert_eq!(config(&sandbox)["aliases"]["ops"], expected);
     assert!(act(&sandbox, ".", &add).out().starts_with("ops: nothing to change ("));

@@ -42,9 +42,13 @@ fn ended(sandbox: &Sandbox) {
 fn nothing_yet() {
     let act = Act::start();
     let sandbox = sandbox(&act);
-    assert_eq!(history(&sandbox, &[]), "no session is recorded yet (~/.local/state/act-claude/sessions)\n");
-    let expected = "no session has failed (~/.local/state/act-claude/sessions)\n";
+    let expected = "no session is recorded yet (~/.local/state/act-claude/sessions). To start one: act-claude\n";
+    assert_eq!(history(&sandbox, &[]), expected);
+    let expected = "no session has failed (~/.local/state/act-claude/sessions). All sessions: act-claude act history\n";
     assert_eq!(history(&sandbox, &["--failed"]), expected);
+    let unconfigured = "no session is recorded yet (~/.local/state/act-claude/sessions). First set up account, alias \
+                        and token: act-claude act setup\n";
+    assert_eq!(history(&Sandbox::new(), &[]), unconfigured);
     assert_eq!(json(&sandbox, &[])["sessions"], serde_json::json!([]));
     assert!(!sandbox.state().exists(), "looking leaves nothing behind");
 }
@@ -71,9 +75,8 @@ fn delivered_held_and_released() {
     assert_eq!(json(&sandbox, &["-n", "1"])["sessions"].as_array().unwrap().len(), 1);
 
     let text = history(&sandbox, &[]);
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    assert!(text.contains("  billing  held            2 exports, 4 points\n         ~/other"), "{text}");
-    assert!(text.contains("  billing  delivered       2 exports, 4 points\n         ~/work"), "{text}");
+    assert!(text.contains("  billing  held             2       4      23     -\n         ~/other"), "{text}");
+    assert!(text.contains("  billing  delivered        2       4      23     -\n         ~/work"), "{text}");
     assert!(text.contains("ACT answered 401 Unauthorized"), "{text}");
     assert!(text.contains("Kept on this machine\n  billing  2 exports held, the oldest for "), "{text}");
     assert!(text.contains("act-claude act flush"), "{text}");
@@ -86,7 +89,7 @@ fn delivered_held_and_released() {
     act.answer(accepted());
     assert!(sandbox.act_claude(&["act", "flush"]).output().unwrap().status.success());
     let text = history(&sandbox, &[]);
-    assert_eq!(text.matches("  billing  delivered       2 exports, 4 points\n").count(), 2, "{text}");
+    assert_eq!(text.matches("  billing  delivered        2       4      23     -\n").count(), 2, "{text}");
     assert!(!text.contains("Kept on this machine"), "{text}");
     assert_eq!(json(&sandbox, &["--failed"])["sessions"], serde_json::json!([]));
 }

@@ -12,6 +12,7 @@ mod docs;
 mod doctor;
 mod fleet;
 mod history;
+mod lists;
 mod picture;
 mod rc_file;
 mod reference;

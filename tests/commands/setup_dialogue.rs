@@ -183,5 +183,5 @@ fn what_is_asked_and_what_is_not() {
     assert_eq!(config["default"], "billing");
     assert!(config.get("directories").is_none());
     let which = sandbox.act_claude(&["act", "which"]).output().unwrap();
-    assert!(which.out().starts_with("directory"), "{}", which.out());
+    assert!(which.out().starts_with("no telemetry in ~\ndirectory  ~\n"), "{}", which.out());
 }

@@ -85,7 +85,7 @@ fn b14_totals_are_numbers() {
     let relay = Relay::start(&sandbox, &act.endpoint());
     let points = r#"{"asDouble":1e308},{"asDouble":1e308}"#;
     let body = format!(
-        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","unit":"t","sum":{{"dataPoints":[{points}]}}}}]}}]}}]}}"#
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","unit":"t","sum":{{"aggregationTemporality":1,"dataPoints":[{points}]}}}}]}}]}}]}}"#
     );
     assert_eq!(relay.post(body.as_bytes()), Some(200));
     // A second export with another sum.
@@ -95,7 +95,7 @@ fn b14_totals_are_numbers() {
     let records = act_claude::state::record::read_all(&sandbox.state());
     assert_eq!(records.iter().map(|record| record.totals["m"].value).collect::<Vec<_>>(), [f64::MAX]);
     let output = sandbox.act_claude(&["act", "history"]).output().expect("started");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("2 exports, 4 points"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("delivered        2       4 "), "{output:?}");
 }
 
 #[test]

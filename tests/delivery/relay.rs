@@ -125,8 +125,8 @@ impl Relay {
         control.set_read_timeout(Some(wait + support::DEADLINE)).expect("a timeout");
         let mut line = String::new();
         BufReader::new(control).read_line(&mut line).ok().filter(|count| *count > 0)?;
-        let FromRelay::Outcome(outcome) = serde_json::from_str(&line).expect("an outcome");
-        Some(*outcome)
+        let FromRelay::Outcome(answer) = serde_json::from_str(&line).expect("an outcome");
+        Some(answer.outcome)
     }
 
     /// Waits until the session's record has this many exports in this state.
@@ -229,7 +229,7 @@ fn exchange(stream: &mut TcpStream, path: &str, body: &[u8], patience: Duration)
 /// An export of one point that contains `name`.
 pub fn export(name: &str) -> Vec<u8> {
     format!(
-        r#"{{"resourceMetrics":[{{"resource":{{"attributes":[]}},"scopeMetrics":[{{"metrics":[{{"name":"claude_code.token.usage","unit":"tokens","sum":{{"dataPoints":[{{"asInt":"1","attributes":[{{"key":"export","value":{{"stringValue":"{name}"}}}}]}}]}}}}]}}]}}]}}"#
+        r#"{{"resourceMetrics":[{{"resource":{{"attributes":[]}},"scopeMetrics":[{{"metrics":[{{"name":"claude_code.token.usage","unit":"tokens","sum":{{"aggregationTemporality":1,"dataPoints":[{{"asInt":"1","attributes":[{{"key":"export","value":{{"stringValue":"{name}"}}}}]}}]}}}}]}}]}}]}}"#
     )
     .into_bytes()
 }

@@ -3,6 +3,8 @@
 use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::relay::{files, waiting};
 use crate::support::act::{Act, accepted, refused};
 use crate::support::fake_claude;
@@ -158,4 +160,73 @@ fn b15_a_container_that_ends_behind_us_delivers_or_counts() {
         bodies.dedup();
         assert_eq!(bodies.len(), 2, "{line}");
     }
+}
+
+/// An export of one cost and two kinds of tokens, with this temporality.
+fn usage(temporality: u8) -> String {
+    let point = |kind: &str, value: &str| {
+        format!(r#"{{"attributes":[{{"key":"type","value":{{"stringValue":"{kind}"}}}}],{value}}}"#)
+    };
+    let metric = |name: &str, points: String| {
+        format!(
+            r#"{{"name":"claude_code.{name}","sum":{{"aggregationTemporality":{temporality},"isMonotonic":true,"dataPoints":[{points}]}}}}"#
+        )
+    };
+    let tokens = [point("output", r#""asInt":"100""#), point("cacheRead", r#""asInt":"4000""#)].join(",");
+    let metrics = [metric("token.usage", tokens), metric("cost.usage", point("", r#""asDouble":0.25"#))].join(",");
+    format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{metrics}]}}]}}]}}"#)
+}
+
+/// The report as JSON, and the session's entry in the history.
+fn report_and_history(sandbox: &Sandbox) -> (Value, Value) {
+    let mut command = sandbox.act_claude(&["-p", "hi", "--report", "json"]);
+    let report = serde_json::from_str(&command.env("CI", "1").output().unwrap().err()).expect("one JSON object");
+    let history = crate::support::eventually("the session's end", || {
+        let output = sandbox.act_claude(&["act", "history", "--json"]).output().unwrap();
+        let history: Value = serde_json::from_str(&output.out()).unwrap();
+        history["sessions"][0]["end"].is_string().then_some(history)
+    });
+    (report, history)
+}
+
+#[test]
+fn b14_the_json_report_has_the_session_and_its_usage() {
+    let (mut sandbox, _act) = session("");
+    let body = sandbox.write("body", usage(1));
+    // The same bytes are posted again, as the client does after a 503.
+    fake_claude::install(&mut sandbox, &format!("post\npost\npost {0}\npost {0}", body.display()));
+    let (report, history) = report_and_history(&sandbox);
+    let expected = json!({
+        "complete": true, "cost_usd": 0.25,
+        "tokens": {"total": 4123, "input": 23, "output": 100, "cache_read": 4000, "cache_creation": null},
+        "active_seconds": null, "lines_added": null, "lines_removed": null, "commits": null, "pull_requests": null
+    });
+    assert_eq!((&report["usage"], &report["exports"]), (&expected, &json!(3)), "{report}");
+    assert_eq!((&history["sessions"][0]["id"], &history["sessions"][0]["usage"]), (&report["session"], &expected));
+    let today = &history["totals"]["today"];
+    assert_eq!((&today["sessions"], &today["exports"], &today["usage"]), (&json!(1), &json!(3), &expected), "{today}");
+    assert_eq!(today["states"], json!({"delivered": 3}));
+}
+
+/// Running totals can't be added up, and an export that can't be read has unknown content.
+#[test]
+fn b14_usage_that_is_not_known_is_null() {
+    let (mut sandbox, _act) = session("");
+    let (running, broken) = (sandbox.write("running", usage(2)), sandbox.write("broken", "{"));
+    for (script, exports) in [
+        (format!("post {}", running.display()), 1),
+        (format!("post\npost {}", running.display()), 2),
+        (format!("post {}", broken.display()), 1),
+    ] {
+        fake_claude::install(&mut sandbox, &script);
+        let (report, history) = report_and_history(&sandbox);
+        let unknown = |usage: &Value| (usage["complete"].clone(), usage["cost_usd"].clone(), usage["tokens"].clone());
+        assert_eq!(unknown(&report["usage"]), (json!(false), Value::Null, Value::Null), "{script}: {report}");
+        assert_eq!(history["sessions"][0]["usage"], report["usage"], "{script}");
+        assert_eq!(report["exports"], exports, "{script}");
+    }
+    // No export: nothing is known to be missing, and nothing is claimed to be 0.
+    fake_claude::install(&mut sandbox, "exit 0");
+    let (report, _) = report_and_history(&sandbox);
+    assert_eq!((&report["usage"]["complete"], &report["usage"]["tokens"]), (&json!(true), &Value::Null), "{report}");
 }

@@ -72,6 +72,13 @@ fn exports_and_records_of_the_first_version_and_of_one_with_more_fields() {
         let shown: Value = serde_json::from_str(&history(&sandbox, &["--json"])).unwrap();
         assert_eq!((shown["sessions"][0]["state"].as_str(), &shown["newer"]), (Some("waiting"), &json!(0)), "{shown}");
         assert_eq!(shown["spool"]["waiting"][0]["deferred"][0]["tries"], 3, "{shown}");
+        // It did not note the kinds of the tokens, nor when claude's process was started.
+        let tokens = json!({"total": 11, "input": null, "output": null, "cache_read": null, "cache_creation": null});
+        assert_eq!(shown["sessions"][0]["usage"]["tokens"], tokens, "{shown}");
+        assert_eq!(
+            (&shown["sessions"][0]["command_started"], &shown["sessions"][0]["running"]),
+            (&json!(null), &json!(false))
+        );
 
         let output = sandbox.act_claude(&["act", "flush"]).output().unwrap();
         assert_eq!((output.out().as_str(), output.code()), ("billing: 1 export delivered (1 point)\n", 0));

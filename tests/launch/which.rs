@@ -23,12 +23,14 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// What `act which` prints, line by line, for a directory under the home; `$HOME` stands for the home.
+/// What `act which` prints, line by line, for a directory under the home.
 fn which(sandbox: &Sandbox, directory: &str, args: &[&str]) -> (i32, String) {
     let mut command = sandbox.act_claude(&[&["act", "which"], args].concat());
     let output = command.current_dir(sandbox.home().join(directory)).output().unwrap();
     assert_eq!(output.err(), "");
-    (output.code(), output.out().replace(&sandbox.home().display().to_string(), "$HOME"))
+    let home = sandbox.home().display().to_string();
+    assert!(args.contains(&"--json") || !output.out().contains(&home), "~ for the home: {}", output.out());
+    (output.code(), output.out())
 }
 
 fn because(text: &str) -> &str {
@@ -38,7 +40,7 @@ fn because(text: &str) -> &str {
 #[test]
 fn the_closest_rule_null_and_no_rule() {
     let sandbox = sandbox();
-    let config = "$HOME/.config/act-claude/config.json";
+    let config = "~/.config/act-claude/config.json";
     for (directory, code, alias, words) in [
         ("work/deep/er", 0, "billing", format!("the rule \"~/work\" in {config}:36:5")),
         ("work/web", 0, "web", format!("the rule \"~/work/web\" in {config}:37:5")),
@@ -66,19 +68,11 @@ fn a_default_and_nothing_at_all() {
     let sandbox = Sandbox::new();
     let (code, text) = which(&sandbox, ".", &[]);
     assert_eq!((code, because(&text)), (1, "no alias is configured"), "{text}");
-    assert!(text.contains("note       no telemetry: no alias is configured in $HOME/.config/act-claude/config.json"));
+    assert!(text.contains("note       no telemetry: no alias is configured in ~/.config/act-claude/config.json"));
 
     for (default, code, words) in [
-        (
-            json!("billing"),
-            0,
-            "\"default\" in $HOME/.config/act-claude/config.json:18:14; no rule covers this directory",
-        ),
-        (
-            json!(null),
-            1,
-            "\"default\": null in $HOME/.config/act-claude/config.json:18:14; no rule covers this directory",
-        ),
+        (json!("billing"), 0, "\"default\" in ~/.config/act-claude/config.json:18:14; no rule covers this directory"),
+        (json!(null), 1, "\"default\": null in ~/.config/act-claude/config.json:18:14; no rule covers this directory"),
     ] {
         sandbox.configure(&json!({
             "accounts": {"acme": sandbox.account("https://a.example/m")},
@@ -108,8 +102,8 @@ fn explicit_choices() {
 #[test]
 fn a_repositorys_file_and_its_limits() {
     let sandbox = sandbox();
-    let file = "$HOME/work/repo/.act-claude.json";
-    let rule = "the rule \"~/work\" in $HOME/.config/act-claude/config.json:36:5";
+    let file = "~/work/repo/.act-claude.json";
+    let rule = "the rule \"~/work\" in ~/.config/act-claude/config.json:36:5";
     for (content, alias, words, note) in [
         (
             r#"{"alias": "web", "attributes": {"service": "x"}}"#,
@@ -202,7 +196,7 @@ fn pwd_and_worktree() {
     sandbox.set("PWD", home.join("work/link").to_str().unwrap());
     let (code, text) = which(&sandbox, "work/link", &[]);
     assert_eq!(code, 0);
-    assert!(because(&text).ends_with("which covers this directory as $PWD spells it ($HOME/work/link)"), "{text}");
+    assert!(because(&text).ends_with("which covers this directory as $PWD spells it (~/work/link)"), "{text}");
     // A $PWD that names another directory is ignored.
     sandbox.set("PWD", home.join("work/web").to_str().unwrap());
     assert_eq!(which(&sandbox, "elsewhere", &[]).0, 1);
@@ -218,7 +212,7 @@ fn pwd_and_worktree() {
     git(&["worktree", "add", "-q", "../../outside/tree"]);
     let (code, text) = which(&sandbox, "outside/tree", &[]);
     assert_eq!(code, 0);
-    assert!(because(&text).ends_with("which covers $HOME/work/repo, the main checkout of this git worktree"), "{text}");
+    assert!(because(&text).ends_with("which covers ~/work/repo, the main checkout of this git worktree"), "{text}");
 }
 
 #[test]

@@ -1,12 +1,18 @@
 //! `act history`: what recent sessions delivered, and which exports are waiting or held.
 
+use anstyle::Style;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::claude::metrics::Usage;
+use crate::commands::here::Here;
 use crate::commands::history::listing::Page;
+use crate::commands::history::totals::{self, Totals};
+use crate::config;
 use crate::state::record::Unread;
 use crate::state::session::Session;
+use crate::state::spool::Summary;
 use crate::state::{self, record, spool};
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
@@ -37,39 +43,94 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     };
     let (records, unread): (Vec<_>, Vec<_>) =
         record::ids(&state).iter().map(|id| record::try_read(&state, id)).partition(Result::is_ok);
-    let newer = unread.iter().filter(|unread| matches!(unread, Err(Unread::Newer))).count();
+    let unread_for = |why: Unread| unread.iter().filter(|unread| unread.as_ref().err() == Some(&why)).count();
+    let counts = Counts { newer: unread_for(Unread::Newer), unreadable: unread_for(Unread::Unreadable) };
     let spool = spool::summary(&state);
-    let sessions = records
-        .into_iter()
-        .flatten()
-        .map(|record| Session::new(record, &state, &spool))
-        .filter(|session| !args.failed || session.has_failed())
-        .take(if args.all { usize::MAX } else { args.number });
-    let sessions: Vec<Session> = sessions.collect();
+    let all: Vec<Session> = records.into_iter().flatten().map(|record| Session::new(record, &state, &spool)).collect();
+    let now = Timestamp::now();
+    let totals = totals::of(&all, &now.to_zoned(TimeZone::system()));
+    let is_wanted = |session: &&Session| !args.failed || session.has_failed();
+    let number = if args.all { usize::MAX } else { args.number };
+    let sessions: Vec<Session> = all.iter().filter(is_wanted).take(number).cloned().collect();
     if args.json {
-        let sessions: Vec<_> = sessions.iter().map(Session::json).collect();
-        return crate::commands::print_json(&json!({ "sessions": sessions, "newer": newer, "spool": spool }));
+        return crate::commands::print_json(&as_json(&sessions, &counts, &spool, &totals));
     }
-    let page = Page { width: page::width(), zone: TimeZone::system(), home: environment.home() };
+    let config = config::load(environment).config;
+    let page = Page {
+        width: page::table_width(),
+        zone: TimeZone::system(),
+        home: environment.home(),
+        here: Here::of(environment, &config),
+    };
     let mut text = if sessions.is_empty() {
-        let which = match (args.failed, newer) {
-            (true, _) => "no session has failed",
-            (false, 0) => "no session is recorded yet",
-            (false, _) => "no session that this act-claude can read",
-        };
-        format!("{which} ({})\n", page.path(&record::directory(&state)))
+        let (which, next) = nothing(args.failed, counts.newer, config.aliases.is_empty());
+        let mut text = String::new();
+        let words = format!("{which} ({}){next}", page.path(&record::directory(&state)));
+        page::hang(&mut text, 0, page.width, Style::new(), &words);
+        text
     } else {
         page.sessions(&sessions)
     };
-    if newer > 0 {
-        let plural = if newer == 1 { "session was" } else { "sessions were" };
-        text.push_str(&format!("\n{newer} {plural} recorded by a newer act-claude: upgrade this one to see them\n"));
-    }
-    let spool = page.spool(&spool, Timestamp::now());
-    if !spool.is_empty() {
-        text.push('\n');
-        text.push_str(&spool);
+    let mut add = |part: String| {
+        if !part.is_empty() {
+            text.push('\n');
+            text.push_str(&part);
+        }
+    };
+    add(counts.text(&page, &page.path(&record::directory(&state))));
+    add(page.spool(&spool, now));
+    if !all.is_empty() {
+        add(totals::table(&totals).text(page.width));
     }
     let _ = page::write(&mut anstream::stdout(), &text);
     ExitCode::SUCCESS
+}
+
+/// What is said in place of an empty list, and what to do next.
+fn nothing(failed: bool, newer: usize, is_unconfigured: bool) -> (&'static str, &'static str) {
+    match (failed, newer) {
+        (true, _) => ("no session has failed", ". All sessions: act-claude act history"),
+        (false, 0) if is_unconfigured => {
+            ("no session is recorded yet", ". First set up account, alias and token: act-claude act setup")
+        }
+        (false, 0) => ("no session is recorded yet", ". To start one: act-claude"),
+        (false, _) => ("no session that this act-claude can read", ""),
+    }
+}
+
+/// Records that are not shown.
+struct Counts {
+    /// A newer act-claude wrote them.
+    newer: usize,
+    /// They can't be read, or are damaged.
+    unreadable: usize,
+}
+
+impl Counts {
+    fn text(&self, page: &Page, directory: &str) -> String {
+        let mut text = String::new();
+        let mut line = |words: &str| page::hang(&mut text, 0, page.width, Style::new(), words);
+        if self.newer > 0 {
+            let sessions = if self.newer == 1 { "session was" } else { "sessions were" };
+            line(&format!("{} {sessions} recorded by a newer act-claude: upgrade this one to see them", self.newer));
+        }
+        if self.unreadable > 0 {
+            let records = if self.unreadable == 1 { "record" } else { "records" };
+            line(&format!("{} {records} in {directory} can't be read, and not counted here", self.unreadable));
+        }
+        text
+    }
+}
+
+fn as_json(sessions: &[Session], counts: &Counts, spool: &Summary, totals: &[Totals; 2]) -> Value {
+    let sessions = sessions.iter().map(|session| {
+        let mut value = session.json();
+        value["usage"] = json!(Usage::of(&session.record.totals, session.record.outcome.has_all_totals()));
+        value
+    });
+    let [today, this_week] = totals;
+    json!({
+        "sessions": sessions.collect::<Vec<_>>(), "newer": counts.newer, "unreadable": counts.unreadable,
+        "spool": spool, "totals": { "today": today.json(), "this_week": this_week.json() },
+    })
 }

@@ -1,6 +1,8 @@
 //! `act history`: what recent sessions delivered.
 
 mod command;
+mod kept;
 mod listing;
+mod totals;
 
 pub use command::{Args, run};

@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 pub use edit::NoResult;
 use scan::{elements, list, member, members, string};
 
+use crate::claude::metrics;
 use crate::state::record::Total;
 
 /// The content of an export, as far as it is counted.
@@ -56,12 +57,22 @@ impl Content {
             self.points += points.count() as u64;
             return;
         }
-        let mut total = Total { unit: string(metric, "unit"), ..Total::default() };
-        for point in points {
-            self.points += 1;
-            value(point).iter().for_each(|value| total.add(*value));
-        }
-        add_total(&mut self.totals, string(metric, "name"), &total);
+        let (name, unit) = (string(metric, "name"), string(metric, "unit"));
+        let total = if is_delta(data) {
+            let kinds = metrics::kinds(&name);
+            let mut total = Total { unit, ..Total::default() };
+            for point in points {
+                self.points += 1;
+                let point = Point::of(point);
+                point.value().iter().for_each(|value| total.add(*value, point.kind(kinds)));
+            }
+            total
+        } else {
+            // Running totals: their sum says nothing.
+            self.points += points.count() as u64;
+            Total::unknown(unit)
+        };
+        add_total(&mut self.totals, name, &total);
     }
 }
 
@@ -69,15 +80,51 @@ impl Content {
 pub fn add_total(totals: &mut BTreeMap<String, Total>, name: String, more: &Total) {
     if totals.len() < NAMES || totals.contains_key(&name) {
         let total = totals.entry(name).or_default();
-        total.add(more.value);
-        total.unit.clone_from(&more.unit);
+        total.join(more);
     }
 }
 
-fn value(point: &str) -> Option<f64> {
-    let written = member(point, "asDouble").or_else(|| member(point, "asInt"))?;
-    // A 64-bit integer is a string in JSON.
-    written.trim_matches('"').parse().ok().filter(|value: &f64| value.is_finite())
+/// Whether the points of a sum are changes since the export before. The encoding allows the number and the name.
+fn is_delta(sum: &str) -> bool {
+    matches!(member(sum, "aggregationTemporality"), Some("1" | "\"AGGREGATION_TEMPORALITY_DELTA\""))
+}
+
+/// The parts of a data point that are looked at, as they are written. Of a repeated one, the first.
+#[derive(Default)]
+struct Point<'a> {
+    double: Option<&'a str>,
+    int: Option<&'a str>,
+    attributes: Option<&'a str>,
+}
+
+impl<'a> Point<'a> {
+    /// Finds them all in one pass, because the attributes are long.
+    fn of(written: &'a str) -> Self {
+        let mut point = Self::default();
+        for (name, value) in members(written).into_iter().flatten() {
+            let part = match name.as_ref() {
+                "asDouble" => &mut point.double,
+                "asInt" => &mut point.int,
+                "attributes" => &mut point.attributes,
+                _ => continue,
+            };
+            part.get_or_insert(value);
+        }
+        point
+    }
+
+    fn value(&self) -> Option<f64> {
+        // A 64-bit integer is a string in JSON.
+        self.double.or(self.int)?.trim_matches('"').parse().ok().filter(|value: &f64| value.is_finite())
+    }
+
+    /// Its kind, if that is one of `kinds`.
+    fn kind(&self, kinds: &[&'static str]) -> Option<&'static str> {
+        let attributes = self.attributes.filter(|_| !kinds.is_empty())?;
+        let of_type = elements(attributes)?.find(|attribute| member(attribute, "key") == Some("\"type\""))?;
+        let text = member(member(of_type, "value")?, "stringValue")?.trim_matches('"');
+        kinds.iter().find(|kind| **kind == text).copied()
+    }
 }
 
 /// Adds each required resource attribute that is missing, and removes the attributes whose keys are in
@@ -141,20 +188,62 @@ mod tests {
     #[test]
     fn points_and_totals() {
         let body = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[
-            {"name":"tokens","unit":"t","sum":{"dataPoints":[{"asInt":"3"},{"asInt":4},{"asDouble":0.5}]}},
-            {"name":"tokens","unit":"t","sum":{"dataPoints":[{"asInt":"1"}]}},
+            {"name":"tokens","unit":"t","sum":{"aggregationTemporality":1,"dataPoints":[{"asInt":"3"},{"asInt":4},{"asDouble":0.5}]}},
+            {"name":"tokens","unit":"t","sum":{"dataPoints":[{"asInt":"1"}],"aggregationTemporality":"AGGREGATION_TEMPORALITY_DELTA"}},
             {"name":"level","gauge":{"dataPoints":[{"asInt":1}]}},
-            {"name":"odd","sum":"x"},{"name":"none","sum":{"dataPoints":[{},{"asDouble":"NaN"}]}},
+            {"name":"odd","sum":"x"},{"name":"none","sum":{"aggregationTemporality":1,"dataPoints":[{},{"asDouble":"NaN"}]}},
             {"name":"h","histogram":{"dataPoints":[{"sum":1}]}}]},{}]},{"scopeMetrics":null}]}"#;
         let content = read(body.as_bytes()).unwrap();
         assert_eq!(content.points, 8);
-        assert_eq!(content.totals["tokens"], Total { value: 8.5, unit: "t".to_owned() });
+        assert_eq!(content.totals["tokens"], Total { value: 8.5, unit: "t".to_owned(), ..Total::default() });
         assert_eq!(content.totals["none"].value, 0.0);
         assert_eq!(content.totals.keys().collect::<Vec<_>>(), ["none", "tokens"]);
         for none in ["", "[]", "{", "{}", "7", r#"{"resourceLogs":[]}"#, r#"{"resourceMetrics":7}"#] {
             assert_eq!(read(none.as_bytes()), None, "{none}");
         }
         assert_eq!(read(br#"{"resourceMetrics":[]}"#).unwrap().points, 0);
+    }
+
+    #[test]
+    fn tokens_are_summed_by_kind_and_nothing_else_of_a_point_is_kept() {
+        let point = |kind: &str, value: u64| {
+            format!(
+                r#"{{"attributes":[{{"key":"session.id","value":{{"stringValue":"s"}}}},{{"key":"type","value":{{"stringValue":"{kind}"}}}}],"asInt":"{value}"}}"#
+            )
+        };
+        let points = [point("input", 3), point("cacheRead", 40), point("input", 4), point("secret", 5)].join(",");
+        let body = |name: &str| {
+            format!(
+                r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"{name}","unit":"tokens","sum":{{"aggregationTemporality":1,"dataPoints":[{points}]}}}}]}}]}}]}}"#
+            )
+        };
+        let written = |name: &str| serde_json::to_string(&read(body(name).as_bytes()).unwrap()).unwrap();
+        assert_eq!(
+            written("claude_code.token.usage"),
+            r#"{"points":4,"totals":{"claude_code.token.usage":{"value":52.0,"unit":"tokens","kinds":{"cacheRead":40.0,"input":7.0}}}}"#
+        );
+        assert_eq!(written("other"), r#"{"points":4,"totals":{"other":{"value":52.0,"unit":"tokens"}}}"#);
+    }
+
+    /// OpenTelemetry sends running totals where the user's settings ask for them: adding them up would count values twice.
+    #[test]
+    fn only_changes_are_summed() {
+        let content = |temporality: &str| {
+            let body = format!(
+                r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","sum":{{{temporality}"dataPoints":[{{"asInt":"3"}},{{"asInt":"4"}}]}}}}]}}]}}]}}"#
+            );
+            read(body.as_bytes()).unwrap()
+        };
+        for (temporality, sum) in [
+            (r#""aggregationTemporality":1,"#, Some(7.0)),
+            (r#""aggregationTemporality":"AGGREGATION_TEMPORALITY_DELTA","#, Some(7.0)),
+            (r#""aggregationTemporality":2,"#, None),
+            (r#""aggregationTemporality":"AGGREGATION_TEMPORALITY_CUMULATIVE","#, None),
+            ("", None),
+        ] {
+            let content = content(temporality);
+            assert_eq!((content.points, content.totals["m"].known()), (2, sum), "{temporality}");
+        }
     }
 
     #[test]
@@ -253,7 +342,7 @@ mod tests {
         let points = |value: &str, count: usize| vec![format!("{{\"asDouble\":{value}}}"); count].join(",");
         let body = |points: &str| {
             format!(
-                r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","sum":{{"dataPoints":[{points}]}}}}]}}]}}]}}"#
+                r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","sum":{{"aggregationTemporality":1,"dataPoints":[{points}]}}}}]}}]}}]}}"#
             )
         };
         let total = |points: &str| read(body(points).as_bytes()).unwrap().totals["m"].value;
@@ -262,9 +351,10 @@ mod tests {
         assert_eq!(total(&points("1e400", 1)), 0.0, "no number: counted as a point, not as a value");
         let mut totals = BTreeMap::new();
         for index in 0..NAMES + 9 {
-            add_total(&mut totals, format!("m{index}"), &Total { value: 1.0, unit: String::new() });
+            add_total(&mut totals, format!("m{index}"), &Total { value: 1.0, ..Total::default() });
         }
-        add_total(&mut totals, "m0".to_owned(), &Total { value: 1.0, unit: "t".to_owned() });
-        assert_eq!((totals.len(), &totals["m0"]), (NAMES, &Total { value: 2.0, unit: "t".to_owned() }));
+        let more = |value| Total { value, unit: "t".to_owned(), ..Total::default() };
+        add_total(&mut totals, "m0".to_owned(), &more(1.0));
+        assert_eq!((totals.len(), &totals["m0"]), (NAMES, &more(2.0)));
     }
 }

@@ -16,9 +16,10 @@ fn record(id: &str) -> Record {
         claude: "/bin/claude".into(),
         client_version: None,
         command_pid: Some(7),
+        command_started: None,
         relay_pid: 8,
         outcome: Outcome { exports: 2, states: [(State::Held, 2)].into(), ..Outcome::default() },
-        totals: [("t".to_owned(), Total { value: 0.5, unit: "USD".to_owned() })].into(),
+        totals: [("t".to_owned(), Total { value: 0.5, unit: "USD".to_owned(), ..Total::default() })].into(),
         problem: None,
         redirected_by: None,
         claude_has_gone: false,
@@ -122,4 +123,36 @@ fn ids_sort_by_start() {
     let id = |second| new_id(Timestamp::from_second(second).unwrap()).unwrap();
     assert!(id(1) < id(2) && id(2) < id(1_800_000_000));
     assert_ne!(id(1), id(1));
+}
+
+/// A relay outlives its claude, and another process may get claude's pid.
+#[test]
+fn running_as_long_as_its_claude_runs() {
+    let state = tempfile::tempdir().unwrap();
+    let lock = lock(state.path(), "a").unwrap();
+    let mut claude = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let pid = claude.id().cast_signed();
+    let own = std::process::id();
+    let started = process::started(pid);
+    let of = |command_pid, command_started, relay_pid| {
+        Record { command_pid, command_started, relay_pid, ..record("a") }.is_running(state.path())
+    };
+    assert!(started.is_some() && of(Some(pid), started, own), "it runs");
+    assert!(of(Some(pid), None, own), "an earlier version did not note its start");
+    assert!(!of(Some(pid), process::started(1), own), "another process has its pid");
+    assert!(of(None, None, own), "its relay runs, and does not know its pid yet");
+    assert!(!Record { end: Some(Timestamp::UNIX_EPOCH), ..record("a") }.is_running(state.path()));
+    claude.kill().unwrap();
+    // It stays a zombie until it is waited for.
+    while of(Some(pid), started, own) {
+        std::thread::yield_now();
+    }
+    claude.wait().unwrap();
+    assert!(!of(Some(pid), started, own) && !of(Some(pid), None, own), "it has ended");
+    assert!(of(Some(pid), started, i32::MAX as u32), "the pids are those of another container");
+    drop(lock);
+    while is_locked(state.path(), "a") {
+        std::thread::yield_now();
+    }
+    assert!(!of(Some(1), None, own), "its relay has ended");
 }

@@ -4,13 +4,25 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
-use super::{Block, Process};
+use super::{Block, Process, Started};
+
+/// What the file says, by one read: it is a line of some 300 bytes.
+fn stat(pid: i32) -> Option<String> {
+    let mut start = [0; 1024];
+    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut start).ok()?;
+    Some(String::from_utf8_lossy(&start[..length]).into_owned())
+}
+
+/// When the process was started. Together with the pid this identifies it, until the system starts again.
+pub fn started(pid: i32) -> Option<Started> {
+    let stat = stat(pid)?;
+    let (_, tail) = stat.rsplit_once(')')?;
+    // The 22nd field; the first one here is the third.
+    tail.split_ascii_whitespace().nth(19)?.parse().ok().map(|ticks| Started(ticks, 0))
+}
 
 pub fn look(pid: i32) -> Option<Process> {
-    // The beginning of the file is enough, and takes one read.
-    let mut start = [0; 128];
-    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut start).ok()?;
-    let stat = String::from_utf8_lossy(&start[..length]);
+    let stat = stat(pid)?;
     // The name, in parentheses, may hold any character. So fields are counted from its end.
     let (head, tail) = stat.rsplit_once(')')?;
     let parent = tail.split_ascii_whitespace().nth(1)?.parse().ok()?;
@@ -70,8 +82,7 @@ struct Memory {
 }
 
 fn memory(pid: i32) -> Option<Memory> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
+    let stat = stat(pid)?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     // proc_pid_stat(5) counts from 1; the first field after the name is the third.
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();

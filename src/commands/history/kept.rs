@@ -1,0 +1,76 @@
+//! The exports that are kept on this machine, as text (pure).
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+
+use super::listing::{Page, state_word};
+use crate::state::outcome::{self, State};
+use crate::state::spool::Summary;
+use crate::state::spool::summary::{Failing, Waiting};
+use crate::text::page::{self, BOLD, RED, YELLOW};
+
+/// How many exports that stepped aside are shown by name.
+const SHOWN: usize = 5;
+
+impl Page {
+    /// Exports that wait or are held on this machine, and the dead letters.
+    pub fn spool(&self, spool: &Summary, now: Timestamp) -> String {
+        let mut text = String::new();
+        if !spool.waiting.is_empty() {
+            let _ = writeln!(text, "{BOLD}Kept on this machine{BOLD:#}");
+        }
+        for Waiting { alias, exports, oldest, state, problem, .. } in &spool.waiting {
+            let style = if *state == State::Waiting { YELLOW } else { RED };
+            let age = outcome::duration(now.duration_since(*oldest).try_into().unwrap_or_default());
+            let count = outcome::exports(*exports);
+            let why = problem
+                .as_ref()
+                .map(|problem| self.shortened(&format!(": {}{}", problem.said, outcome::advice(problem))));
+            let words = format!("{count} {}, the oldest for {age}{}", state_word(*state), why.unwrap_or_default());
+            let alias = page::visible(alias);
+            let _ = write!(text, "  {BOLD}{alias}{BOLD:#}  ");
+            page::hang(&mut text, 4 + page::columns(&alias), self.width, style, &words);
+        }
+        for waiting in &spool.waiting {
+            self.failing(&mut text, waiting);
+        }
+        if let Some(why) = &spool.unlisted {
+            let _ = writeln!(
+                text,
+                "  {RED}the exports on this machine can't be listed: {}{RED:#}",
+                page::visible(&self.shortened(why))
+            );
+        }
+        if spool.waiting.iter().any(|waiting| waiting.live < waiting.exports) {
+            let _ = writeln!(text, "  to deliver it now: act-claude act flush");
+        }
+        for (count, what) in [
+            (spool.rejected, "in the dead letters: ACT rejected them"),
+            (spool.corrupt, "in the dead letters: damaged"),
+            (spool.unreadable, "kept, but can't be read now"),
+            (spool.newer, "written by a newer act-claude, left alone"),
+        ] {
+            if count > 0 {
+                let _ = writeln!(text, "  {} {what}", outcome::exports(count));
+            }
+        }
+        text
+    }
+
+    /// The names of the exports that fail while others pass, or that may fail because of their own content.
+    fn failing(&self, text: &mut String, waiting: &Waiting) {
+        // A single export has no other to be compared with: ACT itself may be what fails.
+        let alone = waiting.failing.iter().filter(|_| waiting.exports == 1).map(|failing| (failing, "fails"));
+        let deferred = waiting.deferred.iter().map(|failing| (failing, "stepped aside (ACT accepts other exports)"));
+        for (failing, what) in deferred.chain(alone).take(SHOWN) {
+            let Failing { export, tries, problem, .. } = failing;
+            let words = format!(
+                "{export} {what}: {}, tried {tries} times. To delete it: act-claude act flush --discard --only {export}",
+                problem.said
+            );
+            text.push_str("    ");
+            page::hang(text, 4, self.width, YELLOW, &self.shortened(&words));
+        }
+    }
+}
