@@ -1,5 +1,7 @@
 //! Reads one configuration file: structure, types, names (pure).
 
+mod source;
+
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use crate::text::paths;
 
 use super::broken::Broken;
 use super::values::{check_endpoint, check_text, check_word, without_prefix};
-use super::{Account, Alias, Api, Config, Delivery, Located, Rule, TokenSource};
+use super::{Account, Alias, Api, Config, Delivery, Located, Rule};
 
 const KEYS: [&str; 15] = [
     "$schema",
@@ -154,7 +156,7 @@ impl Reader<'_> {
                 _ => Ok(()),
             }
         })?;
-        let token = self.token(fields.required("token")?)?;
+        let token = source::read(fields.required("token")?, self.home)?;
         let user = without_prefix(&user).to_owned();
         let api = match fields.optional("api") {
             None => Api::Documented,
@@ -166,34 +168,6 @@ impl Reader<'_> {
             .accounts
             .insert(member.key.clone().into_owned(), Located { value: account, origin: member.key_node.origin() });
         Ok(())
-    }
-
-    fn token(&self, node: Node<'_>) -> Result<TokenSource, Fault> {
-        let members = node.members("token")?;
-        let [member] = &members[..] else {
-            return Err(node.fault("token must be one of {\"command\": […]}, {\"file\": \"…\"}, {\"env\": \"…\"}"));
-        };
-        match member.key.as_ref() {
-            "command" => {
-                let argv = member.value.strings("command")?;
-                if argv.first().is_none_or(String::is_empty) {
-                    return Err(member.value.fault("command is empty"));
-                }
-                if argv.iter().any(|arg| arg.contains('\0')) {
-                    return Err(member.value.fault("command holds a NUL character"));
-                }
-                Ok(TokenSource::Command(argv))
-            }
-            "file" => Ok(TokenSource::File(absolute(member.value, &member.value.string("file")?, self.home)?)),
-            "env" => {
-                let name = member.value.string("env")?;
-                if name.is_empty() || name.contains(['=', '\0']) {
-                    return Err(member.value.fault(format!("{name:?} is not the name of an environment variable")));
-                }
-                Ok(TokenSource::Env(name))
-            }
-            _ => Err(unknown_key(member, &["command", "file", "env"])),
-        }
     }
 
     fn alias(&mut self, member: &Member<'_>) -> Result<(), Fault> {

@@ -392,6 +392,43 @@ fn other_sources_of_a_token_are_judged_in_the_same_way() {
     }
 }
 
+/// A token that was written into the configuration, or into a flag for something else, is named by no message.
+#[test]
+fn a_token_in_the_configuration_is_not_repeated() {
+    let credential = format!("BOOMI_TOKEN.{USER}:{SECRET}");
+    let own = |token: Value| {
+        let sandbox = Sandbox::new();
+        let mut account = sandbox.account(URL);
+        account["token"] = token;
+        sandbox.configure(&json!({"accounts": {"acme": account}}));
+        sandbox
+    };
+    for (token, why) in [
+        (json!(SECRET), "token must be one of"),
+        (json!([SECRET]), "token must be one of"),
+        (json!({"value": SECRET}), "token must be one of"),
+        (json!({SECRET: true}), "token must be one of"),
+        (json!({"env": SECRET}), "env holds a token"),
+        (json!({"env": format!("TOKEN={SECRET}")}), "env is not the name of an environment variable"),
+        (json!({"env": [SECRET]}), "env must be a text"),
+        (json!({"file": SECRET}), "file holds a token"),
+        (json!({"file": format!("{SECRET}/x")}), "file is not an absolute path"),
+        (json!({"command": SECRET}), "command must be a list of texts"),
+        (json!({"command": [credential]}), "command holds a token instead of a program"),
+        (json!({"comand": [SECRET]}), "unknown key \"comand\": did you mean \"command\"?"),
+    ] {
+        let sandbox = own(token.clone());
+        for args in
+            [&["act", "aliases"][..], &["act", "doctor"], &["act", "check"], &["act", "setup", "--yes"], &["-p", "hi"]]
+        {
+            let output = sandbox.act_claude(args).output().unwrap();
+            let said = said(&output);
+            keeps_the_secret(&said, &token.to_string());
+            assert!(args[1] != "aliases" || said.contains(why), "{token}: {said}");
+        }
+    }
+}
+
 /// `act aliases --add` takes the same values.
 #[test]
 fn aliases_are_judged_in_the_same_way() {

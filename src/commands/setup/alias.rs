@@ -14,7 +14,6 @@ use super::{account, naming, places, token};
 use crate::config;
 use crate::config::typed;
 use crate::config::typed::endpoint::account_id;
-use crate::text::pasted::starts_with;
 
 /// Decides on one alias.
 pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, Stop> {
@@ -25,6 +24,11 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     let existing = config.accounts.get(&account).map(|account| &account.value);
     account::agree_on_endpoint(facts, dialogue, &account, existing, &endpoint)?;
     let finding = |of: fn(&Spec) -> &Finding| spec.map(of);
+    let account_id = account_id(&endpoint).unwrap_or_default().to_owned();
+    let alias_id = move |text: &str| match typed::alias::id(text) {
+        Ok(typed) if is_same(&typed.value, &account_id) => Err("is the account id, and not the alias id".to_owned()),
+        read => read,
+    };
     let id = field(
         dialogue,
         facts.args.id.as_deref(),
@@ -34,7 +38,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
             help: "extAccountAliasId of the Monitoring Spec, on the alias's Overview tab in ACT",
             flag: "--id ID: the alias id (extAccountAliasId)",
         },
-        typed::alias::id,
+        alias_id,
     )?;
     let provider_type = field(
         dialogue,
@@ -72,11 +76,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
 
 /// Refuses values that are in each other's place. No message repeats one of them, because it may be the token.
 fn exchanged(choice: &token::Choice, id: &str, user: &str, endpoint: &str) -> Result<(), Stop> {
-    let is_same = |one: &str, other: &str| !one.is_empty() && one.len() == other.len() && starts_with(one, other);
     let account = account_id(endpoint).unwrap_or_default();
-    if is_same(account, id) {
-        return Err(Stop::usage("--id: it is the account id; the alias id (extAccountAliasId) is needed"));
-    }
     let token::Choice::Store(credential, _) = choice else { return Ok(()) };
     for (other, what) in [(id, "alias id"), (account, "account id"), (user, "user")] {
         if is_same(&credential.token, other) {
@@ -86,6 +86,10 @@ fn exchanged(choice: &token::Choice, id: &str, user: &str, endpoint: &str) -> Re
         }
     }
     Ok(())
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    !one.is_empty() && one.eq_ignore_ascii_case(other)
 }
 
 fn alias_name(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, id: &str) -> Result<String, Stop> {

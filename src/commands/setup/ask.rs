@@ -14,6 +14,8 @@ use crate::text::page::{self, visible};
 
 /// The help line of a choice.
 const MOVE: &str = "↑ and ↓ move, Enter chooses";
+/// The columns of the signs around a help line or before a reason.
+const FRAME: usize = 3;
 
 /// Whether questions can be asked: only on a terminal, and not with `--yes`.
 pub fn can_ask(yes: bool) -> bool {
@@ -21,10 +23,15 @@ pub fn can_ask(yes: bool) -> bool {
     !yes && std::io::stderr().is_terminal() && has_input()
 }
 
+/// A help line or a reason, wrapped at words. The terminal itself would break it inside of a word.
+fn wrapped(words: &str) -> String {
+    page::wrap(&visible(words), page::width().saturating_sub(FRAME)).join("\n")
+}
+
 /// Asks a question and returns the answer.
 pub fn ask(request: &Request) -> Result<Answer, Stop> {
     let Request { ask, help, kind } = request;
-    let ask = &visible(ask);
+    let (ask, help) = (&visible(ask), &wrapped(help));
     match kind {
         QuestionKind::Text(proposal, check) => text(ask, help, proposal.as_deref(), check).map(Answer::Text),
         QuestionKind::Choice(options) => choose(ask, help, options.clone()).map(Answer::Choice),
@@ -39,7 +46,7 @@ fn text(ask: &str, help: &str, proposal: Option<&str>, check: &Validator) -> Res
     let mut text = Text::new(ask).with_validator(move |text: &str| {
         Ok(match check(text.trim()) {
             Ok(()) => Validation::Valid,
-            Err(why) => Validation::Invalid(visible(&why).into()),
+            Err(why) => Validation::Invalid(wrapped(&why).into()),
         })
     });
     if !help.is_empty() {
@@ -70,9 +77,10 @@ pub fn confirm(ask: &str, help: &str, proposal: bool) -> Result<bool, InquireErr
         None => ask,
     };
     let ask = visible(ask);
+    let help = wrapped(help);
     let mut confirm = Confirm::new(&ask).with_default(proposal);
     if !help.is_empty() {
-        confirm = confirm.with_help_message(help);
+        confirm = confirm.with_help_message(&help);
     }
     confirm.prompt()
 }
@@ -84,7 +92,7 @@ fn secret(ask: &str, help: &str, check: Check) -> Result<Zeroizing<String>, Inqu
         .with_validator(move |text: &str| {
             Ok(match check(text) {
                 Ok(()) => Validation::Valid,
-                Err(why) => Validation::Invalid(visible(&why).into()),
+                Err(why) => Validation::Invalid(wrapped(&why).into()),
             })
         });
     if !help.is_empty() {

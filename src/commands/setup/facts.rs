@@ -114,8 +114,9 @@ fn claude_apart(environment: &Environment, loaded: &Loaded) -> Option<PathBuf> {
 /// later. A command is not run.
 fn source_fault(args: &Args, environment: &Environment) -> Option<String> {
     let fault = |source: &TokenSource| token::fetch(source, environment).err();
-    if let Some(name) = args.token_env.as_ref().filter(|name| environment.get(name).is_some()) {
-        return fault(&TokenSource::Env(name.clone())).map(|error| format!("--token-env: {error}"));
+    let variable = args.token_env.as_deref().and_then(|name| super::token::variable(name).ok());
+    if let Some(name) = variable.filter(|name| environment.get(name).is_some()) {
+        return fault(&TokenSource::Env(name.to_owned())).map(|error| format!("--token-env: {error}"));
     }
     let path = std::path::absolute(args.token_file.as_ref()?).ok()?;
     if !path.exists() && !path.is_symlink() {

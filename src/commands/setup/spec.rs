@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::dialogue::{Dialogue, Offer, Question, Stop};
 use super::sources::spec::{self, Finding, Spec};
-use crate::config::typed::Read;
+use crate::config::typed::Typed;
 use crate::text::page::{self, BOLD, DIM};
 
 /// The values found in the Spec and their places, as text.
@@ -51,13 +51,14 @@ pub fn field(
     flag: Option<&str>,
     finding: Option<&Finding>,
     question: &Question<'_>,
-    read: Read,
+    read: impl Fn(&str) -> Result<Typed, String> + Clone + 'static,
 ) -> Result<String, Stop> {
     let named = question.flag.split(' ').next().unwrap_or_default();
     if let Some(value) = flag {
         return understood(dialogue, named, value, read);
     }
-    let check = move |text: &str| read(text).map(drop).map_err(|why| format!("it {why}"));
+    let checked = read.clone();
+    let check = move |text: &str| checked(text).map(drop).map_err(|why| format!("it {why}"));
     let candidates = finding.map(|finding| finding.candidates.as_slice()).unwrap_or_default();
     if let Some(certain) = finding.and_then(Finding::certain) {
         return Ok(certain.value.clone());
@@ -84,7 +85,12 @@ pub fn field(
 
 /// The value of a text that `flag` gave, or that was typed. What was corrected is told. The error does not repeat the text,
 /// because it may be a secret in the wrong place.
-pub fn understood(dialogue: &mut Dialogue<'_>, flag: &str, text: &str, read: Read) -> Result<String, Stop> {
+pub fn understood(
+    dialogue: &mut Dialogue<'_>,
+    flag: &str,
+    text: &str,
+    read: impl Fn(&str) -> Result<Typed, String>,
+) -> Result<String, Stop> {
     let typed = read(text).map_err(|why| Stop::usage(format!("{flag}: it {why}")))?;
     if let Some(note) = typed.note {
         dialogue.tell(format!("{flag}: {note}"));

@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 
 use super::sources::keychain::Keychain;
 use super::sources::names;
-use crate::config::typed::credential::{Credential, Refused};
-use crate::config::{Account, TokenSource, USER_PREFIX, edit};
-use crate::text::pasted::{self, is_uuid, starts_with};
+use crate::config::typed::credential::{Credential, Refused, is_credential};
+use crate::config::{Account, TokenSource, edit};
+use crate::text::pasted;
 
 use super::Store;
 use super::dialogue::{Dialogue, Offer, Question, Stop};
@@ -111,7 +111,7 @@ pub fn from_flags(facts: &Facts<'_>) -> Result<Option<TokenSource>, Stop> {
 fn command(line: &str) -> Result<TokenSource, String> {
     match shell_words::split(line) {
         Ok(words) if words.is_empty() => Err("it is empty".to_owned()),
-        Ok(words) if is_token(&words) => {
+        Ok(_) if is_credential(line) => {
             Err("a command that prints the token is needed, not the token: --token-stdin reads the token itself"
                 .to_owned())
         }
@@ -120,15 +120,8 @@ fn command(line: &str) -> Result<TokenSource, String> {
     }
 }
 
-/// Whether the words of a command are a token instead.
-fn is_token(words: &[String]) -> bool {
-    let word = words[0].as_str();
-    let schemes = ["basic", "bearer"];
-    is_uuid(word) || starts_with(word, USER_PREFIX) || schemes.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
-}
-
 /// The name of a variable, without the `$` of a shell. The error does not repeat it, because it may be the token itself.
-fn variable(text: &str) -> Result<&str, String> {
+pub fn variable(text: &str) -> Result<&str, String> {
     let text = pasted::bare(text);
     let name = text.strip_prefix('$').unwrap_or(text);
     let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);

@@ -109,6 +109,13 @@ impl Credential {
     }
 }
 
+/// Whether a text that stands where no token belongs is one: a UUID, or a credential with its prefix or scheme.
+pub fn is_credential(text: &str) -> bool {
+    let text = pasted::bare(text);
+    let has_scheme = |scheme: &str| after_scheme(text, scheme).is_some_and(|rest| !rest.is_empty());
+    is_uuid(text) || starts_with(text, USER_PREFIX) || has_scheme("basic") || has_scheme("bearer")
+}
+
 /// User and token. Without the prefix, a `:` separates them only next to an e-mail address: a token might contain one.
 fn divided<'a>(
     text: &'a str,

@@ -71,7 +71,8 @@ pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String>
         Some(why) if found.is_empty() => Err(format!("its metrics URL can't be used: {why}")),
         _ => {
             notes.extend(refused);
-            Ok(Finding::of(found))
+            let finding = Finding::of(found);
+            if finding.candidates.len() > MOST { Err(too_many()) } else { Ok(finding) }
         }
     }
 }

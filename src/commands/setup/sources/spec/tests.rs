@@ -118,11 +118,16 @@ fn hostile_documents_are_refused_with_the_reason() {
     let paths: String = (0..8_000).map(|index| format!("  /metrics/{index}: {{}}\n")).collect();
     let ids: String = (0..8_000).map(|index| format!("  - {{extAccountAliasId: a-{index}}}\n")).collect();
     let todo: String = (0..8_000).map(|index| format!("  - {{extAccountAliasId: <{index}>}}\n")).collect();
+    let url = |index: usize| URL.replace("acme-A1B2C3", &format!("a-{index}"));
+    let urls: String = (0..8_000).map(|index| format!("  - {}\n", url(index))).collect();
+    let prose: String = (0..8_000).map(|index| format!("  - send it to {} please\n", url(index))).collect();
     for (what, text) in [
         ("chain", format!("{head}c:\n{chain}")),
         ("paths", format!("{head}paths:\n{paths}")),
         ("ids", format!("{head}c:\n{ids}")),
         ("placeholders", format!("{head}c:\n{todo}")),
+        ("extensions", format!("{head}x-urls:\n{urls}")),
+        ("prose", format!("openapi: 3.0.0\nc:\n{prose}")),
     ] {
         let begun = std::time::Instant::now();
         let result = read(text.as_bytes());
