@@ -11,6 +11,7 @@ use crate::support::{act_claude, fake_claude, program};
 
 /// Commands that another test runs.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("act-claude act demo", "tests/commands/demo.rs"),
     ("act-claude act demo --fail 401", "tests/commands/demo.rs"),
     ("act-claude act relay", "delivery: hidden, and started by act-claude itself"),
     ("act-claude act receive", "tests/receive.rs: it runs until it is ended"),
