@@ -5,6 +5,7 @@ pub mod backlog;
 pub mod backoff;
 pub mod blame;
 pub mod cause;
+pub mod failure;
 pub mod no_proxy;
 pub mod proxy;
 pub mod roots;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use super::failure::Failure;
+
 /// At most this many bytes of an answer's body are read.
 pub const LONGEST_BODY: usize = 64 * 1024;
 /// The longest pause that a server may ask for.
@@ -26,53 +28,6 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Whether the body was longer, or ended early.
     pub cut: bool,
-}
-
-/// Why there was no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// The host's name has no address.
-    UnknownHost(String),
-    /// The host refused the connection.
-    Refused,
-    /// No answer in time.
-    TimedOut,
-    /// There is no route to the host.
-    NoRoute,
-    /// The connection broke.
-    Broken(String),
-    /// The server's certificate is not trusted, or TLS failed otherwise.
-    Tls(String),
-    /// The server's certificate is not trusted, and a file of certificates that is named can't be used.
-    Roots {
-        /// What is wrong with the certificate.
-        what: String,
-        /// What is wrong with the file.
-        cause: String,
-        /// What to do.
-        fix: String,
-    },
-    /// The proxy did not connect.
-    Proxy {
-        /// The variable that names it, or the settings key.
-        place: String,
-        /// What it did.
-        what: String,
-    },
-    /// The proxy asks for credentials (407).
-    ProxyAuthentication {
-        /// How to set them.
-        fix: String,
-    },
-    /// The setting names a proxy that neither claude nor act-claude can use.
-    ProxySetting {
-        /// The variable that names it, or the settings key.
-        place: String,
-        /// Why it can't be used.
-        why: String,
-        /// What to do.
-        fix: String,
-    },
 }
 
 /// What to do with an export.

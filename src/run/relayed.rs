@@ -54,6 +54,11 @@ fn relay_cannot_start(telemetry: &Telemetry<'_>, error: &std::io::Error) -> Line
     Line::configuration(format!("{}: {}{fix}", telemetry.name, problem.said))
 }
 
+fn no_overlay(telemetry: &Telemetry<'_>, error: &std::io::Error) -> Line {
+    let mend = "act-claude act doctor names the settings that conflict";
+    Line::notice(format!("{}: no settings overlay ({}): {mend}", telemetry.name, plain(error)))
+}
+
 impl SessionRun<'_> {
     /// Runs claude with the relay's loopback endpoint. Where there can be no relay, there is no telemetry either: any fall-back
     /// would put the token into claude's environment.
@@ -74,11 +79,7 @@ impl SessionRun<'_> {
         let overlay = match self.overlay(telemetry, &with, directory) {
             Ok(overlay) => overlay,
             Err(error) => {
-                let why = plain(&error);
-                let line = Line::notice(format!(
-                    "{}: no settings overlay ({why}): act-claude act doctor names the settings that conflict",
-                    telemetry.name
-                ));
+                let line = no_overlay(telemetry, &error);
                 // Without an overlay, these settings keep exports from the relay.
                 let is_needed = telemetry.conflicts.iter().any(Conflict::is_certain);
                 if is_needed && self.loaded.config.required_by().is_some() {

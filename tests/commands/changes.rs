@@ -96,7 +96,7 @@ fn invalid_requests_change_nothing() {
     for (args, code, expected) in [
         (&["use", "bill"][..], 64, "there is no alias \"bill\"; did you mean \"billing\"?"),
         (&["use"], 64, "--none"),
-        (&["use", "web", "--none"], 64, "cannot be used with"),
+        (&["use", "web", "--none"], 64, "NAME can't be given together with --none"),
         (&["aliases", "--add", "new"], 64, "a new alias needs --id ID and --provider-type TYPE"),
         (&["aliases", "--add", "new", "--id", "a b", "--provider-type", "P"], 64, "--id: it holds ' '"),
         (

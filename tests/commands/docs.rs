@@ -11,10 +11,15 @@ use crate::support::{act_claude, fake_claude, program};
 
 /// Commands that another test runs.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("act-claude act demo", "tests/commands/demo.rs"),
     ("act-claude act demo --fail 401", "tests/commands/demo.rs"),
     ("act-claude act relay", "delivery: hidden, and started by act-claude itself"),
     ("act-claude act receive", "tests/receive.rs: it runs until it is ended"),
     ("act-claude act receive --port 4318", "tests/receive.rs"),
+    ("act-claude act receive --port 4318 --fail 429", "tests/receive.rs: it runs until it is ended"),
+    ("act-claude act setup --spec billing.yaml", "commands::setup_dialogue"),
+    ("act-claude act shell-init fish | source", "commands::shell, in fish"),
+    ("eval \"$(act-claude act shell-init zsh)\"", "commands::shell, in zsh"),
     ("act-claude act setup", "commands::setup_dialogue: it asks"),
     ("act-claude act setup --account acme", "commands::setup_token"),
     ("act-claude act setup --account acme --user ME", "commands::fleet"),
@@ -33,11 +38,13 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// Commands whose exit status in this test's home is not 0.
-const STATUS: [(&str, &[i32]); 8] = [
+const STATUS: [(&str, &[i32]); 11] = [
     // One of its findings: no shell has the alias.
     ("act-claude act doctor", &[0, 1]),
+    ("act-claude act doctor --bundle doctor.json", &[0, 1]),
     // The stand-in's answers do not prove that the alias is good.
     ("act-claude act check", &[0, 69]),
+    ("act-claude act check billing", &[0, 69]),
     ("act-claude act check --all", &[0, 69]),
     ("act-claude act check --all --json", &[0, 69]),
     // The stand-in for claude sends nothing.
@@ -46,6 +53,7 @@ const STATUS: [(&str, &[i32]); 8] = [
     // The stand-in for claude writes no log.
     ("act-claude act logs", &[1]),
     ("act-claude act logs -f", &[1]),
+    ("act-claude act logs --follow", &[1]),
 ];
 
 /// The commands in a text: in `sh` blocks, on indented lines, between back quotes.
@@ -107,6 +115,7 @@ fn commands_are_run() {
             "aliases": {"billing": alias("id-billing"), "web": alias("id-web")},
             "directories": {"~": "billing"}
         }));
+        sandbox.directory("work/billing");
         fake_claude::install(&mut sandbox, "print hi");
         sandbox.path_first(act_claude().parent().unwrap());
         let script = format!("claude() {{ act-claude \"$@\"; }}; {}", command.replace('…', "-p hi"));

@@ -611,7 +611,8 @@ fn a_healthy_machine_is_described() {
 /// Whatever is private on the machine is neither in the block, nor in the JSON, nor in the bundle.
 #[test]
 fn c8_what_is_private_is_in_no_ticket() {
-    const CANARIES: [&str; 9] = [
+    const CANARIES: [&str; 10] = [
+        "c4nary-foreign",
         "c4nary-account",
         "canary@example.com",
         "canary-alias",
@@ -646,12 +647,12 @@ fn c8_what_is_private_is_in_no_ticket() {
                     ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic c4nary-header,X-Alias-Id=canary-alias"),
                     (
                         "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-                        "https://act.invalid/metric-ingestion/v1/c4nary-account/otlp",
+                        "https://act.invalid/metric-ingestion/v1/c4nary-foreign/otlp",
                     ),
                 ],
             );
             let headers =
-                [("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic c4nary-header,X-Alias-Id=canary-alias2")];
+                [("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic c4nary-header,X-Alias-Id=c4nary-foreign-alias")];
             machine.start("work/sub", &["-p", "hi"], &headers);
         } else {
             machine.type_in("export NO_PROXY=127.0.0.1 OTEL_UNUSED=c4nary-header");

@@ -237,7 +237,12 @@ fn b7_flush_names_what_steps_aside_and_discards_it_and_nothing_else() {
     assert_eq!((json["aliases"][0]["deferred"][0]["tries"].as_u64(), output.code()), (Some(4), 75), "{json}");
     assert_eq!(act.requests().len(), 6);
     let doctor = sandbox.act_claude(&["act", "doctor"]).output().unwrap();
-    assert!(doctor.out().contains("1 export of billing stepped aside: 500"), "{}", doctor.out());
+    assert!(doctor.out().contains("1 export of billing stepped aside\n"), "{}", doctor.out());
+    assert!(
+        doctor.out().contains("500 Internal Server Error: ACT accepts other exports but not this one;"),
+        "{}",
+        doctor.out()
+    );
     let history = sandbox.act_claude(&["act", "history"]).output().unwrap();
     let shown = history.out().split_whitespace().collect::<Vec<_>>().join(" ");
     let words = format!("{name} stepped aside (ACT accepts other exports): 500 Internal Server Error, tried 4 times.");

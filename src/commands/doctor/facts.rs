@@ -68,6 +68,8 @@ pub struct Facts {
     pub state_fix: Option<String>,
     /// This program.
     pub program: Option<PathBuf>,
+    /// The home directory without links.
+    pub real_home: Option<PathBuf>,
     /// Files of certificates that a variable names, but that can't be read.
     pub unused_roots: Vec<Unused>,
     /// Whether the state directory lies on a drive of Windows.
@@ -176,6 +178,7 @@ impl Facts {
             no_state: state.as_deref().and_then(no_state),
             state_fix: state.as_deref().filter(|state| is_foreign(state)).map(state::fix),
             program: std::env::current_exe().ok(),
+            real_home: environment.home().and_then(|home| std::fs::canonicalize(home).ok()),
             unused_roots: roots::unusable(&network),
             kept: spool.waiting,
             unlisted: spool.unlisted,

@@ -1,7 +1,7 @@
 //! Removes what must not be in a support ticket: tokens, e-mail addresses, ids of accounts and aliases, credentials of proxies, and
 //! the path of the home directory (pure).
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -18,6 +18,13 @@ static USERINFO: LazyLock<Regex> = LazyLock::new(|| Regex::new("://[^/ \"']*@").
 /// The value of an Authorization header.
 static BASIC: LazyLock<Regex> = LazyLock::new(|| Regex::new("(Basic|Bearer)(?: |%20)+[^ ,\"']+").expect("a pattern"));
 
+/// The account id in an endpoint that is in no configuration of act-claude's: settings of Claude Code may name one.
+static ACCOUNT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("(metric-ingestion/v[0-9]+/)[^/ \"',]+").expect("a pattern"));
+/// The id of an alias that is not configured here.
+static ALIAS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("(X-Alias-Id=|alias of id )[^, \"')]+").expect("a pattern"));
+
 /// The parts of every account's endpoint that are not private.
 const PUBLIC_PARTS: [&str; 6] = ["metric-ingestion", "v1", "otlp", "public", "metrics", ""];
 /// Of a shorter word only whole words are replaced: as a part of other words it says nothing.
@@ -27,7 +34,8 @@ const SHORT: usize = 4;
 #[derive(Debug)]
 pub struct Private {
     words: Vec<(String, &'static str)>,
-    home: Option<String>,
+    /// The home, as HOME names it and as it is without links.
+    homes: Vec<String>,
 }
 
 impl Private {
@@ -53,14 +61,15 @@ impl Private {
                 words.extend(credentials(&value).into_iter().map(|word| (word, "(proxy credential)")));
             }
         }
-        Self::new(words, facts.environment.home().as_deref())
+        let homes = facts.environment.home().into_iter().chain(facts.real_home.clone());
+        Self::new(words, &homes.collect::<Vec<_>>())
     }
 
-    fn new(mut words: Vec<(String, &'static str)>, home: Option<&Path>) -> Self {
+    fn new(mut words: Vec<(String, &'static str)>, homes: &[PathBuf]) -> Self {
         words.retain(|(word, _)| !word.is_empty());
         words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
-        let home = home.and_then(Path::to_str).map(|home| home.trim_end_matches('/').to_owned());
-        Self { words, home: home.filter(|home| !home.is_empty()) }
+        let homes = homes.iter().filter_map(|home| home.to_str()).map(|home| home.trim_end_matches('/').to_owned());
+        Self { words, homes: homes.filter(|home| !home.is_empty()).collect() }
     }
 
     /// The text without it.
@@ -72,10 +81,9 @@ impl Private {
         text = BASIC.replace_all(&text, "$1 (token)").into_owned();
         text = USERINFO.replace_all(&text, "://(proxy credential)@").into_owned();
         text = EMAIL.replace_all(&text, "(e-mail)").into_owned();
-        match &self.home {
-            Some(home) => with_tilde(&text, home),
-            None => text,
-        }
+        text = ACCOUNT.replace_all(&text, "${1}(account id)").into_owned();
+        text = ALIAS.replace_all(&text, "${1}(alias id)").into_owned();
+        self.homes.iter().fold(text, |text, home| with_tilde(&text, home))
     }
 
     /// JSON whose texts are without it.
@@ -137,7 +145,7 @@ mod tests {
     fn what_is_private_is_replaced_and_nothing_else() {
         let words = [("acme-A1B2C3", "(account id)"), ("id-1", "(alias id)"), ("me", "(alias id)"), ("", "(token)")];
         let words = words.map(|(word, instead)| (word.to_owned(), instead)).into();
-        let private = Private::new(words, Some(Path::new("/home/you/")));
+        let private = Private::new(words, &["/home/you/".into(), "/data/you".into()]);
         for (text, expected) in [
             ("nothing", "nothing"),
             ("https://h/v1/acme-A1B2C3/otlp", "https://h/v1/(account id)/otlp"),
@@ -149,7 +157,11 @@ mod tests {
             ("Authorization=Basic Zm9v,X=y", "Authorization=Basic (token),X=y"),
             ("Bearer%20abc", "Bearer (token)"),
             ("/home/you/a in /home/you: /home/your/b /x/home/you/c", "~/a in ~: /home/your/b /x/home/you/c"),
+            ("/data/you/work", "~/work"),
             ("git@github", "git@github"),
+            ("https://h/metric-ingestion/v1/other-X/otlp", "https://h/metric-ingestion/v1/(account id)/otlp"),
+            ("X-Alias-Id=other,Origin=x", "X-Alias-Id=(alias id),Origin=x"),
+            ("runs under alias of id other-1", "runs under alias of id (alias id)"),
         ] {
             assert_eq!(private.removed(text), expected, "{text}");
         }

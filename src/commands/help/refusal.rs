@@ -115,9 +115,15 @@ fn in_words(why: &str) -> String {
 mod tests {
     use crate::commands;
 
+    fn check(cases: &[(&str, &str)]) {
+        for (line, expected) in cases {
+            assert_eq!(commands::refused(line).as_deref(), Some(*expected), "{line}");
+        }
+    }
+
     #[test]
     fn each_refusal_names_what_to_do() {
-        for (line, expected) in [
+        check(&[
             (
                 "whch",
                 "there is no command \"whch\": did you mean act-claude act which? (act-claude act --help lists the commands)",
@@ -151,6 +157,12 @@ mod tests {
                 "aliases --add x --attribute y",
                 "act aliases: --attribute \"y\": write it as NAME=VALUE (act-claude act aliases --help shows examples)",
             ),
+        ]);
+    }
+
+    #[test]
+    fn numbers_and_choices_are_said_in_words_and_nothing_secret_is_repeated() {
+        check(&[
             (
                 "receive --port 70000",
                 "act receive: --port \"70000\": it must be a number from 0 to 65535 (act-claude act receive --help shows examples)",
@@ -187,8 +199,6 @@ mod tests {
                 "setup --store s3cret",
                 "act setup: --store is not one of keychain, file (act-claude act setup --help shows examples)",
             ),
-        ] {
-            assert_eq!(commands::refused(line).as_deref(), Some(expected), "{line}");
-        }
+        ]);
     }
 }
