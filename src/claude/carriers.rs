@@ -1,7 +1,7 @@
 //! Processes that can still send exports: they carry a relay's endpoint in their environment. One example is the daemon that an
 //! old client leaves behind.
 
-use crate::system::process;
+use crate::system::process::{self, Block};
 
 /// Whether any process but this one carries `secret` in its environment, or may carry it.
 pub fn any(secret: &str) -> bool {
@@ -41,21 +41,13 @@ pub fn any_since(command: u32, secret: &str) -> bool {
     }
 }
 
-/// Whether a process has `secret` in its environment. `None`: it executes a program at this moment. Until the program begins,
-/// the system shows neither the environment nor the arguments.
+/// Whether a process has `secret` in its environment. `None`: that is not known yet, because it executes a program.
 fn carries(pid: i32, secret: &str) -> Option<bool> {
-    let shown = || process::environment_block(pid).filter(|environment| !environment.is_empty());
-    let has = |environment: Vec<u8>| super::ourselves::contains(&environment, secret.as_bytes());
-    if let Some(environment) = shown() {
-        return Some(has(environment));
+    match process::environment_block(pid) {
+        Block::Shown(environment) => Some(super::ourselves::contains(&environment, secret.as_bytes())),
+        Block::NotYet => None,
+        Block::Hidden => Some(false),
     }
-    let is_hidden = process::environment_block(pid).is_none();
-    if !is_hidden && process::arguments(pid).is_empty() {
-        // So does one that is ending, and a thread of the kernel.
-        return process::look(pid).is_none_or(|process| process.is_ending).then_some(false);
-    }
-    // The program has just begun, or its environment is empty.
-    Some(shown().is_some_and(has))
 }
 
 /// The pid that was assigned last in this pid namespace.
@@ -70,9 +62,8 @@ pub fn any_since(_command: u32, secret: &str) -> bool {
     // The command was started after this process.
     let own = process::started(std::process::id().cast_signed());
     let may_carry = |pid: i32| match process::environment_block(pid) {
-        Some(environment) => super::ourselves::contains(&environment, secret.as_bytes()),
-        // It is hidden, or the process has ended.
-        None => process::look(pid).is_some_and(|process| !process.is_ending),
+        Block::Shown(environment) => super::ourselves::contains(&environment, secret.as_bytes()),
+        Block::NotYet | Block::Hidden => process::look(pid).is_some_and(|process| !process.is_ending),
     };
     since(own, others().map(|pid| (pid, process::started(pid)))).any(may_carry)
 }
@@ -122,5 +113,29 @@ mod tests {
             child.wait().expect("ended");
         }
         assert!(has_none());
+    }
+
+    /// A process that executes one program after the other is at no moment taken for one without the secret.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn while_it_executes_a_program_it_may_carry_it() {
+        let secret = "a-secret-of-a-chain";
+        let script = "n=$((${n:-0} + 1)); export n; [ $n -gt 500 ] || exec /bin/sh -c \"$s\"";
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", script]).env_clear().envs([("SECRET", secret), ("s", script)]);
+        let mut chain = command.spawn().expect("started");
+        let pid = chain.id().cast_signed();
+        while carries(pid, secret) != Some(true) {}
+        let mut seen = [0; 3];
+        while process::look(pid).is_some_and(|process| !process.is_ending) {
+            let carries = carries(pid, secret);
+            // It may have ended since.
+            if carries == Some(false) && process::look(pid).is_some_and(|process| !process.is_ending) {
+                panic!("taken for one without it");
+            }
+            seen[carries.map_or(2, usize::from)] += 1;
+        }
+        chain.wait().expect("ended");
+        assert!(seen[1] > 0, "{seen:?}");
     }
 }

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
 
-use crate::config::Config;
+use crate::config::{self, Config, edit};
 use crate::system::environment::Environment;
 
 use super::chain::Chain;
+use super::installed;
 use super::ourselves::{identity, is_ourselves};
 use super::{ancestry, version};
 
@@ -60,7 +61,7 @@ pub fn locate(environment: &Environment, config: &Config) -> Result<PathBuf, Loc
             Err(_) => {}
         }
     }
-    Err(passed.error())
+    Err(passed.error(environment))
 }
 
 /// The directories of commands where PATH is not set.
@@ -84,7 +85,11 @@ struct PassedOver {
 }
 
 impl PassedOver {
-    fn error(self) -> LocateError {
+    fn error(self, environment: &Environment) -> LocateError {
+        let is_found = self.wrapper.is_some() || self.unusable.is_some();
+        if let Some(path) = installed::apart(environment).filter(|_| !is_found) {
+            return LocateError { code: 127, message: not_on_path(&path, environment) };
+        }
         let (code, message) = match self {
             Self { wrapper: Some(path), .. } => (
                 126,
@@ -108,6 +113,17 @@ impl PassedOver {
         };
         LocateError { code, message }
     }
+}
+
+/// The message for a claude that PATH does not lead to, with the line that names it.
+fn not_on_path(path: &Path, environment: &Environment) -> String {
+    let file = config::user_file(environment).unwrap_or_default();
+    format!(
+        "claude: command not found, but {} is there: put its directory on PATH, or add \"claude\": {} to {}",
+        path.display(),
+        serde_json::json!(edit::directory_key(path, environment)),
+        file.display()
+    )
 }
 
 /// Whether `path` can be executed, by a shell's rules: a regular file that this user may execute. Anything else that is

@@ -11,6 +11,7 @@ pub mod consent;
 pub mod debug_log;
 pub mod enclosing;
 pub mod exporters;
+pub mod installed;
 pub mod lineage;
 pub mod locate;
 #[cfg(any(test, not(target_os = "linux")))]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::commands::here::{self, Here, is_here};
 use crate::config::edit::{self, Change};
+use crate::config::typed::{self, Read};
 use crate::config::{self, Config};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
@@ -95,8 +96,14 @@ fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> 
         (None, Some(_)) => None,
         (None, None) => Some(only_account(config)?),
     };
+    let read = |flag: &str, given: &Option<String>, read: Read| {
+        let typed = given.as_deref().map(read).transpose();
+        typed.map(|typed| typed.map(|typed| typed.value)).map_err(|why| format!("{flag}: it {why}"))
+    };
+    let id = read("--id", &args.id, typed::alias::id)?;
+    let provider_type = read("--provider-type", &args.provider_type, typed::alias::provider_type)?;
     let mut missing = Vec::new();
-    for (flag, given) in [("--id ID", &args.id), ("--provider-type TYPE", &args.provider_type)] {
+    for (flag, given) in [("--id ID", &id), ("--provider-type TYPE", &provider_type)] {
         if given.is_none() && existing.is_none() {
             missing.push(flag);
         }
@@ -104,7 +111,7 @@ fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> 
     if !missing.is_empty() {
         return Err(format!("a new alias needs {}: both are in its Monitoring Spec", missing.join(" and ")));
     }
-    let fields = [("account", account), ("id", args.id.as_deref()), ("provider_type", args.provider_type.as_deref())];
+    let fields = [("account", account), ("id", id.as_deref()), ("provider_type", provider_type.as_deref())];
     let given = fields.into_iter().filter_map(|(key, value)| Some((key, Value::from(value?))));
     let attributes = args.attributes.iter().map(|(key, value)| (key.as_str(), Value::from(value.as_str())));
     if existing.is_none() {

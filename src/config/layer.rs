@@ -10,7 +10,7 @@ use crate::text::nearest::nearest;
 use crate::text::paths;
 
 use super::broken::Broken;
-use super::values::{USER_PREFIX, check_endpoint, check_text, check_word};
+use super::values::{check_endpoint, check_text, check_word, without_prefix};
 use super::{Account, Alias, Config, Delivery, Located, Rule, TokenSource};
 
 const KEYS: [&str; 15] = [
@@ -148,14 +148,14 @@ impl Reader<'_> {
         let endpoint = fields.checked("endpoint", check_endpoint)?;
         let user = fields.checked("user", |user| {
             check_word(user)?;
-            match user.trim_start_matches(USER_PREFIX) {
+            match without_prefix(user) {
                 "" => Err("has no name after BOOMI_TOKEN.".to_owned()),
                 user if user.contains(':') => Err("holds ':'".to_owned()),
                 _ => Ok(()),
             }
         })?;
         let token = self.token(fields.required("token")?)?;
-        let user = user.trim_start_matches(USER_PREFIX).to_owned();
+        let user = without_prefix(&user).to_owned();
         let account = Account { endpoint, user, token };
         self.config
             .accounts

@@ -8,6 +8,7 @@ pub mod edit;
 mod layer;
 pub mod resolve;
 pub mod token;
+pub mod typed;
 mod values;
 pub mod when;
 

@@ -16,10 +16,12 @@ use std::time::Duration;
 use base64::Engine;
 use zeroize::Zeroizing;
 
-use crate::config::{TokenSource, USER_PREFIX};
+use crate::config::typed::credential::{Credential, NO_TOKEN, Refused};
+use crate::config::values::{TokenSource, USER_PREFIX, without_prefix};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::file::{self, OpenError};
+use crate::text::pasted::starts_with;
 use crate::text::shell::shell_word;
 
 /// A platform API token.
@@ -47,21 +49,20 @@ pub const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 const LONGEST: usize = 8 * 1024;
 
 impl Token {
-    /// Checks what a source gave: one line, no white space inside. `verb` and `must` tell how the source gives it.
+    /// Judges what a source gave, as set-up judges a token that is typed. `verb` and `must` tell how the source gives it.
     fn new(text: &str, source: &str, verb: &str, must: &str) -> Result<Self, TokenError> {
-        let text = text.trim();
-        let fix = format!("it must {must} the API token and nothing else");
-        let error = |what: &str| TokenError { what: format!("{source} {verb} {what}"), fix: fix.clone() };
-        if text.is_empty() {
-            return Err(error("no token"));
+        let error = |refused: Refused| TokenError {
+            what: format!("{source} {verb} {}", refused.what),
+            fix: format!("it must {must} the API token and nothing else"),
+        };
+        if text.trim().len() > LONGEST {
+            return Err(error(NO_TOKEN));
         }
-        if text.lines().count() > 1 {
-            return Err(error("more than one line"));
-        }
-        if text.len() > LONGEST || text.chars().any(|c| !c.is_ascii_graphic()) {
-            return Err(error("something that is not an API token"));
-        }
-        Ok(Self(Zeroizing::new(text.to_owned())))
+        let Credential { token, user, .. } = Credential::read(text).map_err(error)?;
+        Ok(Self(match user {
+            Some(user) => Zeroizing::new(format!("{USER_PREFIX}{user}:{}", *token)),
+            None => token,
+        }))
     }
 
     /// The token that a variable or a file contains.
@@ -81,9 +82,8 @@ impl Token {
 
     /// The value of the `Authorization` header: Basic, `BOOMI_TOKEN.<user>:<token>`, with the prefix exactly once.
     pub fn authorization(&self, user: &str) -> Zeroizing<String> {
-        let user = user.strip_prefix(USER_PREFIX).unwrap_or(user);
-        let prefix = format!("{USER_PREFIX}{user}:");
-        let secret = self.0.strip_prefix(&prefix).unwrap_or(&self.0);
+        let prefix = format!("{USER_PREFIX}{}:", without_prefix(user));
+        let secret = if starts_with(&self.0, &prefix) { &self.0[prefix.len()..] } else { &self.0 };
         let plain = Zeroizing::new(format!("{prefix}{secret}"));
         let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(plain.as_bytes()));
         Zeroizing::new(format!("Basic {}", *encoded))

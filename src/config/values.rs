@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::text::json::{Fault, Origin};
+use crate::text::pasted::starts_with;
 
 /// Attribute names that classify an export; a repository's file may never set them.
 pub const RESERVED_ATTRIBUTES: [&str; 3] = ["providerType", "operation", "promptType"];
@@ -21,6 +22,15 @@ pub enum Delivery {
 
 /// The prefix of the user in the credential that ACT gets; it occurs once.
 pub const USER_PREFIX: &str = "BOOMI_TOKEN.";
+
+/// A user, or a credential, without the prefix, however often and in whichever case it was written.
+pub fn without_prefix(text: &str) -> &str {
+    let mut text = text;
+    while starts_with(text, USER_PREFIX) {
+        text = &text[USER_PREFIX.len()..];
+    }
+    text
+}
 
 /// An ACT account, and the user who writes to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +117,9 @@ pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
     }
     if uri.query().is_some() || endpoint.contains('#') {
         return Err("has a query or fragment".to_owned());
+    }
+    if endpoint.contains(['{', '}', '<', '>']) {
+        return Err("still holds a placeholder".to_owned());
     }
     match uri.scheme_str() {
         Some("https") => Ok(()),

@@ -43,6 +43,17 @@ pub struct Process {
     pub is_ending: bool,
 }
 
+/// What the system shows of a process's environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Block {
+    /// All of it.
+    Shown(Vec<u8>),
+    /// Nothing for a moment: the process executes a program that has not begun.
+    NotYet,
+    /// Nothing: it is another user's, or it has ended.
+    Hidden,
+}
+
 /// At most this many ancestors are looked at.
 const HIGHEST: usize = 256;
 
@@ -76,11 +87,14 @@ pub fn above() -> Option<Vec<Process>> {
 
 /// The environment that the process was started with, without its own later changes.
 pub fn environment(pid: i32) -> Option<Environment> {
-    Some(Environment::from_entries(entries(&platform::environment(pid)?)))
+    match platform::environment(pid) {
+        Block::Shown(block) => Some(Environment::from_entries(entries(&block))),
+        Block::NotYet | Block::Hidden => None,
+    }
 }
 
 /// The environment that the process was started with, in the system's form: entries `NAME=VALUE`, each ended by a zero byte.
-pub fn environment_block(pid: i32) -> Option<Vec<u8>> {
+pub fn environment_block(pid: i32) -> Block {
     platform::environment(pid)
 }
 

@@ -4,6 +4,7 @@ pub mod home;
 pub mod json;
 pub mod nearest;
 pub mod page;
+pub mod pasted;
 pub mod paths;
 pub mod printable;
 pub mod shell;

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 /// Whether a character can control a terminal, is invisible, or changes the order of others: control characters (C0, DEL, C1),
 /// line and paragraph separators, bidirectional controls, zero-width and other invisible ones, tags, annotations.
-fn steers(c: char) -> bool {
+pub(crate) fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

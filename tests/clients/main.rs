@@ -10,6 +10,7 @@ mod background_lab;
 mod demo;
 mod editors;
 mod failures;
+mod first_minute;
 mod from_settings;
 mod job_control;
 mod kept;

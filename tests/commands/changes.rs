@@ -98,7 +98,7 @@ fn invalid_requests_change_nothing() {
         (&["use"], 64, "--none"),
         (&["use", "web", "--none"], 64, "cannot be used with"),
         (&["aliases", "--add", "new"], 64, "a new alias needs --id ID and --provider-type TYPE"),
-        (&["aliases", "--add", "new", "--id", "a b", "--provider-type", "P"], 78, "holds ' '"),
+        (&["aliases", "--add", "new", "--id", "a b", "--provider-type", "P"], 64, "--id: it holds ' '"),
         (
             &["aliases", "--add", "new", "--account", "acne", "--id", "a", "--provider-type", "P"],
             78,

@@ -23,6 +23,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "act-claude act setup --yes --no-check --account acme --user \"$ACT_USER\" --token-env ACT_TOKEN \\",
         "commands::fleet",
     ),
+    ("act-claude act setup --spec billing.yaml", "commands::setup_dialogue"),
     ("act-claude act setup --from-settings", "commands::setup_settings"),
     ("act-claude act setup --yes …", "commands::setup_spec"),
     ("act-claude act uninstall", "commands::uninstall: it asks first"),

@@ -102,6 +102,8 @@ fn containers_and_ci() {
     }
     for section in ["Dev containers", "CI"] {
         let script = block(section, "sh").replace("https://agentcontroltower.boomi.com", &act.origin());
+        // A placeholder is refused.
+        let script = script.replace("ACCOUNT-ID", "acme-A1B2C3").replace("EXT-ACCOUNT-ALIAS-ID", "id-ci");
         sandbox.directory("work/billing");
         let before = act.requests().len();
         let output = sandbox.command("sh").args(["-eu", "-c", &script]).output().unwrap();
@@ -112,7 +114,7 @@ fn containers_and_ci() {
             let ids: Vec<_> = exports.map(|request| request.header("x-alias-id").unwrap().to_owned()).collect();
             (!ids.is_empty()).then_some(ids)
         });
-        assert!(exports.iter().all(|id| id == "EXT-ACCOUNT-ALIAS-ID"), "{section}: {exports:?}");
+        assert!(exports.iter().all(|id| id == "id-ci"), "{section}: {exports:?}");
     }
 }
 

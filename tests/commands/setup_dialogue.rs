@@ -160,7 +160,7 @@ fn what_is_asked_and_what_is_not() {
     let screen = pty.wait_for("another one");
     assert!(screen.contains("? Alias id") && screen.contains("77777777-8a41"), "{screen}");
     pty.send("\x1b[B\r");
-    pty.wait_for("? Name of the alias on this machine: (our-agents)");
+    pty.wait_for("? Name of the alias on this machine: (work)");
     pty.send("a b\r");
     pty.wait_for("it holds ' '");
     pty.send("\x7f\x7f\x7fbilling\r");

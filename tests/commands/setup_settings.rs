@@ -181,7 +181,7 @@ fn what_is_broken_or_absent_is_named() {
     let before = snapshot(&sandbox.home());
     let output = sandbox.act_claude(&[&RUN[..], &["file"]].concat()).output().unwrap();
     assert_eq!(output.code(), 64, "{}", output.out());
-    assert!(output.out().contains("X-Alias-Id still holds a placeholder"), "{}", output.out());
+    assert!(output.out().contains("X-Alias-Id is a placeholder"), "{}", output.out());
     for missing in ["alias id is missing", "e-mail of the token's user is missing", "--token-stdin"] {
         assert!(output.err().contains(missing), "{missing}: {}", output.err());
     }

@@ -15,8 +15,20 @@ use crate::support::{self, act::Act};
 /// processes of the machine for it.
 static OWN: LazyLock<String> = LazyLock::new(|| format!("canary-of-{}-setup", std::process::id()));
 
-const ANSWERS: [&str; 11] =
-    ["act", "setup", "--yes", "--name", "billing", "--id", "id-billing", "--provider-type", "P", "--user", USER];
+const ANSWERS: [&str; 12] = [
+    "act",
+    "setup",
+    "--yes",
+    "--name",
+    "billing",
+    "--id",
+    "id-billing",
+    "--provider-type",
+    "P",
+    "--user",
+    USER,
+    "--default",
+];
 
 fn setup(command: &mut Command, input: &str) -> Output {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -175,12 +187,15 @@ fn a_file_is_its_owner_s_alone() {
         command.args(["--endpoint", &act.endpoint(), "--account", "acme", "--token-stdin"]).args(more);
         command
     };
-    // The user must say where to keep the token.
-    let output = setup(&mut answers(&[]), TOKEN);
+    // Without --yes the user must say where to keep the token. With it, a file is the default.
+    let without: Vec<&str> = ANSWERS.into_iter().filter(|arg| *arg != "--yes").collect();
+    let mut command = sandbox.act_claude(&without);
+    command.args(["--endpoint", &act.endpoint(), "--account", "acme", "--token-stdin"]);
+    let output = setup(&mut command, TOKEN);
     assert_eq!((output.code(), snapshot(&sandbox.home()).len()), (64, 0));
     assert!(output.err().contains("--store keychain or --store file"), "{}", output.err());
 
-    let output = setup(&mut answers(&["--store", "file"]), TOKEN);
+    let output = setup(&mut answers(&[]), TOKEN);
     assert_eq!(output.code(), 0, "{}", output.err());
     let path = sandbox.config_file().with_file_name("acme.token");
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
@@ -250,7 +265,7 @@ fn the_real_secret_service() {
         r#"#!/bin/sh -eu
 printf 'a password\n' | gnome-keyring-daemon --unlock --components=secrets >/dev/null
 act-claude act setup --yes --name billing --id id-billing --provider-type P --user dev@acme.com \
-  --endpoint "$ENDPOINT" --account acme --token-stdin --store keychain
+  --endpoint "$ENDPOINT" --account acme --token-stdin --store keychain --default
 act-claude act check billing
 "#,
     );

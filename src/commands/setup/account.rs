@@ -2,25 +2,14 @@
 
 use super::dialogue::{Dialogue, Question, Stop};
 use super::facts::Facts;
-use super::sources::credential::{self, account_id, is_mail};
 use super::sources::from_settings::{host, is_expected};
 use super::sources::names;
 use super::sources::spec::Spec;
-use super::spec::field;
-use crate::config::{self, Account};
-
-/// The metrics URL for `text`: a whole URL as it is, or the documented URL for an account id.
-fn documented(text: &str) -> String {
-    let is_id = !text.contains(['/', '@', '.']) && config::check_word(text).is_ok();
-    if is_id {
-        return format!("https://agentcontroltower.boomi.com/metric-ingestion/v1/{text}/otlp/public/metrics");
-    }
-    text.to_owned()
-}
-
-fn check_endpoint(text: &str) -> Result<(), String> {
-    config::check_endpoint(&documented(text))
-}
+use super::spec::{field, understood};
+use crate::config::Account;
+use crate::config::typed::endpoint::{account_id, exchanged};
+use crate::config::typed::user::is_mail;
+use crate::config::typed::{self, endpoint};
 
 /// The metrics URL: from the flag, from the configured account where there is no Spec, from the Spec, or from a question.
 pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Spec>) -> Result<String, Stop> {
@@ -31,8 +20,7 @@ pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Sp
         flag: "--endpoint URL: the metrics URL, or the account id",
     };
     if let Some(given) = &facts.args.endpoint {
-        let given = documented(given);
-        config::check_endpoint(&given).map_err(|why| Stop::usage(format!("--endpoint: {given} {why}")))?;
+        let given = understood(dialogue, "--endpoint", given, endpoint::read)?;
         let others = finding.map(|finding| finding.candidates.as_slice()).unwrap_or_default();
         if let Some(other) = others.first()
             && others.iter().all(|candidate| host(&candidate.value) != host(&given))
@@ -49,7 +37,7 @@ pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Sp
     {
         return Ok(account.endpoint.clone());
     }
-    let endpoint = documented(&field(dialogue, None, finding, &question, check_endpoint)?);
+    let endpoint = field(dialogue, None, finding, &question, endpoint::read)?;
     let own = accounts.values().map(|account| account.endpoint.as_str());
     if spec.is_some() && named.is_none() && !endpoint.is_empty() && !is_expected(&endpoint, own, true) {
         let host = host(&endpoint).unwrap_or_default();
@@ -117,33 +105,33 @@ pub fn user(
     from_credential: Option<&str>,
     endpoint: String,
 ) -> Result<(String, String), Stop> {
-    let read = |text: &str| credential::user(text);
+    let read = |text: &str| typed::user::read(text).map(|typed| typed.value);
     let given = facts.args.user.as_deref().map(read).transpose();
-    let given = given.map_err(|why| Stop::usage(format!("--user: {why}")))?;
-    if let Some((user, endpoint)) = given.as_deref().and_then(|user| credential::exchanged(user, &endpoint)) {
+    let given = given.map_err(|why| Stop::usage(format!("--user: it {why}")))?;
+    if let Some((user, endpoint)) = given.as_deref().and_then(|user| exchanged(user, &endpoint)) {
         dialogue.tell("E-mail and account id were exchanged: corrected.");
         return Ok((user, endpoint));
     }
     let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
     if let Some(user) = &given {
         if is_account(user) {
-            return Err(Stop::usage(format!("--user {user}: that is the account id; the user's e-mail is needed")));
+            return Err(Stop::usage("--user: that is the account id; the user's e-mail is needed"));
         }
-        if let Some(other) = from_credential.filter(|other| other != user) {
-            let why = format!("--user {user}: the credential is {other}'s");
-            return Err(Stop::usage(why));
+        if let Some(other) = from_credential.filter(|other| !other.eq_ignore_ascii_case(user)) {
+            let other = if is_mail(other) { other } else { "somebody else" };
+            return Err(Stop::usage(format!("--user: the credential is {other}'s")));
         }
         if !is_mail(user) {
-            dialogue.tell(format!("{user} is not an e-mail address; ACT identifies users by their e-mail addresses."));
+            dialogue.tell("--user is not an e-mail address; ACT identifies users by their e-mail addresses.");
         }
         return Ok((user.clone(), endpoint));
     }
-    if let Some(user) = from_credential.filter(|user| !is_mail(user)) {
-        dialogue.tell(format!("The credential's user, {user}, is not an e-mail address."));
+    if from_credential.is_some_and(|user| !is_mail(user)) {
+        dialogue.tell("The credential's user is not an e-mail address.");
     }
     if let Some(user) = from_credential.filter(|user| is_mail(user)) {
-        let user = read(user).map_err(|why| Stop::usage(format!("the credential's user: {why}")))?;
-        if let Some(existing) = existing.filter(|existing| existing.user != user) {
+        let user = read(user).map_err(|why| Stop::usage(format!("the credential's user: it {why}")))?;
+        if let Some(existing) = existing.filter(|existing| !existing.user.eq_ignore_ascii_case(&user)) {
             let ask =
                 format!("The credential is {user}'s, account {account} is {}'s. Change the account?", existing.user);
             let flag = format!("--user {user}: the credential is {user}'s, account {account} is {}'s", existing.user);
@@ -159,10 +147,13 @@ pub fn user(
         help: "the one you log in to the Boomi platform with",
         flag: "--user EMAIL: the e-mail of the token's user",
     };
-    let others = facts.loaded.config.accounts.values().next().map(|account| account.user.clone());
-    let user = dialogue.text(&question, others.as_deref(), |text| {
-        let user = credential::user(text)?;
+    let mut others = facts.loaded.config.accounts.values().map(|account| &account.user);
+    let other = others.next();
+    // Without a question, only the one user whom all accounts have is taken.
+    let other = other.filter(|other| dialogue.can_ask() || others.all(|further| further == *other));
+    let user = dialogue.text(&question, other.map(String::as_str), |text| {
+        let user = typed::user::read(text).map_err(|why| format!("it {why}"))?.value;
         if is_mail(&user) { Ok(()) } else { Err("an e-mail address is needed, not the account id".to_owned()) }
     })?;
-    Ok((credential::user(&user).unwrap_or_default(), endpoint))
+    Ok((read(&user).unwrap_or_default(), endpoint))
 }

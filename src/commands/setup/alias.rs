@@ -10,8 +10,11 @@ use super::sources::entries::{AccountEntry, AliasEntry, Entries};
 use super::sources::names;
 use super::sources::spec::{Finding, Spec};
 use super::spec::{field, places_of};
-use super::{account, places, token};
+use super::{account, naming, places, token};
 use crate::config;
+use crate::config::typed;
+use crate::config::typed::endpoint::account_id;
+use crate::text::pasted::starts_with;
 
 /// Decides on one alias.
 pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, Stop> {
@@ -31,7 +34,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
             help: "extAccountAliasId of the Monitoring Spec, on the alias's Overview tab in ACT",
             flag: "--id ID: the alias id (extAccountAliasId)",
         },
-        config::check_word,
+        typed::alias::id,
     )?;
     let provider_type = field(
         dialogue,
@@ -42,12 +45,14 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
             help: "providerType of the Monitoring Spec",
             flag: "--provider-type TYPE: the provider type (providerType)",
         },
-        config::check_text,
+        typed::alias::provider_type,
     )?;
-    let name = alias_name(facts, dialogue, &account, &id, spec.and_then(|spec| spec.title.as_deref()))?;
+    let name = alias_name(facts, dialogue, &account, &id)?;
     let choice = token::choose(facts, dialogue, &account, existing)?;
     let (user, endpoint) = account::user(facts, dialogue, &account, existing, choice.user(), endpoint)?;
+    exchanged(&choice, &id, &user, &endpoint)?;
     let (directories, default) = places::choose(facts, dialogue, &name)?;
+    let claude = places::claude(facts, dialogue)?;
     dialogue.complete()?;
 
     let mut decision = Decision { checks: vec![name.clone()], ..Decision::default() };
@@ -61,17 +66,29 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     let accounts = vec![AccountEntry { name: account.clone(), endpoint, user, token }];
     let aliases = vec![AliasEntry { name: name.clone(), account, id, provider_type, attributes: Default::default() }];
     let directories = directories.into_iter().map(|directory| (directory, Some(name.clone()))).collect();
-    decision.entries = Entries { accounts, aliases, directories, default: default.then_some(name) };
+    decision.entries = Entries { accounts, aliases, directories, default: default.then_some(name), claude };
     Ok(decision)
 }
 
-fn alias_name(
-    facts: &Facts<'_>,
-    dialogue: &mut Dialogue<'_>,
-    account: &str,
-    id: &str,
-    title: Option<&str>,
-) -> Result<String, Stop> {
+/// Refuses values that are in each other's place. No message repeats one of them, because it may be the token.
+fn exchanged(choice: &token::Choice, id: &str, user: &str, endpoint: &str) -> Result<(), Stop> {
+    let is_same = |one: &str, other: &str| !one.is_empty() && one.len() == other.len() && starts_with(one, other);
+    let account = account_id(endpoint).unwrap_or_default();
+    if is_same(account, id) {
+        return Err(Stop::usage("--id: it is the account id; the alias id (extAccountAliasId) is needed"));
+    }
+    let token::Choice::Store(credential, _) = choice else { return Ok(()) };
+    for (other, what) in [(id, "alias id"), (account, "account id"), (user, "user")] {
+        if is_same(&credential.token, other) {
+            return Err(Stop::usage(format!(
+                "token and {what} are the same value: one of the two is in the other's place"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn alias_name(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, id: &str) -> Result<String, Stop> {
     if let Some(name) = &facts.args.name {
         return Ok(name.clone());
     }
@@ -80,24 +97,11 @@ fn alias_name(
     if let Some((name, _)) = same {
         return Ok(name.clone());
     }
-    let proposal = title.and_then(names::of);
-    let here = || facts.here.file_name().and_then(|name| names::of(&name.to_string_lossy()));
-    if !dialogue.can_ask() {
-        // The Spec's title names the alias. The directory's name would be a guess, so it is not used without asking.
-        return match proposal.filter(|name| !aliases.contains_key(name)) {
-            Some(name) => Ok(name),
-            None => {
-                dialogue.note_missing("--name NAME: the alias's name on this machine");
-                Ok(String::new())
-            }
-        };
-    }
-    let proposal = proposal.or_else(here).unwrap_or_else(|| account.to_owned());
-    let proposal = names::free(&proposal, |name| aliases.contains_key(name));
+    let proposal = names::free(&naming::proposal(facts, account), |name| aliases.contains_key(name));
     let question = Question {
         ask: "Name of the alias on this machine",
         help: "a short word, as in claude --alias NAME",
-        flag: "",
+        flag: "--name NAME: the alias's name on this machine",
     };
     dialogue.text(&question, Some(&proposal), |text| {
         config::check_word(text).map_err(|why| format!("it {why}")).and_then(|()| match text.starts_with('-') {

@@ -58,6 +58,7 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
             "aliases": decision.entries.aliases.iter().map(|alias| &alias.name).collect::<Vec<_>>(),
             "directories": decision.entries.directories.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "default": decision.entries.default,
+            "claude": decision.entries.claude,
             "found": decision.found,
             "remove": decision.removals.iter().map(|removal| json!({
                 "file": paths::to_text(&removal.path),

@@ -127,6 +127,7 @@ pub enum Answer {
 /// The answers and notes of one run of the decision.
 pub struct Dialogue<'a> {
     can_ask: bool,
+    takes_defaults: bool,
     answers: &'a [Answer],
     next: usize,
     missing: Vec<String>,
@@ -137,7 +138,17 @@ pub struct Dialogue<'a> {
 impl<'a> Dialogue<'a> {
     /// A dialogue with the answers given so far.
     pub fn new(can_ask: bool, answers: &'a [Answer]) -> Self {
-        Self { can_ask, answers, next: 0, missing: Vec::new(), notes: Vec::new() }
+        Self { can_ask, takes_defaults: false, answers, next: 0, missing: Vec::new(), notes: Vec::new() }
+    }
+
+    /// The same, where `--yes` was given: a question with a proposed answer is answered with it.
+    pub fn with_defaults(self, takes_defaults: bool) -> Self {
+        Self { takes_defaults, ..self }
+    }
+
+    /// Whether proposed answers are taken without a question.
+    pub fn takes_defaults(&self) -> bool {
+        self.takes_defaults && !self.can_ask
     }
 
     /// Whether questions can be asked.
@@ -160,13 +171,17 @@ impl<'a> Dialogue<'a> {
         if self.missing.is_empty() { Ok(()) } else { Err(Stop::Usage(std::mem::take(&mut self.missing))) }
     }
 
-    /// Asks for a text. Where questions can't be asked, the flag is noted as missing and the result is an empty text.
+    /// Asks for a text. Where questions can't be asked, the proposed answer is taken if that is allowed. Otherwise the flag is
+    /// noted as missing and the result is an empty text.
     pub fn text(
         &mut self,
         question: &Question<'_>,
         proposal: Option<&str>,
         check: impl Fn(&str) -> Result<(), String> + 'static,
     ) -> Result<String, Stop> {
+        if let Some(proposal) = proposal.filter(|_| self.takes_defaults()) {
+            return Ok(proposal.to_owned());
+        }
         let kind = || QuestionKind::Text(proposal.map(str::to_owned), Rc::new(check));
         match self.answer(question, format!("{}:", question.ask), kind)? {
             Some(Answer::Text(text)) => Ok(text.clone()),
@@ -247,5 +262,20 @@ mod tests {
         let Err(Stop::Usage(missing)) = dialogue.complete() else { panic!("complete") };
         assert_eq!(missing, ["--name NAME", "--endpoint URL"]);
         assert!(dialogue.complete().is_ok());
+    }
+
+    #[test]
+    fn a_proposed_answer_is_taken_only_where_that_is_allowed() {
+        let text = |dialogue: &mut Dialogue<'_>, proposal| dialogue.text(&QUESTION, proposal, |_| Ok(())).unwrap();
+        let mut dialogue = Dialogue::new(false, &[]).with_defaults(true);
+        assert_eq!((text(&mut dialogue, Some("a")), text(&mut dialogue, None)), ("a".to_owned(), String::new()));
+        assert_eq!(dialogue.missing, ["--name NAME"]);
+        let mut dialogue = Dialogue::new(false, &[]);
+        assert_eq!(text(&mut dialogue, Some("a")), "");
+        let mut dialogue = Dialogue::new(true, &[]).with_defaults(true);
+        assert!(
+            matches!(dialogue.text(&QUESTION, Some("a"), |_| Ok(())), Err(Stop::Ask(_))),
+            "it is asked where it can be"
+        );
     }
 }

@@ -11,8 +11,9 @@ use super::dialogue::Stop;
 use super::sources::from_settings::{self, Found};
 use super::sources::keychain::Keychain;
 use super::sources::spec::{self, Spec};
+use crate::claude::{installed, locate};
 use crate::config::resolve::{self, Directory, Explicit};
-use crate::config::{self, Loaded, token};
+use crate::config::{self, Loaded, TokenSource, token};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 
@@ -31,8 +32,16 @@ pub struct Facts<'a> {
     pub here: PathBuf,
     /// The alias that the working directory has already.
     pub alias_here: Option<String>,
+    /// Whether the working directory is `/`, the home directory, or one that contains it.
+    pub here_is_broad: bool,
+    /// The git repository of the first `--directory`, otherwise of the working directory.
+    pub repository: Option<PathBuf>,
     /// The directories of `--directory`, as canonical paths.
     pub directories: Vec<PathBuf>,
+    /// A claude that is installed, where none is on PATH and none is configured.
+    pub claude_apart: Option<PathBuf>,
+    /// Why the token source that the flags name can't give a token. `None`: it can, or it is not known.
+    pub source_fault: Option<String>,
     /// The Monitoring Spec: its name for messages, and its content.
     pub spec: Option<(String, Spec)>,
     /// With `--from-settings`: what was found in claude's settings.
@@ -53,6 +62,7 @@ impl<'a> Facts<'a> {
     /// Gathers the facts. It asks no question, runs no command and writes nothing.
     pub fn gather(args: &'a Args, environment: &'a Environment, loaded: &'a Loaded) -> Result<Self, Stop> {
         let here = std::env::current_dir().unwrap_or_default();
+        let home = environment.home().map(|home| home.canonicalize().unwrap_or(home));
         let directories =
             args.directories.iter().map(|directory| existing(&here, directory)).collect::<Result<Vec<_>, _>>()?;
         let found = args.from_settings.then(|| in_settings(&here, &directories, environment));
@@ -67,8 +77,12 @@ impl<'a> Facts<'a> {
             environment,
             loaded,
             alias_here: alias_of(&here, environment, loaded),
+            here_is_broad: here.parent().is_none() || home.as_ref().is_some_and(|home| home.starts_with(&here)),
+            repository: repository(directories.first().unwrap_or(&here), home.as_deref()),
             here,
             directories,
+            claude_apart: claude_apart(environment, loaded),
+            source_fault: source_fault(args, environment),
             spec,
             found,
             stdin_token,
@@ -83,6 +97,32 @@ impl<'a> Facts<'a> {
 fn existing(here: &Path, directory: &Path) -> Result<PathBuf, Stop> {
     let why = |error| Stop::usage(format!("--directory {}: {}", directory.display(), plain(&error)));
     here.join(directory).canonicalize().map_err(why)
+}
+
+/// The top of the git repository that holds a directory. A home directory that is a repository says nothing about what is in it.
+fn repository(directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
+    let top = directory.ancestors().find(|path| path.join(".git").exists())?;
+    (top.parent().is_some() && home.is_none_or(|home| !home.starts_with(top))).then(|| top.to_path_buf())
+}
+
+fn claude_apart(environment: &Environment, loaded: &Loaded) -> Option<PathBuf> {
+    let is_missing = locate::locate(environment, &loaded.config).is_err_and(|error| error.code == 127);
+    if is_missing && loaded.config.claude.is_none() { installed::apart(environment) } else { None }
+}
+
+/// What is wrong with the variable or the file that the flags name. A file is to hold the token already; a variable may be set
+/// later. A command is not run.
+fn source_fault(args: &Args, environment: &Environment) -> Option<String> {
+    let fault = |source: &TokenSource| token::fetch(source, environment).err();
+    if let Some(name) = args.token_env.as_ref().filter(|name| environment.get(name).is_some()) {
+        return fault(&TokenSource::Env(name.clone())).map(|error| format!("--token-env: {error}"));
+    }
+    let path = std::path::absolute(args.token_file.as_ref()?).ok()?;
+    if !path.exists() && !path.is_symlink() {
+        // The path is not repeated, because it may be the token itself.
+        return Some("--token-file: there is no such file; --token-stdin reads the token itself".to_owned());
+    }
+    fault(&TokenSource::File(path)).map(|error| format!("--token-file: {error}"))
 }
 
 fn in_settings(here: &Path, named: &[PathBuf], environment: &Environment) -> Found {

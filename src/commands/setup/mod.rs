@@ -11,6 +11,7 @@ mod carry_out;
 mod decision;
 mod dialogue;
 mod facts;
+mod naming;
 mod places;
 mod release;
 mod renew;
@@ -34,8 +35,9 @@ use crate::text::page;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The token is asked for without echo, read from standard input, or comes from a command or a variable each time it is \
-needed; it is never an argument. With --yes nothing is asked: an ambiguous value ends with exit status 64, and \
-nothing is written.")]
+needed; it is never an argument. With --yes nothing is asked: what a question would propose is taken (the token in a \
+file, this directory unless it is / or your home); a value that is missing or ambiguous ends with exit status 64, \
+and nothing is written.")]
 pub struct Args {
     /// The alias's Monitoring Spec (OpenAPI, JSON or YAML); - reads standard input
     #[arg(long, value_name = "FILE", conflicts_with = "from_settings")]
@@ -82,7 +84,7 @@ pub struct Args {
     /// Where to keep a token that was typed in or read
     #[arg(long, value_name = "WHERE", conflicts_with_all = ["token_command", "token_env", "token_file"])]
     store: Option<Store>,
-    /// Ask nothing
+    /// Ask nothing; take what the questions propose
     #[arg(long, short)]
     yes: bool,
     /// Don't ask ACT at the end
@@ -149,7 +151,7 @@ fn decide_with_answers(facts: &Facts<'_>) -> Result<Decision, Stop> {
     let can_ask = ask::can_ask(facts.args.yes);
     let (mut answers, mut shown) = (Vec::new(), 0);
     loop {
-        let mut dialogue = Dialogue::new(can_ask, &answers);
+        let mut dialogue = Dialogue::new(can_ask, &answers).with_defaults(facts.args.yes);
         let decided = decide(facts, &mut dialogue);
         // Each run of the decision repeats the notes of the previous run, and may add some.
         dialogue.notes.iter().skip(shown).for_each(|note| facts.args.tell(note));

@@ -1,4 +1,4 @@
-//! Decides in which directories an alias is used. Pure, except that it looks whether a typed directory exists.
+//! Decides in which directories an alias is used, and which claude. Pure, except that it looks whether a typed directory exists.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,11 @@ pub fn choose(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, name: &str) -> Res
     let key = |directory: &Path| edit::directory_key(directory, facts.environment);
     let directories = facts.directories.iter().map(|directory| key(directory)).collect::<Vec<_>>();
     let is_used_here = facts.alias_here.as_deref() == Some(name);
-    if !directories.is_empty() || facts.args.default || !dialogue.can_ask() || is_used_here {
+    if !directories.is_empty() || facts.args.default || is_used_here {
         return Ok((directories, facts.args.default));
+    }
+    if !dialogue.can_ask() {
+        return Ok((without_question(facts, dialogue, name), false));
     }
     let options = vec![
         Offer::noted(format!("in {} and all below", key(&facts.here)), "this directory"),
@@ -36,6 +39,45 @@ pub fn choose(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, name: &str) -> Res
         }
         _ => Ok((Vec::new(), false)),
     }
+}
+
+/// With `--yes`: this directory, as the question proposes. It is refused where the rule would apply to everything that the user
+/// has, or would replace what the user said about this directory.
+fn without_question(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, name: &str) -> Vec<String> {
+    let config = &facts.loaded.config;
+    let is_default = config.default.as_ref().is_some_and(|default| default.value.as_deref() == Some(name));
+    let is_used = is_default || config.directories.iter().any(|rule| rule.alias.as_deref() == Some(name));
+    if !dialogue.takes_defaults() || is_used {
+        return Vec::new();
+    }
+    let here = edit::directory_key(&facts.here, facts.environment);
+    let closest = config.directories.iter().filter(|rule| facts.here.starts_with(&rule.path));
+    let closest = closest.max_by_key(|rule| rule.path.components().count());
+    match closest {
+        _ if facts.here_is_broad => dialogue.note_missing(format!(
+            "--directory DIR or --default: where the alias is used; --yes does not take {here}, which holds everything else"
+        )),
+        Some(rule) if rule.alias.is_none() => dialogue.note_missing(format!(
+            "--directory DIR or --default: where the alias is used; the rule for {} says that there is no telemetry here",
+            rule.written
+        )),
+        Some(rule) if rule.path == facts.here => dialogue.note_missing(format!(
+            "--directory DIR or --default: where the alias is used; {here} uses {} already, which --directory . replaces",
+            rule.alias.as_deref().unwrap_or_default()
+        )),
+        _ => return vec![here],
+    }
+    Vec::new()
+}
+
+/// The path of a claude that is installed but not on PATH, where the user wants it in the configuration.
+pub fn claude(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Option<String>, Stop> {
+    let Some(path) = &facts.claude_apart else { return Ok(None) };
+    let shown = edit::directory_key(path, facts.environment);
+    let ask = format!("claude is not on PATH, but {shown} is there. Name it in the configuration?");
+    let question = Question { ask: &ask, help: "otherwise act-claude can't start it until it is on PATH", flag: "" };
+    let is_wanted = if dialogue.can_ask() { dialogue.confirm(&question, true)? } else { dialogue.takes_defaults() };
+    Ok(is_wanted.then_some(shown))
 }
 
 fn expanded(text: &str, home: Option<&Path>) -> PathBuf {

@@ -1,8 +1,8 @@
 //! `act setup --account NAME`: decides on a new token for an account that is configured.
 
-use super::sources::credential;
 use super::sources::entries::{AccountEntry, Entries};
 use crate::config::TokenSource;
+use crate::config::typed;
 use crate::text::nearest::nearest;
 
 use super::Args;
@@ -38,7 +38,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
         None => match token::place_of(facts, name, account).filter(|_| facts.args.store.is_none()) {
             Some(place) => token::store(facts, dialogue, name, place)?,
             None if facts.args.store.is_some() || facts.args.token_stdin => {
-                match token::choose_place(facts, dialogue, name)? {
+                match token::choose_place(facts, dialogue, name, facts.args.token_stdin)? {
                     Ok(place) => token::store(facts, dialogue, name, place)?,
                     Err(source) => Choice::Source(source),
                 }
@@ -61,8 +61,8 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     };
     let mut user = account.user.clone();
     if let Some(given) = &facts.args.user {
-        user = credential::user(given).map_err(|why| Stop::usage(format!("--user: {why}")))?;
-    } else if let Some(other) = choice.user().filter(|other| *other != user).map(str::to_owned) {
+        user = typed::user::read(given).map_err(|why| Stop::usage(format!("--user: it {why}")))?.value;
+    } else if let Some(other) = choice.user().filter(|other| !other.eq_ignore_ascii_case(&user)).map(str::to_owned) {
         let ask = format!("The credential is {other}'s, account {name} is {user}'s. Change the account?");
         let flag = format!("--user {other}: the credential is {other}'s, account {name} is {user}'s");
         dialogue.agree(&Question { ask: &ask, help: "", flag: &flag }, true)?;

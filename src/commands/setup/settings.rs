@@ -5,13 +5,16 @@ use std::path::Path;
 use super::decision::Decision;
 use super::dialogue::{Dialogue, Question, Stop};
 use super::facts::Facts;
-use super::sources::credential::{self, Credential, account_id};
+use super::places;
 use super::sources::entries::{AccountEntry, AliasEntry, Entries};
 use super::sources::from_settings::{Entry, host, is_expected};
 use super::sources::names;
 use super::sources::recipe::Recipe;
-use super::token::{self, Choice};
-use crate::config::{self, edit};
+use super::token::{self, Choice, TokenPlace};
+use crate::config::typed::credential::Credential;
+use crate::config::typed::endpoint::{self, account_id, exchanged};
+use crate::config::typed::{Read, alias, user};
+use crate::config::{Account, TokenSource, edit};
 
 /// Decides on the entries that replace the recipe.
 pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, Stop> {
@@ -27,7 +30,8 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     for entry in &found.entries {
         import.add(entry.clone())?;
     }
-    let Import { entries, mut decision, .. } = import;
+    let Import { mut entries, mut decision, .. } = import;
+    entries.claude = places::claude(facts, dialogue)?;
     dialogue.complete()?;
     decision.entries = entries;
     decision.removals = found.removals.clone();
@@ -64,15 +68,15 @@ impl Import<'_, '_, '_> {
                 let has_own_token = credential.is_some() && token::from_flags(self.facts)?.is_none();
                 self.trusted(&shown, endpoint, is_users || has_own_token)?
             }
-            None => self.ask(&shown, "Metrics URL", config::check_endpoint)?,
+            None => self.ask(&shown, "Metrics URL", endpoint::read)?,
         };
         let id = match id {
             Some(id) => id,
-            None => self.ask(&shown, "Alias id", config::check_word)?,
+            None => self.ask(&shown, "Alias id", alias::id)?,
         };
         let provider_type = match provider_type {
             Some(kind) => kind,
-            None => self.ask(&shown, "Provider type", config::check_text)?,
+            None => self.ask(&shown, "Provider type", alias::provider_type)?,
         };
         let account = self.account(&shown, endpoint, credential)?;
         let same = |alias: &&AliasEntry| {
@@ -98,13 +102,14 @@ impl Import<'_, '_, '_> {
         Ok(())
     }
 
-    fn ask(&mut self, place: &str, what: &str, check: super::dialogue::Check) -> Result<String, Stop> {
+    fn ask(&mut self, place: &str, what: &str, read: Read) -> Result<String, Stop> {
         let ask = format!("{what} for {place}");
         let flag =
             format!("{place}: {} is missing or wrong there; correct it, or answer on a terminal", what.to_lowercase());
-        self.dialogue.text(&Question { ask: &ask, help: "", flag: &flag }, None, move |text: &str| {
-            check(text).map_err(|why| format!("it {why}"))
-        })
+        let text = self.dialogue.text(&Question { ask: &ask, help: "", flag: &flag }, None, move |text: &str| {
+            read(text).map(drop).map_err(|why| format!("it {why}"))
+        })?;
+        Ok(read(&text).map(|typed| typed.value).unwrap_or_default())
     }
 
     /// A project's settings may come from somebody else. So the user has to agree to a host that is not expected.
@@ -131,11 +136,8 @@ impl Import<'_, '_, '_> {
         let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
         let known = credential.as_ref().and_then(|credential| credential.user.clone()).filter(|user| !is_account(user));
         let (user, endpoint) = match known {
-            Some(user) => credential::exchanged(&user, &endpoint).unwrap_or((user, endpoint)),
-            None => {
-                let user = self.ask(place, "E-mail of the token's user", |text| credential::user(text).map(drop))?;
-                (credential::user(&user).unwrap_or_default(), endpoint)
-            }
+            Some(user) => exchanged(&user, &endpoint).unwrap_or((user, endpoint)),
+            None => (self.ask(place, "E-mail of the token's user", user::read)?, endpoint),
         };
         let same = self.entries.accounts.iter().find(|account| account.endpoint == endpoint && account.user == user);
         if let Some(account) = same {
@@ -159,21 +161,29 @@ impl Import<'_, '_, '_> {
         let existing = existing.map(|(_, account)| &account.value);
         let choice = match (credential, token::from_flags(self.facts)?) {
             (_, Some(source)) => Choice::Source(source),
-            (Some(credential), None) => {
-                let place = existing.and_then(|existing| token::place_of(self.facts, &name, existing));
-                let place = place.filter(|_| self.facts.args.store.is_none());
-                match place
-                    .map_or_else(|| token::choose_place(self.facts, self.dialogue, &name), |place| Ok(Ok(place)))?
-                {
-                    Ok(place) => Choice::Store(credential, place),
-                    Err(source) => Choice::Source(source),
-                }
-            }
+            (Some(credential), None) => match self.place(&name, existing)? {
+                Ok(place) => Choice::Store(credential, place),
+                Err(source) => Choice::Source(source),
+            },
             (None, None) => token::choose(self.facts, self.dialogue, &name, existing)?,
         };
         let token = self.decision.token(choice, &name, &user);
         self.entries.accounts.push(AccountEntry { name: name.clone(), endpoint, user, token });
         Ok(name)
+    }
+
+    /// Where the recipe's token is stored, or the source that the account has already.
+    fn place(&mut self, name: &str, existing: Option<&Account>) -> Result<Result<TokenPlace, TokenSource>, Stop> {
+        if let Some(existing) = existing.filter(|_| self.facts.args.store.is_none()) {
+            if let Some(place) = token::place_of(self.facts, name, existing) {
+                return Ok(Ok(place));
+            }
+            // Without a question, a command or a variable that gives a token already is not replaced by a file.
+            if self.dialogue.takes_defaults() && self.facts.with_token.contains(name) {
+                return Ok(Err(existing.token.clone()));
+            }
+        }
+        token::choose_place(self.facts, self.dialogue, name, true)
     }
 
     /// The alias's name: that of a configured alias with the same id, otherwise a new one made from the directory's or the

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::dialogue::{Check, Dialogue, Offer, Question, Stop};
+use super::dialogue::{Dialogue, Offer, Question, Stop};
 use super::sources::spec::{self, Finding, Spec};
+use crate::config::typed::Read;
 use crate::text::page::{self, BOLD, DIM};
 
 /// The values found in the Spec and their places, as text.
@@ -50,14 +51,13 @@ pub fn field(
     flag: Option<&str>,
     finding: Option<&Finding>,
     question: &Question<'_>,
-    check: Check,
+    read: Read,
 ) -> Result<String, Stop> {
+    let named = question.flag.split(' ').next().unwrap_or_default();
     if let Some(value) = flag {
-        let named = question.flag.split(' ').next().unwrap_or_default();
-        check(value).map_err(|why| Stop::usage(format!("{named}: {value:?} {why}")))?;
-        return Ok(value.to_owned());
+        return understood(dialogue, named, value, read);
     }
-    let check = move |text: &str| check(text).map_err(|why| format!("it {why}"));
+    let check = move |text: &str| read(text).map(drop).map_err(|why| format!("it {why}"));
     let candidates = finding.map(|finding| finding.candidates.as_slice()).unwrap_or_default();
     if let Some(certain) = finding.and_then(Finding::certain) {
         return Ok(certain.value.clone());
@@ -67,15 +67,29 @@ pub fn field(
         return Ok(String::new());
     }
     if candidates.len() < 2 {
-        return dialogue.text(question, candidates.first().map(|only| only.value.as_str()), check);
+        let text = dialogue.text(question, candidates.first().map(|only| only.value.as_str()), check)?;
+        return understood(dialogue, named, &text, read);
     }
     let values = candidates.iter().map(|candidate| Offer::plain(page::visible(&candidate.value)));
     let options = values.chain([Offer::plain("another one")]).collect();
     let chosen = dialogue.choose(question, options)?;
     match candidates.get(chosen) {
         Some(candidate) => Ok(candidate.value.clone()),
-        None => dialogue.text(question, None, check),
+        None => {
+            let text = dialogue.text(question, None, check)?;
+            understood(dialogue, named, &text, read)
+        }
     }
+}
+
+/// The value of a text that `flag` gave, or that was typed. What was corrected is told. The error does not repeat the text,
+/// because it may be a secret in the wrong place.
+pub fn understood(dialogue: &mut Dialogue<'_>, flag: &str, text: &str, read: Read) -> Result<String, Stop> {
+    let typed = read(text).map_err(|why| Stop::usage(format!("{flag}: it {why}")))?;
+    if let Some(note) = typed.note {
+        dialogue.tell(format!("{flag}: {note}"));
+    }
+    Ok(typed.value)
 }
 
 fn missing(flag: &str, candidates: &[spec::Candidate]) -> String {

@@ -22,6 +22,10 @@ fn decided(line: &str, can_ask: bool, answers: &[Answer]) -> Result<String, Stri
         loaded: &loaded,
         here: "/home/u/work".into(),
         alias_here: None,
+        here_is_broad: false,
+        repository: None,
+        claude_apart: None,
+        source_fault: None,
         directories: args.directories.clone(),
         spec: None,
         found: None,
@@ -31,7 +35,7 @@ fn decided(line: &str, can_ask: bool, answers: &[Answer]) -> Result<String, Stri
         with_token: Default::default(),
         user_file: "/home/u/.config/act-claude/config.json".into(),
     };
-    let mut dialogue = Dialogue::new(can_ask, answers);
+    let mut dialogue = Dialogue::new(can_ask, answers).with_defaults(args.yes);
     match decide(&facts, &mut dialogue) {
         Ok(decision) => {
             let entries = decision.entries;
@@ -72,7 +76,7 @@ fn flags_stand_for_answers() {
         "--endpoint acme-A1B2C3 --id i --provider-type P --name n --token-env T --user d@acme.com --directory /w";
     assert_eq!(decided(line, false, &[]).unwrap(), "acme d@acme.com n [(\"/w\", Some(\"n\"))] i");
     let missing = decided("--yes", false, &[]).unwrap_err();
-    for flag in ["--endpoint", "--id", "--provider-type", "--name", "--token-stdin", "--user"] {
+    for flag in ["--endpoint", "--id", "--provider-type", "--token-stdin", "--user"] {
         assert!(missing.lines().any(|line| line.starts_with(flag)), "{flag}: {missing}");
     }
     assert_eq!(

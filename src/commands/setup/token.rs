@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::sources::credential::Credential;
 use super::sources::keychain::Keychain;
 use super::sources::names;
-use crate::config::{self, Account, TokenSource, edit};
+use crate::config::typed::credential::{Credential, Refused};
+use crate::config::{Account, TokenSource, USER_PREFIX, edit};
+use crate::text::pasted::{self, is_uuid, starts_with};
 
 use super::Store;
 use super::dialogue::{Dialogue, Offer, Question, Stop};
@@ -70,7 +71,7 @@ pub fn choose(
     let place = existing.and_then(|existing| place_of(facts, account, existing));
     match place.filter(|_| facts.args.store.is_none()) {
         Some(place) => store(facts, dialogue, account, place),
-        None => match choose_place(facts, dialogue, account)? {
+        None => match choose_place(facts, dialogue, account, facts.args.token_stdin)? {
             Ok(place) => store(facts, dialogue, account, place),
             Err(source) => Ok(Choice::Source(source)),
         },
@@ -92,11 +93,15 @@ pub fn place_of(facts: &Facts<'_>, account: &str, existing: &Account) -> Option<
 /// The source that `--token-command`, `--token-env` or `--token-file` names.
 pub fn from_flags(facts: &Facts<'_>) -> Result<Option<TokenSource>, Stop> {
     let args = facts.args;
+    if let Some(why) = &facts.source_fault {
+        return Err(Stop::usage(why));
+    }
     if let Some(line) = &args.token_command {
         return command(line).map(Some).map_err(|why| Stop::usage(format!("--token-command: {why}")));
     }
     if let Some(name) = &args.token_env {
-        return Ok(Some(TokenSource::Env(name.clone())));
+        let name = variable(name).map_err(|why| Stop::usage(format!("--token-env: {why}")))?;
+        return Ok(Some(TokenSource::Env(name.to_owned())));
     }
     let Some(path) = &args.token_file else { return Ok(None) };
     let path = std::path::absolute(path).map_err(|error| Stop::usage(format!("--token-file: {error}")))?;
@@ -106,16 +111,40 @@ pub fn from_flags(facts: &Facts<'_>) -> Result<Option<TokenSource>, Stop> {
 fn command(line: &str) -> Result<TokenSource, String> {
     match shell_words::split(line) {
         Ok(words) if words.is_empty() => Err("it is empty".to_owned()),
+        Ok(words) if is_token(&words) => {
+            Err("a command that prints the token is needed, not the token: --token-stdin reads the token itself"
+                .to_owned())
+        }
         Ok(words) => Ok(TokenSource::Command(words)),
         Err(_) => Err("a quote is not closed".to_owned()),
     }
 }
 
-/// The place where a new token will be stored, or a source for which nothing is stored.
+/// Whether the words of a command are a token instead.
+fn is_token(words: &[String]) -> bool {
+    let word = words[0].as_str();
+    let schemes = ["basic", "bearer"];
+    is_uuid(word) || starts_with(word, USER_PREFIX) || schemes.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
+}
+
+/// The name of a variable, without the `$` of a shell. The error does not repeat it, because it may be the token itself.
+fn variable(text: &str) -> Result<&str, String> {
+    let text = pasted::bare(text);
+    let name = text.strip_prefix('$').unwrap_or(text);
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    let is_name = !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if is_name { Ok(name) } else { Err("the name of a variable is needed, not its value".to_owned()) }
+}
+
+/// The place where a new token will be stored, or a source for which nothing is stored. With `--yes`, a token that was given
+/// (`has_token`) is stored in a file.
 pub fn choose_place(
     facts: &Facts<'_>,
     dialogue: &mut Dialogue<'_>,
     account: &str,
+    has_token: bool,
 ) -> Result<Result<TokenPlace, TokenSource>, Stop> {
     let keychain = facts.keychain.clone();
     let file = default_file(facts, account);
@@ -126,6 +155,7 @@ pub fn choose_place(
             let why = "--store keychain: neither `secret-tool` nor `security` is installed; use --store file";
             return Err(Stop::usage(why));
         }
+        (None, _) if has_token && dialogue.takes_defaults() => return Ok(Ok(TokenPlace::File(file))),
         (None, _) => {}
     }
     let shown = edit::directory_key(&file, facts.environment);
@@ -138,10 +168,10 @@ pub fn choose_place(
     if let Some(keychain) = &keychain {
         options.insert(0, Offer::plain(format!("in {}", keychain.name())));
     }
-    let flag = if facts.args.token_stdin {
+    let flag = if has_token {
         "--store keychain or --store file: where to keep the token"
     } else {
-        "--token-stdin with --store keychain or --store file, or --token-command, --token-env, --token-file: the API token"
+        "--token-stdin, --token-command, --token-env or --token-file: the API token"
     };
     if !dialogue.can_ask() {
         dialogue.note_missing(flag);
@@ -161,7 +191,8 @@ pub fn choose_place(
         _ => {
             let help = "background agents don't have it: their exports are held";
             let question = Question { ask: "Variable", help, flag: "" };
-            Err(TokenSource::Env(dialogue.text(&question, Some("ACT_TOKEN"), config::check_word)?))
+            let name = dialogue.text(&question, Some("ACT_TOKEN"), |name| variable(name).map(drop))?;
+            Err(TokenSource::Env(variable(&name).unwrap_or_default().to_owned()))
         }
     })
 }
@@ -177,10 +208,12 @@ pub fn store(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, plac
     let text = match &facts.stdin_token {
         Some(text) => text.clone(),
         None => {
-            let help = "it is not shown; a copied \"Basic …\" is understood as well";
+            let help = "it is not shown; a copied header or variable is understood as well";
             let flag = "--token-stdin, --token-command, --token-env or --token-file: the API token";
             let ask = format!("API token of {account}");
-            dialogue.secret(&Question { ask: &ask, help, flag }, |text| Credential::read(text).map(drop))?
+            let check =
+                |text: &str| Credential::read(text).map(drop).map_err(|why| format!("it contains {}", why.words()));
+            dialogue.secret(&Question { ask: &ask, help, flag }, check)?
         }
     };
     if text.is_empty() && facts.stdin_token.is_none() {
@@ -188,8 +221,8 @@ pub fn store(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, plac
         let none = Credential { token: Zeroizing::default(), user: None, notes: Vec::new() };
         return Ok(Choice::Store(none, place));
     }
-    let credential =
-        Credential::read(&text).map_err(|why| Stop::usage(format!("the token on standard input: {why}")))?;
+    let refused = |why: Refused| Stop::usage(format!("--token-stdin: standard input contains {}", why.words()));
+    let credential = Credential::read(&text).map_err(refused)?;
     for note in &credential.notes {
         dialogue.tell(format!("API token: {note}"));
     }

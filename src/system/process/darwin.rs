@@ -11,7 +11,7 @@ use nix::libc;
 
 use super::started_with::{self, StartedWith};
 use super::terminal::{Device, is_other_end};
-use super::{Process, Started};
+use super::{Block, Process, Started};
 
 /// `PROC_FLAG_INEXIT`: it is in the middle of its exit.
 const ENDING: u32 = 4;
@@ -107,8 +107,9 @@ pub fn program(process: &Process) -> PathBuf {
 }
 
 /// `None` also for a restricted program: its environment can't be read, which is not the same as an empty one.
-pub fn environment(pid: i32) -> Option<Vec<u8>> {
-    started_with(pid)?.environment
+/// Nothing is shown of a process that executes a program, so it can't be told from one that is hidden.
+pub fn environment(pid: i32) -> Block {
+    started_with(pid).and_then(|started| started.environment).map_or(Block::Hidden, Block::Shown)
 }
 
 pub fn arguments(pid: i32) -> Option<Vec<u8>> {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
-use super::{Process, Started};
+use super::{Block, Process, Started};
 
 /// The beginning of the file is enough, and takes one read.
 fn stat(pid: i32) -> Option<String> {
@@ -41,8 +41,53 @@ pub fn program(process: &Process) -> PathBuf {
     format!("/proc/{}/exe", process.pid).into()
 }
 
-pub fn environment(pid: i32) -> Option<Vec<u8>> {
-    fs::read(format!("/proc/{pid}/environ")).ok()
+pub fn environment(pid: i32) -> Block {
+    loop {
+        match read_environment(pid) {
+            Err(_) => return Block::Hidden,
+            Ok(block) if !block.is_empty() => return Block::Shown(block),
+            Ok(_) => {}
+        }
+        match memory(pid) {
+            // The kernel sets this after the place of the environment. A process that is ending has neither, nor a program.
+            Some(Memory { end_of_code: 0, .. }) if fs::read_link(format!("/proc/{pid}/exe")).is_ok() => {
+                return Block::NotYet;
+            }
+            Some(Memory { end_of_code: 0, .. }) | None => return Block::Hidden,
+            Some(Memory { has_environment: false, .. }) => return Block::Shown(Vec::new()),
+            // The program has just begun.
+            Some(_) => {}
+        }
+    }
+}
+
+/// Reads all at once: where the process executes a program between two reads, the second one finds nothing, as at the end.
+fn read_environment(pid: i32) -> std::io::Result<Vec<u8>> {
+    const MOST_HAVE_LESS: usize = 64 * 1024;
+    let mut block = vec![0; MOST_HAVE_LESS];
+    loop {
+        let length = File::open(format!("/proc/{pid}/environ"))?.read(&mut block)?;
+        if length < block.len() {
+            block.truncate(length);
+            return Ok(block);
+        }
+        block.resize(block.len() * 4, 0);
+    }
+}
+
+/// What `/proc/PID/stat` says of a process's memory.
+struct Memory {
+    end_of_code: u64,
+    has_environment: bool,
+}
+
+fn memory(pid: i32) -> Option<Memory> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    // proc_pid_stat(5) counts from 1; the first field after the name is the third.
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    Some(Memory { end_of_code: field(27)?, has_environment: field(50)? != field(51)? })
 }
 
 pub fn arguments(pid: i32) -> Option<Vec<u8>> {

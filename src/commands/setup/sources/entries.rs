@@ -20,6 +20,8 @@ pub struct Entries {
     pub directories: Vec<(String, Option<String>)>,
     /// The alias of all other directories.
     pub default: Option<String>,
+    /// The path of claude.
+    pub claude: Option<String>,
 }
 
 /// An account.
@@ -83,6 +85,7 @@ impl Entries {
             changes.push(Change::set(["directories", directory], json!(alias)));
         }
         changes.extend(self.default.as_deref().map(|name| Change::set(["default"], name)));
+        changes.extend(self.claude.as_deref().map(|path| Change::set(["claude"], path)));
         changes
     }
 }

@@ -1,7 +1,6 @@
-//! The sources that `act setup` reads: a Monitoring Spec ([`spec`]), existing settings ([`from_settings`]), a pasted credential
-//! ([`credential`]). Also where it stores a token ([`keychain`], [`token_file`]).
+//! The sources that `act setup` reads: a Monitoring Spec ([`spec`]), existing settings ([`from_settings`]). Also where it
+//! stores a token ([`keychain`], [`token_file`]).
 
-pub mod credential;
 pub mod entries;
 pub mod from_settings;
 pub mod keychain;

@@ -1,6 +1,6 @@
 //! Makes names for accounts and aliases (pure).
 
-use super::credential::account_id;
+use crate::config::typed::endpoint::account_id;
 
 /// A name for an account, from its id in the metrics URL: `acme` for `acme-A1B2C3`.
 pub fn of_account(endpoint: &str) -> Option<String> {

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 
-use crate::config::{check_endpoint, check_text, check_word};
-
-use super::credential::Credential;
+use crate::config::typed::{Read, alias, credential::Credential, endpoint};
+use crate::config::{check_text, check_word};
 
 /// Switches telemetry on.
 pub const ENABLE: &str = "CLAUDE_CODE_ENABLE_TELEMETRY";
@@ -101,26 +100,23 @@ impl Reading {
             problems: Vec::new(),
         };
         let mut problem = |name: &str, why: String| recipe.problems.push(format!("{name} {why}"));
-        match endpoint.map(|endpoint| (endpoint, check_endpoint(endpoint))) {
-            Some((endpoint, Ok(()))) => recipe.endpoint = Some(endpoint.to_owned()),
-            Some((_, Err(why))) => problem(ENDPOINT, why),
-            None => problem(ENDPOINT, "is missing".to_owned()),
-        }
-        match id.map(|id| check_word(&id).map(|()| id)) {
-            Some(Ok(id)) if !super::spec::is_placeholder(&id) => recipe.id = Some(id),
-            Some(Ok(_)) => problem("X-Alias-Id", "still holds a placeholder".to_owned()),
-            Some(Err(why)) => problem("X-Alias-Id", why),
-            None => problem("X-Alias-Id", "is missing".to_owned()),
-        }
-        match provider_type.map(|kind| check_text(&kind).map(|()| kind)) {
-            Some(Ok(kind)) if !super::spec::is_placeholder(&kind) => recipe.provider_type = Some(kind),
-            Some(Ok(_)) => problem("providerType", "still holds a placeholder".to_owned()),
-            Some(Err(why)) => problem("providerType", why),
-            None => problem("providerType", "is missing".to_owned()),
-        }
-        match header("Authorization").map(|header| Credential::read(&header.replace("%20", " "))) {
+        let mut value = |name: &str, given: Option<&str>, read: Read| match given.map(read) {
+            Some(Ok(typed)) => Some(typed.value),
+            Some(Err(why)) => {
+                problem(name, why);
+                None
+            }
+            None => {
+                problem(name, "is missing".to_owned());
+                None
+            }
+        };
+        recipe.endpoint = value(ENDPOINT, endpoint, endpoint::read);
+        recipe.id = value("X-Alias-Id", id.as_deref(), alias::id);
+        recipe.provider_type = value("providerType", provider_type.as_deref(), alias::provider_type);
+        match header("Authorization").map(|header| Credential::read(&header)) {
             Some(Ok(credential)) => recipe.credential = Some(credential),
-            Some(Err(why)) => problem("Authorization", format!("can't be read: {why}")),
+            Some(Err(refused)) => problem("Authorization", format!("holds {}", refused.what)),
             None => problem("Authorization", "is missing".to_owned()),
         }
         let documented = [("operation", "InvokeAgent"), ("promptType", "Interactive")];
@@ -185,9 +181,9 @@ mod tests {
             recipe.problems,
             [
                 "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT would send the token unencrypted; plain http is allowed only to this machine",
-                "X-Alias-Id holds ' '",
+                "X-Alias-Id is a placeholder",
                 "providerType is missing",
-                "Authorization can't be read: what follows \"Basic\" is not base64 of a user and a token",
+                "Authorization holds \"Basic\" without base64 of a user and a token after it",
             ]
         );
     }

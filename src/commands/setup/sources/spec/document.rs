@@ -3,7 +3,10 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::{Map, Number, Value};
+
+use super::format;
 
 /// The size of the largest document that is read, in bytes.
 pub const LARGEST: usize = 4 * 1024 * 1024;
@@ -13,19 +16,34 @@ pub fn parse(bytes: &[u8]) -> Result<Value, String> {
     if bytes.len() > LARGEST {
         return Err("it is larger than 4 MiB; a Monitoring Spec has some kilobytes".to_owned());
     }
+    if let Some(kind) = format::of_bytes(bytes) {
+        return Err(kind.to_owned());
+    }
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
     let text = text.trim_start_matches('\u{feff}');
-    let is_json = text.trim_start().starts_with('{');
-    let Unique(document) = if is_json { json(text) } else { yaml(text) }?;
-    match document.get("openapi") {
-        Some(Value::String(version)) if version.starts_with("3.") => Ok(document),
-        Some(Value::String(version)) => Err(format!("it is OpenAPI {version}; a Monitoring Spec is OpenAPI 3")),
-        _ => Err("it is not an OpenAPI 3 document: it has no \"openapi: 3.…\"".to_owned()),
+    if let Some(kind) = format::of_text(text) {
+        return Err(kind.to_owned());
     }
+    let is_json = text.trim_start().starts_with(['{', '[', '/']);
+    let Unique(document) = if is_json { json(text) } else { yaml(text) }?;
+    format::of_document(&document).map_or(Ok(document), Err)
 }
 
+/// Parses JSON. A text that starts as JSON may still be YAML's flow style, such as `{openapi: 3.0.3}`.
 fn json(text: &str) -> Result<Unique, String> {
-    serde_json::from_str(text).map_err(|error| format!("it is not valid JSON ({error})"))
+    let error = match serde_json::from_str(text) {
+        Ok(document) => return Ok(document),
+        Err(error) => error,
+    };
+    let is_json = |text: &str| serde_json::from_str::<Unique>(text).is_ok();
+    if format::without_comments(text).is_some_and(|plain| is_json(&plain)) {
+        return Err("it is JSON with comments, which JSON does not have: remove them".to_owned());
+    }
+    let is_flow = |document: &Unique| document.0.is_object();
+    match yaml(text) {
+        Ok(document) if error.classify() == Category::Syntax && is_flow(&document) => Ok(document),
+        _ => Err(format!("it is not valid JSON ({error})")),
+    }
 }
 
 /// Parses YAML. The limits count the nodes after anchors and merge keys are expanded, because these can make a small file expand
@@ -35,6 +53,12 @@ fn yaml(text: &str) -> Result<Unique, String> {
         budget: serde_saphyr::budget! { max_nodes: 100_000, max_events: 200_000, max_depth: 100, max_documents: 1 },
         with_snippet: false,
     };
+    let count = format::documents(text);
+    if count > 1 {
+        return Err(format!(
+            "it is {count} YAML documents in one file: a Monitoring Spec is one; leave out the others"
+        ));
+    }
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default().trim();

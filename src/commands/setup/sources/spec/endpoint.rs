@@ -3,13 +3,12 @@
 use serde_json::Value;
 
 use crate::config::check_endpoint;
+use crate::config::typed::endpoint::{END, START, account_id};
+
+use crate::text::pasted;
 
 use super::tree::{Tree, without_placeholders};
 use super::{Candidate, Finding, MOST, is_placeholder};
-
-/// The parts of the documented metrics URL's path before and after the account id.
-const START: &str = "/metric-ingestion/v1/";
-const END: &str = "/otlp/public/metrics";
 
 const COMPLETED: &str = "its path was completed from the documentation";
 const ANOTHER_PATH: &str = "its path is not the documented one";
@@ -46,6 +45,7 @@ pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String>
             }
         }
     }
+    found.extend(extensions(tree));
     if found.is_empty() {
         tree.visit(&mut |place, node| {
             if let Value::String(text) = node {
@@ -53,7 +53,8 @@ pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String>
             }
         });
     }
-    let is_template = |url: &str| url.contains(['<', '>', '{', '}', '$', '…']);
+    let is_template =
+        |url: &str| url.contains(['<', '>', '{', '}', '$', '…']) || account_id(url).is_some_and(is_placeholder);
     let (templates, mut found): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| is_template(&found.value));
     notes.extend(
         templates.into_iter().map(|Candidate { value, place, .. }| format!("{place} holds no value: {value:?}")),
@@ -73,6 +74,20 @@ pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String>
             Ok(Finding::of(found))
         }
     }
+}
+
+/// Metrics URLs that an extension (`x-…`) states: a value that is such a URL as a whole.
+fn extensions(tree: &Tree<'_>) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    tree.visit(&mut |place, node| {
+        let Value::String(text) = node else { return };
+        let is_extension = place.split('.').any(|step| step.len() > 2 && pasted::starts_with(step, "x-"));
+        let text = text.trim();
+        if is_extension && text.contains("://") && text.contains(START) && text.ends_with(END) {
+            found.push(Candidate { value: text.to_owned(), place: place.to_owned(), guess: None });
+        }
+    });
+    found
 }
 
 fn too_many() -> String {

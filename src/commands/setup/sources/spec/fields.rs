@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::config::{check_text, check_word};
+use crate::text::pasted::{plain_name, starts_with};
 
 use super::tree::{Tree, without_placeholders};
 use super::{Candidate, Finding, MOST};
@@ -43,8 +44,10 @@ const PROSE: &str = "found in descriptive text";
 
 impl Field {
     fn is_named(&self, name: &str) -> bool {
-        let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect::<String>().to_ascii_lowercase();
-        self.names.contains(&plain.as_str())
+        let plain = plain_name(name);
+        // An extension may have a vendor's name before the field's, as in `x-boomi-provider-type`.
+        let is_extension = starts_with(name, "x-");
+        self.names.contains(&plain.as_str()) || (is_extension && self.names.iter().any(|own| plain.ends_with(own)))
     }
 }
 

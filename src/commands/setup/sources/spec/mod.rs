@@ -7,11 +7,14 @@
 mod document;
 mod endpoint;
 mod fields;
+mod format;
 mod tree;
 
 use std::collections::HashSet;
 
 use serde_json::Value;
+
+use crate::config::typed::placeholder;
 
 pub use document::LARGEST;
 use tree::Tree;
@@ -84,18 +87,16 @@ pub fn read(bytes: &[u8]) -> Result<Spec, String> {
     Ok(Spec { title, endpoint, id, provider_type, notes })
 }
 
-/// Whether a text is a placeholder for a value that is still to be filled in.
+/// Whether a text is a placeholder for a value that is still to be filled in. In a document more texts are than among those that
+/// somebody types.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     text.is_empty()
-        || text.contains(['<', '>', '{', '}', '[', ']', '$', '…'])
-        || text.contains("...")
+        || placeholder::kind(text).is_some()
+        || text.contains('$')
         || text.chars().any(char::is_whitespace)
-        || ["your-", "your_", "my-", "my_"].iter().any(|start| lower.starts_with(start))
+        || ["my-", "my_"].iter().any(|start| lower.starts_with(start))
         || lower.chars().all(|c| matches!(c, 'x' | '-' | '_' | '*' | '0'))
-        || ["string", "example", "placeholder", "accountid", "account-id", "account_id", "alias-id", "aliasid", "todo"]
-            .contains(&lower.as_str())
-        || ["extaccountaliasid", "providertype", "ext-account-alias-id", "provider-type"].contains(&lower.as_str())
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ fn hostile_documents_are_refused_with_the_reason() {
         ("cyclic-all-of.yaml", "leads back to itself"),
         ("bomb.yaml", "not usable YAML"),
         ("twice.json", "the key \"extAccountAliasId\" occurs twice in one object"),
-        ("swagger.json", "not an OpenAPI 3 document"),
+        ("swagger.json", "it is Swagger 2.0, the version before OpenAPI 3"),
         ("many-servers.yaml", "more than 50 metrics URLs"),
         ("ref-bomb.yaml", "need more steps than a Monitoring Spec does"),
     ] {
@@ -101,6 +101,7 @@ fn hostile_documents_are_refused_with_the_reason() {
         ("many nodes", format!("openapi: 3.0.0\nx: [{}]", "a, ".repeat(200_000))),
         ("deep", deep("[", "]")),
         ("deep JSON", json),
+        ("two documents", "openapi: 3.0.0\n---\nopenapi: 3.0.0\n".to_owned()),
         ("many documents", "---\nopenapi: 3.0.0\n".repeat(3)),
         ("nothing", String::new()),
         ("a page", "<!doctype html><title>Sign in</title>".to_owned()),
@@ -128,5 +129,80 @@ fn hostile_documents_are_refused_with_the_reason() {
         assert_eq!(result.is_ok(), what == "placeholders", "{what}: {result:?}");
         assert!(begun.elapsed().as_secs() < 20, "{what} took {:?}", begun.elapsed());
     }
-    assert!(read(b"\xff\xfe").unwrap_err().contains("not UTF-8"));
+    assert!(read(b"a\xff").unwrap_err().contains("not UTF-8"));
+}
+
+/// Each kind of file that is given by mistake has its own reason.
+#[test]
+fn what_is_no_spec_is_refused_by_its_kind() {
+    let deep = format!("// a\n{{\"openapi\": \"3.0.3\", \"x\": {}{}}}", "[".repeat(90), "]".repeat(90));
+    for (text, reason) in [
+        (&b""[..], "it is empty"),
+        (b"\xef\xbb\xbf \n", "it is empty"),
+        (b"# only a comment\n", "it is empty"),
+        (b"\xff\xfeo\0p\0", "it is UTF-16 text"),
+        (b"%PDF-1.7", "it is a PDF"),
+        (b"PK\x03\x04", "it is a ZIP archive"),
+        (b"\x1f\x8b\x08", "it is compressed"),
+        (b"openapi: 3.0.0\0", "it is not text"),
+        (b"<!DOCTYPE html><title>Sign in</title>", "it is a web page"),
+        (b"<?xml version='1.0'?><definitions/>", "it is XML"),
+        (b"#%RAML 1.0\ntitle: x\n", "it is RAML"),
+        (b"openapi: 3.0.0\n---\nopenapi: 3.0.0\n", "it is 2 YAML documents"),
+        (b"// x\n{\"openapi\": \"3.0.3\"}", "it is JSON with comments"),
+        (b"{\"openapi\": \"3.0.3\" /* x */}", "it is JSON with comments"),
+        (deep.as_bytes(), "it is JSON with comments"),
+        (b"{\"openapi\": \"3.0.3\"", "it is not valid JSON"),
+        (b"{\"swagger\": \"2.0\"}", "it is Swagger 2.0, the version before"),
+        (b"swagger: 2.0\n", "it is Swagger 2.0, the version before"),
+        (b"asyncapi: 2.6.0\n", "it is AsyncAPI 2.6.0"),
+        (b"openapi: 2.0.0\n", "it is OpenAPI 2.0.0"),
+        (b"openapi: 3.0\n", "\"openapi\" is the number 3.0 in it"),
+        (b"openapi: [\n", "it is not usable YAML"),
+        (b"[1]", "it is a list"),
+        (b"- a\n", "it is a list"),
+        (b"{\"info\": {\"_postman_id\": \"x\"}, \"item\": []}", "it is a collection of Postman"),
+        (b"{\"env\": {\"OTEL_METRICS_EXPORTER\": \"otlp\"}}", "act-claude act setup --from-settings"),
+        (b"{\"accounts\": {}}", "it is a configuration of act-claude"),
+        (b"{\"$schema\": \"x\", \"type\": \"object\"}", "it is a JSON Schema"),
+        (b"title: x\n", "it has no \"openapi"),
+        (b"Dear customer, your alias id is a-1\n", "but text"),
+    ] {
+        let shown = String::from_utf8_lossy(text).into_owned();
+        let error = read(text).expect_err(&shown);
+        assert!(error.contains(reason), "{shown}: {error}");
+    }
+    // YAML's flow style begins as JSON does, and JSON may have a byte order mark.
+    assert!(read(b"{openapi: 3.0.3, info: {title: x}}").is_ok());
+    assert!(read(b"\xef\xbb\xbf{\"openapi\": \"3.0.3\"}\r\n").is_ok());
+    assert!(read(b"%YAML 1.2\n---\nopenapi: 3.0.3\n...\n").is_ok());
+}
+
+/// Extensions (`x-…`) state values as other members do, also with a vendor's name.
+#[test]
+fn extensions_count() {
+    let flat = format!(
+        "openapi: 3.0.3\nx-extAccountAliasId: {ID}\ninfo:\n  x-boomi-provider-type: {KIND}\nx-boomi-metrics-url: {URL}\n"
+    );
+    let nested =
+        format!("openapi: 3.0.3\nx-act: {{alias: {{x-alias-id: {ID}, providerType: {KIND}}}, endpoint: '{URL}'}}\n");
+    let schema = format!(
+        "openapi: 3.0.3\nx-provider-type: {{default: {KIND}}}\nx-ext-account-alias-id: {{example: {ID}}}\nx-url: '{URL}'\n"
+    );
+    for text in [flat, nested, schema] {
+        let spec = read(text.as_bytes()).unwrap();
+        let found = (shown(&spec.endpoint), shown(&spec.id), shown(&spec.provider_type));
+        assert_eq!(found, (format!("={URL}"), format!("={ID}"), format!("={KIND}")), "{text}: {spec:#?}");
+    }
+    // Two answers are a question; a placeholder is none.
+    let two = format!("openapi: 3.0.3\nx-alias-id: {ID}\nextAccountAliasId: {OTHER_ID}\nx-provider-type: <type>\n");
+    let spec = read(two.as_bytes()).unwrap();
+    assert_eq!((shown(&spec.id), shown(&spec.provider_type)), (format!("?{ID}|{OTHER_ID}"), String::new()));
+    // Nor is a URL with a placeholder for the account, or a sample UUID.
+    let samples = format!(
+        "openapi: 3.0.3\nservers: [{{url: '{}'}}]\nx-alias-id: 3fa85f64-5717-4562-b3fc-2c963f66afa6\n",
+        URL.replace("acme-A1B2C3", "ACCOUNT-ID")
+    );
+    let spec = read(samples.as_bytes()).unwrap();
+    assert_eq!((shown(&spec.endpoint), shown(&spec.id)), (String::new(), String::new()), "{spec:#?}");
 }

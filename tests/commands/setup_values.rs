@@ -1,0 +1,398 @@
+//! What people paste into `act setup`: each value is understood or refused by its kind. None is stored that can't work, and no
+//! message repeats a part of a secret.
+
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::support::act::Act;
+use crate::support::sandbox::{Sandbox, Text, USER, snapshot};
+
+const URL: &str = "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics";
+const ID: &str = "3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e";
+/// The secret of this file: `T` in the table.
+const SECRET: &str = "b57c3e10-44aa-4f0b-97c1-0a6d2e8f1b99";
+
+/// The outcome of a pasted value.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    /// It is stored as this value.
+    Stored(&'static str),
+    /// It is refused, with these words.
+    Refused(&'static str),
+}
+use Outcome::{Refused, Stored};
+
+/// Tokens on standard input. `T` is the secret, `U` the user, `B` the base64 of `BOOMI_TOKEN.U:T`, `b` that of `T`. `Stored` names
+/// nothing: it is always the secret.
+const TOKENS: [(&str, Outcome); 65] = [
+    ("T", Stored("")),
+    ("T\r\n", Stored("")),
+    ("\u{feff}T\n", Stored("")),
+    ("  T\t\n", Stored("")),
+    ("\u{200b}T\u{a0}", Stored("")),
+    ("\"T\"", Stored("")),
+    ("'T',", Stored("")),
+    ("“T”", Stored("")),
+    ("`T`", Stored("")),
+    ("Bearer T", Stored("")),
+    ("Authorization: Bearer T", Stored("")),
+    ("export BOOMI_TOKEN=T", Stored("")),
+    ("export BOOMI_TOKEN=\"T\";", Stored("")),
+    ("API_KEY=T", Stored("")),
+    ("ACT_TOKEN = 'T'", Stored("")),
+    ("$env:BOOMI_TOKEN = \"T\"", Stored("")),
+    ("setx BOOMI_TOKEN T", Stored("")),
+    ("set -gx BOOMI_TOKEN T", Stored("")),
+    ("token: T", Stored("")),
+    ("  \"token\": \"T\",", Stored("")),
+    ("BOOMI_TOKEN.U:T", Stored("")),
+    ("boomi_token.U:T", Stored("")),
+    ("BOOMI_TOKEN.BOOMI_TOKEN.U:T", Stored("")),
+    ("U:T", Stored("")),
+    ("T:U", Stored("")),
+    ("BOOMI_TOKEN.T:U", Stored("")),
+    ("curl -u 'BOOMI_TOKEN.U:T'", Stored("")),
+    ("B", Stored("")),
+    ("b", Stored("")),
+    ("Basic B", Stored("")),
+    ("BASIC B", Stored("")),
+    ("Basic%20B", Stored("")),
+    ("Authorization: Basic B", Stored("")),
+    ("-H 'Authorization: Basic B'", Stored("")),
+    ("Authorization=Basic B,X-Alias-Id=a-1,Origin=https://claude.ai", Stored("")),
+    ("OTEL_EXPORTER_OTLP_HEADERS=Authorization=Basic B,X-Alias-Id=a-1", Stored("")),
+    ("\"OTEL_EXPORTER_OTLP_HEADERS\": \"Authorization=Basic B,X-Alias-Id=a-1\",", Stored("")),
+    ("", Refused("no token")),
+    (" \n", Refused("no token")),
+    ("U:", Refused("no token after the user")),
+    ("T T", Refused("white space inside the token")),
+    ("T\u{a0}T", Refused("white space inside the token")),
+    ("T\nT", Refused("more than one line")),
+    ("U\r\nT", Refused("more than one line")),
+    ("****", Refused("a masked token")),
+    ("••••••••", Refused("a masked token")),
+    ("b57c3e10-44aa-****", Refused("a masked token")),
+    ("<your API token>", Refused("a placeholder instead of the token")),
+    ("BOOMI_TOKEN.U:<token>", Refused("a placeholder instead of the token")),
+    ("YOUR_API_TOKEN", Refused("a placeholder instead of the token")),
+    ("none", Refused("a placeholder instead of the token")),
+    ("3fa85f64-5717-4562-b3fc-2c963f66afa6", Refused("the sample of a documentation tool")),
+    ("${BOOMI_TOKEN}", Refused("a variable's name instead of its value")),
+    ("$(pass act)", Refused("a command")),
+    ("U", Refused("an e-mail address, which is the user")),
+    ("BOOMI_TOKEN.T", Refused("BOOMI_TOKEN. without user:token")),
+    ("T:T", Refused("a ':', but no e-mail address")),
+    ("https://platform.boomi.com/T", Refused("a URL")),
+    ("~/T", Refused("the path of a file")),
+    ("sk-ant-T", Refused("another vendor's key")),
+    ("Bearer eyJT.T.T", Refused("a JWT, which expires soon")),
+    ("X-Alias-Id=T", Refused("a name and a value")),
+    ("Basic T", Refused("\"Basic\" without base64")),
+    ("T\u{1b}[2J", Refused("something that is not an API token")),
+    ("T\u{200b}T", Refused("something that is not an API token")),
+];
+
+/// Values of flags.
+const VALUES: [(&str, &str, Outcome); 80] = [
+    ("--user", "dev@acme.com", Stored("dev@acme.com")),
+    ("--user", "BOOMI_TOKEN.dev@acme.com", Stored("dev@acme.com")),
+    ("--user", "boomi_token.dev@acme.com", Stored("dev@acme.com")),
+    ("--user", "mailto:dev@acme.com", Stored("dev@acme.com")),
+    ("--user", "Dev <dev@acme.com>", Stored("dev@acme.com")),
+    ("--user", "BOOMI_USER=\"dev@acme.com\"", Stored("dev@acme.com")),
+    ("--user", "dev%40acme.com", Stored("dev@acme.com")),
+    ("--user", "dev@acme.com:T", Refused("holds ':'")),
+    ("--user", "T", Refused("looks like a token or an id")),
+    ("--user", "acme-A1B2C3", Refused("that is the account id")),
+    ("--user", "<e-mail>", Refused("is a placeholder")),
+    ("--user", "none", Refused("is a placeholder")),
+    ("--user", "dev@acme", Refused("is not a complete e-mail address")),
+    ("--user", "a@acme.com,b@acme.com", Refused("holds ','")),
+    ("--user", "dév@acme.com", Refused("holds 'é'")),
+    ("--user", "https://platform.boomi.com", Refused("is a URL")),
+    ("--user", "", Refused("has no name")),
+    ("--id", "3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e", Stored(ID)),
+    ("--id", "X-Alias-Id: 3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e", Stored(ID)),
+    ("--id", "extAccountAliasId=3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e", Stored(ID)),
+    ("--id", "  \"extAccountAliasId\": \"3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e\",", Stored(ID)),
+    ("--id", "{3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e}", Stored(ID)),
+    ("--id", "\u{feff}3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e\r\n", Stored(ID)),
+    ("--id", "0012345", Stored("0012345")),
+    ("--id", "uuid", Refused("is a placeholder")),
+    ("--id", "EXT-ACCOUNT-ALIAS-ID", Refused("is a placeholder")),
+    ("--id", "%ALIAS%", Refused("is a placeholder")),
+    ("--id", "{extAccountAliasId}", Refused("is a placeholder")),
+    ("--id", "n/a", Refused("is a placeholder")),
+    ("--id", "3fa85f64-5717-4562-b3fc-2c963f66afa6", Refused("is the sample")),
+    ("--id", "00000000-0000-0000-0000-000000000000", Refused("is a placeholder")),
+    ("--id", "3f2c7e10-…", Refused("is masked")),
+    ("--id", "acme-A1B2C3", Refused("is the account id")),
+    ("--id", "dev@acme.com", Refused("is an e-mail address")),
+    ("--id", "providerType=X", Refused("is the value of something else")),
+    ("--id", "a b", Refused("holds ' '")),
+    ("--id", "a\u{1b}b", Refused("holds '\\u{1b}'")),
+    ("--id", "псевдонім", Refused("holds 'п'")),
+    ("--id", "T", Refused("token and alias id are the same value")),
+    ("--provider-type", "CUSTOM_PROVIDER", Stored("CUSTOM_PROVIDER")),
+    ("--provider-type", "Custom provider", Stored("Custom provider")),
+    ("--provider-type", "providerType=CUSTOM_PROVIDER,operation=InvokeAgent", Stored("CUSTOM_PROVIDER")),
+    ("--provider-type", "\"providerType\": \"CUSTOM_PROVIDER\"", Stored("CUSTOM_PROVIDER")),
+    ("--provider-type", "string", Refused("is a placeholder")),
+    ("--provider-type", "<providerType>", Refused("is a placeholder")),
+    ("--provider-type", "3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e", Refused("is a UUID")),
+    ("--provider-type", "A,B", Refused("holds ','")),
+    ("--endpoint", URL, Stored(URL)),
+    ("--endpoint", "acme-A1B2C3", Stored(URL)),
+    ("--endpoint", "accountId: acme-A1B2C3", Stored(URL)),
+    ("--endpoint", "agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics", Stored(URL)),
+    ("--endpoint", "URL/", Stored(URL)),
+    ("--endpoint", "URL/v1/metrics", Stored(URL)),
+    ("--endpoint", "<URL>", Stored(URL)),
+    ("--endpoint", "POST URL", Stored(URL)),
+    ("--endpoint", "export OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=\"URL\"", Stored(URL)),
+    ("--endpoint", "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3", Stored(URL)),
+    ("--endpoint", "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3/otlp", Stored(URL)),
+    ("--endpoint", "https://collector.example/v1/metrics", Stored("https://collector.example/v1/metrics")),
+    ("--endpoint", "", Refused("is empty")),
+    ("--endpoint", "agentcontroltower.boomi.com", Refused("is only a host")),
+    ("--endpoint", "https://agentcontroltower.boomi.com/", Refused("is only a host")),
+    ("--endpoint", "ACCOUNT-ID", Refused("is a placeholder")),
+    ("--endpoint", "3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e", Refused("is a UUID, and no account id")),
+    ("--endpoint", "dev@acme.com", Refused("is an e-mail address")),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com/metric-ingestion/v1/{accountId}/otlp/public/metrics",
+        Refused("still holds a placeholder"),
+    ),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com/metric-ingestion/v1/ACCOUNT-ID/otlp/public/metrics",
+        Refused("still holds a placeholder for the account id"),
+    ),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3/otlp/public/traces",
+        Refused("is for traces"),
+    ),
+    ("--endpoint", "https://collector.example/v1/traces", Refused("is for traces")),
+    ("--endpoint", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=URL", Refused("is the endpoint for traces")),
+    ("--endpoint", "https://dev:T@act.example/metrics", Refused("holds a user name or password")),
+    ("--endpoint", "URL?key=T", Refused("has a query or fragment")),
+    ("--endpoint", "http://act.example/metrics", Refused("would send the token unencrypted")),
+    ("--endpoint", "https://api.boomi.com/auth/jwt/generate/acme-A1B2C3", Refused("is another address of Boomi's")),
+    (
+        "--endpoint",
+        "https://platform.boomi.com/AtomSphere.html#build;accountId=acme-A1B2C3",
+        Refused("in it is acme-A1B2C3"),
+    ),
+    ("--endpoint", "https://\u{430}gentcontroltower.boomi.com/m", Refused("holds 'а'")),
+    ("--endpoint", "https://act.example/a b", Refused("holds ' '")),
+    ("--token-env", "T", Refused("the name of a variable is needed, not its value")),
+    ("--token-command", "BOOMI_TOKEN.dev@acme.com:T", Refused("a command that prints the token is needed")),
+    ("--token-file", "T", Refused("there is no such file")),
+];
+
+fn encoded(text: &str) -> String {
+    STANDARD.encode(text)
+}
+
+/// A row's text, with the values for which its letters stand.
+fn pasted(row: &str) -> String {
+    let credential = encoded(&format!("BOOMI_TOKEN.{USER}:{SECRET}"));
+    match row {
+        "B" => return credential,
+        "b" => return encoded(SECRET),
+        _ => {}
+    }
+    // Letters count only as whole words.
+    let parts = row.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let words = parts.map(|part| {
+        let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
+        let (word, rest) = part.split_at(end);
+        let word = match word {
+            "T" => SECRET,
+            "U" => USER,
+            "B" | "20B" => &credential,
+            "URL" => URL,
+            "eyJT" => "eyJhbGciOiJIUzI1NiJ9",
+            word => word,
+        };
+        format!("{word}{rest}")
+    });
+    words.collect::<String>().replace("Basic%", "Basic%20")
+}
+
+/// Runs a set-up in which every value but the given one is right.
+fn setup(sandbox: &Sandbox, flag: &str, value: &str, input: &str) -> Output {
+    let right = [("--endpoint", URL), ("--user", USER), ("--id", ID), ("--provider-type", "CUSTOM_PROVIDER")];
+    let mut command =
+        sandbox.act_claude(&["act", "setup", "--yes", "--no-check", "--account", "acme", "--name", "billing"]);
+    for (own, right) in right.into_iter().filter(|(own, _)| *own != flag) {
+        command.args([own, right]);
+    }
+    match flag {
+        "" => command.arg("--token-stdin"),
+        flag if flag.starts_with("--token") => command.args([flag, value]),
+        flag => command.args([flag, value, "--token-stdin"]),
+    };
+    command.current_dir(sandbox.directory("work/billing"));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// What was printed, in one line.
+fn said(output: &Output) -> String {
+    let text = format!("{} {}", output.out(), output.err());
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Fails where a part of the secret, or of its base64, was printed.
+fn keeps_the_secret(said: &str, row: &str) {
+    let whole = encoded(&format!("BOOMI_TOKEN.{USER}:{SECRET}"));
+    let (alone, encoded) = (encoded(SECRET), whole.trim_end_matches('=').split_at(36).1);
+    for secret in [SECRET, alone.trim_end_matches('='), encoded] {
+        for part in secret.as_bytes().windows(6).map(|part| std::str::from_utf8(part).unwrap()) {
+            assert!(!said.contains(part), "{row:?}: {part} is printed: {said}");
+        }
+    }
+}
+
+#[test]
+fn tokens_are_understood_or_refused_by_their_kind() {
+    for (row, outcome) in TOKENS {
+        let sandbox = Sandbox::new();
+        sandbox.directory("work/billing");
+        let output = setup(&sandbox, "", "", &pasted(row));
+        let said = said(&output);
+        keeps_the_secret(&said, row);
+        let file = sandbox.config_file().with_file_name("acme.token");
+        match outcome {
+            Stored(_) => {
+                assert_eq!(output.code(), 0, "{row:?}: {said}");
+                assert_eq!(std::fs::read_to_string(file).unwrap(), format!("{SECRET}\n"), "{row:?}");
+            }
+            Refused(why) => {
+                assert_eq!(output.code(), 64, "{row:?}: {said}");
+                let begin = "--token-stdin: standard input contains";
+                assert!(said.contains(&format!("{begin} {why}")), "{row:?}: {said}");
+                assert!(snapshot(&sandbox.home()).is_empty(), "{row:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn values_are_understood_or_refused_by_their_kind() {
+    for (flag, row, outcome) in VALUES {
+        let sandbox = Sandbox::new();
+        sandbox.directory("work/billing");
+        let value = if row == URL { URL.to_owned() } else { pasted(row) };
+        let output = setup(&sandbox, flag, &value, SECRET);
+        let said = said(&output);
+        keeps_the_secret(&said, row);
+        match outcome {
+            Stored(expected) => {
+                assert_eq!(output.code(), 0, "{flag} {row:?}: {said}");
+                let config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+                let stored = match flag {
+                    "--user" => &config["accounts"]["acme"]["user"],
+                    "--endpoint" => &config["accounts"]["acme"]["endpoint"],
+                    "--id" => &config["aliases"]["billing"]["id"],
+                    _ => &config["aliases"]["billing"]["provider_type"],
+                };
+                assert_eq!(stored, expected, "{flag} {row:?}");
+            }
+            Refused(why) => {
+                assert_eq!(output.code(), 64, "{flag} {row:?}: {said}");
+                assert!(said.contains(why), "{flag} {row:?}: {said}");
+                assert!(said.contains(flag) || said.contains("token and"), "{flag} {row:?}: {said}");
+                assert!(snapshot(&sandbox.home()).is_empty(), "{flag} {row:?}");
+            }
+        }
+    }
+}
+
+/// The same judgement applies where a token comes from a file, a variable or a command: nothing is sent to ACT.
+#[test]
+fn other_sources_of_a_token_are_judged_in_the_same_way() {
+    let act = Act::start();
+    for (row, why) in [
+        ("<your API token>", "a placeholder instead of the token"),
+        ("T T", "white space inside the token"),
+        ("T\nT", "more than one line"),
+        ("U", "an e-mail address, which is the user"),
+        ("b57c3e10-****", "a masked token"),
+        ("BOOMI_TOKEN.T", "BOOMI_TOKEN. without user:token"),
+        ("T", ""),
+        ("Basic B", ""),
+        ("export BOOMI_TOKEN=T", ""),
+    ] {
+        for (source, verb) in [("file", "contains"), ("env", "contains"), ("command", "printed")] {
+            let mut sandbox = Sandbox::new();
+            sandbox.configure_one(&act.endpoint());
+            let mut config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+            let file = sandbox.home().join("token");
+            std::fs::write(&file, pasted(row)).unwrap();
+            sandbox.set("OWN", pasted(row));
+            config["accounts"]["acme"]["token"] = match source {
+                "file" => json!({"file": file}),
+                "env" => json!({"env": "OWN"}),
+                _ => json!({"command": ["cat", file]}),
+            };
+            sandbox.configure(&config);
+            let before = act.requests().len();
+            let output = sandbox.act_claude(&["act", "check"]).output().unwrap();
+            let said = said(&output);
+            keeps_the_secret(&said, row);
+            let sent = act.requests().split_off(before);
+            if why.is_empty() {
+                let credential = format!("BOOMI_TOKEN.{USER}:{SECRET}");
+                assert!(!sent.is_empty(), "{source} {row:?}: {said}");
+                let sent = sent.iter().filter(|request| request.header("authorization").is_some());
+                assert!(
+                    sent.map(crate::support::act::credential).all(|own| own == credential),
+                    "{source} {row:?}: the token alone is sent"
+                );
+            } else {
+                assert!(said.contains(&format!("{verb} {why}")), "{source} {row:?}: {said}");
+                assert!(
+                    sent.iter().all(|request| request.header("authorization").is_none()),
+                    "{source} {row:?}: {sent:?}"
+                );
+            }
+        }
+    }
+}
+
+/// `act aliases --add` takes the same values.
+#[test]
+fn aliases_are_judged_in_the_same_way() {
+    let sandbox = Sandbox::new();
+    sandbox.configure_one("http://127.0.0.1:9/m");
+    let before = snapshot(&sandbox.home());
+    for (id, kind, why) in [
+        ("EXT-ACCOUNT-ALIAS-ID", "P", "--id: it is a placeholder"),
+        (ID, "<providerType>", "--provider-type: it is a placeholder"),
+        ("3fa85f64-5717-4562-b3fc-2c963f66afa6", "P", "--id: it is the sample"),
+    ] {
+        let output = sandbox
+            .act_claude(&["act", "aliases", "--add", "web", "--id", id, "--provider-type", kind])
+            .output()
+            .unwrap();
+        assert_eq!(output.code(), 64, "{id}");
+        assert!(output.err().contains(why), "{id}: {}", output.err());
+    }
+    assert_eq!(snapshot(&sandbox.home()), before);
+    let pasted = format!("X-Alias-Id: {ID}");
+    let output = sandbox
+        .act_claude(&["act", "aliases", "--add", "web", "--id", &pasted, "--provider-type", "P"])
+        .output()
+        .unwrap();
+    assert_eq!(output.code(), 0, "{}", output.err());
+    assert!(std::fs::read_to_string(sandbox.config_file()).unwrap().contains(&format!("\"id\": \"{ID}\"")));
+}
