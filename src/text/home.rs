@@ -20,8 +20,8 @@ pub fn shortened(text: &str, home: Option<&Path>) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(&home) {
         let (before, after) = (&rest[..at], &rest[at + home.len()..]);
-        // A shell reads `~` between quotes as it stands there, and a URL has no `~` for a home.
-        let is_quoted = before.ends_with(['\'', '/']);
+        // A shell reads `~` between quotes as it stands there, what is quoted from a file is spelled as there, and a URL has no `~`.
+        let is_quoted = before.ends_with(['\'', '"', '/']);
         let is_whole = !is_quoted && !before.ends_with(continues_a_name) && !after.starts_with(continues_a_name);
         shown.push_str(before);
         shown.push_str(if is_whole { "~" } else { &home });
@@ -55,6 +55,7 @@ mod tests {
             ),
             ("chmod 600 '/home/dev/a b'", "/home/dev", "chmod 600 '/home/dev/a b'"),
             ("file:///home/dev/caf%E9", "/home/dev", "file:///home/dev/caf%E9"),
+            ("the rule \"/home/dev/w\"", "/home/dev", "the rule \"/home/dev/w\""),
             ("/a/b", "/", "/a/b"),
             ("/a/b", "", "/a/b"),
             ("/größe/x", "/größe", "~/x"),

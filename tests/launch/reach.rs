@@ -237,8 +237,7 @@ fn a_repository_s_file_beside_a_rule_is_mentioned() {
     world.sandbox.write("work/.act-claude.json", r#"{"alias": "web"}"#);
     world.is_on("work/deep", &[], "id-1");
     let which = world.run("work/deep", &["act", "which"]).out();
-    let file = world.sandbox.home().join("work/.act-claude.json");
-    assert!(which.contains(&format!("{} is ignored: the rule \"~/work\"", file.display())), "{which}");
+    assert!(which.contains("~/work/.act-claude.json is ignored: the rule \"~/work\""), "{which}");
 }
 
 #[test]
