@@ -326,7 +326,7 @@ fn a_token_is_never_an_argument() {
         (&["--token", SECRET][..], "--token: a token is never an argument"),
         (&[&with_value], "--token: a token is never an argument"),
         (&["--token"], "--token: a token is never an argument"),
-        (&[SECRET], "an argument without a flag, which act setup does not take"),
+        (&[SECRET], "values follow their options here, and the token is typed when it is asked for"),
         (&["--name", &list], "--name: it holds ','"),
         (&["--account", &list], "--account: it holds ','"),
         (&["--name", "-x"], ""),

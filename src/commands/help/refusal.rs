@@ -192,10 +192,6 @@ mod tests {
                  --token-stdin (act-claude act setup --help shows examples)",
             ),
             (
-                "setup --token=s3cret",
-                "act setup: there is no option --token: did you mean --token-env? (act-claude act setup --help shows examples)",
-            ),
-            (
                 "setup --store s3cret",
                 "act setup: --store is not one of keychain, file (act-claude act setup --help shows examples)",
             ),

@@ -99,9 +99,6 @@ pub struct Args {
     /// Taken only to be refused: the usual message would repeat the token.
     #[arg(long = "token", hide = true, num_args = 0..=1)]
     token_argument: Option<Option<OsString>>,
-    /// The same for a token without a flag.
-    #[arg(hide = true)]
-    surplus: Vec<OsString>,
 }
 
 /// Where a token is kept.
@@ -114,15 +111,12 @@ enum Store {
 }
 
 impl Args {
-    /// Refuses arguments that are none, and names that can't be names. No message repeats them: they may be a token.
+    /// Refuses a token, and names that can't be names. No message repeats them: they may be a token.
     fn check(&self) -> Result<(), Stop> {
         const NEVER: &str = "a token is never an argument, because other users can see arguments and the shell keeps them in its \
                              history: --token-stdin reads it, and without a flag it is asked for";
         if self.token_argument.is_some() {
             return Err(Stop::usage(format!("--token: {NEVER}")));
-        }
-        if !self.surplus.is_empty() {
-            return Err(Stop::usage(format!("an argument without a flag, which act setup does not take; {NEVER}")));
         }
         for (flag, name) in [("--account", &self.account), ("--name", &self.name)] {
             let Some(name) = name else { continue };
