@@ -115,11 +115,11 @@ fn c7_neither_terminal_nor_input_nor_shell() {
     let act = Act::start();
     // It reads from the terminal if it can, else from its input; and in a shell it would expand $HOME.
     let script = "if (: </dev/tty) 2>/dev/null; then exit 5; fi; if read -r line; then exit 6; fi; [ /dev/stdin -ef /dev/null ] || exit 8; printf %s \"$1\"";
-    let sandbox = sandbox(&act, &["sh", "-c", script, "sh", "$HOME"]);
+    let sandbox = sandbox(&act, &["sh", "-c", script, "sh", "t-$HOME"]);
     let (status, screen) = Pty::start(sandbox.act_claude(&["-p", "hi"])).finish();
     assert_eq!(status.code(), Some(0), "{screen}");
     let request = &act.wait_for(1)[0];
-    assert_eq!(crate::support::act::credential(request), "BOOMI_TOKEN.u@example.com:$HOME");
+    assert_eq!(crate::support::act::credential(request), "BOOMI_TOKEN.u@example.com:t-$HOME");
     // `act check` runs the command from the user's terminal; it must not read from it either.
     let (status, screen) = Pty::start(sandbox.act_claude(&["act", "check"])).finish();
     assert!(status.code().is_some() && screen.contains("ok       token"), "{screen}");
