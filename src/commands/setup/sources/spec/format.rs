@@ -50,7 +50,7 @@ pub fn of_document(document: &Value) -> Option<String> {
         return match version.as_str() {
             version if version.starts_with("3.") && !is_number => None,
             version if version.starts_with('3') && is_number => {
-                Some(format!("it has the number {version} for \"openapi\": write it as text, as in openapi: \"3.0.3\""))
+                Some(format!("its \"openapi\" is the number {version}: write it as text, as in openapi: \"3.0.3\""))
             }
             version => Some(format!("it is OpenAPI {}; {is_3}", short(version))),
         };

@@ -162,7 +162,7 @@ fn what_is_no_spec_is_refused_by_its_kind() {
         (b"swagger: 2.0\n", "it is Swagger 2.0, the version before"),
         (b"asyncapi: 2.6.0\n", "it is AsyncAPI 2.6.0"),
         (b"openapi: 2.0.0\n", "it is OpenAPI 2.0.0"),
-        (b"openapi: 3.0\n", "it has the number 3.0 for \"openapi\""),
+        (b"openapi: 3.0\n", "its \"openapi\" is the number 3.0"),
         (b"openapi: [\n", "it is not usable YAML"),
         (b"[1]", "it is a list"),
         (b"- a\n", "it is a list"),
