@@ -40,8 +40,8 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     if args.json {
         crate::commands::print_json(&json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }));
     } else {
-        let width = page::width();
-        let text = findings.iter().map(|finding| finding.text(width)).collect::<Vec<_>>().join("\n");
+        let (width, home) = (page::width(), environment.home());
+        let text = findings.iter().map(|finding| finding.text(width, home.as_deref())).collect::<Vec<_>>().join("\n");
         let _ = page::write(&mut anstream::stdout(), &text);
     }
     let worst = WORST_FIRST.into_iter().find(|code| findings.iter().any(|finding| finding.code == *code));

@@ -1,12 +1,14 @@
 //! Renders a finding as text and as JSON (pure).
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anstyle::Style;
 use serde_json::{Value, json};
 
 use super::{Finding, Step, StepState};
 use crate::run::summary::WHERE_IN_ACT;
+use crate::text::home;
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
 
 /// Columns before a step's name.
@@ -20,15 +22,15 @@ impl Finding {
         self.steps.iter().filter(|step| step.state == StepState::Open).map(|step| step.name).collect()
     }
 
-    /// The finding step by step, in lines of `width` columns. The styles are always there: the output stream removes them where a
-    /// terminal would not show them.
-    pub fn text(&self, width: usize) -> String {
+    /// The finding step by step, in lines of `width` columns, with `~` for the home directory. The styles are always there: the
+    /// output stream removes them where a terminal would not show them.
+    pub fn text(&self, width: usize, home: Option<&Path>) -> String {
         let mut text = format!("{BOLD}{}{BOLD:#}  account {}\n", self.alias, self.account);
         let mut step = |style: Style, word: &str, name: &str, seen: &str| {
             let name = format!("{name}:");
             let _ = write!(text, "  {style}{word:<7}{style:#}  {name:<12} ");
             let style = if style == GREEN { DIM } else { Style::new() };
-            page::hang(&mut text, INDENT, width, style, seen);
+            page::hang(&mut text, INDENT, width, style, &home::shortened(seen, home));
         };
         for Step { name, state, seen } in &self.steps {
             match state {
@@ -41,11 +43,11 @@ impl Finding {
         if !open.is_empty() {
             let words = format!("{}: {}", open.join(", "), self.question());
             let _ = write!(text, "  {YELLOW}?{YELLOW:#}        ");
-            page::hang(&mut text, NAME, width, Style::new(), &words);
+            page::hang(&mut text, NAME, width, Style::new(), &home::shortened(&words, home));
         }
         let mut line = |style: Style, words: &str| {
             text.push_str("  ");
-            page::hang(&mut text, 2, width, style, words);
+            page::hang(&mut text, 2, width, style, &home::shortened(words, home));
         };
         match &self.problem {
             Some(problem) => {
