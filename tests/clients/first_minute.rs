@@ -37,11 +37,22 @@ const WAYS: [Way; 4] = [
     },
 ];
 
-/// A shell: its name, how it is started with the prompt `$ `, and its line for the rc file.
+/// A shell: its name, how it is started with the prompt `$ `, and what setup says of its rc file.
 struct Shell {
     name: &'static str,
     arguments: &'static [&'static str],
     begin: &'static str,
+    line: &'static str,
+    rc: &'static str,
+    source: &'static str,
+}
+
+impl Shell {
+    /// A screen of this shell, as bash would show it.
+    fn as_bash(&self, screen: &str) -> String {
+        let bash = &SHELLS[0];
+        screen.replace(self.source, bash.source).replace(self.line, bash.line).replace(self.rc, bash.rc)
+    }
 }
 
 const SHELLS: [Shell; 3] = [
@@ -49,13 +60,26 @@ const SHELLS: [Shell; 3] = [
         name: "bash",
         arguments: &["--norc", "--noprofile"],
         begin: "PS1='$ '; bind 'set enable-bracketed-paste off'",
+        line: "eval \"$(act-claude act shell-init bash)\"",
+        rc: "~/.bashrc",
+        source: ". ~/.bashrc",
     },
     Shell {
         name: "zsh",
         arguments: &["-f"],
         begin: "setopt no_prompt_sp no_prompt_cr; unset zle_bracketed_paste; PROMPT='$ '",
+        line: "eval \"$(act-claude act shell-init zsh)\"",
+        rc: "~/.zshrc",
+        source: ". ~/.zshrc",
     },
-    Shell { name: "fish", arguments: &["--no-config"], begin: "function fish_prompt; printf '$ '; end" },
+    Shell {
+        name: "fish",
+        arguments: &["--no-config"],
+        begin: "function fish_prompt; printf '$ '; end",
+        line: "act-claude act shell-init fish | source",
+        rc: "~/.config/fish/config.fish",
+        source: "source ~/.config/fish/config.fish",
+    },
 ];
 
 fn file() -> PathBuf {
@@ -70,6 +94,7 @@ fn by_each_way_in_each_shell() {
     for way in &WAYS {
         for shell in SHELLS.iter().filter(|shell| program(shell.name).is_some()) {
             let Some(screen) = first_minute(way, shell) else { return };
+            let screen = shell.as_bash(&screen);
             let section = format!("\n## {}\n\n```console\n{screen}\n```\n", way.heading);
             // The same in each shell.
             match shell.name {
@@ -106,13 +131,16 @@ fn first_minute(way: &Way, shell: &Shell) -> Option<String> {
         lab.sandbox.write(".claude/settings.json", serde_json::to_string_pretty(&recipe(&endpoint)).expect("JSON"));
     }
     lab.sandbox.path_first(act_claude().parent().expect("its directory"));
+    lab.sandbox.set("SHELL", program(shell.name).expect("the shell"));
     let mut command = lab.sandbox.command(shell.name);
     command.args(shell.arguments).current_dir(lab.sandbox.directory("work/billing"));
     let mut pty = Pty::start(command);
     pty.resize(100, 110);
     pty.send(&format!("{}; clear\r", shell.begin));
     at_prompt(&pty, 0);
-    for (typed, command) in [way.setup, "alias claude=act-claude", "claude -p 'say hello'"].iter().enumerate() {
+    // Without a question nothing is written to the rc file.
+    let second = if way.setup.contains("--yes") { "alias claude=act-claude" } else { shell.source };
+    for (typed, command) in [way.setup, second, "claude -p 'say hello'"].iter().enumerate() {
         pty.send(&format!("{command}\r"));
         answer(&pty, typed + 1, &endpoint);
     }
