@@ -83,7 +83,7 @@ collect_documents() { # directory command…
     shift
     mkdir -p "$directory/docs" "$directory/man"
     cp README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$directory"
-    cp docs/*.md docs/config.schema.json "$directory/docs"
+    cp docs/*.md docs/*.svg docs/config.schema.json "$directory/docs"
     "$@" >"$directory/man/act-claude.1"
 }
 
