@@ -250,6 +250,9 @@ impl Config {
         let known: Vec<&str> = self.aliases.keys().map(String::as_str).collect();
         match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"? (known: {})", known.join(", ")),
+            None if known.is_empty() && !self.broken.aliases.is_empty() => {
+                "all aliases have faults: act-claude act doctor".to_owned()
+            }
             None if known.is_empty() => "no alias is configured: act-claude act setup".to_owned(),
             None => format!("known: {}", known.join(", ")),
         }

@@ -243,6 +243,7 @@ fn of_failure(failure: &Failure, account: &str, host: &str) -> Problem {
             "export NODE_EXTRA_CA_CERTS=/path/to/company-ca.pem",
             75,
         ),
+        Failure::Handshake { what, cause } => problem(format!("TLS with {host} failed: {what}"), cause, &check, 75),
         Failure::Roots { what, cause, fix } => problem(format!("TLS with {host} failed: {what}"), cause, fix, 75),
         Failure::Proxy { place, what } => problem(
             format!("the proxy did not connect to {host}: {what}"),

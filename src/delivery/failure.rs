@@ -13,8 +13,15 @@ pub enum Failure {
     NoRoute,
     /// The connection broke.
     Broken(String),
-    /// The server's certificate is not trusted, or TLS failed otherwise.
+    /// The server's certificate is not trusted.
     Tls(String),
+    /// TLS failed for another reason than who is trusted.
+    Handshake {
+        /// What happened.
+        what: String,
+        /// Why, where that is known.
+        cause: &'static str,
+    },
     /// The server's certificate is not trusted, and a file of certificates that is named can't be used.
     Roots {
         /// What is wrong with the certificate.

@@ -12,5 +12,6 @@ pub mod roots;
 pub mod sender;
 pub mod target;
 pub mod targets;
+mod tls;
 pub mod upstream;
 pub mod verdict;

@@ -19,6 +19,7 @@ use crate::delivery::verdict::{Answer, Failure, LONGEST_BODY};
 use super::addresses::Addresses;
 use super::proxy::{self, Proxy};
 use super::roots;
+use super::tls;
 
 /// Time limits of a request.
 #[derive(Debug, Clone, Copy)]
@@ -209,9 +210,12 @@ impl Upstream {
         use rustls::{CertificateError::UnknownIssuer, Error::InvalidCertificate};
         match (&self.unused_roots, error) {
             (Some(unused), InvalidCertificate(UnknownIssuer)) => {
-                Failure::Roots { what: tls_words(error), cause: unused.said(), fix: unused.fix() }
+                Failure::Roots { what: tls::words(error), cause: unused.said(), fix: unused.fix() }
             }
-            _ => Failure::Tls(tls_words(error)),
+            _ => match tls::cause(error) {
+                None => Failure::Tls(tls::words(error)),
+                Some(cause) => Failure::Handshake { what: tls::words(error), cause },
+            },
         }
     }
 
@@ -261,21 +265,4 @@ fn read(mut response: Response<ureq::Body>) -> Answer {
 fn proxy_words(what: &str) -> String {
     let status = what.rsplit_once('/').and_then(|(_, code)| hyper::StatusCode::from_bytes(code.as_bytes()).ok());
     status.map_or_else(|| what.to_owned(), |status| format!("it answered {status}"))
-}
-
-fn tls_words(error: &rustls::Error) -> String {
-    use rustls::CertificateError::{
-        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
-    };
-    match error {
-        rustls::Error::InvalidCertificate(UnknownIssuer) => "the certificate's issuer is not known".to_owned(),
-        rustls::Error::InvalidCertificate(BadSignature) => {
-            "the certificate is not signed by the authority it names".to_owned()
-        }
-        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => "the certificate has expired".to_owned(),
-        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
-            "the certificate is for another host".to_owned()
-        }
-        other => other.to_string(),
-    }
 }

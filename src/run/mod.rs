@@ -29,7 +29,7 @@ use crate::plan::{self, Plan};
 use crate::state::{log, outcome};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
-use crate::system::exit::{CONFIGURATION, ExitCode};
+use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
 
 /// Runs claude. Where no claude is found, `answer` may answer `--help` and `--version` in its place.
 pub fn run(
@@ -57,6 +57,11 @@ pub fn run(
         return session.exec(&environment);
     }
     if flags.no_act || trusted.get("ACT_CLAUDE").is_some_and(|value| value == "off") {
+        if flags.verify {
+            let off = if flags.no_act { "--no-act" } else { "ACT_CLAUDE=off" };
+            report::fatal(&format!("--verify watches what {off} switches off: leave out one of the two"));
+            return ExitCode::from(USAGE);
+        }
         return match loaded.config.required_by() {
             None => session.exec(&environment),
             Some(origin) => {

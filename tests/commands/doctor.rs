@@ -721,7 +721,7 @@ fn a_problem_in_its_words() {
         "problem   this directory has no alias\n  \
            where   ~/work\n  \
            effect  no rule covers it, and there is no default: sessions here are not\n          reported\n  \
-           fix     give it one of your aliases (known: billing, web)\n          act-claude act use billing"
+           fix     give it one of your aliases: act-claude act use NAME (known: billing,\n          web)"
     );
     assert!(text.contains("\n\n1 problem found.\n\nact-claude "), "{text}");
     let mut narrow = machine.sandbox.act_claude(&["act", "doctor"]);
@@ -730,8 +730,8 @@ fn a_problem_in_its_words() {
     assert_eq!(
         finding,
         "problem\n  this directory has no alias\n  where\n    ~/work\n  effect\n    no rule covers it, and there is no\n    \
-         default: sessions here are not\n    reported\n  fix\n    give it one of your aliases (known:\n    billing, web)\n    \
-         act-claude act use billing"
+         default: sessions here are not\n    reported\n  fix\n    give it one of your aliases:\n    \
+         act-claude act use NAME (known:\n    billing, web)"
     );
 }
 

@@ -132,7 +132,7 @@ fn a_hostile_repository_gains_nothing() {
     let before = snapshot(&sandbox.home());
     let output = sandbox.act_claude(&args).output().unwrap();
     assert_eq!(output.code(), 64);
-    assert!(output.err().contains("evil.example, which is not Boomi's"), "{}", output.err());
+    assert!(output.err().contains("evil.example, which is not ACT's"), "{}", output.err());
     assert_eq!(snapshot(&sandbox.home()), before);
 }
 
@@ -164,8 +164,52 @@ fn a_hostile_repository_gets_no_token_sent_to_this_machine() {
         let args = ["act", "setup", "--from-settings", "--yes", source[0], source[1], "--directory", &evil];
         let output = sandbox.act_claude(&args).env("BOOMI", "t-acme").output().unwrap();
         assert_eq!(output.code(), 64, "{}", output.out());
-        assert!(output.err().contains("127.0.0.1, which is not Boomi's"), "{}", output.err());
+        assert!(output.err().contains("127.0.0.1, which is not ACT's"), "{}", output.err());
         assert_eq!(snapshot(&sandbox.home()), before);
+    }
+}
+
+/// A token in a project's settings may be somebody else's: it does not take the place of one that the account has.
+#[test]
+fn a_hostile_repository_does_not_replace_the_token() {
+    let sandbox = Sandbox::new();
+    let acme = url("acme-A1B2C3");
+    sandbox.write(".claude/settings.json", pretty(&recipe(&acme, "dev@acme.com", "t-acme", "id-platform", "P")));
+    let output = sandbox.act_claude(&[&RUN[..], &["file"]].concat()).output().unwrap();
+    assert_eq!(output.code(), 0, "{}", output.err());
+    std::fs::remove_file(sandbox.home().join(".claude/settings.json")).unwrap();
+    let token = sandbox.config_file().with_file_name("acme.token");
+    let theirs = recipe(&acme, "dev@acme.com", "t-evil", "id-evil", "P");
+    sandbox.write("evil/.claude/settings.json", pretty(&theirs));
+    let evil = sandbox.home().join("evil").display().to_string();
+    let args = ["act", "setup", "--from-settings", "--yes", "--no-check", "--directory", &evil];
+    for store in [&[][..], &["--store", "file"]] {
+        let output = sandbox.act_claude(&[&args[..], store].concat()).output().unwrap();
+        assert_eq!(output.code(), 0, "{}", output.err());
+        let said = words(&output.out());
+        assert!(said.contains("the token there is not taken, because account acme has one"), "{said}");
+        assert_eq!(std::fs::read_to_string(&token).unwrap(), "t-acme\n");
+        assert!(snapshot(&sandbox.home()).iter().all(|(path, content)| {
+            path.starts_with(sandbox.home().join("evil")) || !String::from_utf8_lossy(content).contains("t-evil")
+        }));
+    }
+}
+
+/// Other hosts of Boomi's domain run what its customers put there.
+#[test]
+fn only_the_documented_host_is_expected() {
+    let sandbox = Sandbox::new();
+    let acme = url("acme-A1B2C3");
+    sandbox.write(".claude/settings.json", pretty(&recipe(&acme, "dev@acme.com", "t-acme", "id-platform", "P")));
+    for host in ["c01-usa-east.integrate.boomi.com", "agentcontroltower.boomi.com:8443", "boomi.com.evil.example"] {
+        let moved = json!({"env": {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": format!("https://{host}/ws/simple/x")}});
+        sandbox.write("evil/.claude/settings.json", pretty(&moved));
+        let evil = sandbox.home().join("evil").display().to_string();
+        let output = sandbox.act_claude(&[&RUN[..], &["file", "--directory", &evil]].concat()).output().unwrap();
+        assert_eq!(output.code(), 0, "{}", output.err());
+        let name = host.split(':').next().unwrap();
+        assert!(words(&output.out()).contains(&format!("would send your token to {name}")), "{}", output.out());
+        assert!(!std::fs::read_to_string(sandbox.config_file()).unwrap().contains(host));
     }
 }
 
@@ -217,7 +261,7 @@ fn values_missing_in_the_settings_are_asked() {
     pty.wait_for("? Where to keep acme's API token");
     pty.send("\r");
     let screen = pty.wait_for(trusted);
-    let why = "The settings of ~/work/labs send to act.labs.example, which is not Boomi's.";
+    let why = "The settings of ~/work/labs send to act.labs.example, which is not ACT's.";
     assert!(screen.contains(why), "{screen}");
     pty.send("y\r");
     pty.wait_for("? Alias id for ~/work/labs:");

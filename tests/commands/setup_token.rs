@@ -278,3 +278,28 @@ act-claude act check billing
     let holds = |content: &[u8]| content.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
     assert!(!files.values().any(|content| holds(content.as_slice())));
 }
+
+/// A token file that another account names, or that is there for another reason, may be the only place of its token.
+#[test]
+fn a_token_file_is_taken_from_nobody() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    let file = sandbox.config_file().with_file_name("acme.token");
+    let mut account = sandbox.account(&act.endpoint());
+    account["token"] = json!({"file": file.display().to_string()});
+    sandbox.configure(&json!({"accounts": {"Acme": account}, "aliases": {}}));
+    std::fs::write(&file, "t-first\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(sandbox.config_file().with_file_name("ACME-2.token"), "t-old\n").unwrap();
+    let other = act.endpoint_of("acme-Z9Z9Z9");
+    let run = [&ANSWERS[..], &["--endpoint", &other, "--no-check", "--token-stdin"]].concat();
+    let output = setup(&mut sandbox.act_claude(&run), "t-second");
+    assert_eq!(output.code(), 0, "{}", output.err());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "t-first\n");
+    assert_eq!(config(&sandbox)["accounts"]["acme"]["token"], json!({"file": "~/.config/act-claude/acme-3.token"}));
+    // Its own file is written again.
+    let output = setup(&mut sandbox.act_claude(&run), "t-third");
+    assert_eq!(output.code(), 0, "{}", output.err());
+    let own = sandbox.config_file().with_file_name("acme-3.token");
+    assert_eq!(std::fs::read_to_string(own).unwrap(), "t-third\n");
+}

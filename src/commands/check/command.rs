@@ -59,6 +59,9 @@ fn subjects<'a>(
     if loaded.general_fault().is_some() || (args.all && !loaded.faults.is_empty()) {
         return Err((CONFIGURATION, faults()));
     }
+    if config.aliases.is_empty() && !loaded.faults.is_empty() {
+        return Err((CONFIGURATION, faults()));
+    }
     if config.aliases.is_empty() {
         return Err((CONFIGURATION, vec!["no alias is configured: act-claude act setup".to_owned()]));
     }

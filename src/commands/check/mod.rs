@@ -259,7 +259,7 @@ impl CheckRun<'_> {
     fn unanswered(&mut self, hop: &route::Hop, failure: Failure) -> Box<Problem> {
         let step = match &failure {
             Failure::Proxy { .. } | Failure::ProxyAuthentication { .. } | Failure::ProxySetting { .. } => "proxy",
-            Failure::Tls(_) | Failure::Roots { .. } => {
+            Failure::Tls(_) | Failure::Roots { .. } | Failure::Handshake { .. } => {
                 if hop.proxy.is_some() {
                     self.passed("proxy", format!("{} forwards to {}", hop.host, hop.target));
                 }
@@ -304,7 +304,8 @@ impl CheckRun<'_> {
 /// The token's source, as text.
 fn source(source: &TokenSource) -> String {
     match source {
-        TokenSource::Command(argv) => format!("from the command {}", argv.join(" ")),
+        // Its arguments may be secrets.
+        TokenSource::Command(argv) => format!("from the command {}", argv.first().map_or("", String::as_str)),
         TokenSource::File(path) => format!("from the file {}", path.display()),
         TokenSource::Env(name) => format!("from the variable {name}"),
     }

@@ -56,21 +56,28 @@ fn alias_here(facts: &Facts) -> Vec<Finding> {
             .fix("correct .act-claude.json, or add what it names to your configuration")
     });
     let none = match resolution.reason {
-        Reason::NothingConfigured => Some(
-            Finding::new("no-alias", "no alias is configured", file)
-                .effect("no session is reported")
-                .fix("set up account, alias and token")
-                .command("act-claude act setup"),
-        ),
+        Reason::NothingConfigured => {
+            let finding = Finding::new("no-alias", "no alias is configured", file);
+            let finding = finding.effect("act-claude reports no session");
+            Some(if facts.has_recipe() {
+                finding
+                    .fix("take account, alias and token from Claude Code's settings; it says what to remove there afterwards")
+                    .command("act-claude act setup --from-settings")
+            } else {
+                finding.fix("set up account, alias and token").command("act-claude act setup")
+            })
+        }
         Reason::NoRule => {
-            let known: Vec<&str> = facts.loaded.config.aliases.keys().map(String::as_str).collect();
-            let any = known.first().copied().unwrap_or("NAME");
-            Some(
-                Finding::new("no-alias", "this directory has no alias", facts.directory.display().to_string())
-                    .effect("no rule covers it, and there is no default: sessions here are not reported")
-                    .fix(format!("give it one of your aliases (known: {})", known.join(", ")))
-                    .command(format!("act-claude act use {any}")),
-            )
+            let config = &facts.loaded.config;
+            let place = facts.directory.display().to_string();
+            let finding = Finding::new("no-alias", "this directory has no alias", place)
+                .effect("no rule covers it, and there is no default: sessions here are not reported");
+            // Which of several it should be is the user's decision.
+            Some(match config.aliases.len() {
+                0 => finding.fix("correct the aliases first"),
+                1 => finding.fix("give it your alias").command(config.how_to_use_one()),
+                _ => finding.fix(format!("give it one of your aliases: {}", config.how_to_use_one())),
+            })
         }
         _ => None,
     };

@@ -10,6 +10,7 @@ use crate::claude::exporters;
 use crate::claude::settings::{self, Layer, LayerKind};
 use crate::claude::variables::EXPORTER;
 use crate::config::Delivery;
+use crate::config::resolve::Reason;
 
 pub const CHECKS: [Check; 5] = [ignored_files, unread, tokens, ignored, overriding];
 
@@ -85,7 +86,23 @@ fn tokens(facts: &Facts) -> Vec<Finding> {
             })
             .collect::<Vec<_>>()
     };
+    // Where nothing is configured, the recipe is what reports, and what a set-up takes the token from.
+    if is_unconfigured(facts) {
+        return Vec::new();
+    }
     facts.layers.iter().filter(|layer| layer.kind != LayerKind::Managed).flat_map(of_layer).collect()
+}
+
+fn is_unconfigured(facts: &Facts) -> bool {
+    facts.resolution.as_ref().is_ok_and(|resolution| matches!(resolution.reason, Reason::NothingConfigured))
+}
+
+impl Facts {
+    /// Whether settings that are not managed have a credential for exports, as the guide's recipe does.
+    pub(super) fn has_recipe(&self) -> bool {
+        let own = self.layers.iter().filter(|layer| layer.kind != LayerKind::Managed);
+        own.flat_map(|layer| &layer.env).any(|(name, value)| name.ends_with("_HEADERS") && has_credential(value))
+    }
 }
 
 fn has_credential(headers: &str) -> bool {
@@ -119,6 +136,9 @@ fn ignored(facts: &Facts) -> Vec<Finding> {
 
 /// Keys that override what act-claude sets.
 fn overriding(facts: &Facts) -> Vec<Finding> {
+    if is_unconfigured(facts) {
+        return Vec::new();
+    }
     let config = &facts.loaded.config;
     let alias = facts.resolution.as_ref().ok().and_then(|resolution| config.aliases.get(resolution.alias.as_ref()?));
     let attributes = alias.map(|alias| alias.resource_attributes()).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! `act history`: what recent sessions delivered, and which exports are waiting or held.
 
+use std::num::NonZero;
+
 use anstyle::Style;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -22,8 +24,8 @@ use crate::text::page;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How many sessions, the latest first
-    #[arg(short, long = "number", value_name = "N", default_value_t = 10)]
-    number: usize,
+    #[arg(short, long = "number", value_name = "N", default_value_t = NonZero::new(10).expect("not zero"))]
+    number: NonZero<usize>,
     /// All recorded sessions (90 days)
     #[arg(long, conflicts_with = "number")]
     all: bool,
@@ -50,7 +52,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let now = Timestamp::now();
     let totals = totals::of(&all, &now.to_zoned(TimeZone::system()));
     let is_wanted = |session: &&Session| !args.failed || session.has_failed();
-    let number = if args.all { usize::MAX } else { args.number };
+    let number = if args.all { usize::MAX } else { args.number.get() };
     let sessions: Vec<Session> = all.iter().filter(is_wanted).take(number).cloned().collect();
     if args.json {
         return crate::commands::print_json(&as_json(&sessions, &counts, &spool, &totals));

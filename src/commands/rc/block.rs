@@ -24,12 +24,13 @@ pub fn added(before: &[u8], shell: Shell) -> Vec<u8> {
 }
 
 /// The content without blocks, or `None` where it has none. A block with a line in it that is not ours stays: somebody has edited it.
+/// So does one that somebody has moved into a here-document, or into a compound command, which would be left empty.
 pub fn removed(before: &[u8]) -> Option<Vec<u8>> {
     let lines: Vec<&[u8]> = before.split_inclusive(|byte| *byte == b'\n').collect();
     let mut after: Vec<&[u8]> = Vec::new();
     let mut at = 0;
     while let Some(line) = lines.get(at) {
-        match block_length(&lines[at..]) {
+        match block_length(&lines[at..]).filter(|length| stands_alone(&lines[..at], &lines[at + length..])) {
             Some(length) => {
                 at += length;
                 if after.last().is_some_and(|line| line.trim_ascii().is_empty()) {
@@ -46,9 +47,45 @@ pub fn removed(before: &[u8]) -> Option<Vec<u8>> {
     (after != before).then_some(after)
 }
 
-/// How many lines the block has with which `lines` begin.
+/// Whether a block between these lines is a part of no other command.
+fn stands_alone(before: &[&[u8]], after: &[&[u8]]) -> bool {
+    const CLOSING: [&[u8]; 9] = [b"fi", b"done", b"}", b")", b"else", b"elif", b";;", b"esac", b"end"];
+    const OPEN: [&[u8]; 3] = [b"&&", b"||", b"|"];
+    let is_blank = |line: &&&[u8]| line.trim_ascii().is_empty();
+    let next = after.iter().find(|line| !is_blank(line)).map_or(&b""[..], |line| line.trim_ascii());
+    let word = next.split(|byte| byte.is_ascii_whitespace() || *byte == b';').next().unwrap_or_default();
+    let last = before.iter().rfind(|line| !is_blank(line)).map_or(&b""[..], |line| line.trim_ascii());
+    let is_closed_next = CLOSING.contains(&word) || next.starts_with(b";;");
+    !is_closed_next && !OPEN.iter().any(|open| last.ends_with(open)) && !in_here_document(before)
+}
+
+/// Whether a here-document is open after these lines.
+fn in_here_document(before: &[&[u8]]) -> bool {
+    let mut open: Option<Vec<u8>> = None;
+    for line in before {
+        let line = line.trim_ascii();
+        match &open {
+            Some(end) if line == end => open = None,
+            Some(_) => {}
+            None => open = delimiter(line),
+        }
+    }
+    open.is_some()
+}
+
+/// The word that ends the here-document which this line begins.
+fn delimiter(line: &[u8]) -> Option<Vec<u8>> {
+    let at = memchr::memmem::find(line, b"<<").filter(|_| !line.starts_with(b"#"))?;
+    let rest = line[at + 2..].strip_prefix(b"-").unwrap_or(&line[at + 2..]).trim_ascii_start();
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    let rest = rest.first().filter(|byte| b"'\"\\".contains(byte)).map_or(rest, |_| &rest[1..]);
+    let word: Vec<u8> = rest.iter().copied().take_while(|byte| is_word(byte)).collect();
+    (!word.is_empty()).then_some(word)
+}
+
+/// How many lines the block has with which `lines` begin. An indented line is not as it was written.
 fn block_length(lines: &[&[u8]]) -> Option<usize> {
-    let is = |line: &[u8], text: &str| line.trim_ascii() == text.as_bytes();
+    let is = |line: &[u8], text: &str| line.trim_ascii_end() == text.as_bytes();
     let ours = |line: &[u8]| line.trim_ascii().is_empty() || Shell::ALL.iter().any(|shell| is(line, shell.line()));
     is(lines.first()?, BEGIN).then_some(())?;
     let length = 1 + lines[1..].iter().take_while(|line| ours(line)).count();
@@ -96,6 +133,32 @@ mod tests {
                 assert_eq!(removed(&more), Some([after, b"later\n"].concat()), "{before:?}");
                 assert_eq!(removed(&added(&with, shell)).as_deref(), Some(after), "{before:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_block_that_was_moved_into_another_command_stays() {
+        let block = "# >>> act-claude >>>\neval \"$(act-claude act shell-init bash)\"\n# <<< act-claude <<<\n";
+        let indented =
+            format!("if true; then\n{}fi\n", block.lines().map(|line| format!("  {line}\n")).collect::<String>());
+        for text in [
+            format!("if [[ $- == *i* ]]; then\n{block}fi\n"),
+            format!("f() {{\n{block}\n}}\n"),
+            format!("if status is-interactive\n{block}end\n"),
+            format!("true &&\n{block}"),
+            format!("cat > ~/t <<X\n{block}X\n"),
+            format!("cat <<-'END' | sh\n{block}END\n"),
+            indented,
+        ] {
+            assert_eq!(removed(text.as_bytes()), None, "{text}");
+        }
+        for text in [
+            format!("if true; then\n:\nfi\n{block}x\n"),
+            format!("cat <<X\nX\n{block}"),
+            format!("# <<X\n{block}finish\n"),
+        ] {
+            let after = text.replace(block, "");
+            assert_eq!(removed(text.as_bytes()).as_deref(), Some(after.as_bytes()), "{text}");
         }
     }
 

@@ -41,10 +41,9 @@ pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Sp
     let own = accounts.values().map(|account| account.endpoint.as_str());
     if spec.is_some() && named.is_none() && !endpoint.is_empty() && !is_expected(&endpoint, own, true) {
         let host = host(&endpoint).unwrap_or_default();
-        let ask = format!("The token would go to {host}, which is not Boomi's. Is this intended?");
-        let flag = format!(
-            "--endpoint URL: the Spec's URL leads to {host}, which is not Boomi's; name it if this is intended"
-        );
+        let ask = format!("The token would go to {host}, which is not ACT's. Is this intended?");
+        let flag =
+            format!("--endpoint URL: the Spec's URL leads to {host}, which is not ACT's; name it if this is intended");
         dialogue.agree(&Question { ask: &ask, help: "", flag: &flag }, false)?;
     }
     Ok(endpoint)

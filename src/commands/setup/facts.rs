@@ -56,6 +56,8 @@ pub struct Facts<'a> {
     pub with_token: BTreeSet<String>,
     /// The user's configuration file.
     pub user_file: PathBuf,
+    /// The files beside it.
+    pub token_files: Vec<PathBuf>,
 }
 
 impl<'a> Facts<'a> {
@@ -72,6 +74,8 @@ impl<'a> Facts<'a> {
         let accounts = loaded.config.accounts.iter();
         let with_token = accounts.filter(|(_, account)| token::look(&account.token, environment).is_ok());
         let user_file = config::user_file(environment).unwrap_or_default();
+        let user_file = std::path::absolute(&user_file).unwrap_or(user_file);
+        let beside = user_file.parent().and_then(|directory| std::fs::read_dir(directory).ok());
         Ok(Self {
             args,
             environment,
@@ -89,7 +93,8 @@ impl<'a> Facts<'a> {
             keychain_is_reachable: keychain.as_ref().is_some_and(|keychain| keychain.is_reachable(environment)),
             keychain,
             with_token: with_token.map(|(name, _)| name.clone()).collect(),
-            user_file: std::path::absolute(&user_file).unwrap_or(user_file),
+            token_files: beside.into_iter().flatten().flatten().map(|entry| entry.path()).collect(),
+            user_file,
         })
     }
 }

@@ -78,7 +78,7 @@ impl Import<'_, '_, '_> {
             Some(kind) => kind,
             None => self.ask(&shown, "Provider type", alias::provider_type)?,
         };
-        let account = self.account(&shown, endpoint, credential)?;
+        let account = self.account(&shown, endpoint, credential, entry.directory.is_some())?;
         let same = |alias: &&AliasEntry| {
             alias.account == account
                 && alias.id == id
@@ -118,15 +118,22 @@ impl Import<'_, '_, '_> {
         let added = self.entries.accounts.iter().map(|account| account.endpoint.as_str());
         if !is_expected(&endpoint, configured.chain(added), may_be_here) {
             let host = host(&endpoint).unwrap_or_default();
-            let ask = format!("The settings of {place} send to {host}, which is not Boomi's. Is this intended?");
-            let flag = format!("{place}: its settings send to {host}, which is not Boomi's; answer on a terminal");
+            let ask = format!("The settings of {place} send to {host}, which is not ACT's. Is this intended?");
+            let flag = format!("{place}: its settings send to {host}, which is not ACT's; answer on a terminal");
             self.dialogue.agree(&Question { ask: &ask, help: &endpoint, flag: &flag }, false)?;
         }
         Ok(endpoint)
     }
 
     /// The name of the account with this endpoint and user: an account added in this run, a configured one, or a new one.
-    fn account(&mut self, place: &str, endpoint: String, credential: Option<Credential>) -> Result<String, Stop> {
+    /// A project's token, which may be somebody else's, never replaces one that a configured account has.
+    fn account(
+        &mut self,
+        place: &str,
+        endpoint: String,
+        credential: Option<Credential>,
+        is_project: bool,
+    ) -> Result<String, Stop> {
         for note in credential.iter().flat_map(|credential| &credential.notes) {
             // In the recipe, every credential is a whole Authorization header, so this note would say nothing new.
             if !note.contains("Authorization header") {
@@ -161,6 +168,13 @@ impl Import<'_, '_, '_> {
         let existing = existing.map(|(_, account)| &account.value);
         let choice = match (credential, token::from_flags(self.facts)?) {
             (_, Some(source)) => Choice::Source(source),
+            (Some(_), None) if is_project && self.facts.with_token.contains(&name) && existing.is_some() => {
+                self.dialogue.tell(format!(
+                    "{place}: the token there is not taken, because account {name} has one. To renew that: \
+                     act-claude act setup --account {name}"
+                ));
+                Choice::Source(existing.expect("a configured account").token.clone())
+            }
             (Some(credential), None) => match self.place(&name, existing)? {
                 Ok(place) => Choice::Store(credential, place),
                 Err(source) => Choice::Source(source),

@@ -34,6 +34,7 @@ fn decided(line: &str, can_ask: bool, answers: &[Answer]) -> Result<String, Stri
         keychain_is_reachable: false,
         with_token: Default::default(),
         user_file: "/home/u/.config/act-claude/config.json".into(),
+        token_files: Vec::new(),
     };
     let mut dialogue = Dialogue::new(can_ask, answers).with_defaults(args.yes);
     match decide(&facts, &mut dialogue) {

@@ -111,7 +111,7 @@ pub fn from_flags(facts: &Facts<'_>) -> Result<Option<TokenSource>, Stop> {
 fn command(line: &str) -> Result<TokenSource, String> {
     match shell_words::split(line) {
         Ok(words) if words.is_empty() => Err("it is empty".to_owned()),
-        Ok(_) if is_credential(line) => {
+        Ok(words) if is_credential(line) || words.iter().any(|word| is_credential(word)) => {
             Err("a command that prints the token is needed, not the token: --token-stdin reads the token itself"
                 .to_owned())
         }
@@ -190,10 +190,26 @@ pub fn choose_place(
     })
 }
 
-/// The file in which set-up stores an account's token.
+/// The file in which set-up stores an account's token. No file that exists is taken, nor one that another account names: it may be
+/// the only place where that account's token is.
 pub fn default_file(facts: &Facts<'_>, account: &str) -> PathBuf {
+    let accounts = &facts.loaded.config.accounts;
+    let file_of = |account: &Account| match &account.token {
+        TokenSource::File(path) => Some(path.clone()),
+        _ => None,
+    };
+    let own = accounts.get(account).and_then(|account| file_of(account));
+    let others = accounts.iter().filter(|(name, _)| *name != account).filter_map(|(_, account)| file_of(account));
+    let taken: Vec<PathBuf> = others.chain(facts.token_files.iter().cloned()).collect();
+    let path = |name: &str| facts.user_file.with_file_name(format!("{name}.token"));
+    let is_taken = |name: &str| {
+        let path = path(name);
+        // Some file systems ignore case.
+        let is_same = |other: &PathBuf| other.as_os_str().eq_ignore_ascii_case(&path);
+        !own.as_ref().is_some_and(is_same) && taken.iter().any(is_same)
+    };
     let name = names::of(account).unwrap_or_else(|| "account".to_owned());
-    facts.user_file.with_file_name(format!("{name}.token"))
+    path(&names::free(&name, is_taken))
 }
 
 /// Reads the token from standard input's content or from a question, and chooses to store it in `place`.

@@ -62,7 +62,8 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         going.extend(configuration(&loaded, environment));
     }
     let blocks = rc::with_block(environment);
-    let left = left_by_hand(&loaded, environment, &going, &blocks);
+    let kept = if args.keep_config { configuration(&loaded, environment) } else { Vec::new() };
+    let left = left_by_hand(&loaded, environment, &[&going[..], &kept[..]].concat(), &blocks);
     let is_nothing = going.is_empty() && blocks.is_empty();
     if !is_nothing && !args.yes && !confirmed(&going, &blocks) {
         return ExitCode::from(crate::system::exit::USAGE);
@@ -216,11 +217,12 @@ fn remove_empty(environment: &Environment, keep_config: bool) {
     }
 }
 
-/// What the user has to remove, because act-claude did not put it there or may not remove it: a line each, with what to do.
+/// What the user has to remove, because act-claude did not put it there or may not remove it: a line each, with what to do. Not
+/// the files in `settled`.
 fn left_by_hand(
     loaded: &Loaded,
     environment: &Environment,
-    going: &[PathBuf],
+    settled: &[PathBuf],
     blocks: &[(RcFile, Vec<u8>)],
 ) -> Vec<String> {
     let mut left = Vec::new();
@@ -240,7 +242,7 @@ fn left_by_hand(
             TokenSource::Command(argv) => {
                 left.extend(forget(argv).map(|command| format!("the token of {name}: {command}")))
             }
-            TokenSource::File(path) if path.exists() && !going.contains(path) => {
+            TokenSource::File(path) if path.exists() && !settled.contains(path) => {
                 left.push(format!("the token of {name}: rm {}", shell_word(path)));
             }
             _ => {}

@@ -9,6 +9,16 @@ use crate::text::pasted::{self, is_uuid};
 
 /// ACT's documented host.
 const HOST: &str = "https://agentcontroltower.boomi.com";
+/// Whether this is ACT's documented host, at its port. Other hosts of Boomi's domain may run what customers put there.
+pub fn is_documented(url: &str) -> bool {
+    let at = |url: &str| {
+        let url: Uri = url.parse().ok()?;
+        let is_https = url.scheme_str() == Some("https") && matches!(url.port_u16(), None | Some(443));
+        url.host().filter(|_| is_https).map(str::to_ascii_lowercase)
+    };
+    at(url).is_some_and(|host| at(HOST) == Some(host))
+}
+
 /// The parts of the documented metrics URL's path before and after the account id.
 pub const START: &str = "/metric-ingestion/v1/";
 /// See [`START`].

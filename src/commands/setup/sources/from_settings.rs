@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::claude::settings;
 use crate::config::is_loopback;
+use crate::config::typed::endpoint::is_documented;
 use crate::system::environment::Environment;
 
 use super::recipe::{self, Reading, Recipe};
@@ -185,13 +186,8 @@ fn layer_setting_credential(layers: &[&SettingsFile]) -> Option<usize> {
         .find_map(|name| layer_setting(layers, name).filter(|at| has_credential(at, name)))
 }
 
-/// Whether a URL's host is one of the vendor's.
-pub fn is_documented(endpoint: &str) -> bool {
-    host(endpoint).is_some_and(|host| host.ends_with(".boomi.com"))
-}
-
-/// Whether the user's token may be sent to `endpoint` without a question: its host is one of the vendor's, or one of the user's
-/// own endpoints has the same host and port, or, if `may_be_here`, it is this machine.
+/// Whether the user's token may be sent to `endpoint` without a question: it is ACT's documented host, or one of the user's own
+/// endpoints has the same host and port, or, if `may_be_here`, it is this machine.
 pub fn is_expected<'a>(endpoint: &str, mut own: impl Iterator<Item = &'a str>, may_be_here: bool) -> bool {
     is_documented(endpoint)
         || own.any(|own| origin(own) == origin(endpoint))
