@@ -63,7 +63,7 @@ pub fn environment(pid: i32) -> Block {
 
 /// Reads all at once: where the process executes a program between two reads, the second one finds nothing, as at the end.
 fn read_environment(pid: i32) -> std::io::Result<Vec<u8>> {
-    const MOST_HAVE_LESS: usize = 64 * 1024;
+    const MOST_HAVE_LESS: usize = 8 * 1024;
     let mut block = vec![0; MOST_HAVE_LESS];
     loop {
         let length = File::open(format!("/proc/{pid}/environ"))?.read(&mut block)?;
