@@ -1,7 +1,6 @@
 //! `act shell-init`: prints the code that the shell's rc file evaluates.
 
-use clap::ValueEnum;
-
+use super::rc::Shell;
 use crate::system::exit::ExitCode;
 
 /// Arguments of `act shell-init`.
@@ -9,13 +8,6 @@ use crate::system::exit::ExitCode;
 pub struct Args {
     /// Which shell
     shell: Shell,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Shell {
-    Bash,
-    Zsh,
-    Fish,
 }
 
 /// Runs the command.

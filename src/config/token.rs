@@ -16,7 +16,7 @@ use std::time::Duration;
 use base64::Engine;
 use zeroize::Zeroizing;
 
-use crate::config::typed::credential::{Credential, NO_TOKEN, Refused};
+use crate::config::typed::credential::{Credential, LONGEST, NO_TOKEN, Refused};
 use crate::config::values::{TokenSource, USER_PREFIX, without_prefix};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -44,9 +44,6 @@ impl fmt::Display for TokenError {
 
 /// How long a token command may take.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(30);
-
-/// The longest token, in bytes. (Platform tokens have 36.)
-const LONGEST: usize = 8 * 1024;
 
 impl Token {
     /// Judges what a source gave, as set-up judges a token that is typed. `verb` and `must` tell how the source gives it.

@@ -137,12 +137,9 @@ impl Record {
         self.end.is_none() && is_locked(state, &self.id)
     }
 
-    /// Whether its claude runs, as far as this process can see. A relay lives on after claude's end, until the session's exports are
-    /// delivered; and after claude's end its pid may belong to another process.
-    pub fn is_running(&self, state: &Path) -> bool {
-        if !self.is_live(state) {
-            return false;
-        }
+    /// Whether the claude of a live session runs, as far as this process can see. A relay lives on after claude's end, until the
+    /// session's exports are delivered; and after claude's end its pid may belong to another process.
+    pub fn has_running_claude(&self) -> bool {
         // In another container the pids mean nothing. The relay is not visible there either, although it holds its lock.
         let is_visible = i32::try_from(self.relay_pid).is_ok_and(|pid| process::look(pid).is_some());
         let Some(pid) = self.command_pid.filter(|_| is_visible) else { return true };

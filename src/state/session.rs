@@ -26,7 +26,7 @@ impl Session {
     /// Describes a record; checks whether the session is live.
     pub fn new(mut record: Record, state: &Path, spool: &Summary) -> Self {
         let live = record.is_live(state);
-        let running = live && record.is_running(state);
+        let running = live && record.has_running_claude();
         // A relay writes the end before it releases the lock, so the record on disk is the final one now.
         if record.end.is_none()
             && !live

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::replace::replaced;
+
 /// A path, with `~` for the home directory.
 pub fn path(path: &Path, home: Option<&Path>) -> String {
     shortened(&path.to_string_lossy(), home)
@@ -16,19 +18,11 @@ pub fn shortened(text: &str, home: Option<&Path>) -> String {
     if !home.starts_with('/') {
         return text.to_owned();
     }
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(&home) {
-        let (before, after) = (&rest[..at], &rest[at + home.len()..]);
+    replaced(text, &home, "~", |before, after| {
         // A shell reads `~` between quotes as it stands there, what is quoted from a file is spelled as there, and a URL has no `~`.
-        let is_quoted = before.ends_with(['\'', '"', '/']);
-        let is_whole = !is_quoted && !before.ends_with(continues_a_name) && !after.starts_with(continues_a_name);
-        shown.push_str(before);
-        shown.push_str(if is_whole { "~" } else { &home });
-        rest = after;
-    }
-    shown.push_str(rest);
-    shown
+        let is_quoted = before.is_some_and(|c| matches!(c, '\'' | '"' | '/'));
+        !is_quoted && !before.is_some_and(continues_a_name) && !after.is_some_and(continues_a_name)
+    })
 }
 
 /// Whether this character beside a path belongs to it: `/home/dev` is not at the beginning of `/home/dev2` or `/srv/home/dev`.

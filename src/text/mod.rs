@@ -7,5 +7,6 @@ pub mod page;
 pub mod pasted;
 pub mod paths;
 pub mod printable;
+pub mod replace;
 pub mod shell;
 pub mod table;

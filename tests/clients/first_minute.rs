@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
 use serde_json::json;
 
 use crate::support::client::{Lab, NEW};
-use crate::support::pty::Pty;
+use crate::support::pty::{Pty, is_at_prompt};
+use crate::support::recipe::recipe;
 use crate::support::sandbox::TOKEN;
 use crate::support::{act_claude, program};
 
@@ -128,7 +128,9 @@ fn first_minute(way: &Way, shell: &Shell) -> Option<String> {
     lab.sandbox.write("work/billing/billing.yaml", spec);
     lab.sandbox.write("work/billing/token.txt", format!("{TOKEN}\n"));
     if way.has_recipe {
-        lab.sandbox.write(".claude/settings.json", serde_json::to_string_pretty(&recipe(&endpoint)).expect("JSON"));
+        let recipe = recipe(&endpoint, "you@example.com", TOKEN, "3f2c7e10-8a41", "CUSTOM_PROVIDER");
+        let text = serde_json::to_string_pretty(&json!({"env": recipe["env"]})).expect("JSON");
+        lab.sandbox.write(".claude/settings.json", text);
     }
     lab.sandbox.path_first(act_claude().parent().expect("its directory"));
     lab.sandbox.set("SHELL", program(shell.name).expect("the shell"));
@@ -137,7 +139,7 @@ fn first_minute(way: &Way, shell: &Shell) -> Option<String> {
     let mut pty = Pty::start(command);
     pty.resize(100, 110);
     pty.send(&format!("{}; clear\r", shell.begin));
-    at_prompt(&pty, 0);
+    pty.wait_for_prompt(0);
     // Without a question nothing is written to the rc file.
     let second = if way.setup.contains("--yes") { "alias claude=act-claude" } else { shell.source };
     for (typed, command) in [way.setup, second, "claude -p 'say hello'"].iter().enumerate() {
@@ -151,16 +153,6 @@ fn first_minute(way: &Way, shell: &Shell) -> Option<String> {
     let lines: Vec<&str> = screen.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let end = lines.iter().position(|line| *line == "$ exit").expect("the last command");
     Some(lines[..end].join("\n"))
-}
-
-/// Whether the shell waits at an empty prompt, after so many commands.
-fn is_at_prompt(screen: &str, typed: usize) -> bool {
-    let mut lines = screen.trim_end().lines().map(str::trim_end).rev();
-    lines.next() == Some("$") && lines.filter(|line| line.starts_with("$ ")).count() == typed
-}
-
-fn at_prompt(pty: &Pty, typed: usize) {
-    pty.wait_until("a prompt", |screen| is_at_prompt(screen, typed));
 }
 
 /// Answers the questions that are asked until the shell waits at its prompt: what has no default is typed.
@@ -193,19 +185,4 @@ fn answer(pty: &Pty, typed: usize, endpoint: &str) {
         let start = question.split([':', '?']).nth(1).unwrap_or_default().to_owned();
         pty.wait_until("the next question", |screen| asked(screen).is_none_or(|next| !next.contains(&start)));
     }
-}
-
-/// The vendor's variables, in the user's settings.
-fn recipe(endpoint: &str) -> serde_json::Value {
-    let credential = base64::engine::general_purpose::STANDARD.encode(format!("BOOMI_TOKEN.you@example.com:{TOKEN}"));
-    json!({"env": {
-        "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
-        "OTEL_METRICS_EXPORTER": "otlp",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
-        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": endpoint,
-        "OTEL_EXPORTER_OTLP_HEADERS": format!("Authorization=Basic {credential},X-Alias-Id=3f2c7e10-8a41,Origin=https://claude.ai"),
-        "OTEL_RESOURCE_ATTRIBUTES": "providerType=CUSTOM_PROVIDER,operation=InvokeAgent,promptType=Interactive",
-        "OTEL_METRIC_EXPORT_INTERVAL": "5000",
-        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"
-    }})
 }

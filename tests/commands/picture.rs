@@ -32,17 +32,10 @@ fn readme_s_picture_shows_a_session() {
     command.args(["--norc", "--noprofile"]).env("PS1", "$ ").current_dir(sandbox.directory("work/billing"));
     let mut pty = Pty::start(command);
     pty.resize(40, COLUMNS);
-    // An empty prompt after so many typed lines.
-    let at_prompt = |typed: usize| {
-        pty.wait_until("a prompt", |screen| {
-            let mut lines = screen.lines().map(str::trim_end).rev();
-            lines.next() == Some("$") && lines.filter(|line| line.starts_with("$ ")).count() == typed
-        })
-    };
     let commands =
         ["alias claude=act-claude", "claude -p 'say hello'", "cd ~/work/shop", "claude -p 'say hello'", "exit"];
     for (typed, command) in commands.iter().enumerate() {
-        at_prompt(typed);
+        pty.wait_for_prompt(typed);
         if typed == 3 {
             act.answer(refused(401, "Unauthorized"));
         }

@@ -1,28 +1,13 @@
 //! `act setup --from-settings`: the guide's recipe becomes accounts, aliases and directories; the settings files stay
 //! unchanged.
 
-use base64::Engine;
 use serde_json::{Value, json};
 
 use crate::support::pty::Pty;
+use crate::support::recipe::recipe;
 use crate::support::sandbox::{Sandbox, TOKEN, Text, snapshot};
 
 const ACT: &str = "https://agentcontroltower.boomi.com/metric-ingestion/v1";
-
-/// The guide's `env`, as a settings file.
-fn recipe(endpoint: &str, user: &str, token: &str, id: &str, kind: &str) -> Value {
-    let credential = base64::engine::general_purpose::STANDARD.encode(format!("BOOMI_TOKEN.{user}:{token}"));
-    json!({"model": "opus", "env": {
-        "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
-        "OTEL_METRICS_EXPORTER": "otlp",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
-        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": endpoint,
-        "OTEL_EXPORTER_OTLP_HEADERS": format!("Authorization=Basic {credential},X-Alias-Id={id},Origin=https://claude.ai"),
-        "OTEL_RESOURCE_ATTRIBUTES": format!("providerType={kind},operation=InvokeAgent,promptType=Interactive"),
-        "OTEL_METRIC_EXPORT_INTERVAL": "5000",
-        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"
-    }})
-}
 
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap()

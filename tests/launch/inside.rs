@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::act::Act;
 use crate::support::sandbox::{Sandbox, Text};
-use crate::support::{act_claude, eventually, example, user};
+use crate::support::{eventually, probe, user};
 
 /// A home with an alias, and another configuration that names the user's own token.
 struct InsideLab {
@@ -26,11 +26,7 @@ impl InsideLab {
         sandbox.write("repository/act-claude/config.json", &config);
         sandbox.write("repository/.config/act-claude/config.json", &config);
         sandbox.configure_one(&act.endpoint());
-        let bin = sandbox.directory("bin");
-        std::os::unix::fs::symlink(example("probe"), bin.join("claude")).unwrap();
-        std::os::unix::fs::symlink(act_claude(), bin.join("act-claude")).unwrap();
-        sandbox.path_first(&bin);
-        sandbox.set("PROBE_LOG", sandbox.root().join("log"));
+        probe::on_path(&mut sandbox);
         Self { sandbox, act, foreign }
     }
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::act::{Act, credential, refused};
 use crate::support::http::Reply;
+use crate::support::probe;
 use crate::support::sandbox::{Sandbox, TOKEN, Text, USER};
-use crate::support::{act_claude, example};
 
 /// A JWT: `{"alg":"RS256"}`, `{"sub":"x"}` and a signature.
 const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl";
@@ -37,11 +37,7 @@ impl Lab {
             config["accounts"]["acme"]["api"] = json!(act.origin());
             sandbox.configure(&config);
         }
-        let bin = sandbox.directory("bin");
-        std::os::unix::fs::symlink(example("probe"), bin.join("claude")).unwrap();
-        std::os::unix::fs::symlink(act_claude(), bin.join("act-claude")).unwrap();
-        sandbox.path_first(&bin);
-        sandbox.set("PROBE_LOG", sandbox.root().join("log"));
+        probe::on_path(&mut sandbox);
         Self { sandbox, act, foreign }
     }
 

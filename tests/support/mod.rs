@@ -16,6 +16,7 @@ pub mod probe;
 pub mod process;
 pub mod pty;
 pub mod random;
+pub mod recipe;
 pub mod sandbox;
 #[cfg(target_os = "linux")]
 pub mod seccomp;

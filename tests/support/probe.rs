@@ -23,6 +23,15 @@ use super::act::Act;
 use super::eventually;
 use super::sandbox::Sandbox;
 
+/// Makes the probe `claude` on PATH, beside act-claude; its notes go into the sandbox's file `log`.
+pub fn on_path(sandbox: &mut Sandbox) {
+    let bin = sandbox.directory("bin");
+    std::os::unix::fs::symlink(super::example("probe"), bin.join("claude")).expect("a link");
+    std::os::unix::fs::symlink(super::act_claude(), bin.join("act-claude")).expect("a link");
+    sandbox.path_first(&bin);
+    sandbox.set("PROBE_LOG", sandbox.root().join("log"));
+}
+
 /// How the probe is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {

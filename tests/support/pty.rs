@@ -98,6 +98,11 @@ impl Pty {
         self.wait_until(text, |screen| screen.contains(text))
     }
 
+    /// Waits until a shell with the prompt `$ ` waits there, after so many typed lines.
+    pub fn wait_for_prompt(&self, typed: usize) -> String {
+        self.wait_until("a prompt", |screen| is_at_prompt(screen, typed))
+    }
+
     /// Changes the size; the kernel sends WINCH to the foreground group.
     pub fn resize(&self, rows: u16, columns: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
@@ -135,6 +140,12 @@ impl Pty {
         super::eventually("the end of output", || self.state.lock().unwrap().ended.then_some(()));
         (status, self.screen())
     }
+}
+
+/// Whether a screen shows a shell at an empty prompt, `$ `, after so many typed lines.
+pub fn is_at_prompt(screen: &str, typed: usize) -> bool {
+    let mut lines = screen.trim_end().lines().map(str::trim_end).rev();
+    lines.next() == Some("$") && lines.filter(|line| line.starts_with("$ ")).count() == typed
 }
 
 fn cells(number: u16) -> NonZero<u16> {

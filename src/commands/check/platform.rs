@@ -1,18 +1,19 @@
 //! Where Boomi is asked whether it accepts a credential (pure).
 //!
-//! This is the only address besides the account's endpoint that a token may go to. So it comes from the table below, or from the
-//! user's or the system's configuration; a repository, a variable or a server can't name or change it.
+//! This is the only address besides the account's endpoint that a token may go to. So it is the one below, or one in the user's or
+//! the system's configuration; a repository, a variable or a server can't name or change it.
 
 use hyper::Uri;
 
+use crate::config::typed::endpoint::{END, START, is_documented};
 use crate::config::{Account, Api};
 
-/// ACT's hosts, and the platform API of the same region.
+/// The platform API of the region of ACT's documented host.
 ///
 /// Boomi documents the host of the metrics URL (help.boomi.com, "Enabling metrics for Claude Code") and that of the API
 /// (developer.boomi.com, "Agent Control Tower GraphQL APIs": US). For its platform in Europe it documents an API,
 /// `https://api.platform.gb.boomi.com`, but says that there is no such metrics URL: an account there names its API itself.
-const DOCUMENTED: [(&str, &str); 1] = [("agentcontroltower.boomi.com", "https://api.boomi.com")];
+const API: &str = "https://api.boomi.com";
 
 /// The documented path, before the account id.
 const PATH: &str = "/auth/jwt/generate/";
@@ -34,9 +35,11 @@ pub fn question(account: &Account) -> Result<Question, String> {
     let base = match &account.api {
         Api::Off => return Err("\"api\" is null".to_owned()),
         Api::At(url) => url.trim_end_matches('/'),
-        Api::Documented => documented(&endpoint).ok_or_else(|| {
-            format!("Boomi documents no API for {}", endpoint.host().unwrap_or_default().trim_matches(['[', ']']))
-        })?,
+        Api::Documented if is_documented(&account.endpoint) => API,
+        Api::Documented => {
+            let host = endpoint.host().unwrap_or_default().trim_matches(['[', ']']);
+            return Err(format!("Boomi documents no API for {host}"));
+        }
     };
     let id = account_id(endpoint.path()).ok_or("the endpoint names no account id")?;
     let uri: Uri = base.parse().map_err(|_| "\"api\" is not a URL".to_owned())?;
@@ -44,16 +47,9 @@ pub fn question(account: &Account) -> Result<Question, String> {
     Ok(Question { url: format!("{base}{PATH}{id}"), host, account_id: id.to_owned() })
 }
 
-/// The API of the endpoint's host, if it is exactly one of Boomi's, at the port of https.
-fn documented(endpoint: &Uri) -> Option<&'static str> {
-    let is_https = endpoint.scheme_str() == Some("https") && matches!(endpoint.port_u16(), None | Some(443));
-    let host = endpoint.host().filter(|_| is_https)?;
-    DOCUMENTED.iter().find(|(act, _)| act.eq_ignore_ascii_case(host)).map(|(_, api)| *api)
-}
-
 /// The account id in the path of a metrics URL. One that could mean another path is none.
 fn account_id(path: &str) -> Option<&str> {
-    let id = path.strip_prefix("/metric-ingestion/v1/")?.strip_suffix("/otlp/public/metrics")?;
+    let id = path.strip_prefix(START)?.strip_suffix(END)?;
     let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     (is_plain && id.bytes().any(|byte| byte.is_ascii_alphanumeric())).then_some(id)
 }

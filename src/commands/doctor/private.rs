@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Facts;
 use crate::config::TokenSource;
+use crate::text::replace::replaced;
 
 /// An e-mail address, whoever's it is.
 static EMAIL: LazyLock<Regex> =
@@ -76,7 +77,9 @@ impl Private {
     pub fn removed(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (word, instead) in &self.words {
-            text = replaced(&text, word, instead, word.chars().count() < SHORT);
+            let is_short = word.chars().count() < SHORT;
+            let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
+            text = replaced(&text, word, instead, |before, after| !(is_short && (is_part(before) || is_part(after))));
         }
         text = BASIC.replace_all(&text, "$1 (token)").into_owned();
         text = USERINFO.replace_all(&text, "://(proxy credential)@").into_owned();
@@ -107,34 +110,13 @@ fn credentials(proxy: &str) -> Vec<String> {
     [userinfo, user, password].map(str::to_owned).into()
 }
 
-fn replaced(text: &str, word: &str, instead: &str, whole: bool) -> String {
-    let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(word) {
-        let before = rest[..at].chars().next_back().or_else(|| result.chars().next_back());
-        let after = &rest[at + word.len()..];
-        result.push_str(&rest[..at]);
-        result.push_str(if whole && (is_part(before) || is_part(after.chars().next())) { word } else { instead });
-        rest = after;
-    }
-    result + rest
-}
-
 /// The text with `~` in place of the home directory, where a path begins or ends with it.
 pub fn with_tilde(text: &str, home: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(home) {
-        let before = rest[..at].chars().next_back().or_else(|| result.chars().next_back());
-        let after = &rest[at + home.len()..];
+    replaced(text, home, "~", |before, after| {
         let begins = !before.is_some_and(|c| c.is_alphanumeric() || "/._-~".contains(c));
-        let ends = !after.chars().next().is_some_and(|c| c.is_alphanumeric() || "._-".contains(c));
-        result.push_str(&rest[..at]);
-        result.push_str(if begins && ends { "~" } else { home });
-        rest = after;
-    }
-    result + rest
+        let ends = !after.is_some_and(|c| c.is_alphanumeric() || "._-".contains(c));
+        begins && ends
+    })
 }
 
 #[cfg(test)]

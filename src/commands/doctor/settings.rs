@@ -64,7 +64,7 @@ fn unread(facts: &Facts) -> Vec<Finding> {
 fn tokens(facts: &Facts) -> Vec<Finding> {
     let of_layer = |layer: &Layer| {
         let layer = layer.clone();
-        let names = layer.env.iter().filter(|(name, value)| name.ends_with("_HEADERS") && has_credential(value));
+        let names = layer.env.iter().filter(|(name, value)| has_token(name, value));
         names
             .map(|(name, _)| {
                 let key = format!("env.{name}");
@@ -101,8 +101,13 @@ impl Facts {
     /// Whether settings that are not managed have a credential for exports, as the guide's recipe does.
     pub(super) fn has_recipe(&self) -> bool {
         let own = self.layers.iter().filter(|layer| layer.kind != LayerKind::Managed);
-        own.flat_map(|layer| &layer.env).any(|(name, value)| name.ends_with("_HEADERS") && has_credential(value))
+        own.flat_map(|layer| &layer.env).any(|(name, value)| has_token(name, value))
     }
+}
+
+/// Whether a variable is a list of headers with a credential.
+fn has_token(name: &str, value: &str) -> bool {
+    name.ends_with("_HEADERS") && has_credential(value)
 }
 
 fn has_credential(headers: &str) -> bool {

@@ -24,14 +24,19 @@ impl Shell {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Bash, Self::Zsh, Self::Fish];
 
+    /// The name of its program.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+        }
+    }
+
     /// The user's shell, by `SHELL`.
     pub fn of(environment: &Environment) -> Option<Self> {
-        match environment.path("SHELL")?.file_name()?.to_str()? {
-            "bash" => Some(Self::Bash),
-            "zsh" => Some(Self::Zsh),
-            "fish" => Some(Self::Fish),
-            _ => None,
-        }
+        let program = environment.path("SHELL")?.file_name()?;
+        Self::ALL.into_iter().find(|shell| program == shell.name())
     }
 
     /// The line for its rc file.
@@ -88,6 +93,16 @@ impl Shell {
     pub fn has_line(self, environment: &Environment) -> bool {
         let files = self.rc_file(environment).into_iter().chain(self.other_files(environment));
         files.filter(|path| path.is_file()).any(|path| std::fs::read(path).is_ok_and(|text| block::is_there(&text)))
+    }
+}
+
+impl clap::ValueEnum for Shell {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.name()))
     }
 }
 

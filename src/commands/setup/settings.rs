@@ -166,20 +166,21 @@ impl Import<'_, '_, '_> {
             }
         };
         let existing = existing.map(|(_, account)| &account.value);
-        let choice = match (credential, token::from_flags(self.facts)?) {
-            (_, Some(source)) => Choice::Source(source),
-            (Some(_), None) if is_project && self.facts.with_token.contains(&name) && existing.is_some() => {
+        let kept = existing.filter(|_| is_project && self.facts.with_token.contains(&name));
+        let choice = match (credential, token::from_flags(self.facts)?, kept) {
+            (_, Some(source), _) => Choice::Source(source),
+            (Some(_), None, Some(kept)) => {
                 self.dialogue.tell(format!(
                     "{place}: the token there is not taken, because account {name} has one. To renew that: \
                      act-claude act setup --account {name}"
                 ));
-                Choice::Source(existing.expect("a configured account").token.clone())
+                Choice::Source(kept.token.clone())
             }
-            (Some(credential), None) => match self.place(&name, existing)? {
+            (Some(credential), None, None) => match self.place(&name, existing)? {
                 Ok(place) => Choice::Store(credential, place),
                 Err(source) => Choice::Source(source),
             },
-            (None, None) => token::choose(self.facts, self.dialogue, &name, existing)?,
+            (None, None, _) => token::choose(self.facts, self.dialogue, &name, existing)?,
         };
         let token = self.decision.token(choice, &name, &user);
         self.entries.accounts.push(AccountEntry { name: name.clone(), endpoint, user, token });

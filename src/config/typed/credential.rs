@@ -13,8 +13,8 @@ use super::kind;
 use crate::config::values::{USER_PREFIX, without_prefix};
 use crate::text::pasted::{self, is_uuid, starts_with};
 
-/// The longest credential, in bytes.
-const LONGEST: usize = 8 * 1024;
+/// The longest credential, in bytes. (Platform tokens have 36.)
+pub const LONGEST: usize = 8 * 1024;
 /// How many wrappings are removed one after the other.
 const DEEPEST: usize = 8;
 

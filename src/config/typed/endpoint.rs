@@ -8,15 +8,13 @@ use crate::config::values::{check_endpoint, check_word, is_loopback};
 use crate::text::pasted::{self, is_uuid};
 
 /// ACT's documented host.
-const HOST: &str = "https://agentcontroltower.boomi.com";
+const HOST: &str = "agentcontroltower.boomi.com";
 /// Whether this is ACT's documented host, at its port. Other hosts of Boomi's domain may run what customers put there.
 pub fn is_documented(url: &str) -> bool {
-    let at = |url: &str| {
-        let url: Uri = url.parse().ok()?;
+    url.parse::<Uri>().is_ok_and(|url| {
         let is_https = url.scheme_str() == Some("https") && matches!(url.port_u16(), None | Some(443));
-        url.host().filter(|_| is_https).map(str::to_ascii_lowercase)
-    };
-    at(url).is_some_and(|host| at(HOST) == Some(host))
+        is_https && url.host().is_some_and(|host| host.eq_ignore_ascii_case(HOST))
+    })
 }
 
 /// The parts of the documented metrics URL's path before and after the account id.
@@ -96,7 +94,7 @@ fn account(id: &str) -> Result<Typed, String> {
     if let Some(bad) = id.chars().find(|c| !(c.is_ascii_alphanumeric() || "-_~".contains(*c))) {
         return Err(format!("holds {bad:?}, which no account id does"));
     }
-    Ok(Typed::plain(&format!("{HOST}{START}{id}{END}")))
+    Ok(Typed::plain(&format!("https://{HOST}{START}{id}{END}")))
 }
 
 /// The account id in the address of a page of Boomi's platform, which has it behind `accountId=`.

@@ -34,7 +34,7 @@ pub fn of(text: &str) -> Option<Refused> {
     if text.starts_with("$(") {
         return refused("a command", "for a command that prints the token: --token-command COMMAND");
     }
-    if text.starts_with('$') || (text.len() > 2 && text.starts_with('%') && text.ends_with('%')) {
+    if placeholder::is_variable(text) {
         return refused("a variable's name instead of its value", "for a token in a variable: --token-env NAME");
     }
     if is_jwt(text) {

@@ -81,9 +81,13 @@ pub fn kind(text: &str) -> Option<&'static str> {
     let is_addressed = ["your-", "your_", "your ", "your."].iter().any(|start| lower.starts_with(start))
         || text.strip_prefix("your").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
     let is_named = WORDS.contains(&plain.as_str()) || plain.ends_with("accountid") || plain.ends_with("aliasid");
-    let is_variable = text.starts_with('$') || (text.len() > 2 && text.starts_with('%') && text.ends_with('%'));
     let is_bracketed = text.contains(['<', '>', '{', '}', '[', ']']);
-    (is_filled || is_addressed || is_named || is_variable || is_bracketed).then_some("a placeholder")
+    (is_filled || is_addressed || is_named || is_variable(text) || is_bracketed).then_some("a placeholder")
+}
+
+/// Whether a text is a shell's reference to a variable, or Windows' one.
+pub fn is_variable(text: &str) -> bool {
+    text.starts_with('$') || (text.len() > 2 && text.starts_with('%') && text.ends_with('%'))
 }
 
 /// Whether a part of the text is hidden or left out.

@@ -134,14 +134,15 @@ fn running_as_long_as_its_claude_runs() {
     let pid = claude.id().cast_signed();
     let own = std::process::id();
     let started = process::started(pid);
+    let is_running = |record: &Record| record.is_live(state.path()) && record.has_running_claude();
     let of = |command_pid, command_started, relay_pid| {
-        Record { command_pid, command_started, relay_pid, ..record("a") }.is_running(state.path())
+        is_running(&Record { command_pid, command_started, relay_pid, ..record("a") })
     };
     assert!(started.is_some() && of(Some(pid), started, own), "it runs");
     assert!(of(Some(pid), None, own), "an earlier version did not note its start");
     assert!(!of(Some(pid), process::started(1), own), "another process has its pid");
     assert!(of(None, None, own), "its relay runs, and does not know its pid yet");
-    assert!(!Record { end: Some(Timestamp::UNIX_EPOCH), ..record("a") }.is_running(state.path()));
+    assert!(!is_running(&Record { end: Some(Timestamp::UNIX_EPOCH), ..record("a") }));
     claude.kill().unwrap();
     // It stays a zombie until it is waited for.
     while of(Some(pid), started, own) {

@@ -6,27 +6,35 @@ use std::path::PathBuf;
 
 use super::{Block, Process, Started};
 
-/// What the file says, by one read: it is a line of some 300 bytes.
-fn stat(pid: i32) -> Option<String> {
-    let mut start = [0; 1024];
-    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut start).ok()?;
-    Some(String::from_utf8_lossy(&start[..length]).into_owned())
+/// What `/proc/PID/stat` says, by one read: it is a line of some 300 bytes.
+struct Stat(String);
+
+impl Stat {
+    fn read(pid: i32) -> Option<Self> {
+        let mut start = [0; 1024];
+        let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut start).ok()?;
+        Some(Self(String::from_utf8_lossy(&start[..length]).into_owned()))
+    }
+
+    /// The name. It may hold any character, also parentheses.
+    fn name(&self) -> Option<&str> {
+        Some(self.0.rsplit_once(')')?.0.split_once('(')?.1)
+    }
+
+    /// A field behind the name, by its number in proc_pid_stat(5), which counts from 1. The first of them is the third.
+    fn field<T: std::str::FromStr>(&self, number: usize) -> Option<T> {
+        self.0.rsplit_once(')')?.1.split_ascii_whitespace().nth(number - 3)?.parse().ok()
+    }
 }
 
 /// When the process was started. Together with the pid this identifies it, until the system starts again.
 pub fn started(pid: i32) -> Option<Started> {
-    let stat = stat(pid)?;
-    let (_, tail) = stat.rsplit_once(')')?;
-    // The 22nd field; the first one here is the third.
-    tail.split_ascii_whitespace().nth(19)?.parse().ok().map(|ticks| Started(ticks, 0))
+    Stat::read(pid)?.field(22).map(|ticks| Started(ticks, 0))
 }
 
 pub fn look(pid: i32) -> Option<Process> {
-    let stat = stat(pid)?;
-    // The name, in parentheses, may hold any character. So fields are counted from its end.
-    let (head, tail) = stat.rsplit_once(')')?;
-    let parent = tail.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    let name = head.split_once('(')?.1.to_owned();
+    let stat = Stat::read(pid)?;
+    let (name, parent) = (stat.name()?.to_owned(), stat.field(4)?);
     let executable = fs::read_link(format!("/proc/{pid}/exe"));
     let is_ending = executable.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
     Some(Process { pid, parent, name, executable: executable.ok(), is_ending })
@@ -75,18 +83,16 @@ fn read_environment(pid: i32) -> std::io::Result<Vec<u8>> {
     }
 }
 
-/// What `/proc/PID/stat` says of a process's memory.
+/// What the kernel says of a process's memory.
 struct Memory {
     end_of_code: u64,
     has_environment: bool,
 }
 
 fn memory(pid: i32) -> Option<Memory> {
-    let stat = stat(pid)?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-    // proc_pid_stat(5) counts from 1; the first field after the name is the third.
-    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-    Some(Memory { end_of_code: field(27)?, has_environment: field(50)? != field(51)? })
+    let stat = Stat::read(pid)?;
+    let place = |number| stat.field::<u64>(number);
+    Some(Memory { end_of_code: place(27)?, has_environment: place(50)? != place(51)? })
 }
 
 pub fn arguments(pid: i32) -> Option<Vec<u8>> {
