@@ -10,6 +10,7 @@
 //! - [`delivery`]: everything between a stored export and ACT.
 //! - [`claude`]: all that is known of Claude Code.
 //! - [`config`]: the configuration, and which alias a directory has.
+//! - [`git`]: what git knows of a directory; no program is run.
 //! - [`state`]: what is kept on disk.
 //! - [`launch`]: POSIX processes, signals and terminals; it knows nothing of ACT.
 //! - [`text`], [`system`]: the lowest layer.
@@ -18,6 +19,7 @@ pub mod claude;
 pub mod commands;
 pub mod config;
 pub mod delivery;
+pub mod git;
 pub mod launch;
 pub mod plan;
 pub mod rehearsal;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, from top to bottom. Each imports only from rooms below it.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     "main",
     "lib",
     "commands",
@@ -16,6 +16,7 @@ const ROOMS: [&str; 14] = [
     "delivery",
     "claude",
     "config",
+    "git",
     "state",
     "launch",
     "text",

@@ -1,0 +1,134 @@
+//! Where git would find the repository of a directory: gitrepository-layout(5), and `GIT_DIR` of git(1).
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+use crate::system::file;
+
+/// A repository, and the directory tree that it is checked out in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    /// The top of the working tree. Of a bare repository: its own directory.
+    pub top: PathBuf,
+    /// Git's directory for this working tree: `.git`, or `.git/worktrees/NAME`.
+    pub directory: PathBuf,
+    /// The directory that all working trees of the repository share; `directory` where there is only one.
+    pub common: PathBuf,
+}
+
+/// A file or directory of git's that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// Its path.
+    pub path: PathBuf,
+    /// Why not.
+    pub why: String,
+    /// It belongs to neither the user nor root, so what it says does not count. Otherwise what it says is not known.
+    pub is_a_strangers: bool,
+}
+
+impl Unusable {
+    pub(super) fn new(path: &Path, why: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), why: why.into(), is_a_strangers: false }
+    }
+}
+
+/// The repository that git finds at one level on the way up. `None` where git looks in the directory above.
+pub fn at(level: &Path) -> Option<Result<Checkout, Unusable>> {
+    let dot_git = level.join(".git");
+    match fs::metadata(&dot_git) {
+        Ok(metadata) if metadata.is_dir() && is_repository(&dot_git) => Some(of(level, &dot_git, &[&dot_git])),
+        // Git looks further up where `.git` is another directory, and fails where it is another file.
+        Ok(metadata) if metadata.is_file() => Some(match linked(level, &dot_git) {
+            Ok(directory) => of(level, &directory, &[&dot_git, &directory]),
+            Err(unusable) => Err(unusable),
+        }),
+        _ if is_repository(level) => Some(of(level, level, &[level])),
+        _ => None,
+    }
+}
+
+/// The repository that `GIT_DIR` names, from the point of view of `directory`. `None` where it is not set.
+pub fn named(directory: &Path, environment: &Environment) -> Option<Result<Checkout, Unusable>> {
+    let git = directory.join(environment.path("GIT_DIR")?);
+    let top = environment.path("GIT_WORK_TREE").map(|top| directory.join(top));
+    let top = top.and_then(|top| top.canonicalize().ok()).unwrap_or_else(|| directory.to_owned());
+    if !is_repository(&git) {
+        return Some(Err(Unusable::new(&git, "GIT_DIR names it, and it is no git repository")));
+    }
+    let checkout = of(&top, &git, &[&git]);
+    Some(checkout.map(|checkout| match environment.path("GIT_COMMON_DIR") {
+        Some(common) => Checkout { common: directory.join(common), ..checkout },
+        None => checkout,
+    }))
+}
+
+fn of(top: &Path, directory: &Path, owned: &[&Path]) -> Result<Checkout, Unusable> {
+    for path in owned {
+        let metadata = fs::metadata(path).map_err(|error| Unusable::new(path, plain(&error)))?;
+        own(path, &metadata)?;
+    }
+    let common = match read_line(&directory.join("commondir")) {
+        Some(line) => directory.join(path_of(&line)),
+        None => directory.to_owned(),
+    };
+    Ok(Checkout { top: top.to_owned(), directory: directory.to_owned(), common })
+}
+
+/// An error where the owner is neither the user nor root.
+pub(super) fn own(path: &Path, metadata: &fs::Metadata) -> Result<(), Unusable> {
+    if metadata.uid() == 0 || file::is_own(metadata) {
+        return Ok(());
+    }
+    let why = format!("it belongs to user {}, neither to you nor to root", metadata.uid());
+    Err(Unusable { path: path.to_owned(), why, is_a_strangers: true })
+}
+
+/// The directory that a `.git` file names.
+fn linked(level: &Path, dot_git: &Path) -> Result<PathBuf, Unusable> {
+    let line = read_line(dot_git).ok_or_else(|| Unusable::new(dot_git, "it can't be read"))?;
+    let path = line.strip_prefix(b"gitdir:").ok_or_else(|| Unusable::new(dot_git, "it is no file of git's"))?;
+    let directory = level.join(path_of(path));
+    match is_repository(&directory) {
+        true => Ok(directory),
+        false => Err(Unusable::new(dot_git, "it names a directory that is no git repository: git worktree repair")),
+    }
+}
+
+/// Whether git takes a directory for a repository: it has a valid `HEAD`, and its common directory `objects` and `refs`.
+fn is_repository(directory: &Path) -> bool {
+    let head = directory.join("HEAD");
+    let is_link = || fs::read_link(&head).is_ok_and(|target| target.starts_with("refs"));
+    let is_head = |line: Vec<u8>| {
+        let name = line.strip_prefix(b"ref:").map(|name| name.trim_ascii_start().starts_with(b"refs/"));
+        name.unwrap_or_else(|| line.len() >= 40 && line.iter().take(40).all(u8::is_ascii_hexdigit))
+    };
+    if !is_link() && !read_line(&head).is_some_and(is_head) {
+        return false;
+    }
+    let common = read_line(&directory.join("commondir")).map(|line| directory.join(path_of(&line)));
+    let common = common.as_deref().unwrap_or(directory);
+    common.join("objects").is_dir() && common.join("refs").is_dir()
+}
+
+/// The path in a line of one of git's files.
+pub fn path_of(line: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(line.trim_ascii()))
+}
+
+/// The first line of one of git's files. `None` where it can't be read.
+pub fn read_line(path: &Path) -> Option<Vec<u8>> {
+    let file = file::open_through_links(path, File::options().read(true)).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = Vec::new();
+    file.take(8192).read_to_end(&mut text).ok()?;
+    text.split(|&byte| byte == b'\n').next().map(<[u8]>::to_vec)
+}

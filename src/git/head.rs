@@ -1,0 +1,87 @@
+//! What is checked out: the branch and the commit, as `HEAD` says it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::checkout::{Checkout, read_line};
+use crate::system::file;
+
+/// The state of a working tree. What can't be read is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The branch: `feature/x`. `None` also where no branch is checked out.
+    pub branch: Option<String>,
+    /// The commit, in hexadecimal digits. `None` also where there is none yet.
+    pub revision: Option<String>,
+}
+
+/// The largest `packed-refs` that is read, in bytes.
+const LARGEST: u64 = 64 << 20;
+/// So many symbolic references are followed, as by git.
+const DEEPEST: usize = 5;
+
+impl Head {
+    /// Reads the state of a working tree. Git may keep references in a format that is not files (`reftable`); then the branch and
+    /// the commit are not known.
+    pub fn of(checkout: &Checkout) -> Self {
+        let Some(line) = read_line(&checkout.directory.join("HEAD")) else { return Self::default() };
+        let Some(name) = reference(&line) else {
+            return Self { branch: None, revision: commit(&line) };
+        };
+        // What git writes into `HEAD` for programs that do not know the other format.
+        if name == "refs/heads/.invalid" {
+            return Self::default();
+        }
+        Self {
+            branch: name.strip_prefix("refs/heads/").map(str::to_owned),
+            revision: resolve(checkout, name, DEEPEST),
+        }
+    }
+}
+
+/// The name in `ref: refs/heads/main`. A name that leads out of the directory is no reference.
+fn reference(line: &[u8]) -> Option<&str> {
+    let name = std::str::from_utf8(line.strip_prefix(b"ref:")?).ok()?.trim();
+    let is_fit = name.starts_with("refs/") && !name.split('/').any(|part| matches!(part, "" | "." | ".."));
+    is_fit.then_some(name)
+}
+
+fn commit(line: &[u8]) -> Option<String> {
+    let line = line.trim_ascii();
+    let is_commit = matches!(line.len(), 40 | 64) && line.iter().all(u8::is_ascii_hexdigit);
+    is_commit.then(|| String::from_utf8_lossy(line).to_ascii_lowercase())
+}
+
+/// The commit of a reference: of the working tree's own, of the repository's, or among the packed ones.
+fn resolve(checkout: &Checkout, name: &str, depth: usize) -> Option<String> {
+    let loose = [&checkout.directory, &checkout.common].into_iter().find_map(|within| read_line(&within.join(name)));
+    match loose {
+        Some(line) => match reference(&line) {
+            Some(other) if depth > 0 => resolve(checkout, &other.to_owned(), depth - 1),
+            Some(_) => None,
+            None => commit(&line),
+        },
+        None => packed(&checkout.common.join("packed-refs"), name),
+    }
+}
+
+/// The commit of a reference in `packed-refs`: lines of commit, blank and name.
+fn packed(path: &Path, name: &str) -> Option<String> {
+    let file = file::open_through_links(path, File::options().read(true)).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = Vec::new();
+    file.take(LARGEST).read_to_end(&mut text).ok()?;
+    let wanted = format!(" {name}");
+    let found = memchr::memmem::find_iter(&text, wanted.as_bytes()).find_map(|at| {
+        let end = at + wanted.len();
+        if !matches!(text.get(end), None | Some(b'\n' | b'\r')) {
+            return None;
+        }
+        let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |line| line + 1);
+        commit(&text[start..at])
+    });
+    found
+}

@@ -1,0 +1,75 @@
+//! Which remote a repository is a clone of (pure).
+
+use super::entries::Entry;
+
+/// The remote that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remote {
+    /// `origin`, or the only one: its URL as git uses it, after `url.….insteadOf`.
+    Url(Vec<u8>),
+    /// There are several, and none is named `origin`.
+    Several(Vec<String>),
+    /// There is none.
+    None,
+}
+
+impl Remote {
+    /// The remote that these variables configure.
+    pub fn of(variables: &[Entry]) -> Self {
+        let mut remotes: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
+        for (name, url) in urls(variables) {
+            let index = remotes.iter().position(|(other, _)| *other == name).unwrap_or_else(|| {
+                remotes.push((name, Vec::new()));
+                remotes.len() - 1
+            });
+            // An empty URL removes the ones before it.
+            if url.is_empty() { remotes[index].1.clear() } else { remotes[index].1.push(url) }
+        }
+        remotes.retain(|(_, urls)| !urls.is_empty());
+        let origin = remotes.iter().find(|(name, _)| *name == b"origin");
+        match (origin, &remotes[..]) {
+            (Some((_, urls)), _) | (None, [(_, urls)]) => Self::Url(rewritten(urls[0], variables)),
+            (None, []) => Self::None,
+            (None, several) => {
+                Self::Several(several.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect())
+            }
+        }
+    }
+}
+
+/// Remotes and their URLs, in order.
+fn urls(variables: &[Entry]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let of_remotes = variables.iter().filter(|entry| entry.section == "remote" && entry.key == "url");
+    let of_remotes = of_remotes.filter(|entry| !entry.subsection.is_empty() && !entry.subsection.starts_with(b"/"));
+    of_remotes.map(|entry| (&entry.subsection[..], entry.value.as_deref().unwrap_or_default()))
+}
+
+/// The URLs of all remotes, as they are written.
+pub(super) fn all_urls(variables: &[Entry]) -> impl Iterator<Item = &[u8]> {
+    urls(variables).map(|(_, url)| url)
+}
+
+/// The URL after the longest `insteadOf` that it starts with; of two equal ones, the first base that is configured wins.
+fn rewritten(url: &[u8], variables: &[Entry]) -> Vec<u8> {
+    let rules = variables.iter().filter(|entry| entry.section == "url" && entry.key == "insteadof");
+    let mut bases: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
+    for rule in rules {
+        let Some(prefix) = rule.value.as_deref() else { continue };
+        match bases.iter_mut().find(|(base, _)| *base == &rule.subsection[..]) {
+            Some((_, prefixes)) => prefixes.push(prefix),
+            None => bases.push((&rule.subsection, vec![prefix])),
+        }
+    }
+    let mut longest: Option<(&[u8], &[u8])> = None;
+    for (base, prefixes) in &bases {
+        for prefix in prefixes.iter().filter(|prefix| url.starts_with(prefix)) {
+            if longest.is_none_or(|(_, other)| other.len() < prefix.len()) {
+                longest = Some((base, prefix));
+            }
+        }
+    }
+    match longest {
+        Some((base, prefix)) => [base, &url[prefix.len()..]].concat(),
+        None => url.to_vec(),
+    }
+}

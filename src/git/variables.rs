@@ -1,0 +1,206 @@
+//! Git's configuration of a repository: all files and variables of the environment, in git's order, with what they include:
+//! git-config(1), "FILES", "ENVIRONMENT" and "Includes".
+//!
+//! A repository's own file may be hostile (an unpacked archive has one): so files are bounded in number and size, and a pipe or a
+//! device is never waited for.
+
+use std::cell::OnceCell;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::checkout::{self, Checkout, Unusable};
+use super::condition::{Condition, Origin};
+use super::entries::{Entry, entries};
+use super::head::Head;
+use super::{parameters, system_file};
+use crate::system::environment::Environment;
+use crate::system::error::plain;
+use crate::system::file;
+
+/// The sections that decide about remotes.
+const WANTED: [&str; 5] = ["remote", "url", "include", "includeif", "extensions"];
+/// The largest file, in bytes.
+const LARGEST: u64 = 4 << 20;
+/// So deep may one file include another, as in git.
+const DEEPEST: usize = 10;
+/// So many files are read.
+const MOST: usize = 500;
+
+/// The variables of a repository's configuration, in order.
+///
+/// # Errors
+///
+/// A file of it that git could not read either, or that is too large.
+pub fn of(checkout: &Checkout, environment: &Environment) -> Result<Vec<Entry>, Unusable> {
+    let urls = |variables: &[Entry]| -> Vec<Vec<u8>> { super::remote::all_urls(variables).map(<[u8]>::to_vec).collect() };
+    let mut reader = Reader::new(checkout, environment, None);
+    reader.read_all()?;
+    if reader.asks_for_urls {
+        // A file may be included because of a remote's URL, wherever that is set.
+        reader = Reader::new(checkout, environment, Some(urls(&reader.entries)));
+        reader.read_all()?;
+    }
+    Ok(reader.entries)
+}
+
+struct Reader<'a> {
+    checkout: &'a Checkout,
+    environment: &'a Environment,
+    /// The URLs of all remotes, once they are known.
+    urls: Option<Vec<Vec<u8>>>,
+    /// A condition asks for the URLs.
+    asks_for_urls: bool,
+    head: OnceCell<Head>,
+    entries: Vec<Entry>,
+    files: usize,
+}
+
+/// Whose file it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// The user's: git ignores one that it may not read.
+    User,
+    /// The repository's: only one of the user or of root counts.
+    Repository,
+    /// The system's, or one that another file includes.
+    Other,
+}
+
+impl<'a> Reader<'a> {
+    fn new(checkout: &'a Checkout, environment: &'a Environment, urls: Option<Vec<Vec<u8>>>) -> Self {
+        let (head, entries) = (OnceCell::new(), Vec::new());
+        Self { checkout, environment, urls, asks_for_urls: false, head, entries, files: 0 }
+    }
+
+    fn read_all(&mut self) -> Result<(), Unusable> {
+        if let Some(system) = system_file::path(self.environment) {
+            self.file(&system, Whose::User, 0)?;
+        }
+        match self.environment.get("GIT_CONFIG_GLOBAL") {
+            Some(global) => self.file(Path::new(global), Whose::User, 0)?,
+            None => {
+                let home = self.environment.path("HOME");
+                let xdg = self.environment.path("XDG_CONFIG_HOME").map(Path::to_owned);
+                let xdg = xdg.or_else(|| Some(home?.join(".config")));
+                for path in [xdg.map(|xdg| xdg.join("git/config")), home.map(|home| home.join(".gitconfig"))] {
+                    path.map_or(Ok(()), |path| self.file(&path, Whose::User, 0))?;
+                }
+            }
+        }
+        let before = self.entries.len();
+        self.file(&self.checkout.common.join("config"), Whose::Repository, 0)?;
+        let extension = self.entries[before..].iter().rfind(|entry| {
+            entry.section == "extensions" && entry.subsection.is_empty() && entry.key == "worktreeconfig"
+        });
+        if extension.is_some_and(|entry| entry.value.as_deref().is_none_or(is_true)) {
+            self.file(&self.checkout.directory.join("config.worktree"), Whose::Repository, 0)?;
+        }
+        let given = parameters::entries(self.environment);
+        self.take(given, None, 0)
+    }
+
+    /// Reads one file, if it exists, with what it includes.
+    fn file(&mut self, path: &Path, whose: Whose, depth: usize) -> Result<(), Unusable> {
+        let Some(text) = self.text(path, whose)? else { return Ok(()) };
+        let entries = entries(&text, &WANTED)
+            .map_err(|line| Unusable::new(path, format!("line {} is not in git's syntax", line.0)))?;
+        self.take(entries, Some(path), depth)
+    }
+
+    fn text(&mut self, path: &Path, whose: Whose) -> Result<Option<Vec<u8>>, Unusable> {
+        let unusable = |why: &str| Unusable::new(path, why);
+        self.files += 1;
+        if self.files > MOST {
+            return Err(unusable("git's configuration includes more than 500 files"));
+        }
+        let opened = file::open_through_links(path, File::options().read(true));
+        let opened = opened.and_then(|file| Ok((file.metadata()?, file)));
+        let (metadata, file) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                return match error.kind() {
+                    ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(None),
+                    ErrorKind::PermissionDenied if whose == Whose::User => Ok(None),
+                    _ => Err(unusable(&plain(&error))),
+                };
+            }
+        };
+        if path == Path::new("/dev/null") {
+            return Ok(None);
+        }
+        if !metadata.is_file() {
+            return Err(unusable("it is not a regular file"));
+        }
+        if whose == Whose::Repository {
+            checkout::own(path, &metadata)?;
+        }
+        let mut text = Vec::new();
+        match file.take(LARGEST + 1).read_to_end(&mut text) {
+            Ok(length) if length as u64 > LARGEST => Err(unusable("it is larger than 4 MiB")),
+            Ok(_) => Ok(Some(text)),
+            Err(error) => Err(unusable(&plain(&error))),
+        }
+    }
+
+    /// Takes the variables of `from`, and reads the files that they include.
+    fn take(&mut self, entries: Vec<Entry>, from: Option<&Path>, depth: usize) -> Result<(), Unusable> {
+        for entry in entries {
+            let includes = match entry.section.as_str() {
+                _ if entry.key != "path" => false,
+                "include" => entry.subsection.is_empty(),
+                "includeif" => self.holds(&entry.subsection, from),
+                _ => false,
+            };
+            match entry.value.as_deref().filter(|_| includes).and_then(|path| self.included(path, from)) {
+                Some(path) if depth < DEEPEST => self.file(&path, Whose::Other, depth + 1)?,
+                Some(path) => return Err(Unusable::new(&path, "it is included by more than 10 files, each by the next")),
+                None => self.entries.push(entry),
+            }
+        }
+        Ok(())
+    }
+
+    /// The file that `path` names in the file `from`.
+    fn included(&self, path: &[u8], from: Option<&Path>) -> Option<PathBuf> {
+        let path = expanded(path, self.environment)?;
+        Some(if path.is_absolute() { path } else { from?.parent()?.join(path) })
+    }
+
+    /// Whether the condition of an `includeIf` holds.
+    fn holds(&mut self, condition: &[u8], from: Option<&Path>) -> bool {
+        let origin = Origin { file: from, environment: self.environment };
+        match Condition::read(condition, origin) {
+            Some(Condition::Directory(pattern)) => pattern.matches_path(&self.checkout.directory),
+            Some(Condition::Branch(pattern)) => {
+                let head = self.head.get_or_init(|| Head::of(self.checkout));
+                head.branch.as_ref().is_some_and(|branch| pattern.matches(branch.as_bytes()))
+            }
+            Some(Condition::Url(pattern)) => {
+                self.asks_for_urls = true;
+                self.urls.iter().flatten().any(|url| pattern.matches(url))
+            }
+            None => false,
+        }
+    }
+}
+
+/// A path with the home directory of `~/…` or `~user/…`. `None` where that is not known.
+pub(super) fn expanded(path: &[u8], environment: &Environment) -> Option<PathBuf> {
+    let Some(rest) = path.strip_prefix(b"~") else { return Some(OsStr::from_bytes(path).into()) };
+    let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+    let home = match std::str::from_utf8(&rest[..end]).ok()? {
+        "" => environment.path("HOME")?.to_owned(),
+        user => nix::unistd::User::from_name(user).ok()??.dir,
+    };
+    Some(home.join(OsStr::from_bytes(rest[end..].strip_prefix(b"/").unwrap_or_default())))
+}
+
+/// Whether git takes a value for true.
+pub(super) fn is_true(value: &[u8]) -> bool {
+    let is = |word: &str| value.eq_ignore_ascii_case(word.as_bytes());
+    let number = std::str::from_utf8(value).ok().and_then(|value| value.parse::<i64>().ok());
+    is("true") || is("yes") || is("on") || number.is_some_and(|number| number != 0)
+}
