@@ -20,6 +20,8 @@ pub struct Broken {
     pub accounts: BTreeMap<String, Fault>,
     /// A rule whose directory can't be read, so that it may mean any directory.
     pub rule: Option<Fault>,
+    /// A rule whose repository can't be read, so that it may mean any repository.
+    pub repository: Option<Fault>,
     /// All faults that affect only their own entry.
     faults: Vec<Fault>,
 }
@@ -40,6 +42,12 @@ impl Broken {
     /// Notes a rule whose directory can't be read.
     pub fn rule(&mut self, fault: &Fault) {
         self.rule.get_or_insert_with(|| fault.clone());
+        self.note(fault);
+    }
+
+    /// Notes a rule whose repository can't be read.
+    pub fn repository(&mut self, fault: &Fault) {
+        self.repository.get_or_insert_with(|| fault.clone());
         self.note(fault);
     }
 
@@ -68,6 +76,7 @@ impl Broken {
         add(&mut self.accounts, below.accounts, &has_account);
         add(&mut self.aliases, below.aliases, &has_alias);
         self.rule = self.rule.take().or(below.rule);
+        self.repository = self.repository.take().or(below.repository);
         self.faults.extend(below.faults);
     }
 }

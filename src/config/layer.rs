@@ -12,14 +12,17 @@ use crate::text::nearest::nearest;
 use crate::text::paths;
 
 use super::broken::Broken;
+use super::repositories::{Pattern, RepositoryRule};
 use super::values::{check_endpoint, check_text, check_word, without_prefix};
 use super::{Account, Alias, Api, Config, Delivery, Located, Rule};
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 17] = [
     "$schema",
     "accounts",
     "aliases",
     "directories",
+    "repositories",
+    "hosts",
     "default",
     "claude",
     "delivery",
@@ -83,6 +86,10 @@ impl Reader<'_> {
             "directories" => {
                 return self.each(node, "directories", Self::directory, |broken, _, fault| broken.rule(fault));
             }
+            "repositories" => {
+                return self.each(node, "repositories", Self::repository, |broken, _, fault| broken.repository(fault));
+            }
+            "hosts" => return self.each(node, "hosts", Self::host, |broken, _, fault| broken.repository(fault)),
             "default" => node_or_null(node, "default").map(|value| config.default = located(node, value)),
             "claude" => node.string("claude").and_then(|text| {
                 config.claude = located(node, absolute(node, &text, self.home)?);
@@ -188,6 +195,42 @@ impl Reader<'_> {
         self.config
             .aliases
             .insert(member.key.clone().into_owned(), Located { value: alias, origin: member.key_node.origin() });
+        Ok(())
+    }
+
+    fn repository(&mut self, member: &Member<'_>) -> Result<(), Fault> {
+        let pattern = Pattern::read(&member.key, self.home).map_err(|(what, fix)| {
+            // A URL may hold a password.
+            let shown = if member.key.contains(['@', ':']) { "this key".to_owned() } else { format!("\"{}\"", member.key) };
+            member.key_node.fault(format!("{shown} {what}")).fix(fix)
+        })?;
+        let alias = node_or_null(member.value, "a repository's alias");
+        let fault = alias.as_ref().err().cloned();
+        if let Some(fault) = &fault {
+            self.config.broken.note(fault);
+            self.faults.push(fault.clone());
+        }
+        let rule = RepositoryRule {
+            written: member.key.clone().into_owned(),
+            pattern,
+            alias: alias.ok().flatten(),
+            alias_origin: member.value.origin(),
+            fault,
+        };
+        self.config.repositories.push(Located { value: rule, origin: member.key_node.origin() });
+        Ok(())
+    }
+
+    fn host(&mut self, member: &Member<'_>) -> Result<(), Fault> {
+        let check = |host: &str, node: Node<'_>| match host.find(['/', ':', '@', '*']) {
+            Some(at) => Err(node.fault(format!("\"hosts\" has names of hosts only, without {:?}", &host[at..=at]))),
+            None => check_word(host).map_err(|why| node.fault(format!("a host {why}"))),
+        };
+        check(&member.key, member.key_node)?;
+        let host = member.value.string("a host's name")?;
+        check(&host, member.value)?;
+        let located = Located { value: host.to_lowercase(), origin: member.key_node.origin() };
+        self.config.hosts.insert(member.key.to_lowercase(), located);
         Ok(())
     }
 

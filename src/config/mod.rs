@@ -6,6 +6,7 @@
 pub mod broken;
 pub mod edit;
 mod layer;
+pub mod repositories;
 pub mod resolve;
 pub mod token;
 pub mod typed;
@@ -23,6 +24,7 @@ use crate::text::json::{Fault, Origin};
 use crate::text::nearest::nearest;
 
 use broken::Broken;
+use repositories::RepositoryRule;
 pub use layer::{attributes, read};
 pub use values::{Account, Alias, Api, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
 pub use values::{check_endpoint, check_text, check_word};
@@ -52,6 +54,10 @@ pub struct Config {
     pub aliases: BTreeMap<String, Located<Alias>>,
     /// Directory rules, the user's before the system's, each in file order.
     pub directories: Vec<Located<Rule>>,
+    /// Rules by repository, the user's before the system's, each in file order.
+    pub repositories: Vec<Located<RepositoryRule>>,
+    /// Names of hosts by the names that `ssh` has for them, in lower case.
+    pub hosts: BTreeMap<String, Located<String>>,
     /// The alias where no rule matches; `None` inside is an explicit `null`.
     pub default: Option<Located<Option<String>>>,
     /// The `claude` executable.
@@ -161,6 +167,14 @@ impl Config {
             let own: HashSet<PathBuf> = self.directories.iter().map(|rule| rule.path.clone()).collect();
             self.directories.extend(below.directories.into_iter().filter(|rule| !own.contains(&rule.path)));
         }
+        if !below.repositories.is_empty() {
+            let own: HashSet<String> = self.repositories.iter().map(|rule| rule.pattern.text().to_owned()).collect();
+            let others = below.repositories.into_iter().filter(|rule| !own.contains(rule.pattern.text()));
+            self.repositories.extend(others);
+        }
+        for (name, host) in below.hosts {
+            self.hosts.entry(name).or_insert(host);
+        }
         Config {
             default: self.default.or(below.default),
             claude: self.claude.or(below.claude),
@@ -181,7 +195,9 @@ impl Config {
     fn settle(&mut self, is_there: impl Fn(&Path) -> bool) -> Vec<Fault> {
         let mut faults = self.aliases_without_account();
         faults.extend(broken::misspelt(&mut self.directories, is_there));
-        let rules = self.directories.iter().map(|rule| (rule.alias.as_deref(), &rule.alias_origin));
+        faults.extend(self.renamed_hosts());
+        let repositories = self.repositories.iter().map(|rule| (rule.alias.as_deref(), &rule.alias_origin));
+        let rules = self.directories.iter().map(|rule| (rule.alias.as_deref(), &rule.alias_origin)).chain(repositories);
         let default = self.default.iter().map(|default| (default.value.as_deref(), &default.origin));
         let unknown = rules.chain(default).filter_map(|(alias, origin)| {
             let is_named = alias.is_some_and(|alias| self.broken.aliases.contains_key(alias));
@@ -190,6 +206,20 @@ impl Config {
         let unknown: Vec<Fault> = unknown.collect();
         faults.extend(unknown);
         faults.iter().for_each(|fault| self.broken.note(fault));
+        faults
+    }
+
+    /// The rules about a host that has another name in `hosts`: no remote has the first name any more.
+    fn renamed_hosts(&mut self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for rule in &mut self.repositories {
+            let Some(host) = rule.pattern.host().and_then(|host| self.hosts.get(host)) else { continue };
+            let path = rule.pattern.text().split_once('/').map_or("", |(_, path)| path);
+            let what = format!("\"{}\" matches nothing: \"hosts\" gives this host another name", rule.written);
+            let fault = Fault::new(rule.origin.clone(), what).fix(format!("write {}/{path}", host.value));
+            rule.value.fault = Some(fault.clone());
+            faults.push(fault);
+        }
         faults
     }
 

@@ -63,7 +63,6 @@ impl Address {
         };
         let host = host.trim_end_matches('.').to_owned();
         let host = hosts(&host).map(|host| host.to_lowercase()).unwrap_or(host);
-        let host = SAME.iter().find(|(other, _)| *other == host).map_or(host.as_str(), |(_, host)| host).to_owned();
         let is_local = host.is_empty();
         let mut segments: Vec<String> = Vec::new();
         for segment in path.split('/').filter(|segment| !segment.is_empty() && *segment != ".") {
@@ -80,8 +79,12 @@ impl Address {
         Self { host, path: segments }.canonical().ok_or(NoAddress::Incomplete)
     }
 
-    /// Without what only some ways of writing have: the ending `.git`, and Azure DevOps' `_git` and `v3`.
-    fn canonical(mut self) -> Option<Self> {
+    /// Without what only some ways of writing have: the ending `.git`, Azure DevOps' `_git` and `v3`, hosts for ssh over port 443.
+    /// `None` where no path is left.
+    pub fn canonical(mut self) -> Option<Self> {
+        if let Some((_, host)) = SAME.iter().find(|(other, _)| *other == self.host) {
+            (*host).clone_into(&mut self.host);
+        }
         if let Some(last) = self.path.last_mut() {
             if last.to_ascii_lowercase().ends_with(".git") {
                 last.truncate(last.len() - ".git".len());

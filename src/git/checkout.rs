@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::variables::is_true;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::file;
@@ -39,8 +40,32 @@ impl Unusable {
     }
 }
 
+/// The repositories that a directory is in, the nearest first, with the directory that each one is the top of. `levels` are the
+/// directory and those above it, as far as anything is asked for.
+pub fn above<'a>(
+    levels: impl IntoIterator<Item = &'a Path>,
+    environment: &Environment,
+) -> Vec<(PathBuf, Result<Checkout, Unusable>)> {
+    let mut levels = levels.into_iter().peekable();
+    let Some(directory) = levels.peek().copied() else { return Vec::new() };
+    if let Some(named) = named(directory, environment) {
+        let top = named.as_ref().map_or(directory, |checkout| &checkout.top).to_owned();
+        return vec![(top, named)];
+    }
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    let crosses = environment.get("GIT_DISCOVERY_ACROSS_FILESYSTEM").is_some_and(|value| is_true(value.as_bytes()));
+    let start = device(directory).filter(|_| !crosses);
+    let ceilings = environment.get("GIT_CEILING_DIRECTORIES").map(std::env::split_paths).into_iter().flatten();
+    let ceilings: Vec<PathBuf> = ceilings.filter_map(|ceiling| ceiling.canonicalize().ok()).collect();
+    let is_seen = |level: &&Path| {
+        *level == directory
+            || (start.is_none_or(|start| device(level) == Some(start)) && !ceilings.iter().any(|ceiling| ceiling == level))
+    };
+    levels.take_while(is_seen).filter_map(|level| Some((level.to_owned(), at(level)?))).collect()
+}
+
 /// The repository that git finds at one level on the way up. `None` where git looks in the directory above.
-pub fn at(level: &Path) -> Option<Result<Checkout, Unusable>> {
+fn at(level: &Path) -> Option<Result<Checkout, Unusable>> {
     let dot_git = level.join(".git");
     match fs::metadata(&dot_git) {
         Ok(metadata) if metadata.is_dir() && is_repository(&dot_git) => Some(of(level, &dot_git, &[&dot_git])),
@@ -55,7 +80,7 @@ pub fn at(level: &Path) -> Option<Result<Checkout, Unusable>> {
 }
 
 /// The repository that `GIT_DIR` names, from the point of view of `directory`. `None` where it is not set.
-pub fn named(directory: &Path, environment: &Environment) -> Option<Result<Checkout, Unusable>> {
+fn named(directory: &Path, environment: &Environment) -> Option<Result<Checkout, Unusable>> {
     let git = directory.join(environment.path("GIT_DIR")?);
     let top = environment.path("GIT_WORK_TREE").map(|top| directory.join(top));
     let top = top.and_then(|top| top.canonicalize().ok()).unwrap_or_else(|| directory.to_owned());

@@ -13,7 +13,7 @@ mod parameters;
 pub mod remote;
 mod system_file;
 mod variables;
-mod wildmatch;
+pub mod wildmatch;
 
 use checkout::{Checkout, Unusable};
 use remote::Remote;

@@ -16,19 +16,26 @@ pub enum Remote {
 impl Remote {
     /// The remote that these variables configure.
     pub fn of(variables: &[Entry]) -> Self {
+        // Any variable makes a remote, also one without a URL.
         let mut remotes: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
-        for (name, url) in urls(variables) {
+        for entry in of_remotes(variables) {
+            let name = &entry.subsection[..];
             let index = remotes.iter().position(|(other, _)| *other == name).unwrap_or_else(|| {
                 remotes.push((name, Vec::new()));
                 remotes.len() - 1
             });
-            // An empty URL removes the ones before it.
-            if url.is_empty() { remotes[index].1.clear() } else { remotes[index].1.push(url) }
+            match entry.value.as_deref().filter(|_| entry.key == "url") {
+                None => {}
+                // An empty URL removes the ones before it.
+                Some([]) => remotes[index].1.clear(),
+                Some(url) => remotes[index].1.push(url),
+            }
         }
-        remotes.retain(|(_, urls)| !urls.is_empty());
         let origin = remotes.iter().find(|(name, _)| *name == b"origin");
         match (origin, &remotes[..]) {
-            (Some((_, urls)), _) | (None, [(_, urls)]) => Self::Url(rewritten(urls[0], variables)),
+            (Some((_, urls)), _) | (None, [(_, urls)]) => {
+                urls.first().map_or(Self::None, |url| Self::Url(rewritten(url, variables)))
+            }
             (None, []) => Self::None,
             (None, several) => {
                 Self::Several(several.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect())
@@ -37,16 +44,15 @@ impl Remote {
     }
 }
 
-/// Remotes and their URLs, in order.
-fn urls(variables: &[Entry]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let of_remotes = variables.iter().filter(|entry| entry.section == "remote" && entry.key == "url");
-    let of_remotes = of_remotes.filter(|entry| !entry.subsection.is_empty() && !entry.subsection.starts_with(b"/"));
-    of_remotes.map(|entry| (&entry.subsection[..], entry.value.as_deref().unwrap_or_default()))
+/// The variables of remotes, in order.
+fn of_remotes(variables: &[Entry]) -> impl Iterator<Item = &Entry> {
+    let of_remotes = variables.iter().filter(|entry| entry.section == "remote");
+    of_remotes.filter(|entry| !entry.subsection.is_empty() && !entry.subsection.starts_with(b"/"))
 }
 
 /// The URLs of all remotes, as they are written.
 pub(super) fn all_urls(variables: &[Entry]) -> impl Iterator<Item = &[u8]> {
-    urls(variables).map(|(_, url)| url)
+    of_remotes(variables).filter(|entry| entry.key == "url").filter_map(|entry| entry.value.as_deref())
 }
 
 /// The URL after the longest `insteadOf` that it starts with; of two equal ones, the first base that is configured wins.

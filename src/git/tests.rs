@@ -81,7 +81,7 @@ impl World {
 
     fn checkout(&self, directory: &str) -> Option<Result<Checkout, Unusable>> {
         let directory = self.path(directory);
-        checkout::named(&directory, &self.environment()).or_else(|| directory.ancestors().find_map(checkout::at))
+        checkout::above(directory.ancestors(), &self.environment()).into_iter().next().map(|(_, checkout)| checkout)
     }
 
     /// The remote as this program finds it.
@@ -156,7 +156,7 @@ const REMOTES: &[(&str, &str)] = &[
     ("git init -q s; cd s; git commit -q --allow-empty -m x; cd ..; git init -q --bare b; cd s; git push -q ../b HEAD:main; cd ../b; git config remote.origin.url https://h/bare; git worktree add -q ../r main", "https://h/bare"),
     ("git init -q --bare r; cd r; git remote add origin https://h/bare", "https://h/bare"),
     ("mkdir r; cd r; git init -q --bare .bare; echo 'gitdir: ./.bare' >.git; git remote add origin https://h/dot", "https://h/dot"),
-    ("git init -q lib; cd lib; git commit -q --allow-empty -m x; cd ..; git init -q m; cd m; git remote add origin https://h/super; git submodule --quiet add ../lib sub; git -C sub remote set-url origin https://h/sub; ln -s m/sub ../r", "https://h/sub"),
+    ("git init -q lib; cd lib; git commit -q --allow-empty -m x; cd ..; git init -q m; cd m; git remote add origin https://h/super; git submodule --quiet add $HOME/w/lib sub; git -C sub remote set-url origin https://h/sub; ln -s m/sub ../r", "https://h/sub"),
     ("git init -q --separate-git-dir=store r; cd r; git remote add origin https://h/apart", "https://h/apart"),
     ("git init -q m; git -C m remote add origin https://h/linked; ln -s m r", "https://h/linked"),
     ("git init -q m; git -C m remote add origin https://h/linked; mkdir r; ln -s ../m/.git r/.git", "https://h/linked"),

@@ -148,6 +148,10 @@ impl<'a> Reader<'a> {
     /// Takes the variables of `from`, and reads the files that they include.
     fn take(&mut self, entries: Vec<Entry>, from: Option<&Path>, depth: usize) -> Result<(), Unusable> {
         for entry in entries {
+            if entry.value.is_none() && ["url", "insteadof", "path"].contains(&entry.key.as_str()) {
+                let file = from.unwrap_or(Path::new("GIT_CONFIG_PARAMETERS"));
+                return Err(Unusable::new(file, format!("{}.{} has no value", entry.section, entry.key)));
+            }
             let includes = match entry.section.as_str() {
                 _ if entry.key != "path" => false,
                 "include" => entry.subsection.is_empty(),

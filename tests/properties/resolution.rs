@@ -116,7 +116,7 @@ impl World {
         let levels = |tree: u64, files: &[Option<File>]| -> Vec<Level> {
             let level = |(index, file): (usize, &Option<File>)| {
                 let path = Path::new("/t").join(tree.to_string()).join(index.to_string());
-                Level { identity: (tree, index as u64), file: file.map(|file| found(file, &path)), path }
+                Level { identity: (tree, index as u64), file: file.map(|file| found(file, &path)), path, tree: None }
             };
             files.iter().enumerate().map(level).collect()
         };

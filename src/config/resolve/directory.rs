@@ -3,10 +3,8 @@
 //! Directories are compared by device and inode, so that symbolic links, bind mounts and file systems that
 //! ignore case need no rules of their own.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +16,8 @@ use crate::system::error::plain;
 use crate::system::file::{self, OpenError};
 
 use super::repository::{self, Content, RepositoryFile};
+use super::working_tree::{self, WorkingTree};
+use crate::git::checkout::{path_of, read_line};
 
 /// Device and inode.
 pub type Identity = (u64, u64);
@@ -31,6 +31,8 @@ pub struct Level {
     pub identity: Identity,
     /// The `.act-claude.json` in it.
     pub file: Option<RepositoryFile>,
+    /// What git says of it, where it is the top of a repository's working tree and a rule needs to know.
+    pub tree: Option<WorkingTree>,
 }
 
 /// The main checkout of a linked worktree.
@@ -63,7 +65,11 @@ const LARGEST_FILE: u64 = 64 * 1024;
 impl Directory {
     /// Examines `directory` (physical, absolute).
     pub fn of(directory: &Path, environment: &Environment, config: &Config) -> Self {
-        let levels = levels(directory);
+        let mut levels = levels(directory);
+        let rules: Vec<Option<Identity>> = config.directories.iter().map(|rule| identity(&rule.path)).collect();
+        if !config.repositories.is_empty() || config.broken.repository.is_some() {
+            working_tree::read(&mut levels, &rules, environment, config);
+        }
         let logical = logical(directory, environment, levels.first().map(|level| level.identity));
         let (worktree, lost_worktree) = match main_checkout(&levels) {
             Some(Checkout::Main(main)) => (Some(Worktree { levels: self::levels(&main), main }), None),
@@ -74,7 +80,7 @@ impl Directory {
             worktree,
             lost_worktree,
             logical,
-            rules: config.directories.iter().map(|rule| identity(&rule.path)).collect(),
+            rules,
             levels,
         }
     }
@@ -93,6 +99,7 @@ fn levels(directory: &Path) -> Vec<Level> {
                 path: path.to_path_buf(),
                 identity: identity(path)?,
                 file: repository_file(path.join(repository::NAME)),
+                tree: None,
             })
         })
         .collect()
@@ -176,16 +183,4 @@ fn main_checkout(levels: &[Level]) -> Option<Checkout> {
         }));
     }
     None
-}
-
-/// The path in a line of one of git's files.
-fn path_of(line: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(line.trim_ascii()))
-}
-
-fn read_line(path: &Path) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    let (file, _) = file::open_regular(path).ok()?;
-    file.take(8192).read_to_end(&mut text).ok()?;
-    text.split(|&byte| byte == b'\n').next().map(<[u8]>::to_vec)
 }

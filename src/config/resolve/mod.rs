@@ -4,12 +4,16 @@
 //! `directories` or a usable `.act-claude.json`; then the same for `$PWD` (entries of `directories` only); then, in a linked git
 //! worktree, the same walk from its main checkout; then `default`.
 //!
+//! A rule of `repositories` stands at the top of the working tree, below what the directory itself has there (`remote`).
+//!
 //! A repository's file may choose among the aliases of the account that the user's own rules give the directory (with a single
 //! account: all), and never overrides a `null`. Where it asks for more, it is ignored with a message.
 
 mod directory;
 mod reason;
+mod remote;
 mod repository;
+mod working_tree;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -23,6 +27,7 @@ pub use directory::{Directory, Identity, Level, Worktree};
 pub use reason::{Reason, Via};
 use repository::Request;
 pub use repository::{Content, NAME as FILE, RepositoryFile};
+pub use working_tree::{WorkingTree, address};
 
 /// The answer for one directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,22 +184,28 @@ impl<'a> Walk<'a> {
                     .extend(passed.map(|(file, rule)| format!("{file} is ignored: {rule} takes precedence")));
                 return Some(self.rule_answer(rule, via));
             }
-            let Some(file) = &level.file else { continue };
-            match file.request() {
-                Ok(request) => {
-                    if let Some(answer) = self.grant(request, &levels[index + 1..]) {
+            match level.file.as_ref().map(RepositoryFile::request) {
+                Some(Ok(request)) => {
+                    if let Some(answer) = self.grant(request, levels, index) {
                         return Some(answer);
                     }
                 }
-                Err(word) => self.said.passed_over.push(word),
+                Some(Err(word)) => self.said.passed_over.push(word),
+                None => {}
+            }
+            let remote = self.at_top(levels, index);
+            self.said.passed_over.extend(remote.passed_over);
+            self.said.notes.extend(remote.notes);
+            if remote.answer.is_some() {
+                return remote.answer;
             }
         }
         None
     }
 
-    /// Grants the part of a repository file's request that it may have.
-    fn grant(&mut self, request: Request, above: &'a [Level]) -> Option<(Option<String>, Reason)> {
-        let own = self.own_answer(above);
+    /// Grants the part of the request that it may have, of the repository file at `index`.
+    fn grant(&mut self, request: Request, levels: &'a [Level], index: usize) -> Option<(Option<String>, Reason)> {
+        let own = self.at_top(levels, index).answer.or_else(|| self.own_answer(&levels[index + 1..]));
         // The account of a broken alias is not known, so nothing may replace the alias.
         let broken = request.alias.as_ref().and_then(|name| self.config.broken.aliases.get(&name.value));
         if let (Some(fault), None | Some((Some(_), _))) = (broken, &own) {
@@ -259,19 +270,25 @@ impl<'a> Walk<'a> {
 
     /// The answer of the user's own rules, from `above` upwards.
     fn own_answer(&self, above: &[Level]) -> Option<(Option<String>, Reason)> {
-        let closest = |levels: &[Level]| levels.iter().find_map(|level| self.rule_at(level.identity));
-        if let Some(rule) = closest(above) {
-            return Some(self.rule_answer(rule, Via::Directory));
-        }
-        if let Some((rule, via)) = self.logical_rule() {
-            return Some(self.rule_answer(rule, via));
-        }
-        if let Some(worktree) = &self.place.worktree
-            && let Some(rule) = closest(&worktree.levels)
-        {
-            return Some(self.rule_answer(rule, Via::Worktree(worktree.main.clone())));
-        }
-        self.default_answer()
+        self.own_rule(above).or_else(|| self.default_answer())
+    }
+
+    /// The answer of the user's own rules, without the default.
+    fn own_rule(&self, above: &[Level]) -> Option<(Option<String>, Reason)> {
+        let closest = |(index, level): (usize, &Level)| {
+            let rule = self.rule_at(level.identity).map(|rule| self.rule_answer(rule, Via::Directory));
+            rule.or_else(|| self.at_top(above, index).answer)
+        };
+        above
+            .iter()
+            .enumerate()
+            .find_map(closest)
+            .or_else(|| self.logical_rule().map(|(rule, via)| self.rule_answer(rule, via)))
+            .or_else(|| {
+                let worktree = self.place.worktree.as_ref()?;
+                let rule = worktree.levels.iter().find_map(|level| self.rule_at(level.identity))?;
+                Some(self.rule_answer(rule, Via::Worktree(worktree.main.clone())))
+            })
     }
 
     /// The rules for one physical directory, in order.
@@ -342,5 +359,7 @@ fn lost_worktree(git: &Path) -> String {
     )
 }
 
+#[cfg(test)]
+mod remote_tests;
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,17 @@ pub enum Reason {
         /// How it covers the directory.
         via: Via,
     },
+    /// An entry of `repositories`.
+    Remote {
+        /// The repositories as written.
+        written: String,
+        /// Its place.
+        origin: Origin,
+        /// The entry says `null`.
+        null: bool,
+        /// The repository's host and path.
+        address: String,
+    },
     /// A repository's `.act-claude.json`.
     Repository {
         /// Its place.
@@ -65,7 +76,8 @@ impl Reason {
         match self {
             Self::Flag => "flag",
             Self::Variable => "variable",
-            Self::Rule { null: true, .. } | Self::Default { null: true, .. } => "null",
+            Self::Rule { null: true, .. } | Self::Remote { null: true, .. } | Self::Default { null: true, .. } => "null",
+            Self::Remote { .. } => "remote",
             Self::Rule { via: Via::Directory, .. } => "directory",
             Self::Rule { via: Via::Pwd(_), .. } => "pwd",
             Self::Rule { via: Via::Worktree(_), .. } => "worktree",
@@ -98,6 +110,10 @@ impl fmt::Display for Reason {
                         write!(out, ", which covers {}, the main checkout of this git worktree", main.display())
                     }
                 }
+            }
+            Self::Remote { written, origin, null, address } => {
+                write!(out, "the rule \"{written}\"{} in {origin}", if *null { ": null" } else { "" })?;
+                if written == address { Ok(()) } else { write!(out, ", which matches {address}") }
             }
             Self::Repository { origin, account_from } => {
                 write!(out, "the repository's own {origin}")?;
@@ -144,6 +160,15 @@ mod tests {
             (
                 Reason::Repository { origin: origin(), account_from: Some(Box::new(rule(false, Via::Directory))) },
                 "the repository's own /c.json (within the account given by the rule \"~/w\" in /c.json)",
+            ),
+            (
+                Reason::Remote {
+                    written: "github.com/acme/*".to_owned(),
+                    origin: origin(),
+                    null: true,
+                    address: "github.com/acme/web".to_owned(),
+                },
+                "the rule \"github.com/acme/*\": null in /c.json, which matches github.com/acme/web",
             ),
             (Reason::Repository { origin: origin(), account_from: None }, "the repository's own /c.json"),
             (

@@ -16,25 +16,25 @@ const ACCOUNTS: &str = r#"
     "web": { "account": "acme", "id": "2", "provider_type": "P" },
     "labs": { "account": "other", "id": "3", "provider_type": "P" } }"#;
 
-struct World {
+pub(super) struct World {
     root: tempfile::TempDir,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { root: tempfile::tempdir().expect("a temporary directory") }
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
         self.root.path().canonicalize().unwrap().join(path)
     }
 
-    fn directory(&self, path: &str) -> &Self {
+    pub(super) fn directory(&self, path: &str) -> &Self {
         std::fs::create_dir_all(self.path(path)).unwrap();
         self
     }
 
-    fn file(&self, path: &str, text: &str) -> &Self {
+    pub(super) fn file(&self, path: &str, text: &str) -> &Self {
         self.directory(Path::new(path).parent().unwrap().to_str().unwrap());
         std::fs::write(self.path(path), text).unwrap();
         self
@@ -45,7 +45,7 @@ impl World {
         self
     }
 
-    fn git(&self, directory: &str, args: &[&str]) -> &Self {
+    pub(super) fn git(&self, directory: &str, args: &[&str]) -> &Self {
         self.directory(directory);
         let output = std::process::Command::new("git")
             .args(["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "protocol.file.allow=always"])
@@ -60,7 +60,7 @@ impl World {
     }
 
     /// `rest`: further configuration; `~` is the root of the test's directories.
-    fn config(&self, rest: &str) -> Config {
+    pub(super) fn config(&self, rest: &str) -> Config {
         self.file("config.json", &format!("{{{ACCOUNTS}{}{rest}}}", if rest.is_empty() { "" } else { "," }));
         let environment: Environment = [
             ("HOME", self.path("").as_os_str().to_owned()),
@@ -80,12 +80,12 @@ impl World {
         resolve(Explicit::default(), config, &place).unwrap()
     }
 
-    fn resolve(&self, rest: &str, directory: &str) -> Resolution {
+    pub(super) fn resolve(&self, rest: &str, directory: &str) -> Resolution {
         self.resolve_from(&self.config(rest), directory, None)
     }
 }
 
-fn answer(resolution: &Resolution) -> (Option<&str>, &'static str, usize) {
+pub(super) fn answer(resolution: &Resolution) -> (Option<&str>, &'static str, usize) {
     (resolution.alias.as_deref(), resolution.reason.word(), resolution.passed_over.len())
 }
 
@@ -224,7 +224,7 @@ fn a_strangers_file_is_passed_over() {
     let file = RepositoryFile { path: "/w/.act-claude.json".into(), content: Content::Stranger { uid: 4242 } };
     let world = World::new();
     let config = world.config(r#""default": "billing""#);
-    let level = Level { path: "/w".into(), identity: (9, 9), file: Some(file) };
+    let level = Level { path: "/w".into(), identity: (9, 9), file: Some(file), tree: None };
     let place = Directory { levels: vec![level], ..Directory::default() };
     let resolution = resolve(Explicit::default(), &config, &place).unwrap();
     assert_eq!(answer(&resolution), (Some("billing"), "default", 1));

@@ -1,0 +1,278 @@
+//! `repositories`: the alias of a repository, by the host and path of its remote (pure).
+//!
+//! `github.com/acme/billing` is one repository. `*` stands for a part between two slashes, or for some of its characters; `**`
+//! stands for several parts. The most specific pattern that matches decides: the one whose repositories the others match, too.
+
+use std::path::Path;
+
+use super::Located;
+use crate::git::address::Address;
+use crate::git::wildmatch;
+use crate::text::json::{Fault, Origin};
+
+/// A pattern of host and path, in lower case, because hosts of repositories ignore case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(String);
+
+/// An entry of `repositories`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryRule {
+    /// As written, for messages.
+    pub written: String,
+    /// The repositories.
+    pub pattern: Pattern,
+    /// The alias; `None` for `null`: no telemetry there.
+    pub alias: Option<String>,
+    /// The place of the alias's name.
+    pub alias_origin: Origin,
+    /// What is wrong with the alias.
+    pub fault: Option<Fault>,
+}
+
+/// What the rules say about one repository.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Selection<'a> {
+    /// No rule matches.
+    None,
+    /// The most specific rule.
+    Rule(&'a Located<RepositoryRule>),
+    /// Two rules with different aliases, of which neither is more specific.
+    Tie(&'a Located<RepositoryRule>, &'a Located<RepositoryRule>),
+}
+
+/// What is wrong with a pattern, and the correction.
+type Wrong = (&'static str, String);
+
+impl Pattern {
+    /// Reads a key of `repositories`. `~/` is the directory `home`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words that follow the key, and the fix. Neither repeats a URL's user or password.
+    pub fn read(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
+        if text.contains("://") || text.contains(['@', ':']) {
+            return Err(("is a URL: a repository is written as host/path", as_written(text)));
+        }
+        if let Some(bad) = text.chars().find(|c| c.is_control() || "?[]{}\\\"".contains(*c)) {
+            return Err(("holds a character that has no meaning here", format!("remove {bad:?}")));
+        }
+        let text = match text.strip_prefix("~/").zip(home) {
+            Some((rest, home)) => format!("{}/{rest}", home.display()),
+            None => text.to_owned(),
+        };
+        let text = text.strip_suffix('/').unwrap_or(&text).to_lowercase();
+        let text = if may_be_other(&text) { canonical(&text) } else { text };
+        let parts: usize = text.split('/').filter(|part| !part.is_empty()).count();
+        if text.split('/').skip(1).any(str::is_empty) || text.trim() != text || parts == 0 {
+            return Err(("is no host/path", "write it like github.com/acme/billing".to_owned()));
+        }
+        if text.split('/').any(|part| part.contains("**") && part != "**") {
+            return Err(("has ** within a part", "write ** between slashes, or *".to_owned()));
+        }
+        if parts == 1 && text != "**" && !text.starts_with('/') {
+            return Err(("has no path", format!("write {text}/** for all repositories of this host")));
+        }
+        Ok(Self(text))
+    }
+
+    /// The pattern for exactly this repository.
+    pub fn of(address: &Address) -> Self {
+        Self(address.key())
+    }
+
+    /// The pattern, in the one way to write it.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Its host, where that is no pattern.
+    pub fn host(&self) -> Option<&str> {
+        let host = self.0.split('/').next()?;
+        (!host.contains('*')).then_some(host)
+    }
+
+    /// Whether it matches a repository, given as [`Address::key`].
+    fn matches(&self, key: &str) -> bool {
+        let parts: Vec<&str> = key.split('/').collect();
+        let mut own = self.0.split('/');
+        // Most rules are about another host.
+        let first = own.next().unwrap_or_default();
+        if !first.contains('*') && first != parts[0] {
+            return false;
+        }
+        holds(&self.0.split('/').collect::<Vec<_>>(), &parts, &is_matched)
+    }
+
+    /// Whether it matches every repository that `other` matches.
+    fn covers(&self, other: &Self) -> bool {
+        let is_covered = |own: &str, other: &str| other != "**" && (own == other || (!other.contains('*') && is_matched(own, other)) || own == "*");
+        holds(&self.0.split('/').collect::<Vec<_>>(), &other.0.split('/').collect::<Vec<_>>(), &is_covered)
+    }
+}
+
+/// Whether one part matches.
+fn is_matched(pattern: &str, part: &str) -> bool {
+    pattern == part || (pattern.contains('*') && wildmatch::matches(pattern.as_bytes(), part.as_bytes(), false))
+}
+
+/// Whether the parts match one by one, where `**` takes any number of them, and at least one at the end.
+fn holds(pattern: &[&str], parts: &[&str], is_matched: &dyn Fn(&str, &str) -> bool) -> bool {
+    let mut reached = vec![false; parts.len() + 1];
+    reached[0] = true;
+    for (index, part) in pattern.iter().enumerate() {
+        let mut next = vec![false; reached.len()];
+        for at in 0..reached.len() {
+            next[at] = match *part {
+                "**" if index + 1 == pattern.len() => at > 0 && (reached[at - 1] || next[at - 1]),
+                "**" => reached[at] || (at > 0 && next[at - 1]),
+                part => at > 0 && reached[at - 1] && is_matched(part, parts[at - 1]),
+            };
+        }
+        reached = next;
+    }
+    reached[parts.len()]
+}
+
+/// Whether [`canonical`] may change the pattern.
+fn may_be_other(text: &str) -> bool {
+    text.ends_with(".git")
+        || text.starts_with("ssh.")
+        || text.starts_with("altssh.")
+        || ["dev.azure.com/", ".visualstudio.com/"].iter().any(|host| text.contains(host))
+}
+
+/// The pattern in the way in which the addresses of remotes are written.
+fn canonical(text: &str) -> String {
+    let (host, path) = text.split_once('/').unwrap_or((text, ""));
+    let path: Vec<String> = path.split('/').map(str::to_owned).collect();
+    let address = Address { host: host.to_owned(), path };
+    address.canonical().map_or_else(|| text.to_owned(), |address| address.key())
+}
+
+/// The fix for a URL in place of a pattern: what to write instead.
+fn as_written(url: &str) -> String {
+    if let Some((host, rest)) = url.split_once(':')
+        && let Some((port, path)) = rest.split_once('/')
+        && port.parse::<u16>().is_ok()
+    {
+        return format!("write {host}/{path}, without the port");
+    }
+    match Address::of(url.as_bytes(), Path::new("/"), |_| None) {
+        Ok(address) if !address.is_local() => format!("write {}", address.key()),
+        _ => "write it like github.com/acme/billing".to_owned(),
+    }
+}
+
+/// What `rules` say about a repository. The user's rules come first, and take precedence over equally specific ones of the system.
+pub fn select<'a>(rules: &'a [Located<RepositoryRule>], address: &Address) -> Selection<'a> {
+    let key = address.key();
+    let matching: Vec<&Located<RepositoryRule>> = rules.iter().filter(|rule| rule.pattern.matches(&key)).collect();
+    let is_narrower = |one: &RepositoryRule, other: &RepositoryRule| {
+        other.pattern.covers(&one.pattern) && !one.pattern.covers(&other.pattern)
+    };
+    let mut narrowest = matching.iter().filter(|rule| !matching.iter().any(|other| is_narrower(other, rule)));
+    let Some(first) = narrowest.next() else { return Selection::None };
+    let mut rivals = narrowest.filter(|rule| rule.origin.path() == first.origin.path());
+    match rivals.find(|rule| rule.alias != first.alias) {
+        Some(rival) => Selection::Tie(first, rival),
+        None => Selection::Rule(first),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(written: &[(&str, Option<&str>)], file: &str) -> Vec<Located<RepositoryRule>> {
+        let rule = |(key, alias): &(&str, Option<&str>)| {
+            let origin = Origin::file(Path::new(file));
+            let value = RepositoryRule {
+                written: (*key).to_owned(),
+                pattern: Pattern::read(key, Some(Path::new("/home/you"))).unwrap_or_else(|why| panic!("{key}: {why:?}")),
+                alias: alias.map(str::to_owned),
+                alias_origin: origin.clone(),
+                fault: None,
+            };
+            Located { value, origin }
+        };
+        written.iter().map(rule).collect()
+    }
+
+    fn selected(rules: &[Located<RepositoryRule>], url: &str) -> String {
+        let address = Address::of(url.as_bytes(), Path::new("/"), |_| None).unwrap();
+        match select(rules, &address) {
+            Selection::None => "none".to_owned(),
+            Selection::Rule(rule) => rule.written.clone(),
+            Selection::Tie(one, other) => format!("{} = {}", one.written, other.written),
+        }
+    }
+
+    #[test]
+    fn the_most_specific_rule_decides() {
+        let all = rules(
+            &[
+                ("**", Some("rest")),
+                ("github.com/**", Some("hub")),
+                ("github.com/acme/*", Some("platform")),
+                ("GitHub.com/Acme/Billing.git", Some("billing")),
+                ("github.com/acme/svc-*", Some("services")),
+                ("github.com/*/fork", Some("fork")),
+                ("*.acme.com/**", Some("own")),
+                ("gitlab.acme.com/secret/**", None),
+                ("gitlab.acme.com/**/deep", Some("deep")),
+                ("dev.azure.com/org/project/_git/*", Some("azure")),
+                ("/srv/git/**", Some("local")),
+                ("~/git/x", Some("home")),
+            ],
+            "/c.json",
+        );
+        for (url, expected) in [
+            ("git@github.com:acme/billing.git", "GitHub.com/Acme/Billing.git"),
+            ("https://github.com/ACME/other", "github.com/acme/*"),
+            ("https://github.com/acme/svc-pay", "github.com/acme/svc-*"),
+            ("https://github.com/acme/sub/group", "github.com/**"),
+            ("https://github.com/you/fork", "github.com/*/fork"),
+            ("https://github.com/acme/fork", "github.com/acme/* = github.com/*/fork"),
+            ("https://git.acme.com/a/b/c", "*.acme.com/**"),
+            ("https://gitlab.acme.com/secret/x", "gitlab.acme.com/secret/**"),
+            ("https://gitlab.acme.com/a/deep", "gitlab.acme.com/**/deep"),
+            ("https://gitlab.acme.com/deep", "gitlab.acme.com/**/deep"),
+            ("https://gitlab.acme.com/secret/deep", "gitlab.acme.com/secret/** = gitlab.acme.com/**/deep"),
+            ("git@ssh.dev.azure.com:v3/org/project/repo", "dev.azure.com/org/project/_git/*"),
+            ("/srv/git/a.git", "/srv/git/**"),
+            ("/home/you/git/x", "~/git/x"),
+            ("https://elsewhere.example/x", "**"),
+        ] {
+            assert_eq!(selected(&all, url), expected, "{url}");
+        }
+        assert_eq!(selected(&rules(&[("github.com/acme/*", Some("a"))], "/c.json"), "https://github.com/acmeco/x"), "none");
+        // The same alias twice is no contradiction.
+        let same = rules(&[("github.com/acme/*", Some("a")), ("github.com/*/x", Some("a"))], "/c.json");
+        assert_eq!(selected(&same, "https://github.com/acme/x"), "github.com/acme/*");
+        // The user's file comes first, where neither is more specific.
+        let mut both = rules(&[("github.com/*/x", Some("own"))], "/user.json");
+        both.extend(rules(&[("github.com/acme/*", Some("a"))], "/system.json"));
+        assert_eq!(selected(&both, "https://github.com/acme/x"), "github.com/*/x");
+        both.extend(rules(&[("github.com/acme/x", Some("b"))], "/system.json"));
+        assert_eq!(selected(&both, "https://github.com/acme/x"), "github.com/acme/x");
+    }
+
+    #[test]
+    fn what_is_no_pattern_says_what_to_write() {
+        for (text, what, fix) in [
+            ("https://you:pw@github.com/acme/x.git", "is a URL: a repository is written as host/path", "write github.com/acme/x"),
+            ("git@github.com:acme/x.git", "is a URL: a repository is written as host/path", "write github.com/acme/x"),
+            ("github.com:8443/acme/x", "is a URL: a repository is written as host/path", "write github.com/acme/x, without the port"),
+            ("github.com", "has no path", "write github.com/** for all repositories of this host"),
+            ("*", "has no path", "write */** for all repositories of this host"),
+            ("github.com/acme/**x", "has ** within a part", "write ** between slashes, or *"),
+            ("github.com//x", "is no host/path", "write it like github.com/acme/billing"),
+            ("", "is no host/path", "write it like github.com/acme/billing"),
+            ("/", "is no host/path", "write it like github.com/acme/billing"),
+            ("github.com/acme/x ", "is no host/path", "write it like github.com/acme/billing"),
+            ("github.com/acme/[ab]", "holds a character that has no meaning here", "remove '['"),
+        ] {
+            assert_eq!(Pattern::read(text, None), Err((what, fix.to_owned())), "{text}");
+        }
+    }
+}
