@@ -1,5 +1,6 @@
 //! Reads one configuration file: structure, types, names (pure).
 
+mod attribution;
 mod source;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use super::repositories::{Pattern, RepositoryRule};
 use super::values::{check_endpoint, check_text, check_word, without_prefix};
 use super::{Account, Alias, Api, Config, Delivery, Located, Rule};
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 19] = [
     "$schema",
     "accounts",
     "aliases",
@@ -30,6 +31,8 @@ const KEYS: [&str; 17] = [
     "replace_endpoint",
     "export_interval_ms",
     "exit_wait_ms",
+    "ticket",
+    "person",
     "report",
     "redact",
     "spool_files",
@@ -119,6 +122,12 @@ impl Reader<'_> {
                 config.report = located(node, when);
                 Ok(())
             }),
+            "ticket" => node.string("ticket").and_then(|text| {
+                attribution::check_ticket(&text).map_err(|why| node.fault(why))?;
+                config.ticket = located(node, text);
+                Ok(())
+            }),
+            "person" => attribution::person(node).map(|person| config.person = located(node, person)),
             "spool_files" => {
                 node.integer("spool_files", 0..=1_000_000).map(|value| config.spool_files = located(node, value))
             }
@@ -153,7 +162,7 @@ impl Reader<'_> {
     fn account(&mut self, member: &Member<'_>) -> Result<(), Fault> {
         let what = format!("account \"{}\"", member.key);
         check_name(member)?;
-        let fields = Fields::of(member.value, &what, &["endpoint", "user", "token", "api"])?;
+        let fields = Fields::of(member.value, &what, &["endpoint", "user", "token", "api", "attribution"])?;
         let endpoint = fields.checked("endpoint", check_endpoint)?;
         let user = fields.checked("user", |user| {
             check_word(user)?;
@@ -170,7 +179,9 @@ impl Reader<'_> {
             Some(node) if node.is_null() => Api::Off,
             Some(_) => Api::At(fields.checked("api", check_endpoint)?),
         };
-        let account = Account { endpoint, user, token, api };
+        let attribution =
+            fields.optional("attribution").map(|node| node.boolean("attribution")).transpose()?.unwrap_or(true);
+        let account = Account { endpoint, user, token, api, attribution };
         self.config
             .accounts
             .insert(member.key.clone().into_owned(), Located { value: account, origin: member.key_node.origin() });
@@ -180,7 +191,7 @@ impl Reader<'_> {
     fn alias(&mut self, member: &Member<'_>) -> Result<(), Fault> {
         let what = format!("alias \"{}\"", member.key);
         check_name(member)?;
-        let fields = Fields::of(member.value, &what, &["account", "id", "provider_type", "attributes"])?;
+        let fields = Fields::of(member.value, &what, &["account", "id", "provider_type", "attributes", "attribute"])?;
         let account = fields.required("account")?;
         let alias = Alias {
             account: account.string("account")?,
@@ -188,6 +199,7 @@ impl Reader<'_> {
             id: fields.checked("id", check_word)?,
             provider_type: fields.checked("provider_type", check_text)?,
             attributes: fields.optional("attributes").map(attributes).transpose()?.unwrap_or_default(),
+            attribute: fields.optional("attribute").map(attribution::list).transpose()?.unwrap_or_default(),
         };
         if let Some(node) = fields.optional("attributes").filter(|_| alias.attributes.contains_key("providerType")) {
             return Err(node.fault("attributes may not hold providerType").fix("use \"provider_type\""));
@@ -201,7 +213,8 @@ impl Reader<'_> {
     fn repository(&mut self, member: &Member<'_>) -> Result<(), Fault> {
         let pattern = Pattern::read(&member.key, self.home).map_err(|(what, fix)| {
             // A URL may hold a password.
-            let shown = if member.key.contains(['@', ':']) { "this key".to_owned() } else { format!("\"{}\"", member.key) };
+            let shown =
+                if member.key.contains(['@', ':']) { "this key".to_owned() } else { format!("\"{}\"", member.key) };
             member.key_node.fault(format!("{shown} {what}")).fix(fix)
         })?;
         let alias = node_or_null(member.value, "a repository's alias");

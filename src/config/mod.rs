@@ -3,6 +3,7 @@
 //! Reading continues after a fault, so that a broken entry is reported and `required` still applies. A broken alias, account or
 //! rule affects only what it applies to ([`broken`]). With any other fault, nothing else of the configuration is used.
 
+pub mod attribution;
 pub mod broken;
 pub mod edit;
 mod layer;
@@ -23,9 +24,10 @@ use crate::system::error::plain;
 use crate::text::json::{Fault, Origin};
 use crate::text::nearest::nearest;
 
+use attribution::Person;
 use broken::Broken;
-use repositories::RepositoryRule;
 pub use layer::{attributes, read};
+use repositories::RepositoryRule;
 pub use values::{Account, Alias, Api, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
 pub use values::{check_endpoint, check_text, check_word};
 
@@ -72,6 +74,10 @@ pub struct Config {
     pub export_interval_ms: Option<Located<u64>>,
     /// Milliseconds to wait, once claude has ended, for exports that are still being delivered.
     pub exit_wait_ms: Option<Located<u64>>,
+    /// A regular expression for the ticket in a branch's name.
+    pub ticket: Option<Located<String>>,
+    /// The person who uses this machine, as the company knows them.
+    pub person: Option<Located<Person>>,
     /// When to report.
     pub report: Option<Located<crate::config::when::When>>,
     /// Keys of the attributes that are never sent.
@@ -183,6 +189,8 @@ impl Config {
             replace_endpoint: self.replace_endpoint.or(below.replace_endpoint),
             export_interval_ms: self.export_interval_ms.or(below.export_interval_ms),
             exit_wait_ms: self.exit_wait_ms.or(below.exit_wait_ms),
+            ticket: self.ticket.or(below.ticket),
+            person: self.person.or(below.person),
             report: self.report.or(below.report),
             redact: self.redact.or(below.redact),
             spool_files: self.spool_files.or(below.spool_files),

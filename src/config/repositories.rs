@@ -105,7 +105,9 @@ impl Pattern {
 
     /// Whether it matches every repository that `other` matches.
     fn covers(&self, other: &Self) -> bool {
-        let is_covered = |own: &str, other: &str| other != "**" && (own == other || (!other.contains('*') && is_matched(own, other)) || own == "*");
+        let is_covered = |own: &str, other: &str| {
+            other != "**" && (own == other || (!other.contains('*') && is_matched(own, other)) || own == "*")
+        };
         holds(&self.0.split('/').collect::<Vec<_>>(), &other.0.split('/').collect::<Vec<_>>(), &is_covered)
     }
 }
@@ -188,7 +190,8 @@ mod tests {
             let origin = Origin::file(Path::new(file));
             let value = RepositoryRule {
                 written: (*key).to_owned(),
-                pattern: Pattern::read(key, Some(Path::new("/home/you"))).unwrap_or_else(|why| panic!("{key}: {why:?}")),
+                pattern: Pattern::read(key, Some(Path::new("/home/you")))
+                    .unwrap_or_else(|why| panic!("{key}: {why:?}")),
                 alias: alias.map(str::to_owned),
                 alias_origin: origin.clone(),
                 fault: None,
@@ -245,7 +248,10 @@ mod tests {
         ] {
             assert_eq!(selected(&all, url), expected, "{url}");
         }
-        assert_eq!(selected(&rules(&[("github.com/acme/*", Some("a"))], "/c.json"), "https://github.com/acmeco/x"), "none");
+        assert_eq!(
+            selected(&rules(&[("github.com/acme/*", Some("a"))], "/c.json"), "https://github.com/acmeco/x"),
+            "none"
+        );
         // The same alias twice is no contradiction.
         let same = rules(&[("github.com/acme/*", Some("a")), ("github.com/*/x", Some("a"))], "/c.json");
         assert_eq!(selected(&same, "https://github.com/acme/x"), "github.com/acme/*");
@@ -260,9 +266,17 @@ mod tests {
     #[test]
     fn what_is_no_pattern_says_what_to_write() {
         for (text, what, fix) in [
-            ("https://you:pw@github.com/acme/x.git", "is a URL: a repository is written as host/path", "write github.com/acme/x"),
+            (
+                "https://you:pw@github.com/acme/x.git",
+                "is a URL: a repository is written as host/path",
+                "write github.com/acme/x",
+            ),
             ("git@github.com:acme/x.git", "is a URL: a repository is written as host/path", "write github.com/acme/x"),
-            ("github.com:8443/acme/x", "is a URL: a repository is written as host/path", "write github.com/acme/x, without the port"),
+            (
+                "github.com:8443/acme/x",
+                "is a URL: a repository is written as host/path",
+                "write github.com/acme/x, without the port",
+            ),
             ("github.com", "has no path", "write github.com/** for all repositories of this host"),
             ("*", "has no path", "write */** for all repositories of this host"),
             ("github.com/acme/**x", "has ** within a part", "write ** between slashes, or *"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::attribution::Attribution;
 use crate::text::json::{Fault, Origin};
 use crate::text::pasted::starts_with;
 
@@ -43,6 +44,8 @@ pub struct Account {
     pub token: TokenSource,
     /// Boomi's platform API, which `act check` and `act setup` ask whether it accepts the token.
     pub api: Api,
+    /// Whether exports may have the attributes that an alias's `attribute` asks for.
+    pub attribution: bool,
 }
 
 /// The address of an account's platform API: the only one that a token may go to besides the endpoint.
@@ -82,6 +85,8 @@ pub struct Alias {
     pub provider_type: String,
     /// Further resource attributes; may replace `operation` and `promptType`.
     pub attributes: BTreeMap<String, String>,
+    /// What each export says about the work it was sent from.
+    pub attribute: Vec<Attribution>,
 }
 
 impl Alias {

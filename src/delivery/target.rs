@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::TokenSource;
+use crate::config::attribution::Stamp;
 
 /// Where a session's exports go, and which attributes they carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,9 @@ pub struct Route {
     pub attributes: Vec<(String, String)>,
     /// Why this alias, for the record.
     pub reason: String,
+    /// What else each export says, as things are when it arrives.
+    #[serde(default)]
+    pub stamp: Option<Stamp>,
 }
 
 /// Where exports go, and with which user and token.

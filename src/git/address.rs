@@ -38,6 +38,9 @@ impl fmt::Display for NoAddress {
     }
 }
 
+/// The host of Azure DevOps.
+const AZURE: &str = "dev.azure.com";
+
 /// The longest URL, in bytes.
 const LONGEST: usize = 2048;
 
@@ -100,12 +103,13 @@ impl Address {
 
     /// `dev.azure.com/ORGANIZATION/PROJECT/REPOSITORY` for each way to write a repository of Azure DevOps.
     fn azure(&mut self) {
-        const AZURE: &str = "dev.azure.com";
         let is_ssh = matches!(self.host.as_str(), "ssh.dev.azure.com" | "vs-ssh.visualstudio.com");
         if is_ssh && self.path.first().is_some_and(|version| version.eq_ignore_ascii_case("v3")) {
             self.path.remove(0);
             self.host = AZURE.to_owned();
-        } else if let Some(organization) = self.host.strip_suffix(".visualstudio.com").filter(|name| !name.contains('.')) {
+        } else if let Some(organization) =
+            self.host.strip_suffix(".visualstudio.com").filter(|name| !name.contains('.'))
+        {
             self.path.insert(0, organization.to_owned());
             if self.path.get(1).is_some_and(|collection| collection.eq_ignore_ascii_case("DefaultCollection")) {
                 self.path.remove(1);
@@ -126,6 +130,18 @@ impl Address {
     /// The address in lower case, to compare it: hosts of repositories ignore case.
     pub fn key(&self) -> String {
         self.to_string().to_lowercase()
+    }
+
+    /// The address of its page, where the path is on a host. Without user, password and port.
+    pub fn url(&self) -> String {
+        const KEPT: &percent_encoding::AsciiSet =
+            &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'`');
+        let mut path: Vec<String> =
+            self.path.iter().map(|part| percent_encoding::utf8_percent_encode(part, KEPT).to_string()).collect();
+        if self.host == AZURE && path.len() == 3 {
+            path.insert(2, "_git".to_owned());
+        }
+        format!("https://{}/{}", self.host, path.join("/"))
     }
 
     /// Whether it is a path on this machine.
@@ -179,7 +195,9 @@ fn scp_like(url: &str) -> Option<(&str, &str)> {
     // `[::1]:path` and `user@[host:22]:path`.
     if let Some(start) = url.find('[').filter(|start| *start == 0 || url[..*start].ends_with('@')) {
         let end = start + url[start..].find(']')?;
-        if !url[..start].contains('/') && let Some(path) = url[end + 1..].strip_prefix(':') {
+        if !url[..start].contains('/')
+            && let Some(path) = url[end + 1..].strip_prefix(':')
+        {
             return Some((&url[..=end], path));
         }
     }
@@ -252,7 +270,9 @@ mod tests {
             assert_eq!(address(url), "dev.azure.com/org/my project/repo", "{url}");
         }
         assert_eq!(address("https://dev.azure.com/org/_git/repo"), "dev.azure.com/org/repo/repo");
-        for url in ["/srv/git/x.git", "file:///srv/git/x.git", "file:///srv/git/x/", "/srv/git/x/.git", "../../srv/git/x"] {
+        for url in
+            ["/srv/git/x.git", "file:///srv/git/x.git", "file:///srv/git/x/", "/srv/git/x/.git", "../../srv/git/x"]
+        {
             assert_eq!(address(url), "/srv/git/x", "{url}");
         }
         assert_eq!(address("ssh://git@[2001:db8::1]:22/acme/x"), "2001:db8::1/acme/x");

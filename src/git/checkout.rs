@@ -59,7 +59,8 @@ pub fn above<'a>(
     let ceilings: Vec<PathBuf> = ceilings.filter_map(|ceiling| ceiling.canonicalize().ok()).collect();
     let is_seen = |level: &&Path| {
         *level == directory
-            || (start.is_none_or(|start| device(level) == Some(start)) && !ceilings.iter().any(|ceiling| ceiling == level))
+            || (start.is_none_or(|start| device(level) == Some(start))
+                && !ceilings.iter().any(|ceiling| ceiling == level))
     };
     levels.take_while(is_seen).filter_map(|level| Some((level.to_owned(), at(level)?))).collect()
 }

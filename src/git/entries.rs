@@ -27,8 +27,16 @@ pub struct BadLine(pub usize);
 /// A line that is not in git's syntax. Lines of other sections are not checked.
 pub fn entries(text: &[u8], wanted: &[&str]) -> Result<Vec<Entry>, BadLine> {
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
-    let mut reader =
-        Reader { text, at: 0, line: 1, start: 1, wanted, section: String::new(), subsection: Vec::new(), is_wanted: false };
+    let mut reader = Reader {
+        text,
+        at: 0,
+        line: 1,
+        start: 1,
+        wanted,
+        section: String::new(),
+        subsection: Vec::new(),
+        is_wanted: false,
+    };
     let mut entries = Vec::new();
     loop {
         match reader.next() {

@@ -33,10 +33,7 @@ impl Head {
         if name == "refs/heads/.invalid" {
             return Self::default();
         }
-        Self {
-            branch: name.strip_prefix("refs/heads/").map(str::to_owned),
-            revision: resolve(checkout, name, DEEPEST),
-        }
+        Self { branch: name.strip_prefix("refs/heads/").map(str::to_owned), revision: resolve(checkout, name, DEEPEST) }
     }
 }
 
@@ -58,7 +55,7 @@ fn resolve(checkout: &Checkout, name: &str, depth: usize) -> Option<String> {
     let loose = [&checkout.directory, &checkout.common].into_iter().find_map(|within| read_line(&within.join(name)));
     match loose {
         Some(line) => match reference(&line) {
-            Some(other) if depth > 0 => resolve(checkout, &other.to_owned(), depth - 1),
+            Some(other) if depth > 0 => resolve(checkout, other, depth - 1),
             Some(_) => None,
             None => commit(&line),
         },
@@ -75,13 +72,12 @@ fn packed(path: &Path, name: &str) -> Option<String> {
     let mut text = Vec::new();
     file.take(LARGEST).read_to_end(&mut text).ok()?;
     let wanted = format!(" {name}");
-    let found = memchr::memmem::find_iter(&text, wanted.as_bytes()).find_map(|at| {
+    memchr::memmem::find_iter(&text, wanted.as_bytes()).find_map(|at| {
         let end = at + wanted.len();
         if !matches!(text.get(end), None | Some(b'\n' | b'\r')) {
             return None;
         }
         let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |line| line + 1);
         commit(&text[start..at])
-    });
-    found
+    })
 }

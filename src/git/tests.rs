@@ -113,56 +113,173 @@ const REMOTES: &[(&str, &str)] = &[
     ("git init -q r; cd r; git remote add up https://h/a; git remote add origin https://h/b", "https://h/b"),
     ("git init -q r; cd r; git remote add up https://h/a", "https://h/a"),
     ("git init -q r; cd r; git remote add a https://h/a; git remote add b https://h/b", "several a b"),
-    ("git init -q r; cd r; git remote add origin https://h/a; git remote set-url --add origin https://h/b", "https://h/a"),
-    ("git init -q r; cd r; git remote add origin https://h/a; git remote set-url --push origin https://h/b", "https://h/a"),
-    ("git init -q r; cd r; git config remote.origin.url ''; git config --add remote.origin.url https://h/b", "https://h/b"),
-    ("git init -q r; cd r; printf '[Remote \"origin\"]\\n URL = \"https://h/a;b\" ; x\\n' >>.git/config", "https://h/a;b"),
+    (
+        "git init -q r; cd r; git remote add origin https://h/a; git remote set-url --add origin https://h/b",
+        "https://h/a",
+    ),
+    (
+        "git init -q r; cd r; git remote add origin https://h/a; git remote set-url --push origin https://h/b",
+        "https://h/a",
+    ),
+    (
+        "git init -q r; cd r; git config remote.origin.url ''; git config --add remote.origin.url https://h/b",
+        "https://h/b",
+    ),
+    (
+        "git init -q r; cd r; printf '[Remote \"origin\"]\\n URL = \"https://h/a;b\" ; x\\n' >>.git/config",
+        "https://h/a;b",
+    ),
     ("git init -q r; cd r; printf '[remote.origin]\\nurl=https://h/a\\\\\\n/b' >>.git/config", "https://h/a/b"),
-    ("git init -q r; cd r; printf '[remote \"or\\\\igin\"]\\r\\nurl = https://h/a # c\\r\\n' >>.git/config", "https://h/a"),
-    ("git init -q r; cd r; printf '[remote \"a\"]\\nurl = https://h/a\\n[remote \"a.b\"]\\nurl=x\\n' >>.git/config", "several a a.b"),
-    ("git init -q r; cd r; printf '[remote \"x\"]\\nfetch = y\\n[remote \"z\"]\\nurl = https://h/z' >>.git/config", "several x z"),
+    (
+        "git init -q r; cd r; printf '[remote \"or\\\\igin\"]\\r\\nurl = https://h/a # c\\r\\n' >>.git/config",
+        "https://h/a",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"a\"]\\nurl = https://h/a\\n[remote \"a.b\"]\\nurl=x\\n' >>.git/config",
+        "several a a.b",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"x\"]\\nfetch = y\\n[remote \"z\"]\\nurl = https://h/z' >>.git/config",
+        "several x z",
+    ),
     ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl = \"x' >>.git/config", "fault"),
     ("git init -q r; cd r; printf '[remote origin]\\nurl = x' >>.git/config", "fault"),
-    ("git init -q r; cd r; git remote add origin gh:acme/x; git config --global url.https://github.com/.insteadOf gh:", "https://github.com/acme/x"),
-    ("git init -q r; cd r; git remote add origin gh:acme/x; git config url.https://github.com/.insteadOf gh:", "https://github.com/acme/x"),
-    ("git init -q r; cd r; git remote add origin https://h/a/b; git config url.A/.insteadOf https://h/; git config url.B/.insteadOf https://h/a/", "B/b"),
-    ("git init -q r; cd r; git remote add origin https://h/a/b; git config url.A/.insteadOf https://h/; git config url.B/.insteadOf https://h/", "A/a/b"),
+    (
+        "git init -q r; cd r; git remote add origin gh:acme/x; git config --global url.https://github.com/.insteadOf gh:",
+        "https://github.com/acme/x",
+    ),
+    (
+        "git init -q r; cd r; git remote add origin gh:acme/x; git config url.https://github.com/.insteadOf gh:",
+        "https://github.com/acme/x",
+    ),
+    (
+        "git init -q r; cd r; git remote add origin https://h/a/b; git config url.A/.insteadOf https://h/; git config url.B/.insteadOf https://h/a/",
+        "B/b",
+    ),
+    (
+        "git init -q r; cd r; git remote add origin https://h/a/b; git config url.A/.insteadOf https://h/; git config url.B/.insteadOf https://h/",
+        "A/a/b",
+    ),
     ("git init -q r; cd r; git remote add origin https://h/a; git config url.A/.insteadOf ''", "A/https://h/a"),
-    ("git init -q r; cd r; git remote add origin https://h/a; git config url.A/.pushInsteadOf https://h/", "https://h/a"),
-    ("git init -q r; cd r; git remote add origin https://h/a; git config url.B:.insteadOf A:; git config url.A:.insteadOf https://h/", "A:a"),
+    (
+        "git init -q r; cd r; git remote add origin https://h/a; git config url.A/.pushInsteadOf https://h/",
+        "https://h/a",
+    ),
+    (
+        "git init -q r; cd r; git remote add origin https://h/a; git config url.B:.insteadOf A:; git config url.A:.insteadOf https://h/",
+        "A:a",
+    ),
     ("git init -q r; cd r; git config --global remote.origin.url https://h/global", "https://h/global"),
-    ("git init -q r; cd r; git config --global remote.up.url https://h/global; git remote add other https://h/o", "several other up"),
-    ("git init -q r; mkdir -p ../.config/git; printf '[remote \"origin\"]\\nurl=https://h/xdg\\n' >../.config/git/config", "https://h/xdg"),
-    ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/inc\\n' >.git/inc; git config include.path inc", "https://h/inc"),
-    ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/inc\\n' >$HOME/inc; git config include.path '~/inc'", "https://h/inc"),
+    (
+        "git init -q r; cd r; git config --global remote.up.url https://h/global; git remote add other https://h/o",
+        "several other up",
+    ),
+    (
+        "git init -q r; mkdir -p ../.config/git; printf '[remote \"origin\"]\\nurl=https://h/xdg\\n' >../.config/git/config",
+        "https://h/xdg",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/inc\\n' >.git/inc; git config include.path inc",
+        "https://h/inc",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/inc\\n' >$HOME/inc; git config include.path '~/inc'",
+        "https://h/inc",
+    ),
     ("git init -q r; cd r; git config include.path /nowhere/at/all; git remote add origin https://h/a", "https://h/a"),
-    ("git init -q r; cd r; git remote add origin https://h/a; printf '[include]\\npath = ../.git/config\\n' >>.git/config", "fault"),
-    ("git init -q r; cd r; for n in 0 1 2 3 4 5 6 7 8; do printf \"[include]\\npath=i$((n+1))\\n\" >.git/i$n; done; printf '[remote \"origin\"]\\nurl=https://h/deep\\n' >.git/i9; git config include.path i0", "https://h/deep"),
-    ("git init -q r; cd r; for n in 0 1 2 3 4 5 6 7 8 9; do printf \"[include]\\npath=i$((n+1))\\n\" >.git/i$n; done; printf '[remote \"origin\"]\\nurl=https://h/deep\\n' >.git/i10; git config include.path i0", "fault"),
-    ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir:~/w/.path' '~/inc'", "https://h/w"),
-    ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir:~/x/.path' '~/inc'", "none"),
-    ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir:r/.path' '~/inc'", "https://h/w"),
-    ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir/i:**/R/.GIT.path' '~/inc'", "https://h/w"),
-    ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir:./w/.path' inc", "https://h/w"),
-    ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir:~/w/[qr]/.git.path' '~/inc'", "https://h/w"),
-    ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/b\\n' >.git/inc; git checkout -q -b feature/x; git config 'includeIf.onbranch:feature/.path' inc", "https://h/b"),
-    ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/b\\n' >.git/inc; git checkout -q -b feature/x; git config 'includeIf.onbranch:feat*.path' inc", "none"),
-    ("git init -q r; cd r; printf '[url \"R/\"]\\ninsteadOf=https://h/\\n' >.git/inc; git config 'includeIf.hasconfig:remote.*.url:https://h/**.path' inc; git remote add origin https://h/a/b", "R/a/b"),
-    ("git init -q r; cd r; printf '[url \"R/\"]\\ninsteadOf=https://h/\\n' >.git/inc; git config 'includeIf.hasconfig:remote.*.url:https://other/**.path' inc; git remote add origin https://h/a/b", "https://h/a/b"),
-    ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/b\\n' >.git/inc; git config 'includeIf.nonsense:x.path' inc", "none"),
-    ("git init -q m; cd m; git commit -q --allow-empty -m x; git remote add origin https://h/main; git worktree add -q ../r", "https://h/main"),
-    ("git init -q m; cd m; git commit -q --allow-empty -m x; git worktree add -q ../r; git config extensions.worktreeConfig true; cd ../r; git config --worktree remote.origin.url https://h/own", "https://h/own"),
-    ("git init -q m; cd m; git commit -q --allow-empty -m x; git remote add origin https://h/main; git worktree add -q ../r; printf '[remote \"origin\"]\\nurl=https://h/own\\n' >.git/worktrees/r/config.worktree", "https://h/main"),
-    ("git init -q s; cd s; git commit -q --allow-empty -m x; cd ..; git init -q --bare b; cd s; git push -q ../b HEAD:main; cd ../b; git config remote.origin.url https://h/bare; git worktree add -q ../r main", "https://h/bare"),
+    (
+        "git init -q r; cd r; git remote add origin https://h/a; printf '[include]\\npath = ../.git/config\\n' >>.git/config",
+        "fault",
+    ),
+    (
+        "git init -q r; cd r; for n in 0 1 2 3 4 5 6 7 8; do printf \"[include]\\npath=i$((n+1))\\n\" >.git/i$n; done; printf '[remote \"origin\"]\\nurl=https://h/deep\\n' >.git/i9; git config include.path i0",
+        "https://h/deep",
+    ),
+    (
+        "git init -q r; cd r; for n in 0 1 2 3 4 5 6 7 8 9; do printf \"[include]\\npath=i$((n+1))\\n\" >.git/i$n; done; printf '[remote \"origin\"]\\nurl=https://h/deep\\n' >.git/i10; git config include.path i0",
+        "fault",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir:~/w/.path' '~/inc'",
+        "https://h/w",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir:~/x/.path' '~/inc'",
+        "none",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir:r/.path' '~/inc'",
+        "https://h/w",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir/i:**/R/.GIT.path' '~/inc'",
+        "https://h/w",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir:./w/.path' inc",
+        "https://h/w",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/w\\n' >$HOME/inc; git config --global 'includeIf.gitdir:~/w/[qr]/.git.path' '~/inc'",
+        "https://h/w",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/b\\n' >.git/inc; git checkout -q -b feature/x; git config 'includeIf.onbranch:feature/.path' inc",
+        "https://h/b",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/b\\n' >.git/inc; git checkout -q -b feature/x; git config 'includeIf.onbranch:feat*.path' inc",
+        "none",
+    ),
+    (
+        "git init -q r; cd r; printf '[url \"R/\"]\\ninsteadOf=https://h/\\n' >.git/inc; git config 'includeIf.hasconfig:remote.*.url:https://h/**.path' inc; git remote add origin https://h/a/b",
+        "R/a/b",
+    ),
+    (
+        "git init -q r; cd r; printf '[url \"R/\"]\\ninsteadOf=https://h/\\n' >.git/inc; git config 'includeIf.hasconfig:remote.*.url:https://other/**.path' inc; git remote add origin https://h/a/b",
+        "https://h/a/b",
+    ),
+    (
+        "git init -q r; cd r; printf '[remote \"origin\"]\\nurl=https://h/b\\n' >.git/inc; git config 'includeIf.nonsense:x.path' inc",
+        "none",
+    ),
+    (
+        "git init -q m; cd m; git commit -q --allow-empty -m x; git remote add origin https://h/main; git worktree add -q ../r",
+        "https://h/main",
+    ),
+    (
+        "git init -q m; cd m; git commit -q --allow-empty -m x; git worktree add -q ../r; git config extensions.worktreeConfig true; cd ../r; git config --worktree remote.origin.url https://h/own",
+        "https://h/own",
+    ),
+    (
+        "git init -q m; cd m; git commit -q --allow-empty -m x; git remote add origin https://h/main; git worktree add -q ../r; printf '[remote \"origin\"]\\nurl=https://h/own\\n' >.git/worktrees/r/config.worktree",
+        "https://h/main",
+    ),
+    (
+        "git init -q s; cd s; git commit -q --allow-empty -m x; cd ..; git init -q --bare b; cd s; git push -q ../b HEAD:main; cd ../b; git config remote.origin.url https://h/bare; git worktree add -q ../r main",
+        "https://h/bare",
+    ),
     ("git init -q --bare r; cd r; git remote add origin https://h/bare", "https://h/bare"),
-    ("mkdir r; cd r; git init -q --bare .bare; echo 'gitdir: ./.bare' >.git; git remote add origin https://h/dot", "https://h/dot"),
-    ("git init -q lib; cd lib; git commit -q --allow-empty -m x; cd ..; git init -q m; cd m; git remote add origin https://h/super; git submodule --quiet add $HOME/w/lib sub; git -C sub remote set-url origin https://h/sub; ln -s m/sub ../r", "https://h/sub"),
+    (
+        "mkdir r; cd r; git init -q --bare .bare; echo 'gitdir: ./.bare' >.git; git remote add origin https://h/dot",
+        "https://h/dot",
+    ),
+    (
+        "git init -q lib; cd lib; git commit -q --allow-empty -m x; cd ..; git init -q m; cd m; git remote add origin https://h/super; git submodule --quiet add $HOME/w/lib sub; git -C sub remote set-url origin https://h/sub; ln -s m/sub ../r",
+        "https://h/sub",
+    ),
     ("git init -q --separate-git-dir=store r; cd r; git remote add origin https://h/apart", "https://h/apart"),
     ("git init -q m; git -C m remote add origin https://h/linked; ln -s m r", "https://h/linked"),
     ("git init -q m; git -C m remote add origin https://h/linked; mkdir r; ln -s ../m/.git r/.git", "https://h/linked"),
-    ("git init -q r; cd r; git remote add origin https://h/a; mv .git/config .git/real; ln -s real .git/config", "https://h/a"),
+    (
+        "git init -q r; cd r; git remote add origin https://h/a; mv .git/config .git/real; ln -s real .git/config",
+        "https://h/a",
+    ),
     ("git init -q r; cd r; git remote add origin https://h/a; rm -r .git/refs", "fault"),
-    ("git init -q m; cd m; git remote add origin https://h/outer; mkdir -p in/.git; ln -s m/in ../r", "https://h/outer"),
+    (
+        "git init -q m; cd m; git remote add origin https://h/outer; mkdir -p in/.git; ln -s m/in ../r",
+        "https://h/outer",
+    ),
     ("mkdir r; echo nonsense >r/.git", "fault"),
     ("mkdir r; echo 'gitdir: /nowhere' >r/.git", "fault"),
     ("git init -q r; cd r; git remote add origin ../up.git", "../up.git"),
@@ -189,20 +306,34 @@ fn a_remote_is_what_git_says() {
 
 #[test]
 fn the_environment_steers_as_it_steers_git() {
-    let store = format!("{CLONE} cd ..; mkdir elsewhere; git init -q --bare store; git -C store config remote.origin.url https://h/store");
+    let store = format!(
+        "{CLONE} cd ..; mkdir elsewhere; git init -q --bare store; git -C store config remote.origin.url https://h/store"
+    );
     let mut wrong = Vec::new();
     for (variables, directory, expected) in [
         (vec![("GIT_DIR", "$HOME/w/store")], "w/elsewhere", "https://h/store"),
         (vec![("GIT_DIR", "../store")], "w/r", "https://h/store"),
         (vec![("GIT_DIR", "../store"), ("GIT_WORK_TREE", "..")], "w/r", "https://h/store"),
         (vec![("GIT_DIR", "/nowhere")], "w/r", "fault"),
-        (vec![("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "url.X:.insteadOf"), ("GIT_CONFIG_VALUE_0", "git@github.com:")], "w/r", "X:acme/billing.git"),
+        (
+            vec![
+                ("GIT_CONFIG_COUNT", "1"),
+                ("GIT_CONFIG_KEY_0", "url.X:.insteadOf"),
+                ("GIT_CONFIG_VALUE_0", "git@github.com:"),
+            ],
+            "w/r",
+            "X:acme/billing.git",
+        ),
         (vec![("GIT_CONFIG_PARAMETERS", "'url.X:.insteadof'='git@github.com:'")], "w/r", "X:acme/billing.git"),
         (vec![("GIT_CONFIG_PARAMETERS", "'url.X:.insteadof=git@github.com:'")], "w/r", "X:acme/billing.git"),
         (vec![("GIT_CONFIG_GLOBAL", "$HOME/w/global")], "w/r", "G:acme/billing.git"),
         (vec![("GIT_CONFIG_GLOBAL", "/dev/null")], "w/r", "git@github.com:acme/billing.git"),
         (vec![("GIT_CONFIG_SYSTEM", "$HOME/w/global")], "w/r", "G:acme/billing.git"),
-        (vec![("GIT_CONFIG_SYSTEM", "$HOME/w/global"), ("GIT_CONFIG_NOSYSTEM", "1")], "w/r", "git@github.com:acme/billing.git"),
+        (
+            vec![("GIT_CONFIG_SYSTEM", "$HOME/w/global"), ("GIT_CONFIG_NOSYSTEM", "1")],
+            "w/r",
+            "git@github.com:acme/billing.git",
+        ),
         (vec![("XDG_CONFIG_HOME", "$HOME/w/xdg")], "w/r", "D:acme/billing.git"),
     ] {
         let world = World::new(&variables);
@@ -252,7 +383,10 @@ fn hostile_repositories_neither_hang_nor_count() {
         ("git config include.path /dev/zero", "it is not a regular file"),
         ("rm .git/config; ln -s /dev/zero .git/config", "it is not a regular file"),
         ("head -c 5000000 /dev/zero >>.git/config", "it is larger than 4 MiB"),
-        ("for n in 0 1 2 3 4 5 6; do for m in 1 2 3 4; do printf \"[include]\\npath=i$((n+1))\\n\"; done >.git/i$n; done; git config include.path i0", "git's configuration includes more than 500 files"),
+        (
+            "for n in 0 1 2 3 4 5 6; do for m in 1 2 3 4; do printf \"[include]\\npath=i$((n+1))\\n\"; done >.git/i$n; done; git config include.path i0",
+            "git's configuration includes more than 500 files",
+        ),
     ] {
         let world = World::new(&[]);
         world.script(&format!("{CLONE} {script}"));

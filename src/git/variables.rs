@@ -35,7 +35,8 @@ const MOST: usize = 500;
 ///
 /// A file of it that git could not read either, or that is too large.
 pub fn of(checkout: &Checkout, environment: &Environment) -> Result<Vec<Entry>, Unusable> {
-    let urls = |variables: &[Entry]| -> Vec<Vec<u8>> { super::remote::all_urls(variables).map(<[u8]>::to_vec).collect() };
+    let urls =
+        |variables: &[Entry]| -> Vec<Vec<u8>> { super::remote::all_urls(variables).map(<[u8]>::to_vec).collect() };
     let mut reader = Reader::new(checkout, environment, None);
     reader.read_all()?;
     if reader.asks_for_urls {
@@ -160,7 +161,9 @@ impl<'a> Reader<'a> {
             };
             match entry.value.as_deref().filter(|_| includes).and_then(|path| self.included(path, from)) {
                 Some(path) if depth < DEEPEST => self.file(&path, Whose::Other, depth + 1)?,
-                Some(path) => return Err(Unusable::new(&path, "it is included by more than 10 files, each by the next")),
+                Some(path) => {
+                    return Err(Unusable::new(&path, "it is included by more than 10 files, each by the next"));
+                }
                 None => self.entries.push(entry),
             }
         }

@@ -11,6 +11,7 @@ use crate::claude::conflicts::{self, Wanted};
 use crate::claude::settings::LayerKind;
 use crate::claude::variables::EXPORTER;
 use crate::claude::{consent, exporters, overlay};
+use crate::config::attribution::Stamp;
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
 use crate::config::{Account, Alias, Delivery, Loaded};
 use crate::delivery::cause::Whose;
@@ -34,6 +35,8 @@ pub struct Telemetry<'a> {
     pub account: &'a Account,
     /// Resource attributes: the alias's, then a repository's.
     pub attributes: Vec<(String, String)>,
+    /// What else each export says, as things are when it arrives.
+    pub stamp: Option<Stamp>,
     /// The reason for this alias.
     pub reason: Reason,
     /// The way of delivery.
@@ -52,28 +55,22 @@ impl Telemetry<'_> {
 
     /// The route that the relay needs.
     pub fn route(&self) -> Route {
-        route(&self.name, self.alias, self.account_name, self.account, &self.attributes, &self.reason)
+        let Self { name, alias, account_name, account, attributes, stamp, reason, .. } = self;
+        let target = target(name, alias, account_name, account);
+        Route { target, attributes: attributes.clone(), reason: reason.to_string(), stamp: stamp.clone() }
     }
 }
 
-/// The route of an alias: its target, and the attributes of its exports.
-fn route(
-    name: &str,
-    alias: &Alias,
-    account_name: &str,
-    account: &Account,
-    attributes: &[(String, String)],
-    reason: &Reason,
-) -> Route {
-    let target = Target {
+/// The target of an alias.
+fn target(name: &str, alias: &Alias, account_name: &str, account: &Account) -> Target {
+    Target {
         alias: name.to_owned(),
         id: alias.id.clone(),
         account: account_name.to_owned(),
         endpoint: account.endpoint.clone(),
         user: account.user.clone(),
         token: account.token.clone(),
-    };
-    Route { target, attributes: attributes.to_vec(), reason: reason.to_string() }
+    }
 }
 
 /// The decision.
@@ -113,6 +110,8 @@ pub struct Choice<'a> {
     pub account: &'a Account,
     /// Resource attributes: the alias's, then a repository's.
     pub attributes: Vec<(String, String)>,
+    /// What else each export says, as things are when it arrives.
+    pub stamp: Option<Stamp>,
     /// The reason for this alias.
     pub reason: Reason,
     /// Lines about what the search for an alias ignored.
@@ -122,7 +121,9 @@ pub struct Choice<'a> {
 impl Choice<'_> {
     /// The route that the relay needs.
     pub fn route(&self) -> Route {
-        route(self.name, self.alias, self.account_name, self.account, &self.attributes, &self.reason)
+        let Self { name, alias, account_name, account, attributes, stamp, reason, .. } = self;
+        let target = target(name, alias, account_name, account);
+        Route { target, attributes: attributes.clone(), reason: reason.to_string(), stamp: stamp.clone() }
     }
 }
 
@@ -179,8 +180,8 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
             attributes.push((key.clone(), value.clone()));
         }
     }
-    let reason = resolution.reason;
-    Ok(Choice { name, alias, account_name, account, attributes, reason, passed_over })
+    let (reason, stamp) = (resolution.reason, loaded.config.stamp(alias, environment));
+    Ok(Choice { name, alias, account_name, account, attributes, stamp, reason, passed_over })
 }
 
 /// The line that says that there is no telemetry because of `fault`.
@@ -195,7 +196,8 @@ pub fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
 /// Decides how a run takes place.
 pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     let Situation { flags, environment, loaded, .. } = *situation;
-    let Choice { name, alias, account_name, account, attributes, reason, passed_over } = match choose(situation) {
+    let Choice { name, alias, account_name, account, attributes, stamp, reason, passed_over } = match choose(situation)
+    {
         Ok(choice) => choice,
         Err(plan) => return plan,
     };
@@ -234,6 +236,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         account_name,
         account,
         attributes,
+        stamp,
         reason,
         delivery,
         conflicts,

@@ -305,7 +305,8 @@ impl Intake {
             Err(NoRoute::None) => return Err(Refused::NotCounted(IntakeAnswer::Unrouted)),
             Err(NoRoute::Broken(problem)) => return Err(Refused::Lost(IntakeAnswer::Lost, content, problem.into())),
         };
-        let body = match payload::repair(body, &routed.attributes, &self.redact, LONGEST_BODY) {
+        let attributes = self.routing.attributes(routed, body, &self.redact);
+        let body = match payload::repair(body, &attributes, &self.redact, LONGEST_BODY) {
             Ok(Cow::Borrowed(_)) => body.clone(),
             Ok(Cow::Owned(body)) => Bytes::from(body),
             Err(NoResult::TooLarge) => {

@@ -1,14 +1,17 @@
 //! Where a session's exports go: known from the start, or decided when the first one arrives.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::attribution;
 use super::book::RouteChoice;
 use super::deliverer::{Deliverer, Deliverers};
 use super::watched::Watched;
 use crate::claude::conflict::{Conflict, Reach};
 use crate::claude::conflicts::{self, Wanted};
 use crate::claude::consent;
+use crate::config::attribution::Stamp;
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
 use crate::config::{self, Delivery};
 use crate::delivery::cause;
@@ -29,6 +32,8 @@ pub struct Routed {
     pub target: Target,
     /// Resource attributes every export must carry.
     pub attributes: Vec<(String, String)>,
+    /// What else each export says, as things are when it arrives.
+    pub stamp: Option<Stamp>,
     /// How much the spool may hold.
     pub limits: Limits,
     /// Its delivery worker.
@@ -130,6 +135,15 @@ impl Routing {
         self.known().ok_or(NoRoute::None)
     }
 
+    /// The attributes of an export of this route that arrives now: those of the alias, then what is said of claude's working
+    /// directory.
+    pub fn attributes<'r>(&self, routed: &'r Routed, body: &[u8], redact: &[String]) -> Cow<'r, [(String, String)]> {
+        let Some(stamp) = &routed.stamp else { return Cow::Borrowed(&routed.attributes) };
+        let now = attribution::attributes(stamp, self.look().as_deref(), &self.deliverers.environment);
+        let now = attribution::without_others(now, body, &routed.attributes, redact);
+        Cow::Owned([&routed.attributes[..], &now].concat())
+    }
+
     /// The route, if it is known.
     pub fn known(&self) -> Option<&Routed> {
         self.routed.get()
@@ -154,12 +168,12 @@ impl Routing {
     /// Sets the route, whether or not delivery is possible now.
     fn open(&self, found: RouteChoice) -> &Routed {
         self.deliverers.ledger.found(found.clone());
-        let Route { target, attributes, .. } = found.route;
+        let Route { target, attributes, stamp, .. } = found.route;
         self.routed.get_or_init(|| {
             let targets = Targets::new(self.deliverers.environment.clone(), Some(target.clone()));
             let limits = targets.limits();
             let worker = self.deliverers.of(&target, targets);
-            Routed { target, attributes, limits, worker }
+            Routed { target, attributes, stamp, limits, worker }
         })
     }
 }

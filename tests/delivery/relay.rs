@@ -47,6 +47,7 @@ pub fn start_of(sandbox: &Sandbox, endpoint: &str) -> Start {
             },
             attributes: Vec::new(),
             reason: "a test".to_owned(),
+            stamp: None,
         }),
         redact: Vec::new(),
         state: Some(sandbox.state()),

@@ -61,7 +61,7 @@ mod tests {
 
     fn account(endpoint: &str, api: Api) -> Account {
         let token = TokenSource::Env("T".to_owned());
-        Account { endpoint: endpoint.to_owned(), user: "u@x.test".to_owned(), token, api }
+        Account { endpoint: endpoint.to_owned(), user: "u@x.test".to_owned(), token, api, attribution: true }
     }
 
     const ACT: &str = "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics";

@@ -76,13 +76,7 @@ impl Directory {
             Some(Checkout::Lost(file)) => (None, Some(file)),
             None => (None, None),
         };
-        Self {
-            worktree,
-            lost_worktree,
-            logical,
-            rules,
-            levels,
-        }
+        Self { worktree, lost_worktree, logical, rules, levels }
     }
 }
 

@@ -76,7 +76,9 @@ impl Reason {
         match self {
             Self::Flag => "flag",
             Self::Variable => "variable",
-            Self::Rule { null: true, .. } | Self::Remote { null: true, .. } | Self::Default { null: true, .. } => "null",
+            Self::Rule { null: true, .. } | Self::Remote { null: true, .. } | Self::Default { null: true, .. } => {
+                "null"
+            }
             Self::Remote { .. } => "remote",
             Self::Rule { via: Via::Directory, .. } => "directory",
             Self::Rule { via: Via::Pwd(_), .. } => "pwd",

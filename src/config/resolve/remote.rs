@@ -53,7 +53,9 @@ impl Walk<'_> {
                 let what = format!("{}, so it is not known which rule of \"repositories\" applies", unusable.why);
                 AtTop::answer(broken(Fault::new(Origin::file(&unusable.path), what).fix(how_to_decide(&level.path))))
             }
-            WorkingTree::NoRemote => AtTop::note(format!("{top} has no remote, so no rule of \"repositories\" applies")),
+            WorkingTree::NoRemote => {
+                AtTop::note(format!("{top} has no remote, so no rule of \"repositories\" applies"))
+            }
             WorkingTree::NoAddress(why) => {
                 AtTop::note(format!("{top} has a remote, but {why}, so no rule of \"repositories\" applies"))
             }

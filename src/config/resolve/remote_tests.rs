@@ -18,7 +18,10 @@ fn a_clone_has_the_alias_of_its_remote_wherever_it_is() {
     let world = World::new();
     world.clone_of("one", "git@github.com:acme/billing.git").clone_of("a/b/two", "https://github.com/Acme/Billing");
     world.clone_of("web", "https://github.com/acme/web").clone_of("none", "https://gitlab.acme.com/x/y");
-    world.clone_of("else", "https://example.com/x").git("alone", &["init", "-q"]).clone_of("tie", "https://github.com/acme/xy");
+    world
+        .clone_of("else", "https://example.com/x")
+        .git("alone", &["init", "-q"])
+        .clone_of("tie", "https://github.com/acme/xy");
     world.directory("one/deep/er").directory("outside");
     for (directory, expected) in [
         ("one", (Some("billing"), "remote", 0)),
@@ -81,7 +84,9 @@ fn a_directory_rule_above_limits_the_rule() {
     let null = with(r#""~/w": null"#);
     assert_eq!(answer(&world.resolve(&null, "w/billing")), (None, "null", 1));
     // Nor can a repository within another one leave the account of the outer one's rule.
-    world.clone_of("w/billing/vendor/labs", "https://github.com/other/x").clone_of("w/billing/vendor/web", "https://github.com/acme/web");
+    world
+        .clone_of("w/billing/vendor/labs", "https://github.com/other/x")
+        .clone_of("w/billing/vendor/web", "https://github.com/acme/web");
     assert_eq!(answer(&world.resolve(REMOTES, "w/billing/vendor/labs")), (Some("billing"), "remote", 1));
     assert_eq!(answer(&world.resolve(REMOTES, "w/billing/vendor/web")), (Some("web"), "remote", 0));
     world.git("w/billing/vendor/none", &["init", "-q"]);
@@ -92,7 +97,9 @@ fn a_directory_rule_above_limits_the_rule() {
 fn worktrees_and_submodules() {
     let world = World::new();
     world.clone_of("lib", "https://github.com/acme/web").git("lib", &["commit", "-q", "--allow-empty", "-m", "x"]);
-    world.clone_of("w/main", "https://github.com/acme/billing").git("w/main", &["commit", "-q", "--allow-empty", "-m", "x"]);
+    world
+        .clone_of("w/main", "https://github.com/acme/billing")
+        .git("w/main", &["commit", "-q", "--allow-empty", "-m", "x"]);
     world.git("w/main", &["worktree", "add", "-q", &world.path("trees/one").display().to_string()]);
     assert_eq!(answer(&world.resolve(REMOTES, "trees/one")), (Some("billing"), "remote", 0));
     // What the user says of the main checkout itself counts for its worktrees, too.
