@@ -8,13 +8,15 @@ fn good() -> Value {
         "accounts": {
             "acme": {
                 "endpoint": "https://act.example/m", "user": "u@example.com", "token": {"command": ["pass", "x"]},
-                "api": "https://api.example"
+                "api": "https://api.example", "attribution": false
             },
             "file": {"endpoint": "http://127.0.0.1:1/m", "user": "u@example.com", "token": {"file": "~/t"}},
             "env": {"endpoint": "https://act.example/m", "user": "u@example.com", "token": {"env": "T"}, "api": null}
         },
-        "aliases": {"billing": {"account": "acme", "id": "id-1", "provider_type": "P", "attributes": {"team": "a b"}}},
+        "aliases": {"billing": {"account": "acme", "id": "id-1", "provider_type": "P", "attributes": {"team": "a b"}, "attribute": ["repository", "branch"]}},
         "directories": {"~/w": "billing", "/x": null, "~": "billing", "file:///h/caf%E9": null},
+        "repositories": {"github.com/acme/billing": "billing", "*.acme.com/**": null, "/srv/git/x": null, "**": null},
+        "hosts": {"github-work": "github.com"}, "ticket": "[A-Z]+-[0-9]+", "person": {"env": "EMPLOYEE"},
         "default": "billing", "claude": "~/bin/claude", "delivery": "direct", "required": true,
         "replace_endpoint": true, "export_interval_ms": 1000, "exit_wait_ms": 0, "report": "json", "redact": ["user.email"], "spool_files": 100, "spool_mib": 8
     })
@@ -77,6 +79,18 @@ fn schema_and_reader_agree() {
         ("/aliases/billing/Id", json!("x")),
         ("/directories/relative", json!("billing")),
         ("/directories/~1y", json!(true)),
+        ("/repositories/github.com", json!("billing")),
+        ("/repositories/git@github.com:acme~1x", json!("billing")),
+        ("/repositories/github.com~1acme~1x", json!(1)),
+        ("/hosts/a~1b", json!("github.com")),
+        ("/hosts/work", json!("https://github.com")),
+        ("/hosts/work", json!(1)),
+        ("/aliases/billing/attribute", json!(["branches"])),
+        ("/aliases/billing/attribute", json!("branch")),
+        ("/accounts/acme/attribution", json!("no")),
+        ("/ticket", json!("")),
+        ("/person", json!({"file": "x"})),
+        ("/person", json!("")),
         ("/default", json!(false)),
         ("/claude", json!("claude")),
         ("/delivery", json!("both")),

@@ -17,6 +17,7 @@ mod kept;
 mod launcher;
 mod overlay;
 mod proxies;
+mod repositories;
 mod silent;
 mod statusline;
 mod subcommands;
