@@ -1,6 +1,7 @@
 //! The only table of causes and fixes (pure).
 
 use crate::claude::conflict::Conflict;
+use crate::config::attribution::Attribution;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
 use crate::launch::process::is_scarcity;
 use crate::state::outcome::{NOTHING, Problem, State};
@@ -18,6 +19,24 @@ pub struct Whose<'a> {
 
 /// The state of an export after a verdict, and the problem; `None` for a success without rejected points.
 pub fn explain(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Problem>) {
+    let (state, problem) = explained(verdict, whose);
+    (state, problem.map(|problem| with_attribute(problem, whose)))
+}
+
+/// The problem, with a fix where ACT's words name an attribute that only `attribute` of the configuration adds.
+fn with_attribute(problem: Problem, whose: &Whose<'_>) -> Problem {
+    let mut keys = Attribution::ALL.iter().flat_map(|attribution| attribution.keys());
+    match keys.find(|key| problem.said.contains(**key)) {
+        Some(key) => Problem {
+            cause: format!("{key} may come from \"attribute\" of alias {}", whose.alias),
+            fix: format!("set \"attribution\": false at account {}", whose.account),
+            ..problem
+        },
+        None => problem,
+    }
+}
+
+fn explained(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Problem>) {
     match verdict {
         Verdict::Delivered { .. } => (State::Delivered, None),
         Verdict::Partial { rejected, message } => {
@@ -304,6 +323,17 @@ mod tests {
         assert_eq!(said("token expired", None, 401), "ACT answered 401 Unauthorized (token expired)");
         assert_eq!(said("unauthorized", None, 401), "ACT answered 401 Unauthorized");
         assert_eq!(said("Found", Some("login.example"), 302), "ACT answered 302 Found and points to login.example");
+    }
+
+    #[test]
+    fn an_attribute_that_act_names_is_explained() {
+        let words = "unknown attribute vcs.ref.head.name";
+        let partial = Verdict::Partial { rejected: 2, message: words.to_owned() };
+        for verdict in [partial, Verdict::Rejected(status(400, Some(words), None))] {
+            let problem = explain(&verdict, &WHOSE).1.unwrap();
+            assert_eq!(problem.cause, "vcs.ref.head.name may come from \"attribute\" of alias billing");
+            assert_eq!((problem.fix.as_str(), problem.code), ("set \"attribution\": false at account acme", 65));
+        }
     }
 
     #[test]

@@ -90,6 +90,29 @@ fn a_company_s_defaults_apply_until_a_user_replaces_them() {
     assert_eq!(config["accounts"]["acme"]["user"], "me@acme.com");
 }
 
+/// A new user, a clone, a token: the first session is reported under the repository's alias.
+#[test]
+fn rules_by_repository_need_nothing_of_a_new_user() {
+    let act = Act::start();
+    let mut sandbox = Sandbox::new();
+    fake_claude::install(&mut sandbox, "print claude ran\npost\nexit 0");
+    sandbox.set("ACT_TOKEN", "t-company");
+    let mut config: Value = serde_json::from_str(&system_configuration(&act.endpoint())).unwrap();
+    config["aliases"]["billing"] = json!({"account": "acme", "id": "id-billing", "provider_type": "P"});
+    config["repositories"] = json!({"github.com/acme/billing": "billing"});
+    let clone = sandbox.directory("src/here/billing");
+    for args in [&["init", "-q"][..], &["remote", "add", "origin", "git@github.com:acme/billing.git"]] {
+        assert!(sandbox.command("git").args(args).current_dir(&clone).status().unwrap().success());
+    }
+    let mut command = sandbox.act_claude(&["-p", "hi"]);
+    command.current_dir(clone);
+    let files = [("/etc/act-claude/config.json", &*config.to_string())];
+    let Some(mut command) = system::with_files(&sandbox, &files, &command) else { return };
+    let output = command.output().unwrap();
+    assert_eq!((output.code(), output.out().as_str()), (0, "claude ran\n"), "{}", output.err());
+    assert_eq!(act.wait_for(1)[0].header("x-alias-id"), Some("id-billing"));
+}
+
 /// The set-up of a dev container or CI as the docs show it: a script without a terminal, the token in a variable.
 #[test]
 fn containers_and_ci() {

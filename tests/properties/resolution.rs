@@ -5,7 +5,10 @@ use std::path::Path;
 
 use act_claude::config;
 use act_claude::config::Config;
-use act_claude::config::resolve::{Content, Directory, Explicit, Level, RepositoryFile, Resolution, Worktree, resolve};
+use act_claude::config::resolve::{
+    Content, Directory, Explicit, Level, RepositoryFile, Resolution, WorkingTree, Worktree, resolve,
+};
+use act_claude::git::address::Address;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -45,6 +48,8 @@ enum Names {
 struct World {
     rules: Vec<(Names, Answer)>,
     files: Vec<Option<File>>,
+    /// The levels that are tops of working trees, each with the answer of the rule for its repository.
+    trees: Vec<Option<Answer>>,
     /// The files of the main checkout, if there is one.
     main: Option<Vec<Option<File>>>,
     spelled: bool,
@@ -78,8 +83,10 @@ fn names() -> impl Strategy<Value = Names> {
 fn world() -> impl Strategy<Value = World> {
     let files = || vec(option::weighted(0.4, file()), DEPTH);
     let rules = vec((names(), answer()), 0..5);
-    (rules, files(), option::of(files()), any::<bool>(), option::of(answer()), any::<bool>())
-        .prop_map(|(rules, files, main, spelled, default, two)| World { rules, files, main, spelled, default, two })
+    let trees = vec(option::weighted(0.3, answer()), DEPTH);
+    (rules, files(), trees, option::of(files()), any::<bool>(), option::of(answer()), any::<bool>()).prop_map(
+        |(rules, files, trees, main, spelled, default, two)| World { rules, files, trees, main, spelled, default, two },
+    )
 }
 
 impl World {
@@ -103,9 +110,12 @@ impl World {
             })
             .collect();
         let default = self.default.map(|answer| format!(",\"default\":{}", quoted(answer))).unwrap_or_default();
+        let trees = self.trees.iter().enumerate();
+        let trees = trees.filter_map(|(index, answer)| Some(format!("\"h/r{index}\":{}", quoted((*answer)?))));
         let text = format!(
-            "{{\"accounts\":{{{accounts}}},\"aliases\":{{{aliases}}},\"directories\":{{{}}}{default}}}",
-            rules.join(",")
+            "{{\"accounts\":{{{accounts}}},\"aliases\":{{{aliases}}},\"directories\":{{{}}},\"repositories\":{{{}}}{default}}}",
+            rules.join(","),
+            trees.collect::<Vec<_>>().join(",")
         );
         let (config, faults) = config::read(Path::new("/c.json"), text.into_bytes(), None);
         assert_eq!(faults, []);
@@ -113,10 +123,13 @@ impl World {
     }
 
     fn place(&self) -> Directory {
-        let levels = |tree: u64, files: &[Option<File>]| -> Vec<Level> {
+        let none = vec![None; DEPTH];
+        let levels = |tree: u64, files: &[Option<File>], trees: &[Option<Answer>]| -> Vec<Level> {
             let level = |(index, file): (usize, &Option<File>)| {
                 let path = Path::new("/t").join(tree.to_string()).join(index.to_string());
-                Level { identity: (tree, index as u64), file: file.map(|file| found(file, &path)), path, tree: None }
+                let repository = || Address { host: "h".into(), path: vec![format!("r{index}")] };
+                let top = trees[index].map(|_| WorkingTree::Remote(repository()));
+                Level { identity: (tree, index as u64), file: file.map(|file| found(file, &path)), path, tree: top }
             };
             files.iter().enumerate().map(level).collect()
         };
@@ -127,9 +140,12 @@ impl World {
             Names::Spelled(_) | Names::Other(false) => None,
         };
         Directory {
-            levels: levels(1, &self.files),
+            levels: levels(1, &self.files, &self.trees),
             logical: self.spelled.then(|| spelled(DEPTH).into()),
-            worktree: self.main.as_ref().map(|files| Worktree { main: "/main".into(), levels: levels(2, files) }),
+            worktree: self
+                .main
+                .as_ref()
+                .map(|files| Worktree { main: "/main".into(), levels: levels(2, files, &none) }),
             lost_worktree: None,
             rules: self.rules.iter().map(|(names, _)| identity(names)).collect(),
         }
@@ -169,6 +185,8 @@ fn found(file: File, level: &Path) -> RepositoryFile {
 /// A possible answer.
 enum Candidate {
     Own(Answer, &'static str),
+    /// The rule for a repository.
+    Remote(Answer),
     File(File, String),
 }
 
@@ -182,10 +200,12 @@ fn reference(world: &World) -> (Answer, &'static str, Option<String>) {
             spellings.find(|(_, answer)| answer.is_none() && first.is_some_and(|first| first.1.is_some())).or(first);
         rule.map(|(_, answer)| Candidate::Own(*answer, if answer.is_none() { "null" } else { word }))
     };
+    let names_main = world.main.is_some() && world.rules.iter().any(|(names, _)| *names == Names::Main(0));
     let way = |tree: usize, files: &[Option<File>], names: fn(usize) -> Names, word| -> Vec<Candidate> {
         let level = |(index, file): (usize, &Option<File>)| {
             let file = file.map(|file| Candidate::File(file, format!("/t/{tree}/{index}")));
-            own(names(index), word).into_iter().chain(file).collect::<Vec<_>>()
+            let top = world.trees[index].filter(|_| tree == 1 && !names_main).map(Candidate::Remote);
+            own(names(index), word).into_iter().chain(file).chain(top).collect::<Vec<_>>()
         };
         files.iter().enumerate().flat_map(level).collect()
     };
@@ -198,17 +218,21 @@ fn reference(world: &World) -> (Answer, &'static str, Option<String>) {
     }
     all.extend(world.default.map(|answer| Candidate::Own(answer, if answer.is_none() { "null" } else { "default" })));
 
+    let rules = all.len() - usize::from(world.default.is_some());
     let mut attributes = None;
     for (index, candidate) in all.iter().enumerate() {
         match candidate {
             Candidate::Own(answer, word) => return (*answer, word, attributes.filter(|_| answer.is_some())),
+            Candidate::Remote(answer) => {
+                if applies(world, *answer, &all[index + 1..rules]) {
+                    let word = if answer.is_none() { "null" } else { "remote" };
+                    return (*answer, word, attributes.filter(|_| answer.is_some()));
+                }
+            }
             Candidate::File(File::Broken | File::Stranger, _) => {}
             Candidate::File(File::Attributes, level) => drop(attributes.get_or_insert(level.clone())),
             Candidate::File(File::Alias(name), level) => {
-                let users = all[index..].iter().find_map(|other| match other {
-                    Candidate::Own(answer, _) => Some(*answer),
-                    Candidate::File(..) => None,
-                });
+                let users = users_answer(world, &all[index..rules]).or(world.default);
                 let may = match users {
                     _ if *name == "unknown" => false,
                     Some(None) => false,
@@ -222,6 +246,24 @@ fn reference(world: &World) -> (Answer, &'static str, Option<String>) {
         }
     }
     (None, "no-rule", None)
+}
+
+/// The answer of the first rule of the user's own that applies, without the default.
+fn users_answer(world: &World, all: &[Candidate]) -> Option<Answer> {
+    all.iter().enumerate().find_map(|(index, candidate)| match candidate {
+        Candidate::Own(answer, _) => Some(*answer),
+        Candidate::Remote(answer) => applies(world, *answer, &all[index + 1..]).then_some(*answer),
+        Candidate::File(..) => None,
+    })
+}
+
+/// Whether the rule for a repository applies below these candidates.
+fn applies(world: &World, answer: Answer, above: &[Candidate]) -> bool {
+    match (answer, users_answer(world, above)) {
+        (None, _) | (_, None) => true,
+        (Some(_), Some(None)) => false,
+        (Some(own), Some(Some(above))) => world.account(own) == world.account(above),
+    }
 }
 
 proptest! {
@@ -251,6 +293,19 @@ proptest! {
         more.rules.push((Names::Level(0), answer));
         let found = more.resolution();
         prop_assert_eq!(found.alias.as_deref(), answer);
+    }
+
+    /// What an unpacked archive may bring: a `.git/config` of its own.
+    #[test]
+    fn no_remote_undoes_a_null_or_changes_the_account_of_a_directory(world in world()) {
+        let bare = World { trees: vec![None; DEPTH], ..world.without_files() };
+        let users = World { default: None, ..bare }.resolution();
+        let found = World { default: None, ..world.without_files() }.resolution();
+        match (&users.alias, &found.alias) {
+            (Some(users), Some(found)) => prop_assert_eq!(world.account(users), world.account(found)),
+            (None, Some(_)) => prop_assert_eq!(users.reason.word(), "no-rule"),
+            (_, None) => {}
+        }
     }
 
     #[test]
