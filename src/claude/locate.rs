@@ -119,7 +119,8 @@ impl PassedOver {
 fn not_on_path(path: &Path, environment: &Environment) -> String {
     let file = config::user_file(environment).unwrap_or_default();
     format!(
-        "claude: command not found, but {} is there: put its directory on PATH, or add \"claude\": {} to {}",
+        "claude: command not found, but {} is there: put its directory on PATH, or add \"claude\": {} to {}, as act-claude act setup \
+         offers",
         path.display(),
         serde_json::json!(edit::directory_key(path, environment)),
         file.display()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::state::total::Total;
+use crate::state::total::{Total, plain};
 
 const COST: &str = "claude_code.cost.usage";
 const TOKENS: &str = "claude_code.token.usage";
@@ -68,7 +68,7 @@ impl Usage {
             |metric: &str, kind: &str| totals.get(metric).and_then(|total| total.of_kind(kind)).and_then(whole);
         Self {
             complete: complete && totals.values().all(|total| total.known().is_some()),
-            cost_usd: known(COST),
+            cost_usd: known(COST).map(plain),
             tokens: count(TOKENS).map(|total| Tokens {
                 total,
                 input: of_kind(TOKENS, "input"),
@@ -76,7 +76,7 @@ impl Usage {
                 cache_read: of_kind(TOKENS, "cacheRead"),
                 cache_creation: of_kind(TOKENS, "cacheCreation"),
             }),
-            active_seconds: known(ACTIVE),
+            active_seconds: known(ACTIVE).map(plain),
             lines_added: of_kind(LINES, "added"),
             lines_removed: of_kind(LINES, "removed"),
             commits: count(COMMITS),

@@ -1,16 +1,21 @@
 //! `act aliases`: lists the configured aliases with the directories that use them, adds aliases, and removes them.
 
+use std::path::Path;
+
 use anstyle::Style;
 use serde_json::{Value, json};
 
+use crate::commands::configured;
 use crate::commands::here::{self, Here, is_here};
 use crate::config::edit::{self, Change};
 use crate::config::typed::{self, Read};
 use crate::config::{self, Config};
 use crate::system::environment::Environment;
-use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+use crate::system::exit::{ExitCode, USAGE};
 use crate::text::home;
+use crate::text::nearest::nearest;
 use crate::text::page::{self, BOLD};
+use crate::text::paths;
 use crate::text::table::{Table, cell, styled, words};
 
 /// Arguments of `act aliases`.
@@ -56,18 +61,26 @@ fn attribute(text: &str) -> Result<(String, String), String> {
 
 /// Runs the command. Exit status 64 where the requested change is not possible, 78 where the configuration has faults.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
-    let loaded = config::load(environment);
+    if !args.changes() {
+        return list(args, environment);
+    }
+    let loaded = match configured::load(environment) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
     let changes = match (&args.add, &args.remove) {
-        (Some(name), _) => add(args, name, &loaded.config),
-        (_, Some(name)) => remove(name, args.move_to.as_deref(), &loaded.config, environment),
-        (None, None) => return list(args, environment),
+        (Some(name), _) => add(args, name, &loaded.config).map_err(|why| (USAGE, why)),
+        (_, name) => {
+            let name = name.as_deref().unwrap_or_default();
+            let refused = configured::unusable(&loaded.config, name);
+            refused.map_or(Ok(()), Err).and_then(|()| {
+                remove(name, args.move_to.as_deref(), &loaded.config, environment).map_err(|why| (USAGE, why))
+            })
+        }
     };
     let changes = match changes {
         Ok(changes) => changes,
-        Err(why) => {
-            crate::run::report::fatal(&why);
-            return ExitCode::from(USAGE);
-        }
+        Err(refused) => return configured::refuse(refused),
     };
     match edit::commit(environment, &changes) {
         Ok(edited) if args.json => super::print_json(&edited.json()),
@@ -81,20 +94,22 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             let name = args.add.as_ref().or(args.remove.as_ref()).map_or("", String::as_str);
             super::print(&format!("{name}: {said} ({})\n", here::shown(&edited.path, environment)))
         }
-        Err(refused) => {
-            crate::run::report::fatal(&refused.to_string());
-            ExitCode::from(CONFIGURATION)
-        }
+        Err(refused) => configured::refuse((refused.code(), refused.to_string())),
     }
 }
 
 /// The changes that add the alias `name`. Where it exists, only the fields given are changed.
 fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> {
+    config::check_name(name).map_err(|why| format!("--add: the name {why}"))?;
+    if let Some(fault) = config.broken.aliases.get(name) {
+        return Err(fault.to_string());
+    }
     let existing = config.aliases.get(name);
+    let mut missing = Vec::new();
     let account = match (&args.account, existing) {
-        (Some(account), _) => Some(account.as_str()),
+        (Some(account), _) => Some(known_account(config, account)?),
         (None, Some(_)) => None,
-        (None, None) => Some(only_account(config)?),
+        (None, None) => only_account(config, &mut missing)?,
     };
     let read = |flag: &str, given: &Option<String>, read: Read| {
         let typed = given.as_deref().map(read).transpose();
@@ -102,14 +117,16 @@ fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> 
     };
     let id = read("--id", &args.id, typed::alias::id)?;
     let provider_type = read("--provider-type", &args.provider_type, typed::alias::provider_type)?;
-    let mut missing = Vec::new();
     for (flag, given) in [("--id ID", &id), ("--provider-type TYPE", &provider_type)] {
         if given.is_none() && existing.is_none() {
             missing.push(flag);
         }
     }
-    if !missing.is_empty() {
-        return Err(format!("a new alias needs {}: both are in its Monitoring Spec", missing.join(" and ")));
+    if let Some((last, before)) = missing.split_last() {
+        let list = if before.is_empty() { (*last).to_owned() } else { format!("{} and {last}", before.join(", ")) };
+        let known = accounts(config);
+        let which = if known.len() > 1 { format!("; the accounts are {}", known.join(", ")) } else { String::new() };
+        return Err(format!("a new alias needs {list}: ID and TYPE are in its Monitoring Spec{which}"));
     }
     let fields = [("account", account), ("id", id.as_deref()), ("provider_type", provider_type.as_deref())];
     let given = fields.into_iter().filter_map(|(key, value)| Some((key, Value::from(value?))));
@@ -123,19 +140,43 @@ fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> 
     Ok(given.chain(attributes).collect())
 }
 
-fn only_account(config: &Config) -> Result<&str, String> {
-    let mut names = config.accounts.keys().map(String::as_str);
-    match (names.next(), names.next()) {
-        (Some(name), None) => Ok(name),
-        (None, _) => Err("there is no account yet: act-claude act setup".to_owned()),
+const NO_ACCOUNT: &str = "there is no account yet: act-claude act setup";
+
+fn accounts(config: &Config) -> Vec<&str> {
+    config.accounts.keys().map(String::as_str).collect()
+}
+
+/// The only account. Where there are several, the flag that names one is added to `missing`.
+fn only_account<'a>(config: &'a Config, missing: &mut Vec<&str>) -> Result<Option<&'a str>, String> {
+    match accounts(config)[..] {
+        [] => Err(NO_ACCOUNT.to_owned()),
+        [only] => Ok(Some(only)),
         _ => {
-            let names = config.accounts.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Err(format!("--account NAME says which account it belongs to ({names})"))
+            missing.push("--account NAME");
+            Ok(None)
         }
     }
 }
 
-/// The changes that remove the alias `name`. Rules that use it are moved to another alias. Without one, the removal is refused:
+fn known_account<'a>(config: &'a Config, name: &'a str) -> Result<&'a str, String> {
+    if let Some(fault) = config.broken.accounts.get(name) {
+        return Err(fault.to_string());
+    }
+    let known = accounts(config);
+    if known.is_empty() {
+        return Err(NO_ACCOUNT.to_owned());
+    }
+    if known.contains(&name) {
+        return Ok(name);
+    }
+    let hint = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"? (known: {})", known.join(", ")),
+        None => format!("known: {} (to add one: act-claude act setup --spec FILE)", known.join(", ")),
+    };
+    Err(format!("--account: there is no account \"{name}\"; {hint}"))
+}
+
+/// The changes that remove the alias `name`, which there is. Rules that use it are moved to another alias. Without one, the removal is refused:
 /// a directory without its rule would come under another alias, which nobody asked for.
 fn remove(
     name: &str,
@@ -143,9 +184,7 @@ fn remove(
     config: &Config,
     environment: &Environment,
 ) -> Result<Vec<Change>, String> {
-    let Some(alias) = config.aliases.get(name) else {
-        return Err(format!("there is no alias \"{name}\"; {}", config.suggest_alias(name)));
-    };
+    let alias = &config.aliases[name];
     let is_own = |origin: &crate::text::json::Origin| config::user_file(environment).as_deref() == Some(origin.path());
     if !is_own(&alias.origin) {
         return Err(format!("{}: only its owner can remove it", alias.origin));
@@ -193,13 +232,18 @@ fn list(args: &Args, environment: &Environment) -> ExitCode {
 }
 
 /// The directories whose rule names this alias; `None`: those without telemetry.
-fn directories<'a>(config: &'a Config, name: Option<&str>) -> Vec<&'a str> {
+fn directories<'a>(config: &'a Config, name: Option<&str>) -> Vec<&'a Path> {
     let rules = config.directories.iter().filter(|rule| rule.alias.as_deref() == name);
-    rules.map(|rule| rule.written.as_str()).collect()
+    rules.map(|rule| rule.path.as_path()).collect()
 }
 
 fn is_default(config: &Config, name: &str) -> bool {
     config.default.as_ref().is_some_and(|default| default.value.as_deref() == Some(name))
+}
+
+/// Paths for programs: whole, because they don't expand `~`.
+fn full(directories: Vec<&Path>) -> Vec<String> {
+    directories.into_iter().map(|directory| paths::to_text(directory).into_owned()).collect()
 }
 
 fn as_json(config: &Config, here: Option<&Here>) -> Value {
@@ -209,19 +253,20 @@ fn as_json(config: &Config, here: Option<&Here>) -> Value {
         .map(|(name, alias)| {
             json!({
                 "name": name, "id": alias.id, "account": alias.account, "provider_type": alias.provider_type,
-                "attributes": alias.attributes, "directories": directories(config, Some(name)),
+                "attributes": alias.attributes, "directories": full(directories(config, Some(name))),
                 "default": is_default(config, name), "origin": alias.origin.to_string(),
                 "this_directory": is_here(here, name),
             })
         })
         .collect();
-    json!({ "aliases": aliases, "without_telemetry": directories(config, None) })
+    json!({ "aliases": aliases, "without_telemetry": full(directories(config, None)) })
 }
 
 fn as_text(config: &Config, here: Option<&Here>, environment: &Environment) -> String {
     let (width, home) = (page::table_width(), environment.home());
-    let listed = |directories: Vec<&str>| {
-        let directories = directories.iter().map(|directory| home::shortened(directory, home.as_deref()));
+    let listed = |directories: Vec<&Path>| {
+        let directories =
+            directories.iter().map(|directory| home::shortened(&paths::to_text(directory), home.as_deref()));
         directories.collect::<Vec<_>>()
     };
     let mut table = Table::new(["Alias", "Account", "Id", "Used in"].map(words));

@@ -16,7 +16,7 @@ pub struct Here {
     alias: Option<String>,
     directory: String,
     why: String,
-    has_no_rule: bool,
+    reason: Reason,
 }
 
 impl Here {
@@ -30,13 +30,24 @@ impl Here {
             alias: resolution.alias,
             directory: shown(&directory.to_string_lossy()),
             why: shown(&resolution.reason.to_string()),
-            has_no_rule: matches!(resolution.reason, Reason::NoRule),
+            reason: resolution.reason,
         })
     }
 
     /// Whether this is the alias of this directory.
     pub fn is(&self, alias: &str) -> bool {
         self.alias.as_deref() == Some(alias)
+    }
+
+    /// How a session that is reported begins: here, where this directory has an alias. Otherwise, what to do first.
+    pub fn how_to_begin(&self, config: &Config) -> String {
+        match &self.reason {
+            _ if self.alias.is_some() => "To start one: act-claude".to_owned(),
+            Reason::NothingConfigured => "First set up account, alias and token: act-claude act setup".to_owned(),
+            Reason::NoRule => format!("This directory has no alias: {}", config.how_to_use_one()),
+            Reason::Broken { .. } => format!("No session is reported here: {}", self.why),
+            _ => format!("This directory has no telemetry: {}; to start one elsewhere: act-claude", self.why),
+        }
     }
 
     /// What the mark means: `* billing is the alias of this directory`.
@@ -49,7 +60,7 @@ impl Here {
         let Self { directory, why, .. } = self;
         match self.legend() {
             Some(legend) => format!("{legend}, {directory}: {why}"),
-            None if self.has_no_rule => {
+            None if matches!(self.reason, Reason::NoRule) => {
                 format!("this directory, {directory}, has no alias: {why}. To set one: act-claude act use NAME")
             }
             None => format!("this directory, {directory}, has no alias: {why}"),

@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use crate::claude::debug_log::{self, Sign, classify};
+use crate::commands::here::shown;
 use crate::run::report;
 use crate::run::verify::{self, Follow};
 use crate::state;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
-use crate::text::printable;
+use crate::text::{locale, printable};
 
 /// Arguments of `act logs`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +48,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     };
     let mut output = Output { out: std::io::stdout().lock(), json: args.json, gone: false };
     if !args.json && std::io::stdout().is_terminal() {
-        output.line(&printable::line(&path.display().to_string()));
+        output.line(&printable::line(&shown(&path, environment)));
     }
     let mut follow = Follow::new(&path, 0, debug_log::kept());
     loop {
@@ -110,7 +111,7 @@ impl Output {
         // A line may hold control characters, and the output may be a terminal.
         self.line(&printable::line(&line));
         if let Some(explained) = explained {
-            self.line(&format!("    → {explained}"));
+            self.line(&locale::shown(&format!("    → {explained}")));
         }
     }
 

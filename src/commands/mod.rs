@@ -3,6 +3,7 @@
 mod aliases;
 pub mod check;
 pub mod complete;
+mod configured;
 mod demo;
 pub mod doctor;
 mod flush;
@@ -27,7 +28,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::claude::enclosing;
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
-use crate::text::{page, printable};
+use crate::text::{home, locale, page, printable};
 
 /// `act-claude act`.
 #[derive(Debug, Parser)]
@@ -178,8 +179,13 @@ pub fn answer(flag: &OsStr) -> bool {
     parse(&args).is_err_and(|error| answer_of(&error, &args) == ExitCode::SUCCESS)
 }
 
-/// Prints lines for people to standard output. A pipe without a reader is no error.
+/// Prints lines for people to standard output, with `~` for the home directory. A pipe without a reader is no error.
 pub(crate) fn print(text: &str) -> ExitCode {
+    print_for_programs(&locale::shown(&home::shortened(text, page::home().as_deref())))
+}
+
+/// Prints lines that a program reads as they are: a shell.
+fn print_for_programs(text: &str) -> ExitCode {
     print_as_is(&printable::lines(text))
 }
 

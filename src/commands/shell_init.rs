@@ -12,7 +12,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> ExitCode {
-    super::print(match args.shell {
+    super::print_for_programs(match args.shell {
         Shell::Bash => concat!(include_str!("../../shell/completion.bash"), include_str!("../../shell/init.bash")),
         Shell::Zsh => concat!(include_str!("../../shell/completion.zsh"), include_str!("../../shell/init.zsh")),
         Shell::Fish => concat!(include_str!("../../shell/completion.fish"), include_str!("../../shell/init.fish")),

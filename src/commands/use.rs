@@ -1,16 +1,22 @@
 //! `act use`: sets the alias of this directory or of this repository.
 
-use std::path::{Path, PathBuf};
+mod repository;
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::config::edit::{self, Change, Edited, Refused, file};
+use crate::commands::configured;
+use crate::commands::here::shown;
+use crate::config::edit::{self, Change, Edited};
 use crate::config::resolve::{self, Directory, Explicit};
 use crate::config::{self, Config};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
-use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+use crate::system::exit::{CONFIGURATION, ExitCode};
 use crate::text::paths;
+
+use repository::Own;
 
 /// Arguments of `act use`.
 #[derive(Debug, clap::Args)]
@@ -35,50 +41,99 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs the command. Exit status 64 for an unknown alias, 78 where the file has faults or can't be written.
+/// Runs the command. Exit status 64 for an unknown alias, 78 where the file has faults or can't be written, and with `--repo` outside
+/// of a repository.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
-    let loaded = config::load(environment);
-    if let Some(name) = &args.name
-        && !loaded.config.aliases.contains_key(name)
-    {
-        let faults = loaded.faults.iter().map(ToString::to_string);
-        let unknown = format!("there is no alias \"{name}\"; {}", loaded.config.suggest_alias(name));
-        faults.chain([unknown]).for_each(|line| crate::run::report::fatal(&line));
-        return ExitCode::from(USAGE);
+    let loaded = match configured::load(environment) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    if let Some(refused) = args.name.as_ref().and_then(|name| configured::unusable(&loaded.config, name)) {
+        return configured::refuse(refused);
     }
     let directory = match std::env::current_dir() {
         Ok(directory) => directory,
         Err(error) => {
-            crate::run::report::fatal(&format!("this directory: {}: cd to one that exists", plain(&error)));
-            return ExitCode::from(CONFIGURATION);
+            let why = format!("this directory: {}: cd to one that exists", plain(&error));
+            return configured::refuse((CONFIGURATION, why));
         }
     };
     let place = Directory::of(&directory, environment, &loaded.config);
-    let (subject, edited) = if args.repo {
-        let top = top(&place, &directory);
-        (top.display().to_string(), in_repository(&top, args.name.as_deref()))
+    let done = if args.repo {
+        in_repository(args, &loaded.config, &place, &directory, environment)
     } else {
-        let key = key(&place, &directory, &loaded.config, environment);
-        let path = if args.default { vec!["default"] } else { vec!["directories", &key] };
-        let change = match &args.name {
-            _ if args.remove => Change::remove(path),
-            Some(name) => Change::set(path, name.as_str()),
-            None => Change::set(path, Value::Null),
-        };
-        let subject = if args.default { "every directory without a rule".to_owned() } else { key.clone() };
-        (subject, edit::commit(environment, &[change]))
+        in_configuration(args, &loaded.config, &place, &directory, environment)
     };
-    match edited {
-        Ok(edited) => say(args, &subject, &edited, &directory, environment),
-        Err(refused) => {
-            crate::run::report::fatal(&refused.to_string());
-            ExitCode::from(CONFIGURATION)
-        }
+    match done {
+        Ok(done) => say(args, &done, &directory, environment),
+        Err(refused) => configured::refuse(refused),
     }
 }
 
+fn refused(refused: edit::Refused) -> (u8, String) {
+    (refused.code(), refused.to_string())
+}
+
+/// A change that was made, and how it is said.
+struct Done {
+    said: String,
+    edited: Edited,
+    /// Why the change has no effect in this directory; `None` where it has one, or where it is not known.
+    ignored: Option<String>,
+}
+
+/// Changes the file of the repository that contains this directory.
+fn in_repository(
+    args: &Args,
+    config: &Config,
+    place: &Directory,
+    directory: &Path,
+    environment: &Environment,
+) -> Result<Done, (u8, String)> {
+    let own = Own::find(place, directory, args.remove).map_err(|why| (CONFIGURATION, why))?;
+    let ignored = args.name.as_ref().and_then(|name| own.ignored(name, config, place));
+    let edited = own.change(args.name.as_deref()).map_err(refused)?;
+    let file = shown(own.path(), environment);
+    let top = shown(own.path().parent().unwrap_or(directory), environment);
+    let said = match (&args.name, &ignored) {
+        (Some(name), None) => format!("{top} uses {name} ({file})"),
+        (Some(name), Some(why)) => format!("{file} names {name}, but here it is ignored: {why}"),
+        (None, _) => format!("{file} names no alias any more"),
+    };
+    Ok(Done { said, edited, ignored })
+}
+
+/// Changes the user's configuration.
+fn in_configuration(
+    args: &Args,
+    config: &Config,
+    place: &Directory,
+    directory: &Path,
+    environment: &Environment,
+) -> Result<Done, (u8, String)> {
+    let key = key(place, directory, config, environment);
+    let path = if args.default { vec!["default"] } else { vec!["directories", &key] };
+    let change = match &args.name {
+        _ if args.remove => Change::remove(path),
+        Some(name) => Change::set(path, name.as_str()),
+        None => Change::set(path, Value::Null),
+    };
+    let edited = edit::commit(environment, &[change]).map_err(refused)?;
+    let said = match &args.name {
+        _ if args.remove && args.default => "there is no default alias any more".to_owned(),
+        _ if args.remove => format!("{key} has no rule of its own"),
+        name => {
+            let subject = if args.default { "every directory without a rule" } else { &key };
+            let what = name.as_ref().map_or("has no telemetry".to_owned(), |name| format!("uses {name}"));
+            format!("{subject} {what}")
+        }
+    };
+    let file = shown(&edited.path, environment);
+    Ok(Done { said: format!("{said} ({file})"), edited, ignored: None })
+}
+
 /// Prints what was changed, and which alias this directory uses now.
-fn say(args: &Args, subject: &str, edited: &Edited, directory: &Path, environment: &Environment) -> ExitCode {
+fn say(args: &Args, done: &Done, directory: &Path, environment: &Environment) -> ExitCode {
     let config = config::load(environment).config;
     let place = Directory::of(directory, environment, &config);
     let resolution = resolve::resolve(Explicit::of(None, environment), &config, &place).ok();
@@ -86,26 +141,24 @@ fn say(args: &Args, subject: &str, edited: &Edited, directory: &Path, environmen
     let because = resolution.as_ref().map(|resolution| resolution.reason.to_string()).unwrap_or_default();
     let passed_over: Vec<String> = resolution.map(|resolution| resolution.passed_over).unwrap_or_default();
     if args.json {
-        let mut answer = edited.json();
+        let mut answer = done.edited.json();
         answer["directory"] = json!(paths::to_text(directory));
         answer["alias"] = json!(alias);
         answer["because"] = json!(because);
         answer["passed_over"] = json!(passed_over);
+        answer["ignored"] = json!(done.ignored);
         return super::print_json(&answer);
     }
-    let said = match &args.name {
-        _ if args.remove => "has no rule of its own".to_owned(),
-        Some(name) => format!("uses {name}"),
-        None => "has no telemetry".to_owned(),
-    };
-    let mut text = format!("{subject} {said} ({})\n", edited.path.display());
+    let mut text = format!("{}\n", done.said);
     // Something else may take precedence: a variable, a closer rule, or the repository's file.
     let differs = alias != args.name && !args.default;
     if differs || args.remove {
         let here = alias.map_or("no telemetry".to_owned(), |alias| format!("alias {alias}"));
         text.push_str(&format!("here: {here} ({because})\n"));
     }
-    passed_over.iter().for_each(|word| text.push_str(&format!("{word}\n")));
+    if done.ignored.is_none() {
+        passed_over.iter().for_each(|word| text.push_str(&format!("{word}\n")));
+    }
     super::print(&text)
 }
 
@@ -120,28 +173,4 @@ fn key(place: &Directory, directory: &Path, config: &Config, environment: &Envir
         .map(|(rule, _)| rule.written.clone())
         .next();
     existing.unwrap_or_else(|| edit::directory_key(place.logical.as_deref().unwrap_or(directory), environment))
-}
-
-/// The top directory of the repository that contains this directory. Without a repository, the directory itself.
-fn top(place: &Directory, directory: &Path) -> PathBuf {
-    let mut levels = place.levels.iter().map(|level| &level.path);
-    levels.find(|path| path.join(".git").exists()).cloned().unwrap_or_else(|| directory.to_path_buf())
-}
-
-/// Changes the repository's file. Without a name, the file's alias is removed.
-fn in_repository(top: &Path, name: Option<&str>) -> Result<Edited, Refused> {
-    let path = top.join(resolve::FILE);
-    let refuse = |error: std::io::Error| Refused::File { path: path.clone(), why: plain(&error) };
-    let before = match std::fs::read_to_string(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        other => other.map_err(refuse)?,
-    };
-    let change = name.map_or_else(|| Change::remove(["alias"]), |name| Change::set(["alias"], name));
-    let after = edit::text::apply(&path, &before, &[change]).map_err(|fault| Refused::Faults(vec![fault]))?;
-    let changed = after != before && !(before.is_empty() && name.is_none());
-    if changed {
-        // The file is meant for everybody who has the repository. The repository's history is its backup.
-        file::replace(&path, after.as_bytes(), 0o644).map_err(refuse)?;
-    }
-    Ok(Edited { path, changed, backup: None })
 }

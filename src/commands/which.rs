@@ -86,7 +86,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     } else {
         let (width, home) = (page::table_width(), environment.home());
         let heading = home::shortened(&heading(&plan, &directory), home.as_deref());
-        let text = as_text(&heading, &facts, &notes, &variables, (width, home.as_deref()));
+        let text = as_text(&heading, (&facts, without(&plan)), &notes, &variables, (width, home.as_deref()));
         let _ = page::write(&mut anstream::stdout(), &text);
     }
     ExitCode::from(code)
@@ -127,7 +127,8 @@ impl Findings {
                 Self { facts: facts.collect(), notes, code: 1 }
             }
             Plan::Refuse { code, message } => {
-                Self { facts: vec![("alias", Value::Null)], notes: vec![message.clone()], code: *code }
+                let facts = [("alias", Value::Null)].into_iter().chain(resolution.into_iter().flat_map(because));
+                Self { facts: facts.collect(), notes: vec![message.clone()], code: *code }
             }
         }
     }
@@ -200,7 +201,7 @@ const INDENT: usize = 11;
 /// The alias as a heading, then each fact on a line after its name.
 fn as_text(
     heading: &str,
-    facts: &[(&str, Value)],
+    (facts, without): (&[(&str, Value)], &str),
     notes: &[String],
     variables: &[(String, String)],
     (width, home): (usize, Option<&Path>),
@@ -209,7 +210,7 @@ fn as_text(
     page::hang(&mut text, 2, width, BOLD, heading);
     let facts = facts.iter().filter(|(name, _)| *name != "reason").map(|(name, value)| match value {
         Value::String(value) => (*name, value.clone()),
-        Value::Null => (*name, "none: claude runs without telemetry here".to_owned()),
+        Value::Null => (*name, without.to_owned()),
         other => (*name, other.to_string()),
     });
     for (name, value) in facts.chain(notes.iter().map(|note| ("note", note.clone()))) {
@@ -223,6 +224,14 @@ fn as_text(
         let _ = writeln!(text, "{}={}", page::visible(name), page::visible(value));
     }
     text
+}
+
+/// What the lack of an alias, or of a way to report, means for claude.
+fn without(plan: &Plan<'_>) -> &'static str {
+    match plan {
+        Plan::Refuse { .. } => "none: claude does not run here",
+        Plan::Plain { .. } | Plan::Run { .. } => "none: claude runs without telemetry here",
+    }
 }
 
 /// The heading: the alias, marked where it is that of the directory, and not only of this run.

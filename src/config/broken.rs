@@ -14,6 +14,8 @@ use super::{Located, Rule};
 /// Entries that can't be used.
 #[derive(Debug, Clone, Default)]
 pub struct Broken {
+    /// The fault because of which nothing in the configuration is reliable. [`super::load`] sets it, once all files are read.
+    pub general: Option<Fault>,
     /// Aliases, each with its fault, or with that of its account.
     pub aliases: BTreeMap<String, Fault>,
     /// Accounts.
@@ -63,7 +65,7 @@ impl Broken {
 
     /// Whether anything is broken in this way.
     pub fn is_empty(&self) -> bool {
-        self.faults.is_empty()
+        self.faults.is_empty() && self.general.is_none()
     }
 
     /// Adds the broken entries of the layer below, except for names that this layer has.

@@ -14,7 +14,7 @@ use crate::text::paths;
 
 use super::broken::Broken;
 use super::repositories::{Pattern, RepositoryRule};
-use super::values::{check_endpoint, check_text, check_word, without_prefix};
+use super::values::{self, check_endpoint, check_text, check_word, without_prefix};
 use super::{Account, Alias, Api, Config, Delivery, Located, Rule};
 
 const KEYS: [&str; 19] = [
@@ -336,9 +336,7 @@ fn one_of(node: Node<'_>, name: &str, given: &str, valid: &[&str]) -> Fault {
 }
 
 fn check_name(member: &Member<'_>) -> Result<(), Fault> {
-    check_word(&member.key)
-        .and_then(|()| if member.key.starts_with('-') { Err("starts with '-'".to_owned()) } else { Ok(()) })
-        .map_err(|why| member.key_node.fault(format!("the name \"{}\" {why}", member.key)))
+    values::check_name(&member.key).map_err(|why| member.key_node.fault(format!("the name \"{}\" {why}", member.key)))
 }
 
 fn located<T>(node: Node<'_>, value: T) -> Option<Located<T>> {

@@ -29,7 +29,7 @@ use broken::Broken;
 pub use layer::{attributes, read};
 use repositories::RepositoryRule;
 pub use values::{Account, Alias, Api, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
-pub use values::{check_endpoint, check_text, check_word};
+pub use values::{check_endpoint, check_name, check_text, check_word};
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub struct Loaded {
 impl Loaded {
     /// A fault because of which nothing in the configuration is reliable.
     pub fn general_fault(&self) -> Option<&Fault> {
-        self.faults.iter().find(|fault| !self.config.broken.holds(fault))
+        self.config.broken.general.as_ref()
     }
 }
 
@@ -244,7 +244,13 @@ impl Config {
                 let fault = Fault::new(origin, format!("there is no account \"{account}\""));
                 let fault = match nearest(&account, self.accounts.keys().map(String::as_str)) {
                     Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
-                    None => fault.fix(format!("add it: act-claude act setup --account {account}")),
+                    None if self.accounts.is_empty() => {
+                        fault.fix("add it to \"accounts\", or remove what names it, then: act-claude act setup")
+                    }
+                    None => {
+                        let known: Vec<&str> = self.accounts.keys().map(String::as_str).collect();
+                        fault.fix(format!("name one of your accounts: {}", known.join(", ")))
+                    }
                 };
                 faults.push(fault.clone());
                 fault
@@ -344,11 +350,13 @@ pub fn load(environment: &Environment) -> Loaded {
     let user = user_file(environment).map(|path| read(&path, explicit)).unwrap_or_default();
     let system = read(Path::new(SYSTEM_FILE), false);
     loaded.config = user.over(system);
+    let general = loaded.faults.iter().find(|fault| !loaded.config.broken.holds(fault)).cloned();
     let faults = loaded.config.settle(is_directory);
     // Where a part of the configuration is missing, names seem not to exist. One fault is enough.
-    if loaded.general_fault().is_none() {
+    if general.is_none() {
         loaded.faults.extend(faults);
     }
+    loaded.config.broken.general = general;
     loaded
 }
 

@@ -42,6 +42,18 @@ impl fmt::Display for TokenError {
     }
 }
 
+/// The command that writes a token file again. [`TokenError::of`] names the account in it.
+const RENEW: &str = "act-claude act setup --account NAME";
+
+impl TokenError {
+    /// The same error for the token of `account`: a fix that sets the token up again names the account.
+    #[must_use]
+    pub fn of(self, account: &str) -> Self {
+        let command = RENEW.replace("NAME", &shell_word(Path::new(account)));
+        Self { fix: self.fix.replace(RENEW, &command), ..self }
+    }
+}
+
 /// How long a token command may take.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
@@ -114,7 +126,7 @@ fn fetch_with(source: &TokenSource, environment: &Environment, terminal: Option<
             let mut text = Zeroizing::new(String::new());
             let error = |error: std::io::Error| TokenError {
                 what: format!("the token file {} cannot be read ({})", path.display(), plain(&error)),
-                fix: "act-claude act setup".to_owned(),
+                fix: RENEW.to_owned(),
             };
             open_private(path)?.take(LONGEST as u64 + 2).read_to_string(&mut text).map_err(error)?;
             Token::contained(&text, &format!("the token file {}", path.display()))
@@ -144,11 +156,9 @@ fn open_private(path: &Path) -> Result<File, TokenError> {
         OpenError::Link => {
             refuse("is a symbolic link".to_owned(), "name the file itself in the configuration".to_owned())
         }
-        OpenError::Special => {
-            refuse("is not a regular file".to_owned(), format!("rm -r {word}, then write the API token to it"))
-        }
+        OpenError::Special => refuse("is not a regular file".to_owned(), format!("rm -r {word}, then: {RENEW}")),
         OpenError::System(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            refuse("does not exist".to_owned(), format!("write the API token to it, then: chmod 600 {word}"))
+            refuse("does not exist".to_owned(), RENEW.to_owned())
         }
         OpenError::System(error) => unreadable(error),
     })?;
@@ -210,7 +220,9 @@ mod tests {
                 .map(|token| token.0.to_string())
                 .map_err(|error| error.to_string())
         };
-        assert!(fetch().unwrap_err().contains("does not exist"));
+        assert!(fetch().unwrap_err().ends_with(" does not exist: act-claude act setup --account NAME"));
+        let error = TokenError { what: "w".to_owned(), fix: format!("rm x, then: {RENEW}") };
+        assert_eq!(error.of("a b").to_string(), "w: rm x, then: act-claude act setup --account 'a b'");
         std::fs::write(&path, "abc\n").unwrap();
         let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         mode(&path, 0o644);

@@ -162,7 +162,17 @@ pub fn check_text(text: &str) -> Result<(), String> {
     }
 }
 
-/// Checks that a text can be a header's value or a name: in addition to [`check_text`] it must be ASCII without white space.
+/// Checks that a text can be the name of an alias or an account. The error continues "it …" or "the name …".
+pub fn check_name(text: &str) -> Result<(), String> {
+    const RULE: &str = "a name is one word of ASCII characters that does not begin with '-'";
+    let why = match check_word(text) {
+        Ok(()) if text.starts_with('-') => "begins with '-'".to_owned(),
+        checked => return checked.map_err(|why| format!("{why}: {RULE}")),
+    };
+    Err(format!("{why}: {RULE}"))
+}
+
+/// Checks that a text can be a header's value or a part of a name: in addition to [`check_text`] it must be ASCII without white space.
 pub fn check_word(text: &str) -> Result<(), String> {
     check_text(text)?;
     match text.chars().find(|c| !c.is_ascii_graphic()) {

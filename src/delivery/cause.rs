@@ -4,7 +4,7 @@ use crate::claude::conflict::Conflict;
 use crate::config::attribution::Attribution;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
 use crate::launch::process::is_scarcity;
-use crate::state::outcome::{NOTHING, Problem, State};
+use crate::state::outcome::{NOTHING, Problem, State, points};
 
 /// The account, alias and endpoint of an export, named in the fix.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ fn explained(verdict: &Verdict, whose: &Whose<'_>) -> (State, Option<Problem>) {
     match verdict {
         Verdict::Delivered { .. } => (State::Delivered, None),
         Verdict::Partial { rejected, message } => {
-            let said = if message.is_empty() { format!("{rejected} points rejected") } else { message.clone() };
+            let said = if message.is_empty() { format!("{} rejected", points(*rejected)) } else { message.clone() };
             (State::Partial, Some(problem(said, "ACT rejected these points and accepted the others", "", 65)))
         }
         Verdict::Held(reason) => (State::Held, Some(of(reason, whose))),

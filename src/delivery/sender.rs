@@ -223,7 +223,7 @@ impl Sender {
             let what = "the relay was replaced too often to run the token command again".to_owned();
             return Err(TokenError { what, fix: "act-claude act flush".to_owned() });
         }
-        token::fetch(&target.token, &self.environment)
+        token::fetch(&target.token, &self.environment).map_err(|error| error.of(&target.account))
     }
 
     fn hold(&mut self, key: &Key, target: &Target, state: State, problem: &Problem) {

@@ -207,6 +207,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         return without(loaded, Line::notice(objection.line()));
     }
     if let Err(error) = crate::config::token::look(&account.token, environment) {
+        let error = error.of(account_name);
         return without(loaded, Line::configuration(format!("{name}: no telemetry: {error}")));
     }
     let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };

@@ -24,7 +24,9 @@ impl SessionRun<'_> {
         environment: &Environment,
         directory: &Path,
     ) -> ExitCode {
-        let token = match token::fetch(&telemetry.account.token, self.trusted) {
+        let token = match token::fetch(&telemetry.account.token, self.trusted)
+            .map_err(|error| error.of(telemetry.account_name))
+        {
             Ok(token) => token,
             Err(error) => {
                 let line = Line::configuration(format!("{}: no telemetry: {error}", telemetry.name));

@@ -8,8 +8,7 @@ use anstyle::Style;
 use crate::config::when::When;
 use crate::plan::line::{Importance, Line};
 use crate::system::output::{LONGEST, write_once};
-use crate::text::page;
-use crate::text::printable;
+use crate::text::{home, locale, page, printable};
 
 /// Selects the lines to write. `is_due` is asked for daily ones only.
 pub fn select(lines: Vec<Line>, when: When, on_terminal: bool, is_due: impl Fn(&str) -> bool) -> Vec<Line> {
@@ -32,23 +31,24 @@ pub fn due_in<'a>(state: Option<&'a Path>, subject: &'a Path) -> impl Fn(&str) -
     move |word| state.is_none_or(|state| crate::state::is_due(state, subject, word))
 }
 
-/// Writes `lines`, each after the program's name.
+/// Writes `lines`, each after the program's name, with `~` for the home directory.
 pub fn write(lines: &[Line]) {
     let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let text: String = lines.iter().map(|line| shown(line, colour)).collect();
+    let home = page::home();
+    let text: String = lines.iter().map(|line| shown(line, home.as_deref(), colour)).collect();
     if !text.is_empty() {
         write_bounded(&text);
     }
 }
 
 /// Only the name is coloured: red where the user must act, otherwise dimmed. So the text is readable on any background.
-fn shown(line: &Line, colour: bool) -> String {
+fn shown(line: &Line, home: Option<&Path>, colour: bool) -> String {
     let style = match (colour, line.importance) {
         (false, _) => Style::new(),
         (true, Importance::Action) => page::RED.bold(),
         (true, Importance::Notice | Importance::Daily) => page::DIM,
     };
-    format!("{style}act-claude:{style:#} {}\n", printable::line(&line.text))
+    format!("{style}act-claude:{style:#} {}\n", locale::shown(&printable::line(&home::shortened(&line.text, home))))
 }
 
 /// Writes the report as one JSON object on a line of its own (`--report json`).
@@ -68,7 +68,7 @@ pub(crate) fn write_bounded(text: &str) {
 
 /// The text, cut to at most [`LONGEST`] bytes. It still ends with a line break.
 fn cut(text: &str) -> std::borrow::Cow<'_, str> {
-    const END: &str = "…\n";
+    const END: &str = "...\n";
     if text.len() <= LONGEST {
         return text.into();
     }
@@ -86,9 +86,16 @@ mod tests {
     #[test]
     fn a_line_is_one_line_and_only_its_name_is_coloured() {
         let line = Line::configuration("two\nlines\u{1b}[2J".to_owned());
-        assert_eq!(shown(&line, false), "act-claude: two lines [2J\n");
-        assert_eq!(shown(&line, true), "\u{1b}[1m\u{1b}[31mact-claude:\u{1b}[0m two lines [2J\n");
-        assert_eq!(shown(&Line::notice("n".to_owned()), true), "\u{1b}[2mact-claude:\u{1b}[0m n\n");
+        assert_eq!(shown(&line, None, false), "act-claude: two lines [2J\n");
+        assert_eq!(shown(&line, None, true), "\u{1b}[1m\u{1b}[31mact-claude:\u{1b}[0m two lines [2J\n");
+        assert_eq!(shown(&Line::notice("n".to_owned()), None, true), "\u{1b}[2mact-claude:\u{1b}[0m n\n");
+    }
+
+    #[test]
+    fn the_home_is_shown_as_a_tilde() {
+        let line = Line::configuration("/home/u/c.json:1:2: x: chmod u+r /home/u/c.json".to_owned());
+        let said = shown(&line, Some(Path::new("/home/u")), false);
+        assert_eq!(said, "act-claude: ~/c.json:1:2: x: chmod u+r ~/c.json\n");
     }
 
     #[test]
@@ -96,7 +103,7 @@ mod tests {
         assert_eq!(cut("short\n"), "short\n");
         let long = format!("{}\n", "é".repeat(LONGEST));
         let cut = cut(&long);
-        assert!(cut.len() <= LONGEST && cut.len() > LONGEST - 8 && cut.ends_with("é…\n"), "{}", cut.len());
+        assert!(cut.len() <= LONGEST && cut.len() > LONGEST - 8 && cut.ends_with("é...\n"), "{}", cut.len());
     }
 
     #[test]

@@ -173,12 +173,7 @@ mod tests {
                 Importance::Action,
                 77,
             ),
-            (
-                partial,
-                "billing: 2 exports delivered; ACT rejected 3 of 9 points (3 points rejected)",
-                Importance::Notice,
-                65,
-            ),
+            (partial, "billing: 2 exports delivered; ACT rejected 3 of 9 points", Importance::Notice, 65),
             (
                 outcome(2, 9, &[(State::Lost, 1), (State::Delivered, 1)]),
                 "billing: 1 of 2 exports delivered; 1 lost: said so",

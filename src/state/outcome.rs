@@ -188,13 +188,12 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         parts.push(format!("{accepted} of {} delivered", exports(outcome.exports)));
     }
     if outcome.rejected_points > 0 {
-        let said = outcome.problems.get(&State::Partial).map(|problem| format!(" ({})", problem.said));
-        parts.push(format!(
-            "ACT rejected {} of {}{}",
-            outcome.rejected_points,
-            points(outcome.points),
-            said.unwrap_or_default()
-        ));
+        let count = outcome.rejected_points;
+        // ACT's message may say no more than the count.
+        let is_new = |said: &&str| *said != format!("{} rejected", points(count));
+        let said = outcome.problems.get(&State::Partial).map(|problem| problem.said.as_str()).filter(is_new);
+        let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
+        parts.push(format!("ACT rejected {count} of {}{said}", points(outcome.points)));
     } else if let Some(warning) = &outcome.warning {
         parts.push(format!("ACT warns: {warning}"));
     }

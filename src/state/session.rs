@@ -1,6 +1,7 @@
 //! Describes session records for users: each one in `act history`, and once, at a terminal, those that failed in the
 //! background.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -87,6 +88,8 @@ impl Session {
     /// The record and values derived from it, for programs.
     pub fn json(&self) -> Value {
         let mut value = serde_json::to_value(&self.record).unwrap_or_default();
+        let totals: BTreeMap<_, _> = self.record.totals.iter().map(|(name, total)| (name, total.plainly())).collect();
+        value["totals"] = json!(totals);
         if let Some(object) = value.as_object_mut() {
             object.insert("state".to_owned(), json!(self.state()));
             object.insert("live".to_owned(), json!(self.live));

@@ -30,6 +30,12 @@ impl Total {
         Some(self.value).filter(|value| value.is_finite())
     }
 
+    /// The same with [`plain`] numbers.
+    pub fn plainly(&self) -> Self {
+        let kinds = self.kinds.iter().map(|(kind, value)| (kind.clone(), plain(*value))).collect();
+        Self { value: plain(self.value), unit: self.unit.clone(), kinds }
+    }
+
     /// The part of the sum that belongs to a kind, where both are known.
     pub fn of_kind(&self, kind: &str) -> Option<f64> {
         self.known().and(self.kinds.get(kind).copied())
@@ -60,6 +66,15 @@ fn sum(one: f64, other: f64) -> f64 {
     (one + other).clamp(f64::MIN, f64::MAX)
 }
 
+/// A sum as it is shown: 0.3 and not 0.30000000000000004, which is what binary numbers make of 0.1 + 0.2. A whole number stays as it
+/// is; any other gets twelve digits.
+pub fn plain(value: f64) -> f64 {
+    if !value.is_finite() || value.fract() == 0.0 {
+        return value;
+    }
+    format!("{value:.11e}").parse().unwrap_or(value)
+}
+
 fn number_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
@@ -79,6 +94,15 @@ mod tests {
             serde_json::to_string(&Total { value: f64::MAX, unit: "t".to_owned(), ..Total::default() }).unwrap();
         assert_eq!(written, r#"{"value":1.7976931348623157e+308,"unit":"t"}"#, "as earlier versions wrote it");
         assert_eq!(serde_json::from_str::<Total>(&written).unwrap().value, f64::MAX);
+    }
+
+    #[test]
+    fn a_sum_is_shown_without_the_noise_of_binary_numbers() {
+        for (value, shown) in [(0.1 + 0.2, 0.3), (1234.1 + 0.2, 1234.3), (0.0, 0.0), (48_210.0, 48_210.0)] {
+            assert_eq!(plain(value), shown);
+        }
+        assert_eq!((plain(f64::MAX), plain(1e-7 + 2e-7)), (f64::MAX, 3e-7));
+        assert!(plain(f64::NAN).is_nan());
     }
 
     #[test]

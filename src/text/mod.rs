@@ -2,6 +2,7 @@
 
 pub mod home;
 pub mod json;
+pub mod locale;
 pub mod nearest;
 pub mod page;
 pub mod pasted;

@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::text::printable;
+use crate::text::{locale, printable};
 
 /// The most important text.
 pub const BOLD: Style = Style::new().bold();
@@ -23,6 +24,16 @@ pub const RED: Style = AnsiColor::Red.on_default();
 pub fn width() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|&columns| columns > 0);
     columns.or_else(|| terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into())).unwrap_or(80)
+}
+
+/// The home directory of whoever reads the page, which is shown as `~`.
+pub fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
+}
+
+/// Whether the terminal can clear and redraw a line. `TERM=dumb` has no sequence for that.
+pub fn can_redraw() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// The width for tables: that of [`width`] on a terminal. Elsewhere [`usize::MAX`]: a program that reads them always gets the same
@@ -68,5 +79,5 @@ pub fn visible(text: &str) -> String {
 
 /// Writes a page: lines for people, with our own colours.
 pub fn write(out: &mut impl io::Write, page: &str) -> io::Result<()> {
-    out.write_all(printable::page(page).as_bytes())
+    out.write_all(locale::shown(&printable::page(page)).as_bytes())
 }

@@ -41,7 +41,7 @@ fn a_directory_uses_an_alias() {
     let file = sandbox.config_file();
     let used = act(&sandbox, "work/shop", &["use", "web"]);
     assert_eq!((used.code(), used.err()), (0, String::new()));
-    assert_eq!(used.out(), format!("~/work/shop uses web ({})\n", file.display()));
+    assert_eq!(used.out(), "~/work/shop uses web (~/.config/act-claude/config.json)\n");
     assert_eq!(config(&sandbox)["directories"], json!({"~": "billing", "~/work/shop": "web"}));
     assert_eq!(alias_of(&sandbox, "work/shop/deep"), "web");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -97,14 +97,27 @@ fn invalid_requests_change_nothing() {
         (&["use", "bill"][..], 64, "there is no alias \"bill\"; did you mean \"billing\"?"),
         (&["use"], 64, "--none"),
         (&["use", "web", "--none"], 64, "NAME can't be given together with --none"),
-        (&["aliases", "--add", "new"], 64, "a new alias needs --id ID and --provider-type TYPE"),
+        (
+            &["aliases", "--add", "new"],
+            64,
+            "act-claude: a new alias needs --id ID and --provider-type TYPE: ID and TYPE are in its Monitoring Spec\n",
+        ),
         (&["aliases", "--add", "new", "--id", "a b", "--provider-type", "P"], 64, "--id: it holds ' '"),
         (
             &["aliases", "--add", "new", "--account", "acne", "--id", "a", "--provider-type", "P"],
-            78,
-            "did you mean \"acme\"?",
+            64,
+            "act-claude: --account: there is no account \"acne\"; did you mean \"acme\"? (known: acme)\n",
         ),
-        (&["aliases", "--add", "a b", "--id", "a", "--provider-type", "P"], 78, "the name \"a b\" holds ' '"),
+        (
+            &["aliases", "--add", "a b", "--id", "a", "--provider-type", "P"],
+            64,
+            "act-claude: --add: the name holds ' ': a name is one word of ASCII characters that does not begin with '-'\n",
+        ),
+        (
+            &["aliases", "--add", "new", "--id", "a", "--provider-type", "P", "--attribute", "a;b=c"],
+            64,
+            "act-claude: nothing was changed: the attribute name \"a;b\" holds '=', ';' or '%'\n",
+        ),
         (&["aliases", "--remove", "wbe"], 64, "did you mean \"web\"?"),
         (
             &["aliases", "--remove", "billing"],

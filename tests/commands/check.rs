@@ -142,21 +142,21 @@ fn texts_for_people() {
     act.answer_by(act_in([Credential, Alias, Payload]));
     let good = text();
     assert!(good.contains(
-        "ok credential: ACT knows it (without a credential, and with an unknown one, it answers: 401 Unauthorized)"
+        "credential ok ACT knows it (without a credential, and with an unknown one, it answers: 401 Unauthorized)"
     ));
     assert!(good.contains("Endpoint, token and alias are correct. see it in ACT: AI Agent Registry"), "{good}");
     act.answer_by(act_in([Payload, Credential, Alias]));
     let unclear = text();
-    let open = "? credential, alias: Boomi documents no API for 127.0.0.1; a session shows them: \
-                act-claude --alias billing --verify -p hi";
+    let open = "credential, alias ? Boomi documents no API for 127.0.0.1 a session shows them: \
+                act-claude --alias billing --verify -p hi * billing is the alias of this directory";
     assert!(unclear.ends_with(open) && !unclear.contains("unclear"), "{unclear}");
     act.answer(refused(401, "Unauthorized"));
     let stopped = text();
-    assert!(stopped.contains("stopped credential: 401 Unauthorized The API token or its user is wrong."), "{stopped}");
+    assert!(stopped.contains("credential stopped 401 Unauthorized The API token or its user is wrong."), "{stopped}");
     assert!(stopped.contains("fix: act-claude act setup --account acme"), "{stopped}");
     act.answer(Reply::with(200, "text/html", "<html>please log in</html>"));
     let page = text();
-    assert!(page.contains("stopped answer: 200 with a web page"), "{page}");
+    assert!(page.contains("answer stopped 200 with a web page"), "{page}");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn the_documented_hosts() {
             sandbox.set(name, "https://evil.test");
         }
         let (text, _) = text(&sandbox);
-        let accepted = format!("ok credential: Boomi accepts {USER} for acme-A1B2C3");
+        let accepted = format!("credential ok Boomi accepts {USER} for acme-A1B2C3");
         assert_eq!(text.contains(&accepted), asked, "{text}");
         let mut hosts: Vec<String> =
             proxy.heads().iter().map(|head| head.split(' ').nth(1).unwrap().to_owned()).collect();
@@ -146,7 +146,7 @@ fn setup_says_so_before_its_first_request() {
     assert!(!setup(&["--no-check"]).contains("goes to") && asked.load(Ordering::SeqCst) == 0);
     let said = setup(&[]);
     let before = "Now checking: the token of acme goes to 127.0.0.1, and once to 127.0.0.1, which says whether Boomi accepts it.";
-    let after = format!("ok credential: Boomi accepts {USER} for acme-A1B2C3");
+    let after = format!("credential ok Boomi accepts {USER} for acme-A1B2C3");
     let (before, after) = (said.find(before), said.find(&after));
     assert!(before.is_some() && before < after, "{said}");
     assert_eq!(asked.load(Ordering::SeqCst), 1);
@@ -167,7 +167,7 @@ fn act_receive_offers_the_same_path() {
     sandbox.configure(&serde_json::from_str(configuration).unwrap());
     let output = sandbox.act_claude(&["act", "check", "trial"]).output().unwrap();
     let said = output.out().split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("ok credential: Boomi accepts you@example.com for local") && output.code() == 0, "{said}");
+    assert!(said.contains("credential ok Boomi accepts you@example.com for local") && output.code() == 0, "{said}");
     let seen = lines.find(|line| line.contains("JWT")).unwrap();
     assert!(seen.ends_with("  200 JWT  local  you@example.com"), "{seen}");
     receive.kill().unwrap();

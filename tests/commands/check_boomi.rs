@@ -71,7 +71,7 @@ pub fn text(sandbox: &Sandbox) -> (String, i32) {
 }
 
 /// Where the alias is not shown.
-const OPEN_ALIAS: &str = "? alias: a session shows it: act-claude --alias billing --verify -p hi";
+const OPEN_ALIAS: &str = "alias ? ACT's answers do not show it a session shows it: act-claude --alias billing --verify -p hi * billing is the alias of this directory";
 
 #[test]
 fn a_good_credential_is_proved_and_nothing_more() {
@@ -89,7 +89,7 @@ fn a_good_credential_is_proved_and_nothing_more() {
         (&json!("unclear"), &json!(["alias"]), &json!(null))
     );
     let (said, code) = text(&sandbox);
-    assert!(said.contains(&format!("ok credential: Boomi accepts {USER} for acme-A1B2C3 ok connection:")), "{said}");
+    assert!(said.contains(&format!("credential ok Boomi accepts {USER} for acme-A1B2C3 connection ok ")), "{said}");
     assert!(said.ends_with(OPEN_ALIAS) && said.matches('?').count() == 1 && code == 0, "{said}");
     for claim in ["correct", "unclear", "right", "publish"] {
         assert!(!said.contains(claim), "{claim}: {said}");
@@ -153,7 +153,7 @@ fn boomi_accepts_and_act_does_not() {
     name_api(&sandbox, &json!(api.url()));
     let (found, code, check) = steps(&sandbox);
     assert_eq!((found, code), (format!("token:ok credential:ok {REACHED} right:stopped"), 77), "{check}");
-    let cause = "Boomi accepts the token for acme-A1B2C3: the user may lack the right in ACT";
+    let cause = "Boomi accepts token and user for acme-A1B2C3, so the user lacks the right in ACT";
     assert!(check["cause"].as_str().unwrap().starts_with(cause), "{check}");
 }
 
@@ -195,7 +195,7 @@ fn answers_that_show_nothing() {
         name_api(&sandbox, &json!(api.url()));
         let (text, code) = text(&sandbox);
         assert_eq!(api.count(), 1, "no second try: {said}");
-        assert!(text.contains("? credential, alias: ") && text.contains(said) && code == 69, "{said}: {text}");
+        assert!(text.contains("credential, alias ? ") && text.contains(said) && code == 69, "{said}: {text}");
         assert!(!text.contains("Boomi accepts") && !text.contains(JWT) && !text.contains('\x1b'), "{text}");
         assert_eq!(text.matches('?').count(), 1, "{text}");
     }
@@ -220,7 +220,7 @@ fn an_api_that_is_not_reached() {
         name_api(&sandbox, &api);
         let (text, code) = text(&sandbox);
         assert!(
-            text.contains(&format!("? credential, alias: {said}; a session shows them: act-claude --alias billing"))
+            text.contains(&format!("credential, alias ? {said} a session shows them: act-claude --alias billing"))
                 && code == 69,
             "{text}"
         );

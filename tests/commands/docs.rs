@@ -116,6 +116,9 @@ fn commands_are_run() {
             "directories": {"~": "billing"}
         }));
         sandbox.directory("work/billing");
+        if command.contains("--repo") {
+            sandbox.directory(".git");
+        }
         fake_claude::install(&mut sandbox, "print hi");
         sandbox.path_first(act_claude().parent().unwrap());
         let script = format!("claude() {{ act-claude \"$@\"; }}; {}", command.replace('…', "-p hi"));

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod broken;
 mod changes;
 mod check;
 mod check_address;
@@ -13,6 +14,7 @@ mod doctor;
 mod fleet;
 mod history;
 mod lists;
+mod looks;
 mod picture;
 mod rc_file;
 mod reference;

@@ -126,7 +126,10 @@ fn never_without_a_question() {
     let mut pty = Pty::start(sandbox.act_claude(&args));
     let (status, screen) = pty.finish();
     assert!(
-        status.code() == Some(0) && screen.contains("In your shell's rc file: alias claude=act-claude"),
+        status.code() == Some(0)
+            && screen.contains(
+                "To let claude start act-claude, add to ~/.bashrc:\n  eval \"$(act-claude act shell-init bash)\""
+            ),
         "{screen}"
     );
     assert!(!sandbox.home().join(".bashrc").exists());
@@ -191,7 +194,8 @@ fn odd_files_stay() {
     for shell in ["nu", "zsh"] {
         let sandbox = sandbox(shell);
         sandbox.write(".zshenv", "ZDOTDIR=~/.config/zsh\n");
-        assert!(set_up(&sandbox, "one", None).contains("In your shell's rc file: alias claude=act-claude"));
+        let hint = "To let claude start act-claude, add to your shell's rc file:\n  alias claude=act-claude";
+        assert!(set_up(&sandbox, "one", None).contains(hint));
     }
 }
 

@@ -68,7 +68,8 @@ fn render() -> String {
                 values if values.is_empty() || !arg.get_action().takes_values() => String::new(),
                 values => format!(". {values}"),
             };
-            writeln!(text, "| `{}` | {help}{values} |", arg.to_string().replace('|', "\\|")).unwrap();
+            let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+            writeln!(text, "| `{short}{}` | {help}{values} |", arg.to_string().replace('|', "\\|")).unwrap();
         }
         writeln!(text, "\n```sh").unwrap();
         for example in act::help::examples(command.get_name()) {

@@ -233,9 +233,10 @@ fn a_claude_that_path_does_not_lead_to() {
         let output = launch();
         assert_eq!(output.code(), 127);
         let line = format!(
-            "claude: command not found, but {} is there: put its directory on PATH, or add \"claude\": \"~/{place}\" to {}",
-            claude.display(),
-            sandbox.config_file().display()
+            "claude: command not found, but {} is there: put its directory on PATH, or add \"claude\": \"~/{place}\" to {}, as \
+             act-claude act setup offers",
+            sandbox.shown(&claude),
+            sandbox.shown(sandbox.config_file())
         );
         assert!(words(&output).contains(&line), "{}", output.err());
         // On a terminal it is a question.
@@ -258,6 +259,14 @@ fn a_claude_that_path_does_not_lead_to() {
         // With --yes it is written.
         std::fs::remove_dir_all(sandbox.config_file().parent().unwrap()).unwrap();
         let output = setup(&sandbox, &directory, &["--spec", &file, "--user", USER, "--token-stdin"]);
+        assert_eq!(output.code(), 0, "{}", output.err());
+        assert_eq!(config(&sandbox)["claude"], format!("~/{place}"));
+        // So it is where only a token is renewed.
+        let mut before = config(&sandbox);
+        assert!(before.as_object_mut().unwrap().remove("claude").is_some());
+        sandbox.configure(&before);
+        let account = before["accounts"].as_object().unwrap().keys().next().unwrap().clone();
+        let output = setup(&sandbox, &directory, &["--account", &account, "--token-stdin"]);
         assert_eq!(output.code(), 0, "{}", output.err());
         assert_eq!(config(&sandbox)["claude"], format!("~/{place}"));
     }

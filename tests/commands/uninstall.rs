@@ -72,10 +72,10 @@ fn leaves_the_user_s_files_and_names_them() {
     assert_eq!(after, before);
     let said = output.out();
     for expected in [
-        format!("removed:\n  {}\n  {}\n", sandbox.state().display(), sandbox.config_file().display()),
-        format!("  {}:2: eval \"$(act-claude act shell-init bash)\"\n", sandbox.home().join(".bashrc").display()),
-        format!("  {}:1: ", sandbox.home().join(".claude/settings.json").display()),
-        format!("  the token of acme: rm {}\n", token.display()),
+        format!("removed:\n  {}\n  {}\n", sandbox.shown(sandbox.state()), sandbox.shown(sandbox.config_file())),
+        format!("  {}:2: eval \"$(act-claude act shell-init bash)\"\n", sandbox.shown(sandbox.home().join(".bashrc"))),
+        format!("  {}:1: ", sandbox.shown(sandbox.home().join(".claude/settings.json"))),
+        format!("  the token of acme: rm {}\n", sandbox.shown(&token)),
         "  the program: rm /".to_owned(),
     ] {
         assert!(said.contains(&expected), "{expected}: {said}");
@@ -207,7 +207,7 @@ fn an_agent_that_has_sent_something_stops_it_and_is_named() {
     eventually("the session's record", || of_sessions(&sandbox, "json"));
     let refused = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
     assert_eq!(refused.code(), 75, "{}", refused.out());
-    let named = format!("billing in {} (pid {})", sandbox.home().join("work").display(), agent.id());
+    let named = format!("billing in {} (pid {})", sandbox.shown(sandbox.home().join("work")), agent.id());
     assert!(refused.err().contains(&named), "{named}: {}", refused.err());
     std::fs::write(&go, "").unwrap();
     assert!(agent.wait().unwrap().success());

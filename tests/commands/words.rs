@@ -130,7 +130,7 @@ fn root_in_another_user_s_home_is_not_told_to_chown() {
     // In root's own home, such a file is root's to take.
     chown(sandbox.state().parent().unwrap(), Some(0), Some(0)).unwrap();
     let flush = in_work(&sandbox, &["act", "flush"]).output().unwrap().err();
-    assert!(flush.contains(&format!(": sudo chown 0 {}", sandbox.state().display())), "{flush}");
+    assert!(flush.contains(&format!(": sudo chown 0 {}", sandbox.shown(sandbox.state()))), "{flush}");
 }
 
 #[test]
@@ -170,6 +170,39 @@ fn a_flag_and_its_value_may_be_joined() {
     ] {
         assert_eq!(said(&sandbox, args), (expected.to_owned(), 64), "{args:?}");
     }
+}
+
+/// The reason that nothing can be asked stands only where something would have been asked.
+#[test]
+fn setup_says_why_it_does_not_ask() {
+    let sandbox = Sandbox::new();
+    let (text, code) = said_flat(&sandbox, &["act", "setup", "--spec", "none.json"]);
+    assert_eq!(
+        (text.as_str(), code),
+        ("act-claude: act setup: nothing was changed: none.json: No such file or directory", 64)
+    );
+    let (text, code) = said_flat(&sandbox, &["act", "setup", "--name", "a b"]);
+    let rule = "--name: it holds ' ': a name is one word of ASCII characters that does not begin with '-'";
+    assert_eq!((text, code), (format!("act-claude: act setup: nothing was changed: {rule}"), 64));
+    let (text, code) = said_flat(&sandbox, &["act", "setup"]);
+    let why = "act-claude: act setup: nothing was changed; there is no terminal to ask on, so these are needed: --endpoint URL:";
+    assert!(text.starts_with(why) && code == 64, "{text}");
+    let (text, code) = said_flat(&sandbox, &["act", "setup", "--yes"]);
+    let why =
+        "act-claude: act setup: nothing was changed; with --yes nothing is asked, so these are needed: --endpoint URL:";
+    assert!(text.starts_with(why) && code == 64, "{text}");
+    let values = ["--endpoint", ENDPOINT, "--id", "i1", "--provider-type", "P", "--name", "a", "--token-env", "T"];
+    let args = [&["act", "setup", "--yes", "--user", "foo", "--directory", "."], &values[..]].concat();
+    let (text, code) = said_flat(&sandbox, &args);
+    let words = "--user: it is no e-mail address: the one you log in to the Boomi platform with is needed";
+    assert_eq!((text, code), (format!("act-claude: act setup: nothing was changed: {words}"), 64));
+    assert!(!sandbox.config_file().exists());
+}
+
+/// What a command says on standard error, on one line.
+fn said_flat(sandbox: &Sandbox, args: &[&str]) -> (String, i32) {
+    let output = sandbox.act_claude(args).output().unwrap();
+    (output.err().split_whitespace().collect::<Vec<_>>().join(" "), output.code())
 }
 
 /// clap's errors look like all others, and have their exit status.

@@ -145,7 +145,7 @@ fn b10_another_user_s_state_directory() {
     }
     let act = Act::start();
     let first = sandbox(&act);
-    let why = |sandbox: &Sandbox| format!("{} belongs to another user", sandbox.state().display());
+    let why = |sandbox: &Sandbox| format!("{} belongs to another user", sandbox.shown(sandbox.state()));
     // As root, who may write everywhere.
     leave(&first, "0a", &["a stranger's"], &act.endpoint());
     chown(first.state(), Some(USER), Some(USER)).unwrap();

@@ -213,7 +213,7 @@ fn a_session_whose_processes_are_all_killed_is_not_observed() {
         pty.finish();
         let screen = String::from_utf8_lossy(&pty.raw()).replace('\r', "");
         assert_eq!(
-            screen.contains(&format!("a session in {}: billing: {said}", sandbox.home().display())),
+            screen.contains(&format!("a session in {}: billing: {said}", sandbox.shown(sandbox.home()))),
             is_said,
             "{screen}"
         );

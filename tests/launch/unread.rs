@@ -69,9 +69,9 @@ fn run(layer: Layer, required: bool, flags: &[&str]) -> Option<Seen> {
 /// The name and the reason in act-claude's message.
 fn named(layer: Layer) -> (&'static str, &'static str) {
     match layer {
-        Layer::User => ("home/.claude/settings.json", "is a pipe"),
-        Layer::Project => ("home/project/.claude/settings.json", "is a pipe"),
-        Layer::Argument => ("home/given.json", "is a pipe"),
+        Layer::User => ("~/.claude/settings.json", "is a pipe"),
+        Layer::Project => ("~/project/.claude/settings.json", "is a pipe"),
+        Layer::Argument => ("~/given.json", "is a pipe"),
         Layer::Managed => (MANAGED, "takes the managed settings from a program"),
     }
 }

@@ -116,8 +116,7 @@ fn a_relay_that_can_t_start_is_recorded_and_reported_once() {
     let expected = json!(["billing", "not_observed", true, CANNOT_START]);
     let session = &sessions[0];
     assert_eq!(json!([session["alias"], session["state"], session["failed"], session["text"]]), expected, "{session}");
-    let said =
-        format!("a background session in {}: billing: {CANNOT_START}", lab.sandbox.home().join("work").display());
+    let said = format!("a background session in ~/work: billing: {CANNOT_START}");
     assert!(lab.at_a_terminal("elsewhere").err().contains(&said), "{}", lab.at_a_terminal("elsewhere").err());
     assert!(!lab.at_a_terminal("elsewhere").err().contains("background"), "reported before");
     // Nothing would have been sent from there, or by that command.

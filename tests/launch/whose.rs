@@ -33,7 +33,7 @@ const CASES: &[Case] = &[
         settings: (r#"{"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": "0"}}"#, ""),
         direct: false,
         line: Some(
-            "no telemetry: you switched it off (env.CLAUDE_CODE_ENABLE_TELEMETRY in $HOME/.claude/settings.json is 0)",
+            "no telemetry: you switched it off (env.CLAUDE_CODE_ENABLE_TELEMETRY in ~/.claude/settings.json is 0)",
         ),
     },
     // A repository's settings are not respected here.
@@ -62,7 +62,7 @@ const CASES: &[Case] = &[
         direct: true,
         line: Some(
             "no telemetry to ACT: your metrics go to http://collector.example:4318 \
-             (env.OTEL_EXPORTER_OTLP_ENDPOINT in $HOME/.claude/settings.json); to replace that, set \
+             (env.OTEL_EXPORTER_OTLP_ENDPOINT in ~/.claude/settings.json); to replace that, set \
              \"replace_endpoint\": true in act-claude's configuration",
         ),
     },
@@ -92,7 +92,7 @@ const CASES: &[Case] = &[
         settings: ("", r#"{"env": {"OTEL_TRACES_EXPORTER": "otlp"}}"#),
         direct: true,
         line: Some(
-            "no telemetry: with direct delivery env.OTEL_TRACES_EXPORTER in $HOME/project/.claude/settings.json would \
+            "no telemetry: with direct delivery env.OTEL_TRACES_EXPORTER in ~/project/.claude/settings.json would \
              receive your ACT token: remove that, or use the relay (without --direct)",
         ),
     },
@@ -102,7 +102,7 @@ const CASES: &[Case] = &[
         direct: true,
         line: Some(
             "no telemetry: with direct delivery env.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT in \
-             $HOME/project/.claude/settings.json would receive your ACT token: remove that, or use the relay (without --direct)",
+             ~/project/.claude/settings.json would receive your ACT token: remove that, or use the relay (without --direct)",
         ),
     },
 ];
@@ -137,7 +137,7 @@ fn each_with_its_line() {
         };
         // On a terminal the line is printed. A script gets no message about the user's own choice.
         let (_, screen) = Pty::start(run(&[&["--report", "always"], args].concat())).finish();
-        let words: String = screen.replace('\n', "").replace(&sandbox.home().display().to_string(), "$HOME");
+        let words: String = screen.replace('\n', "").replace(&sandbox.home().display().to_string(), "~");
         let squeezed = |text: &str| text.split_whitespace().collect::<String>();
         match case.line {
             Some(line) => {

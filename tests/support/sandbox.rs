@@ -57,6 +57,15 @@ impl Sandbox {
         self.home().join(".config/act-claude/config.json")
     }
 
+    /// A path as people see it: with `~` for the home.
+    pub fn shown(&self, path: impl AsRef<Path>) -> String {
+        match path.as_ref().strip_prefix(self.home()) {
+            Ok(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
+            Ok(rest) => format!("~/{}", rest.display()),
+            Err(_) => path.as_ref().display().to_string(),
+        }
+    }
+
     /// A directory under the home, made if it is not there.
     pub fn directory(&self, name: &str) -> PathBuf {
         let path = self.home().join(name);

@@ -1,8 +1,11 @@
 //! `act check`: asks ACT whether endpoint, token and alias are correct, without a session and without sending metrics.
 
+use anstyle::Style;
 use serde_json::json;
 
 use crate::commands::check::{self, Finding, Subject};
+use crate::commands::configured;
+use crate::commands::here::{Here, is_here};
 use crate::config::resolve::{self, Directory, Explicit};
 use crate::config::{self, Loaded, token};
 use crate::system::environment::Environment;
@@ -41,7 +44,14 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         crate::commands::print_json(&json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }));
     } else {
         let (width, home) = (page::width(), environment.home());
-        let text = findings.iter().map(|finding| finding.text(width, home.as_deref())).collect::<Vec<_>>().join("\n");
+        let here = Here::of(environment, &loaded.config);
+        let shown = |finding: &Finding| finding.text(width, home.as_deref(), is_here(here.as_ref(), &finding.alias));
+        let mut text = findings.iter().map(shown).collect::<Vec<_>>().join("\n");
+        let legend = here.as_ref().filter(|here| findings.iter().any(|finding| here.is(&finding.alias)));
+        if let Some(legend) = legend.and_then(Here::legend) {
+            text.push('\n');
+            page::hang(&mut text, 2, width, Style::new(), &legend);
+        }
         let _ = page::write(&mut anstream::stdout(), &text);
     }
     let worst = WORST_FIRST.into_iter().find(|code| findings.iter().any(|finding| finding.code == *code));
@@ -56,10 +66,8 @@ fn subjects<'a>(
 ) -> Result<Vec<Subject<'a>>, (u8, Vec<String>)> {
     let config = &loaded.config;
     let faults = || loaded.faults.iter().map(ToString::to_string).collect();
-    if loaded.general_fault().is_some() || (args.all && !loaded.faults.is_empty()) {
-        return Err((CONFIGURATION, faults()));
-    }
-    if config.aliases.is_empty() && !loaded.faults.is_empty() {
+    let needs_all = args.all || config.aliases.is_empty();
+    if loaded.general_fault().is_some() || (needs_all && !loaded.faults.is_empty()) {
         return Err((CONFIGURATION, faults()));
     }
     if config.aliases.is_empty() {
@@ -70,13 +78,10 @@ fn subjects<'a>(
         return Ok(config.aliases.keys().flat_map(|name| subject(name)).collect());
     }
     let name = match &args.name {
-        Some(name) if config.aliases.contains_key(name) => name.clone(),
-        Some(name) if config.broken.aliases.contains_key(name) => {
-            return Err((CONFIGURATION, vec![config.broken.aliases[name].to_string()]));
-        }
-        Some(name) => {
-            return Err((USAGE, vec![format!("there is no alias \"{name}\"; {}", config.suggest_alias(name))]));
-        }
+        Some(name) => match configured::unusable(config, name) {
+            None => name.clone(),
+            Some((code, why)) => return Err((code, vec![why])),
+        },
         None => {
             let directory = std::env::current_dir().unwrap_or_default();
             let place = Directory::of(&directory, environment, config);

@@ -291,7 +291,7 @@ mod tests {
             let answers = Answers { main, no_credential, unknown_credential, unknown_alias: Some(alias) };
             let concluded = conclude(&answers, &whose, &proof);
             if let (_, Some(problem), 77) = &concluded {
-                assert!(problem.cause.starts_with("Boomi accepts the token for a-1:"), "{problem:?}");
+                assert!(problem.cause.starts_with("Boomi accepts token and user for a-1, so "), "{problem:?}");
             }
             assert_eq!(shown(concluded), (steps.to_owned(), code));
         }

@@ -118,7 +118,7 @@ pub fn run_all(
     let accounts: Vec<(&str, &Account)> = accounts.into_iter().collect();
     let network = Network::here(environment);
     let known = in_parallel(&accounts, |(name, account)| {
-        let token = fetch(&account.token, environment);
+        let token = fetch(&account.token, environment).map_err(|error| error.of(name));
         let proof = proof::ask(name, account, &token, &network);
         (*name, Known { token, proof })
     });

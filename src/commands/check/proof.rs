@@ -104,7 +104,7 @@ pub fn refused(user: &str, account_id: &str, account: &str) -> Problem {
 /// The problem of a credential that Boomi accepts and ACT does not.
 pub fn without_right(problem: Problem, account_id: &str) -> Problem {
     let cause = format!(
-        "Boomi accepts the token for {account_id}: the user may lack the right in ACT, or the alias is another account's"
+        "Boomi accepts token and user for {account_id}, so the user lacks the right in ACT, or the alias is another account's"
     );
     let fix = "compare the alias with the Monitoring Spec, and ask your administrator for the right".to_owned();
     Problem { cause, fix, ..problem }

@@ -10,11 +10,7 @@ use super::{Finding, Step, StepState};
 use crate::run::summary::WHERE_IN_ACT;
 use crate::text::home;
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
-
-/// Columns before a step's name.
-const NAME: usize = 11;
-/// Columns before a step's text: "  ok       credential:  ".
-const INDENT: usize = 24;
+use crate::text::table::{MARK, Table, cell, styled, words};
 
 impl Finding {
     /// The steps that no answer decides.
@@ -22,59 +18,66 @@ impl Finding {
         self.steps.iter().filter(|step| step.state == StepState::Open).map(|step| step.name).collect()
     }
 
-    /// The finding step by step, in lines of `width` columns, with `~` for the home directory. The styles are always there: the
-    /// output stream removes them where a terminal would not show them.
-    pub fn text(&self, width: usize, home: Option<&Path>) -> String {
-        let mut text = format!("{BOLD}{}{BOLD:#}  account {}\n", self.alias, self.account);
-        let mut step = |style: Style, word: &str, name: &str, seen: &str| {
-            let name = format!("{name}:");
-            let _ = write!(text, "  {style}{word:<7}{style:#}  {name:<12} ");
-            let style = if style == GREEN { DIM } else { Style::new() };
-            page::hang(&mut text, INDENT, width, style, &home::shortened(seen, home));
-        };
-        for Step { name, state, seen } in &self.steps {
-            match state {
-                StepState::Passed => step(GREEN, "ok", name, seen),
-                StepState::Stopped => step(RED, "stopped", name, seen),
-                StepState::Open => {}
-            }
-        }
-        let open = self.open();
-        if !open.is_empty() {
-            let words = format!("{}: {}", open.join(", "), self.question());
-            let _ = write!(text, "  {YELLOW}?{YELLOW:#}        ");
-            page::hang(&mut text, NAME, width, Style::new(), &home::shortened(&words, home));
-        }
-        let mut line = |style: Style, words: &str| {
-            text.push_str("  ");
-            page::hang(&mut text, 2, width, style, &home::shortened(words, home));
-        };
+    /// The finding step by step, in lines of `width` columns, with `~` for the home directory. `is_here`: the alias is that of this
+    /// directory. The styles are always there: the output stream removes them where a terminal would not show them.
+    pub fn text(&self, width: usize, home: Option<&Path>, is_here: bool) -> String {
+        let mark = if is_here { format!("{MARK} ") } else { String::new() };
+        let mut text = String::new();
+        page::hang(&mut text, 2, width, BOLD, &format!("{mark}{}  account {}", self.alias, self.account));
+        text.push_str(&self.table(home).text(width));
+        let shown = |words: &str| home::shortened(words, home);
         match &self.problem {
             Some(problem) => {
                 if !problem.cause.is_empty() {
-                    line(RED, &format!("{}.", problem.cause.trim_end_matches('.')));
+                    let cause = format!("{}.", problem.cause.trim_end_matches('.'));
+                    page::hang(&mut text, 2, width, RED, &shown(&cause));
                 }
                 if !problem.fix.is_empty() {
-                    line(Style::new(), &format!("fix: {}", problem.fix));
+                    page::hang(&mut text, 2, width, Style::new(), &shown(&format!("fix: {}", problem.fix)));
                 }
             }
-            None if open.is_empty() => {
-                line(GREEN, "Endpoint, token and alias are correct.");
-                line(Style::new(), WHERE_IN_ACT);
+            None if self.open().is_empty() => {
+                page::hang(&mut text, 2, width, GREEN, "Endpoint, token and alias are correct.");
+                page::hang(&mut text, 2, width, Style::new(), WHERE_IN_ACT);
             }
-            None => {}
+            None => {
+                // On a line of its own, and never wrapped: so it can be copied.
+                let it = if self.open().len() > 1 { "them" } else { "it" };
+                page::hang(&mut text, 2, width, Style::new(), &format!("a session shows {it}:"));
+                let _ = writeln!(text, "  {}", page::visible(&self.session()));
+            }
         }
         text
     }
 
-    /// What is not known about the open steps, and how to find out.
+    /// The steps, and in the last row all that no answer decides.
+    fn table(&self, home: Option<&Path>) -> Table<3> {
+        let mut table = Table::new(["Step", "State", "What was seen"].map(words));
+        for Step { name, state, seen } in &self.steps {
+            let (style, word, seen_style) = match state {
+                StepState::Passed => (GREEN, "ok", DIM),
+                StepState::Stopped => (RED, "stopped", Style::new()),
+                StepState::Open => continue,
+            };
+            let seen = styled(home::shortened(seen, home), seen_style);
+            table.row(false, [cell(name), styled(word, style), seen]);
+        }
+        let open = self.open();
+        if !open.is_empty() {
+            let seen = cell(home::shortened(&self.question(), home));
+            table.row(false, [cell(open.join(", ")), styled("?", YELLOW), seen]);
+        }
+        table
+    }
+
+    /// Why the open steps are not known.
     fn question(&self) -> String {
         let it = if self.open().len() > 1 { "them" } else { "it" };
-        let shown = match &self.problem {
-            Some(_) => format!("ACT's answers do not show {it}"),
-            None => format!("a session shows {it}: {}", self.session()),
-        };
-        if self.unproven.is_empty() { shown } else { format!("{}; {shown}", self.unproven) }
+        match (&self.problem, self.unproven.is_empty()) {
+            (_, true) => format!("ACT's answers do not show {it}"),
+            (Some(_), false) => format!("{}; ACT's answers do not show {it}", self.unproven),
+            (None, false) => self.unproven.clone(),
+        }
     }
 
     /// The command that shows what a check can't: a session with `--verify`.

@@ -20,5 +20,5 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         aliases: config.aliases.iter().map(|(name, alias)| (name.clone(), format!("{} {}", alias.account, alias.id))),
         accounts: config.accounts.iter().map(|(name, account)| (name.clone(), account.user.clone())),
     };
-    crate::commands::print(&complete::answer(words, cursor, names, crate::commands::commands).to_string())
+    crate::commands::print_for_programs(&complete::answer(words, cursor, names, crate::commands::commands).to_string())
 }

@@ -237,7 +237,7 @@ fn ask_accounts(loaded: &Loaded, environment: &Environment, network: &Network) -
             .accounts
             .iter()
             .map(|(name, account)| {
-                let token = scope.spawn(|| token::fetch(&account.token, environment).err());
+                let token = scope.spawn(|| token::fetch(&account.token, environment).err().map(|error| error.of(name)));
                 let proxy = scope.spawn(|| check::blocked_by_proxy(&account.endpoint, network));
                 (name.clone(), token, proxy)
             })

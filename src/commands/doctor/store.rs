@@ -49,7 +49,11 @@ fn kept(facts: &Facts, waiting: &Waiting) -> Finding {
     let effect = format!("ACT does not have them yet; they are kept until account {account} is corrected");
     Finding::new("held", format!("{exports} export{plural} of {alias} held"), place.unwrap_or_default())
         .effect(if said.is_empty() { effect } else { format!("{said}: {effect}") })
-        .fix(if fix.is_empty() { "then deliver them".to_owned() } else { format!("{fix}. Then deliver them") })
+        .fix(if fix.is_empty() {
+            "then deliver them".to_owned()
+        } else {
+            format!("correct this first, then deliver them: {fix}")
+        })
         .command("act-claude act flush")
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::claude::network::Network;
+use crate::commands::configured;
 use crate::commands::progress::Progress;
 use crate::config::{self, Config};
 use crate::delivery::sender::Sender;
@@ -17,7 +18,7 @@ use crate::state::spool::deferral::Deferrals;
 use crate::state::spool::{Spool, list};
 use crate::state::{self, record};
 use crate::system::environment::Environment;
-use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+use crate::system::exit::{CONFIGURATION, ExitCode};
 
 use queue::Queue;
 use tally::Tallies;
@@ -34,7 +35,8 @@ pub struct Args {
     /// Delete held or stepped-aside exports that still can't be delivered
     #[arg(long)]
     discard: bool,
-    /// Only this export (name from flush or history); with --discard also one that only waits
+    /// Only this export, by the name of its file in the spool (flush and history name those that step aside); with --discard
+    /// also one that only waits
     #[arg(long, value_name = "EXPORT")]
     only: Vec<String>,
     /// As JSON
@@ -51,17 +53,10 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     if loaded.general_fault().is_some() {
         return ExitCode::from(CONFIGURATION);
     }
-    let to = match &args.to {
-        Some(alias) => match target(&loaded.config, alias) {
-            Some(target) => Some(target),
-            None => {
-                let known = loaded.config.suggest_alias(alias);
-                crate::run::report::fatal(&format!("there is no alias \"{alias}\"; {known}"));
-                return ExitCode::from(USAGE);
-            }
-        },
-        None => None,
-    };
+    if let Some(refused) = args.to.as_ref().and_then(|alias| configured::unusable(&loaded.config, alias)) {
+        return configured::refuse(refused);
+    }
+    let to = args.to.as_ref().and_then(|alias| target(&loaded.config, alias));
     let Some(state) = state::directory(environment) else {
         crate::run::report::fatal(state::NOWHERE);
         return ExitCode::from(CONFIGURATION);
@@ -168,6 +163,6 @@ impl Flush {
     }
 
     fn words(&self) -> String {
-        self.tallies.words(&self.spool.corrupt())
+        self.tallies.words(&self.spool.corrupt(), &self.spool.queue())
     }
 }

@@ -11,6 +11,7 @@ use crate::delivery::blame::Failed;
 use crate::state::outcome::{Problem, State, exports, points};
 use crate::state::spool::Header;
 use crate::system::exit::USAGE;
+use crate::text::shell::shell_word;
 
 /// The results for an alias's exports.
 #[derive(Debug, Default, Serialize)]
@@ -142,14 +143,15 @@ impl Tallies {
         })
     }
 
-    /// The results as text, a line each. `corrupt` is the directory of damaged exports.
-    pub fn words(&self, corrupt: &Path) -> String {
+    /// The results as text, a line each. `corrupt` is the directory of damaged exports, `queue` that of all others.
+    pub fn words(&self, corrupt: &Path, queue: &Path) -> String {
         let mut text = String::new();
         for ((_, alias), tally) in &self.by_alias {
             tally.words(alias, &mut text);
         }
         for name in &self.unknown {
-            let _ = writeln!(text, "there is no export {name} in the spool");
+            let names = shell_word(queue);
+            let _ = writeln!(text, "there is no export {name} in the spool; those that are there: ls {names}");
         }
         if self.newer > 0 {
             let _ = writeln!(text, "{} written by a newer act-claude, left alone", exports(self.newer));

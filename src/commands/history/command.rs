@@ -58,17 +58,15 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         return crate::commands::print_json(&as_json(&sessions, &counts, &spool, &totals));
     }
     let config = config::load(environment).config;
-    let page = Page {
-        width: page::table_width(),
-        zone: TimeZone::system(),
-        home: environment.home(),
-        here: Here::of(environment, &config),
-    };
+    let here = Here::of(environment, &config);
+    let next = here.as_ref().map_or_else(|| "To start one: act-claude".to_owned(), |here| here.how_to_begin(&config));
+    let page = Page { width: page::table_width(), zone: TimeZone::system(), home: environment.home(), here };
     let mut text = if sessions.is_empty() {
-        let (which, next) = nothing(args.failed, counts.newer, config.aliases.is_empty());
+        let (which, next) = nothing(args.failed, counts.newer, &next);
         let mut text = String::new();
-        let words = format!("{which} ({}){next}", page.path(&record::directory(&state)));
-        page::hang(&mut text, 0, page.width, Style::new(), &words);
+        let words = format!("{which} ({}). {next}", page.path(&record::directory(&state)));
+        let words = words.trim_end_matches(". ");
+        page::hang(&mut text, 0, page.width, Style::new(), words);
         text
     } else {
         page.sessions(&sessions)
@@ -89,13 +87,10 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 }
 
 /// What is said in place of an empty list, and what to do next.
-fn nothing(failed: bool, newer: usize, is_unconfigured: bool) -> (&'static str, &'static str) {
+fn nothing(failed: bool, newer: usize, next: &str) -> (&'static str, &str) {
     match (failed, newer) {
-        (true, _) => ("no session has failed", ". All sessions: act-claude act history"),
-        (false, 0) if is_unconfigured => {
-            ("no session is recorded yet", ". First set up account, alias and token: act-claude act setup")
-        }
-        (false, 0) => ("no session is recorded yet", ". To start one: act-claude"),
+        (true, _) => ("no session has failed", "All sessions: act-claude act history"),
+        (false, 0) => ("no session is recorded yet", next),
         (false, _) => ("no session that this act-claude can read", ""),
     }
 }

@@ -28,6 +28,8 @@ pub struct Totals {
     /// How many exports were waiting or held, and have left this machine since.
     sent_later: u64,
     usage: Usage,
+    /// The sessions whose figures are not known, or not all of them.
+    incomplete: u64,
 }
 
 /// Today and this week, which begins on Monday. A day is one of the time zone of `now`.
@@ -44,7 +46,7 @@ pub fn of(sessions: &[Session], now: &Zoned) -> [Totals; 2] {
 }
 
 fn sum<'a>(name: &'static str, since: Date, sessions: impl Iterator<Item = &'a Session>) -> Totals {
-    let (mut count, mut exports, mut points, mut is_complete) = (0, 0_u64, 0_u64, true);
+    let (mut count, mut exports, mut points, mut incomplete) = (0, 0_u64, 0_u64, 0);
     let (mut states, mut totals) = (BTreeMap::new(), BTreeMap::<String, Total>::new());
     let (mut sent_later, mut without_kinds) = (0_u64, BTreeSet::new());
     for session in sessions {
@@ -53,14 +55,14 @@ fn sum<'a>(name: &'static str, since: Date, sessions: impl Iterator<Item = &'a S
         // A damaged record may have any number.
         exports = exports.saturating_add(record.outcome.exports);
         points = points.saturating_add(record.outcome.points);
-        is_complete &= record.outcome.has_all_totals();
+        let is_complete = Usage::of(&record.totals, record.outcome.has_all_totals()).complete;
+        incomplete += u64::from(!is_complete);
         for (state, count) in record.outcome.states.iter().filter(|(_, count)| **count > 0) {
             let is_later = session.went_out_later() && OPEN.contains(state);
             let sum: &mut u64 = if is_later { &mut sent_later } else { states.entry(*state).or_default() };
             *sum = sum.saturating_add(*count);
         }
         for (metric, total) in &record.totals {
-            is_complete &= total.known().is_some();
             if total.known().is_some() {
                 totals.entry(metric.clone()).or_default().join(total);
             }
@@ -71,8 +73,8 @@ fn sum<'a>(name: &'static str, since: Date, sessions: impl Iterator<Item = &'a S
     }
     // The kinds are not known of all sessions: an earlier version did not note them.
     totals.iter_mut().filter(|(metric, _)| without_kinds.contains(metric)).for_each(|(_, total)| total.kinds.clear());
-    let usage = Usage::of(&totals, is_complete);
-    Totals { name, since, sessions: count, exports, points, states, sent_later, usage }
+    let usage = Usage::of(&totals, incomplete == 0);
+    Totals { name, since, sessions: count, exports, points, states, sent_later, usage, incomplete }
 }
 
 impl Totals {
@@ -81,6 +83,7 @@ impl Totals {
         json!({
             "since": self.since.to_string(), "sessions": self.sessions, "exports": self.exports, "points": self.points,
             "states": self.states, "sent_later": self.sent_later, "usage": self.usage,
+            "incomplete_sessions": self.incomplete,
         })
     }
 }
@@ -91,7 +94,7 @@ pub fn table(totals: &[Totals]) -> Table<7> {
     let [sessions, exports, points, tokens, cost] = titles;
     let mut table =
         Table::new([words("All sessions"), sessions, exports, points, tokens, cost, words("State of the exports")]);
-    for Totals { name, sessions, exports, points, states, sent_later, usage, .. } in totals {
+    for Totals { name, sessions, exports, points, states, sent_later, usage, incomplete, .. } in totals {
         let later = (*sent_later > 0).then_some((SENT_LATER, sent_later));
         let states = states.iter().rev().map(|(state, count)| (state_word(*state), count)).chain(later);
         let states: Vec<String> = states.map(|(word, count)| format!("{} {word}", grouped(*count))).collect();
@@ -107,22 +110,39 @@ pub fn table(totals: &[Totals]) -> Table<7> {
                 cell(states.join(", ")),
             ],
         );
+        if *incomplete > 0 {
+            let whose =
+                if *incomplete == 1 { "of 1 session" } else { &format!("of {} sessions", grouped(*incomplete)) };
+            table.below(cell(format!("tokens and cost {whose} are not known, or not all of them")));
+        }
     }
     table
 }
 
-/// The tokens; empty where they are not known.
+/// The tokens; empty where claude reported none.
 pub fn tokens_of(usage: &Usage) -> String {
-    usage.tokens.as_ref().map(|tokens| grouped(tokens.total)).unwrap_or_default()
+    as_far_as_known(usage, usage.tokens.as_ref().map(|tokens| grouped(tokens.total)))
 }
 
-/// The cost; empty where it is not known.
+/// The cost; empty where claude reported none.
 pub fn cost_of(usage: &Usage) -> String {
-    usage.cost_usd.map(dollars).unwrap_or_default()
+    as_far_as_known(usage, usage.cost_usd.map(dollars))
 }
 
-/// `$1,234.50`
+/// A sum to which something may be missing says so.
+fn as_far_as_known(usage: &Usage, sum: Option<String>) -> String {
+    match (sum, usage.complete) {
+        (sum, true) => sum.unwrap_or_default(),
+        (Some(sum), false) => format!("at least {}", sum.replace("<$0.01", "$0.00")),
+        (None, false) => "not known".to_owned(),
+    }
+}
+
+/// `$1,234.50`; what is less than a cent, but more than nothing, is `<$0.01`.
 fn dollars(amount: f64) -> String {
+    if amount > 0.0 && amount < 0.005 {
+        return "<$0.01".to_owned();
+    }
     let cents = (amount * 100.0).round();
     // No session costs less than nothing, or so much: a record is damaged.
     if !(0.0..1e15).contains(&cents) {
@@ -202,6 +222,27 @@ this week            3    1,017  15,255  2,048,210     -  1,014 delivered, 3 hel
         assert!(table(&totals).text(100).contains("  3 sent later\n"));
     }
 
+    #[test]
+    fn what_is_not_known_is_not_claimed() {
+        let mut lost = at("2026-11-24T08:00:00Z", State::Delivered, 1, None);
+        lost.record.outcome.unsummed = 1;
+        let sessions = [lost, at("2026-11-24T09:00:00Z", State::Delivered, 2, Some(7.0))];
+        let now = "2026-11-24T18:00:00Z[UTC]".parse().unwrap();
+        let text =
+            |sessions: &[Session]| anstream::adapter::strip_str(&table(&of(sessions, &now)).text(100)).to_string();
+        assert_eq!(
+            text(&sessions).lines().take(3).collect::<Vec<_>>(),
+            [
+                "All sessions  Sessions  Exports  Points      Tokens       Cost  State of the exports",
+                "today                2        3      45  at least 7  not known  3 delivered",
+                "              tokens and cost of 1 session are not known, or not all of them",
+            ]
+        );
+        assert!(text(&sessions[..1]).contains("  not known  not known  1 delivered\n"), "{}", text(&sessions[..1]));
+        assert!(!text(&sessions[1..]).contains("known"), "{}", text(&sessions[1..]));
+        assert_eq!(of(&sessions, &now)[0].json()["incomplete_sessions"], 1);
+    }
+
     /// An earlier version noted no kinds: their sum over all sessions is not known then.
     #[test]
     fn kinds_that_one_session_lacks_are_not_known() {
@@ -216,7 +257,9 @@ this week            3    1,017  15,255  2,048,210     -  1,014 delivered, 3 hel
     fn dollars_have_cents() {
         for (amount, text) in [
             (0.0, "$0.00"),
-            (0.0049, "$0.00"),
+            (0.0049, "<$0.01"),
+            (0.000_001, "<$0.01"),
+            (0.005, "$0.01"),
             (0.4242, "$0.42"),
             (1_234.5, "$1,234.50"),
             (-1.0, "$-1.00e0"),

@@ -95,6 +95,16 @@ pub fn agree_on_endpoint(
     dialogue.agree(&Question { ask: &ask, help: &existing.endpoint, flag: &flag }, false)
 }
 
+/// Refuses a user that is no e-mail address, as the question for it does.
+pub fn mail(user: &str) -> Result<(), Stop> {
+    match is_mail(user) {
+        true => Ok(()),
+        false => {
+            Err(Stop::usage("--user: it is no e-mail address: the one you log in to the Boomi platform with is needed"))
+        }
+    }
+}
+
 /// The token's user and the endpoint. Where e-mail and account id were given in each other's place, they are exchanged.
 pub fn user(
     facts: &Facts<'_>,
@@ -120,9 +130,7 @@ pub fn user(
             let other = if is_mail(other) { other } else { "somebody else" };
             return Err(Stop::usage(format!("--user: the credential is {other}'s")));
         }
-        if !is_mail(user) {
-            dialogue.tell("--user is not an e-mail address; ACT identifies users by their e-mail addresses.");
-        }
+        mail(user)?;
         return Ok((user.clone(), endpoint));
     }
     if from_credential.is_some_and(|user| !is_mail(user)) {

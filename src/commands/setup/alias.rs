@@ -107,10 +107,5 @@ fn alias_name(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, id:
         help: "a short word, as in claude --alias NAME",
         flag: "--name NAME: the alias's name on this machine",
     };
-    dialogue.text(&question, Some(&proposal), |text| {
-        config::check_word(text).map_err(|why| format!("it {why}")).and_then(|()| match text.starts_with('-') {
-            true => Err("it starts with '-'".to_owned()),
-            false => Ok(()),
-        })
-    })
+    dialogue.text(&question, Some(&proposal), |text| config::check_name(text).map_err(|why| format!("it {why}")))
 }

@@ -10,6 +10,8 @@ use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text
 use zeroize::Zeroizing;
 
 use super::dialogue::{Answer, Check, Offer, QuestionKind, Request, Stop, Validator};
+use super::plain;
+use crate::text::locale;
 use crate::text::page::{self, visible};
 
 /// The help line of a choice.
@@ -23,6 +25,14 @@ pub fn can_ask(yes: bool) -> bool {
     !yes && std::io::stderr().is_terminal() && has_input()
 }
 
+/// Why nothing can be asked.
+pub fn why_not() -> &'static str {
+    match std::io::stdin().is_terminal() && !std::io::stderr().is_terminal() {
+        true => "nothing can be asked, because standard error is no terminal",
+        false => "there is no terminal to ask on",
+    }
+}
+
 /// A help line or a reason, wrapped at words. The terminal itself would break it inside of a word.
 fn wrapped(words: &str) -> String {
     page::wrap(&visible(words), page::width().saturating_sub(FRAME)).join("\n")
@@ -30,6 +40,9 @@ fn wrapped(words: &str) -> String {
 
 /// Asks a question and returns the answer.
 pub fn ask(request: &Request) -> Result<Answer, Stop> {
+    if !page::can_redraw() {
+        return plain::ask(request);
+    }
     let Request { ask, help, kind } = request;
     let (ask, help) = (&visible(ask), &wrapped(help));
     match kind {
@@ -60,13 +73,17 @@ fn text(ask: &str, help: &str, proposal: Option<&str>, check: &Validator) -> Res
 
 fn choose(ask: &str, help: &str, options: Vec<Offer>) -> Result<usize, InquireError> {
     let chosen = |option: ListOption<&Offer>| visible(&option.value.what);
+    let moving = locale::shown(MOVE);
     let mut select = Select::new(ask, options).without_filtering().with_formatter(&chosen);
-    select = select.with_help_message(if help.is_empty() { MOVE } else { help });
+    select = select.with_help_message(if help.is_empty() { &moving } else { help });
     select.raw_prompt().map(|option| option.index)
 }
 
 /// Asks a yes-or-no question. Of several sentences, all but the last are printed before it.
 pub fn confirm(ask: &str, help: &str, proposal: bool) -> Result<bool, InquireError> {
+    if !page::can_redraw() {
+        return plain::confirm(ask, help, proposal).map_err(|_| InquireError::OperationCanceled);
+    }
     let ask = match ask.rsplit_once(". ") {
         Some((before, ask)) => {
             let mut text = String::new();

@@ -39,11 +39,11 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
     let changes: Vec<Change> = changes(&decision.entries);
     let edited = edit::commit(environment, &changes).map_err(refused)?;
     let shown = edit::directory_key(&edited.path, environment);
-    facts.args.say(&match (edited.changed, &edited.backup) {
-        (false, _) => format!("Unchanged: {shown}\n"),
-        (true, None) => format!("Written: {shown}\n"),
+    facts.args.tell(&match (edited.changed, &edited.backup) {
+        (false, _) => format!("Unchanged: {shown}"),
+        (true, None) => format!("Written: {shown}"),
         (true, Some(backup)) => {
-            format!("Written: {shown} (as it was before: {})\n", edit::directory_key(backup, environment))
+            format!("Written: {shown} (as it was before: {})", edit::directory_key(backup, environment))
         }
     });
     facts.args.say(&removals(&decision.removals, facts));
@@ -130,9 +130,6 @@ fn removals(removals: &[Removal], facts: &Facts<'_>) -> String {
                 text.push_str(&format!("  {line}\n"));
             }
         }
-    }
-    if !text.is_empty() {
-        text.push('\n');
     }
     text
 }

@@ -21,6 +21,8 @@ pub enum Stop {
     Cancelled,
     /// Reasons to end with exit status 64.
     Usage(Vec<String>),
+    /// Flags for answers that are missing, and that nobody can be asked for; also exit status 64.
+    Missing(Vec<String>),
     /// The terminal failed.
     Terminal(String),
 }
@@ -168,7 +170,7 @@ impl<'a> Dialogue<'a> {
 
     /// Stops the decision where flags are missing.
     pub fn complete(&mut self) -> Result<(), Stop> {
-        if self.missing.is_empty() { Ok(()) } else { Err(Stop::Usage(std::mem::take(&mut self.missing))) }
+        if self.missing.is_empty() { Ok(()) } else { Err(Stop::Missing(std::mem::take(&mut self.missing))) }
     }
 
     /// Asks for a text. Where questions can't be asked, the proposed answer is taken if that is allowed. Otherwise the flag is
@@ -259,7 +261,7 @@ mod tests {
         let mut dialogue = Dialogue::new(false, &[]);
         assert_eq!(dialogue.text(&QUESTION, None, |_| Ok(())).unwrap(), "");
         assert!(dialogue.agree(&Question { flag: "--endpoint URL", ..QUESTION }, false).is_ok());
-        let Err(Stop::Usage(missing)) = dialogue.complete() else { panic!("complete") };
+        let Err(Stop::Missing(missing)) = dialogue.complete() else { panic!("complete") };
         assert_eq!(missing, ["--name NAME", "--endpoint URL"]);
         assert!(dialogue.complete().is_ok());
     }

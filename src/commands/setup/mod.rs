@@ -13,6 +13,7 @@ mod dialogue;
 mod facts;
 mod naming;
 mod places;
+mod plain;
 mod proof;
 mod rc;
 mod release;
@@ -32,7 +33,7 @@ use facts::Facts;
 use crate::config;
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
-use crate::text::page;
+use crate::text::{home, page};
 
 /// Arguments of `act setup`.
 #[derive(Debug, clap::Args)]
@@ -63,7 +64,7 @@ pub struct Args {
     /// The provider type (providerType)
     #[arg(long, value_name = "TYPE")]
     provider_type: Option<String>,
-    /// The alias's name on this machine
+    /// The alias's name on this machine: one word
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// A directory that uses it, with all below; can be repeated. With --from-settings: one to look into
@@ -120,10 +121,7 @@ impl Args {
         }
         for (flag, name) in [("--account", &self.account), ("--name", &self.name)] {
             let Some(name) = name else { continue };
-            config::check_word(name).map_err(|why| Stop::usage(format!("{flag}: it {why}")))?;
-            if name.starts_with('-') {
-                return Err(Stop::usage(format!("{flag}: it starts with '-'")));
-            }
+            config::check_name(name).map_err(|why| Stop::usage(format!("{flag}: it {why}")))?;
         }
         Ok(())
     }
@@ -131,7 +129,7 @@ impl Args {
     /// Prints a sentence for the user, wrapped at words.
     fn tell(&self, words: &str) {
         let mut text = String::new();
-        page::hang(&mut text, 2, page::width(), anstyle::Style::new(), words);
+        page::hang(&mut text, 2, page::width(), anstyle::Style::new(), &shown(words));
         self.say(&text);
     }
 
@@ -143,6 +141,11 @@ impl Args {
             page::write(&mut anstream::stdout(), text)
         };
     }
+}
+
+/// Words for the user, with `~` for the home directory.
+fn shown(words: &str) -> String {
+    home::shortened(words, page::home().as_deref())
 }
 
 /// Runs the command. Exit status 0, or that of the check at the end. 64 where something is missing or ambiguous, 78 where the
@@ -205,18 +208,29 @@ fn end(args: &Args, stop: Stop) -> ExitCode {
             crate::run::report::fatal(&format!("nothing was changed: {why}"));
             ExitCode::FAILURE
         }
-        Stop::Usage(reasons) => {
-            let why = if ask::can_ask(false) || args.yes { "" } else { " (there is no terminal to ask on)" };
-            let mut text = format!("act-claude: act setup: nothing was changed{why}:\n");
-            for reason in &reasons {
-                text.push_str("  ");
-                page::hang(&mut text, 4, page::width(), anstyle::Style::new(), reason);
-            }
-            let _ = page::write(&mut anstream::stderr(), &text);
-            ExitCode::from(USAGE)
-        }
+        Stop::Usage(reasons) => refuse("", &reasons),
+        Stop::Missing(flags) if args.yes => refuse("; with --yes nothing is asked, so these are needed", &flags),
+        Stop::Missing(flags) => refuse(&format!("; {}, so these are needed", ask::why_not()), &flags),
         Stop::Ask(request) => end(args, Stop::usage(request.ask)),
     }
+}
+
+/// Prints the reasons for exit status 64, a line each.
+fn refuse(why: &str, reasons: &[String]) -> ExitCode {
+    let mut text = String::new();
+    page::hang(
+        &mut text,
+        0,
+        page::width(),
+        anstyle::Style::new(),
+        &format!("act-claude: act setup: nothing was changed{why}:"),
+    );
+    for reason in reasons {
+        text.push_str("  ");
+        page::hang(&mut text, 4, page::width(), anstyle::Style::new(), &shown(reason));
+    }
+    let _ = page::write(&mut anstream::stderr(), &text);
+    ExitCode::from(USAGE)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub fn check(facts: &Facts<'_>, names: &[String]) -> (Vec<Value>, u8) {
     let mut worst = 0;
     let mut findings = Vec::new();
     for finding in check::run_all(&subjects, facts.environment, token::fetch) {
-        facts.args.say(&format!("\n{}", finding.text(page::width(), facts.environment.home().as_deref())));
+        facts.args.say(&format!("\n{}", finding.text(page::width(), facts.environment.home().as_deref(), false)));
         if finding.problem.is_some() {
             worst = worst.max(finding.code);
         }

@@ -8,23 +8,25 @@ use crate::commands::rc::{Shell, block, file};
 use crate::config::edit;
 use crate::text::shell::shell_word;
 
-/// What is said where nothing can be offered.
-const HINT: &str = "\nIn your shell's rc file: alias claude=act-claude\n";
-
 /// Offers the line, where claude does not start act-claude in new shells yet. Returns the file that it was added to. Where nobody
 /// can be asked, only the first set-up says what to do.
 pub fn offer(facts: &Facts<'_>, is_first: bool) -> Option<PathBuf> {
     let environment = facts.environment;
+    let place = Shell::of(environment).and_then(|shell| Some((shell, shell.rc_file(environment)?)));
+    // The line that would be added. For a shell that is not known, every shell's.
     let hint = || {
         if is_first {
-            facts.args.say(HINT);
+            let (file, line) = match &place {
+                Some((shell, path)) => (edit::directory_key(path, environment), shell.line()),
+                None => ("your shell's rc file".to_owned(), "alias claude=act-claude"),
+            };
+            facts.args.say(&format!("\nTo let claude start act-claude, add to {file}:\n  {line}\n"));
         }
     };
-    let place = Shell::of(environment).and_then(|shell| Some((shell, shell.rc_file(environment)?)));
     // Where the shell would not find act-claude, the line would fail. A claude's tool does not speak for the user's shell.
     let is_on_path = which::which_in("act-claude", environment.get("PATH"), "/").is_ok();
     let may_ask = is_on_path && environment.get("CLAUDECODE").is_none() && ask::can_ask(facts.args.yes);
-    let Some((shell, path)) = place.filter(|_| may_ask) else {
+    let Some((shell, path)) = place.clone().filter(|_| may_ask) else {
         hint();
         return None;
     };

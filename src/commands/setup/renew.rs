@@ -6,9 +6,11 @@ use crate::config::typed;
 use crate::text::nearest::nearest;
 
 use super::Args;
+use super::account;
 use super::decision::Decision;
 use super::dialogue::{Dialogue, Question, Stop};
 use super::facts::Facts;
+use super::places;
 use super::token::{self, Choice};
 
 /// Whether the flags name only an account.
@@ -62,12 +64,14 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     let mut user = account.user.clone();
     if let Some(given) = &facts.args.user {
         user = typed::user::read(given).map_err(|why| Stop::usage(format!("--user: it {why}")))?.value;
+        account::mail(&user)?;
     } else if let Some(other) = choice.user().filter(|other| !other.eq_ignore_ascii_case(&user)).map(str::to_owned) {
         let ask = format!("The credential is {other}'s, account {name} is {user}'s. Change the account?");
         let flag = format!("--user {other}: the credential is {other}'s, account {name} is {user}'s");
         dialogue.agree(&Question { ask: &ask, help: "", flag: &flag }, true)?;
         user = other;
     }
+    let claude = places::claude(facts, dialogue)?;
     dialogue.complete()?;
     let mut decision = Decision { accounts: vec![name.to_owned()], ..Decision::default() };
     let source = decision.token(choice, name, &user);
@@ -76,6 +80,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
         let accounts = vec![AccountEntry { name: name.to_owned(), endpoint, user, token: source }];
         decision.entries = Entries { accounts, ..Entries::default() };
     }
+    decision.entries.claude = claude;
     let own = config.aliases.iter().filter(|(_, alias)| alias.account == name);
     decision.checks = own.map(|(alias, _)| alias.clone()).collect();
     Ok(decision)

@@ -44,7 +44,7 @@ fn decided(line: &str, can_ask: bool, answers: &[Answer]) -> Result<String, Stri
             Ok(format!("{} {} {} {:?} {}", account.name, account.user, alias.name, entries.directories, alias.id))
         }
         Err(Stop::Ask(request)) => Err(format!("? {}", request.ask)),
-        Err(Stop::Usage(reasons)) => Err(reasons.join("\n")),
+        Err(Stop::Usage(reasons) | Stop::Missing(reasons)) => Err(reasons.join("\n")),
         Err(stop) => Err(format!("{stop:?}")),
     }
 }

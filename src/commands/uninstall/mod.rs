@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::claude::processes::{self, Role};
 use crate::claude::{locate, ourselves, variables};
+use crate::commands::here::shown;
 use crate::commands::rc::{self, file::RcFile};
 use crate::config::{self, Loaded, TokenSource};
 use crate::state::record::{self, Record};
@@ -65,7 +66,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let kept = if args.keep_config { configuration(&loaded, environment) } else { Vec::new() };
     let left = left_by_hand(&loaded, environment, &[&going[..], &kept[..]].concat(), &blocks);
     let is_nothing = going.is_empty() && blocks.is_empty();
-    if !is_nothing && !args.yes && !confirmed(&going, &blocks) {
+    if !is_nothing && !args.yes && !confirmed(&going, &blocks, environment) {
         return ExitCode::from(crate::system::exit::USAGE);
     }
     let ended = match state.map_or(Ok(Vec::new()), |state| end_idle(args, &state)) {
@@ -301,13 +302,13 @@ fn forget(argv: &[String]) -> Option<String> {
 }
 
 /// Asks the user on the terminal whether to go on.
-fn confirmed(going: &[PathBuf], blocks: &[(RcFile, Vec<u8>)]) -> bool {
+fn confirmed(going: &[PathBuf], blocks: &[(RcFile, Vec<u8>)], environment: &Environment) -> bool {
     if !std::io::stdin().is_terminal() {
         crate::run::report::fatal("nothing was removed: there is no terminal to ask on; --yes removes without asking");
         return false;
     }
-    let mut list: String = going.iter().map(|path| format!("  {}\n", path.display())).collect();
-    let blocks = blocks.iter().map(|(file, _)| format!("  act-claude's lines in {}\n", file.path.display()));
+    let mut list: String = going.iter().map(|path| format!("  {}\n", shown(path, environment))).collect();
+    let blocks = blocks.iter().map(|(file, _)| format!("  act-claude's lines in {}\n", shown(&file.path, environment)));
     list.extend(blocks);
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "This removes:\n{}Continue? [y/N] ", printable::lines(&list));

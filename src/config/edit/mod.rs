@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::config;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
+use crate::system::exit::{CONFIGURATION, USAGE};
 use crate::text::json::Fault;
 use crate::text::paths;
 use crate::text::shell::shell_word;
@@ -46,8 +47,10 @@ impl Edited {
 /// The reason why nothing was changed.
 #[derive(Debug)]
 pub enum Refused {
-    /// The file has faults, or would have them after the change.
+    /// The file has faults.
     Faults(Vec<Fault>),
+    /// It would have them after the change, so the change itself is wrong. Their places are in a text that is not written.
+    Change(Vec<Fault>),
     /// It can't be read or written.
     File {
         /// The file.
@@ -60,6 +63,14 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// The exit status: 64 where the requested change is wrong, 78 where the file is, or can't be written.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Change(_) => USAGE,
+            Self::Faults(_) | Self::File { .. } | Self::Nowhere => CONFIGURATION,
+        }
+    }
+
     /// The system refuses. Where it is a matter of permissions, the reason ends with the command that gives them.
     fn file(path: &Path, error: &std::io::Error) -> Self {
         let mut why = plain(error);
@@ -77,6 +88,13 @@ impl fmt::Display for Refused {
             Self::Faults(faults) => {
                 let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 write!(out, "nothing was changed: {}", faults.join("; "))
+            }
+            Self::Change(faults) => {
+                let words = faults.iter().map(|fault| match fault.fix.as_str() {
+                    "" => fault.what.clone(),
+                    fix => format!("{}: {fix}", fault.what),
+                });
+                write!(out, "nothing was changed: {}", words.collect::<Vec<_>>().join("; "))
             }
             Self::File { path, why } => write!(out, "nothing was changed: {}: {why}", path.display()),
             Self::Nowhere => write!(
@@ -118,7 +136,7 @@ fn checked(environment: &Environment, path: &Path, before: &str, changes: &[Chan
         return Ok(after);
     }
     let old = if before.trim().is_empty() { Vec::new() } else { config::faults_of(environment, path, before) };
-    Err(Refused::Faults(if old.is_empty() { faults } else { old }))
+    Err(if old.is_empty() { Refused::Change(faults) } else { Refused::Faults(old) })
 }
 
 fn read(path: &Path) -> std::io::Result<Option<String>> {

@@ -90,6 +90,9 @@ impl<'a> Explicit<'a> {
 
 /// Resolves the alias of `place`.
 pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Directory) -> Result<Resolution, UnknownAlias> {
+    if let Some(fault) = &config.broken.general {
+        return Ok(Resolution::plain(None, Reason::Broken { fault: fault.clone().into() }));
+    }
     let chosen = match explicit {
         Explicit { flag: Some(name), .. } => Some((name, Reason::Flag, "--alias")),
         Explicit { variable: Some(name), .. } => Some((name, Reason::Variable, "ACT_CLAUDE_ALIAS")),

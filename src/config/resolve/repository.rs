@@ -72,12 +72,13 @@ fn parse(path: &Path, text: &str) -> Result<Request, Fault> {
                 }
             }
             key => {
-                let fault = member.key_node.fault(format!(
-                    "a repository may not set \"{key}\": only your own configuration names an endpoint, a token or a command"
-                ));
+                let fault = |what| member.key_node.fault(what);
                 return Err(match nearest(key, ["alias", "attributes"]) {
-                    Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
-                    None => fault.fix("valid here: alias, attributes"),
+                    Some(near) => fault(format!("unknown key \"{key}\"")).fix(format!("did you mean \"{near}\"?")),
+                    None => fault(format!(
+                        "a repository may not set \"{key}\": only your own configuration names an endpoint, a token or a command"
+                    ))
+                    .fix("valid here: alias, attributes"),
                 });
             }
         }

@@ -13,8 +13,9 @@ use super::sandbox::DemoDirectory;
 use super::session::Launch;
 use crate::rehearsal::receiver::log_line::Page;
 use crate::rehearsal::receiver::{Event, Export, Fail, Receiver};
-use crate::text::page::{BOLD, DIM, GREEN, RED, wrap};
+use crate::text::page::{BOLD, DIM, GREEN, RED, hang, wrap};
 use crate::text::paths;
+use crate::text::table::{Table, cell, styled, words};
 
 /// The introduction: claude, ACT, and the directories.
 pub fn introduction(
@@ -54,11 +55,11 @@ pub fn introduction(
             Some(Some(status)) => format!("http://{}, which answers {status} to every export", receiver.address()),
         },
     );
-    let _ = writeln!(text, "\n  {DIM}{:<14}  {:<7}  {:<36}  account{DIM:#}", "directory", "alias", "id");
+    let mut table = Table::new(["Directory", "Alias", "Id", "Account"].map(words));
     for DemoDirectory { directory, alias, id, account, .. } in places {
-        let _ = writeln!(text, "  {directory:<14}  {BOLD}{alias:<7}{BOLD:#}  {id}  {account}");
+        table.row(false, [cell(directory), styled(alias, BOLD), cell(id), cell(account)]);
     }
-    text.push('\n');
+    let _ = writeln!(text, "\n{}", table.text(width));
     text
 }
 
@@ -72,7 +73,7 @@ pub fn outcome(session: &Launch, received: &[Export], page: &Page) -> String {
         let _ = writeln!(text, "{}", session.errors);
     }
     if let Some(line) = session.line() {
-        let _ = writeln!(text, "{BOLD}{line}{BOLD:#}");
+        hang(&mut text, 2, page.width, BOLD, &line);
     }
     let _ = writeln!(text, "{DIM}ACT received:{DIM:#}");
     if received.is_empty() {
@@ -108,24 +109,28 @@ pub fn conclusion(runs: &[DemoRun<'_>], fail: Option<Fail>, claude: &Claude, wro
         for run in runs {
             text.push_str(&explanation(run.session.report.as_ref().unwrap_or(&Value::Null), width));
         }
-        let _ = writeln!(
-            text,
-            "{GREEN}The failure shows as designed; claude's work and exit status were not affected.{GREEN:#}"
-        );
+        let words = "The failure shows as designed; claude's work and exit status were not affected.";
+        hang(&mut text, 0, width, GREEN, words);
         return text;
     }
     let sum = |key: &str| -> u64 { runs.iter().filter_map(|run| run.session.report.as_ref()?[key].as_u64()).sum() };
     let tokens: u64 = runs.iter().filter_map(|run| Some(run.session.used.as_ref()?.tokens)).sum();
-    let _ = writeln!(
-        text,
-        "{GREEN}All that claude sent has arrived, under the right alias:{GREEN:#} {} sessions, {} exports,\n\
-         {} points, {tokens} tokens.\n",
+    let words = format!(
+        "All that claude sent has arrived, under the right alias: {} sessions, {} exports, {} points, {tokens} tokens.",
         runs.len(),
         sum("exports"),
         sum("points"),
     );
-    let _ = writeln!(text, "{DIM}when ACT fails{DIM:#}  act-claude act demo --fail 401");
-    let _ = writeln!(text, "{DIM}for real{DIM:#}        act-claude act setup");
+    hang(&mut text, 0, width, GREEN, &words);
+    text.push('\n');
+    for (when, command) in [("when ACT fails", "act-claude act demo --fail 401"), ("for real", "act-claude act setup")]
+    {
+        // A command is not wrapped, so that it can be copied.
+        let _ = match 16 + command.len() <= width {
+            true => writeln!(text, "{DIM}{when:<14}{DIM:#}  {command}"),
+            false => writeln!(text, "{DIM}{when}{DIM:#}\n  {command}"),
+        };
+    }
     text
 }
 

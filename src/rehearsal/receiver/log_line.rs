@@ -45,14 +45,12 @@ impl Page {
         let clock = self.clock(export.received);
         let alias = export.alias.as_deref().map_or("no alias".into(), visible);
         let account = visible(&export.account);
-        let mut text =
-            format!("{DIM}{clock}{DIM:#}  {style}{status}{style:#}  {BOLD}{alias}{BOLD:#}  {DIM}{account}{DIM:#}");
         let taken = columns(&clock) + columns(&status) + columns(&alias) + columns(&account) + 6;
         let user = export.user.as_deref().map(visible);
-        if let Some(user) = user.filter(|user| taken + 2 + columns(user) <= self.width) {
-            let _ = write!(text, "  {DIM}{user}{DIM:#}");
-        }
-        text.push('\n');
+        let user = user.filter(|user| taken + 2 + columns(user) <= self.width);
+        let mut parts = vec![(DIM, clock), (style, status), (BOLD, alias), (DIM, account)];
+        parts.extend(user.map(|user| (DIM, user)));
+        let mut text = self.parts(&parts);
         match &export.answer {
             Answer::Refused(refusal) => {
                 self.wrapped(&mut text, style, &visible(&refusal.message));
@@ -65,6 +63,24 @@ impl Page {
             self.attributes(&mut text, &resource.attributes);
             self.metrics(&mut text, &resource.metrics);
         }
+        text
+    }
+
+    /// Parts beside each other. One for which a line has no room begins the next line, indented.
+    fn parts(&self, parts: &[(Style, String)]) -> String {
+        let (mut text, mut at) = (String::new(), 0);
+        for (style, part) in parts {
+            let is_next = at > 0 && at + 2 + columns(part) > self.width;
+            let (before, from) = match (at, is_next) {
+                (0, _) => ("", 0),
+                (_, true) => ("\n  ", 2),
+                (at, false) => ("  ", at + 2),
+            };
+            text.push_str(before);
+            at = from + columns(part);
+            let _ = write!(text, "{style}{part}{style:#}");
+        }
+        text.push('\n');
         text
     }
 
@@ -139,8 +155,15 @@ impl Page {
         let widest = |column: usize| rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0);
         let (names, values, units) = (widest(0), widest(1), widest(2));
         let indent = 2 + names + 2 + values + 1 + units + 2;
+        // Where a line has no room for three columns, the value stands beside the name, or below it.
+        let is_wide = 2 + names + 2 + values + 1 + units <= self.width;
         for [name, value, unit, breakdown] in &rows {
-            let _ = write!(text, "  {name:<names$}  {BOLD}{value:>values$}{BOLD:#}");
+            let fits = 2 + columns(name) + 2 + columns(value) + 1 + columns(unit) <= self.width;
+            let _ = match (is_wide, fits) {
+                (true, _) => write!(text, "  {name:<names$}  {BOLD}{value:>values$}{BOLD:#}"),
+                (false, true) => write!(text, "  {name}  {BOLD}{value}{BOLD:#}"),
+                (false, false) => write!(text, "  {name}\n      {BOLD}{value}{BOLD:#}"),
+            };
             if !unit.is_empty() || !breakdown.is_empty() {
                 let _ = write!(text, " {unit}");
             }

@@ -32,16 +32,19 @@ fn narrow_and_wide() {
         "\
 09:41:07  200 accepted  a1  acme-A1B2C3
   CUSTOM_PROVIDER  +6 more
-  claude_code.session.count            1
-  claude_code.cost.usage         0.00014 USD
+  claude_code.session.count  1
+  claude_code.cost.usage  0.00014 USD
       claude-opus-5-5
-  claude_code.token.usage             15 tokens
+  claude_code.token.usage  15 tokens
       input 10, output 5
-  claude_code.active_time.total    0.247 s
+  claude_code.active_time.total  0.247 s
       cli
-  claude_code.commit.count             2
+  claude_code.commit.count  2
 "
     );
+    let narrow = shown(30, sample::export(Answer::Accepted));
+    assert!(narrow.starts_with("09:41:07  200 accepted  a1\n  acme-A1B2C3\n"), "{narrow}");
+    assert!(narrow.contains("  claude_code.token.usage\n      15 tokens\n      input 10, output 5\n"), "{narrow}");
     let wide = shown(160, sample::export(Answer::Accepted));
     assert!(
         wide.contains(

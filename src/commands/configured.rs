@@ -1,0 +1,33 @@
+//! The configuration for a command that depends on it: what can't be read is named with its place and its fix, and never called
+//! absent.
+
+use crate::config::{self, Config, Loaded};
+use crate::system::environment::Environment;
+use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+
+/// Reads the configuration. Where nothing in it is reliable, all faults are named, and the error is the exit status 78.
+pub fn load(environment: &Environment) -> Result<Loaded, ExitCode> {
+    let loaded = config::load(environment);
+    if loaded.general_fault().is_none() {
+        return Ok(loaded);
+    }
+    loaded.faults.iter().for_each(|fault| crate::run::report::fatal(&fault.to_string()));
+    Err(ExitCode::from(CONFIGURATION))
+}
+
+/// Why the alias `name` can't be used, with the exit status: it has a fault (78), or does not exist (64). `None` where it can.
+pub fn unusable(config: &Config, name: &str) -> Option<(u8, String)> {
+    if config.aliases.contains_key(name) {
+        return None;
+    }
+    Some(match config.broken.aliases.get(name) {
+        Some(fault) => (CONFIGURATION, fault.to_string()),
+        None => (USAGE, format!("there is no alias \"{name}\"; {}", config.suggest_alias(name))),
+    })
+}
+
+/// Says why a command ends, and returns its exit status.
+pub fn refuse((code, why): (u8, String)) -> ExitCode {
+    crate::run::report::fatal(&why);
+    ExitCode::from(code)
+}
