@@ -52,7 +52,7 @@ pub fn read(path: &Path, bytes: Vec<u8>, home: Option<&Path>) -> (Config, Vec<Fa
     };
     let source = Arc::new(Source { path: path.to_path_buf(), text });
     let mut reader = Reader { home, config: Config::default(), faults: Vec::new() };
-    match source.root().and_then(|root| root.members("the configuration")) {
+    match source.members("the configuration") {
         Ok(members) => members.iter().for_each(|member| reader.entry(member)),
         Err(fault) => {
             // A file that can't be parsed can't be used, but a syntax error must not cancel a company's "required".

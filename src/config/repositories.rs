@@ -50,6 +50,10 @@ impl Pattern {
     ///
     /// What is wrong, in words that follow the key, and the fix. Neither repeats a URL's user or password.
     pub fn read(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
+        if is_canonical(text) { Ok(Self(text.to_owned())) } else { Self::read_other(text, home) }
+    }
+
+    fn read_other(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
         if text.contains("://") || text.contains(['@', ':']) {
             return Err(("is a URL: a repository is written as host/path", as_written(text)));
         }
@@ -93,14 +97,15 @@ impl Pattern {
 
     /// Whether it matches a repository, given as [`Address::key`].
     fn matches(&self, key: &str) -> bool {
-        let parts: Vec<&str> = key.split('/').collect();
-        let mut own = self.0.split('/');
-        // Most rules are about another host.
-        let first = own.next().unwrap_or_default();
-        if !first.contains('*') && first != parts[0] {
-            return false;
+        match self.0.split_once('*') {
+            None => self.0 == key,
+            // Most rules are about other repositories.
+            Some((start, _)) if !key.starts_with(start) => false,
+            Some(_) => {
+                let (own, parts): (Vec<&str>, Vec<&str>) = (self.0.split('/').collect(), key.split('/').collect());
+                holds(&own, &parts, &is_matched)
+            }
         }
-        holds(&self.0.split('/').collect::<Vec<_>>(), &parts, &is_matched)
     }
 
     /// Whether it matches every repository that `other` matches.
@@ -133,6 +138,22 @@ fn holds(pattern: &[&str], parts: &[&str], is_matched: &dyn Fn(&str, &str) -> bo
         reached = next;
     }
     reached[parts.len()]
+}
+
+/// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen.
+fn is_canonical(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-');
+    let mut before = b'/';
+    let mut slashes = 0;
+    for byte in text.bytes() {
+        match byte {
+            b'/' if before != b'/' => slashes += 1,
+            _ if is_plain(byte) => {}
+            _ => return false,
+        }
+        before = byte;
+    }
+    slashes > 0 && before != b'/' && !may_be_other(text)
 }
 
 /// Whether [`canonical`] may change the pattern.

@@ -1,7 +1,7 @@
 //! The syntax of git's configuration files (pure).
 //!
 //! A repository's file may have thousands of sections for branches, and is read at each launch: so lines of sections that nobody
-//! asks for are skipped whole. `gix-config` needs 1.4 ms for 1,000 branches, this reader 0.1 ms.
+//! asks for are skipped. `gix-config` needs 1.4 ms for 1,000 branches (116 KB), more than all else of a launch.
 
 /// One variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,22 +27,14 @@ pub struct BadLine(pub usize);
 /// A line that is not in git's syntax. Lines of other sections are not checked.
 pub fn entries(text: &[u8], wanted: &[&str]) -> Result<Vec<Entry>, BadLine> {
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
-    let mut reader = Reader {
-        text,
-        at: 0,
-        line: 1,
-        start: 1,
-        wanted,
-        section: String::new(),
-        subsection: Vec::new(),
-        is_wanted: false,
-    };
+    let (section, subsection) = (String::new(), Vec::new());
+    let mut reader = Reader { text, at: 0, start: 0, wanted, section, subsection, skips: Skips::Fast };
     let mut entries = Vec::new();
     loop {
         match reader.next() {
             Ok(Some(entry)) => entries.push(entry),
             Ok(None) => return Ok(entries),
-            Err(()) => return Err(BadLine(reader.start)),
+            Err(()) => return Err(BadLine(memchr::memchr_iter(b'\n', &text[..reader.start]).count() + 1)),
         }
     }
 }
@@ -50,13 +42,23 @@ pub fn entries(text: &[u8], wanted: &[&str]) -> Result<Vec<Entry>, BadLine> {
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
-    line: usize,
-    /// The line in which the section's name or the variable starts that is being read.
+    /// Where the section's name or the variable starts that is being read.
     start: usize,
     wanted: &'a [&'a str],
     section: String,
     subsection: Vec<u8>,
-    is_wanted: bool,
+    skips: Skips,
+}
+
+/// How the variables of the section at hand are skipped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Skips {
+    /// Not at all: somebody asks for them.
+    No,
+    /// Up to the next section that somebody asks for.
+    Fast,
+    /// One by one: a line goes on in the next one, which may look like a section's name.
+    OneByOne,
 }
 
 impl Reader<'_> {
@@ -68,7 +70,6 @@ impl Reader<'_> {
             self.at += 1;
             byte = b'\n';
         }
-        self.line += usize::from(byte == b'\n');
         Some(byte)
     }
 
@@ -77,34 +78,42 @@ impl Reader<'_> {
     }
 
     fn skip_line(&mut self) {
-        self.at = match memchr::memchr(b'\n', &self.text[self.at..]) {
-            Some(length) => {
-                self.line += 1;
-                self.at + length + 1
-            }
-            None => self.text.len(),
-        };
+        let length = memchr::memchr(b'\n', &self.text[self.at..]).map(|length| length + 1);
+        self.at = length.map_or(self.text.len(), |length| self.at + length);
     }
 
-    /// Skips the lines of a section that nobody asks for, up to one that starts a section, or that goes on in the next line.
-    fn skip_unwanted(&mut self) {
-        while self.at < self.text.len() {
-            let rest = &self.text[self.at..];
-            let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-            let line = line.trim_ascii_start();
-            if line.first() == Some(&b'[') || line.trim_ascii_end().last() == Some(&b'\\') {
+    /// Goes to the next section that somebody asks for. Where a line before it may go on in the next one, nothing is skipped.
+    fn skip_fast(&mut self) {
+        let mut from = self.at;
+        while let Some(length) = memchr::memchr(b'[', &self.text[from..]) {
+            let bracket = from + length;
+            from = bracket + 1;
+            let before = &self.text[..bracket];
+            let blanks = before.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+            let before = match &before[..bracket - blanks] {
+                [] => &[],
+                [before @ .., b'\n'] => before.strip_suffix(b"\r").unwrap_or(before),
+                // It is a part of a value.
+                _ => continue,
+            };
+            if before.ends_with(b"\\") {
+                self.skips = Skips::OneByOne;
                 return;
             }
-            self.skip_line();
+            if self.wanted.iter().any(|wanted| is_section(&self.text[from..], wanted)) {
+                self.at = bracket;
+                return;
+            }
         }
+        self.at = self.text.len();
     }
 
     fn next(&mut self) -> Result<Option<Entry>, ()> {
         loop {
-            if !self.is_wanted && (self.at == 0 || self.text[self.at - 1] == b'\n') {
-                self.skip_unwanted();
+            if self.skips == Skips::Fast {
+                self.skip_fast();
             }
-            self.start = self.line;
+            self.start = self.at;
             match self.peek() {
                 None => return Ok(None),
                 Some(b'#' | b';') => self.skip_line(),
@@ -114,7 +123,7 @@ impl Reader<'_> {
                 Some(b'[') => self.header()?,
                 Some(byte) if byte.is_ascii_alphabetic() => {
                     let entry = self.variable()?;
-                    if self.is_wanted {
+                    if self.skips == Skips::No {
                         return Ok(Some(entry));
                     }
                 }
@@ -145,7 +154,7 @@ impl Reader<'_> {
             self.subsection = name.split_off(dot)[1..].to_vec();
         }
         self.section = String::from_utf8(name).map_err(|_| ())?;
-        self.is_wanted = self.wanted.contains(&self.section.as_str());
+        self.skips = if self.wanted.contains(&self.section.as_str()) { Skips::No } else { Skips::Fast };
         Ok(())
     }
 
@@ -227,6 +236,12 @@ impl Reader<'_> {
         value.truncate(length);
         Ok(value)
     }
+}
+
+/// Whether a section's name stands here, after the bracket.
+fn is_section(text: &[u8], name: &str) -> bool {
+    let is_name = text.get(..name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name.as_bytes()));
+    is_name && matches!(text.get(name.len()), Some(b']' | b'.' | b' ' | b'\t'))
 }
 
 #[cfg(test)]

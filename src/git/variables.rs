@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
         if whose == Whose::Repository {
             checkout::own(path, &metadata)?;
         }
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(metadata.len().min(LARGEST) as usize + 1);
         match file.take(LARGEST + 1).read_to_end(&mut text) {
             Ok(length) if length as u64 > LARGEST => Err(unusable("it is larger than 4 MiB")),
             Ok(_) => Ok(Some(text)),

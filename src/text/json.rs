@@ -134,6 +134,16 @@ impl Source {
         }
     }
 
+    /// The members of the document's root, an object called `name` in messages.
+    pub fn members(self: &Arc<Self>, name: &str) -> Result<Vec<Member<'_>>, Fault> {
+        // The syntax is checked on the way, so a good text is read once.
+        let node = Node { source: self, raw: self.text.trim_matches([' ', '\n', '\r', '\t']) };
+        if let Ok(Members(members)) = serde_json::from_str(node.raw) {
+            return node.named(members);
+        }
+        self.root()?.members(name)
+    }
+
     fn syntax_fault(self: &Arc<Self>, error: &serde_json::Error) -> Fault {
         let line_start =
             self.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
@@ -206,6 +216,11 @@ impl<'a> Node<'a> {
         let Ok(Members(members)) = serde_json::from_str::<Members<'a>>(self.raw) else {
             return Err(self.mismatch(name, "an object"));
         };
+        self.named(members)
+    }
+
+    /// The members of an object with their names.
+    fn named(&self, members: Vec<(&'a RawValue, &'a RawValue)>) -> Result<Vec<Member<'a>>, Fault> {
         let mut found: Vec<Member<'a>> = Vec::with_capacity(members.len());
         let mut seen = std::collections::HashSet::with_capacity(members.len());
         for (key, value) in members {
