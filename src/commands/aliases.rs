@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::commands::here::{self, Here, is_here};
 use crate::config::edit::{self, Change};
+use crate::config::typed::secret::quoted;
 use crate::config::typed::{self, Read};
 use crate::config::{self, Config};
 use crate::system::environment::Environment;
@@ -91,6 +92,12 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 /// The changes that add the alias `name`. Where it exists, only the fields given are changed.
 fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> {
     let existing = config.aliases.get(name);
+    if existing.is_none() {
+        typed::name::read(name).map_err(|why| format!("--add: it {why}"))?;
+    }
+    if let Some(account) = args.account.as_deref().filter(|account| !config.accounts.contains_key(*account)) {
+        typed::name::read(account).map_err(|why| format!("--account: it {why}"))?;
+    }
     let account = match (&args.account, existing) {
         (Some(account), _) => Some(account.as_str()),
         (None, Some(_)) => None,
@@ -144,7 +151,7 @@ fn remove(
     environment: &Environment,
 ) -> Result<Vec<Change>, String> {
     let Some(alias) = config.aliases.get(name) else {
-        return Err(format!("there is no alias \"{name}\"; {}", config.suggest_alias(name)));
+        return Err(format!("there is no alias {}; {}", quoted(name), config.suggest_alias(name)));
     };
     let is_own = |origin: &crate::text::json::Origin| config::user_file(environment).as_deref() == Some(origin.path());
     if !is_own(&alias.origin) {
@@ -153,7 +160,7 @@ fn remove(
     if let Some(other) = move_to
         && (other == name || !config.aliases.contains_key(other))
     {
-        return Err(format!("--move-to {other}: there is no other alias \"{other}\"; {}", config.suggest_alias(other)));
+        return Err(format!("--move-to: there is no other alias {}; {}", quoted(other), config.suggest_alias(other)));
     }
     let rules = config.directories.iter().filter(|rule| rule.alias.as_deref() == Some(name) && is_own(&rule.origin));
     let mut uses: Vec<Vec<&str>> = rules.map(|rule| vec!["directories", rule.written.as_str()]).collect();

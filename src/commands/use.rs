@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::config::edit::{self, Change, Edited, Refused, file};
 use crate::config::resolve::{self, Directory, Explicit};
+use crate::config::typed::secret::quoted;
 use crate::config::{self, Config};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -42,7 +43,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         && !loaded.config.aliases.contains_key(name)
     {
         let faults = loaded.faults.iter().map(ToString::to_string);
-        let unknown = format!("there is no alias \"{name}\"; {}", loaded.config.suggest_alias(name));
+        let unknown = format!("there is no alias {}; {}", quoted(name), loaded.config.suggest_alias(name));
         faults.chain([unknown]).for_each(|line| crate::run::report::fatal(&line));
         return ExitCode::from(USAGE);
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::typed::secret::quoted;
 use crate::config::when::When;
 use crate::text::json::{Fault, Member, Node, Origin, Source};
 use crate::text::nearest::nearest;
@@ -144,7 +145,7 @@ impl Reader<'_> {
     }
 
     fn account(&mut self, member: &Member<'_>) -> Result<(), Fault> {
-        let what = format!("account \"{}\"", member.key);
+        let what = format!("account {}", quoted(&member.key));
         check_name(member)?;
         let fields = Fields::of(member.value, &what, &["endpoint", "user", "token", "api"])?;
         let endpoint = fields.checked("endpoint", check_endpoint)?;
@@ -171,7 +172,7 @@ impl Reader<'_> {
     }
 
     fn alias(&mut self, member: &Member<'_>) -> Result<(), Fault> {
-        let what = format!("alias \"{}\"", member.key);
+        let what = format!("alias {}", quoted(&member.key));
         check_name(member)?;
         let fields = Fields::of(member.value, &what, &["account", "id", "provider_type", "attributes"])?;
         let account = fields.required("account")?;
@@ -251,9 +252,9 @@ pub fn attributes(node: Node<'_>) -> Result<BTreeMap<String, String>, Fault> {
             .and_then(|()| {
                 if member.key.contains(['=', ';', '%']) { Err("holds '=', ';' or '%'".to_owned()) } else { Ok(()) }
             })
-            .map_err(|why| member.key_node.fault(format!("the attribute name \"{}\" {why}", member.key)))?;
-        let value = member.value.string(&format!("attribute \"{}\"", member.key))?;
-        check_text(&value).map_err(|why| member.value.fault(format!("attribute \"{}\" {why}", member.key)))?;
+            .map_err(|why| member.key_node.fault(format!("the attribute name {} {why}", quoted(&member.key))))?;
+        let value = member.value.string(&format!("attribute {}", quoted(&member.key)))?;
+        check_text(&value).map_err(|why| member.value.fault(format!("attribute {} {why}", quoted(&member.key))))?;
         attributes.insert(member.key.into_owned(), value);
     }
     Ok(attributes)
@@ -261,7 +262,7 @@ pub fn attributes(node: Node<'_>) -> Result<BTreeMap<String, String>, Fault> {
 
 /// "unknown key" with the nearest valid one.
 fn unknown_key(member: &Member<'_>, keys: &[&str]) -> Fault {
-    let fault = member.key_node.fault(format!("unknown key \"{}\"", member.key));
+    let fault = member.key_node.fault(format!("unknown key {}", quoted(&member.key)));
     match nearest(&member.key, keys.iter().copied()) {
         Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
         None => fault.fix(format!(
@@ -272,7 +273,7 @@ fn unknown_key(member: &Member<'_>, keys: &[&str]) -> Fault {
 }
 
 fn one_of(node: Node<'_>, name: &str, given: &str, valid: &[&str]) -> Fault {
-    let fault = node.fault(format!("{name} must be one of {}, not \"{given}\"", valid.join(", ")));
+    let fault = node.fault(format!("{name} must be one of {}, not {}", valid.join(", "), quoted(given)));
     match nearest(given, valid.iter().copied()) {
         Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
         None => fault,
@@ -282,7 +283,7 @@ fn one_of(node: Node<'_>, name: &str, given: &str, valid: &[&str]) -> Fault {
 fn check_name(member: &Member<'_>) -> Result<(), Fault> {
     check_word(&member.key)
         .and_then(|()| if member.key.starts_with('-') { Err("starts with '-'".to_owned()) } else { Ok(()) })
-        .map_err(|why| member.key_node.fault(format!("the name \"{}\" {why}", member.key)))
+        .map_err(|why| member.key_node.fault(format!("the name {} {why}", quoted(&member.key))))
 }
 
 fn located<T>(node: Node<'_>, value: T) -> Option<Located<T>> {
@@ -296,29 +297,30 @@ fn node_or_null(node: Node<'_>, name: &str) -> Result<Option<String>, Fault> {
 /// Expands `~`, and requires an absolute path. `.` and doubled slashes are removed. `..` is refused, because after a symbolic
 /// link it could mean another directory.
 fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, Fault> {
+    let shown = quoted(text);
     let expanded = match text.strip_prefix('~') {
         None if text.starts_with("file:") => {
             if text.strip_prefix("file://").is_some_and(|path| !path.starts_with('/')) {
                 return Err(node
-                    .fault(format!("\"{text}\": a file URL must not name a host"))
+                    .fault(format!("{shown}: a file URL must not name a host"))
                     .fix("start it with file:///"));
             }
             paths::from_text(text)
         }
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-            let home = home.ok_or_else(|| node.fault(format!("\"{text}\" needs HOME, which is not set")))?;
+            let home = home.ok_or_else(|| node.fault(format!("{shown} needs HOME, which is not set")))?;
             home.join(rest.trim_start_matches('/'))
         }
         Some(_) => {
-            return Err(node.fault(format!("\"{text}\": only ~ and ~/… are expanded")).fix("write the full path"));
+            return Err(node.fault(format!("{shown}: only ~ and ~/… are expanded")).fix("write the full path"));
         }
         None => PathBuf::from(text),
     };
     if !expanded.is_absolute() || expanded.as_os_str().as_encoded_bytes().contains(&0) {
-        return Err(node.fault(format!("\"{text}\" is not an absolute path")).fix("start it with / or ~/"));
+        return Err(node.fault(format!("{shown} is not an absolute path")).fix("start it with / or ~/"));
     }
     if expanded.components().any(|component| component == Component::ParentDir) {
-        return Err(node.fault(format!("\"{text}\" holds ..")).fix("write the full path"));
+        return Err(node.fault(format!("{shown} holds ..")).fix("write the full path"));
     }
     Ok(expanded.components().collect())
 }

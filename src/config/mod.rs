@@ -24,6 +24,7 @@ use crate::text::nearest::nearest;
 
 use broken::Broken;
 pub use layer::{attributes, read};
+use typed::secret::{is_secret, quoted};
 pub use values::{Account, Alias, Api, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
 pub use values::{check_endpoint, check_text, check_word};
 
@@ -203,9 +204,10 @@ impl Config {
         for (alias, account, origin) in without_account {
             self.aliases.remove(&alias);
             let fault = self.broken.accounts.get(&account).cloned().unwrap_or_else(|| {
-                let fault = Fault::new(origin, format!("there is no account \"{account}\""));
+                let fault = Fault::new(origin, format!("there is no account {}", quoted(&account)));
                 let fault = match nearest(&account, self.accounts.keys().map(String::as_str)) {
                     Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
+                    None if is_secret(&account) => fault.fix("add one: act-claude act setup"),
                     None => fault.fix(format!("add it: act-claude act setup --account {account}")),
                 };
                 faults.push(fault.clone());
@@ -222,7 +224,7 @@ impl Config {
             return None;
         }
         Some(self.broken.aliases.get(alias).cloned().unwrap_or_else(|| {
-            let fault = Fault::new(origin.clone(), format!("there is no alias \"{alias}\""));
+            let fault = Fault::new(origin.clone(), format!("there is no alias {}", quoted(alias)));
             fault.fix(self.suggest_alias(alias))
         }))
     }

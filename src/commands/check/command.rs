@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::commands::check::{self, Finding, Subject};
 use crate::config::resolve::{self, Directory, Explicit};
+use crate::config::typed::secret::quoted;
 use crate::config::{self, Loaded, token};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
@@ -75,7 +76,7 @@ fn subjects<'a>(
             return Err((CONFIGURATION, vec![config.broken.aliases[name].to_string()]));
         }
         Some(name) => {
-            return Err((USAGE, vec![format!("there is no alias \"{name}\"; {}", config.suggest_alias(name))]));
+            return Err((USAGE, vec![format!("there is no alias {}; {}", quoted(name), config.suggest_alias(name))]));
         }
         None => {
             let directory = std::env::current_dir().unwrap_or_default();

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::claude::network::Network;
 use crate::commands::progress::Progress;
+use crate::config::typed::secret::quoted;
 use crate::config::{self, Config};
 use crate::delivery::sender::Sender;
 use crate::delivery::target::Target;
@@ -56,7 +57,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
             Some(target) => Some(target),
             None => {
                 let known = loaded.config.suggest_alias(alias);
-                crate::run::report::fatal(&format!("there is no alias \"{alias}\"; {known}"));
+                crate::run::report::fatal(&format!("there is no alias {}; {known}", quoted(alias)));
                 return ExitCode::from(USAGE);
             }
         },

@@ -7,6 +7,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use serde::Serialize;
 
+use crate::config::typed::credential::is_credential;
+use crate::config::typed::secret::NOT_REPEATED;
 use crate::delivery::blame::Failed;
 use crate::state::outcome::{Problem, State, exports, points};
 use crate::state::spool::Header;
@@ -149,6 +151,7 @@ impl Tallies {
             tally.words(alias, &mut text);
         }
         for name in &self.unknown {
+            let name = if is_credential(name) { NOT_REPEATED } else { name };
             let _ = writeln!(text, "there is no export {name} in the spool");
         }
         if self.newer > 0 {

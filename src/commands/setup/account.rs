@@ -104,6 +104,23 @@ pub fn user(
     from_credential: Option<&str>,
     endpoint: String,
 ) -> Result<(String, String), Stop> {
+    let (user, endpoint) = user_of(facts, dialogue, account, existing, from_credential, endpoint)?;
+    match account_id(&endpoint).is_some_and(|id| is_mail(&id.replace("%40", "@"))) {
+        true => Err(Stop::usage(
+            "--endpoint: it has an e-mail address in place of the account id, which is like acme-A1B2C3",
+        )),
+        false => Ok((user, endpoint)),
+    }
+}
+
+fn user_of(
+    facts: &Facts<'_>,
+    dialogue: &mut Dialogue<'_>,
+    account: &str,
+    existing: Option<&Account>,
+    from_credential: Option<&str>,
+    endpoint: String,
+) -> Result<(String, String), Stop> {
     let read = |text: &str| typed::user::read(text).map(|typed| typed.value);
     let given = facts.args.user.as_deref().map(read).transpose();
     let given = given.map_err(|why| Stop::usage(format!("--user: it {why}")))?;

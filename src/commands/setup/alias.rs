@@ -11,7 +11,6 @@ use super::sources::names;
 use super::sources::spec::{Finding, Spec};
 use super::spec::{field, places_of};
 use super::{account, naming, places, token};
-use crate::config;
 use crate::config::typed;
 use crate::config::typed::endpoint::account_id;
 
@@ -107,10 +106,6 @@ fn alias_name(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, id:
         help: "a short word, as in claude --alias NAME",
         flag: "--name NAME: the alias's name on this machine",
     };
-    dialogue.text(&question, Some(&proposal), |text| {
-        config::check_word(text).map_err(|why| format!("it {why}")).and_then(|()| match text.starts_with('-') {
-            true => Err("it starts with '-'".to_owned()),
-            false => Ok(()),
-        })
-    })
+    dialogue
+        .text(&question, Some(&proposal), |text| typed::name::read(text).map(drop).map_err(|why| format!("it {why}")))
 }
