@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::commands::here::{self, Here, is_here};
 use crate::config::edit::{self, Change};
-use crate::config::typed::secret::quoted;
+use crate::config::typed::secret::{is_secret, quoted};
 use crate::config::typed::{self, Read};
 use crate::config::{self, Config};
 use crate::system::environment::Environment;
@@ -92,10 +92,11 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 /// The changes that add the alias `name`. Where it exists, only the fields given are changed.
 fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> {
     let existing = config.aliases.get(name);
-    if existing.is_none() {
+    if existing.is_none() && is_secret(name) {
         typed::name::read(name).map_err(|why| format!("--add: it {why}"))?;
     }
-    if let Some(account) = args.account.as_deref().filter(|account| !config.accounts.contains_key(*account)) {
+    let is_new = |account: &&str| !config.accounts.contains_key(*account) && is_secret(account);
+    if let Some(account) = args.account.as_deref().filter(is_new) {
         typed::name::read(account).map_err(|why| format!("--account: it {why}"))?;
     }
     let account = match (&args.account, existing) {

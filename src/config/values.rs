@@ -137,9 +137,8 @@ pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
     }
     check_host(host)?;
     let port = uri.authority().and_then(|authority| authority.as_str().strip_prefix(host)).unwrap_or_default();
-    if !port.is_empty()
-        && !port.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()).is_some_and(|port| port > 0)
-    {
+    let number = port.strip_prefix(':').and_then(|port| port.parse::<std::num::NonZeroU16>().ok());
+    if !port.is_empty() && number.is_none() {
         return Err("has a port that is no number from 1 to 65535".to_owned());
     }
     match uri.scheme_str() {

@@ -704,7 +704,7 @@ fn c8_what_is_private_is_masked_wherever_it_stands() {
             "billing": {"account": "c4nary", "id": ID, "provider_type": "P"},
             "lost": {"account": "none", "id": "canary-lost", "provider_type": "P"},
         });
-        config["delivery"] = json!(ID.replace('3', "4"));
+        config["directories"]["~/other"] = json!(ID.replace('3', "4"));
     });
     // Ordinary words as the proxy's user and password change no words of act-claude's own.
     machine.type_in("export HTTPS_PROXY=http://configuration:version@127.0.0.1:1");
@@ -741,7 +741,7 @@ fn c8_what_is_private_is_masked_wherever_it_stands() {
     assert_eq!(value["looked_at"]["act-claude"][0], version);
     assert!(value["looked_at"]["configuration"].is_array(), "{written}");
     let found = ids(value["findings"].as_array().unwrap());
-    assert!(found.contains(&"configuration") && found.contains(&"alias") && found.contains(&"settings"), "{found:?}");
+    assert!(found.contains(&"configuration") && found.contains(&"alias"), "{found:?}");
 }
 
 /// The account of `act receive` has the same id everywhere, and is a part of usual paths.

@@ -128,7 +128,8 @@ fn user_of(
         dialogue.tell("E-mail and account id were exchanged: corrected.");
         return Ok((user, endpoint));
     }
-    let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
+    let is_account =
+        |user: &str| !is_mail(user) && account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
     if let Some(user) = &given {
         if is_account(user) {
             return Err(Stop::usage("--user: that is the account id; the user's e-mail is needed"));

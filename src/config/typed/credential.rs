@@ -203,7 +203,8 @@ fn unwrapped(text: &str) -> Result<Option<(&'static str, Zeroizing<String>)>, Re
             return Err(if pasted::has_lone_quote(named.value) { QUOTE } else { SEVERAL });
         }
         // A shell's command may name the variable in any way. What is called a token may look in any way.
-        if !is_called_token(named.name) && !(named.is_command && is_credential(named.value)) {
+        let is_token = is_called_token(named.name) || (named.is_command && is_credential(named.value));
+        if !is_token {
             return Err(Refused::new("a name and a value that is not called a token", COPY));
         }
         return Ok(Some(("a variable's assignment was given: its value is the token", owned(named.value))));

@@ -61,7 +61,7 @@ fn a_home_is_known_however_it_is_written() {
     for bytes in [&b"/home/o'neil"[..], b"/home/caf\xe9", b"/home/caf\xe9'x", "/home/größe".as_bytes(), b"/home/a b"]
     {
         let home = home(bytes);
-        let private = Private::new(Vec::new(), &[home.clone()]);
+        let private = Private::new(Vec::new(), std::slice::from_ref(&home));
         let file = home.join("f");
         for text in [file.display().to_string(), shell_word(&file), paths::to_text(&file).into_owned()] {
             let removed = private.removed(&text);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::config::check_endpoint;
-use crate::config::typed::endpoint::{END, START, account_id};
+use crate::config::typed::endpoint::{self, END, START, account_id};
 use crate::config::typed::secret::quoted;
 use crate::text::pasted;
 
@@ -62,7 +62,12 @@ pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String>
             .map(|Candidate { value, place, .. }| format!("{place} holds no value: {}", quoted(&value))),
     );
     let mut refused = Vec::new();
-    found.retain(|candidate| match check_endpoint(&candidate.value) {
+    let check = |candidate: &Candidate| match candidate.guess {
+        // Whether that path is right is the user's decision.
+        Some(ANOTHER_PATH) => check_endpoint(&candidate.value),
+        _ => endpoint::read(&candidate.value).map(drop),
+    };
+    found.retain(|candidate| match check(candidate) {
         Ok(()) => true,
         Err(why) => {
             refused.push(format!("{}: {} {why}", candidate.place, candidate.value));
