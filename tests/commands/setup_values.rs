@@ -541,6 +541,26 @@ fn a_token_in_another_place_is_not_repeated() {
     }
 }
 
+/// A token that looks like a name is recognised where it is given as the token, too.
+#[test]
+fn a_token_that_looks_like_a_name_is_no_name() {
+    for (flag, what) in [
+        ("--name", "alias's name"),
+        ("--account", "account's name"),
+        ("--provider-type", "provider type"),
+        ("--id", "alias id"),
+        ("--user", "user"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.directory("work/billing");
+        let output = setup(&sandbox, flag, "t0k-en", "t0k-en");
+        let said = said(&output);
+        let expected = format!("token and {what} are the same value: one of the two is in the other's place");
+        assert!(output.code() == 64 && said.contains(&expected) && !said.contains("t0k-en"), "{flag}: {said}");
+        assert!(snapshot(&sandbox.home()).is_empty(), "{flag}");
+    }
+}
+
 /// A credential in a Monitoring Spec is neither taken nor repeated.
 #[test]
 fn a_credential_in_a_spec_is_not_repeated() {

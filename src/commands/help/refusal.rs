@@ -22,8 +22,11 @@ pub fn sentence(error: &clap::Error, command: Option<&str>) -> String {
         ErrorKind::UnknownArgument if option.starts_with('-') => {
             let name = option.split('=').next().unwrap_or_default();
             let near = first(ContextKind::SuggestedArg);
+            // `--token` is there only to be refused.
+            let near = if near == "--token" { "--token-stdin".to_owned() } else { near };
             let near = if near.is_empty() { String::new() } else { format!(": did you mean {near}?") };
-            let is_token = may_be_secret && name.trim_start_matches('-').starts_with("token");
+            let is_token = may_be_secret
+                && (name.trim_start_matches('-').starts_with("token") || name.contains(|c: char| c.is_ascii_digit()));
             let shown = if is_token || is_secret(name) { NOT_REPEATED } else { name };
             format!("there is no option {shown}{near}")
         }
@@ -202,11 +205,11 @@ mod tests {
             ),
             (
                 "setup --token-s3cret",
-                "act setup: there is no option (not repeated: it may be a token): did you mean --token? \
+                "act setup: there is no option (not repeated: it may be a token): did you mean --token-stdin? \
                  (act-claude act setup --help shows examples)",
             ),
             (
-                "setup --s3cret0123456789abcdef",
+                "setup --s3cret",
                 "act setup: there is no option (not repeated: it may be a token) (act-claude act setup --help shows examples)",
             ),
             (

@@ -53,7 +53,16 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     let name = alias_name(facts, dialogue, &account, &id)?;
     let choice = token::choose(facts, dialogue, &account, existing)?;
     let (user, endpoint) = account::user(facts, dialogue, &account, existing, choice.user(), endpoint)?;
-    exchanged(&choice, &id, &user, &endpoint)?;
+    let account_id = typed::endpoint::account_id(&endpoint).unwrap_or_default();
+    let others = [
+        (id.as_str(), "alias id"),
+        (account_id, "account id"),
+        (&user, "user"),
+        (&provider_type, "provider type"),
+        (&name, "alias's name"),
+        (&account, "account's name"),
+    ];
+    exchanged(&choice, &others)?;
     let (directories, default) = places::choose(facts, dialogue, &name)?;
     let claude = places::claude(facts, dialogue)?;
     dialogue.complete()?;
@@ -74,10 +83,9 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
 }
 
 /// Refuses values that are in each other's place. No message repeats one of them, because it may be the token.
-fn exchanged(choice: &token::Choice, id: &str, user: &str, endpoint: &str) -> Result<(), Stop> {
-    let account = account_id(endpoint).unwrap_or_default();
+fn exchanged(choice: &token::Choice, others: &[(&str, &str)]) -> Result<(), Stop> {
     let token::Choice::Store(credential, _) = choice else { return Ok(()) };
-    for (other, what) in [(id, "alias id"), (account, "account id"), (user, "user")] {
+    for (other, what) in others {
         if is_same(&credential.token, other) {
             return Err(Stop::usage(format!(
                 "token and {what} are the same value: one of the two is in the other's place"
