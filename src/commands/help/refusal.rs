@@ -24,10 +24,13 @@ pub fn sentence(error: &clap::Error, command: Option<&str>) -> String {
             let near = first(ContextKind::SuggestedArg);
             // `--token` is there only to be refused.
             let near = if near == "--token" { "--token-stdin".to_owned() } else { near };
-            let near = if near.is_empty() { String::new() } else { format!(": did you mean {near}?") };
-            let is_token = may_be_secret
-                && (name.trim_start_matches('-').starts_with("token") || name.contains(|c: char| c.is_ascii_digit()));
-            let shown = if is_token || is_secret(name) { NOT_REPEATED } else { name };
+            let is_token = may_be_secret && name.starts_with("--token");
+            let is_secret = is_secret(name) || (may_be_secret && name.contains(|c: char| c.is_ascii_digit()));
+            let near = match near.is_empty() || (is_secret && !is_token) {
+                true => String::new(),
+                false => format!(": did you mean {near}?"),
+            };
+            let shown = if is_token || is_secret { NOT_REPEATED } else { name };
             format!("there is no option {shown}{near}")
         }
         ErrorKind::UnknownArgument if may_be_secret => {

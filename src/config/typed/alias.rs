@@ -157,14 +157,14 @@ mod tests {
             ("A,B", "holds ','"),
             ("BOOMI_TOKEN.dev@acme.com:sekret", "holds a token"),
             ("Bearer sekret0=", "holds a token"),
-            ("sekret0123456789abcdef", "holds a token"),
+            ("sekret9f8e7d6c5b4a3928", "holds a token"),
             ("'Custom", "has no partner"),
             ("operation=InvokeAgent", "something else"),
         ] {
             let error = provider_type(text).expect_err(text);
             assert!(error.contains(why), "{text:?}: {error}");
         }
-        for text in ["Custom provider", "User", "Secret", "value", "Custom [beta]"] {
+        for text in ["Custom provider", "User", "Secret", "value", "Custom [beta]", "AmazonBedrockAgentCore2"] {
             assert_eq!(provider_type(text).unwrap().value, text);
         }
     }

@@ -16,8 +16,9 @@ use super::kind;
 pub const NOT_REPEATED: &str = "(not repeated: it may be a token)";
 /// What stands in place of a token inside a text.
 const TOKEN: &str = "(token)";
-/// A text without separators of this length, with letters and digits, may be a key.
+/// A text without separators of this length may be a key, where it changes so often between letters and digits.
 const RANDOM: usize = 20;
+const CHANGES: usize = 4;
 
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a pattern")
@@ -101,8 +102,9 @@ fn is_other_key(text: &str) -> bool {
 }
 
 fn is_random(word: &str) -> bool {
-    let has = |is: fn(&char) -> bool| word.chars().any(|c| is(&c));
-    word.len() >= RANDOM && has(char::is_ascii_digit) && has(char::is_ascii_alphabetic)
+    let changes =
+        word.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit()).count();
+    word.len() >= RANDOM && changes >= CHANGES
 }
 
 #[cfg(test)]
@@ -127,7 +129,7 @@ mod tests {
             "https://u:p/w@act.example/m".to_owned(),
             "//pw@host".to_owned(),
             "ghp_abc123abc123abc123".to_owned(),
-            "0123456789abcdef0123456789abcdef".to_owned(),
+            "9f8e7d6c5b4a39281706f5e4d3c2b1a0".to_owned(),
             "eyJhbGciOiJIUzI1NiJ9.e30.abc".to_owned(),
         ] {
             assert_eq!(quoted(&word), NOT_REPEATED, "{word}");
@@ -137,6 +139,8 @@ mod tests {
             "billing-agent-2026-production",
             "whch",
             "npm_agent",
+            "AmazonBedrockAgentCore2",
+            "agent20260101production1",
             "--jsn",
             "acme-A1B2C3",
             "dev@acme.com",

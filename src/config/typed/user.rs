@@ -114,7 +114,7 @@ mod tests {
             ("TOKEN=dev@acme.com", "not called a user"),
             ("MY_ID=dev@acme.com", "not called a user"),
             ("Basic c2VrcmV0OnNla3JldA==", "looks like a token"),
-            ("sekret0123456789abcdef", "looks like a token"),
+            ("sekret9f8e7d6c5b4a3928", "looks like a token"),
             ("'dev@acme.com", "has no partner"),
             ("****", "is masked"),
             ("none", "is a placeholder"),
