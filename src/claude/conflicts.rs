@@ -6,6 +6,7 @@
 use percent_encoding::percent_decode_str;
 
 use crate::config::Delivery;
+use crate::config::typed::secret;
 use crate::system::environment::Environment;
 
 use super::conflict::{Conflict, Effect, Reach};
@@ -201,7 +202,7 @@ impl Keys<'_> {
             kind: self.layer.kind,
             path: self.layer.path.clone(),
             key: format!("env.{name}"),
-            value: if may_hold_a_credential { "********".to_owned() } else { value.to_owned() },
+            value: if may_hold_a_credential { "********".to_owned() } else { secret::removed(value).into_owned() },
             effect,
             reach,
             overridable: self.layer.kind != LayerKind::Managed && self.wanted.delivery == Delivery::Relay,

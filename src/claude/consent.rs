@@ -3,6 +3,7 @@
 //! Only the settings of the user and the company count (environment, user settings, `--settings`, managed). A repository's
 //! settings decide nothing, except that direct delivery is refused where they could leak the token.
 
+use crate::config::typed::secret;
 use crate::config::{Config, Delivery};
 use crate::system::environment::Environment;
 
@@ -126,6 +127,8 @@ impl Telemetry<'_> {
                     header.split('=').next().is_some_and(|key| key.trim().eq_ignore_ascii_case("x-alias-id"))
                 })
             });
+        // It is only shown.
+        let endpoint = secret::removed(&endpoint).into_owned();
         (!has_alias).then_some(Objection::OtherPipeline { by, endpoint })
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::commands::configured;
 use crate::commands::here::{self, Here, is_here};
 use crate::config::edit::{self, Change};
+use crate::config::typed::secret::{is_secret, quoted};
 use crate::config::typed::{self, Read};
 use crate::config::{self, Config};
 use crate::system::environment::Environment;
@@ -106,6 +107,13 @@ fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> 
     }
     let existing = config.aliases.get(name);
     let mut missing = Vec::new();
+    if existing.is_none() && is_secret(name) {
+        typed::name::read(name).map_err(|why| format!("--add: it {why}"))?;
+    }
+    let is_new = |account: &&str| !config.accounts.contains_key(*account) && is_secret(account);
+    if let Some(account) = args.account.as_deref().filter(is_new) {
+        typed::name::read(account).map_err(|why| format!("--account: it {why}"))?;
+    }
     let account = match (&args.account, existing) {
         (Some(account), _) => Some(known_account(config, account)?),
         (None, Some(_)) => None,
@@ -192,7 +200,7 @@ fn remove(
     if let Some(other) = move_to
         && (other == name || !config.aliases.contains_key(other))
     {
-        return Err(format!("--move-to {other}: there is no other alias \"{other}\"; {}", config.suggest_alias(other)));
+        return Err(format!("--move-to: there is no other alias {}; {}", quoted(other), config.suggest_alias(other)));
     }
     let rules = config.directories.iter().filter(|rule| rule.alias.as_deref() == Some(name) && is_own(&rule.origin));
     let mut uses: Vec<Vec<&str>> = rules.map(|rule| vec!["directories", rule.written.as_str()]).collect();

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::claude::debug_log::{self, Sign, classify};
 use crate::commands::here::shown;
+use crate::config::typed::secret::missing_file;
 use crate::run::report;
 use crate::run::verify::{self, Follow};
 use crate::state;
@@ -40,7 +41,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let Some(path) = find(&places, args.session.as_deref()) else {
         let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
         let what = match &args.session {
-            Some(session) => format!("no log of {}", session.display()),
+            Some(session) => format!("no log of {}", missing_file(&session.display().to_string())),
             None => "no log".to_owned(),
         };
         report::fatal(&format!("{what} in {}: act-claude --verify writes one", places.join(" or ")));
@@ -53,7 +54,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let mut follow = Follow::new(&path, 0, debug_log::kept());
     loop {
         if let Err(error) = follow.read(&mut |line| output.show(line)) {
-            report::fatal(&format!("{}: {}", path.display(), plain(&error)));
+            report::fatal(&format!("{}: {}", missing_file(&path.display().to_string()), plain(&error)));
             return ExitCode::FAILURE;
         }
         if output.gone || output.out.flush().is_err() {

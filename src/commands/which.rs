@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::claude::{locate, settings, variables};
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
+use crate::config::typed::secret::missing_file;
 use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
 use crate::plan::situation::Situation;
@@ -52,7 +53,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         Ok(directory) => directory,
         Err(error) => {
             let named = args.directory.clone().unwrap_or_default();
-            crate::run::report::fatal(&format!("{}: {}", named.display(), plain(&error)));
+            crate::run::report::fatal(&format!("{}: {}", missing_file(&named.display().to_string()), plain(&error)));
             return ExitCode::from(crate::system::exit::USAGE);
         }
     };

@@ -3,10 +3,12 @@
 mod attribution;
 mod source;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::typed::secret::quoted;
 use crate::config::when::When;
 use crate::text::json::{Fault, Member, Node, Origin, Source};
 use crate::text::nearest::nearest;
@@ -160,9 +162,8 @@ impl Reader<'_> {
     }
 
     fn account(&mut self, member: &Member<'_>) -> Result<(), Fault> {
-        let what = format!("account \"{}\"", member.key);
         check_name(member)?;
-        let fields = Fields::of(member.value, &what, &["endpoint", "user", "token", "api", "attribution"])?;
+        let fields = Fields::of(member, "account", &["endpoint", "user", "token", "api", "attribution"])?;
         let endpoint = fields.checked("endpoint", check_endpoint)?;
         let user = fields.checked("user", |user| {
             check_word(user)?;
@@ -189,9 +190,8 @@ impl Reader<'_> {
     }
 
     fn alias(&mut self, member: &Member<'_>) -> Result<(), Fault> {
-        let what = format!("alias \"{}\"", member.key);
         check_name(member)?;
-        let fields = Fields::of(member.value, &what, &["account", "id", "provider_type", "attributes", "attribute"])?;
+        let fields = Fields::of(member, "alias", &["account", "id", "provider_type", "attributes", "attribute"])?;
         let account = fields.required("account")?;
         let alias = Alias {
             account: account.string("account")?,
@@ -211,12 +211,8 @@ impl Reader<'_> {
     }
 
     fn repository(&mut self, member: &Member<'_>) -> Result<(), Fault> {
-        let pattern = Pattern::read(&member.key, self.home).map_err(|(what, fix)| {
-            // A URL may hold a password.
-            let shown =
-                if member.key.contains(['@', ':']) { "this key".to_owned() } else { format!("\"{}\"", member.key) };
-            member.key_node.fault(format!("{shown} {what}")).fix(fix)
-        })?;
+        let pattern = Pattern::read(&member.key, self.home)
+            .map_err(|(what, fix)| member.key_node.fault(format!("{} {what}", quoted(&member.key))).fix(fix))?;
         let alias = node_or_null(member.value, "a repository's alias");
         let fault = alias.as_ref().err().cloned();
         if let Some(fault) = &fault {
@@ -270,16 +266,21 @@ impl Reader<'_> {
 /// The known members of an entry.
 struct Fields<'a> {
     node: Node<'a>,
-    what: String,
+    /// The kind of entry.
+    kind: &'static str,
+    /// Its name.
+    name: Cow<'a, str>,
     members: Vec<Member<'a>>,
 }
 
 impl<'a> Fields<'a> {
-    fn of(node: Node<'a>, what: &str, keys: &[&str]) -> Result<Self, Fault> {
-        let members = node.members(what)?;
+    fn of(entry: &Member<'a>, kind: &'static str, keys: &[&str]) -> Result<Self, Fault> {
+        let (node, name) = (entry.value, entry.key.clone());
+        // What may be a secret is looked for only where it would be shown: that takes longer than all the rest.
+        let members = node.members(kind).or_else(|_| node.members(&format!("{kind} {}", quoted(&name))))?;
         match members.iter().find(|member| !keys.contains(&member.key.as_ref())) {
             Some(member) => Err(unknown_key(member, keys)),
-            None => Ok(Self { node, what: what.to_owned(), members }),
+            None => Ok(Self { node, kind, name, members }),
         }
     }
 
@@ -288,7 +289,8 @@ impl<'a> Fields<'a> {
     }
 
     fn required(&self, key: &str) -> Result<Node<'a>, Fault> {
-        self.optional(key).ok_or_else(|| self.node.fault(format!("{} lacks \"{key}\"", self.what)))
+        let lacks = || self.node.fault(format!("{} {} lacks \"{key}\"", self.kind, quoted(&self.name)));
+        self.optional(key).ok_or_else(lacks)
     }
 
     fn checked(&self, key: &str, check: impl Fn(&str) -> Result<(), String>) -> Result<String, Fault> {
@@ -307,9 +309,9 @@ pub fn attributes(node: Node<'_>) -> Result<BTreeMap<String, String>, Fault> {
             .and_then(|()| {
                 if member.key.contains(['=', ';', '%']) { Err("holds '=', ';' or '%'".to_owned()) } else { Ok(()) }
             })
-            .map_err(|why| member.key_node.fault(format!("the attribute name \"{}\" {why}", member.key)))?;
-        let value = member.value.string(&format!("attribute \"{}\"", member.key))?;
-        check_text(&value).map_err(|why| member.value.fault(format!("attribute \"{}\" {why}", member.key)))?;
+            .map_err(|why| member.key_node.fault(format!("the attribute name {} {why}", quoted(&member.key))))?;
+        let value = member.value.string(&format!("attribute {}", quoted(&member.key)))?;
+        check_text(&value).map_err(|why| member.value.fault(format!("attribute {} {why}", quoted(&member.key))))?;
         attributes.insert(member.key.into_owned(), value);
     }
     Ok(attributes)
@@ -317,7 +319,7 @@ pub fn attributes(node: Node<'_>) -> Result<BTreeMap<String, String>, Fault> {
 
 /// "unknown key" with the nearest valid one.
 fn unknown_key(member: &Member<'_>, keys: &[&str]) -> Fault {
-    let fault = member.key_node.fault(format!("unknown key \"{}\"", member.key));
+    let fault = member.key_node.fault(format!("unknown key {}", quoted(&member.key)));
     match nearest(&member.key, keys.iter().copied()) {
         Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
         None => fault.fix(format!(
@@ -328,7 +330,7 @@ fn unknown_key(member: &Member<'_>, keys: &[&str]) -> Fault {
 }
 
 fn one_of(node: Node<'_>, name: &str, given: &str, valid: &[&str]) -> Fault {
-    let fault = node.fault(format!("{name} must be one of {}, not \"{given}\"", valid.join(", ")));
+    let fault = node.fault(format!("{name} must be one of {}, not {}", valid.join(", "), quoted(given)));
     match nearest(given, valid.iter().copied()) {
         Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
         None => fault,
@@ -336,7 +338,8 @@ fn one_of(node: Node<'_>, name: &str, given: &str, valid: &[&str]) -> Fault {
 }
 
 fn check_name(member: &Member<'_>) -> Result<(), Fault> {
-    values::check_name(&member.key).map_err(|why| member.key_node.fault(format!("the name \"{}\" {why}", member.key)))
+    values::check_name(&member.key)
+        .map_err(|why| member.key_node.fault(format!("the name {} {why}", quoted(&member.key))))
 }
 
 fn located<T>(node: Node<'_>, value: T) -> Option<Located<T>> {
@@ -350,29 +353,30 @@ fn node_or_null(node: Node<'_>, name: &str) -> Result<Option<String>, Fault> {
 /// Expands `~`, and requires an absolute path. `.` and doubled slashes are removed. `..` is refused, because after a symbolic
 /// link it could mean another directory.
 fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, Fault> {
+    let shown = quoted(text);
     let expanded = match text.strip_prefix('~') {
         None if text.starts_with("file:") => {
             if text.strip_prefix("file://").is_some_and(|path| !path.starts_with('/')) {
                 return Err(node
-                    .fault(format!("\"{text}\": a file URL must not name a host"))
+                    .fault(format!("{shown}: a file URL must not name a host"))
                     .fix("start it with file:///"));
             }
             paths::from_text(text)
         }
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-            let home = home.ok_or_else(|| node.fault(format!("\"{text}\" needs HOME, which is not set")))?;
+            let home = home.ok_or_else(|| node.fault(format!("{shown} needs HOME, which is not set")))?;
             home.join(rest.trim_start_matches('/'))
         }
         Some(_) => {
-            return Err(node.fault(format!("\"{text}\": only ~ and ~/… are expanded")).fix("write the full path"));
+            return Err(node.fault(format!("{shown}: only ~ and ~/… are expanded")).fix("write the full path"));
         }
         None => PathBuf::from(text),
     };
     if !expanded.is_absolute() || expanded.as_os_str().as_encoded_bytes().contains(&0) {
-        return Err(node.fault(format!("\"{text}\" is not an absolute path")).fix("start it with / or ~/"));
+        return Err(node.fault(format!("{shown} is not an absolute path")).fix("start it with / or ~/"));
     }
     if expanded.components().any(|component| component == Component::ParentDir) {
-        return Err(node.fault(format!("\"{text}\" holds ..")).fix("write the full path"));
+        return Err(node.fault(format!("{shown} holds ..")).fix("write the full path"));
     }
     Ok(expanded.components().collect())
 }

@@ -28,6 +28,7 @@ use attribution::Person;
 use broken::Broken;
 pub use layer::{attributes, read};
 use repositories::RepositoryRule;
+use typed::secret::quoted;
 pub use values::{Account, Alias, Api, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
 pub use values::{check_endpoint, check_name, check_text, check_word};
 
@@ -241,7 +242,7 @@ impl Config {
         for (alias, account, origin) in without_account {
             self.aliases.remove(&alias);
             let fault = self.broken.accounts.get(&account).cloned().unwrap_or_else(|| {
-                let fault = Fault::new(origin, format!("there is no account \"{account}\""));
+                let fault = Fault::new(origin, format!("there is no account {}", quoted(&account)));
                 let fault = match nearest(&account, self.accounts.keys().map(String::as_str)) {
                     Some(near) => fault.fix(format!("did you mean \"{near}\"?")),
                     None if self.accounts.is_empty() => {
@@ -266,7 +267,7 @@ impl Config {
             return None;
         }
         Some(self.broken.aliases.get(alias).cloned().unwrap_or_else(|| {
-            let fault = Fault::new(origin.clone(), format!("there is no alias \"{alias}\""));
+            let fault = Fault::new(origin.clone(), format!("there is no alias {}", quoted(alias)));
             fault.fix(self.suggest_alias(alias))
         }))
     }

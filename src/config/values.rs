@@ -140,12 +140,37 @@ pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
     if endpoint.contains(['{', '}', '<', '>']) {
         return Err("still holds a placeholder".to_owned());
     }
+    check_host(host)?;
+    let port = uri.authority().and_then(|authority| authority.as_str().strip_prefix(host)).unwrap_or_default();
+    let number = port.strip_prefix(':').and_then(|port| port.parse::<std::num::NonZeroU16>().ok());
+    if !port.is_empty() && number.is_none() {
+        return Err("has a port that is no number from 1 to 65535".to_owned());
+    }
     match uri.scheme_str() {
         Some("https") => Ok(()),
         Some("http") if is_loopback(host) => Ok(()),
         Some("http") => Err("would send the token unencrypted; plain http is allowed only to this machine".to_owned()),
         _ => Err("must start with https://".to_owned()),
     }
+}
+
+/// Checks that a host is an address or a name that can be looked up.
+fn check_host(host: &str) -> Result<(), String> {
+    let is_label = |label: &str| {
+        let is_inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        (1..=63).contains(&label.len())
+            && label.chars().all(is_inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let is_number = name.rsplit('.').next().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()));
+    let is_good = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None if is_number => name.parse::<std::net::Ipv4Addr>().is_ok(),
+        None => name.len() <= 253 && name.split('.').all(is_label),
+    };
+    if is_good { Ok(()) } else { Err("has no host name that can exist".to_owned()) }
 }
 
 /// Checks that a text can be part of a header, or of a list of headers or attributes (promise C6).

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::claude::arguments::{Call, call, is_value};
+use crate::config::typed::secret::quoted;
 use crate::config::when::When;
 
 /// An own flag: its spelling and its explanation.
@@ -127,7 +128,7 @@ impl fmt::Display for UsageError {
                 write!(out, "{flag} needs one of {}", When::NAMES.join(", "))
             }
             Self::BadValue { flag, value } => {
-                write!(out, "{flag} {value:?} is not one of {}", When::NAMES.join(", "))?;
+                write!(out, "{flag} {} is not one of {}", quoted(value), When::NAMES.join(", "))?;
                 match crate::text::nearest::nearest(value, When::NAMES) {
                     Some(name) => write!(out, ": did you mean {flag} {name}?"),
                     None => Ok(()),

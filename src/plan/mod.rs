@@ -13,6 +13,7 @@ use crate::claude::variables::EXPORTER;
 use crate::claude::{consent, exporters, overlay};
 use crate::config::attribution::Stamp;
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
+use crate::config::typed::secret::quoted;
 use crate::config::{Account, Alias, Delivery, Loaded};
 use crate::delivery::cause::Whose;
 use crate::delivery::target::{Route, Target};
@@ -169,8 +170,8 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
         return Err(without(
             loaded,
             Line::configuration(format!(
-                "no telemetry: there is no account \"{}\", which alias {name} names: act-claude act setup",
-                alias.account
+                "no telemetry: there is no account {}, which alias {name} names: act-claude act setup",
+                quoted(&alias.account)
             )),
         ));
     };

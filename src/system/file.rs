@@ -81,6 +81,18 @@ pub fn create_private(path: &Path) -> io::Result<File> {
     File::options().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Makes a new file (0600) with its content. It is there with all of the content, or not at all.
+///
+/// # Errors
+///
+/// `path` exists already, even as a link that leads nowhere; or the system refuses.
+pub fn create_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".act-claude-").tempfile_in(parent(path))?;
+    file.write_all(content)?;
+    file.persist_noclobber(path)?;
+    Ok(())
+}
+
 /// Makes a directory (0700), and those above it that are missing.
 ///
 /// # Errors
@@ -259,5 +271,10 @@ mod tests {
         assert!(create_private(&root.path().join("link")).is_err());
         assert!(!root.path().join("elsewhere").exists());
         assert!(create_private(&root.path().join("new")).is_ok() && create_private(&root.path().join("new")).is_err());
+        assert_eq!(create_whole(&root.path().join("link"), b"x").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(create_whole(&root.path().join("new"), b"x").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        create_whole(&root.path().join("whole"), b"x").unwrap();
+        assert!(is_private(&fs::metadata(root.path().join("whole")).unwrap()));
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3, "nothing is left behind");
     }
 }

@@ -18,17 +18,29 @@ pub fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || (steers(c) && !c.is_control()))
 }
 
-/// The text without quotes around it, and without the comma or semicolon that followed it in a list.
+/// Quotes that belong together.
+const PAIRS: [(char, char); 9] =
+    [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”'), ('„', '“'), ('„', '”'), ('‘', '’'), ('«', '»'), ('»', '«')];
+
+/// The text without quotes around it, and without the comma or semicolon that followed it in a list. A quote without its partner
+/// stays: a part of the text may be missing.
 pub fn bare(text: &str) -> &str {
-    let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '„' | '‘' | '’' | '«' | '»');
     let mut text = trim(text);
     loop {
-        let inner = trim(trim(text.trim_end_matches([',', ';'])).trim_matches(is_quote));
+        let rest = trim(text.trim_end_matches([',', ';']));
+        let within = PAIRS.iter().find_map(|(open, close)| rest.strip_prefix(*open)?.strip_suffix(*close));
+        let inner = trim(within.unwrap_or(rest));
         if inner == text {
             return text;
         }
         text = inner;
     }
+}
+
+/// Whether a text starts or ends with a quote that has no partner.
+pub fn has_lone_quote(text: &str) -> bool {
+    let is_quote = |c: char| PAIRS.iter().any(|(open, close)| c == *open || c == *close);
+    bare(text).starts_with(is_quote) || bare(text).ends_with(is_quote)
 }
 
 /// Reads `NAME=value`, `name: value`, `"name": "value"`, with or without a shell's command before it. A `:` separates only where
@@ -42,6 +54,7 @@ pub fn named(text: &str) -> Option<Named<'_>> {
     let rest = trim(&text[command.map_or(0, |command| command.len())..]);
     let is_shell = command.is_some() || starts_with(rest, "$env:");
     let rest = if starts_with(rest, "$env:") { &rest[5..] } else { rest };
+    let opened = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
     let rest = rest.trim_start_matches(['"', '\'']);
     let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')))?;
     let (name, mut rest) = rest.split_at(length);
@@ -51,6 +64,15 @@ pub fn named(text: &str) -> Option<Named<'_>> {
     rest = if is_quoted { &rest[1..] } else { rest };
     let blank = rest.len() - rest.trim_start().len();
     let (separator, value) = rest.trim_start().split_at_checked(1).unwrap_or_default();
+    let value = match opened {
+        // One pair of quotes around name and value.
+        Some(quote) if !is_quoted => trim(value).trim_end_matches([',', ';']).strip_suffix(quote)?,
+        // What was copied begins inside of the name's quotes, and may end inside of the value's.
+        None if is_quoted => {
+            trim(value).strip_prefix(['"', '\'']).filter(|rest| !rest.contains(['"', '\''])).unwrap_or(value)
+        }
+        _ => value,
+    };
     let is_value = match separator {
         "=" => !value.starts_with('=') && !trim(value).is_empty(),
         ":" => is_quoted || value.starts_with(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')),
@@ -69,6 +91,12 @@ pub fn starts_with(text: &str, start: &str) -> bool {
 /// A name for comparison: in lower case, without `-`, `_`, `.` and blanks.
 pub fn plain_name(text: &str) -> String {
     text.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).collect::<String>().to_lowercase()
+}
+
+/// Whether a text is a name, as variables and keys have them.
+pub fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
 /// Whether a text is a UUID.
@@ -92,7 +120,12 @@ mod tests {
             ("`x`;", "x"),
             ("'x y'", "x y"),
             ("x\u{1b}", "x\u{1b}"),
-            ("\"", ""),
+            ("\"\"", ""),
+            ("„x“", "x"),
+            ("\"x", "\"x"),
+            ("x'", "x'"),
+            ("\"x'", "\"x'"),
+            ("\"", "\""),
             ("", ""),
         ] {
             assert_eq!(bare(text), value, "{text:?}");

@@ -688,6 +688,89 @@ fn c8_what_is_private_is_in_no_ticket() {
     }
 }
 
+/// What stands in no valid entry, or is written in another way there, is as private; and ordinary words stay what they are.
+#[test]
+fn c8_what_is_private_is_masked_wherever_it_stands() {
+    const ID: &str = "3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e";
+    let mut machine = Machine::new();
+    machine.configure(|config| {
+        let endpoint = "https://act.invalid/metric-ingestion/v1/C4nary-A1B2C3/otlp/public/metrics";
+        let account = json!({"endpoint": endpoint, "user": "canary@example.com", "token": {"env": "NOT_SET"}});
+        config["accounts"] = json!({
+            "c4nary": account,
+            "broken": {"endpoint": endpoint.replace("C4nary", "br0ken"), "user": "canary-user", "tokn": "canary-value"},
+        });
+        config["aliases"] = json!({
+            "billing": {"account": "c4nary", "id": ID, "provider_type": "P"},
+            "lost": {"account": "none", "id": "canary-lost", "provider_type": "P"},
+        });
+        config["directories"]["~/other"] = json!(ID.replace('3', "4"));
+    });
+    // Ordinary words as the proxy's user and password change no words of act-claude's own.
+    machine.type_in("export HTTPS_PROXY=http://configuration:version@127.0.0.1:1");
+    machine.type_in(&format!("export ACT_CLAUDE_ALIAS={ID}"));
+    machine.set_env(
+        PROJECT,
+        &[
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://h.invalid/metric-ingestion/v1/c4nary-a1b2c3/otlp"),
+            ("OTEL_METRICS_EXPORTER", "cänary@exämple.com"),
+        ],
+    );
+    let (text, _) = machine.doctor("--bundle ~/bundle.json").unwrap();
+    let written = std::fs::read_to_string(machine.path("bundle.json")).unwrap();
+    let value: Value = serde_json::from_str(&written).unwrap();
+    for canary in [
+        "C4nary",
+        "c4nary",
+        "br0ken",
+        "A1B2C3",
+        "canary",
+        "3f2c7e10",
+        "4f2c7e10",
+        "nary@",
+        "exämple",
+        "configuration:version",
+    ] {
+        assert!(!written.contains(canary), "{canary}: {written}");
+    }
+    let block = text.split("\nact-claude ").nth(1).expect("the block");
+    for canary in ["C4nary", "c4nary", "A1B2C3", "3f2c7e10", "canary"] {
+        assert!(!block.contains(canary), "{canary}: {block}");
+    }
+    let version = concat!("version ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(value["looked_at"]["act-claude"][0], version);
+    assert!(value["looked_at"]["configuration"].is_array(), "{written}");
+    let found = ids(value["findings"].as_array().unwrap());
+    assert!(found.contains(&"configuration") && found.contains(&"alias"), "{found:?}");
+}
+
+/// The account of `act receive` has the same id everywhere, and is a part of usual paths.
+#[test]
+fn c8_a_rehearsal_s_account_damages_no_path() {
+    let machine = Machine::new();
+    machine.configure(|config| {
+        let endpoint = "http://127.0.0.1:4318/metric-ingestion/v1/local/otlp/public/metrics";
+        config["accounts"]["acme"]["endpoint"] = json!(endpoint);
+    });
+    machine.doctor("--bundle ~/bundle.json").unwrap();
+    let value: Value = serde_json::from_slice(&std::fs::read(machine.path("bundle.json")).unwrap()).unwrap();
+    assert_eq!(value["looked_at"]["spool"], json!(["empty", "~/.local/state/act-claude"]));
+}
+
+/// A bundle that can't be written completely is not there at all.
+#[test]
+fn c8_a_bundle_is_whole_or_not_there() {
+    let machine = Machine::new();
+    // No file may be larger than nothing; without the signal, a write fails with an error.
+    let line =
+        format!("trap '' XFSZ; ulimit -f 0; exec '{}' act doctor --bundle b.json", support::act_claude().display());
+    let mut command = machine.sandbox.command("sh");
+    let output = command.args(["-c", &line]).current_dir(machine.path("work")).output().unwrap();
+    let expected = "act-claude: --bundle: b.json can't be written (File too large): name another file\n";
+    assert_eq!((output.code(), output.err().as_str()), (64, expected));
+    assert_eq!(std::fs::read_dir(machine.path("work")).unwrap().count(), 0, "nothing is left behind");
+}
+
 #[test]
 fn c8_a_bundle_replaces_no_file() {
     let machine = Machine::new();

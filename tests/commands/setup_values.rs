@@ -28,7 +28,7 @@ use Outcome::{Refused, Stored};
 
 /// Tokens on standard input. `T` is the secret, `U` the user, `B` the base64 of `BOOMI_TOKEN.U:T`, `b` that of `T`. `Stored` names
 /// nothing: it is always the secret.
-const TOKENS: [(&str, Outcome); 65] = [
+const TOKENS: [(&str, Outcome); 86] = [
     ("T", Stored("")),
     ("T\r\n", Stored("")),
     ("\u{feff}T\n", Stored("")),
@@ -94,10 +94,31 @@ const TOKENS: [(&str, Outcome); 65] = [
     ("Basic T", Refused("\"Basic\" without base64")),
     ("T\u{1b}[2J", Refused("something that is not an API token")),
     ("T\u{200b}T", Refused("something that is not an API token")),
+    ("BOOMI_TOKEN.U%:T", Stored("")),
+    ("token=token=T", Stored("")),
+    ("BOOMI_USER=U BOOMI_TOKEN=T", Refused("a name and a value that is not called a token")),
+    ("token=token=token=token=token=token=token=token=token=T", Refused("several names and values")),
+    ("token=token=", Refused("a name without a value")),
+    ("BOOMI_TOKEN=", Refused("a name without a value")),
+    ("export PATH=/usr/bin", Refused("a name and a value that is not called a token")),
+    ("export BOOMI_USER=you", Refused("a name and a value that is not called a token")),
+    ("export X=T", Stored("")),
+    ("/usr/bin/pass", Refused("the path of a file")),
+    ("U|T", Refused("an API token with something else beside it")),
+    ("U;T", Refused("an API token with something else beside it")),
+    ("U|t-1", Refused("an API token with something else beside it")),
+    ("#T", Refused("a comment, which begins with '#'")),
+    ("T#x", Refused("an API token with something else beside it")),
+    (">T", Refused("a placeholder instead of the token")),
+    ("\"T", Refused("a quote without its partner")),
+    ("T'", Refused("a quote without its partner")),
+    ("\"T'", Refused("a quote without its partner")),
+    ("token=\"T", Refused("a quote without its partner")),
+    ("“T", Refused("something that is not an API token")),
 ];
 
 /// Values of flags.
-const VALUES: [(&str, &str, Outcome); 80] = [
+const VALUES: [(&str, &str, Outcome); 145] = [
     ("--user", "dev@acme.com", Stored("dev@acme.com")),
     ("--user", "BOOMI_TOKEN.dev@acme.com", Stored("dev@acme.com")),
     ("--user", "boomi_token.dev@acme.com", Stored("dev@acme.com")),
@@ -144,7 +165,7 @@ const VALUES: [(&str, &str, Outcome); 80] = [
     ("--provider-type", "string", Refused("is a placeholder")),
     ("--provider-type", "<providerType>", Refused("is a placeholder")),
     ("--provider-type", "3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e", Refused("is a UUID")),
-    ("--provider-type", "A,B", Refused("holds ','")),
+    ("--provider-type", "A,C", Refused("holds ','")),
     ("--endpoint", URL, Stored(URL)),
     ("--endpoint", "acme-A1B2C3", Stored(URL)),
     ("--endpoint", "accountId: acme-A1B2C3", Stored(URL)),
@@ -191,6 +212,115 @@ const VALUES: [(&str, &str, Outcome); 80] = [
     ),
     ("--endpoint", "https://\u{430}gentcontroltower.boomi.com/m", Refused("holds 'а'")),
     ("--endpoint", "https://act.example/a b", Refused("holds ' '")),
+    ("--user", "your.mate@acme.com", Stored("your.mate@acme.com")),
+    ("--user", "your-name@acme.com", Stored("your-name@acme.com")),
+    ("--user", "prvs=abc@acme.com", Stored("prvs=abc@acme.com")),
+    ("--user", "o'neil@acme.com", Stored("o'neil@acme.com")),
+    ("--user", "export X='dev@acme.com'", Stored("dev@acme.com")),
+    ("--user", "export BOOMI_TOKEN=T", Refused("is a name and a value that is not called a user")),
+    ("--user", "export BOOMI_TOKEN=t-1", Refused("is a name and a value that is not called a user")),
+    ("--user", "USER_TOKEN=T", Refused("is a name and a value that is not called a user")),
+    ("--user", "Basic B", Refused("looks like a token or an id")),
+    ("--user", "BOOMI_TOKEN.T", Refused("looks like a token or an id")),
+    ("--user", "'dev@acme.com", Refused("starts or ends with a quote")),
+    ("--id", "X-Alias-Id:3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e", Stored(ID)),
+    ("--id", "extAccountAliasId=3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e;x", Refused("holds ';'")),
+    ("--id", "3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e/x", Refused("holds something besides the id")),
+    ("--id", "..", Refused("has no letter and no digit")),
+    ("--id", "id", Refused("is a placeholder")),
+    ("--id", "\"a-1", Refused("starts or ends with a quote")),
+    ("--id", "BOOMI_TOKEN.dev@acme.com:T", Refused("holds a token")),
+    ("--id", "BOOMI_TOKEN.T", Refused("holds a token")),
+    ("--id", "Basic B", Refused("holds a token")),
+    ("--id", "Bearer T", Refused("holds a token")),
+    ("--id", "B", Refused("holds a token")),
+    ("--provider-type", "User", Stored("User")),
+    ("--provider-type", "Secret", Stored("Secret")),
+    ("--provider-type", "value", Stored("value")),
+    ("--provider-type", "Custom [beta]", Stored("Custom [beta]")),
+    ("--provider-type", "T", Refused("is a UUID")),
+    ("--provider-type", "x-T", Refused("holds a token")),
+    ("--provider-type", "BOOMI_TOKEN.dev@acme.com:T", Refused("holds a token")),
+    ("--provider-type", "Basic B", Refused("holds a token")),
+    ("--provider-type", "[type]", Refused("is a placeholder")),
+    ("--provider-type", "'Custom", Refused("starts or ends with a quote")),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3//otlp/public/metrics",
+        Refused("with another path than"),
+    ),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics/..",
+        Refused("has '.' or '..' in its path"),
+    ),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics/foo",
+        Refused("with another path than"),
+    ),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3/otlp/public/metricsx",
+        Refused("with another path than"),
+    ),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics\\",
+        Refused("holds '\\\\'"),
+    ),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics;x",
+        Refused("with another path than"),
+    ),
+    ("--endpoint", "https://agentcontroltower.boomi.com/foo", Refused("with another path than")),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com:80/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics",
+        Refused("has port 80, which is for http"),
+    ),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com:8443/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics",
+        Refused("has a port, which ACT's address has not"),
+    ),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com./metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics",
+        Refused("has a '.' at the end of its host"),
+    ),
+    (
+        "--endpoint",
+        "https://collector.example:70000/v1/metrics",
+        Refused("has a port that is no number from 1 to 65535"),
+    ),
+    ("--endpoint", "https://collector..example/v1/metrics", Refused("has no host name that can exist")),
+    ("--endpoint", "https://-x.example/v1/metrics", Refused("has no host name that can exist")),
+    ("--endpoint", "acme~x", Refused("holds '~'")),
+    ("--endpoint", "T", Refused("is a UUID")),
+    ("--endpoint", "BOOMI_TOKEN.dev@acme.com:T", Refused("")),
+    ("--endpoint", "dev@acme.com:T", Refused("")),
+    (
+        "--endpoint",
+        "https://agentcontroltower.boomi.com/metric-ingestion/v1/dev@acme.com/otlp/public/metrics",
+        Refused("has an e-mail address in place of the account id"),
+    ),
+    ("--endpoint", "'URL", Refused("holds '\\''")),
+    ("--name", "T", Refused("looks like a token or an id")),
+    ("--name", "x-T", Refused("looks like a token or an id")),
+    ("--name", "BOOMI_TOKEN.dev@acme.com:T", Refused("looks like a token or an id")),
+    ("--name", "Basic B", Refused("looks like a token or an id")),
+    ("--name", "B", Refused("looks like a token or an id")),
+    ("--name", "dev@acme.com:T", Refused("looks like a token or an id")),
+    ("--name", "b", Refused("looks like a token or an id")),
+    ("--account", "T", Refused("looks like a token or an id")),
+    ("--account", "x-T", Refused("looks like a token or an id")),
+    ("--account", "BOOMI_TOKEN.dev@acme.com:T", Refused("looks like a token or an id")),
+    ("--account", "Basic B", Refused("looks like a token or an id")),
+    ("--account", "B", Refused("looks like a token or an id")),
+    ("--account", "dev@acme.com:T", Refused("looks like a token or an id")),
+    ("--account", "b", Refused("looks like a token or an id")),
     ("--token-env", "T", Refused("the name of a variable is needed, not its value")),
     ("--token-command", "BOOMI_TOKEN.dev@acme.com:T", Refused("a command that prints the token is needed")),
     ("--token-file", "T", Refused("there is no such file")),
@@ -208,19 +338,22 @@ fn pasted(row: &str) -> String {
         "b" => return encoded(SECRET),
         _ => {}
     }
-    // Letters count only as whole words.
+    let encoded_user = USER.replace('@', "%40");
+    // Letters count only as whole words. "U%" is the user, percent-encoded.
     let parts = row.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let words = parts.map(|part| {
         let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
         let (word, rest) = part.split_at(end);
         let word = match word {
             "T" => SECRET,
+            "U" if rest == "%" => &encoded_user,
             "U" => USER,
             "B" | "20B" => &credential,
             "URL" => URL,
             "eyJT" => "eyJhbGciOiJIUzI1NiJ9",
             word => word,
         };
+        let rest = if word == encoded_user { "" } else { rest };
         format!("{word}{rest}")
     });
     words.collect::<String>().replace("Basic%", "Basic%20")
@@ -228,9 +361,15 @@ fn pasted(row: &str) -> String {
 
 /// Runs a set-up in which every value but the given one is right.
 fn setup(sandbox: &Sandbox, flag: &str, value: &str, input: &str) -> Output {
-    let right = [("--endpoint", URL), ("--user", USER), ("--id", ID), ("--provider-type", "CUSTOM_PROVIDER")];
-    let mut command =
-        sandbox.act_claude(&["act", "setup", "--yes", "--no-check", "--account", "acme", "--name", "billing"]);
+    let right = [
+        ("--endpoint", URL),
+        ("--user", USER),
+        ("--id", ID),
+        ("--provider-type", "CUSTOM_PROVIDER"),
+        ("--account", "acme"),
+        ("--name", "billing"),
+    ];
+    let mut command = sandbox.act_claude(&["act", "setup", "--yes", "--no-check"]);
     for (own, right) in right.into_iter().filter(|(own, _)| *own != flag) {
         command.args([own, right]);
     }
@@ -322,13 +461,22 @@ fn values_are_understood_or_refused_by_their_kind() {
 fn a_token_is_never_an_argument() {
     let sandbox = Sandbox::new();
     let (with_value, list) = (format!("--token={SECRET}"), format!("{SECRET},x"));
+    let (glued, with_switch) = (format!("--token-{SECRET}"), format!("--token-stdin={SECRET}"));
     for (args, why) in [
         (&["--token", SECRET][..], "--token: a token is never an argument"),
         (&[&with_value], "--token: a token is never an argument"),
         (&["--token"], "--token: a token is never an argument"),
         (&[SECRET], "values follow their options here, and the token is typed when it is asked for"),
-        (&["--name", &list], "--name: it holds ','"),
-        (&["--account", &list], "--account: it holds ','"),
+        (&["--name", &list], "--name: it looks like a token or an id"),
+        (&["--account", &list], "--account: it looks like a token or an id"),
+        (&["--name", "a,b"], "--name: it holds ','"),
+        (&["--account", "a,b"], "--account: it holds ','"),
+        (&[&glued], "there is no option (not repeated: it may be a token)"),
+        (&["--tokn-stdin", SECRET], "there is no option --tokn-stdin: did you mean --token-stdin?"),
+        (&[&with_switch], ""),
+        (&["--spec", SECRET], "(not repeated: it may be a token): No such file or directory"),
+        (&["--spec", "none.yaml"], "none.yaml: No such file or directory"),
+        (&["--directory", SECRET], "--directory (not repeated: it may be a token): No such file or directory"),
         (&["--name", "-x"], ""),
     ] {
         let output = sandbox.act_claude(&["act", "setup", "--yes"]).args(args).output().unwrap();
@@ -338,6 +486,114 @@ fn a_token_is_never_an_argument() {
         assert!(said.contains(why), "{args:?}: {said}");
     }
     assert!(snapshot(&sandbox.home()).is_empty());
+}
+
+/// A token in the place of a name, of a command or of a word is not repeated by any command.
+#[test]
+fn a_token_in_another_place_is_not_repeated() {
+    let mut sandbox = Sandbox::new();
+    sandbox.configure_one(URL);
+    sandbox.set("ACT_CLAUDE_BIN", "/bin/true");
+    let (pair, header) = (format!("dev@acme.com:{SECRET}"), format!("Basic {}", encoded(&format!("u:{SECRET}"))));
+    let not = "(not repeated: it may be a token)";
+    for secret in [SECRET, &pair, &header, &encoded(&format!("BOOMI_TOKEN.{USER}:{SECRET}"))] {
+        let attribute = format!("x{secret}");
+        for (args, why) in [
+            (&["act", "use", secret][..], format!("there is no alias {not}; known: billing")),
+            (&["act", "flush", "--to", secret], format!("there is no alias {not}; known: billing")),
+            (&["act", "flush", "--only", secret], format!("there is no export {not} in the spool")),
+            (&["act", "check", secret], format!("there is no alias {not}; known: billing")),
+            (&["act", secret], format!("there is no command {not}")),
+            (&["act", "doctor", secret], format!("{not} is one word too many")),
+            (&["act", "aliases", "--remove", secret], format!("there is no alias {not}; known: billing")),
+            (
+                &["act", "aliases", "--remove", "billing", "--move-to", secret],
+                format!("--move-to: there is no other alias {not}; known: billing"),
+            ),
+            (
+                &["act", "aliases", "--add", secret, "--id", "i-1", "--provider-type", "P"],
+                "--add: it looks like a token or an id".to_owned(),
+            ),
+            (
+                &["act", "aliases", "--add", "x", "--account", secret, "--id", "i-1", "--provider-type", "P"],
+                "--account: it looks like a token or an id".to_owned(),
+            ),
+            (&["act", "shell-init", secret], format!("{not} is not one of bash, zsh, fish")),
+            (&["act", "receive", "--port", secret], format!("--port {not}: it must be a whole number")),
+            (&["act", "demo", "--fail", secret], format!("--fail {not} is not one of")),
+            (&["act", "setup", "--account", secret], "--account: it looks like a token or an id".to_owned()),
+            (&["--alias", secret], format!("--alias: there is no alias {not}; known: billing")),
+            (&["--report", secret], format!("--report {not} is not one of")),
+            (&["act", "which", &attribute], format!("{not}: No such file or directory")),
+            (&["act", "logs", &attribute], format!("no log of {not}")),
+        ] {
+            let before = snapshot(&sandbox.home().join(".config"));
+            let output = sandbox.act_claude(args).output().unwrap();
+            let said = said(&output);
+            keeps_the_secret(&said, &args.join(" "));
+            assert!(said.contains(&why), "{args:?}: {said}");
+            assert_eq!(snapshot(&sandbox.home().join(".config")), before, "{args:?}");
+        }
+        let output = sandbox.act_claude(&["act", "doctor"]).env("ACT_CLAUDE_ALIAS", secret).output().unwrap();
+        let said = said(&output);
+        keeps_the_secret(&said, "ACT_CLAUDE_ALIAS");
+        assert!(said.contains(&format!("ACT_CLAUDE_ALIAS: there is no alias {not}")), "{said}");
+    }
+}
+
+/// A token that looks like a name is recognised where it is given as the token, too.
+#[test]
+fn a_token_that_looks_like_a_name_is_no_name() {
+    for (flag, what) in [
+        ("--name", "alias's name"),
+        ("--account", "account's name"),
+        ("--provider-type", "provider type"),
+        ("--id", "alias id"),
+        ("--user", "user"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.directory("work/billing");
+        let output = setup(&sandbox, flag, "t0k-en", "t0k-en");
+        let said = said(&output);
+        let expected = format!("token and {what} are the same value: one of the two is in the other's place");
+        assert!(output.code() == 64 && said.contains(&expected) && !said.contains("t0k-en"), "{flag}: {said}");
+        assert!(snapshot(&sandbox.home()).is_empty(), "{flag}");
+    }
+}
+
+/// A credential in a Monitoring Spec is neither taken nor repeated.
+#[test]
+fn a_credential_in_a_spec_is_not_repeated() {
+    let credential = format!("BOOMI_TOKEN.{USER}:{SECRET}");
+    let basic = format!("Basic {}", encoded(&credential));
+    let with_user = URL.replace("https://", &format!("https://u:{SECRET}@"));
+    let spec = |server: &str, id: &str, kind: &str| {
+        json!({
+            "openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "servers": [{"url": server}],
+            "x-agent": {"extAccountAliasId": id, "providerType": kind},
+        })
+    };
+    let server = URL.replace("/otlp/public/metrics", "");
+    for (name, document, why) in [
+        ("user", spec(&with_user, ID, "P"), "holds a user name or password"),
+        ("path", spec(&with_user.replace("acme", "<acme>"), ID, "P"), ""),
+        ("id", spec(&server, &credential, "P"), "holds a token"),
+        ("header as the id", spec(&server, &basic, "P"), ""),
+        ("kind", spec(&server, ID, &credential), "holds a token"),
+        ("token as the kind", spec(&server, ID, SECRET), "is a UUID"),
+        ("reference", json!({"openapi": "3.0.3", "x": {"$ref": format!("#/x/{credential}")}}), ""),
+        ("version", json!({"openapi": credential}), "it is OpenAPI"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("spec.json", document.to_string());
+        for format in [&["--json"][..], &[]] {
+            let mut command = sandbox.act_claude(&["act", "setup", "--yes", "--no-check", "--spec"]);
+            let output = command.arg(sandbox.home().join("spec.json")).args(format).output().unwrap();
+            let said = said(&output);
+            keeps_the_secret(&said, name);
+            assert!(said.contains(why) && output.code() == 64, "{name}: {said}");
+        }
+    }
 }
 
 /// The same judgement applies where a token comes from a file, a variable or a command: nothing is sent to ACT.

@@ -1,8 +1,5 @@
 //! `act doctor`: everything that would keep sessions from being reported, each problem with its fix; and what was looked at.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -13,6 +10,7 @@ use crate::commands::doctor::{self, Facts};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::{ExitCode, USAGE};
+use crate::system::file;
 use crate::text::page;
 use crate::text::printable;
 use crate::text::shell::shell_word;
@@ -36,12 +34,12 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let facts = Facts::gather(environment);
     let found = doctor::diagnose(&facts);
     let private = Private::of(&facts);
-    let rows = looked_at::for_others(looked_at::rows(&facts), &private);
+    let rows = looked_at::rows(&facts, &private);
     let block = looked_at::json(&rows);
     if let Some(file) = &args.bundle {
         // The findings name files, accounts and aliases.
-        let findings = private.removed_from(findings::json(&found));
-        if let Err(why) = write(file, &json!({ "looked_at": block, "findings": findings })) {
+        let findings: Vec<_> = found.iter().map(|finding| private.removed_from(finding)).collect();
+        if let Err(why) = write(file, &json!({ "looked_at": block, "findings": findings::json(&findings) })) {
             crate::run::report::fatal(&why);
             return ExitCode::from(USAGE);
         }
@@ -75,8 +73,7 @@ fn write(file: &Path, bundle: &Value) -> Result<(), String> {
         _ => format!("--bundle: {} can't be written ({}): name another file", file.display(), plain(&error)),
     };
     let text = serde_json::to_string_pretty(bundle).map_err(|error| error.to_string())?;
-    let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(refuse)?;
     // Line by line: a line break is no character that has to be escaped here.
     let lines = text.lines().map(|line| format!("{}\n", printable::json(line)));
-    out.write_all(lines.collect::<String>().as_bytes()).map_err(refuse)
+    file::create_whole(file, lines.collect::<String>().as_bytes()).map_err(refuse)
 }

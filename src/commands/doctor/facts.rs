@@ -38,6 +38,8 @@ pub struct Facts {
     pub directory: PathBuf,
     /// The configuration and its faults.
     pub loaded: Loaded,
+    /// The configuration's files as JSON, also where parts of them can't be used.
+    pub written: Vec<serde_json::Value>,
     /// The configuration's files and directories that other users can change.
     pub exposed: Vec<Exposed>,
     /// The alias of the working directory.
@@ -163,6 +165,11 @@ impl Facts {
             resolution: resolve::resolve(explicit, &loaded.config, &place),
             contradictions: resolve::contradictions(&loaded.config, &place),
             lost_worktree: place.lost_worktree,
+            written: loaded
+                .files
+                .iter()
+                .filter_map(|file| serde_json::from_slice(&std::fs::read(file).ok()?).ok())
+                .collect(),
             exposed: loaded.files.iter().flat_map(|file| exposed(file)).collect(),
             accounts: ask_accounts(&loaded, environment, &network),
             claude: claude.map(|path| client(path, environment, state.as_deref(), wsl.as_ref())),

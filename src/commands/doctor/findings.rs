@@ -7,7 +7,7 @@ use anstyle::Style;
 use serde_json::{Value, json};
 
 use super::Finding;
-use super::private::with_tilde;
+use crate::text::home;
 use crate::text::page::{self, BOLD, DIM, RED};
 
 /// Columns before a finding's text.
@@ -21,8 +21,7 @@ pub fn text(findings: &[Finding], width: usize, home: Option<&Path>) -> String {
     if findings.is_empty() {
         return "no problems found\n".to_owned();
     }
-    let home = home.and_then(Path::to_str).map(|home| home.trim_end_matches('/')).filter(|home| !home.is_empty());
-    let short = |text: &str| home.map_or_else(|| text.to_owned(), |home| with_tilde(text, home));
+    let short = |text: &str| home::shortened(text, home);
     // On a narrow page the labels have lines of their own.
     let indent = if width < NARROW { 4 } else { INDENT };
     let mut text = String::new();

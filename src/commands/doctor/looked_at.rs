@@ -5,7 +5,8 @@ use std::path::Path;
 use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::{Facts, checks, private};
+use super::private::Private;
+use super::{Facts, checks};
 use crate::config::{self, Delivery};
 use crate::delivery::proxy;
 use crate::state::outcome::State;
@@ -17,48 +18,51 @@ type Row = (&'static str, Vec<String>);
 /// The variables whose presence matters to support. Their values stay here.
 const TELLING: [&str; 5] = ["ACT_CLAUDE", "CLAUDE_CODE_", "OTEL_", "SSL_CERT_", "NODE_EXTRA_CA_CERTS"];
 
-/// The rows. What is private is still in them.
-pub fn rows(facts: &Facts) -> Vec<Row> {
-    let program = facts.program.as_deref().map_or_else(|| "where it is, is not known".to_owned(), shown);
+/// The rows. What varies from machine to machine goes through [`Private`]; the words between stay as they are.
+pub fn rows(facts: &Facts, private: &Private) -> Vec<Row> {
+    let program = facts.program.as_deref();
+    let program = program.map_or_else(|| "where it is, is not known".to_owned(), |path| shown(path, private));
     vec![
         ("act-claude", vec![concat!("version ", env!("ACT_CLAUDE_VERSION")).to_owned(), program]),
-        ("claude", claude(facts)),
+        ("claude", claude(facts, private)),
         ("system", vec![format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)]),
-        ("configuration", configuration(facts)),
+        ("configuration", configuration(facts, private)),
         ("accounts", vec![facts.loaded.config.accounts.len().to_string()]),
-        ("aliases", aliases(facts)),
-        ("delivery", vec![delivery(facts)]),
-        ("settings", settings(facts)),
+        ("aliases", aliases(facts, private)),
+        ("delivery", vec![delivery(facts, private)]),
+        ("settings", settings(facts, private)),
         ("variables", variables(facts)),
         ("running", vec![running(facts)]),
-        ("spool", spool(facts)),
+        ("spool", spool(facts, private)),
         ("checks", vec![checks().count().to_string()]),
     ]
 }
 
-fn shown(path: &Path) -> String {
-    path.display().to_string()
+fn shown(path: &Path, private: &Private) -> String {
+    private.removed(&path.display().to_string())
 }
 
-fn claude(facts: &Facts) -> Vec<String> {
+fn claude(facts: &Facts, private: &Private) -> Vec<String> {
     match &facts.claude {
         Err(_) => vec!["not found".to_owned()],
         Ok(client) => {
             let version = client.version.map_or("version not known".to_owned(), |version| format!("version {version}"));
-            vec![version, shown(&client.path)]
+            vec![version, shown(&client.path, private)]
         }
     }
 }
 
-fn configuration(facts: &Facts) -> Vec<String> {
+fn configuration(facts: &Facts, private: &Private) -> Vec<String> {
     let user = config::user_file(&facts.environment);
     let files = user.into_iter().chain([config::SYSTEM_FILE.into()]);
     let state = |path: &Path| match facts.loaded.files.iter().any(|read| read == path) {
         true => "read",
-        false if facts.loaded.faults.iter().any(|fault| fault.origin.to_string() == shown(path)) => "can't be read",
+        false if facts.loaded.faults.iter().any(|fault| fault.origin.to_string() == path.display().to_string()) => {
+            "can't be read"
+        }
         false => "not there",
     };
-    let mut lines: Vec<String> = files.map(|path| format!("{}: {}", shown(&path), state(&path))).collect();
+    let mut lines: Vec<String> = files.map(|path| format!("{}: {}", shown(&path, private), state(&path))).collect();
     match facts.loaded.faults.len() {
         0 => {}
         1 => lines.push("1 fault".to_owned()),
@@ -67,19 +71,19 @@ fn configuration(facts: &Facts) -> Vec<String> {
     lines
 }
 
-fn aliases(facts: &Facts) -> Vec<String> {
+fn aliases(facts: &Facts, private: &Private) -> Vec<String> {
     let count = facts.loaded.config.aliases.len().to_string();
     let here = match &facts.resolution {
         Ok(resolution) => {
-            let alias = resolution.alias.as_deref().unwrap_or("none");
-            format!("here: {alias} ({})", resolution.reason)
+            let alias = resolution.alias.as_deref().map_or("none".to_owned(), |alias| private.removed(alias));
+            format!("here: {alias} ({})", private.removed(&resolution.reason.to_string()))
         }
         Err(_) => "here: ACT_CLAUDE_ALIAS names one that does not exist".to_owned(),
     };
     vec![count, here]
 }
 
-fn delivery(facts: &Facts) -> String {
+fn delivery(facts: &Facts, private: &Private) -> String {
     let way = match facts.loaded.config.delivery() {
         Delivery::Relay => "by the relay",
         Delivery::Direct => "direct",
@@ -98,12 +102,12 @@ fn delivery(facts: &Facts) -> String {
     places.dedup();
     match places.is_empty() {
         true => format!("{way}, without a proxy"),
-        false => format!("{way}, through the proxy of {}", places.join(", ")),
+        false => format!("{way}, through the proxy of {}", private.removed(&places.join(", "))),
     }
 }
 
-fn settings(facts: &Facts) -> Vec<String> {
-    let files: Vec<String> = facts.documents.iter().map(|document| shown(&document.source.path)).collect();
+fn settings(facts: &Facts, private: &Private) -> Vec<String> {
+    let files: Vec<String> = facts.documents.iter().map(|document| shown(&document.source.path, private)).collect();
     if files.is_empty() { vec!["no file of Claude Code's".to_owned()] } else { files }
 }
 
@@ -129,18 +133,18 @@ fn running(facts: &Facts) -> String {
     }
 }
 
-fn spool(facts: &Facts) -> Vec<String> {
+fn spool(facts: &Facts, private: &Private) -> Vec<String> {
     let Some(state) = &facts.state else { return vec!["no state directory".to_owned()] };
     let is_held = |state: &State| matches!(state, State::Held | State::NotUnderstood);
     let count = |held: bool| -> u64 {
         facts.kept.iter().filter(|waiting| is_held(&waiting.state) == held).map(|waiting| waiting.exports).sum()
     };
     let content = match (&facts.unlisted, count(false), count(true)) {
-        (Some(why), ..) => format!("can't be listed ({why})"),
+        (Some(why), ..) => format!("can't be listed ({})", private.removed(why)),
         (None, 0, 0) => "empty".to_owned(),
         (None, waiting, held) => format!("{waiting} waiting, {held} held"),
     };
-    vec![content, shown(state)]
+    vec![content, shown(state, private)]
 }
 
 /// The rows as text, in lines of `width` columns.
@@ -172,10 +176,4 @@ pub fn json(rows: &[Row]) -> Value {
         lines => json!(lines),
     };
     Value::Object(rows.iter().map(|(name, lines)| ((*name).to_owned(), value(lines))).collect())
-}
-
-/// The rows without what is private.
-pub fn for_others(rows: Vec<Row>, private: &private::Private) -> Vec<Row> {
-    let removed = |lines: Vec<String>| lines.iter().map(|line| private.removed(line)).collect();
-    rows.into_iter().map(|(name, lines)| (name, removed(lines))).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! [`facts`] gathers all facts once and is the only file that does I/O, besides [`command`]. [`mod@findings`] renders findings as
 //! text and JSON, and [`looked_at`] what was looked at: the block that people paste into a support ticket, without what
-//! [`private`] removes. Each of the other files turns facts into findings of one kind (pure).
+//! [`private`] removes, of which [`written`] reads a part from the configuration's text. Each of the other files turns facts into findings of one kind (pure).
 
 mod client;
 mod command;
@@ -17,6 +17,7 @@ mod private;
 mod sessions;
 mod settings;
 mod store;
+mod written;
 
 pub use command::{Args, run};
 pub use facts::Facts;

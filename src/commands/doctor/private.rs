@@ -1,58 +1,78 @@
 //! Removes what must not be in a support ticket: tokens, e-mail addresses, ids of accounts and aliases, credentials of proxies, and
 //! the path of the home directory (pure).
+//!
+//! It is applied to the parts of the report that vary, not to names of keys: no value on this machine changes those.
 
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use percent_encoding::percent_decode_str;
 use regex::Regex;
-use serde_json::Value;
 
-use super::Facts;
-use crate::config::TokenSource;
-use crate::text::replace::replaced;
+use super::written;
+use super::{Facts, Finding};
+use crate::commands::setup::sources::names;
+use crate::config::typed::{endpoint, secret};
+use crate::config::{Account, TokenSource, is_loopback};
+use crate::text::paths;
+use crate::text::shell::shell_word;
 
-/// An e-mail address, whoever's it is.
-static EMAIL: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:[.][A-Za-z0-9-]+)+").expect("a pattern"));
-/// The user and password of a URL.
-static USERINFO: LazyLock<Regex> = LazyLock::new(|| Regex::new("://[^/ \"']*@").expect("a pattern"));
-/// The value of an Authorization header.
-static BASIC: LazyLock<Regex> = LazyLock::new(|| Regex::new("(Basic|Bearer)(?: |%20)+[^ ,\"']+").expect("a pattern"));
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a pattern")
+}
 
-/// The account id in an endpoint that is in no configuration of act-claude's: settings of Claude Code may name one.
-static ACCOUNT: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("(metric-ingestion/v[0-9]+/)[^/ \"',]+").expect("a pattern"));
-/// The id of an alias that is not configured here.
-static ALIAS: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("(X-Alias-Id=|alias of id )[^, \"')]+").expect("a pattern"));
+/// Patterns of what is private on any machine, each with what stands in its place. Where a pattern has a group, only that is private.
+static PATTERNS: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
+    [
+        // The value of an Authorization header.
+        (pattern("(?:Basic|Bearer)(?: |%20)+([^ ,\"']+)"), "(token)"),
+        // The user and password of a URL.
+        (pattern("://([^/ \"']*)@"), "(proxy credential)"),
+        // The account id in an endpoint that is in no configuration of act-claude's: settings of Claude Code may name one.
+        (pattern("metric-ingestion/v[0-9]+/([^/ \"',]+)"), "(account id)"),
+        // The id of an alias that is not configured here.
+        (pattern("(?:(?i:X-Alias-Id)=|alias of id )([^, \"')]+)"), "(alias id)"),
+        // An e-mail address, whoever's it is. Its letters may be those of any script.
+        (
+            pattern(
+                r#"[^\x00-\x20"'`<>(),;:/@\[\]{}|\\=“”„«»]+@[^\x00-\x2c./:-@\[-`{-\x7f“”„«»]+(?:[.][^\x00-\x2c./:-@\[-`{-\x7f“”„«»]+)+"#,
+            ),
+            "(e-mail)",
+        ),
+    ]
+});
 
 /// The parts of every account's endpoint that are not private.
 const PUBLIC_PARTS: [&str; 6] = ["metric-ingestion", "v1", "otlp", "public", "metrics", ""];
-/// Of a shorter word only whole words are replaced: as a part of other words it says nothing.
+/// The account of `act receive`'s endpoint, on every machine.
+const LOCAL: &str = "local";
+/// A shorter word says nothing as a part of other words.
 const SHORT: usize = 4;
 
-/// What is private on this machine, the longest first, each with what stands in its place.
+/// A private text, with what stands in its place.
+pub type Word = (String, &'static str);
+
+/// What is private on this machine.
 #[derive(Debug)]
 pub struct Private {
-    words: Vec<(String, &'static str)>,
-    /// The home, as HOME names it and as it is without links.
+    words: Vec<Word>,
+    /// The home, as HOME names it and as it is without links, in each way in which a path is written.
     homes: Vec<String>,
 }
 
 impl Private {
     /// Collects it.
     pub fn of(facts: &Facts) -> Self {
-        let mut words = Vec::new();
-        for account in facts.loaded.config.accounts.values() {
-            words.push((account.user.clone(), "(e-mail)"));
-            let path = account.endpoint.split("://").nth(1).unwrap_or(&account.endpoint);
-            let parts = path.split(['/', '?', '&', '=']).skip(1).filter(|part| !PUBLIC_PARTS.contains(part));
-            words.extend(parts.map(|part| (part.to_owned(), "(account id)")));
+        let mut words: Vec<Word> = facts.written.iter().flat_map(written::words).collect();
+        let config = &facts.loaded.config;
+        for (name, account) in &config.accounts {
+            words.extend(of_account(name, account));
             if let TokenSource::Env(name) = &account.token {
                 words.extend(facts.environment.text(name).map(|token| (token.to_owned(), "(token)")));
             }
         }
-        words.extend(facts.loaded.config.aliases.values().map(|alias| (alias.id.clone(), "(alias id)")));
+        words.extend(config.aliases.values().map(|alias| (alias.id.clone(), "(alias id)")));
         let of_environment =
             facts.environment.iter().map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy()));
         let of_settings = facts.layers.iter().flat_map(|layer| layer.env.iter());
@@ -66,100 +86,159 @@ impl Private {
         Self::new(words, &homes.collect::<Vec<_>>())
     }
 
-    fn new(mut words: Vec<(String, &'static str)>, homes: &[PathBuf]) -> Self {
+    fn new(mut words: Vec<Word>, homes: &[PathBuf]) -> Self {
         words.retain(|(word, _)| !word.is_empty());
-        words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
-        let homes = homes.iter().filter_map(|home| home.to_str()).map(|home| home.trim_end_matches('/').to_owned());
-        Self { words, homes: homes.filter(|home| !home.is_empty()).collect() }
+        Self { words, homes: homes.iter().flat_map(|home| spellings(home)).collect() }
     }
 
     /// The text without it.
     pub fn removed(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (word, instead) in &self.words {
-            let is_short = word.chars().count() < SHORT;
-            let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
-            text = replaced(&text, word, instead, |before, after| !(is_short && (is_part(before) || is_part(after))));
+        let mut spans: Vec<Span> = Vec::new();
+        for home in &self.homes {
+            spans.extend(found(text, home, is_path).map(|range| (range, "~")));
         }
-        text = BASIC.replace_all(&text, "$1 (token)").into_owned();
-        text = USERINFO.replace_all(&text, "://(proxy credential)@").into_owned();
-        text = EMAIL.replace_all(&text, "(e-mail)").into_owned();
-        text = ACCOUNT.replace_all(&text, "${1}(account id)").into_owned();
-        text = ALIAS.replace_all(&text, "${1}(alias id)").into_owned();
-        self.homes.iter().fold(text, |text, home| with_tilde(&text, home))
+        for (word, instead) in &self.words {
+            let fits = if is_ordinary(word) { is_whole } else { |_: &str, _: &str| true };
+            spans.extend(found(text, word, fits).map(|range| (range, *instead)));
+        }
+        let mut patterns: Vec<Span> = Vec::new();
+        for (pattern, instead) in &*PATTERNS {
+            let private = pattern.captures_iter(text).filter_map(|found| found.get(1).or_else(|| found.get(0)));
+            // What begins inside of another one ends with it: in `u:p@w@host.example`, no e-mail address begins with `w`.
+            let is_inside = |start: usize| patterns.iter().any(|(range, _): &Span| range.contains(&start));
+            let new: Vec<Span> =
+                private.map(|found| (found.range(), *instead)).filter(|(range, _)| !is_inside(range.start)).collect();
+            patterns.extend(new);
+        }
+        spans.extend(patterns);
+        spans.extend(secret::uuids(text).map(|range| (range, "(id)")));
+        secret::removed(&replaced(text, spans)).into_owned()
     }
 
-    /// JSON whose texts are without it.
-    pub fn removed_from(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => Value::String(self.removed(&text)),
-            Value::Array(values) => values.into_iter().map(|value| self.removed_from(value)).collect(),
-            Value::Object(members) => {
-                members.into_iter().map(|(key, value)| (self.removed(&key), self.removed_from(value))).collect()
-            }
-            other => other,
+    /// A finding without it.
+    pub fn removed_from(&self, finding: &Finding) -> Finding {
+        let Finding { id, what, place, effect, fix, command } = finding;
+        Finding {
+            id,
+            what: self.removed(what),
+            place: self.removed(place),
+            effect: self.removed(effect),
+            fix: self.removed(fix),
+            command: command.as_deref().map(|command| self.removed(command)),
         }
     }
 }
 
-/// The parts of a proxy's credential, as they stand in the variable.
+/// The private words of an account: its user, its id, and names that were made from the id.
+fn of_account(name: &str, account: &Account) -> Vec<Word> {
+    let mut words = of_endpoint(&account.endpoint);
+    let made = names::of_account(&account.endpoint).filter(|_| !words.is_empty());
+    if let Some(made) = made {
+        if name.to_ascii_lowercase().starts_with(&made) {
+            words.push((name.to_owned(), "(account)"));
+        }
+        words.push((made, "(account)"));
+    }
+    words.push((account.user.clone(), "(e-mail)"));
+    words
+}
+
+/// The account id in an endpoint. In another form of endpoint, every part of its path may be one.
+pub fn of_endpoint(url: &str) -> Vec<Word> {
+    let (host, path) = url.split_once("://").map_or(url, |(_, rest)| rest).split_once('/').unwrap_or_default();
+    let is_private = |part: &&str| {
+        let is_local = *part == LOCAL && is_loopback(host.rsplit_once(':').map_or(host, |(host, _)| host));
+        !PUBLIC_PARTS.contains(part) && !is_local
+    };
+    let parts: Vec<&str> = match endpoint::account_id(url) {
+        Some(account) => vec![account],
+        None => path.split(['/', '?', '&', '=']).collect(),
+    };
+    let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+    let private = parts.into_iter().filter(is_private).flat_map(|part| [part.to_owned(), decoded(part)]);
+    private.map(|part| (part, "(account id)")).collect()
+}
+
+/// The parts of a proxy's credential, as they stand in the variable and decoded. An ordinary word is none by itself: it would be
+/// removed wherever a sentence has it.
 fn credentials(proxy: &str) -> Vec<String> {
     let rest = proxy.split_once("://").map_or(proxy, |(_, rest)| rest);
     let Some((userinfo, _)) = rest.rsplit_once('@') else { return Vec::new() };
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-    [userinfo, user, password].map(str::to_owned).into()
+    let alone = [user, password].into_iter().filter(|part| !is_ordinary(part));
+    let pair = std::iter::once(userinfo).filter(|pair| pair.contains(':') || !is_ordinary(pair));
+    let written: Vec<&str> = pair.chain(alone).collect();
+    let decoded = written.iter().map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned());
+    let mut all: Vec<String> = written.iter().map(|part| (*part).to_owned()).chain(decoded).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
-/// The text with `~` in place of the home directory, where a path begins or ends with it.
-pub fn with_tilde(text: &str, home: &str) -> String {
-    replaced(text, home, "~", |before, after| {
-        let begins = !before.is_some_and(|c| c.is_alphanumeric() || "/._-~".contains(c));
-        let ends = !after.is_some_and(|c| c.is_alphanumeric() || "._-".contains(c));
-        begins && ends
-    })
+/// Whether a word may be one of a sentence, or is too short to be looked for in other words.
+fn is_ordinary(word: &str) -> bool {
+    word.chars().count() < SHORT || word.chars().all(char::is_alphabetic)
+}
+
+/// A private part of a text, with what stands in its place.
+type Span = (Range<usize>, &'static str);
+
+/// The text with all spans replaced. Of spans that overlap, the whole is replaced, with the words of the longest: so nothing is
+/// left of the others, and nothing is replaced in what stands in their place.
+fn replaced(text: &str, mut spans: Vec<Span>) -> String {
+    spans.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
+    let mut merged: Vec<(Range<usize>, usize, &str)> = Vec::new();
+    for (range, instead) in spans {
+        match merged.last_mut() {
+            Some((last, longest, words)) if range.start < last.end => {
+                last.end = last.end.max(range.end);
+                if range.len() > *longest {
+                    (*longest, *words) = (range.len(), instead);
+                }
+            }
+            _ => merged.push((range.clone(), range.len(), instead)),
+        }
+    }
+    let (mut result, mut at) = (String::with_capacity(text.len()), 0);
+    for (range, _, instead) in merged {
+        result.push_str(&text[at..range.start]);
+        result.push_str(instead);
+        at = range.end;
+    }
+    result + &text[at..]
+}
+
+/// Where a text has a word, in any case, if the texts before and after it fit.
+fn found(text: &str, word: &str, fits: fn(&str, &str) -> bool) -> impl Iterator<Item = Range<usize>> {
+    let (lower, word) = (text.to_ascii_lowercase(), word.to_ascii_lowercase());
+    let ranges = lower.match_indices(&word).map(|(at, _)| at..at + word.len());
+    ranges.filter(|range| fits(&text[..range.start], &text[range.end..])).collect::<Vec<_>>().into_iter()
+}
+
+/// Whether a word stands alone: `local`, but not that in `~/.local`.
+fn is_whole(before: &str, after: &str) -> bool {
+    let continues = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    !before.ends_with(|c: char| continues(c) || c == '.') && !after.starts_with(continues)
+}
+
+/// Whether a path begins or ends with a directory.
+fn is_path(before: &str, after: &str) -> bool {
+    let continues = |c: char| c.is_alphanumeric() || "._-".contains(c);
+    !before.ends_with(|c: char| continues(c) || c == '~') && !after.starts_with(continues)
+}
+
+/// A home in each way in which a path is written: for people, as a word of a shell command, and as a URL.
+fn spellings(home: &Path) -> Vec<String> {
+    let word = shell_word(home);
+    let word = word.strip_prefix('$').unwrap_or(&word);
+    let word = word.strip_prefix('\'').and_then(|word| word.strip_suffix('\'')).unwrap_or(word);
+    let url = paths::to_text(home);
+    let url = url.strip_prefix("file://").unwrap_or(&url);
+    let all = [&home.to_string_lossy(), word, url].map(|home| home.trim_end_matches('/').to_owned());
+    let mut all: Vec<String> = all.into_iter().filter(|home| !home.is_empty()).collect();
+    all.dedup();
+    all
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_private_is_replaced_and_nothing_else() {
-        let words = [("acme-A1B2C3", "(account id)"), ("id-1", "(alias id)"), ("me", "(alias id)"), ("", "(token)")];
-        let words = words.map(|(word, instead)| (word.to_owned(), instead)).into();
-        let private = Private::new(words, &["/home/you/".into(), "/data/you".into()]);
-        for (text, expected) in [
-            ("nothing", "nothing"),
-            ("https://h/v1/acme-A1B2C3/otlp", "https://h/v1/(account id)/otlp"),
-            ("id-1, id-12", "(alias id), (alias id)2"),
-            ("alias me: some of them, me", "alias (alias id): some of them, (alias id)"),
-            ("you@example.com's, BOOMI_TOKEN.a.b@c-d.example", "(e-mail)'s, (e-mail)"),
-            ("http://u:p@proxy:3128", "http://(proxy credential)@proxy:3128"),
-            ("http://u:p@w@proxy.example:3128", "http://(proxy credential)@proxy.example:3128"),
-            ("Authorization=Basic Zm9v,X=y", "Authorization=Basic (token),X=y"),
-            ("Bearer%20abc", "Bearer (token)"),
-            ("/home/you/a in /home/you: /home/your/b /x/home/you/c", "~/a in ~: /home/your/b /x/home/you/c"),
-            ("/data/you/work", "~/work"),
-            ("git@github", "git@github"),
-            ("https://h/metric-ingestion/v1/other-X/otlp", "https://h/metric-ingestion/v1/(account id)/otlp"),
-            ("X-Alias-Id=other,Origin=x", "X-Alias-Id=(alias id),Origin=x"),
-            ("runs under alias of id other-1", "runs under alias of id (alias id)"),
-        ] {
-            assert_eq!(private.removed(text), expected, "{text}");
-        }
-        let value = serde_json::json!({"acme-A1B2C3": ["/home/you", 1, null]});
-        assert_eq!(private.removed_from(value), serde_json::json!({"(account id)": ["~", 1, null]}));
-    }
-
-    #[test]
-    fn credentials_of_a_proxy() {
-        for (proxy, expected) in [
-            ("http://user:secret@proxy:1", &["user:secret", "user", "secret"][..]),
-            ("user:se@cret@proxy:1", &["user:se@cret", "user", "se@cret"]),
-            ("http://token@proxy", &["token", "token", ""]),
-            ("http://proxy:1", &[]),
-        ] {
-            assert_eq!(credentials(proxy), expected, "{proxy}");
-        }
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use serde::Serialize;
 
+use crate::config::typed::secret::{NOT_REPEATED, has_uuid, holds_credential};
 use crate::delivery::blame::Failed;
 use crate::state::outcome::{Problem, State, exports, points};
 use crate::state::spool::Header;
@@ -150,6 +151,9 @@ impl Tallies {
             tally.words(alias, &mut text);
         }
         for name in &self.unknown {
+            // An export's name may be as long as a token.
+            let is_secret = has_uuid(name) || holds_credential(name);
+            let name = if is_secret { NOT_REPEATED } else { name };
             let names = shell_word(queue);
             let _ = writeln!(text, "there is no export {name} in the spool; those that are there: ls {names}");
         }

@@ -1,7 +1,9 @@
 //! A command line that clap refuses, in the same style as act-claude's other errors: what is wrong, the nearest right value, and
-//! the command that says more (pure).
+//! the command that says more (pure). A word that may be a token is not repeated.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::config::typed::secret::{NOT_REPEATED, is_secret};
 
 /// The sentence. `command` is the command's name, where one was given. For setup, no word that was typed is repeated, except the
 /// names of options: it may be a token.
@@ -10,24 +12,32 @@ pub fn sentence(error: &clap::Error, command: Option<&str>) -> String {
     let text = |kind| strings(error.get(kind));
     let first = |kind| text(kind).into_iter().next().unwrap_or_default();
     let option = first(ContextKind::InvalidArg);
-    let given = |value: &str| if may_be_secret { String::new() } else { format!(" {value:?}") };
+    let given = |value: &str| if may_be_secret { String::new() } else { format!(" {}", word(value)) };
     let said = match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let near = first(ContextKind::SuggestedSubcommand);
             let near = if near.is_empty() { String::new() } else { format!(": did you mean act-claude act {near}?") };
-            format!("there is no command {:?}{near}", first(ContextKind::InvalidSubcommand))
+            format!("there is no command {}{near}", word(&first(ContextKind::InvalidSubcommand)))
         }
         ErrorKind::UnknownArgument if option.starts_with('-') => {
             let name = option.split('=').next().unwrap_or_default();
             let near = first(ContextKind::SuggestedArg);
-            let near = if near.is_empty() { String::new() } else { format!(": did you mean {near}?") };
-            format!("there is no option {name}{near}")
+            // `--token` is there only to be refused.
+            let near = if near == "--token" { "--token-stdin".to_owned() } else { near };
+            let is_token = may_be_secret && name.starts_with("--token");
+            let is_secret = is_secret(name) || (may_be_secret && name.contains(|c: char| c.is_ascii_digit()));
+            let near = match near.is_empty() || (is_secret && !is_token) {
+                true => String::new(),
+                false => format!(": did you mean {near}?"),
+            };
+            let shown = if is_token || is_secret { NOT_REPEATED } else { name };
+            format!("there is no option {shown}{near}")
         }
         ErrorKind::UnknownArgument if may_be_secret => {
             "values follow their options here, and the token is typed when it is asked for, or read with --token-stdin"
                 .to_owned()
         }
-        ErrorKind::UnknownArgument => format!("{option:?} is one word too many"),
+        ErrorKind::UnknownArgument => format!("{} is one word too many", word(&option)),
         ErrorKind::ArgumentConflict => {
             let others = list(&text(ContextKind::PriorArg).iter().map(|arg| name(arg)).collect::<Vec<_>>(), "and");
             match others.as_str() {
@@ -65,6 +75,11 @@ pub fn sentence(error: &clap::Error, command: Option<&str>) -> String {
         Some(command) => format!("act {command}: {said} (act-claude act {command} --help shows examples)"),
         None => format!("{said} (act-claude act --help lists the commands)"),
     }
+}
+
+/// A word that was typed, in quotes.
+fn word(word: &str) -> String {
+    if is_secret(word) { NOT_REPEATED.to_owned() } else { format!("{word:?}") }
 }
 
 fn strings(value: Option<&ContextValue>) -> Vec<String> {
@@ -190,6 +205,28 @@ mod tests {
                 "setup s3cret",
                 "act setup: values follow their options here, and the token is typed when it is asked for, or read with \
                  --token-stdin (act-claude act setup --help shows examples)",
+            ),
+            (
+                "setup --token-s3cret",
+                "act setup: there is no option (not repeated: it may be a token): did you mean --token-stdin? \
+                 (act-claude act setup --help shows examples)",
+            ),
+            (
+                "setup --s3cret",
+                "act setup: there is no option (not repeated: it may be a token) (act-claude act setup --help shows examples)",
+            ),
+            (
+                "b57c3e10-44aa-4f0b-97c1-0a6d2e8f1b99",
+                "there is no command (not repeated: it may be a token) (act-claude act --help lists the commands)",
+            ),
+            (
+                "doctor b57c3e10-44aa-4f0b-97c1-0a6d2e8f1b99",
+                "act doctor: (not repeated: it may be a token) is one word too many (act-claude act doctor --help shows examples)",
+            ),
+            (
+                "aliases --add x --attribute dev@acme.com:s3cret",
+                "act aliases: --attribute (not repeated: it may be a token): write it as NAME=VALUE (act-claude act aliases --help \
+                 shows examples)",
             ),
             (
                 "setup --store s3cret",

@@ -114,6 +114,23 @@ pub fn user(
     from_credential: Option<&str>,
     endpoint: String,
 ) -> Result<(String, String), Stop> {
+    let (user, endpoint) = user_of(facts, dialogue, account, existing, from_credential, endpoint)?;
+    match account_id(&endpoint).is_some_and(|id| is_mail(&id.replace("%40", "@"))) {
+        true => Err(Stop::usage(
+            "--endpoint: it has an e-mail address in place of the account id, which is like acme-A1B2C3",
+        )),
+        false => Ok((user, endpoint)),
+    }
+}
+
+fn user_of(
+    facts: &Facts<'_>,
+    dialogue: &mut Dialogue<'_>,
+    account: &str,
+    existing: Option<&Account>,
+    from_credential: Option<&str>,
+    endpoint: String,
+) -> Result<(String, String), Stop> {
     let read = |text: &str| typed::user::read(text).map(|typed| typed.value);
     let given = facts.args.user.as_deref().map(read).transpose();
     let given = given.map_err(|why| Stop::usage(format!("--user: it {why}")))?;
@@ -121,7 +138,8 @@ pub fn user(
         dialogue.tell("E-mail and account id were exchanged: corrected.");
         return Ok((user, endpoint));
     }
-    let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
+    let is_account =
+        |user: &str| !is_mail(user) && account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
     if let Some(user) = &given {
         if is_account(user) {
             return Err(Stop::usage("--user: that is the account id; the user's e-mail is needed"));

@@ -11,7 +11,6 @@ use super::sources::names;
 use super::sources::spec::{Finding, Spec};
 use super::spec::{field, places_of};
 use super::{account, naming, places, token};
-use crate::config;
 use crate::config::typed;
 use crate::config::typed::endpoint::account_id;
 
@@ -54,7 +53,16 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     let name = alias_name(facts, dialogue, &account, &id)?;
     let choice = token::choose(facts, dialogue, &account, existing)?;
     let (user, endpoint) = account::user(facts, dialogue, &account, existing, choice.user(), endpoint)?;
-    exchanged(&choice, &id, &user, &endpoint)?;
+    let account_id = typed::endpoint::account_id(&endpoint).unwrap_or_default();
+    let others = [
+        (id.as_str(), "alias id"),
+        (account_id, "account id"),
+        (&user, "user"),
+        (&provider_type, "provider type"),
+        (&name, "alias's name"),
+        (&account, "account's name"),
+    ];
+    exchanged(&choice, &others)?;
     let (directories, default) = places::choose(facts, dialogue, &name)?;
     let claude = places::claude(facts, dialogue)?;
     dialogue.complete()?;
@@ -75,10 +83,9 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
 }
 
 /// Refuses values that are in each other's place. No message repeats one of them, because it may be the token.
-fn exchanged(choice: &token::Choice, id: &str, user: &str, endpoint: &str) -> Result<(), Stop> {
-    let account = account_id(endpoint).unwrap_or_default();
+fn exchanged(choice: &token::Choice, others: &[(&str, &str)]) -> Result<(), Stop> {
     let token::Choice::Store(credential, _) = choice else { return Ok(()) };
-    for (other, what) in [(id, "alias id"), (account, "account id"), (user, "user")] {
+    for (other, what) in others {
         if is_same(&credential.token, other) {
             return Err(Stop::usage(format!(
                 "token and {what} are the same value: one of the two is in the other's place"
@@ -107,5 +114,6 @@ fn alias_name(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, id:
         help: "a short word, as in claude --alias NAME",
         flag: "--name NAME: the alias's name on this machine",
     };
-    dialogue.text(&question, Some(&proposal), |text| config::check_name(text).map_err(|why| format!("it {why}")))
+    dialogue
+        .text(&question, Some(&proposal), |text| typed::name::read(text).map(drop).map_err(|why| format!("it {why}")))
 }

@@ -13,6 +13,7 @@ use super::sources::keychain::Keychain;
 use super::sources::spec::{self, Spec};
 use crate::claude::{installed, locate};
 use crate::config::resolve::{self, Directory, Explicit};
+use crate::config::typed::secret::missing_file;
 use crate::config::{self, Loaded, TokenSource, token};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -100,7 +101,10 @@ impl<'a> Facts<'a> {
 }
 
 fn existing(here: &Path, directory: &Path) -> Result<PathBuf, Stop> {
-    let why = |error| Stop::usage(format!("--directory {}: {}", directory.display(), plain(&error)));
+    let why = |error| {
+        let shown = directory.display().to_string();
+        Stop::usage(format!("--directory {}: {}", missing_file(&shown), plain(&error)))
+    };
     here.join(directory).canonicalize().map_err(why)
 }
 
@@ -155,7 +159,7 @@ fn read_spec(args: &Args, path: &Path) -> Result<(String, Spec), Stop> {
         let read = std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
         (path.display().to_string(), read)
     };
-    read.map_err(|error| Stop::usage(format!("{name}: {}", plain(&error))))?;
+    read.map_err(|error| Stop::usage(format!("{}: {}", missing_file(&name), plain(&error))))?;
     let spec =
         spec::read(&bytes).map_err(|why| Stop::usage(format!("the Monitoring Spec {name} is refused: {why}")))?;
     Ok((name, spec))

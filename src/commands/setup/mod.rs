@@ -30,7 +30,7 @@ use decision::Decision;
 use dialogue::{Dialogue, Stop};
 use facts::Facts;
 
-use crate::config;
+use crate::config::{self, Config, typed};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
 use crate::text::{home, page};
@@ -112,16 +112,18 @@ enum Store {
 }
 
 impl Args {
-    /// Refuses a token, and names that can't be names. No message repeats them: they may be a token.
-    fn check(&self) -> Result<(), Stop> {
+    /// Refuses a token, and new names that can't be names. No message repeats them: they may be a token.
+    fn check(&self, config: &Config) -> Result<(), Stop> {
         const NEVER: &str = "a token is never an argument, because other users can see arguments and the shell keeps them in its \
                              history: --token-stdin reads it, and without a flag it is asked for";
         if self.token_argument.is_some() {
             return Err(Stop::usage(format!("--token: {NEVER}")));
         }
-        for (flag, name) in [("--account", &self.account), ("--name", &self.name)] {
+        let account = self.account.as_ref().filter(|name| !config.accounts.contains_key(*name));
+        let alias = self.name.as_ref().filter(|name| !config.aliases.contains_key(*name));
+        for (flag, name) in [("--account", account), ("--name", alias)] {
             let Some(name) = name else { continue };
-            config::check_name(name).map_err(|why| Stop::usage(format!("{flag}: it {why}")))?;
+            typed::name::read(name).map_err(|why| Stop::usage(format!("{flag}: it {why}")))?;
         }
         Ok(())
     }
@@ -151,10 +153,10 @@ fn shown(words: &str) -> String {
 /// Runs the command. Exit status 0, or that of the check at the end. 64 where something is missing or ambiguous, 78 where the
 /// configuration has faults, 130 where the user cancelled.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
-    if let Err(stop) = args.check() {
+    let loaded = config::load(environment);
+    if let Err(stop) = args.check(&loaded.config) {
         return end(args, stop);
     }
-    let loaded = config::load(environment);
     // A configuration file that is named but does not exist is no fault: set-up will create it.
     let missing = config::user_file(environment).is_some_and(|path| !path.exists());
     let faults: Vec<_> = loaded.faults.iter().filter(|fault| !missing || fault.origin.offset().is_some()).collect();

@@ -3,6 +3,8 @@
 use super::sources::entries::{AccountEntry, Entries};
 use crate::config::TokenSource;
 use crate::config::typed;
+use crate::config::typed::secret::quoted;
+use crate::config::typed::user::is_mail;
 use crate::text::nearest::nearest;
 
 use super::Args;
@@ -33,7 +35,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("to add it: act-claude act setup --account {name} --spec FILE"),
         };
-        return Err(Stop::usage(format!("there is no account \"{name}\": {hint}")));
+        return Err(Stop::usage(format!("there is no account {}: {hint}", quoted(name))));
     };
     let choice = match token::from_flags(facts)? {
         Some(source) => Choice::Source(source),
@@ -65,7 +67,9 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     if let Some(given) = &facts.args.user {
         user = typed::user::read(given).map_err(|why| Stop::usage(format!("--user: it {why}")))?.value;
         account::mail(&user)?;
-    } else if let Some(other) = choice.user().filter(|other| !other.eq_ignore_ascii_case(&user)).map(str::to_owned) {
+    } else if let Some(other) = choice.user().filter(|other| is_mail(other) && !other.eq_ignore_ascii_case(&user)) {
+        let other =
+            typed::user::read(other).map_err(|why| Stop::usage(format!("the credential's user: it {why}")))?.value;
         let ask = format!("The credential is {other}'s, account {name} is {user}'s. Change the account?");
         let flag = format!("--user {other}: the credential is {other}'s, account {name} is {user}'s");
         dialogue.agree(&Question { ask: &ask, help: "", flag: &flag }, true)?;

@@ -141,7 +141,8 @@ impl Import<'_, '_, '_> {
             }
         }
         let is_account = |user: &str| account_id(&endpoint).is_some_and(|id| id.eq_ignore_ascii_case(user));
-        let known = credential.as_ref().and_then(|credential| credential.user.clone()).filter(|user| !is_account(user));
+        let known = credential.as_ref().and_then(|credential| user::read(credential.user.as_deref()?).ok());
+        let known = known.map(|typed| typed.value).filter(|user| !is_account(user));
         let (user, endpoint) = match known {
             Some(user) => exchanged(&user, &endpoint).unwrap_or((user, endpoint)),
             None => (self.ask(place, "E-mail of the token's user", user::read)?, endpoint),

@@ -19,6 +19,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::config::typed::secret::quoted;
 use crate::config::{Config, Located, Rule};
 use crate::system::environment::Environment;
 use crate::text::json::Origin;
@@ -103,7 +104,7 @@ pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Directory) -> Re
             return Ok(Resolution::plain(None, Reason::Broken { fault: fault.clone().into() }));
         }
         if !config.aliases.contains_key(name) {
-            let message = format!("{how}: there is no alias \"{name}\"; {}", config.suggest_alias(name));
+            let message = format!("{how}: there is no alias {}; {}", quoted(name), config.suggest_alias(name));
             return Err(UnknownAlias { message });
         }
         return Ok(Resolution::plain(Some(name.to_owned()), reason));
@@ -252,7 +253,11 @@ impl<'a> Walk<'a> {
             return Err(format!("your own configuration says no telemetry here ({reason})"));
         }
         let Some(alias) = self.config.aliases.get(name) else {
-            return Err(format!("there is no alias \"{name}\" on this machine; {}", self.config.suggest_alias(name)));
+            return Err(format!(
+                "there is no alias {} on this machine; {}",
+                quoted(name),
+                self.config.suggest_alias(name)
+            ));
         };
         let accounts = self.config.accounts.len() + self.config.broken.accounts.len();
         if accounts == 1 {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::typed::secret::quoted;
 use crate::config::{Located, RESERVED_ATTRIBUTES, attributes};
 use crate::text::json::{Fault, Source};
 use crate::text::nearest::nearest;
@@ -74,9 +75,10 @@ fn parse(path: &Path, text: &str) -> Result<Request, Fault> {
             key => {
                 let fault = |what| member.key_node.fault(what);
                 return Err(match nearest(key, ["alias", "attributes"]) {
-                    Some(near) => fault(format!("unknown key \"{key}\"")).fix(format!("did you mean \"{near}\"?")),
+                    Some(near) => fault(format!("unknown key {}", quoted(key))).fix(format!("did you mean \"{near}\"?")),
                     None => fault(format!(
-                        "a repository may not set \"{key}\": only your own configuration names an endpoint, a token or a command"
+                        "a repository may not set {}: only your own configuration names an endpoint, a token or a command",
+                        quoted(key)
                     ))
                     .fix("valid here: alias, attributes"),
                 });

@@ -53,6 +53,10 @@ const COPY: &str = "copy the API token alone";
 /// What is nothing that is known.
 pub const NO_TOKEN: Refused = Refused::new("something that is not an API token", COPY);
 const BLANKS: Refused = Refused::new("white space inside the token", COPY);
+const QUOTE: Refused = Refused::new("a quote without its partner", COPY);
+const AROUND: Refused = Refused::new("an API token with something else beside it", COPY);
+const NO_VALUE: Refused = Refused::new("a name without a value", COPY);
+const SEVERAL: Refused = Refused::new("several names and values", COPY);
 const NO_BASIC: Refused = Refused::new("\"Basic\" without base64 of a user and a token after it", COPY);
 const COLON: Refused = Refused::new(
     "a ':', but no e-mail address before it",
@@ -68,8 +72,11 @@ impl Credential {
         }
         let mut notes = Vec::new();
         let mut rest = Zeroizing::new(pasted::bare(text).to_owned());
-        for _ in 0..DEEPEST {
+        for depth in 0.. {
             let Some((note, inner)) = unwrapped(&rest)? else { break };
+            if depth == DEEPEST {
+                return Err(SEVERAL);
+            }
             if !note.is_empty() && !notes.contains(&note) {
                 notes.push(note);
             }
@@ -77,6 +84,10 @@ impl Credential {
         }
         if rest.is_empty() {
             return Err(Refused::new("no token", COPY));
+        }
+        let name = rest.trim_end().strip_suffix(['=', ':']).map(|name| name.trim_end_matches(['=', ':', ' ']));
+        if name.is_some_and(|name| is_called_token(name) && pasted::is_name(name)) {
+            return Err(NO_VALUE);
         }
         if rest.lines().count() > 1 {
             return Err(Refused::new("more than one line", COPY));
@@ -90,6 +101,8 @@ impl Credential {
             notes.push("the prefix BOOMI_TOKEN. was doubled");
         }
         let (user, token) = divided(without, has_prefix, &mut notes)?;
+        let decoded = user.and_then(|user| percent_decode_str(user).decode_utf8().ok());
+        let user = decoded.as_deref().filter(|decoded| super::user::is_mail(decoded)).or(user);
         if token.contains(char::is_control) {
             return Err(NO_TOKEN);
         }
@@ -98,6 +111,13 @@ impl Credential {
         }
         if token.len() > LONGEST || token.chars().any(|c| !c.is_ascii_graphic()) {
             return Err(NO_TOKEN);
+        }
+        if pasted::has_lone_quote(token) {
+            return Err(QUOTE);
+        }
+        let has_mail = token.split(['|', ';', ',', '&', '/', '\\']).any(super::user::is_mail);
+        if has_mail || (super::secret::has_uuid(token) && !is_uuid(token)) {
+            return Err(AROUND);
         }
         if user.is_some_and(is_uuid) {
             return Err(Refused::new(
@@ -112,8 +132,15 @@ impl Credential {
 /// Whether a text that stands where no token belongs is one: a UUID, or a credential with its prefix or scheme.
 pub fn is_credential(text: &str) -> bool {
     let text = pasted::bare(text);
-    let has_scheme = |scheme: &str| after_scheme(text, scheme).is_some_and(|rest| !rest.is_empty());
+    let has_scheme = |scheme: &str| after_scheme(text, scheme).is_some_and(super::secret::is_encoded);
     is_uuid(text) || starts_with(text, USER_PREFIX) || has_scheme("basic") || has_scheme("bearer")
+}
+
+/// Whether a name before a value says that the value is a token.
+pub(super) fn is_called_token(name: &str) -> bool {
+    let plain = pasted::plain_name(name);
+    ["token", "key", "secret", "pass", "pwd", "auth", "credential"].iter().any(|word| plain.contains(word))
+        || (plain.contains("boomi") && !super::user::is_called_user(name))
 }
 
 /// User and token. Without the prefix, a `:` separates them only next to an e-mail address: a token might contain one.
@@ -141,6 +168,8 @@ fn divided<'a>(
         notes.push("user and token were exchanged");
         return Ok((Some(token), user));
     }
+    let user_is_mail =
+        user_is_mail || percent_decode_str(user).decode_utf8().is_ok_and(|user| super::user::is_mail(&user));
     if !user_is_mail && (!has_prefix || user.is_empty()) {
         return Err(COLON);
     }
@@ -171,11 +200,11 @@ fn unwrapped(text: &str) -> Result<Option<(&'static str, Zeroizing<String>)>, Re
     }
     if let Some(named) = pasted::named(text) {
         if named.value.contains(['"', '\'']) {
-            return Err(Refused::new("several names and values", COPY));
+            return Err(if pasted::has_lone_quote(named.value) { QUOTE } else { SEVERAL });
         }
-        let name = pasted::plain_name(named.name);
-        let meant = ["token", "key", "secret", "pass", "pwd", "auth", "credential", "boomi"];
-        if !named.is_command && !meant.iter().any(|word| name.contains(word)) {
+        // A shell's command may name the variable in any way. What is called a token may look in any way.
+        let is_token = is_called_token(named.name) || (named.is_command && is_credential(named.value));
+        if !is_token {
             return Err(Refused::new("a name and a value that is not called a token", COPY));
         }
         return Ok(Some(("a variable's assignment was given: its value is the token", owned(named.value))));

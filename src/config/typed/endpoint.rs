@@ -3,7 +3,7 @@
 use hyper::Uri;
 use percent_encoding::percent_decode_str;
 
-use super::{Typed, placeholder, user};
+use super::{Typed, placeholder, secret, user};
 use crate::config::values::{check_endpoint, check_word, is_loopback};
 use crate::text::pasted::{self, is_uuid};
 
@@ -32,7 +32,8 @@ pub fn read(text: &str) -> Result<Typed, String> {
     if text.is_empty() {
         return Err("is empty".to_owned());
     }
-    if let Some(bad) = text.chars().find(|c| c.is_control() || c.is_whitespace() || !c.is_ascii()) {
+    let is_bad = |c: char| c.is_control() || c.is_whitespace() || !c.is_ascii() || "\"'`\\^|".contains(c);
+    if let Some(bad) = text.chars().find(|c| is_bad(*c)) {
         return Err(format!("holds {bad:?}"));
     }
     if let Some(kind) = placeholder::kind(text).filter(|_| !text.contains(['/', '['])) {
@@ -90,11 +91,38 @@ fn account(id: &str) -> Result<Typed, String> {
     if is_uuid(id) {
         return Err(format!("is a UUID, and no account id: {ID}"));
     }
+    check_account(id)?;
+    Ok(Typed::plain(&format!("https://{HOST}{START}{id}{END}")))
+}
+
+fn check_account(id: &str) -> Result<(), String> {
     check_word(id)?;
-    if let Some(bad) = id.chars().find(|c| !(c.is_ascii_alphanumeric() || "-_~".contains(*c))) {
+    if let Some(bad) = id.chars().find(|c| !(c.is_ascii_alphanumeric() || "-_".contains(*c))) {
         return Err(format!("holds {bad:?}, which no account id does"));
     }
-    Ok(Typed::plain(&format!("https://{HOST}{START}{id}{END}")))
+    match id.contains(|c: char| c.is_ascii_alphanumeric()) && !secret::is_secret(id) {
+        true => Ok(()),
+        false => Err(format!("is no account id: {ID}")),
+    }
+}
+
+/// Refuses what a URL that works does not have.
+fn check_parts(uri: &Uri, host: &str) -> Result<(), String> {
+    let leave_out = |what: &str| Err(format!("{what}: leave it out"));
+    let port = uri.port_u16();
+    if host.ends_with('.') {
+        return leave_out("has a '.' at the end of its host");
+    }
+    if uri.scheme_str() == Some("https") && port == Some(80) {
+        return leave_out("has port 80, which is for http");
+    }
+    if host == HOST && uri.port().is_some() && port != Some(443) {
+        return leave_out("has a port, which ACT's address has not");
+    }
+    if uri.path().split('/').any(|part| matches!(part, "." | "..")) {
+        return Err(format!("has '.' or '..' in its path: {ID}"));
+    }
+    Ok(())
 }
 
 /// The account id in the address of a page of Boomi's platform, which has it behind `accountId=`.
@@ -137,6 +165,7 @@ fn whole(url: &str) -> Result<Option<Typed>, String> {
     if decoded.contains(['{', '}', '<', '>', '$']) {
         return Err(format!("still holds a placeholder: {ID}"));
     }
+    check_parts(&uri, &host)?;
     if account_id(url).and_then(placeholder::kind).is_some() {
         return Err(format!("still holds a placeholder for the account id: {ID}"));
     }
@@ -147,10 +176,20 @@ fn whole(url: &str) -> Result<Option<Typed>, String> {
         return Err(format!("is for {signal}: {ID}"));
     }
     let base = &url[..url.trim_end_matches('/').len() - path.len()];
+    // At ACT's own host, the documented path is the only one that takes metrics.
+    let other = || match host == HOST {
+        true => Err(format!("is an address of ACT's with another path than {START}ACCOUNT-ID{END}: {ID}")),
+        false => Ok(None),
+    };
     let Some(account) = path.strip_prefix(START).and_then(|rest| rest.split('/').next()).filter(|id| !id.is_empty())
     else {
-        return Ok(None);
+        return other();
     };
+    // An e-mail address may stand in the account id's place: the two are exchanged where the account id is the user's.
+    let is_exchanged = percent_decode_str(account).decode_utf8().is_ok_and(|decoded| user::is_mail(&decoded));
+    if host == HOST && !is_exchanged {
+        check_account(account).map_err(|why| format!("names an account that can't be one, which {why}"))?;
+    }
     let documented = format!("{START}{account}{END}");
     let rest = &path[START.len() + account.len()..];
     if rest == END {
@@ -163,8 +202,12 @@ fn whole(url: &str) -> Result<Option<Typed>, String> {
         return Ok(Some(Typed::noted(format!("{base}{documented}"), "/v1/metrics at the end of the URL was left out")));
     }
     let is_beginning = END.strip_prefix(rest).is_some_and(|left| left.is_empty() || left.starts_with('/'));
-    let note = "the URL's path was completed from the documentation";
-    Ok((is_boomi && is_beginning).then(|| Typed::noted(format!("{base}{documented}"), note)))
+    match is_boomi && is_beginning {
+        true => {
+            Ok(Some(Typed::noted(format!("{base}{documented}"), "the URL's path was completed from the documentation")))
+        }
+        false => other(),
+    }
 }
 
 /// The account id in a metrics URL of the documented form.
@@ -253,6 +296,30 @@ mod tests {
             ("https://\u{430}gentcontroltower.boomi.com/m".to_owned(), "holds 'а'"),
             ("acme/A1B2C3".to_owned(), "is not a URL"),
             ("user=pw".to_owned(), "something else"),
+            (URL.replace("/otlp", "//otlp"), "another path than"),
+            (format!("{URL}/.."), "'.' or '..'"),
+            (format!("{URL}/foo"), "another path than"),
+            (format!("{URL}x"), "another path than"),
+            (format!("{URL};x"), "another path than"),
+            (format!("{URL}\\"), "holds '\\\\'"),
+            (format!("\"{URL}"), "holds '\"'"),
+            (URL.replace("/metric-ingestion", ""), "another path than"),
+            ("https://agentcontroltower.boomi.com/foo".to_owned(), "another path than"),
+            (URL.replace(".com", ".com:80"), "port 80"),
+            ("https://collector.example:80/v1/metrics".to_owned(), "port 80"),
+            (URL.replace(".com", ".com:8443"), "has a port"),
+            (URL.replace(".com", ".com:70000"), "has a port"),
+            (URL.replace(".com", ".com."), "'.' at the end of its host"),
+            ("https://collector.example:70000/m".to_owned(), "from 1 to 65535"),
+            ("https://collector.example:0/m".to_owned(), "from 1 to 65535"),
+            ("https://collector..example/m".to_owned(), "no host name"),
+            ("https://-collector.example/m".to_owned(), "no host name"),
+            ("https://1.2.3.400/m".to_owned(), "no host name"),
+            (format!("https://{}.example/m", "x".repeat(64)), "no host name"),
+            ("acme~x".to_owned(), "holds '~'"),
+            (with("acme~x"), "holds '~'"),
+            (with("--"), "is no account id"),
+            ("id".to_owned(), "a placeholder"),
             ("https:///metrics".to_owned(), ""),
             ("//act.example/metrics".to_owned(), ""),
         ] {

@@ -13,8 +13,27 @@ const PRIVATE_KEY: Refused = Refused { what: "a private key or certificate", fix
 const OTHERS: [&str; 12] =
     ["sk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "npm_", "pypi-", "akia", "hvs."];
 /// Beginnings of the paths of files.
-const PATHS: [&str; 12] =
-    ["~/", "./", "../", "/home/", "/users/", "/root/", "/etc/", "/tmp/", "/run/", "/var/", "/opt/", "file:"];
+const PATHS: [&str; 19] = [
+    "~/",
+    "./",
+    "../",
+    "/home/",
+    "/users/",
+    "/root/",
+    "/etc/",
+    "/tmp/",
+    "/run/",
+    "/var/",
+    "/opt/",
+    "/usr/",
+    "/bin/",
+    "/sbin/",
+    "/srv/",
+    "/mnt/",
+    "/volumes/",
+    "c:\\",
+    "file:",
+];
 
 /// The kind of text that can't be a token.
 pub fn of(text: &str) -> Option<Refused> {
@@ -31,6 +50,9 @@ pub fn of(text: &str) -> Option<Refused> {
     if PATHS.iter().any(|start| starts_with(text, start)) {
         return refused("the path of a file", "for a token in a file: --token-file FILE");
     }
+    if text.starts_with('#') {
+        return refused("a comment, which begins with '#'", ALONE);
+    }
     if text.starts_with("$(") {
         return refused("a command", "for a command that prints the token: --token-command COMMAND");
     }
@@ -40,7 +62,7 @@ pub fn of(text: &str) -> Option<Refused> {
     if is_jwt(text) {
         return refused("a JWT, which expires soon", "give the API token from which it was made");
     }
-    if OTHERS.iter().any(|start| starts_with(text, start)) {
+    if is_other_key(text) {
         return refused("another vendor's key", "give the API token of the Boomi platform");
     }
     match placeholder::kind(text)? {
@@ -48,6 +70,11 @@ pub fn of(text: &str) -> Option<Refused> {
         kind if kind.starts_with("masked") => refused("a masked token", NEW),
         _ => refused("the sample of a documentation tool", ALONE),
     }
+}
+
+/// Whether a text begins like another vendor's key.
+pub fn is_other_key(text: &str) -> bool {
+    OTHERS.iter().any(|start| starts_with(text, start))
 }
 
 /// A URL, or a password manager's reference.

@@ -7,7 +7,9 @@ pub mod alias;
 pub mod credential;
 pub mod endpoint;
 mod kind;
+pub mod name;
 pub mod placeholder;
+pub mod secret;
 pub mod user;
 
 /// A value that was understood.

@@ -2,8 +2,34 @@
 
 use crate::text::pasted::plain_name;
 
-/// Words that stand for a value, without separators, in lower case.
-const WORDS: [&str; 49] = [
+const MASKED: &str = "masked: copy it where it is shown in full";
+const PLACEHOLDER: &str = "a placeholder";
+const BRACKETS: [char; 6] = ['<', '>', '{', '}', '[', ']'];
+
+/// Words that stand for any value, without separators, in lower case.
+const NOTHING: [&str; 19] = [
+    "changeme",
+    "changethis",
+    "fixme",
+    "n/a",
+    "na",
+    "nan",
+    "nil",
+    "none",
+    "null",
+    "placeholder",
+    "providertype",
+    "redacted",
+    "replaceme",
+    "string",
+    "tba",
+    "tbd",
+    "todo",
+    "undefined",
+    "unknown",
+];
+/// Names of values that stand in their place, written in the same way. A provider type may be called like one.
+const NAMES: [&str; 31] = [
     "aliasid",
     "alias",
     "accountname",
@@ -13,8 +39,6 @@ const WORDS: [&str; 49] = [
     "base64",
     "boomitoken",
     "boomiapitoken",
-    "changeme",
-    "changethis",
     "credential",
     "credentials",
     "email",
@@ -22,33 +46,17 @@ const WORDS: [&str; 49] = [
     "endpoint",
     "example",
     "extaccountaliasid",
-    "fixme",
     "guid",
     "hidden",
+    "id",
     "insert",
     "key",
-    "n/a",
-    "na",
-    "nan",
-    "nil",
-    "none",
-    "null",
     "password",
-    "placeholder",
-    "providertype",
-    "redacted",
-    "replaceme",
     "sample",
     "secret",
     "sometoken",
-    "string",
-    "tba",
-    "tbd",
     "token",
-    "todo",
     "tokenhere",
-    "undefined",
-    "unknown",
     "user",
     "username",
     "uuid",
@@ -71,7 +79,7 @@ const SAMPLES: [&str; 8] = [
 pub fn kind(text: &str) -> Option<&'static str> {
     let lower = text.to_lowercase();
     if is_masked(text) {
-        return Some("masked: copy it where it is shown in full");
+        return Some(MASKED);
     }
     if SAMPLES.contains(&lower.as_str()) {
         return Some("the sample of a documentation tool");
@@ -80,9 +88,26 @@ pub fn kind(text: &str) -> Option<&'static str> {
     let is_filled = plain.len() >= 3 && plain.chars().all(|c| c == 'x' || c == '0');
     let is_addressed = ["your-", "your_", "your ", "your."].iter().any(|start| lower.starts_with(start))
         || text.strip_prefix("your").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
-    let is_named = WORDS.contains(&plain.as_str()) || plain.ends_with("accountid") || plain.ends_with("aliasid");
-    let is_bracketed = text.contains(['<', '>', '{', '}', '[', ']']);
-    (is_filled || is_addressed || is_named || is_variable(text) || is_bracketed).then_some("a placeholder")
+    let is_word = |words: &[&str]| words.contains(&plain.as_str());
+    let is_named = is_word(&NOTHING) || is_word(&NAMES) || plain.ends_with("accountid") || plain.ends_with("aliasid");
+    let is_bracketed = text.contains(BRACKETS);
+    (is_filled || is_addressed || is_named || is_variable(text) || is_bracketed).then_some(PLACEHOLDER)
+}
+
+/// Why a text is no provider type. Its values are words of any kind, such as `User` or `Custom [beta]`.
+pub fn of_provider_type(text: &str) -> Option<&'static str> {
+    let plain = plain_name(text);
+    let is_nothing = NOTHING.contains(&plain.as_str()) || text.starts_with('[') && text.ends_with(']');
+    if is_nothing { Some(PLACEHOLDER) } else { hidden(&text.replace(['[', ']'], "")) }
+}
+
+/// Why a text is no value, by the signs in it and not by its words.
+pub fn hidden(text: &str) -> Option<&'static str> {
+    match () {
+        () if is_masked(text) => Some(MASKED),
+        () if is_variable(text) || text.contains(BRACKETS) => Some(PLACEHOLDER),
+        () => None,
+    }
 }
 
 /// Whether a text is a shell's reference to a variable, or Windows' one.
@@ -132,6 +157,7 @@ mod tests {
             "boomi-account-id",
             "string",
             "changeme",
+            "id",
         ] {
             assert!(kind(text).is_some_and(|why| !why.contains("masked")), "{text}");
         }
@@ -155,5 +181,16 @@ mod tests {
         ] {
             assert_eq!(kind(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_provider_type_may_be_called_like_anything() {
+        for text in ["User", "Secret", "value", "Custom [beta]", "CUSTOM_PROVIDER", "Your agent"] {
+            assert_eq!(of_provider_type(text), None, "{text}");
+        }
+        for text in ["string", "<providerType>", "{type}", "[type]", "n/a", "TODO", "${TYPE}", "Custom <type>"] {
+            assert_eq!(of_provider_type(text), Some(PLACEHOLDER), "{text}");
+        }
+        assert_eq!(of_provider_type("CUS***"), Some(MASKED));
     }
 }

@@ -109,10 +109,12 @@ pub fn find(directories: &[PathBuf], environment: &Environment) -> Found {
                     _ => false,
                 };
                 if is_moved {
+                    // An endpoint that can't be used is not in the recipe.
+                    let written = layers.iter().find_map(|file| host(file.get(recipe::ENDPOINT)?));
                     found.notes.push(format!(
                         "{}: ignored: its settings would send your token to {}",
                         directory.display(),
-                        host(endpoint).unwrap_or_default()
+                        host(endpoint).or(written).unwrap_or_else(|| "an address that can't be used".to_owned())
                     ));
                 } else {
                     found.entries.push(Entry { directory: Some(directory.clone()), recipe: Some(*recipe) });

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::config::check_endpoint;
-use crate::config::typed::endpoint::{END, START, account_id};
-
+use crate::config::typed::endpoint::{self, END, START, account_id};
+use crate::config::typed::secret::quoted;
 use crate::text::pasted;
 
 use super::tree::{Tree, without_placeholders};
@@ -57,10 +57,17 @@ pub fn find(tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Finding, String>
         |url: &str| url.contains(['<', '>', '{', '}', '$', '…']) || account_id(url).is_some_and(is_placeholder);
     let (templates, mut found): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| is_template(&found.value));
     notes.extend(
-        templates.into_iter().map(|Candidate { value, place, .. }| format!("{place} holds no value: {value:?}")),
+        templates
+            .into_iter()
+            .map(|Candidate { value, place, .. }| format!("{place} holds no value: {}", quoted(&value))),
     );
     let mut refused = Vec::new();
-    found.retain(|candidate| match check_endpoint(&candidate.value) {
+    let check = |candidate: &Candidate| match candidate.guess {
+        // Whether that path is right is the user's decision.
+        Some(ANOTHER_PATH) => check_endpoint(&candidate.value),
+        _ => endpoint::read(&candidate.value).map(drop),
+    };
+    found.retain(|candidate| match check(candidate) {
         Ok(()) => true,
         Err(why) => {
             refused.push(format!("{}: {} {why}", candidate.place, candidate.value));
@@ -194,7 +201,7 @@ fn expand(
         for value in &declared {
             values.extend(tree.values(&place, value)?);
         }
-        let mut values = without_placeholders(values, notes);
+        let mut values = without_placeholders(values, is_placeholder, notes);
         values = Finding::of(values).candidates;
         if values.is_empty() {
             notes.push(format!("{place}: {{{name}}} has no value"));

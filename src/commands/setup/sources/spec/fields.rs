@@ -2,17 +2,21 @@
 
 use serde_json::Value;
 
-use crate::config::{check_text, check_word};
+use crate::config::typed::alias::{check_id, check_provider_type};
+use crate::config::typed::placeholder;
+use crate::config::typed::secret::quoted;
 use crate::text::pasted::{plain_name, starts_with};
 
 use super::tree::{Tree, without_placeholders};
-use super::{Candidate, Finding, MOST};
+use super::{Candidate, Finding, MOST, is_placeholder};
 
 /// A field to look for.
 pub struct Field {
     /// Its names, in lower case and without `-` and `_`.
     names: &'static [&'static str],
     check: fn(&str) -> Result<(), String>,
+    /// Whether a text stands for a value that is still to be filled in.
+    is_placeholder: fn(&str) -> bool,
     /// Whether an `enum` may list all kinds there are. A value stated outside an `enum` then takes precedence.
     is_kind: bool,
     /// Its names in prose, in lower case.
@@ -24,7 +28,8 @@ pub struct Field {
 /// `extAccountAliasId`, which is also the header X-Alias-Id.
 pub const ALIAS_ID: Field = Field {
     names: &["extaccountaliasid", "xaliasid"],
-    check: check_word,
+    check: check_id,
+    is_placeholder,
     is_kind: false,
     prose_names: &["extaccountaliasid", "x-alias-id", "alias id"],
     looks_right: |word| word.len() >= 3 && word.contains(|c: char| c.is_ascii_digit() || matches!(c, '-' | '_')),
@@ -32,7 +37,8 @@ pub const ALIAS_ID: Field = Field {
 /// `providerType`
 pub const PROVIDER_TYPE: Field = Field {
     names: &["providertype"],
-    check: check_text,
+    check: check_provider_type,
+    is_placeholder: |text| text.is_empty() || placeholder::of_provider_type(text).is_some(),
     is_kind: true,
     prose_names: &["providertype", "provider type"],
     looks_right: |word| {
@@ -62,11 +68,11 @@ pub fn find(tree: &Tree<'_>, field: &Field, notes: &mut Vec<String>) -> Result<F
     if let Some(fault) = fault {
         return Err(fault);
     }
-    let mut found = without_placeholders(found, notes);
+    let mut found = without_placeholders(found, field.is_placeholder, notes);
     found.retain(|Candidate { value, place, .. }| match (field.check)(value) {
         Ok(()) => true,
         Err(why) => {
-            notes.push(format!("{place}: {value:?} {why}"));
+            notes.push(format!("{place}: {} {why}", quoted(value)));
             false
         }
     });

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::config::typed::placeholder;
+use crate::config::typed::{placeholder, secret};
 
 pub use document::LARGEST;
 use tree::Tree;
@@ -74,8 +74,19 @@ pub struct Spec {
     pub notes: Vec<String>,
 }
 
-/// Reads a Monitoring Spec, JSON or YAML. An error is a reason to refuse the document.
+/// Reads a Monitoring Spec, JSON or YAML. An error is a reason to refuse the document. Neither it, nor a note, nor a place repeats
+/// a credential that is in the document.
 pub fn read(bytes: &[u8]) -> Result<Spec, String> {
+    let shown = |text: &str| secret::removed(text).into_owned();
+    let mut spec = understood(bytes).map_err(|why| shown(&why))?;
+    spec.notes.iter_mut().for_each(|note| *note = shown(note));
+    for finding in [&mut spec.endpoint, &mut spec.id, &mut spec.provider_type] {
+        finding.candidates.iter_mut().for_each(|candidate| candidate.place = shown(&candidate.place));
+    }
+    Ok(spec)
+}
+
+fn understood(bytes: &[u8]) -> Result<Spec, String> {
     let document = document::parse(bytes)?;
     let tree = Tree::new(&document)?;
     let mut notes = Vec::new();

@@ -211,3 +211,31 @@ fn extensions_count() {
     let spec = read(samples.as_bytes()).unwrap();
     assert_eq!((shown(&spec.endpoint), shown(&spec.id)), (String::new(), String::new()), "{spec:#?}");
 }
+
+#[test]
+fn an_endpoint_that_can_t_work_is_refused_without_its_password() {
+    for (server, reason) in [
+        ("https://agentcontroltower.boomi.com:80/metric-ingestion/v1/acme-A1B2C3", "has port 80"),
+        ("https://agentcontroltower.boomi.com./metric-ingestion/v1/acme-A1B2C3", "at the end of its host"),
+        ("https://act.example:70000/metric-ingestion/v1/acme-A1B2C3", "from 1 to 65535"),
+        ("https://agentcontroltower.boomi.com/metric-ingestion/v1/acme~x", "holds '~'"),
+        ("https://agentcontroltower.boomi.com/../metric-ingestion/v1/acme-A1B2C3", "'.' or '..' in its path"),
+        ("https://u:sekret@act.example/metric-ingestion/v1/acme-A1B2C3", "holds a user name or password"),
+    ] {
+        let document =
+            format!("openapi: 3.0.0\nservers: [{{url: '{server}'}}]\npaths: {{/otlp/public/metrics: {{}}}}\n");
+        let error = read(document.as_bytes()).expect_err(server);
+        assert!(error.contains(reason) && !error.contains("sekret"), "{server}: {error}");
+    }
+}
+
+#[test]
+fn a_provider_type_may_have_any_words() {
+    for kind in ["User", "Custom provider", "Custom [beta]"] {
+        let document = format!("openapi: 3.0.0\nx-agent: {{providerType: '{kind}'}}\n");
+        assert_eq!(
+            read(document.as_bytes()).unwrap().provider_type.certain().map(|found| found.value.as_str()),
+            Some(kind)
+        );
+    }
+}

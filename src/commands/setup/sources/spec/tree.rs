@@ -6,7 +6,9 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::{Candidate, is_placeholder};
+use crate::config::typed::secret::quoted;
+
+use super::Candidate;
 
 /// A document whose references can be followed.
 pub struct Tree<'a> {
@@ -179,13 +181,17 @@ impl Values<'_> {
 }
 
 /// Removes placeholders, and notes each one.
-pub fn without_placeholders(candidates: Vec<Candidate>, notes: &mut Vec<String>) -> Vec<Candidate> {
+pub fn without_placeholders(
+    candidates: Vec<Candidate>,
+    is_placeholder: fn(&str) -> bool,
+    notes: &mut Vec<String>,
+) -> Vec<Candidate> {
     let (real, placeholders): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|candidate| !is_placeholder(&candidate.value));
     for Candidate { value, place, guess } in placeholders.into_iter().take(NOTED) {
         let note = match guess {
             Some(NUMBER) if value.is_empty() => format!("{place}: {NUMBER}; put quotes around it"),
-            _ => format!("{place} holds no value: {value:?}"),
+            _ => format!("{place} holds no value: {}", quoted(&value)),
         };
         if !notes.contains(&note) {
             notes.push(note);
