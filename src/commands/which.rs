@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use anstyle::Style;
 use serde_json::{Value, json};
 
+use crate::claude::by_itself::ByItself;
 use crate::claude::{locate, settings, variables};
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
 use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
 use crate::plan::situation::Situation;
-use crate::plan::{self, Plan, Telemetry};
+use crate::plan::{self, Plan, Telemetry, line};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
@@ -62,7 +63,11 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(&environment);
     let flags = Flags { alias: args.alias.clone(), direct: args.direct, ..Flags::default() };
     let situation = Situation::of(&flags, &[], &environment, &loaded, &directory);
-    let plan = plan::decide(&situation);
+    let mut plan = plan::decide(&situation);
+    let itself = ByItself::find(&environment, &situation.layers);
+    if let Plan::Plain { lines } = &mut plan {
+        *lines = line::beside(std::mem::take(lines), itself.as_ref());
+    }
     let explicit = Explicit::of(flags.alias.as_deref(), &environment);
     let resolution = resolve::resolve(explicit, &loaded.config, &situation.place).ok();
 
@@ -85,8 +90,13 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         super::print_json(&as_json(&facts, &notes, args.env.then_some(&variables)));
     } else {
         let (width, home) = (page::table_width(), environment.home());
-        let heading = home::shortened(&heading(&plan, &directory), home.as_deref());
-        let text = as_text(&heading, &facts, &notes, &variables, (width, home.as_deref()));
+        let nothing = if itself.is_some() { "no telemetry from act-claude" } else { "no telemetry" };
+        let heading = home::shortened(&heading(&plan, &directory, nothing), home.as_deref());
+        let none = match itself {
+            Some(_) => "none: act-claude adds nothing here",
+            None => "none: claude runs without telemetry here",
+        };
+        let text = as_text(&heading, &facts, none, &notes, &variables, (width, home.as_deref()));
         let _ = page::write(&mut anstream::stdout(), &text);
     }
     ExitCode::from(code)
@@ -197,10 +207,11 @@ fn as_json(facts: &[(&str, Value)], notes: &[String], variables: Option<&Vec<(St
 /// Columns before a fact: "directory  ".
 const INDENT: usize = 11;
 
-/// The alias as a heading, then each fact on a line after its name.
+/// The alias as a heading, then each fact on a line after its name. `none` stands for an alias that there is not.
 fn as_text(
     heading: &str,
     facts: &[(&str, Value)],
+    none: &str,
     notes: &[String],
     variables: &[(String, String)],
     (width, home): (usize, Option<&Path>),
@@ -209,7 +220,7 @@ fn as_text(
     page::hang(&mut text, 2, width, BOLD, heading);
     let facts = facts.iter().filter(|(name, _)| *name != "reason").map(|(name, value)| match value {
         Value::String(value) => (*name, value.clone()),
-        Value::Null => (*name, "none: claude runs without telemetry here".to_owned()),
+        Value::Null => (*name, none.to_owned()),
         other => (*name, other.to_string()),
     });
     for (name, value) in facts.chain(notes.iter().map(|note| ("note", note.clone()))) {
@@ -226,14 +237,15 @@ fn as_text(
 }
 
 /// The heading: the alias, marked where it is that of the directory, and not only of this run.
-fn heading(plan: &Plan<'_>, directory: &Path) -> String {
+/// `nothing` says that act-claude adds nothing.
+fn heading(plan: &Plan<'_>, directory: &Path, nothing: &str) -> String {
     let directory = paths::to_text(directory);
     match plan {
         Plan::Run { telemetry, .. } if matches!(telemetry.reason, Reason::Flag) => {
             format!("{}  the alias of a run with --alias", telemetry.name)
         }
         Plan::Run { telemetry, .. } => format!("{MARK} {}  the alias of {directory}", telemetry.name),
-        Plan::Plain { .. } => format!("no telemetry in {directory}"),
+        Plan::Plain { .. } => format!("{nothing} in {directory}"),
         Plan::Refuse { .. } => format!("claude does not run in {directory}"),
     }
 }
