@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::config::edit::{self, Change, Edited, Refused, file};
-use crate::config::resolve::{self, Directory, Explicit};
+use crate::config::resolve::{self, Directory, Explicit, LARGEST_FILE};
 use crate::config::{self, Config};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+use crate::system::file::read_regular;
 use crate::text::paths;
 
 /// Arguments of `act use`.
@@ -18,7 +19,7 @@ use crate::text::paths;
 pub struct Args {
     /// The alias
     name: Option<String>,
-    /// No telemetry in this directory
+    /// act-claude adds no telemetry in this directory
     #[arg(long)]
     none: bool,
     /// Remove this directory's rule; rules of parent directories apply again
@@ -132,9 +133,9 @@ fn top(place: &Directory, directory: &Path) -> PathBuf {
 fn in_repository(top: &Path, name: Option<&str>) -> Result<Edited, Refused> {
     let path = top.join(resolve::FILE);
     let refuse = |error: std::io::Error| Refused::File { path: path.clone(), why: plain(&error) };
-    let before = match std::fs::read_to_string(&path) {
+    let before = match read_regular(&path, LARGEST_FILE) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        other => other.map_err(refuse)?,
+        read => String::from_utf8(read.map_err(refuse)?).map_err(|_| refuse(std::io::ErrorKind::InvalidData.into()))?,
     };
     let change = name.map_or_else(|| Change::remove(["alias"]), |name| Change::set(["alias"], name));
     let after = edit::text::apply(&path, &before, &[change]).map_err(|fault| Refused::Faults(vec![fault]))?;

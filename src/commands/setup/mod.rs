@@ -11,15 +11,18 @@ mod carry_out;
 mod decision;
 mod dialogue;
 mod facts;
+mod interrupted;
 mod naming;
 mod places;
 mod proof;
 mod rc;
 mod release;
 mod renew;
+mod secret;
 mod settings;
 pub mod sources;
 mod spec;
+mod stored;
 mod token;
 
 use std::ffi::OsString;
@@ -194,20 +197,31 @@ fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, St
     }
 }
 
-/// Prints why nothing was changed, and returns the exit status.
+/// Prints why the set-up has ended and what it has changed, and returns the exit status.
 fn end(args: &Args, stop: Stop) -> ExitCode {
     match stop {
+        Stop::Partly { why, left } => {
+            let changed = format!("the configuration was not changed, but {}", left.join(", and "));
+            end_with(args, *why, &changed)
+        }
+        stop => end_with(args, stop, "nothing was changed"),
+    }
+}
+
+fn end_with(args: &Args, stop: Stop, changed: &str) -> ExitCode {
+    match stop {
         Stop::Cancelled => {
-            crate::run::report::fatal("cancelled; nothing was changed");
+            crate::run::report::fatal(&format!("cancelled; {changed}"));
             ExitCode::from(130)
         }
         Stop::Terminal(why) => {
-            crate::run::report::fatal(&format!("nothing was changed: {why}"));
+            crate::run::report::fatal(&format!("{changed}: {why}"));
             ExitCode::FAILURE
         }
         Stop::Usage(reasons) => {
             let why = if ask::can_ask(false) || args.yes { "" } else { " (there is no terminal to ask on)" };
-            let mut text = format!("act-claude: act setup: nothing was changed{why}:\n");
+            let mut text = "act-claude: ".to_owned();
+            page::hang(&mut text, 2, page::width(), anstyle::Style::new(), &format!("act setup: {changed}{why}:"));
             for reason in &reasons {
                 text.push_str("  ");
                 page::hang(&mut text, 4, page::width(), anstyle::Style::new(), reason);
@@ -215,7 +229,8 @@ fn end(args: &Args, stop: Stop) -> ExitCode {
             let _ = page::write(&mut anstream::stderr(), &text);
             ExitCode::from(USAGE)
         }
-        Stop::Ask(request) => end(args, Stop::usage(request.ask)),
+        Stop::Ask(request) => end_with(args, Stop::usage(request.ask), changed),
+        Stop::Partly { .. } => end(args, stop),
     }
 }
 
