@@ -3,30 +3,32 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
+use super::operand;
+
 /// The kind of call that claude's arguments make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// `--version` or `--help` alone: claude answers at once, without a session.
     Trivial,
-    /// A session: the first argument is absent, starts with `-`, or holds white space (a prompt).
+    /// A session: there are no arguments; or they begin with flags, and no subcommand follows; or the first one holds white space
+    /// (a prompt).
     Session,
-    /// A bare first word: a subcommand, or a prompt of one word.
+    /// A subcommand, or a prompt of one word in the first place.
     Word,
 }
 
-/// Classifies claude's arguments.
+/// Classifies claude's arguments (T19 in docs/observed-claude.md).
 pub fn call(args: &[OsString]) -> Call {
     match args {
         [only] if ["--version", "-v", "--help", "-h"].iter().any(|flag| only == flag) => Call::Trivial,
         [] => Call::Session,
-        [first, ..] => {
-            let bytes = first.as_encoded_bytes();
-            if bytes.starts_with(b"-") || bytes.iter().any(u8::is_ascii_whitespace) {
-                Call::Session
-            } else {
-                Call::Word
-            }
-        }
+        [first, ..] if first.as_encoded_bytes().starts_with(b"-") => match operand::is_subcommand(args) {
+            // With one of these, claude takes every word as a prompt.
+            true if !has_flag(args, &["-p", "--print"]) => Call::Word,
+            _ => Call::Session,
+        },
+        [first, ..] if first.as_encoded_bytes().iter().any(u8::is_ascii_whitespace) => Call::Session,
+        _ => Call::Word,
     }
 }
 
@@ -53,63 +55,6 @@ pub fn is_spare(args: &[OsString]) -> bool {
 
 fn has_flag(args: &[OsString], spellings: &[&str]) -> bool {
     args.iter().take_while(|arg| *arg != "--").any(|arg| spellings.iter().any(|flag| arg == flag))
-}
-
-/// The flags of claude that need a value, as its help lists them, and those that its documentation names besides.
-const VALUED: [&str; 39] = [
-    "--add-dir",
-    "--agent",
-    "--agents",
-    "--allowed-tools",
-    "--allowedTools",
-    "--append-system-prompt",
-    "--append-system-prompt-file",
-    "--autocompact",
-    "--betas",
-    "--debug-file",
-    "--disallowed-tools",
-    "--disallowedTools",
-    "--effort",
-    "--environment",
-    "--fallback-model",
-    "--file",
-    "--input-format",
-    "--json-schema",
-    "--max-budget-usd",
-    "--max-thinking-tokens",
-    "--max-turns",
-    "--mcp-config",
-    "--model",
-    "--name",
-    "--output-format",
-    "--permission-mode",
-    "--permission-prompt-tool",
-    "--permission-prompts",
-    "--plugin-dir",
-    "--plugin-url",
-    "--remote-control-session-name-prefix",
-    "--session-id",
-    "--setting-sources",
-    "--settings",
-    "--system-prompt",
-    "--system-prompt-file",
-    "--system-prompt-snapshot",
-    "--tools",
-    "-n",
-];
-
-/// Whether a flag of claude's needs a value. Claude takes the next argument as this value, even if it begins with a dash.
-pub fn needs_value(flag: &OsStr) -> bool {
-    VALUED.iter().any(|valued| flag == *valued)
-}
-
-/// Whether the argument at `index` is the value of one of claude's flags.
-pub fn is_value(args: &[OsString], index: usize) -> bool {
-    let mut at = 0;
-    while at < index {
-        at += if needs_value(&args[at]) { 2 } else { 1 };
-    }
-    at > index
 }
 
 /// The position of the last `--settings`, which is the effective one.
@@ -172,13 +117,6 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_the_argument_behind_its_flag() {
-        let args: Vec<OsString> = ["--model", "--model", "-p", "-n", "x"].iter().map(OsString::from).collect();
-        assert_eq!([0, 1, 2, 3, 4].map(|index| is_value(&args, index)), [false, true, false, false, true]);
-        assert!(VALUED.is_sorted());
-    }
-
-    #[test]
     fn spares_are_recognised() {
         let is_spare = |line: &str| is_spare(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
         for (line, expected) in [
@@ -202,5 +140,12 @@ mod tests {
         assert_eq!(call(&[""]), Call::Word);
         assert_eq!(call(&["--version"]), Call::Trivial);
         assert_eq!(call(&["--version", "x"]), Call::Session);
+        assert_eq!(call(&["--verbose", "mcp", "list"]), Call::Word);
+        assert_eq!(call(&["--debug", "mcp", "list"]), Call::Session, "debugging of mcp, and a prompt");
+        for print in ["-p", "--print"] {
+            assert_eq!(call(&[print, "mcp", "list"]), Call::Session);
+            assert_eq!(call(&["--verbose", "mcp", "list", print]), Call::Session);
+        }
+        assert_eq!(call(&["-cp", "mcp", "list"]), Call::Word);
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod ancestry;
 pub mod arguments;
+pub mod by_itself;
 pub mod carriers;
 pub mod chain;
 pub mod conflict;
@@ -18,6 +19,7 @@ pub mod locate;
 mod macho;
 pub mod metrics;
 pub mod network;
+pub mod operand;
 pub mod other_signals;
 pub mod ourselves;
 pub mod overlay;

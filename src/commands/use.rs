@@ -24,7 +24,7 @@ use repository::Own;
 pub struct Args {
     /// The alias
     name: Option<String>,
-    /// No telemetry in this directory
+    /// act-claude adds no telemetry in this directory
     #[arg(long)]
     none: bool,
     /// Remove this directory's rule; rules of parent directories apply again

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use anstyle::Style;
 use serde_json::{Value, json};
 
+use crate::claude::by_itself::ByItself;
 use crate::claude::{locate, settings, variables};
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
 use crate::config::typed::secret::missing_file;
 use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
 use crate::plan::situation::Situation;
-use crate::plan::{self, Plan, Telemetry};
+use crate::plan::{self, Plan, Telemetry, line};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
@@ -63,7 +64,11 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(&environment);
     let flags = Flags { alias: args.alias.clone(), direct: args.direct, ..Flags::default() };
     let situation = Situation::of(&flags, &[], &environment, &loaded, &directory);
-    let plan = plan::decide(&situation);
+    let mut plan = plan::decide(&situation);
+    let itself = ByItself::find(&environment, &situation.layers);
+    if let Plan::Plain { lines } = &mut plan {
+        *lines = line::beside(std::mem::take(lines), itself.as_ref());
+    }
     let explicit = Explicit::of(flags.alias.as_deref(), &environment);
     let resolution = resolve::resolve(explicit, &loaded.config, &situation.place).ok();
 
@@ -86,8 +91,10 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         super::print_json(&as_json(&facts, &notes, args.env.then_some(&variables)));
     } else {
         let (width, home) = (page::table_width(), environment.home());
-        let heading = home::shortened(&heading(&plan, &directory), home.as_deref());
-        let text = as_text(&heading, (&facts, without(&plan)), &notes, &variables, (width, home.as_deref()));
+        let nothing = if itself.is_some() { "no telemetry from act-claude" } else { "no telemetry" };
+        let heading = home::shortened(&heading(&plan, &directory, nothing), home.as_deref());
+        let none = without(&plan, itself.is_some());
+        let text = as_text(&heading, (&facts, none), &notes, &variables, (width, home.as_deref()));
         let _ = page::write(&mut anstream::stdout(), &text);
     }
     ExitCode::from(code)
@@ -199,7 +206,7 @@ fn as_json(facts: &[(&str, Value)], notes: &[String], variables: Option<&Vec<(St
 /// Columns before a fact: "directory  ".
 const INDENT: usize = 11;
 
-/// The alias as a heading, then each fact on a line after its name.
+/// The alias as a heading, then each fact on a line after its name. `none` stands for an alias that there is not.
 fn as_text(
     heading: &str,
     (facts, without): (&[(&str, Value)], &str),
@@ -228,22 +235,24 @@ fn as_text(
 }
 
 /// What the lack of an alias, or of a way to report, means for claude.
-fn without(plan: &Plan<'_>) -> &'static str {
+fn without(plan: &Plan<'_>, sends_itself: bool) -> &'static str {
     match plan {
+        Plan::Plain { .. } if sends_itself => "none: act-claude adds nothing here",
         Plan::Refuse { .. } => "none: claude does not run here",
         Plan::Plain { .. } | Plan::Run { .. } => "none: claude runs without telemetry here",
     }
 }
 
 /// The heading: the alias, marked where it is that of the directory, and not only of this run.
-fn heading(plan: &Plan<'_>, directory: &Path) -> String {
+/// `nothing` says that act-claude adds nothing.
+fn heading(plan: &Plan<'_>, directory: &Path, nothing: &str) -> String {
     let directory = paths::to_text(directory);
     match plan {
         Plan::Run { telemetry, .. } if matches!(telemetry.reason, Reason::Flag) => {
             format!("{}  the alias of a run with --alias", telemetry.name)
         }
         Plan::Run { telemetry, .. } => format!("{MARK} {}  the alias of {directory}", telemetry.name),
-        Plan::Plain { .. } => format!("no telemetry in {directory}"),
+        Plan::Plain { .. } => format!("{nothing} in {directory}"),
         Plan::Refuse { .. } => format!("claude does not run in {directory}"),
     }
 }

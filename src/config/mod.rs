@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use crate::state::spool::Limits;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
+use crate::system::owner;
 use crate::text::json::{Fault, Origin};
 use crate::text::nearest::nearest;
 
@@ -308,8 +309,13 @@ impl Config {
 pub fn user_file(environment: &Environment) -> Option<PathBuf> {
     match environment.path("ACT_CLAUDE_CONFIG") {
         Some(path) => Some(path.to_path_buf()),
-        None => Some(environment.xdg("XDG_CONFIG_HOME", ".config")?.join("act-claude/config.json")),
+        None => Some(user_directory(environment)?.join("config.json")),
     }
+}
+
+/// The directory for act-claude's own files in the user's configuration. `ACT_CLAUDE_CONFIG` may name a file elsewhere.
+pub fn user_directory(environment: &Environment) -> Option<PathBuf> {
+    Some(environment.xdg("XDG_CONFIG_HOME", ".config")?.join("act-claude"))
 }
 
 /// The system's configuration file.
@@ -340,7 +346,7 @@ pub fn load(environment: &Environment) -> Loaded {
                 loaded.faults.push(match error.kind() {
                     std::io::ErrorKind::NotFound => fault.fix("correct or unset ACT_CLAUDE_CONFIG"),
                     std::io::ErrorKind::PermissionDenied => {
-                        fault.fix(format!("chmod u+r {}", crate::text::shell::shell_word(path)))
+                        fault.fix(owner::access_fix(path, "u+r", crate::text::shell::shell_word))
                     }
                     _ => fault,
                 });

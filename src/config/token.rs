@@ -21,6 +21,7 @@ use crate::config::values::{TokenSource, USER_PREFIX, without_prefix};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::file::{self, OpenError};
+use crate::system::owner;
 use crate::text::pasted::starts_with;
 use crate::text::shell::shell_word;
 
@@ -150,8 +151,9 @@ fn open_private(path: &Path) -> Result<File, TokenError> {
     let shown = path.display();
     let word = shell_word(path);
     let refuse = |what: String, fix: String| TokenError { what: format!("the token file {shown} {what}"), fix };
-    let unreadable =
-        |error: std::io::Error| refuse(format!("cannot be read ({})", plain(&error)), format!("chmod 600 {word}"));
+    let unreadable = |error: std::io::Error| {
+        refuse(format!("cannot be read ({})", plain(&error)), owner::access_fix(path, "600", shell_word))
+    };
     let (file, metadata) = file::open_regular(path).map_err(|error| match error {
         OpenError::Link => {
             refuse("is a symbolic link".to_owned(), "name the file itself in the configuration".to_owned())
@@ -164,7 +166,7 @@ fn open_private(path: &Path) -> Result<File, TokenError> {
     })?;
     if !file::is_own(&metadata) {
         let owner = metadata.uid();
-        return Err(refuse(format!("belongs to user {owner}"), file::own_fix(owner, path, &word)));
+        return Err(refuse(format!("belongs to user {owner}"), owner::own_fix(owner, path, &word)));
     }
     if !file::is_private(&metadata) {
         return Err(refuse(
@@ -178,7 +180,7 @@ fn open_private(path: &Path) -> Result<File, TokenError> {
     if metadata.mode() & 0o022 != 0 && !sticky {
         return Err(refuse(
             format!("is in a directory that others can write to (mode {:04o})", metadata.mode() & 0o7777),
-            format!("chmod go-w {}", shell_word(directory)),
+            format!("{}chmod go-w {}", owner::sudo_for(&metadata), shell_word(directory)),
         ));
     }
     Ok(file)

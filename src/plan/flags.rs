@@ -9,7 +9,8 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::claude::arguments::{Call, call, is_value};
+use crate::claude::arguments::{Call, call};
+use crate::claude::operand::is_value;
 use crate::config::typed::secret::quoted;
 use crate::config::when::When;
 
@@ -49,7 +50,7 @@ pub const FLAGS: [OwnFlag; 5] = [
     OwnFlag {
         name: "--no-act",
         value: None,
-        about: "start claude without telemetry",
+        about: "add nothing to claude: it sends metrics only where its own settings say so",
         variable: Some("ACT_CLAUDE=off"),
     },
     OwnFlag {
@@ -277,6 +278,10 @@ mod tests {
             // The value of a flag of claude's is only the argument directly behind it.
             (&["--model", "opus", "--alias=billing"], &billing, &["--model", "opus"]),
             (&["--model", "--model", "--alias=billing"], &billing, &["--model", "--model"]),
+            // No subcommand: the word is a flag's value, or a prompt.
+            (&["--debug", "mcp", "--alias=billing"], &billing, &["--debug", "mcp"]),
+            (&["-p", "mcp", "--alias=billing"], &billing, &["-p", "mcp"]),
+            (&["--verbose", "hello", "--alias=billing"], &billing, &["--verbose", "hello"]),
         ] {
             assert_eq!(run(line).unwrap(), (flags.clone(), rest.iter().map(|s| s.to_string()).collect()), "{line:?}");
         }
@@ -302,6 +307,11 @@ mod tests {
             &["-p", "hi", "--append-system-prompt", "--verify"],
             &["--name", "--alias", "billing"],
             &["-n", "--alias"],
+            // They are a subcommand's arguments, which claude finds behind its flags.
+            &["--verbose", "mcp", "add", "x", "cmd", "--alias=x"],
+            &["--debug=api", "plugin", "eval", "--report", "json"],
+            &["--model", "opus", "mcp", "add", "x", "cmd", "--verify"],
+            &["-cn", "--alias"],
             &["config", "act"],
             &["-p", "", "x"],
         ] {

@@ -15,15 +15,17 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::claude::arguments::{self, Call};
+use crate::claude::by_itself::ByItself;
 use crate::claude::chain::{Chain, Start};
-use crate::claude::settings::Layer;
+use crate::claude::settings::{self, Layer};
 use crate::claude::{enclosing, locate, wrapper};
+use crate::config::when::When;
 use crate::config::{self, Delivery, Loaded};
 use crate::launch::child::Ended;
 use crate::launch::process::{self, Image};
 use crate::launch::supervise::Supervisor;
 use crate::plan::flags::Flags;
-use crate::plan::line::Line;
+use crate::plan::line::{self, Line};
 use crate::plan::situation::Situation;
 use crate::plan::{self, Plan};
 use crate::state::{log, outcome};
@@ -63,7 +65,7 @@ pub fn run(
             return ExitCode::from(USAGE);
         }
         return match loaded.config.required_by() {
-            None => session.exec(&environment),
+            None => session.exec_without_act(&environment),
             Some(origin) => {
                 report::fatal(&plan::not_off(origin));
                 ExitCode::from(CONFIGURATION)
@@ -111,6 +113,8 @@ impl SessionRun<'_> {
                 ExitCode::from(code)
             }
             Plan::Plain { lines } => {
+                let itself = ByItself::find(environment, &self.layers);
+                let lines = line::beside(lines, itself.as_ref());
                 tracing::debug!(?lines, "no telemetry");
                 self.plain(self.worth_saying(lines, directory), environment)
             }
@@ -149,6 +153,20 @@ impl SessionRun<'_> {
             Ok(image) => self.cannot_start(&image.exec()),
             Err(error) => self.cannot_start(&error),
         }
+    }
+
+    /// Becomes claude, to which the user wants nothing added. Where Claude Code sends metrics by itself, a user at a terminal hears
+    /// it first.
+    fn exec_without_act(&mut self, environment: &Environment) -> ExitCode {
+        let is_heard = report::on_terminal() || self.when() == When::Always;
+        if is_heard && arguments::call(self.args) == Call::Session {
+            let directory = std::env::current_dir().unwrap_or_default();
+            self.layers = settings::read(&directory, self.args, environment);
+            let itself = ByItself::find(environment, &self.layers);
+            let lines = itself.map(|itself| Line::daily(itself.to_string())).into_iter().collect();
+            report::write(&self.worth_saying(lines, &directory));
+        }
+        self.exec(environment)
     }
 
     fn supervise(&self, environment: &Environment, lines: impl FnOnce() -> Vec<Line>) -> ExitCode {

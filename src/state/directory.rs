@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::prune;
 use crate::system::environment::Environment;
 use crate::system::file::{self, Durability};
+use crate::system::owner;
 use crate::text::shell::shell_word;
 
 /// Why there is no state directory.
@@ -46,7 +47,7 @@ pub fn check(directory: &Path) -> std::io::Result<()> {
 pub fn fix(directory: &Path) -> String {
     match fs::symlink_metadata(directory) {
         Ok(metadata) if metadata.is_dir() && !file::is_own(&metadata) => {
-            file::own_fix(metadata.uid(), directory, &shell_word(directory))
+            owner::own_fix(metadata.uid(), directory, &shell_word(directory))
         }
         Ok(metadata) if metadata.is_dir() => format!("chmod 700 {}", shell_word(directory)),
         _ => "export XDG_STATE_HOME=/path/to/a/directory/of/yours".to_owned(),

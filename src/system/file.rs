@@ -2,7 +2,7 @@
 //! pipe, a device.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -72,6 +72,25 @@ pub fn open_regular(path: &Path) -> Result<(File, Metadata), OpenError> {
     if metadata.is_file() { Ok((file, metadata)) } else { Err(OpenError::Special) }
 }
 
+/// Reads a regular file of at most `largest` bytes. Symbolic links are followed. Nothing is waited for: a pipe, a device or a
+/// socket is not read.
+///
+/// # Errors
+///
+/// `path` leads to another kind of file or to a larger one, or the system refuses.
+pub fn read_regular(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
+    let file = open_through_links(path, File::options().read(true))?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut content = Vec::new();
+    file.take(largest + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > largest {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than expected"));
+    }
+    Ok(content)
+}
+
 /// Makes a new file (0600) for writing.
 ///
 /// # Errors
@@ -102,6 +121,9 @@ pub fn create_directories(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// How the name of a file starts that exists only while another one is replaced. One is left where a process was killed meanwhile.
+pub const UNFINISHED: &str = ".act-claude-";
+
 /// What is on disk after a crash of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -119,7 +141,7 @@ pub enum Durability {
 /// The system refuses. Then the old file is unchanged, except where only the last step failed, the sync of the directory.
 pub fn replace(path: &Path, content: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
     let directory = parent(path);
-    let mut file = tempfile::Builder::new().prefix(".act-claude-").tempfile_in(directory)?;
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
     file.as_file().set_permissions(Permissions::from_mode(mode))?;
     file.write_all(content)?;
     if durability == Durability::Unsynced {
@@ -178,20 +200,6 @@ pub fn is_own(metadata: &Metadata) -> bool {
     metadata.uid() == nix::unistd::geteuid().as_raw()
 }
 
-/// How to go on where `path` belongs to the user `owner`, but should be this process's user's own. In another user's home, root
-/// does not take it away from its owner: `sudo` has kept HOME.
-/// `word` is the path as a word of a shell command.
-pub fn own_fix(owner: u32, path: &Path, word: &str) -> String {
-    let user = nix::unistd::geteuid();
-    let is_theirs = std::fs::metadata(parent(path)).is_ok_and(|directory| directory.uid() == owner);
-    match user.is_root() && is_theirs {
-        true => {
-            format!("start act-claude without sudo, as the user with the id {owner}; or with root's own home: sudo -H")
-        }
-        false => format!("sudo chown {user} {word}"),
-    }
-}
-
 /// Whether nobody but its owner (and root) can read or write a file.
 pub fn is_private(metadata: &Metadata) -> bool {
     metadata.mode() & 0o077 == 0
@@ -222,6 +230,14 @@ mod tests {
         }
         assert!(matches!(open_regular(&path("none")), Err(OpenError::System(_))));
         assert!(open_through_links(&path("link"), File::options().read(true)).is_ok());
+        assert_eq!(read_regular(&path("link"), 0).unwrap(), b"");
+        for name in ["directory", "pipe", "socket", "none"] {
+            assert!(read_regular(&path(name), 9).is_err(), "{name}");
+        }
+        assert!(read_regular(Path::new("/dev/zero"), 9).is_err());
+        fs::write(path("file"), "12345").unwrap();
+        assert_eq!(read_regular(&path("link"), 5).unwrap(), b"12345");
+        assert_eq!(read_regular(&path("link"), 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         // Nobody reads the pipe: a writer is not kept waiting, either.
         let error = open(&path("pipe"), File::options().write(true)).unwrap_err();
         assert!(matches!(error.into(), OpenError::Special));

@@ -8,6 +8,7 @@ pub mod exit;
 pub mod file;
 pub mod inherited;
 pub mod output;
+pub mod owner;
 pub mod process;
 pub mod shared_memory;
 pub mod wsl;

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use act_claude::claude::arguments::needs_value;
+use act_claude::claude::arguments::{Call, call};
+use act_claude::claude::operand::{is_switch, may_have_value, needs_value};
 
 use crate::support::client::{self, Lab};
 use crate::support::fake_claude;
@@ -86,6 +87,14 @@ fn every_listed_flag_and_subcommand_reaches_claude() {
                 line.starts_with("  -") && spellings.contains(" <") && (named || spellings.contains(&spelled))
             });
             assert_eq!(needs_value(flag.as_ref()), needs, "{version} {flag}");
+            let may = help.lines().any(|line| {
+                let spellings = line.trim_start().split("  ").next().unwrap_or_default();
+                line.starts_with("  -")
+                    && spellings.contains(" [")
+                    && spellings.split([' ', ',']).any(|name| name == flag)
+            });
+            assert_eq!(may_have_value(flag.as_ref()), may, "{version} {flag}");
+            assert_eq!(is_switch(flag.as_ref()), !needs && !may, "{version} {flag}");
             if needs {
                 let args = ["-p", "hi", flag, "--alias=x"];
                 assert_eq!(handed_over(&sandbox, &args), args, "{version}");
@@ -121,5 +130,53 @@ fn help_and_version_are_claudes() {
             );
         }
         assert!(lab.act.requests().is_empty(), "{version}");
+    }
+}
+
+/// The word that claude takes as its subcommand, behind flags with and without values: it answers `--help` with that
+/// subcommand's usage.
+#[test]
+fn a_subcommand_behind_flags_is_found_as_claude_finds_it() {
+    for version in client::BOTH {
+        let Some(lab) = Lab::start(version, &["project"]) else { return };
+        for line in [
+            &["--verbose", "mcp"][..],
+            &["--debug", "mcp"],
+            &["--debug=api", "mcp"],
+            &["-dapi", "mcp"],
+            &["-cd", "mcp"],
+            &["-p", "mcp"],
+            &["-cp", "mcp"],
+            &["--model", "opus", "mcp"],
+            &["--model", "-c", "mcp"],
+            &["--add-dir", "/tmp", "mcp"],
+            &["--add-dir=/tmp", "mcp"],
+            &["--tools", "", "mcp"],
+            &["--tools", "Bash", "--verbose", "mcp"],
+            &["-cn", "x", "mcp"],
+            &["-nx", "mcp"],
+            &["-r", "x", "mcp"],
+            &["--worktree", "mcp"],
+            &["--max-turns", "3", "mcp"],
+            &["--thinking", "adaptive", "mcp"],
+            &["--verbose", "hi", "mcp"],
+            &["--verbose", "plugins"],
+            &["--verbose", "update"],
+            &["--verbose", "setup-token"],
+        ] {
+            let help = lab.claude("project", &[line, &["--help"]].concat()).output().unwrap().out();
+            let usage = help.lines().find(|line| line.starts_with("Usage: claude ")).expect("a usage").to_owned();
+            let is_session = usage.ends_with("[prompt]");
+            let args: Vec<std::ffi::OsString> = line.iter().map(std::ffi::OsString::from).collect();
+            let expected = if is_session { Call::Session } else { Call::Word };
+            assert_eq!(call(&args), expected, "{version} {line:?}: {usage}");
+        }
+        // Own flags behind the subcommand are its arguments; behind a prompt they are ours.
+        let mut sandbox = Sandbox::new();
+        let file = sandbox.root().join("arguments");
+        fake_claude::install(&mut sandbox, &format!("arguments {}", file.display()));
+        let args = ["--verbose", "mcp", "add", "foo", "cmd", "--alias=x"];
+        assert_eq!(handed_over(&sandbox, &args), args, "{version}");
+        assert_eq!(handed_over(&sandbox, &["--debug", "mcp", "--report=never"]), ["--debug", "mcp"], "{version}");
     }
 }

@@ -240,3 +240,26 @@ fn an_api_that_is_not_reached() {
     let (found, code, check) = steps(&sandbox);
     assert_eq!((found.as_str(), code), ("token:ok credential:ok connection:stopped", 75), "{check}");
 }
+
+/// Boomi may lock a user after failed logins: several accounts with one credential are one question.
+#[test]
+fn one_credential_is_asked_about_once() {
+    let authority = Authority::new();
+    let act = Act::start_tls(&authority);
+    let api = Api::start(&authority, boomi);
+    let sandbox = sandbox(&authority, &act.endpoint(), "id-billing");
+    name_api(&sandbox, &json!(api.url()));
+    let mut config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    for (name, user) in [("same", USER), ("other", "somebody@else.test")] {
+        config["accounts"][name] = config["accounts"]["acme"].clone();
+        config["accounts"][name]["user"] = json!(user);
+        config["aliases"][name] = config["aliases"]["billing"].clone();
+        config["aliases"][name]["account"] = json!(name);
+    }
+    sandbox.configure(&config);
+    let output = sandbox.act_claude(&["act", "check", "--all"]).output().unwrap();
+    let said = output.out().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(said.matches(&format!("Boomi accepts {USER} for acme-A1B2C3")).count(), 2, "{said}");
+    assert_eq!(said.matches("Boomi refuses somebody@else.test for acme-A1B2C3").count(), 1, "{said}");
+    assert_eq!(api.count(), 2, "{said}");
+}

@@ -185,3 +185,42 @@ fn what_is_asked_and_what_is_not() {
     let which = sandbox.act_claude(&["act", "which"]).output().unwrap();
     assert!(which.out().starts_with("no telemetry in ~\ndirectory  ~\n"), "{}", which.out());
 }
+
+/// The question for the token: keys that edit a line are no letters, a pasted text is one answer, and a signal gives the terminal
+/// its modes back.
+#[test]
+fn the_token_s_line_is_edited_unseen() {
+    let sandbox = Sandbox::new();
+    let values =
+        ["--endpoint", "acme-A1", "--user", "u@x.test", "--id", "i", "--provider-type", "P", "--name", "billing"];
+    let start = || {
+        let more = ["--no-check", "--default", "--store", "file", "--account", "acme"];
+        let pty = Pty::start(sandbox.act_claude(&[&["act", "setup"][..], &values, &more].concat()));
+        pty.wait_for("? API token of acme:");
+        pty.wait_for("understood as well]");
+        pty
+    };
+    let mut pty = start();
+    pty.send("\x1b[200~one-token\rtwo-tokens\x1b[201~\r");
+    pty.wait_for("# it contains");
+    pty.send(&format!("wrong\x15\x01{TOKEN}x\x7f more\x17\x7f\x1b[D\r"));
+    let (status, screen) = pty.finish();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert!(screen.contains("> API token of acme: ********\n"), "{screen}");
+    let file = sandbox.config_file().with_file_name("acme.token");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{TOKEN}\n"));
+    assert!(!String::from_utf8_lossy(&pty.raw()).contains(TOKEN));
+    std::fs::remove_file(sandbox.config_file()).unwrap();
+
+    std::fs::remove_file(&file).unwrap();
+    for signal in [nix::sys::signal::Signal::SIGTERM, nix::sys::signal::Signal::SIGHUP] {
+        let mut pty = start();
+        let pid = nix::unistd::Pid::from_raw(pty.child.id().cast_signed());
+        assert!(!pty.modes().local_flags.contains(LocalFlags::ECHO));
+        nix::sys::signal::kill(pid, signal).unwrap();
+        let status = pty.wait();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(signal as i32));
+        let cooked = LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG;
+        assert_eq!(pty.modes().local_flags & cooked, cooked);
+    }
+}

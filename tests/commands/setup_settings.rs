@@ -149,7 +149,7 @@ fn a_hostile_repository_gets_no_token_sent_to_this_machine() {
         let args = ["act", "setup", "--from-settings", "--yes", source[0], source[1], "--directory", &evil];
         let output = sandbox.act_claude(&args).env("BOOMI", "t-acme").output().unwrap();
         assert_eq!(output.code(), 64, "{}", output.out());
-        assert!(output.err().contains("127.0.0.1, which is not ACT's"), "{}", output.err());
+        assert!(output.err().contains("127.0.0.1:9, which is not ACT's"), "{}", output.err());
         assert_eq!(snapshot(&sandbox.home()), before);
     }
 }

@@ -303,3 +303,40 @@ fn a_token_file_is_taken_from_nobody() {
     let own = sandbox.config_file().with_file_name("acme-3.token");
     assert_eq!(std::fs::read_to_string(own).unwrap(), "t-third\n");
 }
+
+/// A configuration that can't be written: the token that was just stored is taken back, or where it is left is said.
+#[test]
+fn a_set_up_that_fails_at_the_configuration_changes_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.configure_one("https://act.test/metric-ingestion/v1/acme-A1/otlp/public/metrics");
+    std::fs::create_dir(sandbox.config_file().with_extension("json.bak")).unwrap();
+    let file = sandbox.home().join("token");
+    std::fs::write(&file, "the-earlier-one").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let before = snapshot(&sandbox.home());
+    let renew = ["act", "setup", "--account", "acme", "--yes", "--token-stdin", "--user", "other@acme.com"];
+    let output = setup(&mut sandbox.act_claude(&renew), TOKEN);
+    let expected =
+        format!("act-claude: act setup: nothing was changed: {}: Is a directory\n", sandbox.config_file().display());
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!((words(&output.err()), output.code()), (words(&expected), 64));
+    assert_eq!(output.out(), "", "nothing is said to be stored");
+    assert_eq!(snapshot(&sandbox.home()), before);
+    // A first token, in a file of act-claude's own: it is gone again.
+    let first = ["--endpoint", "other-A1", "--account", "other", "--token-stdin", "--no-check"];
+    let output = setup(sandbox.act_claude(&ANSWERS).args(first), TOKEN);
+    assert_eq!((output.code(), snapshot(&sandbox.home())), (64, before), "{}", output.err());
+
+    let script = "case $1 in store) cat > \"$HOME/../kept\" ;; lookup) cat \"$HOME/../kept\" ;; esac\n";
+    let sandbox = with_stand_in("secret-tool", script);
+    sandbox.configure(&json!({}));
+    std::fs::create_dir(sandbox.config_file().with_extension("json.bak")).unwrap();
+    let more = ["--endpoint", "acme-A1", "--account", "acme", "--no-check", "--token-stdin", "--store", "keychain"];
+    let output = setup(sandbox.act_claude(&ANSWERS).args(more), TOKEN);
+    let expected = format!(
+        "act-claude: act setup: the configuration was not changed, but the token of account acme in the keychain (Secret \
+         Service) is the new one; to remove it: secret-tool clear service act-claude.acme username {USER}: {}: Is a directory",
+        sandbox.config_file().display()
+    );
+    assert_eq!((words(&output.err()), output.code()), (expected, 64));
+}

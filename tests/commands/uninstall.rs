@@ -243,3 +243,52 @@ fn a_daemon_that_starts_its_agents_through_act_claude_is_named() {
         child.wait().unwrap();
     }
 }
+
+/// A configuration in a directory of the user's own, with a token beside it: both are named, not removed. In act-claude's directory
+/// the files go that act-claude writes itself.
+#[test]
+fn what_is_not_in_its_own_directory_is_named() {
+    let mut sandbox = home();
+    let account =
+        |file: &str| serde_json::json!({"endpoint": "https://a.test/m", "user": "u@a.test", "token": {"file": file}});
+    let keys = sandbox
+        .write("keys/act.json", serde_json::json!({"accounts": {"acme": account("~/keys/acme.token")}}).to_string());
+    sandbox.write("keys/acme.token", "t");
+    sandbox.set("ACT_CLAUDE_CONFIG", &keys);
+    let before = tree(&sandbox.home());
+    let output = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
+    assert_eq!((output.code(), tree(&sandbox.home())), (0, before), "{}", output.out());
+    for named in ["the configuration: rm ", "the token of acme: rm "] {
+        assert!(output.out().contains(&format!("  {named}{}", keys.parent().unwrap().display())), "{}", output.out());
+    }
+    sandbox.unset("ACT_CLAUDE_CONFIG");
+    let accounts = serde_json::json!({
+        "acme": account("~/.config/act-claude/acme.token"), "mine": account("~/.config/act-claude/mine.txt")
+    });
+    sandbox.configure(&serde_json::json!({"accounts": accounts}));
+    let directory = sandbox.config_file().parent().unwrap().to_path_buf();
+    for name in ["acme.token", "mine.txt", "notes", "config.json.bak", ".act-claude-AbCdEf"] {
+        std::fs::write(directory.join(name), "x").unwrap();
+    }
+    let output = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
+    assert_eq!(output.code(), 0, "{}", output.out());
+    let left = BTreeSet::from(["mine.txt", "notes"].map(|name| directory.join(name)));
+    assert_eq!(tree(&directory), left);
+    assert!(output.out().contains(&format!("the token of mine: rm {}", directory.join("mine.txt").display())));
+}
+
+/// A pipe or a device in the place of a file that is searched: nothing is waited for, and it is named.
+#[test]
+fn a_pipe_as_a_shell_s_file_is_named_and_not_waited_for() {
+    let sandbox = home();
+    let pipe = sandbox.home().join(".zshrc");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", sandbox.home().join(".profile")).unwrap();
+    let output = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
+    assert_eq!(output.code(), 0, "{}", output.err());
+    for name in [".zshrc", ".profile"] {
+        let path = sandbox.home().join(name).display().to_string();
+        let named = format!("  {path}: can't be read (not a regular file); look for act-claude in it\n");
+        assert!(output.out().contains(&named), "{}", output.out());
+    }
+}

@@ -367,3 +367,101 @@ fn colours_only_where_the_terminal_shows_them() {
         }
     }
 }
+
+/// The recipe in claude's own settings: claude sends without act-claude, so "no telemetry" would not be true.
+#[test]
+fn where_claude_sends_by_itself_this_is_said() {
+    let sandbox = sandbox(ENDPOINT, &["billing"]);
+    let recipe = json!({"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": "1", "OTEL_METRICS_EXPORTER": "otlp"}});
+    sandbox.write(".claude/settings.json", recipe.to_string());
+    let itself =
+        "Claude Code itself sends metrics, without act-claude: env.OTEL_METRICS_EXPORTER in ~/.claude/settings.json";
+    let (text, code) = said(&sandbox, &["-p", "hi", "--report=always"]);
+    let expected = format!(
+        "act-claude: no telemetry from act-claude: no rule covers ~/work: act-claude act use billing\nact-claude: {itself}\n"
+    );
+    assert_eq!((text, code), (expected, 0));
+    let (text, code) = said(&sandbox, &["--no-act", "--report=always", "-p", "hi"]);
+    assert_eq!((text, code), (format!("act-claude: {itself}\n"), 0));
+    assert_eq!(said(&sandbox, &["--no-act", "-p", "hi"]), (String::new(), 0), "nobody reads it");
+    let which = in_work(&sandbox, &["act", "which"]).output().unwrap();
+    let which = which.out().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(which.starts_with("no telemetry from act-claude in ~/work "), "{which}");
+    assert!(which.contains("alias none: act-claude adds nothing here") && which.contains(itself), "{which}");
+    // What is switched off is not sent.
+    sandbox.write(".claude/settings.json", json!({"env": {"OTEL_METRICS_EXPORTER": "none"}}).to_string());
+    assert!(!said(&sandbox, &["-p", "hi", "--report=always"]).0.contains("itself"));
+}
+
+/// Root with the HOME of the user who started `sudo`: nothing of the user's becomes root's.
+#[test]
+fn root_takes_no_configuration_from_its_owner() {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::skip("needs root");
+    }
+    let mut sandbox = sandbox(ENDPOINT, &["billing"]);
+    user::give(&sandbox);
+    let before = crate::support::sandbox::snapshot(&sandbox.home());
+    let mend = "start act-claude without sudo, as the user with the id 54321; or with root's own home: sudo -H";
+    let values =
+        ["--endpoint", "other-A1", "--user", "u@x.test", "--id", "i", "--provider-type", "P", "--token-env", "T"];
+    let setup = [&["act", "setup", "--yes", "--no-check", "--default"][..], &values].concat();
+    for args in [&setup[..], &["act", "use", "billing"]] {
+        let output = in_work(&sandbox, args).output().unwrap();
+        let words = output.err().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            words.contains("nothing was changed: ") && words.contains(&format!("it belongs to user 54321: {mend}")),
+            "{words}"
+        );
+        assert_ne!(output.code(), 0);
+    }
+    assert_eq!(crate::support::sandbox::snapshot(&sandbox.home()), before);
+    // Nor is anything made that the user could not change.
+    std::fs::remove_dir_all(sandbox.config_file().parent().unwrap()).unwrap();
+    sandbox.set("SUDO_UID", "54321");
+    let output = in_work(&sandbox, &setup).output().unwrap();
+    let words = output.err().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(&format!("its directory belongs to user 54321: {mend}")), "{words}");
+    assert!(!sandbox.config_file().exists());
+    // A container's root in a home that somebody else owns has nobody to take it from.
+    sandbox.unset("SUDO_UID");
+    assert_eq!(in_work(&sandbox, &setup).output().unwrap().code(), 0);
+}
+
+/// What root has left in a user's home: `chmod` would fail, so it is not said.
+#[test]
+fn what_belongs_to_root_is_not_mended_with_chmod() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::skip("needs root");
+    }
+    let sandbox = sandbox(ENDPOINT, &["billing"]);
+    let program = user::give(&sandbox);
+    let run = |args: &[&str]| {
+        let mut command = sandbox.command(&program);
+        let output = command.args(args).uid(user::USER).gid(user::USER).output().unwrap();
+        let text = format!("{}{}", output.out(), output.err());
+        text.split_whitespace().collect::<Vec<_>>().join(" ").replace(&sandbox.home().display().to_string(), "~")
+    };
+    let token = sandbox.home().join("token");
+    chown(&token, Some(0), Some(0)).unwrap();
+    // The sandbox's home is the user's, so root's file there is the user's to take.
+    let check = run(&["act", "check", "billing"]);
+    assert!(check.contains("sudo chown 54321 ~/token") && !check.contains("chmod"), "{check}");
+    let config = sandbox.config_file();
+    chown(&config, Some(0), Some(0)).unwrap();
+    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for args in [&["act", "check"][..], &["act", "use", "--none"]] {
+        let said = run(args);
+        assert!(
+            said.contains("sudo chown 54321 ~/.config/act-claude/config.json") && !said.contains("chmod"),
+            "{said}"
+        );
+    }
+    // A directory above it.
+    chown(config.parent().unwrap(), Some(0), Some(0)).unwrap();
+    std::fs::set_permissions(config.parent().unwrap(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let said = run(&["act", "check"]);
+    assert!(said.contains("sudo chown 54321 ~/.config/act-claude") && !said.contains("config.json chmod"), "{said}");
+}

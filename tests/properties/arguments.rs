@@ -4,8 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use act_claude::claude::arguments::{Call, call, is_background, needs_value};
+use act_claude::claude::arguments::{Call, call, is_background};
 use act_claude::claude::arguments::{Position, argument_position};
+use act_claude::claude::operand::needs_value;
 use act_claude::claude::overlay::rewrite;
 use act_claude::config::when::When;
 use act_claude::plan::flags::{FLAGS, Flags, Invocation, UsageError, parse};

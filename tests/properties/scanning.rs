@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use act_claude::claude::arguments::is_value;
+use act_claude::claude::operand::is_value;
 use act_claude::plan::flags::{Flags, Invocation, own_flag, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::claude::network::Network;
 use crate::config::token::{Token, TokenError};
+use crate::config::typed::endpoint;
 use crate::config::{Account, Alias, Config, TokenSource};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::upstream::{Limits, Upstream};
@@ -25,7 +26,7 @@ use crate::delivery::verdict::{Failure, Reason, Verdict, judge};
 use crate::state::outcome::Problem;
 use crate::system::environment::Environment;
 
-use proof::Proof;
+use proof::{Ask, Proof};
 
 pub use command::{Args, run};
 pub use conclusion::Answers;
@@ -107,7 +108,8 @@ struct Known {
     proof: Proof,
 }
 
-/// Checks the aliases. Each account's token is fetched once, by `fetch`, and Boomi is asked about it once.
+/// Checks the aliases. Each account's token is fetched once, by `fetch`. Boomi is asked once about each credential of a Boomi
+/// account, also where several accounts of the configuration have the same one: it may lock a user after failed logins.
 pub fn run_all(
     subjects: &[Subject<'_>],
     environment: &Environment,
@@ -117,12 +119,28 @@ pub fn run_all(
         subjects.iter().map(|subject| (subject.account_name, subject.account)).collect();
     let accounts: Vec<(&str, &Account)> = accounts.into_iter().collect();
     let network = Network::here(environment);
-    let known = in_parallel(&accounts, |(name, account)| {
-        let token = fetch(&account.token, environment).map_err(|error| error.of(name));
-        let proof = proof::ask(name, account, &token, &network);
-        (*name, Known { token, proof })
-    });
-    let known: BTreeMap<&str, Known> = known.into_iter().collect();
+    let tokens =
+        in_parallel(&accounts, |(name, account)| fetch(&account.token, environment).map_err(|error| error.of(name)));
+    let asks: Vec<Result<Ask<'_>, String>> =
+        accounts.iter().zip(&tokens).map(|((name, account), token)| proof::prepare(name, account, token)).collect();
+    let mut distinct: Vec<&Ask<'_>> = Vec::new();
+    for ask in asks.iter().flatten() {
+        if !distinct.iter().any(|other| other.is_same(ask)) {
+            distinct.push(ask);
+        }
+    }
+    let answers = in_parallel(&distinct, |ask| ask.carry_out(&network));
+    let proof = |ask: &Result<Ask<'_>, String>| match ask {
+        Ok(ask) => match distinct.iter().position(|other| other.is_same(ask)) {
+            Some(index) => answers[index].clone(),
+            None => unreachable!("each is among the distinct ones"),
+        },
+        Err(why) => Proof::Open(why.clone()),
+    };
+    let proofs: Vec<Proof> = asks.iter().map(proof).collect();
+    drop(asks);
+    let known = tokens.into_iter().zip(proofs).map(|(token, proof)| Known { token, proof });
+    let known: BTreeMap<&str, Known> = accounts.iter().map(|(name, _)| *name).zip(known).collect();
     in_parallel(subjects, |subject| check(subject, &known[subject.account_name], &network))
 }
 
@@ -138,9 +156,10 @@ fn in_parallel<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Ve
     all.chunks(PARALLEL).flat_map(some_of).collect()
 }
 
-/// The hosts to which a check sends an account's token: ACT's, and that of Boomi's platform API where it is known.
+/// The hosts to which a check sends an account's token, each with its port where the URL names one: ACT's, and that of Boomi's
+/// platform API where it is known.
 pub fn hosts(account: &Account) -> (String, Option<String>) {
-    let act = account.endpoint.parse::<hyper::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
+    let act = endpoint::address(&account.endpoint);
     (act.unwrap_or_default(), platform::question(account).ok().map(|question| question.host))
 }
 

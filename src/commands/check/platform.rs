@@ -5,7 +5,7 @@
 
 use hyper::Uri;
 
-use crate::config::typed::endpoint::{END, START, is_documented};
+use crate::config::typed::endpoint::{END, START, address, is_documented};
 use crate::config::{Account, Api};
 
 /// The platform API of the region of ACT's documented host.
@@ -23,7 +23,7 @@ const PATH: &str = "/auth/jwt/generate/";
 pub struct Question {
     /// The URL to get.
     pub url: String,
-    /// Its host.
+    /// Its host, and its port where the URL names one.
     pub host: String,
     /// The account that the credential is to be good for.
     pub account_id: String,
@@ -42,8 +42,7 @@ pub fn question(account: &Account) -> Result<Question, String> {
         }
     };
     let id = account_id(endpoint.path()).ok_or("the endpoint names no account id")?;
-    let uri: Uri = base.parse().map_err(|_| "\"api\" is not a URL".to_owned())?;
-    let host = uri.host().unwrap_or_default().to_owned();
+    let host = address(base).ok_or("\"api\" is not a URL")?;
     Ok(Question { url: format!("{base}{PATH}{id}"), host, account_id: id.to_owned() })
 }
 

@@ -1,13 +1,13 @@
 //! Asks Boomi's platform API for a JWT, which shows whether Boomi accepts a credential. The JWT itself is thrown away.
 //!
-//! There is one request for each account in a run, without a second try, because Boomi may lock a user after failed logins.
+//! There is one request for each credential and URL in a run, without a second try, because Boomi may lock a user after failed logins.
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::platform::{self, Question};
 use crate::claude::network::Network;
@@ -32,36 +32,53 @@ pub enum Proof {
     Open(String),
 }
 
-/// Asks Boomi, where it is known how.
-pub fn ask(name: &str, account: &Account, token: &Result<Token, TokenError>, network: &Network) -> Proof {
-    let Ok(token) = token else { return Proof::Open(String::new()) };
-    let question = match platform::question(account) {
-        Ok(question) => question,
-        Err(why) => return Proof::Open(why),
-    };
-    let asked = Upstream::new(&question.url, network, LIMITS)
-        .and_then(|upstream| upstream.get(&token.authorization(&account.user)));
-    match asked {
-        Ok(mut answer) => {
-            let proof = judge(&answer, question);
-            answer.body.zeroize();
-            proof
+/// A request to Boomi about a credential.
+pub struct Ask<'a> {
+    /// The account's name in the configuration.
+    account: &'a str,
+    question: Question,
+    authorization: Zeroizing<String>,
+}
+
+/// What Boomi is to be asked about an account; or why it is not asked. The reason is empty where there is no token to ask about.
+pub fn prepare<'a>(name: &'a str, account: &Account, token: &Result<Token, TokenError>) -> Result<Ask<'a>, String> {
+    let token = token.as_ref().map_err(|_| String::new())?;
+    let question = platform::question(account)?;
+    Ok(Ask { account: name, question, authorization: token.authorization(&account.user) })
+}
+
+impl Ask<'_> {
+    /// Whether both are the same request: the same credential, to the same URL.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.question.url == other.question.url && self.authorization == other.authorization
+    }
+
+    /// Asks Boomi.
+    pub fn carry_out(&self, network: &Network) -> Proof {
+        let asked =
+            Upstream::new(&self.question.url, network, LIMITS).and_then(|upstream| upstream.get(&self.authorization));
+        match asked {
+            Ok(mut answer) => {
+                let proof = judge(&answer, &self.question);
+                answer.body.zeroize();
+                proof
+            }
+            Err(failure) => Proof::Open(said(failure, self.account, &self.question)),
         }
-        Err(failure) => Proof::Open(said(failure, name, &question)),
     }
 }
 
 /// The meaning of an answer (pure). Boomi documents two: 200 with a JWT as plain text, and 401 for a wrong user or token.
-fn judge(answer: &Answer, question: Question) -> Proof {
+fn judge(answer: &Answer, question: &Question) -> Proof {
     let Question { host, account_id, .. } = question;
     let phrase = || {
         let phrase = hyper::StatusCode::from_u16(answer.status).ok().and_then(|code| code.canonical_reason());
         format!("{} {}", answer.status, phrase.unwrap_or_default()).trim_end().to_owned()
     };
     match answer.status {
-        200 if !answer.cut && is_jwt(&answer.body) => Proof::Accepted(account_id),
+        200 if !answer.cut && is_jwt(&answer.body) => Proof::Accepted(account_id.clone()),
         200 => Proof::Open(format!("{host} answered 200, but not with a JWT")),
-        401 => Proof::Refused(account_id),
+        401 => Proof::Refused(account_id.clone()),
         300..=399 => Proof::Open(format!("{host} answered {}; a redirect is not followed", phrase())),
         _ => Proof::Open(format!("{host} answered {} for {account_id}", phrase())),
     }
@@ -73,7 +90,7 @@ fn is_jwt(body: &[u8]) -> bool {
     let parts: Vec<&str> = text.trim().split('.').collect();
     let [header, claims, signature] = &parts[..] else { return false };
     let object = |part: &str| -> Option<Value> {
-        let decoded = zeroize::Zeroizing::new(URL_SAFE_NO_PAD.decode(part).ok()?);
+        let decoded = Zeroizing::new(URL_SAFE_NO_PAD.decode(part).ok()?);
         serde_json::from_slice(&decoded).ok().filter(Value::is_object)
     };
     let is_signature = !signature.is_empty() && URL_SAFE_NO_PAD.decode(signature).is_ok();
@@ -120,7 +137,7 @@ mod tests {
 
     fn judged(answer: &Answer) -> Proof {
         let (url, host) = ("https://api.test/auth/jwt/generate/a-1".to_owned(), "api.test".to_owned());
-        judge(answer, Question { url, host, account_id: "a-1".to_owned() })
+        judge(answer, &Question { url, host, account_id: "a-1".to_owned() })
     }
 
     /// `{"alg":"RS256"}` and `{"sub":"x"}`, with a signature.

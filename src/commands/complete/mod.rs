@@ -8,6 +8,7 @@ use std::fmt;
 use clap::{Arg, ArgAction, Command, ValueHint};
 
 use crate::claude::arguments::{self, Call};
+use crate::claude::operand;
 use crate::config::when::When;
 use crate::plan::flags::{FLAGS, OwnFlag, own_flag};
 
@@ -96,8 +97,8 @@ where
     // A word behind a flag of claude's that needs a value is that value.
     let own = arguments::call(claudes) != Call::Word
         && !claudes.iter().any(|word| word == "--")
-        && !arguments::is_value(claudes, claudes.len());
-    let last = claudes.len().checked_sub(1).filter(|&last| own && !arguments::is_value(claudes, last));
+        && !operand::is_value(claudes, claudes.len());
+    let last = claudes.len().checked_sub(1).filter(|&last| own && !operand::is_value(claudes, last));
     match (last.and_then(|last| own_flag(&claudes[last])), own_flag(cursor).filter(|_| own)) {
         (Some((flag, None)), _) if flag.value.is_some() => return value_of(flag, false),
         (_, Some((flag, Some(_)))) => return value_of(flag, true),

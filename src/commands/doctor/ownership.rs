@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::system::file;
+use crate::system::owner;
 use crate::text::shell::shell_word;
 
 /// A file or directory that other users can change.
@@ -41,8 +42,8 @@ pub fn exposed(file: &Path) -> Vec<Exposed> {
         };
         let word = shell_word(path);
         let fix = match how {
-            How::Owner(owner) => file::own_fix(owner, path, &word),
-            How::Mode(_) => format!("chmod go-w {word}"),
+            How::Owner(owner) => owner::own_fix(owner, path, &word),
+            How::Mode(_) => format!("{}chmod go-w {word}", owner::sudo_for(&metadata)),
         };
         Some(Exposed { path: path.to_path_buf(), how, fix })
     };

@@ -1,14 +1,17 @@
-//! Reads and changes an rc file: links are followed, its mode is kept, and what is not the user's own stays as it is.
+//! Reads and changes an rc file: links are followed, and what is not the user's own stays as it is.
+//!
+//! A new file takes the old one's place, so that a shell never reads half of it. Where the new file would not be like the old one
+//! (another group, an access control list, a second name), the old one is changed in place.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, access, getegid};
+use nix::unistd::{AccessFlags, access};
 
 use crate::system::error::plain;
-use crate::system::file::{self, Durability, OpenError};
+use crate::system::file::{self, OpenError};
 
 /// The largest file that is changed, in bytes.
 const LARGEST: u64 = 4 << 20;
@@ -24,6 +27,11 @@ pub struct RcFile {
     target: PathBuf,
     /// `None`: it does not exist.
     metadata: Option<Metadata>,
+}
+
+/// What a shell's file contains. A pipe, a device or a file that is too large is an error, and nothing is waited for.
+pub fn content(path: &Path) -> io::Result<Vec<u8>> {
+    file::read_regular(path, LARGEST)
 }
 
 /// Reads `path`. An error says why it can't be changed.
@@ -82,16 +90,43 @@ impl RcFile {
         if read(&self.path)?.content != self.content {
             return Err("it has changed in the meantime".to_owned());
         }
-        let directory = file::parent(&self.target);
-        // A new file in its place would not be the one that another name leads to, or would belong to another group.
-        let in_place = metadata.nlink() > 1
-            || metadata.gid() != getegid().as_raw()
-            || access(directory, AccessFlags::W_OK).is_err();
-        let written = match in_place {
-            true => self.change(content),
-            false => file::replace(&self.target, content, metadata.mode() & 0o7777, Durability::Synced),
+        let replaced = match self.must_stay(metadata) {
+            true => Ok(false),
+            false => self.replace(content, metadata),
         };
-        written.map_err(|error| plain(&error))
+        replaced.and_then(|done| if done { Ok(()) } else { self.change(content) }).map_err(|error| plain(&error))
+    }
+
+    /// Whether the file has something that a new one in its place would not have: another name that leads to it, or extended
+    /// attributes, as access control lists are kept in. On macOS those lists are elsewhere, and are not looked for.
+    fn must_stay(&self, metadata: &Metadata) -> bool {
+        let mut names = [0_u8; 1024];
+        // A file system without extended attributes has none to lose.
+        let has_attributes = match rustix::fs::listxattr(&self.target, &mut names[..]) {
+            Ok(length) => length > 0,
+            Err(error) => error == rustix::io::Errno::RANGE,
+        };
+        metadata.nlink() > 1
+            || cfg!(target_os = "macos")
+            || access(file::parent(&self.target), AccessFlags::W_OK).is_err()
+            || has_attributes
+    }
+
+    /// Puts a new file in the place of the old one. `false`: it would have another owner or group, as in a directory that hands
+    /// its own group on; nothing was changed.
+    fn replace(&self, content: &[u8], metadata: &Metadata) -> io::Result<bool> {
+        let directory = file::parent(&self.target);
+        let mut file = tempfile::Builder::new().prefix(file::UNFINISHED).tempfile_in(directory)?;
+        let new = file.as_file().metadata()?;
+        if (new.uid(), new.gid()) != (metadata.uid(), metadata.gid()) {
+            return Ok(false);
+        }
+        file.as_file().set_permissions(metadata.permissions())?;
+        file.write_all(content)?;
+        file::sync(file.as_file())?;
+        file.persist(&self.target)?;
+        file::sync_directory(directory)?;
+        Ok(true)
     }
 
     fn create(&self, content: &[u8]) -> io::Result<()> {
@@ -101,14 +136,17 @@ impl RcFile {
         file::sync(&file)
     }
 
-    /// Writes what differs, and leaves what comes before it.
+    /// Writes what differs, and leaves what comes before it. Where that fails, the file gets its old content back.
     fn change(&self, content: &[u8]) -> io::Result<()> {
         let same = self.content.iter().zip(content).take_while(|(before, after)| before == after).count();
         let mut file = file::open(&self.target, File::options().write(true))?;
-        file.seek(SeekFrom::Start(same as u64))?;
-        file.write_all(&content[same..])?;
-        file.set_len(content.len() as u64)?;
-        file::sync(&file)
+        let mut put = |content: &[u8]| {
+            file.seek(SeekFrom::Start(same as u64))?;
+            file.write_all(&content[same..])?;
+            file.set_len(content.len() as u64)?;
+            file::sync(&file)
+        };
+        put(content).inspect_err(|_| drop(put(&self.content)))
     }
 }
 
@@ -145,6 +183,42 @@ mod tests {
         new.write(b"x\n").unwrap();
         assert_eq!(fs::read(path("none/yet/rc")).unwrap(), b"x\n");
         assert!(new.write(b"y\n").is_err(), "somebody else has made it in the meantime");
+    }
+
+    #[test]
+    fn the_file_keeps_its_attributes_and_its_group() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        let inode = |name: &str| fs::metadata(path(name)).unwrap().ino();
+        fs::write(path("plain"), "one\n").unwrap();
+        let before = inode("plain");
+        read(&path("plain")).unwrap().write(b"two\n").unwrap();
+        assert_eq!(inode("plain") == before, cfg!(target_os = "macos"), "a reader sees the old file or the new one");
+
+        fs::write(path("listed"), "one\n").unwrap();
+        let set = |value: &[u8]| {
+            rustix::fs::setxattr(path("listed"), "user.act", value, rustix::fs::XattrFlags::empty()).is_ok()
+        };
+        // Some file systems have no such attributes.
+        if set(b"x") {
+            read(&path("listed")).unwrap().write(b"one\ntwo\n").unwrap();
+            let mut value = [0_u8; 8];
+            assert_eq!(rustix::fs::getxattr(path("listed"), "user.act", &mut value[..]), Ok(1));
+            assert_eq!(fs::read(path("listed")).unwrap(), b"one\ntwo\n");
+        }
+
+        // Only root may give a directory to any group.
+        fs::create_dir(path("shared")).unwrap();
+        fs::write(path("shared/rc"), "one\n").unwrap();
+        if std::os::unix::fs::chown(path("shared"), None, Some(4321)).is_ok() {
+            fs::set_permissions(path("shared"), fs::Permissions::from_mode(0o2755)).unwrap();
+            let before = fs::metadata(path("shared/rc")).unwrap();
+            read(&path("shared/rc")).unwrap().write(b"two\n").unwrap();
+            let after = fs::metadata(path("shared/rc")).unwrap();
+            assert_eq!((after.gid(), after.ino()), (before.gid(), before.ino()));
+            assert_eq!(fs::read(path("shared/rc")).unwrap(), b"two\n");
+            assert_eq!(fs::read_dir(path("shared")).unwrap().count(), 1, "nothing is left behind");
+        }
     }
 
     #[test]

@@ -49,17 +49,20 @@ impl Shell {
     }
 
     /// The rc file that the line belongs in. `None` where it is not known: without a home, or where a file of zsh's own says where
-    /// its other files are, and the environment does not.
+    /// its other files are, or can't be read, and the environment does not say it.
     pub fn rc_file(self, environment: &Environment) -> Option<PathBuf> {
         let home = environment.home()?;
         match self {
-            Self::Bash if cfg!(target_os = "macos") => Some(on_macos(&home, |path| std::fs::read(path).ok())),
+            Self::Bash if cfg!(target_os = "macos") => Some(on_macos(&home, |path| file::content(path).ok())),
             Self::Bash => Some(home.join(".bashrc")),
             Self::Zsh => match environment.get("ZDOTDIR") {
                 Some(directory) => Some(PathBuf::from(directory).join(".zshrc")).filter(|path| path.is_absolute()),
                 None => {
-                    let first = std::fs::read(home.join(".zshenv")).unwrap_or_default();
-                    memchr::memmem::find(&first, b"ZDOTDIR").is_none().then(|| home.join(".zshrc"))
+                    let is_there = match file::content(&home.join(".zshenv")) {
+                        Ok(first) => memchr::memmem::find(&first, b"ZDOTDIR").is_none(),
+                        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+                    };
+                    is_there.then(|| home.join(".zshrc"))
                 }
             },
             Self::Fish => Some(environment.xdg("XDG_CONFIG_HOME", ".config")?.join("fish/config.fish")),
@@ -91,8 +94,8 @@ impl Shell {
 
     /// Whether one of the shell's files starts act-claude as `claude` already.
     pub fn has_line(self, environment: &Environment) -> bool {
-        let files = self.rc_file(environment).into_iter().chain(self.other_files(environment));
-        files.filter(|path| path.is_file()).any(|path| std::fs::read(path).is_ok_and(|text| block::is_there(&text)))
+        let mut files = self.rc_file(environment).into_iter().chain(self.other_files(environment));
+        files.any(|path| file::content(&path).is_ok_and(|text| block::is_there(&text)))
     }
 }
 
@@ -176,6 +179,9 @@ mod tests {
         }
         std::fs::write(at(".zshenv"), "export ZDOTDIR=$HOME/.config/zsh\n").unwrap();
         assert_eq!(file("/usr/bin/zsh", &[]), None, "zsh would look elsewhere");
+        std::fs::remove_file(at(".zshenv")).unwrap();
+        nix::unistd::mkfifo(&at(".zshenv"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(file("/usr/bin/zsh", &[]), None, "zsh may look elsewhere; nothing is waited for");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::sources::names;
 use super::sources::spec::Spec;
 use super::spec::{field, understood};
 use crate::config::Account;
-use crate::config::typed::endpoint::{account_id, exchanged};
+use crate::config::typed::endpoint::{account_id, address, exchanged};
 use crate::config::typed::user::is_mail;
 use crate::config::typed::{self, endpoint};
 
@@ -25,7 +25,7 @@ pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Sp
         if let Some(other) = others.first()
             && others.iter().all(|candidate| host(&candidate.value) != host(&given))
         {
-            return Err(other_host(&other.value, &format!("--endpoint ({})", host(&given).unwrap_or_default())));
+            return Err(other_host(&other.value, &format!("--endpoint ({})", address(&given).unwrap_or_default())));
         }
         return Ok(given);
     }
@@ -40,7 +40,7 @@ pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Sp
     let endpoint = field(dialogue, None, finding, &question, endpoint::read)?;
     let own = accounts.values().map(|account| account.endpoint.as_str());
     if spec.is_some() && named.is_none() && !endpoint.is_empty() && !is_expected(&endpoint, own, true) {
-        let host = host(&endpoint).unwrap_or_default();
+        let host = address(&endpoint).unwrap_or_default();
         let ask = format!("The token would go to {host}, which is not ACT's. Is this intended?");
         let flag =
             format!("--endpoint URL: the Spec's URL leads to {host}, which is not ACT's; name it if this is intended");
@@ -50,7 +50,7 @@ pub fn endpoint(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, spec: Option<&Sp
 }
 
 fn other_host(url: &str, than: &str) -> Stop {
-    let host = host(url).unwrap_or_default();
+    let host = address(url).unwrap_or_default();
     Stop::usage(format!("the Monitoring Spec is refused: its metrics URL leads to another host ({host}) than {than}"))
 }
 
@@ -87,7 +87,7 @@ pub fn agree_on_endpoint(
         return Ok(());
     }
     if host(&existing.endpoint) != host(endpoint) {
-        let than = format!("account {name}'s ({})", host(&existing.endpoint).unwrap_or_default());
+        let than = format!("account {name}'s ({})", address(&existing.endpoint).unwrap_or_default());
         return Err(other_host(endpoint, &than));
     }
     let ask = format!("Account {name} has another metrics URL than {endpoint}. Replace it?");

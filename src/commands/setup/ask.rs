@@ -6,11 +6,11 @@ use std::io::IsTerminal;
 use anstyle::Style;
 use inquire::list_option::ListOption;
 use inquire::validator::Validation;
-use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
-use zeroize::Zeroizing;
+use inquire::{Confirm, InquireError, Select, Text};
 
-use super::dialogue::{Answer, Check, Offer, QuestionKind, Request, Stop, Validator};
-use super::plain;
+use super::dialogue::{Answer, Offer, QuestionKind, Request, Stop, Validator};
+use super::interrupted::Watch;
+use super::{plain, secret};
 use crate::text::locale;
 use crate::text::page::{self, visible};
 
@@ -40,6 +40,7 @@ fn wrapped(words: &str) -> String {
 
 /// Asks a question and returns the answer.
 pub fn ask(request: &Request) -> Result<Answer, Stop> {
+    let _watch = Watch::start();
     if !page::can_redraw() {
         return plain::ask(request);
     }
@@ -49,7 +50,7 @@ pub fn ask(request: &Request) -> Result<Answer, Stop> {
         QuestionKind::Text(proposal, check) => text(ask, help, proposal.as_deref(), check).map(Answer::Text),
         QuestionKind::Choice(options) => choose(ask, help, options.clone()).map(Answer::Choice),
         QuestionKind::Confirmation(proposal) => confirm(ask, help, *proposal).map(Answer::Confirmation),
-        QuestionKind::Secret(check) => secret(ask, help, *check).map(Answer::Secret),
+        QuestionKind::Secret(check) => return secret::ask(ask, help, *check).map(Answer::Secret),
     }
     .map_err(stop)
 }
@@ -95,27 +96,12 @@ pub fn confirm(ask: &str, help: &str, proposal: bool) -> Result<bool, InquireErr
     };
     let ask = visible(ask);
     let help = wrapped(help);
+    let _watch = Watch::start();
     let mut confirm = Confirm::new(&ask).with_default(proposal);
     if !help.is_empty() {
         confirm = confirm.with_help_message(&help);
     }
     confirm.prompt()
-}
-
-fn secret(ask: &str, help: &str, check: Check) -> Result<Zeroizing<String>, InquireError> {
-    let mut password = Password::new(ask)
-        .without_confirmation()
-        .with_display_mode(PasswordDisplayMode::Hidden)
-        .with_validator(move |text: &str| {
-            Ok(match check(text) {
-                Ok(()) => Validation::Valid,
-                Err(why) => Validation::Invalid(wrapped(&why).into()),
-            })
-        });
-    if !help.is_empty() {
-        password = password.with_help_message(help);
-    }
-    password.prompt().map(Zeroizing::new)
 }
 
 /// The reason to stop where there is no answer.

@@ -1,17 +1,16 @@
-//! Carries out a set-up: stores the token, writes the configuration, and asks ACT, in this order.
+//! Carries out a set-up: stores the token, writes the configuration, and asks ACT, in this order. Where the configuration can't be
+//! written, the token is taken back.
 
 use serde_json::json;
 
 use crate::config;
-use crate::config::edit::{self, Change};
+use crate::config::edit;
 use crate::state::outcome::exports;
-use crate::system::error::plain;
 use crate::text::page;
 use crate::text::paths;
 use crate::text::shell::shell_word;
 
-use super::ask;
-use super::decision::{Decision, Store};
+use super::decision::Decision;
 use super::dialogue::Stop;
 use super::facts::Facts;
 use super::proof;
@@ -19,25 +18,24 @@ use super::rc;
 use super::release::release;
 use super::sources::entries::Entries;
 use super::sources::from_settings::Removal;
-use super::sources::token_file;
-use super::token::{self, TokenPlace};
+use super::stored::Stored;
 
 /// Carries out the decision and returns the exit status.
 pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> {
     let environment = facts.environment;
-    let refused = |refused: edit::Refused| Stop::usage(refused.to_string());
+    let refused = |refused: edit::Refused| Stop::usage(refused.reason());
     let user_file = config::user_file(environment).unwrap_or_default();
     let is_first = !user_file.exists();
     let changes = |entries: &Entries| entries.changes(&facts.loaded.config, &user_file, environment);
     edit::preview(environment, &changes(&decision.entries)).map_err(refused)?;
-    for store in std::mem::take(&mut decision.stores) {
-        let place = store.carry_out(facts)?;
-        let source = place.source(&store.account, &store.user);
-        let account = decision.entries.accounts.iter_mut().find(|account| account.name == store.account);
-        account.into_iter().for_each(|account| account.token = source.clone());
-    }
-    let changes: Vec<Change> = changes(&decision.entries);
-    let edited = edit::commit(environment, &changes).map_err(refused)?;
+    let mut stored = Stored::default();
+    let written = store_all(facts, &mut decision, &mut stored)
+        .and_then(|()| edit::commit(environment, &changes(&decision.entries)).map_err(refused));
+    let edited = match written {
+        Ok(edited) => edited,
+        Err(stop) => return Err(stored.take_back(stop)),
+    };
+    facts.args.say(&stored.keep());
     let shown = edit::directory_key(&edited.path, environment);
     facts.args.tell(&match (edited.changed, &edited.backup) {
         (false, _) => format!("Unchanged: {shown}"),
@@ -46,6 +44,14 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
             format!("Written: {shown} (as it was before: {})", edit::directory_key(backup, environment))
         }
     });
+    for account in &decision.entries.accounts {
+        if let Some(url) = account.lost_api(&facts.loaded.config) {
+            let name = &account.name;
+            facts
+                .args
+                .tell(&format!("\"api\" of account {name} is removed: {url} was named for the earlier endpoint."));
+        }
+    }
     facts.args.say(&removals(&decision.removals, facts));
     let (checks, code) = if facts.args.no_check { (Vec::new(), 0) } else { proof::check(facts, &decision.checks) };
     let released = if facts.args.no_check || code != 0 { 0 } else { release_all(facts, &decision.accounts) };
@@ -76,42 +82,14 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
     Ok(code)
 }
 
-impl Store {
-    /// Stores the token and returns where it is. Where the keychain fails, the user may choose a file instead.
-    fn carry_out(&self, facts: &Facts<'_>) -> Result<TokenPlace, Stop> {
-        let Self { account, user, token, place } = self;
-        let place = match place {
-            TokenPlace::File(_) => place.clone(),
-            TokenPlace::Keychain(keychain) => match keychain.store(account, user, token, facts.environment) {
-                Ok(()) => {
-                    facts.args.say(&format!("Stored: the token of account {account}, in {}\n", keychain.name()));
-                    return Ok(place.clone());
-                }
-                Err(why) => {
-                    let why = format!("{} did not store the token: {why}", keychain.name());
-                    let file = token::default_file(facts, account);
-                    let flag = format!("{why}; --store file keeps it in a file");
-                    facts.args.tell(&why);
-                    let shown = edit::directory_key(&file, facts.environment);
-                    let question = format!("Keep it in a file that only you can read ({shown})?");
-                    if !ask::can_ask(facts.args.yes) {
-                        return Err(Stop::usage(flag));
-                    }
-                    if !ask::confirm(&question, "", true).map_err(ask::stop)? {
-                        return Err(Stop::Cancelled);
-                    }
-                    TokenPlace::File(file)
-                }
-            },
-        };
-        if let TokenPlace::File(path) = &place {
-            let shown = edit::directory_key(path, facts.environment);
-            let why = |error| Stop::usage(format!("the token can't be written to {shown}: {}", plain(&error)));
-            token_file::write(path, token).map_err(why)?;
-            facts.args.say(&format!("Stored: the token of account {account}, in {shown}\n"));
-        }
-        Ok(place)
+/// Stores the tokens, and notes in the entries where each one is.
+fn store_all(facts: &Facts<'_>, decision: &mut Decision, stored: &mut Stored) -> Result<(), Stop> {
+    for store in std::mem::take(&mut decision.stores) {
+        let source = stored.add(&store, facts)?.source(&store.account, &store.user);
+        let account = decision.entries.accounts.iter_mut().find(|account| account.name == store.account);
+        account.into_iter().for_each(|account| account.token = source.clone());
     }
+    Ok(())
 }
 
 /// Tells the user what to delete from settings files. act-claude does not edit them.

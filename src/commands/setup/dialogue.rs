@@ -25,6 +25,13 @@ pub enum Stop {
     Missing(Vec<String>),
     /// The terminal failed.
     Terminal(String),
+    /// Something that was changed could not be taken back.
+    Partly {
+        /// Why the set-up has ended.
+        why: Box<Stop>,
+        /// What is no longer as it was.
+        left: Vec<String>,
+    },
 }
 
 impl Stop {

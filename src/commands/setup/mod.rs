@@ -11,6 +11,7 @@ mod carry_out;
 mod decision;
 mod dialogue;
 mod facts;
+mod interrupted;
 mod naming;
 mod places;
 mod plain;
@@ -18,9 +19,11 @@ mod proof;
 mod rc;
 mod release;
 mod renew;
+mod secret;
 mod settings;
 pub mod sources;
 mod spec;
+mod stored;
 mod token;
 
 use std::ffi::OsString;
@@ -199,34 +202,41 @@ fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, St
     }
 }
 
-/// Prints why nothing was changed, and returns the exit status.
+/// Prints why the set-up has ended and what it has changed, and returns the exit status.
 fn end(args: &Args, stop: Stop) -> ExitCode {
     match stop {
+        Stop::Partly { why, left } => {
+            let changed = format!("the configuration was not changed, but {}", left.join(", and "));
+            end_with(args, *why, &changed)
+        }
+        stop => end_with(args, stop, "nothing was changed"),
+    }
+}
+
+fn end_with(args: &Args, stop: Stop, changed: &str) -> ExitCode {
+    match stop {
         Stop::Cancelled => {
-            crate::run::report::fatal("cancelled; nothing was changed");
+            crate::run::report::fatal(&format!("cancelled; {changed}"));
             ExitCode::from(130)
         }
         Stop::Terminal(why) => {
-            crate::run::report::fatal(&format!("nothing was changed: {why}"));
+            crate::run::report::fatal(&format!("{changed}: {why}"));
             ExitCode::FAILURE
         }
-        Stop::Usage(reasons) => refuse("", &reasons),
-        Stop::Missing(flags) if args.yes => refuse("; with --yes nothing is asked, so these are needed", &flags),
-        Stop::Missing(flags) => refuse(&format!("; {}, so these are needed", ask::why_not()), &flags),
-        Stop::Ask(request) => end(args, Stop::usage(request.ask)),
+        Stop::Usage(reasons) => refuse(changed, "", &reasons),
+        Stop::Missing(flags) if args.yes => {
+            refuse(changed, "; with --yes nothing is asked, so these are needed", &flags)
+        }
+        Stop::Missing(flags) => refuse(changed, &format!("; {}, so these are needed", ask::why_not()), &flags),
+        Stop::Ask(request) => end_with(args, Stop::usage(request.ask), changed),
+        Stop::Partly { .. } => end(args, stop),
     }
 }
 
 /// Prints the reasons for exit status 64, a line each.
-fn refuse(why: &str, reasons: &[String]) -> ExitCode {
+fn refuse(changed: &str, why: &str, reasons: &[String]) -> ExitCode {
     let mut text = String::new();
-    page::hang(
-        &mut text,
-        0,
-        page::width(),
-        anstyle::Style::new(),
-        &format!("act-claude: act setup: nothing was changed{why}:"),
-    );
+    page::hang(&mut text, 0, page::width(), anstyle::Style::new(), &format!("act-claude: act setup: {changed}{why}:"));
     for reason in reasons {
         text.push_str("  ");
         page::hang(&mut text, 4, page::width(), anstyle::Style::new(), &shown(reason));

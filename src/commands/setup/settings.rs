@@ -7,7 +7,7 @@ use super::dialogue::{Dialogue, Question, Stop};
 use super::facts::Facts;
 use super::places;
 use super::sources::entries::{AccountEntry, AliasEntry, Entries};
-use super::sources::from_settings::{Entry, host, is_expected};
+use super::sources::from_settings::{Entry, is_expected};
 use super::sources::names;
 use super::sources::recipe::Recipe;
 use super::token::{self, Choice, TokenPlace};
@@ -117,7 +117,7 @@ impl Import<'_, '_, '_> {
         let configured = self.facts.loaded.config.accounts.values().map(|account| account.endpoint.as_str());
         let added = self.entries.accounts.iter().map(|account| account.endpoint.as_str());
         if !is_expected(&endpoint, configured.chain(added), may_be_here) {
-            let host = host(&endpoint).unwrap_or_default();
+            let host = endpoint::address(&endpoint).unwrap_or_default();
             let ask = format!("The settings of {place} send to {host}, which is not ACT's. Is this intended?");
             let flag = format!("{place}: its settings send to {host}, which is not ACT's; answer on a terminal");
             self.dialogue.agree(&Question { ask: &ask, help: &endpoint, flag: &flag }, false)?;

@@ -3,7 +3,8 @@
 mod removal;
 
 use std::fs;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, ErrorKind, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use crate::claude::processes::{self, Role};
 use crate::claude::{locate, ourselves, variables};
 use crate::commands::here::shown;
 use crate::commands::rc::{self, file::RcFile};
+use crate::commands::setup::sources::keychain::forget;
 use crate::config::{self, Loaded, TokenSource};
 use crate::state::record::{self, Record};
 use crate::state::spool::Spool;
@@ -22,6 +24,7 @@ use crate::state::{self};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
+use crate::system::file;
 use crate::text::shell::shell_word;
 use crate::text::{paths, printable};
 
@@ -59,12 +62,15 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         return ExitCode::from(NOT_NOW);
     }
     let mut going: Vec<PathBuf> = state.iter().cloned().collect();
-    if !args.keep_config {
-        going.extend(configuration(&loaded, environment));
+    let own = own_configuration(&loaded, environment);
+    let mut settled = own.clone();
+    if args.keep_config {
+        settled.extend(configuration(environment));
+    } else {
+        going.extend(own);
     }
     let blocks = rc::with_block(environment);
-    let kept = if args.keep_config { configuration(&loaded, environment) } else { Vec::new() };
-    let left = left_by_hand(&loaded, environment, &[&going[..], &kept[..]].concat(), &blocks);
+    let left = left_by_hand(&loaded, environment, &settled, &blocks);
     let is_nothing = going.is_empty() && blocks.is_empty();
     if !is_nothing && !args.yes && !confirmed(&going, &blocks, environment) {
         return ExitCode::from(crate::system::exit::USAGE);
@@ -194,26 +200,34 @@ fn waiting(state: &Path) -> usize {
     fs::read_dir(Spool::of(state).queue()).into_iter().flatten().flatten().count()
 }
 
-/// The configuration files that belong to act-claude, and the token files in the same directory.
-fn configuration(loaded: &Loaded, environment: &Environment) -> Vec<PathBuf> {
+/// The files of act-claude's configuration: the configuration, the text before the last change, and what was left where
+/// act-claude was killed while it replaced one of them.
+fn configuration(environment: &Environment) -> Vec<PathBuf> {
     let Some(file) = config::user_file(environment) else { return Vec::new() };
     let mut backup = file.clone().into_os_string();
     backup.push(".bak");
-    let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
+    let beside = file.parent().and_then(|directory| fs::read_dir(directory).ok()).into_iter().flatten().flatten();
+    let unfinished = beside.filter(|entry| entry.file_name().as_bytes().starts_with(file::UNFINISHED.as_bytes()));
+    let unfinished: Vec<PathBuf> = unfinished.map(|entry| entry.path()).collect();
+    let files = [file, PathBuf::from(backup)].into_iter().chain(unfinished);
+    files.filter(|path| path.symlink_metadata().is_ok()).collect()
+}
+
+/// The files of the configuration that act-claude itself writes, in its own directory: the configuration, and the token files that
+/// set-up names. What a user keeps elsewhere, or under another name, is the user's.
+fn own_configuration(loaded: &Loaded, environment: &Environment) -> Vec<PathBuf> {
+    let Some(directory) = config::user_directory(environment) else { return Vec::new() };
     let tokens = loaded.config.accounts.values().filter_map(|account| match &account.token {
-        TokenSource::File(path) if path.parent() == Some(&directory) => Some(path.clone()),
+        TokenSource::File(path) if path.extension().is_some_and(|extension| extension == "token") => Some(path.clone()),
         _ => None,
     });
-    let tokens: Vec<PathBuf> = tokens.collect();
-    [file, PathBuf::from(backup)].into_iter().chain(tokens).filter(|path| path.symlink_metadata().is_ok()).collect()
+    let all = configuration(environment).into_iter().chain(tokens);
+    all.filter(|path| path.parent() == Some(&directory) && path.symlink_metadata().is_ok()).collect()
 }
 
 /// Removes the configuration's directory where it is empty.
 fn remove_empty(environment: &Environment, keep_config: bool) {
-    let own = |directory: &&Path| directory.file_name().is_some_and(|name| name == "act-claude");
-    if let Some(file) = config::user_file(environment).filter(|_| !keep_config)
-        && let Some(directory) = file.parent().filter(own)
-    {
+    if let Some(directory) = config::user_directory(environment).filter(|_| !keep_config) {
         let _ = fs::remove_dir(directory);
     }
 }
@@ -232,12 +246,22 @@ fn left_by_hand(
         files.extend(rc::files(environment).into_iter().filter(|path| !files.contains(path)).collect::<Vec<_>>());
         for path in files {
             let without = blocks.iter().find(|(file, _)| file.is(&path)).map(|(_, without)| without.clone());
-            let Ok(text) = without.map_or_else(|| fs::read(&path), Ok) else { continue };
+            let text = match without.map_or_else(|| rc::file::content(&path), Ok) {
+                Ok(text) => text,
+                Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => continue,
+                Err(error) => {
+                    let why = plain(&error);
+                    left.push(format!("{}: can't be read ({why}); look for act-claude in it", path.display()));
+                    continue;
+                }
+            };
             let text = String::from_utf8_lossy(&text);
             let lines = text.lines().enumerate().filter(|(_, line)| line.contains("act-claude"));
             left.extend(lines.map(|(index, line)| format!("{}:{}: {}", path.display(), index + 1, line.trim())));
         }
     }
+    let others = configuration(environment).into_iter().filter(|path| !settled.contains(path));
+    left.extend(others.map(|path| format!("the configuration: rm {}", shell_word(&path))));
     for (name, account) in &loaded.config.accounts {
         match &account.token {
             TokenSource::Command(argv) => {
@@ -285,22 +309,6 @@ const MENTIONING_FILES: [&str; 12] = [
     ".config/Cursor/User/settings.json",
 ];
 
-/// The command that deletes act-claude's entry from a keychain, given the command that reads it.
-fn forget(argv: &[String]) -> Option<String> {
-    let program = Path::new(argv.first()?).file_name()?.to_str()?;
-    let ours = argv.iter().any(|word| word.starts_with("act-claude"));
-    let rest: Vec<String> = match (program, argv.get(1)?.as_str()) {
-        ("secret-tool", "lookup") => ["clear".to_owned()].into_iter().chain(argv[2..].iter().cloned()).collect(),
-        ("security", "find-generic-password") => ["delete-generic-password".to_owned()]
-            .into_iter()
-            .chain(argv[2..].iter().filter(|word| *word != "-w").cloned())
-            .collect(),
-        _ => return None,
-    };
-    let words = std::iter::once(program.to_owned()).chain(rest).map(|word| shell_word(Path::new(&word)));
-    ours.then(|| words.collect::<Vec<_>>().join(" "))
-}
-
 /// Asks the user on the terminal whether to go on.
 fn confirmed(going: &[PathBuf], blocks: &[(RcFile, Vec<u8>)], environment: &Environment) -> bool {
     if !std::io::stdin().is_terminal() {
@@ -319,29 +327,4 @@ fn confirmed(going: &[PathBuf], blocks: &[(RcFile, Vec<u8>)], environment: &Envi
         let _ = writeln!(out, "nothing was removed");
     }
     yes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_keychain_entry_of_ours_can_be_forgotten() {
-        for (argv, command) in [
-            (
-                "secret-tool lookup service act-claude:acme username a@b.c",
-                Some("secret-tool clear service act-claude:acme username a@b.c"),
-            ),
-            (
-                "/usr/bin/security find-generic-password -s act-claude:acme -a a@b.c -w",
-                Some("security delete-generic-password -s act-claude:acme -a a@b.c"),
-            ),
-            ("secret-tool lookup service other username a", None),
-            ("op read op://dev/act-claude/token", None),
-            ("op", None),
-        ] {
-            let argv: Vec<String> = argv.split(' ').map(str::to_owned).collect();
-            assert_eq!(forget(&argv).as_deref(), command);
-        }
-    }
 }

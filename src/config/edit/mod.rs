@@ -18,6 +18,8 @@ use crate::config;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::{CONFIGURATION, USAGE};
+use crate::system::file::is_own;
+use crate::system::owner::{access_fix, other_owner, own_fix};
 use crate::text::json::Fault;
 use crate::text::paths;
 use crate::text::shell::shell_word;
@@ -75,39 +77,57 @@ impl Refused {
     fn file(path: &Path, error: &std::io::Error) -> Self {
         let mut why = plain(error);
         if error.kind() == std::io::ErrorKind::PermissionDenied {
+            // The whole directory: the backup and the token files are in it as well.
             let directory = path.parent().filter(|parent| parent.is_dir()).unwrap_or(path);
-            why.push_str(&format!(": chmod -R u+rwX {}", shell_word(directory)));
+            let file = if std::fs::metadata(path).is_ok_and(|metadata| !is_own(&metadata)) { path } else { directory };
+            why.push_str(&format!(": {}", access_fix(file, "-R u+rwX", shell_word)));
         }
         Self::File { path: path.to_path_buf(), why }
     }
-}
 
-impl fmt::Display for Refused {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The reason alone, for a message that says itself what was changed.
+    pub fn reason(&self) -> String {
         match self {
-            Self::Faults(faults) => {
-                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                write!(out, "nothing was changed: {}", faults.join("; "))
-            }
+            Self::Faults(faults) => faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             Self::Change(faults) => {
                 let words = faults.iter().map(|fault| match fault.fix.as_str() {
                     "" => fault.what.clone(),
                     fix => format!("{}: {fix}", fault.what),
                 });
-                write!(out, "nothing was changed: {}", words.collect::<Vec<_>>().join("; "))
+                words.collect::<Vec<_>>().join("; ")
             }
-            Self::File { path, why } => write!(out, "nothing was changed: {}: {why}", path.display()),
-            Self::Nowhere => write!(
-                out,
-                "nothing was changed: HOME is not set, so there is no configuration file: export HOME=/path/to/your/home"
-            ),
+            Self::File { path, why } => format!("{}: {why}", path.display()),
+            Self::Nowhere => {
+                "HOME is not set, so there is no configuration file: export HOME=/path/to/your/home".to_owned()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "nothing was changed: {}", self.reason())
+    }
+}
+
+/// The user's configuration file. One that belongs to another user is not changed: a new file in its place would be this
+/// process's user's.
+fn own_file(environment: &Environment) -> Result<PathBuf, Refused> {
+    let path = config::user_file(environment).ok_or(Refused::Nowhere)?;
+    let sudo_user = environment.text("SUDO_UID").and_then(|user| user.parse().ok());
+    match other_owner(&path, sudo_user) {
+        None => Ok(path),
+        Some((at, owner)) => {
+            let whose = if at == path { "it" } else { "its directory" };
+            let why = format!("{whose} belongs to user {owner}: {}", own_fix(owner, at, &shell_word(at)));
+            Err(Refused::File { why, path })
         }
     }
 }
 
 /// Makes `changes` to the user's configuration, all or none.
 pub fn commit(environment: &Environment, changes: &[Change]) -> Result<Edited, Refused> {
-    let path = config::user_file(environment).ok_or(Refused::Nowhere)?;
+    let path = own_file(environment)?;
     let refuse = |error: std::io::Error| Refused::file(&path, &error);
     let _lock = file::lock(&path).map_err(refuse)?;
     let before = read(&path).map_err(refuse)?;
@@ -122,7 +142,7 @@ pub fn commit(environment: &Environment, changes: &[Change]) -> Result<Edited, R
 
 /// The text that `changes` would make, without writing it.
 pub fn preview(environment: &Environment, changes: &[Change]) -> Result<String, Refused> {
-    let path = config::user_file(environment).ok_or(Refused::Nowhere)?;
+    let path = own_file(environment)?;
     let before = read(&path).map_err(|error| Refused::file(&path, &error))?;
     checked(environment, &path, &before.unwrap_or_default(), changes)
 }

@@ -60,7 +60,7 @@ pub struct Directory {
 }
 
 /// The largest `.act-claude.json` that is read, in bytes.
-const LARGEST_FILE: u64 = 64 * 1024;
+pub const LARGEST_FILE: u64 = 64 * 1024;
 
 impl Directory {
     /// Examines `directory` (physical, absolute).

@@ -24,7 +24,7 @@ use crate::config::{Config, Located, Rule};
 use crate::system::environment::Environment;
 use crate::text::json::Origin;
 
-pub use directory::{Directory, Identity, Level, Worktree};
+pub use directory::{Directory, Identity, LARGEST_FILE, Level, Worktree};
 pub use reason::{Reason, Via};
 use repository::Request;
 pub use repository::{Content, NAME as FILE, RepositoryFile};

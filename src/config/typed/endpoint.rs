@@ -210,6 +210,13 @@ fn whole(url: &str) -> Result<Option<Typed>, String> {
     }
 }
 
+/// A URL's host in lower case, and its port where the URL names one: where a message says that something goes.
+pub fn address(url: &str) -> Option<String> {
+    let url = url.parse::<hyper::Uri>().ok()?;
+    let host = url.host()?.to_ascii_lowercase();
+    Some(url.port_u16().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
+}
+
 /// The account id in a metrics URL of the documented form.
 pub fn account_id(endpoint: &str) -> Option<&str> {
     let (_, rest) = endpoint.split_once(START)?;

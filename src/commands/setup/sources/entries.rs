@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::from_settings::origin;
 use crate::config::edit::{self, Change};
 use crate::config::{Api, Config, TokenSource};
 use crate::system::environment::Environment;
@@ -52,10 +53,21 @@ pub struct AliasEntry {
     pub attributes: BTreeMap<String, String>,
 }
 
+impl AccountEntry {
+    /// The "api" that the account had and does not keep: it was named for another server than the one that the endpoint names now.
+    pub fn lost_api<'a>(&self, config: &'a Config) -> Option<&'a str> {
+        let earlier = config.accounts.get(&self.name)?;
+        match &earlier.api {
+            Api::At(url) if origin(&earlier.endpoint) != origin(&self.endpoint) => Some(url),
+            _ => None,
+        }
+    }
+}
+
 impl Entries {
     /// The changes that write the entries. Where an entry exists in the user's file, its other fields stay.
     pub fn changes(&self, config: &Config, user_file: &Path, environment: &Environment) -> Vec<Change> {
-        let mut changes = Vec::new();
+        let (mut changes, mut removed) = (Vec::new(), Vec::new());
         let mut write = |map: &str, name: &str, is_own: bool, fields: Vec<(&str, Value)>| match is_own {
             true => changes.extend(fields.into_iter().map(|(field, value)| Change::set([map, name, field], value))),
             false => changes.push(Change::set([map, name], edit::object(fields))),
@@ -70,10 +82,13 @@ impl Entries {
             // The user's entry replaces the system's as a whole: what that says about the API has to go with it.
             match config.accounts.get(&account.name).filter(|_| !is_own).map(|system| &system.api) {
                 Some(Api::Off) => fields.push(("api", Value::Null)),
-                Some(Api::At(url)) => fields.push(("api", json!(url))),
-                Some(Api::Documented) | None => {}
+                Some(Api::At(url)) if account.lost_api(config).is_none() => fields.push(("api", json!(url))),
+                Some(Api::At(_) | Api::Documented) | None => {}
             }
             write("accounts", &account.name, is_own, fields);
+            if is_own && account.lost_api(config).is_some() {
+                removed.push(Change::remove(["accounts", &account.name, "api"]));
+            }
         }
         for alias in &self.aliases {
             let is_own = config.aliases.get(&alias.name).is_some_and(|own| own.origin.path() == user_file);
@@ -90,6 +105,7 @@ impl Entries {
         for (directory, alias) in &self.directories {
             changes.push(Change::set(["directories", directory], json!(alias)));
         }
+        changes.append(&mut removed);
         changes.extend(self.default.as_deref().map(|name| Change::set(["default"], name)));
         changes.extend(self.claude.as_deref().map(|path| Change::set(["claude"], path)));
         changes
@@ -108,20 +124,49 @@ fn token(source: &TokenSource, environment: &Environment) -> Value {
 mod tests {
     use super::*;
 
+    /// The text of the user's file after account `a` got `endpoint`; `origin` is the file that `text` is read from.
+    fn after(origin: &str, text: &str, endpoint: &str) -> String {
+        let (config, faults) = crate::config::read(Path::new(origin), text.as_bytes().to_vec(), None);
+        assert_eq!(faults, []);
+        let token = TokenSource::Env("MINE".to_owned());
+        let (name, endpoint, user) = ("a".to_owned(), endpoint.to_owned(), "me".to_owned());
+        let accounts = vec![AccountEntry { name, endpoint, user, token }];
+        let entries = Entries { accounts, ..Entries::default() };
+        let changes = entries.changes(&config, Path::new("/home/u/c.json"), &Environment::default());
+        let before = if origin == "/home/u/c.json" { text } else { "" };
+        edit::text::apply(Path::new("c.json"), before, &changes).unwrap()
+    }
+
+    fn account(api: &str) -> String {
+        format!(
+            r#"{{"accounts": {{"a": {{"endpoint": "https://x.test/m", "user": "u", "token": {{"env": "T"}}, "api": {api}}}}}}}"#
+        )
+    }
+
     #[test]
     fn what_the_system_says_about_the_api_stays() {
         for api in ["null", "\"https://api.platform.gb.boomi.com\""] {
-            let account = r#"{"endpoint": "https://x.test/m", "user": "u", "token": {"env": "T"}, "api": "#;
-            let text = format!(r#"{{"accounts": {{"a": {account}{api}}}}}}}"#);
-            let (config, faults) = crate::config::read(Path::new("/etc/c.json"), text.into_bytes(), None);
-            assert_eq!(faults, []);
-            let token = TokenSource::Env("MINE".to_owned());
-            let (name, endpoint, user) = ("a".to_owned(), "https://x.test/m".to_owned(), "me".to_owned());
-            let accounts = vec![AccountEntry { name, endpoint, user, token }];
-            let entries = Entries { accounts, ..Entries::default() };
-            let changes = entries.changes(&config, Path::new("/home/u/c.json"), &Environment::default());
-            let after = edit::text::apply(Path::new("c.json"), "", &changes).unwrap();
+            let after = after("/etc/c.json", &account(api), "https://x.test/m");
             assert!(after.contains(&format!("\"api\": {api}")) && after.contains("MINE"), "{after}");
+        }
+    }
+
+    #[test]
+    fn the_api_of_another_server_goes() {
+        for origin in ["/etc/c.json", "/home/u/c.json"] {
+            for (endpoint, stays) in [
+                ("https://x.test/m", true),
+                ("https://X.test:443/other", true),
+                ("https://y.test/m", false),
+                ("https://x.test:8443/m", false),
+            ] {
+                let named = after(origin, &account("\"https://api.x.test\""), endpoint);
+                assert_eq!(named.contains("api.x.test"), stays, "{origin} {endpoint}: {named}");
+                assert!(named.contains("MINE"), "{named}");
+                // Nothing is asked: that can stay.
+                let off = after(origin, &account("null"), endpoint);
+                assert!(off.contains("\"api\": null"), "{origin} {endpoint}: {off}");
+            }
         }
     }
 }

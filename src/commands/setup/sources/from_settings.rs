@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::claude::settings;
 use crate::config::is_loopback;
-use crate::config::typed::endpoint::is_documented;
+use crate::config::typed::endpoint::{address, is_documented};
 use crate::system::environment::Environment;
+use crate::system::file;
 
 use super::recipe::{self, Reading, Recipe};
 use super::settings_file::SettingsFile;
@@ -53,8 +54,7 @@ pub fn directories(here: &Path, environment: &Environment) -> Vec<PathBuf> {
         Some(directory) => Some(directory.join(".claude.json")),
         None => environment.home().map(|home| home.join(".claude.json")),
     };
-    let text = state.filter(|path| std::fs::metadata(path).is_ok_and(|metadata| metadata.len() <= LARGEST));
-    let text = text.and_then(|path| std::fs::read(path).ok()).map(settings::decode).unwrap_or_default();
+    let text = state.and_then(|path| file::read_regular(&path, LARGEST).ok()).map(settings::decode).unwrap_or_default();
     let known: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let known = known.get("projects").and_then(serde_json::Value::as_object).into_iter().flatten();
     let known = known.map(|(path, _)| PathBuf::from(path)).filter(|path| path.is_absolute());
@@ -114,7 +114,7 @@ pub fn find(directories: &[PathBuf], environment: &Environment) -> Found {
                     found.notes.push(format!(
                         "{}: ignored: its settings would send your token to {}",
                         directory.display(),
-                        host(endpoint).or(written).unwrap_or_else(|| "an address that can't be used".to_owned())
+                        address(endpoint).or(written).unwrap_or_else(|| "an address that can't be used".to_owned())
                     ));
                 } else {
                     found.entries.push(Entry { directory: Some(directory.clone()), recipe: Some(*recipe) });

@@ -1,7 +1,7 @@
 //! Stores tokens in the operating system's keychain, with the keychain's own command-line tool. The tool gets the token on
 //! standard input, never as an argument. act-claude later reads the token back with a token command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::system::child::{self, Bounds, ChildError, Kept};
 use crate::system::descriptors::no_input_or_output;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
+use crate::text::shell::shell_word;
 
 /// A keychain's tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +134,22 @@ impl Service {
     }
 }
 
+/// The command that deletes act-claude's entry from a keychain, given the command that reads it.
+pub fn forget(argv: &[String]) -> Option<String> {
+    let program = Path::new(argv.first()?).file_name()?.to_str()?;
+    let ours = argv.iter().any(|word| word.starts_with("act-claude"));
+    let rest: Vec<String> = match (program, argv.get(1)?.as_str()) {
+        ("secret-tool", "lookup") => ["clear".to_owned()].into_iter().chain(argv[2..].iter().cloned()).collect(),
+        ("security", "find-generic-password") => ["delete-generic-password".to_owned()]
+            .into_iter()
+            .chain(argv[2..].iter().filter(|word| *word != "-w").cloned())
+            .collect(),
+        _ => return None,
+    };
+    let words = std::iter::once(program.to_owned()).chain(rest).map(|word| shell_word(Path::new(&word)));
+    ours.then(|| words.collect::<Vec<_>>().join(" "))
+}
+
 /// The line by which `security -i` stores a token, which is written in hexadecimal.
 fn line_for_security(service: &str, user: &str, label: &str, token: &str) -> Result<Zeroizing<String>, String> {
     if [service, user].iter().any(|word| word.contains(char::is_control)) {
@@ -212,5 +229,25 @@ mod tests {
         let room = LONGEST_FOR_SECURITY - longest(0).unwrap().len();
         assert_eq!(longest(room / 2).unwrap().len(), LONGEST_FOR_SECURITY - room % 2);
         assert!(longest(room / 2 + 1).is_err() && line_for_security(&"s".repeat(4096), "u", "l", "t").is_err());
+    }
+
+    #[test]
+    fn a_keychain_entry_of_ours_can_be_forgotten() {
+        for (argv, command) in [
+            (
+                "secret-tool lookup service act-claude:acme username a@b.c",
+                Some("secret-tool clear service act-claude:acme username a@b.c"),
+            ),
+            (
+                "/usr/bin/security find-generic-password -s act-claude:acme -a a@b.c -w",
+                Some("security delete-generic-password -s act-claude:acme -a a@b.c"),
+            ),
+            ("secret-tool lookup service other username a", None),
+            ("op read op://dev/act-claude/token", None),
+            ("op", None),
+        ] {
+            let argv: Vec<String> = argv.split(' ').map(str::to_owned).collect();
+            assert_eq!(forget(&argv).as_deref(), command);
+        }
     }
 }

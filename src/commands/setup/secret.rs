@@ -1,0 +1,242 @@
+//! The question for a secret: what is typed is not shown, and keys that edit a line do what they do in a shell.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::dialogue::{Check, Stop};
+use crate::config::typed::credential::LONGEST;
+use crate::text::page;
+
+/// What a key does (pure).
+#[derive(Debug, PartialEq, Eq)]
+enum Edit {
+    Put(char),
+    Submit,
+    Cancel,
+    EraseCharacter,
+    EraseWord,
+    EraseAll,
+    Nothing,
+}
+
+impl Edit {
+    /// A key with Ctrl or Alt that is not listed does nothing: its letter would be in the secret, and nobody would see it.
+    fn of(key: KeyEvent) -> Self {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
+        match key.code {
+            _ if key.kind == KeyEventKind::Release => Self::Nothing,
+            KeyCode::Enter => Self::Submit,
+            KeyCode::Esc => Self::Cancel,
+            KeyCode::Backspace if control || alt => Self::EraseWord,
+            KeyCode::Backspace => Self::EraseCharacter,
+            KeyCode::Tab => Self::Put('\t'),
+            KeyCode::Char(letter) if control && !alt => match letter.to_ascii_lowercase() {
+                'c' | 'd' => Self::Cancel,
+                'j' | 'm' => Self::Submit,
+                'h' => Self::EraseCharacter,
+                'w' => Self::EraseWord,
+                'u' => Self::EraseAll,
+                _ => Self::Nothing,
+            },
+            KeyCode::Char(letter) if !control && !alt => Self::Put(letter),
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// A secret while it is typed. It never grows beyond its memory, so no copy of it is left elsewhere.
+struct Typed(Zeroizing<String>);
+
+impl Typed {
+    fn new() -> Self {
+        Self(Zeroizing::new(String::with_capacity(LONGEST + 8)))
+    }
+
+    fn put(&mut self, letter: char) {
+        // One more than the longest is enough to be refused as too long.
+        if self.0.len() <= LONGEST {
+            self.0.push(letter);
+        }
+    }
+
+    fn erase_word(&mut self) {
+        let before = self.0.trim_end();
+        let end = before.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+        while self.0.len() > end {
+            self.0.pop();
+        }
+    }
+}
+
+/// Asks for a secret until `check` accepts it.
+pub fn ask(ask: &str, help: &str, check: Check) -> Result<Zeroizing<String>, Stop> {
+    let failed = |error: io::Error| Stop::Terminal(error.to_string());
+    let _raw = Raw::start().map_err(failed)?;
+    let mut screen = Screen { ask, help, rows: 0, colour: has_colour() };
+    screen.question("").map_err(failed)?;
+    let mut typed = Typed::new();
+    loop {
+        let edit = match event::read().map_err(failed)? {
+            Event::Key(key) => Edit::of(key),
+            Event::Paste(mut text) => {
+                text.trim_end_matches(['\r', '\n']).chars().for_each(|letter| typed.put(letter));
+                text.zeroize();
+                Edit::Nothing
+            }
+            _ => Edit::Nothing,
+        };
+        match edit {
+            Edit::Put(letter) => typed.put(letter),
+            Edit::EraseCharacter => drop(typed.0.pop()),
+            Edit::EraseWord => typed.erase_word(),
+            Edit::EraseAll => typed = Typed::new(),
+            Edit::Nothing => {}
+            Edit::Cancel => {
+                screen.end("?", AnsiColor::Red, "<canceled>").map_err(failed)?;
+                return Err(Stop::Cancelled);
+            }
+            Edit::Submit => match check(&typed.0) {
+                Ok(()) => {
+                    let sign = if screen.colour { ">" } else { "?" };
+                    screen.end(sign, AnsiColor::BrightCyan, "********").map_err(failed)?;
+                    return Ok(typed.0);
+                }
+                Err(why) => {
+                    typed = Typed::new();
+                    screen.question(&why).map_err(failed)?;
+                }
+            },
+        }
+    }
+}
+
+fn has_colour() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// The terminal without echo, until it is dropped.
+struct Raw;
+
+impl Raw {
+    fn start() -> io::Result<Self> {
+        enable_raw_mode()?;
+        // A pasted text then arrives as one, with its line breaks.
+        let _ = crossterm::execute!(io::stderr(), event::EnableBracketedPaste);
+        Ok(Self)
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = crossterm::execute!(io::stderr(), event::DisableBracketedPaste);
+        let _ = disable_raw_mode();
+    }
+}
+
+/// The question on the screen, in the form that the other questions have.
+struct Screen<'a> {
+    ask: &'a str,
+    help: &'a str,
+    /// The rows above the cursor that belong to the question.
+    rows: usize,
+    colour: bool,
+}
+
+impl Screen<'_> {
+    fn styled(&self, style: AnsiColor, words: &str) -> String {
+        let style = if self.colour { style.on_default() } else { Style::new() };
+        format!("{style}{words}{style:#}")
+    }
+
+    /// Goes to the beginning of the question and clears what is there.
+    fn clear(&mut self) -> String {
+        let up = if self.rows > 0 { format!("\x1b[{}A", self.rows) } else { String::new() };
+        self.rows = 0;
+        format!("\r{up}\x1b[J")
+    }
+
+    /// Shows the question, under the reason why the last answer is refused; the cursor waits behind the question.
+    fn question(&mut self, why: &str) -> io::Result<()> {
+        let mut text = self.clear();
+        let width = page::width().max(1);
+        if !why.is_empty() {
+            for (index, line) in page::wrap(&page::visible(why), width.saturating_sub(2)).iter().enumerate() {
+                let sign = if index == 0 { self.styled(AnsiColor::BrightRed, "#") } else { " ".to_owned() };
+                text.push_str(&format!("{sign} {}\r\n", self.styled(AnsiColor::BrightRed, line)));
+                self.rows += 1;
+            }
+        }
+        let sign = self.styled(AnsiColor::BrightGreen, "?");
+        text.push_str(&format!("{sign} {} ", self.ask));
+        let columns = page::columns(self.ask) + 3;
+        self.rows += columns / width;
+        if !self.help.is_empty() {
+            let help = self.styled(AnsiColor::BrightCyan, &format!("[{}]", self.help.replace('\n', "\r\n")));
+            let rows = self.help.lines().count();
+            text.push_str(&format!("\r\n{help}\x1b[{rows}A\r\x1b[{}C", columns % width));
+        }
+        write(&text)
+    }
+
+    /// Leaves one line of the question.
+    fn end(&mut self, sign: &str, colour: AnsiColor, answer: &str) -> io::Result<()> {
+        let text = self.clear();
+        let sign = self.styled(AnsiColor::BrightGreen, sign);
+        write(&format!("{text}{sign} {} {}\r\n", self.ask, self.styled(colour, answer)))
+    }
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut out = io::stderr().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_edit_the_line_and_are_no_letters() {
+        let key = |code, modifiers| Edit::of(KeyEvent::new(code, modifiers));
+        let control = |letter| key(KeyCode::Char(letter), KeyModifiers::CONTROL);
+        assert_eq!(key(KeyCode::Char('u'), KeyModifiers::NONE), Edit::Put('u'));
+        assert_eq!(key(KeyCode::Char('U'), KeyModifiers::SHIFT), Edit::Put('U'));
+        for (letter, edit) in [
+            ('u', Edit::EraseAll),
+            ('w', Edit::EraseWord),
+            ('h', Edit::EraseCharacter),
+            ('a', Edit::Nothing),
+            ('e', Edit::Nothing),
+            ('k', Edit::Nothing),
+            ('c', Edit::Cancel),
+            ('d', Edit::Cancel),
+            ('j', Edit::Submit),
+        ] {
+            assert_eq!(control(letter), edit, "Ctrl-{letter}");
+        }
+        assert_eq!(key(KeyCode::Char('b'), KeyModifiers::ALT), Edit::Nothing);
+        assert_eq!(key(KeyCode::Backspace, KeyModifiers::ALT), Edit::EraseWord);
+        for code in [KeyCode::Left, KeyCode::Up, KeyCode::Home, KeyCode::Delete, KeyCode::F(1), KeyCode::Null] {
+            assert_eq!(key(code, KeyModifiers::NONE), Edit::Nothing, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_stays_in_its_memory() {
+        let mut typed = Typed::new();
+        let place = typed.0.as_ptr();
+        "one two  ".chars().for_each(|letter| typed.put(letter));
+        typed.erase_word();
+        assert_eq!(*typed.0, "one ");
+        typed.erase_word();
+        assert_eq!(*typed.0, "");
+        (0..2 * LONGEST).for_each(|_| typed.put('é'));
+        assert!(typed.0.len() > LONGEST && typed.0.as_ptr() == place);
+    }
+}
