@@ -204,6 +204,9 @@ fn remove(
     }
     let rules = config.directories.iter().filter(|rule| rule.alias.as_deref() == Some(name) && is_own(&rule.origin));
     let mut uses: Vec<Vec<&str>> = rules.map(|rule| vec!["directories", rule.written.as_str()]).collect();
+    let clones = config.repositories.iter();
+    let clones = clones.filter(|rule| rule.alias.as_deref() == Some(name) && is_own(&rule.origin));
+    uses.extend(clones.map(|rule| vec!["repositories", rule.written.as_str()]));
     if config.default.as_ref().is_some_and(|default| default.value.as_deref() == Some(name) && is_own(&default.origin))
     {
         uses.push(vec!["default"]);
@@ -212,7 +215,7 @@ fn remove(
         let uses: Vec<&str> = uses.iter().filter_map(|path| path.last().copied()).collect();
         return Err(format!(
             "{name} is used by {}: act-claude act aliases --remove {name} --move-to OTHER, or remove the rules first \
-             (there: act-claude act use --remove)",
+             (there: act-claude act use --remove, or --clones --remove)",
             uses.join(", ")
         ));
     }
@@ -245,6 +248,12 @@ fn directories<'a>(config: &'a Config, name: Option<&str>) -> Vec<&'a Path> {
     rules.map(|rule| rule.path.as_path()).collect()
 }
 
+/// The repositories whose rule names this alias, as written; `None`: those without telemetry.
+fn repositories<'a>(config: &'a Config, name: Option<&str>) -> Vec<&'a str> {
+    let rules = config.repositories.iter().filter(|rule| rule.alias.as_deref() == name);
+    rules.map(|rule| rule.written.as_str()).collect()
+}
+
 fn is_default(config: &Config, name: &str) -> bool {
     config.default.as_ref().is_some_and(|default| default.value.as_deref() == Some(name))
 }
@@ -262,12 +271,17 @@ fn as_json(config: &Config, here: Option<&Here>) -> Value {
             json!({
                 "name": name, "id": alias.id, "account": alias.account, "provider_type": alias.provider_type,
                 "attributes": alias.attributes, "directories": full(directories(config, Some(name))),
+                "repositories": repositories(config, Some(name)),
                 "default": is_default(config, name), "origin": alias.origin.to_string(),
                 "this_directory": is_here(here, name),
             })
         })
         .collect();
-    json!({ "aliases": aliases, "without_telemetry": full(directories(config, None)) })
+    json!({
+        "aliases": aliases,
+        "without_telemetry": full(directories(config, None)),
+        "repositories_without_telemetry": repositories(config, None),
+    })
 }
 
 fn as_text(config: &Config, here: Option<&Here>, environment: &Environment) -> String {
@@ -280,6 +294,7 @@ fn as_text(config: &Config, here: Option<&Here>, environment: &Environment) -> S
     let mut table = Table::new(["Alias", "Account", "Id", "Used in"].map(words));
     for (name, alias) in &config.aliases {
         let mut used = listed(directories(config, Some(name)));
+        used.extend(repositories(config, Some(name)).into_iter().map(str::to_owned));
         if is_default(config, name) {
             used.push("all other directories".to_owned());
         }
@@ -293,7 +308,8 @@ fn as_text(config: &Config, here: Option<&Here>, environment: &Environment) -> S
         }
         page::hang(&mut text, 2, width, Style::new(), words);
     };
-    let off = listed(directories(config, None));
+    let mut off = listed(directories(config, None));
+    off.extend(repositories(config, None).into_iter().map(str::to_owned));
     if !off.is_empty() {
         line(&format!("no telemetry in {}", off.join(", ")));
     }

@@ -2,6 +2,7 @@
 
 mod aliases;
 pub mod check;
+mod clones;
 pub mod complete;
 mod configured;
 mod demo;

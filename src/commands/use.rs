@@ -1,4 +1,4 @@
-//! `act use`: sets the alias of this directory or of this repository.
+//! `act use`: sets the alias of this directory, of this repository for everybody, or of all its clones on this machine.
 
 mod repository;
 
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::commands::configured;
 use crate::commands::here::shown;
+use crate::commands::{clones, configured};
 use crate::config::edit::{self, Change, Edited};
 use crate::config::resolve::{self, Directory, Explicit};
 use crate::config::{self, Config};
@@ -33,6 +33,9 @@ pub struct Args {
     /// Set it for everybody, in the repository's .act-claude.json
     #[arg(long, conflicts_with_all = ["none", "default"])]
     repo: bool,
+    /// Set it for every clone of this repository, wherever it is, by its remote
+    #[arg(long, conflicts_with_all = ["repo", "default"])]
+    clones: bool,
     /// Set the default alias instead of this directory's
     #[arg(long)]
     default: bool,
@@ -111,8 +114,18 @@ fn in_configuration(
     directory: &Path,
     environment: &Environment,
 ) -> Result<Done, (u8, String)> {
-    let key = key(place, directory, config, environment);
-    let path = if args.default { vec!["default"] } else { vec!["directories", &key] };
+    let key = if args.clones {
+        let address = clones::address(place, config, environment)
+            .map_err(|why| (CONFIGURATION, format!("nothing was changed: {why}")))?;
+        clones::key(&address, config, config::user_file(environment).as_deref())
+    } else {
+        key(place, directory, config, environment)
+    };
+    let path = match args {
+        Args { default: true, .. } => vec!["default"],
+        Args { clones: true, .. } => vec!["repositories", &key],
+        _ => vec!["directories", &key],
+    };
     let change = match &args.name {
         _ if args.remove => Change::remove(path),
         Some(name) => Change::set(path, name.as_str()),
@@ -123,7 +136,11 @@ fn in_configuration(
         _ if args.remove && args.default => "there is no default alias any more".to_owned(),
         _ if args.remove => format!("{key} has no rule of its own"),
         name => {
-            let subject = if args.default { "every directory without a rule" } else { &key };
+            let subject = match args {
+                Args { default: true, .. } => "every directory without a rule".to_owned(),
+                Args { clones: true, .. } => format!("every clone of {key}"),
+                _ => key.clone(),
+            };
             let what = name.as_ref().map_or("has no telemetry".to_owned(), |name| format!("uses {name}"));
             format!("{subject} {what}")
         }

@@ -14,6 +14,7 @@ use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
 use crate::plan::situation::Situation;
 use crate::plan::{self, Plan, Telemetry, line};
+use crate::relay::attribution;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
@@ -24,7 +25,7 @@ use crate::text::{home, paths};
 /// Arguments of `act which`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Also the variables that claude would get, the token masked
+    /// Also the variables that claude would get, the token masked, and the attributes that the relay would add
     #[arg(long)]
     env: bool,
     /// As JSON
@@ -87,14 +88,18 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
         _ => Vec::new(),
     };
+    let stamped = match &plan {
+        Plan::Run { telemetry, .. } if args.env => stamped(telemetry, &directory, &environment, &loaded.config),
+        _ => Vec::new(),
+    };
     if args.json {
-        super::print_json(&as_json(&facts, &notes, args.env.then_some(&variables)));
+        super::print_json(&as_json(&facts, &notes, args.env.then_some((&variables, &stamped))));
     } else {
         let (width, home) = (page::table_width(), environment.home());
         let nothing = if itself.is_some() { "no telemetry from act-claude" } else { "no telemetry" };
         let heading = home::shortened(&heading(&plan, &directory, nothing), home.as_deref());
         let none = without(&plan, itself.is_some());
-        let text = as_text(&heading, (&facts, none), &notes, &variables, (width, home.as_deref()));
+        let text = as_text(&heading, (&facts, none), &notes, (&variables, &stamped), (width, home.as_deref()));
         let _ = page::write(&mut anstream::stdout(), &text);
     }
     ExitCode::from(code)
@@ -191,14 +196,29 @@ fn changes(
     changed.map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect()
 }
 
-fn as_json(facts: &[(&str, Value)], notes: &[String], variables: Option<&Vec<(String, String)>>) -> Value {
+/// The attributes that the relay would add to an export from `directory` that arrives now.
+fn stamped(
+    telemetry: &Telemetry<'_>,
+    directory: &Path,
+    environment: &Environment,
+    config: &config::Config,
+) -> Vec<(String, String)> {
+    let stamp = telemetry.stamp.as_ref().filter(|_| telemetry.delivery == Delivery::Relay);
+    let now = stamp.map(|stamp| attribution::attributes(stamp, Some(directory), environment)).unwrap_or_default();
+    attribution::without_others(now, &[], &telemetry.attributes, &config.redact())
+}
+
+/// Names and values.
+type Pairs = Vec<(String, String)>;
+
+fn as_json(facts: &[(&str, Value)], notes: &[String], shown: Option<(&Pairs, &Pairs)>) -> Value {
     let mut object: serde_json::Map<String, Value> =
         facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     object.insert("notes".to_owned(), json!(notes));
-    if let Some(variables) = variables {
-        let variables: serde_json::Map<String, Value> =
-            variables.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        object.insert("env".to_owned(), Value::Object(variables));
+    if let Some((variables, stamped)) = shown {
+        let map = |pairs: &Pairs| pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        object.insert("env".to_owned(), Value::Object(map(variables)));
+        object.insert("attributes".to_owned(), Value::Object(map(stamped)));
     }
     Value::Object(object)
 }
@@ -211,7 +231,7 @@ fn as_text(
     heading: &str,
     (facts, without): (&[(&str, Value)], &str),
     notes: &[String],
-    variables: &[(String, String)],
+    (variables, stamped): (&Pairs, &Pairs),
     (width, home): (usize, Option<&Path>),
 ) -> String {
     let mut text = String::new();
@@ -229,6 +249,12 @@ fn as_text(
         text.push('\n');
     }
     for (name, value) in variables {
+        let _ = writeln!(text, "{}={}", page::visible(name), page::visible(value));
+    }
+    if !stamped.is_empty() {
+        text.push_str("\nResource attributes of an export from here, as things are now:\n");
+    }
+    for (name, value) in stamped {
         let _ = writeln!(text, "{}={}", page::visible(name), page::visible(value));
     }
     text

@@ -18,6 +18,7 @@ mod looks;
 mod picture;
 mod rc_file;
 mod reference;
+mod repositories;
 mod setup_dialogue;
 mod setup_settings;
 mod setup_spec;

@@ -5,6 +5,7 @@
 //! id that can't exist. [`conclusion`] (pure) compares the answers. It does not assume an order in which ACT looks at credential,
 //! alias and content, and concludes only what the differences between the answers show.
 
+mod attributes;
 mod command;
 mod conclusion;
 mod platform;
@@ -42,6 +43,8 @@ pub struct Subject<'a> {
     pub account_name: &'a str,
     /// Its account.
     pub account: &'a Account,
+    /// The whole configuration.
+    pub config: &'a Config,
 }
 
 /// The state of one step.
@@ -91,7 +94,7 @@ impl<'a> Subject<'a> {
     pub fn of(config: &'a Config, name: &str) -> Option<Self> {
         let (name, alias) = config.aliases.get_key_value(name)?;
         let (account_name, account) = config.accounts.get_key_value(&alias.account)?;
-        Some(Self { name, alias, account_name, account })
+        Some(Self { name, alias, account_name, account, config })
     }
 
     fn whose(&self) -> Whose<'a> {
@@ -141,7 +144,7 @@ pub fn run_all(
     drop(asks);
     let known = tokens.into_iter().zip(proofs).map(|(token, proof)| Known { token, proof });
     let known: BTreeMap<&str, Known> = accounts.iter().map(|(name, _)| *name).zip(known).collect();
-    in_parallel(subjects, |subject| check(subject, &known[subject.account_name], &network))
+    in_parallel(subjects, |subject| check(subject, &known[subject.account_name], &network, environment))
 }
 
 /// Does `work` for all, a few in parallel. The results have the same order.
@@ -164,7 +167,7 @@ pub fn hosts(account: &Account) -> (String, Option<String>) {
 }
 
 /// Checks one alias.
-fn check(subject: &Subject<'_>, known: &Known, network: &Network) -> Finding {
+fn check(subject: &Subject<'_>, known: &Known, network: &Network, environment: &Environment) -> Finding {
     let mut run = CheckRun { subject, steps: Vec::new() };
     let unproven = |steps: &[Step]| match &known.proof {
         Proof::Open(why) if steps.iter().any(|step| step.name == "credential" && step.state == StepState::Open) => {
@@ -174,8 +177,13 @@ fn check(subject: &Subject<'_>, known: &Known, network: &Network) -> Finding {
     };
     match run.ask(known, network) {
         Ok(answers) => {
-            let (steps, problem, code) = conclusion::conclude(&answers, &subject.whose(), &known.proof);
+            let (steps, mut problem, mut code) = conclusion::conclude(&answers, &subject.whose(), &known.proof);
             run.steps.extend(steps);
+            let more = attributes::of(subject, environment);
+            if problem.is_none() && !more.is_empty() {
+                problem = run.attributes(&more, known, network);
+                code = problem.as_ref().map_or(code, |problem| problem.code);
+            }
             let unproven = unproven(&run.steps);
             run.finding(problem, code, unproven)
         }
@@ -262,6 +270,20 @@ impl CheckRun<'_> {
         Ok(question::with_controls(main, &self.subject.alias.id, &authorization, is_proven, |authorization, alias| {
             asked(authorization, alias).0
         }))
+    }
+
+    /// Asks about the attributes that `attribute` of the alias adds.
+    fn attributes(&mut self, more: &[(String, String)], known: &Known, network: &Network) -> Option<Problem> {
+        let account = self.subject.account;
+        let authorization = known.token.as_ref().ok()?.authorization(&account.user);
+        let upstream = Upstream::new(&account.endpoint, network, Limits::default()).ok()?;
+        let ask = |export: &[u8]| {
+            let answer = upstream.request(Some(&authorization), &self.subject.alias.id, export);
+            judge(answer.as_ref(), 0, SystemTime::now())
+        };
+        let (step, problem) = attributes::step(self.subject, more, ask);
+        self.steps.push(step);
+        problem
     }
 
     /// Notes that proxy and TLS passed, after a request was answered.

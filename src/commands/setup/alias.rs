@@ -63,7 +63,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
         (&account, "account's name"),
     ];
     exchanged(&choice, &others)?;
-    let (directories, default) = places::choose(facts, dialogue, &name)?;
+    let places = places::choose(facts, dialogue, &name)?;
     let claude = places::claude(facts, dialogue)?;
     dialogue.complete()?;
 
@@ -77,8 +77,10 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     let token = decision.token(choice, &account, &user);
     let accounts = vec![AccountEntry { name: account.clone(), endpoint, user, token }];
     let aliases = vec![AliasEntry { name: name.clone(), account, id, provider_type, attributes: Default::default() }];
-    let directories = directories.into_iter().map(|directory| (directory, Some(name.clone()))).collect();
-    decision.entries = Entries { accounts, aliases, directories, default: default.then_some(name), claude };
+    let directories = places.directories.into_iter().map(|directory| (directory, Some(name.clone()))).collect();
+    let repositories = places.clones.into_iter().map(|clones| (clones, name.clone())).collect();
+    let default = places.default.then_some(name);
+    decision.entries = Entries { accounts, aliases, directories, repositories, default, claude };
     Ok(decision)
 }
 

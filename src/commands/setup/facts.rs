@@ -12,9 +12,10 @@ use super::sources::from_settings::{self, Found};
 use super::sources::keychain::Keychain;
 use super::sources::spec::{self, Spec};
 use crate::claude::{installed, locate};
+use crate::commands::clones;
 use crate::config::resolve::{self, Directory, Explicit};
 use crate::config::typed::secret::missing_file;
-use crate::config::{self, Loaded, TokenSource, token};
+use crate::config::{self, Config, Loaded, TokenSource, token};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 
@@ -37,6 +38,8 @@ pub struct Facts<'a> {
     pub here_is_broad: bool,
     /// The git repository of the first `--directory`, otherwise of the working directory.
     pub repository: Option<PathBuf>,
+    /// The repository that the working directory is a clone of: the key of a rule for all its clones.
+    pub clones: Option<String>,
     /// The directories of `--directory`, as canonical paths.
     pub directories: Vec<PathBuf>,
     /// A claude that is installed, where none is on PATH and none is configured.
@@ -82,6 +85,7 @@ impl<'a> Facts<'a> {
             environment,
             loaded,
             alias_here: alias_of(&here, environment, loaded),
+            clones: clones_of(&here, environment, &loaded.config),
             here_is_broad: here.parent().is_none() || home.as_ref().is_some_and(|home| home.starts_with(&here)),
             repository: repository(directories.first().unwrap_or(&here), home.as_deref()),
             here,
@@ -139,6 +143,12 @@ fn in_settings(here: &Path, named: &[PathBuf], environment: &Environment) -> Fou
     let mut directories = from_settings::directories(here, environment);
     directories.extend(named.iter().cloned());
     from_settings::find(&directories, environment)
+}
+
+fn clones_of(here: &Path, environment: &Environment, config: &Config) -> Option<String> {
+    let place = Directory::of(here, environment, config);
+    let address = clones::address(&place, config, environment).ok().filter(|address| !address.is_local())?;
+    Some(clones::key(&address, config, config::user_file(environment).as_deref()))
 }
 
 fn alias_of(here: &Path, environment: &Environment, loaded: &Loaded) -> Option<String> {

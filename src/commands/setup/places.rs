@@ -6,28 +6,50 @@ use super::dialogue::{Dialogue, Offer, Question, Stop};
 use super::facts::Facts;
 use crate::config::edit;
 
-/// The configuration keys of the directories that get the alias, and whether the alias becomes the default.
-pub fn choose(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, name: &str) -> Result<(Vec<String>, bool), Stop> {
+/// Where an alias is used.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// The configuration keys of directories.
+    pub directories: Vec<String>,
+    /// A repository, in all its clones.
+    pub clones: Option<String>,
+    /// All directories without a rule.
+    pub default: bool,
+}
+
+impl Places {
+    fn directories(directories: Vec<String>) -> Self {
+        Self { directories, ..Self::default() }
+    }
+}
+
+/// Decides where the alias is used.
+pub fn choose(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, name: &str) -> Result<Places, Stop> {
     let key = |directory: &Path| edit::directory_key(directory, facts.environment);
     let directories = facts.directories.iter().map(|directory| key(directory)).collect::<Vec<_>>();
     let is_used_here = facts.alias_here.as_deref() == Some(name);
     if !directories.is_empty() || facts.args.default || is_used_here {
-        return Ok((directories, facts.args.default));
+        return Ok(Places { directories, default: facts.args.default, clones: None });
     }
     if !dialogue.can_ask() {
-        return Ok((without_question(facts, dialogue, name), false));
+        return Ok(Places::directories(without_question(facts, dialogue, name)));
     }
-    let options = vec![
-        Offer::noted(format!("in {} and all below", key(&facts.here)), "this directory"),
-        Offer::plain("in all directories without a rule"),
-        Offer::plain("in another directory"),
-        Offer::plain("nowhere yet"),
+    let mut options = vec![
+        (Choice::Here, Offer::noted(format!("in {} and all below", key(&facts.here)), "this directory")),
+        (Choice::Default, Offer::plain("in all directories without a rule")),
+        (Choice::Elsewhere, Offer::plain("in another directory")),
+        (Choice::Nowhere, Offer::plain("nowhere yet")),
     ];
+    if let Some(clones) = &facts.clones {
+        options.insert(1, (Choice::Clones, Offer::plain(format!("in every clone of {clones}"))));
+    }
     let ask = format!("Where should {name} be used");
-    match dialogue.choose(&Question { ask: &ask, help: "", flag: "" }, options)? {
-        0 => Ok((vec![key(&facts.here)], false)),
-        1 => Ok((Vec::new(), true)),
-        2 => {
+    let (choices, offers): (Vec<Choice>, Vec<Offer>) = options.into_iter().unzip();
+    match choices[dialogue.choose(&Question { ask: &ask, help: "", flag: "" }, offers)?] {
+        Choice::Here => Ok(Places::directories(vec![key(&facts.here)])),
+        Choice::Clones => Ok(Places { clones: facts.clones.clone(), ..Places::default() }),
+        Choice::Default => Ok(Places { default: true, ..Places::default() }),
+        Choice::Elsewhere => {
             let question = Question { ask: "Directory", help: "an existing one; ~ is your home directory", flag: "" };
             let home = facts.environment.home();
             let text = dialogue.text(&question, None, |text| {
@@ -35,10 +57,20 @@ pub fn choose(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, name: &str) -> Res
                 if is_there { Ok(()) } else { Err("there is no such directory".to_owned()) }
             })?;
             let directory = facts.here.join(expanded(&text, home.as_deref()));
-            Ok((vec![key(&directory.canonicalize().unwrap_or(directory))], false))
+            Ok(Places::directories(vec![key(&directory.canonicalize().unwrap_or(directory))]))
         }
-        _ => Ok((Vec::new(), false)),
+        Choice::Nowhere => Ok(Places::default()),
     }
+}
+
+/// An answer to the question where an alias is used.
+#[derive(Debug, Clone, Copy)]
+enum Choice {
+    Here,
+    Clones,
+    Default,
+    Elsewhere,
+    Nowhere,
 }
 
 /// With `--yes`: this directory, as the question proposes. It is refused where the rule would apply to everything that the user

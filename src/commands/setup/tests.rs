@@ -24,6 +24,7 @@ fn decided(line: &str, can_ask: bool, answers: &[Answer]) -> Result<String, Stri
         alias_here: None,
         here_is_broad: false,
         repository: None,
+        clones: None,
         claude_apart: None,
         source_fault: None,
         directories: args.directories.clone(),

@@ -19,6 +19,8 @@ pub struct Entries {
     pub aliases: Vec<AliasEntry>,
     /// Directories (as configuration keys) and their aliases. `None`: no telemetry there.
     pub directories: Vec<(String, Option<String>)>,
+    /// Repositories and their alias, for all clones.
+    pub repositories: Vec<(String, String)>,
     /// The alias of all other directories.
     pub default: Option<String>,
     /// The path of claude.
@@ -104,6 +106,9 @@ impl Entries {
         }
         for (directory, alias) in &self.directories {
             changes.push(Change::set(["directories", directory], json!(alias)));
+        }
+        for (repository, alias) in &self.repositories {
+            changes.push(Change::set(["repositories", repository], alias.as_str()));
         }
         changes.append(&mut removed);
         changes.extend(self.default.as_deref().map(|name| Change::set(["default"], name)));
