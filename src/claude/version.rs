@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -136,10 +136,9 @@ fn by_head(path: &Path) -> Option<String> {
 
 /// The first bytes of a regular file.
 fn beginning(path: &Path, most: u64) -> Option<Vec<u8>> {
-    let file = file::open_through_links(path, File::options().read(true)).ok()?;
+    let (file, _) = file::open_regular_through_links(path).ok()?;
     let mut bytes = Vec::new();
-    let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
-    is_regular.then(|| file.take(most).read_to_end(&mut bytes))?.ok()?;
+    file.take(most).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 

@@ -1,7 +1,6 @@
 //! The configuration for a command that depends on it: what can't be read is named with its place and its fix, and never called
 //! absent.
 
-use crate::config::typed::secret::quoted;
 use crate::config::{self, Config, Loaded};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
@@ -23,7 +22,7 @@ pub fn unusable(config: &Config, name: &str) -> Option<(u8, String)> {
     }
     Some(match config.broken.aliases.get(name) {
         Some(fault) => (CONFIGURATION, fault.to_string()),
-        None => (USAGE, format!("there is no alias {}; {}", quoted(name), config.suggest_alias(name))),
+        None => (USAGE, config.no_alias(name)),
     })
 }
 

@@ -291,6 +291,11 @@ impl Config {
         }
     }
 
+    /// Says that there is no alias of this name, and which ones there are.
+    pub fn no_alias(&self, name: &str) -> String {
+        format!("there is no alias {}; {}", quoted(name), self.suggest_alias(name))
+    }
+
     /// A suggestion in place of an alias name that does not exist.
     pub fn suggest_alias(&self, name: &str) -> String {
         let known: Vec<&str> = self.aliases.keys().map(String::as_str).collect();

@@ -1,8 +1,7 @@
 //! Where git would find the repository of a directory: gitrepository-layout(5), and `GIT_DIR` of git(1).
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +10,9 @@ use super::variables::is_true;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::file;
+
+/// The largest `HEAD`, `.git` or other file of one line that is read, in bytes.
+const LARGEST: u64 = 8192;
 
 /// A repository, and the directory tree that it is checked out in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,10 +102,7 @@ fn of(top: &Path, directory: &Path, owned: &[&Path]) -> Result<Checkout, Unusabl
         let metadata = fs::metadata(path).map_err(|error| Unusable::new(path, plain(&error)))?;
         own(path, &metadata)?;
     }
-    let common = match read_line(&directory.join("commondir")) {
-        Some(line) => directory.join(path_of(&line)),
-        None => directory.to_owned(),
-    };
+    let common = common(directory).unwrap_or_else(|| directory.to_owned());
     Ok(Checkout { top: top.to_owned(), directory: directory.to_owned(), common })
 }
 
@@ -119,12 +118,21 @@ pub(super) fn own(path: &Path, metadata: &fs::Metadata) -> Result<(), Unusable> 
 /// The directory that a `.git` file names.
 fn linked(level: &Path, dot_git: &Path) -> Result<PathBuf, Unusable> {
     let line = read_line(dot_git).ok_or_else(|| Unusable::new(dot_git, "it can't be read"))?;
-    let path = line.strip_prefix(b"gitdir:").ok_or_else(|| Unusable::new(dot_git, "it is no file of git's"))?;
-    let directory = level.join(path_of(path));
+    let directory = named_by(&line, level).ok_or_else(|| Unusable::new(dot_git, "it is no file of git's"))?;
     match is_repository(&directory) {
         true => Ok(directory),
         false => Err(Unusable::new(dot_git, "it names a directory that is no git repository: git worktree repair")),
     }
+}
+
+/// The directory that the line of a `.git` file in `level` names.
+pub(super) fn named_by(line: &[u8], level: &Path) -> Option<PathBuf> {
+    Some(level.join(path_of(line.strip_prefix(b"gitdir:")?)))
+}
+
+/// The directory that all working trees of a repository share, where `directory` belongs to one of several.
+pub(super) fn common(directory: &Path) -> Option<PathBuf> {
+    Some(directory.join(path_of(&read_line(&directory.join("commondir"))?)))
 }
 
 /// Whether git takes a directory for a repository: it has a valid `HEAD`, and its common directory `objects` and `refs`.
@@ -138,23 +146,18 @@ fn is_repository(directory: &Path) -> bool {
     if !is_link() && !read_line(&head).is_some_and(is_head) {
         return false;
     }
-    let common = read_line(&directory.join("commondir")).map(|line| directory.join(path_of(&line)));
+    let common = common(directory);
     let common = common.as_deref().unwrap_or(directory);
     common.join("objects").is_dir() && common.join("refs").is_dir()
 }
 
 /// The path in a line of one of git's files.
-pub fn path_of(line: &[u8]) -> &Path {
+pub(super) fn path_of(line: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(line.trim_ascii()))
 }
 
 /// The first line of one of git's files. `None` where it can't be read.
-pub fn read_line(path: &Path) -> Option<Vec<u8>> {
-    let file = file::open_through_links(path, File::options().read(true)).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    let mut text = Vec::new();
-    file.take(8192).read_to_end(&mut text).ok()?;
+pub(super) fn read_line(path: &Path) -> Option<Vec<u8>> {
+    let text = file::read_regular(path, LARGEST).ok()?;
     text.split(|&byte| byte == b'\n').next().map(<[u8]>::to_vec)
 }

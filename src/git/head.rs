@@ -1,7 +1,5 @@
 //! What is checked out: the branch and the commit, as `HEAD` says it.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::checkout::{Checkout, read_line};
@@ -65,12 +63,7 @@ fn resolve(checkout: &Checkout, name: &str, depth: usize) -> Option<String> {
 
 /// The commit of a reference in `packed-refs`: lines of commit, blank and name.
 fn packed(path: &Path, name: &str) -> Option<String> {
-    let file = file::open_through_links(path, File::options().read(true)).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    let mut text = Vec::new();
-    file.take(LARGEST).read_to_end(&mut text).ok()?;
+    let text = file::read_regular(path, LARGEST).ok()?;
     let wanted = format!(" {name}");
     memchr::memmem::find_iter(&text, wanted.as_bytes()).find_map(|at| {
         let end = at + wanted.len();

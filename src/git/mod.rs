@@ -14,6 +14,7 @@ pub mod remote;
 mod system_file;
 mod variables;
 pub mod wildmatch;
+pub mod worktree;
 
 use checkout::{Checkout, Unusable};
 use remote::Remote;
@@ -31,3 +32,5 @@ pub fn remote(checkout: &Checkout, environment: &Environment) -> Result<Remote, 
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;

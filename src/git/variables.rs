@@ -6,8 +6,7 @@
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +17,7 @@ use super::head::Head;
 use super::{parameters, system_file};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
-use crate::system::file;
+use crate::system::file::{self, OpenError};
 
 /// The sections that decide about remotes.
 const WANTED: [&str; 5] = ["remote", "url", "include", "includeif", "extensions"];
@@ -117,33 +116,27 @@ impl<'a> Reader<'a> {
         if self.files > MOST {
             return Err(unusable("git's configuration includes more than 500 files"));
         }
-        let opened = file::open_through_links(path, File::options().read(true));
-        let opened = opened.and_then(|file| Ok((file.metadata()?, file)));
-        let (metadata, file) = match opened {
+        if path == Path::new("/dev/null") {
+            return Ok(None);
+        }
+        let (file, metadata) = match file::open_regular_through_links(path) {
             Ok(opened) => opened,
-            Err(error) => {
+            Err(OpenError::System(error)) => {
                 return match error.kind() {
                     ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(None),
                     ErrorKind::PermissionDenied if whose == Whose::User => Ok(None),
                     _ => Err(unusable(&plain(&error))),
                 };
             }
+            Err(OpenError::Link | OpenError::Special) => return Err(unusable("it is not a regular file")),
         };
-        if path == Path::new("/dev/null") {
-            return Ok(None);
-        }
-        if !metadata.is_file() {
-            return Err(unusable("it is not a regular file"));
-        }
         if whose == Whose::Repository {
             checkout::own(path, &metadata)?;
         }
-        let mut text = Vec::with_capacity(metadata.len().min(LARGEST) as usize + 1);
-        match file.take(LARGEST + 1).read_to_end(&mut text) {
-            Ok(length) if length as u64 > LARGEST => Err(unusable("it is larger than 4 MiB")),
-            Ok(_) => Ok(Some(text)),
-            Err(error) => Err(unusable(&plain(&error))),
-        }
+        file::read_opened(&file, &metadata, LARGEST).map(Some).map_err(|error| match error.kind() {
+            ErrorKind::FileTooLarge => unusable("it is larger than 4 MiB"),
+            _ => unusable(&plain(&error)),
+        })
     }
 
     /// Takes the variables of `from`, and reads the files that they include.

@@ -21,6 +21,16 @@ pub enum OpenError {
     System(io::Error),
 }
 
+impl From<OpenError> for io::Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Link => Self::from(Errno::ELOOP),
+            OpenError::Special => Self::new(io::ErrorKind::InvalidInput, "not a regular file"),
+            OpenError::System(error) => error,
+        }
+    }
+}
+
 impl From<io::Error> for OpenError {
     /// The kind of file that an error of [`open`] stands for.
     fn from(error: io::Error) -> Self {
@@ -67,7 +77,19 @@ fn open_with(path: &Path, options: &OpenOptions, more: OFlag) -> io::Result<File
 ///
 /// `path` is a symbolic link or another kind of file, or the system refuses.
 pub fn open_regular(path: &Path) -> Result<(File, Metadata), OpenError> {
-    let file = open(path, File::options().read(true))?;
+    regular(open(path, File::options().read(true))?)
+}
+
+/// Opens a regular file for reading, as [`open_through_links`] does.
+///
+/// # Errors
+///
+/// `path` leads to another kind of file, or the system refuses.
+pub fn open_regular_through_links(path: &Path) -> Result<(File, Metadata), OpenError> {
+    regular(open_through_links(path, File::options().read(true))?)
+}
+
+fn regular(file: File) -> Result<(File, Metadata), OpenError> {
     let metadata = file.metadata().map_err(OpenError::System)?;
     if metadata.is_file() { Ok((file, metadata)) } else { Err(OpenError::Special) }
 }
@@ -79,11 +101,18 @@ pub fn open_regular(path: &Path) -> Result<(File, Metadata), OpenError> {
 ///
 /// `path` leads to another kind of file or to a larger one, or the system refuses.
 pub fn read_regular(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
-    let file = open_through_links(path, File::options().read(true))?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut content = Vec::new();
+    let (file, metadata) = open_regular_through_links(path)?;
+    read_opened(&file, &metadata, largest)
+}
+
+/// Reads an opened file of at most `largest` bytes.
+///
+/// # Errors
+///
+/// The file is larger ([`io::ErrorKind::FileTooLarge`]), or the system refuses.
+pub fn read_opened(file: &File, metadata: &Metadata, largest: u64) -> io::Result<Vec<u8>> {
+    // One byte more than the file has: so its end is seen without a larger buffer.
+    let mut content = Vec::with_capacity(usize::try_from(metadata.len().min(largest)).unwrap_or_default() + 1);
     file.take(largest + 1).read_to_end(&mut content)?;
     if content.len() as u64 > largest {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than expected"));

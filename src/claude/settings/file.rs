@@ -1,7 +1,7 @@
 //! Reads a settings file, without opening anything that blocks.
 
-use std::fs::{self, File, Metadata};
-use std::io::{ErrorKind, Read};
+use std::fs::{self, Metadata};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -26,11 +26,9 @@ pub fn bytes(path: &Path) -> Option<Result<Vec<u8>, Reason>> {
         Ok(Some(FileKind::Special(kind))) => return Some(Err(Reason::Special(kind))),
         Err(error) => return refused(error),
     }
-    let file = file::open_through_links(path, File::options().read(true));
-    let mut content = Vec::new();
-    match file.and_then(|file| file.take(LARGEST + 1).read_to_end(&mut content)) {
-        Ok(_) if content.len() as u64 > LARGEST => Some(Err(Reason::TooLarge { limit: LARGEST })),
-        Ok(_) => Some(Ok(content)),
+    match file::read_regular(path, LARGEST) {
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Some(Err(Reason::TooLarge { limit: LARGEST })),
+        Ok(content) => Some(Ok(content)),
         Err(error) => refused(error),
     }
 }
@@ -66,7 +64,7 @@ mod tests {
             std::os::unix::fs::symlink(target, path(name)).unwrap();
         }
         for (name, content) in [("at-most", LARGEST), ("too-large", LARGEST + 1)] {
-            File::create(path(name)).unwrap().set_len(content).unwrap();
+            fs::File::create(path(name)).unwrap().set_len(content).unwrap();
         }
         assert_eq!(bytes(&path("file")), Some(Ok(b"{}\xff".to_vec())));
         assert_eq!(bytes(&path("link")), bytes(&path("file")));

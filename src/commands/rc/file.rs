@@ -4,7 +4,7 @@
 //! (another group, an access control list, a second name), the old one is changed in place.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -58,11 +58,10 @@ pub fn read(path: &Path) -> Result<RcFile, String> {
     if metadata.mode() & 0o200 == 0 || access(&target, AccessFlags::W_OK).is_err() {
         return Err("it is read-only".to_owned());
     }
-    let mut content = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut content).map_err(|error| plain(&error))?;
-    if content.len() as u64 > LARGEST {
-        return Err("it is too large".to_owned());
-    }
+    let content = file::read_opened(&file, &metadata, LARGEST).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => "it is too large".to_owned(),
+        _ => plain(&error),
+    })?;
     Ok(RcFile { path: path.to_path_buf(), content, target, metadata: Some(metadata) })
 }
 

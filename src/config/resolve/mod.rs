@@ -104,8 +104,7 @@ pub fn resolve(explicit: Explicit<'_>, config: &Config, place: &Directory) -> Re
             return Ok(Resolution::plain(None, Reason::Broken { fault: fault.clone().into() }));
         }
         if !config.aliases.contains_key(name) {
-            let message = format!("{how}: there is no alias {}; {}", quoted(name), config.suggest_alias(name));
-            return Err(UnknownAlias { message });
+            return Err(UnknownAlias { message: format!("{how}: {}", config.no_alias(name)) });
         }
         return Ok(Resolution::plain(Some(name.to_owned()), reason));
     }
