@@ -146,3 +146,30 @@ fn the_attributes_of_now_are_shown_and_checked() {
     assert_eq!(step(&sandbox).0, None);
     assert!(!act(&sandbox, "src/billing", &["which", "--env"]).0.contains("ticket.id"));
 }
+
+#[test]
+fn doctor_names_rules_that_never_apply() {
+    let rules = json!({"github.com/acme/x": "web", "GitHub.com/Acme/X.git": "billing", "githib.com/acme/*": "web"});
+    let sandbox = sandbox(ENDPOINT, &json!({"repositories": rules, "hosts": {"work": "github.com"}}));
+    let (out, _, _) = act(&sandbox, "src/billing", &["doctor", "--json"]);
+    let printed: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}"));
+    let findings = printed["findings"].as_array().unwrap();
+    let find = |id: &str| findings.iter().find(|finding| finding["id"] == id).unwrap_or_else(|| panic!("{id}: {out}"));
+    assert_eq!(
+        find("contradiction")["what"],
+        "\"github.com/acme/x\" and \"GitHub.com/Acme/X.git\" are the same repositories"
+    );
+    assert_eq!(
+        (&find("repository-host")["what"], &find("repository-host")["fix"]),
+        (&json!("no clone is of githib.com"), &json!("did you mean github.com?"))
+    );
+    let none = find("no-alias");
+    assert_eq!(
+        none["what"],
+        "this directory has no alias: no rule of \"repositories\" matches github.com/Acme/Billing"
+    );
+    assert!(
+        none["fix"].as_str().unwrap().starts_with("give it, or every clone of it (--clones), one of your aliases: "),
+        "{none}"
+    );
+}
