@@ -52,6 +52,8 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     )?;
     let name = alias_name(facts, dialogue, &account, &id)?;
     let choice = token::choose(facts, dialogue, &account, existing)?;
+    let given = facts.args.user.as_deref().unwrap_or_default();
+    exchanged(&choice, &[(given, "user")])?;
     let (user, endpoint) = account::user(facts, dialogue, &account, existing, choice.user(), endpoint)?;
     let account_id = typed::endpoint::account_id(&endpoint).unwrap_or_default();
     let others = [
