@@ -52,8 +52,6 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     )?;
     let name = alias_name(facts, dialogue, &account, &id)?;
     let choice = token::choose(facts, dialogue, &account, existing)?;
-    let given = facts.args.user.as_deref().unwrap_or_default();
-    exchanged(&choice, &[(given, "user")])?;
     let (user, endpoint) = account::user(facts, dialogue, &account, existing, choice.user(), endpoint)?;
     let account_id = typed::endpoint::account_id(&endpoint).unwrap_or_default();
     let others = [
@@ -65,6 +63,9 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
         (&account, "account's name"),
     ];
     exchanged(&choice, &others)?;
+    if facts.args.user.is_some() {
+        account::mail(&user)?;
+    }
     let places = places::choose(facts, dialogue, &name)?;
     let claude = places::claude(facts, dialogue)?;
     dialogue.complete()?;
