@@ -52,7 +52,7 @@ fn schema_and_reader_agree() {
             .unwrap_or_else(|| panic!("{parent}"))
             .as_object_mut()
             .unwrap()
-            .insert(key.into(), value);
+            .insert(key.replace("~1", "/"), value);
         config
     };
     for (pointer, value) in [

@@ -14,7 +14,6 @@ use crate::config::{self, Config};
 use crate::system::environment::Environment;
 use crate::system::exit::{ExitCode, USAGE};
 use crate::text::home;
-use crate::text::nearest::nearest;
 use crate::text::page::{self, BOLD};
 use crate::text::paths;
 use crate::text::table::{Table, cell, styled, words};
@@ -101,13 +100,12 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 
 /// The changes that add the alias `name`. Where it exists, only the fields given are changed.
 fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> {
-    config::check_name(name).map_err(|why| format!("--add: the name {why}"))?;
     if let Some(fault) = config.broken.aliases.get(name) {
         return Err(fault.to_string());
     }
     let existing = config.aliases.get(name);
     let mut missing = Vec::new();
-    if existing.is_none() && is_secret(name) {
+    if existing.is_none() {
         typed::name::read(name).map_err(|why| format!("--add: it {why}"))?;
     }
     let is_new = |account: &&str| !config.accounts.contains_key(*account) && is_secret(account);
@@ -115,7 +113,10 @@ fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> 
         typed::name::read(account).map_err(|why| format!("--account: it {why}"))?;
     }
     let account = match (&args.account, existing) {
-        (Some(account), _) => Some(known_account(config, account)?),
+        (Some(account), _) => {
+            config.account(account).map_err(|why| format!("--account: {why}"))?;
+            Some(account.as_str())
+        }
         (None, Some(_)) => None,
         (None, None) => only_account(config, &mut missing)?,
     };
@@ -132,7 +133,7 @@ fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> 
     }
     if let Some((last, before)) = missing.split_last() {
         let list = if before.is_empty() { (*last).to_owned() } else { format!("{} and {last}", before.join(", ")) };
-        let known = accounts(config);
+        let known = config.accounts.keys().map(String::as_str).collect::<Vec<_>>();
         let which = if known.len() > 1 { format!("; the accounts are {}", known.join(", ")) } else { String::new() };
         return Err(format!("a new alias needs {list}: ID and TYPE are in its Monitoring Spec{which}"));
     }
@@ -148,40 +149,17 @@ fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> 
     Ok(given.chain(attributes).collect())
 }
 
-const NO_ACCOUNT: &str = "there is no account yet: act-claude act setup";
-
-fn accounts(config: &Config) -> Vec<&str> {
-    config.accounts.keys().map(String::as_str).collect()
-}
-
 /// The only account. Where there are several, the flag that names one is added to `missing`.
 fn only_account<'a>(config: &'a Config, missing: &mut Vec<&str>) -> Result<Option<&'a str>, String> {
-    match accounts(config)[..] {
-        [] => Err(NO_ACCOUNT.to_owned()),
+    let accounts: Vec<&str> = config.accounts.keys().map(String::as_str).collect();
+    match accounts[..] {
+        [] => Err("there is no account yet: act-claude act setup".to_owned()),
         [only] => Ok(Some(only)),
         _ => {
             missing.push("--account NAME");
             Ok(None)
         }
     }
-}
-
-fn known_account<'a>(config: &'a Config, name: &'a str) -> Result<&'a str, String> {
-    if let Some(fault) = config.broken.accounts.get(name) {
-        return Err(fault.to_string());
-    }
-    let known = accounts(config);
-    if known.is_empty() {
-        return Err(NO_ACCOUNT.to_owned());
-    }
-    if known.contains(&name) {
-        return Ok(name);
-    }
-    let hint = match nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean \"{near}\"? (known: {})", known.join(", ")),
-        None => format!("known: {} (to add one: act-claude act setup --spec FILE)", known.join(", ")),
-    };
-    Err(format!("--account: there is no account \"{name}\"; {hint}"))
 }
 
 /// The changes that remove the alias `name`, which there is. Rules that use it are moved to another alias. Without one, the removal is refused:

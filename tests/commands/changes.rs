@@ -111,7 +111,7 @@ fn invalid_requests_change_nothing() {
         (
             &["aliases", "--add", "a b", "--id", "a", "--provider-type", "P"],
             64,
-            "act-claude: --add: the name holds ' ': a name is one word of ASCII characters that does not begin with '-'\n",
+            "act-claude: --add: it holds ' ': a name is one word of ASCII characters that does not begin with '-'\n",
         ),
         (
             &["aliases", "--add", "new", "--id", "a", "--provider-type", "P", "--attribute", "a;b=c"],

@@ -116,8 +116,9 @@ fn commands_are_run() {
             "directories": {"~": "billing"}
         }));
         sandbox.directory("work/billing");
-        if command.contains("--repo") {
-            sandbox.directory(".git");
+        if command.contains("--repo") || command.contains("--clones") {
+            let script = "git init -q && git remote add origin https://github.com/acme/billing.git";
+            assert!(sandbox.command("sh").args(["-c", script]).status().unwrap().success());
         }
         fake_claude::install(&mut sandbox, "print hi");
         sandbox.path_first(act_claude().parent().unwrap());

@@ -148,7 +148,6 @@ fn user_of(
             let other = if is_mail(other) { other } else { "somebody else" };
             return Err(Stop::usage(format!("--user: the credential is {other}'s")));
         }
-        mail(user)?;
         return Ok((user.clone(), endpoint));
     }
     if from_credential.is_some_and(|user| !is_mail(user)) {

@@ -63,6 +63,9 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
         (&account, "account's name"),
     ];
     exchanged(&choice, &others)?;
+    if facts.args.user.is_some() {
+        account::mail(&user)?;
+    }
     let places = places::choose(facts, dialogue, &name)?;
     let claude = places::claude(facts, dialogue)?;
     dialogue.complete()?;

@@ -3,9 +3,7 @@
 use super::sources::entries::{AccountEntry, Entries};
 use crate::config::TokenSource;
 use crate::config::typed;
-use crate::config::typed::secret::quoted;
 use crate::config::typed::user::is_mail;
-use crate::text::nearest::nearest;
 
 use super::Args;
 use super::account;
@@ -29,14 +27,7 @@ pub fn is_requested(args: &Args) -> bool {
 pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, Stop> {
     let name = facts.args.account.as_deref().unwrap_or_default();
     let config = &facts.loaded.config;
-    let Some(account) = config.accounts.get(name) else {
-        let known: Vec<&str> = config.accounts.keys().map(String::as_str).collect();
-        let hint = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("to add it: act-claude act setup --account {name} --spec FILE"),
-        };
-        return Err(Stop::usage(format!("there is no account {}: {hint}", quoted(name))));
-    };
+    let account = config.account(name).map_err(|why| Stop::usage(format!("--account: {why}")))?;
     let choice = match token::from_flags(facts)? {
         Some(source) => Choice::Source(source),
         None => match token::place_of(facts, name, account).filter(|_| facts.args.store.is_none()) {
