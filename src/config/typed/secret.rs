@@ -41,9 +41,9 @@ static CREDENTIAL: LazyLock<Regex> = LazyLock::new(|| {
 static UUID: LazyLock<Regex> =
     LazyLock::new(|| pattern("[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"));
 
-/// How often this thread has asked: the patterns take longer than a launch, which must not need them where all is well.
 #[cfg(test)]
 thread_local! {
+    /// How often this thread has asked: the patterns take longer than a launch, which must not need them where all is well.
     pub static ASKED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
