@@ -224,7 +224,7 @@ impl Reader<'_> {
             pattern,
             alias: alias.ok().flatten(),
             alias_origin: member.value.origin(),
-            fault,
+            fault: fault.map(Box::new),
         };
         self.config.repositories.push(Located { value: rule, origin: member.key_node.origin() });
         Ok(())

@@ -228,7 +228,7 @@ impl Config {
             let path = rule.pattern.text().split_once('/').map_or("", |(_, path)| path);
             let what = format!("\"{}\" matches nothing: \"hosts\" gives this host another name", rule.written);
             let fault = Fault::new(rule.origin.clone(), what).fix(format!("write {}/{path}", host.value));
-            rule.value.fault = Some(fault.clone());
+            rule.value.fault = Some(fault.clone().into());
             faults.push(fault);
         }
         faults

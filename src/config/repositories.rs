@@ -25,8 +25,8 @@ pub struct RepositoryRule {
     pub alias: Option<String>,
     /// The place of the alias's name.
     pub alias_origin: Origin,
-    /// What is wrong with the alias.
-    pub fault: Option<Fault>,
+    /// What is wrong with the alias. In a box, because there may be thousands of rules.
+    pub fault: Option<Box<Fault>>,
 }
 
 /// What the rules say about one repository.

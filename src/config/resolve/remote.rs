@@ -84,7 +84,7 @@ impl Walk<'_> {
             Selection::Rule(rule) => rule,
         };
         if let Some(fault) = &rule.fault {
-            return AtTop::answer(broken(fault.clone()));
+            return AtTop::answer(broken((**fault).clone()));
         }
         let reason = reason_of(rule, address);
         match self.limit(levels, index, rule) {
