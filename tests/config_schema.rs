@@ -82,7 +82,7 @@ fn schema_and_reader_agree() {
         ("/repositories/github.com", json!("billing")),
         ("/repositories/git@github.com:acme~1x", json!("billing")),
         ("/repositories/github.com~1acme~1x", json!(1)),
-        ("/hosts/a~1b", json!("github.com")),
+        ("/hosts/a:b", json!("github.com")),
         ("/hosts/work", json!("https://github.com")),
         ("/hosts/work", json!(1)),
         ("/aliases/billing/attribute", json!(["branches"])),

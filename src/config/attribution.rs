@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::{Alias, Config};
@@ -72,6 +73,15 @@ pub enum Person {
 
 /// The pattern of a ticket where the configuration has none: `BILL-123`.
 pub const TICKET: &str = "[A-Z][A-Z0-9]+-[0-9]+";
+
+/// The regular expression for tickets. It is about ASCII: tables of Unicode are not in the program.
+///
+/// # Errors
+///
+/// It is no regular expression, or a very large one.
+pub fn ticket(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).unicode(false).size_limit(1 << 18).build()
+}
 
 /// What is said of a session's exports, at the time when each one arrives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -310,7 +310,10 @@ pub fn attributes(node: Node<'_>) -> Result<BTreeMap<String, String>, Fault> {
                 if member.key.contains(['=', ';', '%']) { Err("holds '=', ';' or '%'".to_owned()) } else { Ok(()) }
             })
             .map_err(|why| member.key_node.fault(format!("the attribute name {} {why}", quoted(&member.key))))?;
-        let value = member.value.string(&format!("attribute {}", quoted(&member.key)))?;
+        let value = member.value.string("an attribute").or_else(|_| {
+            let name = format!("attribute {}", quoted(&member.key));
+            member.value.string(&name)
+        })?;
         check_text(&value).map_err(|why| member.value.fault(format!("attribute {} {why}", quoted(&member.key))))?;
         attributes.insert(member.key.into_owned(), value);
     }
@@ -353,30 +356,30 @@ fn node_or_null(node: Node<'_>, name: &str) -> Result<Option<String>, Fault> {
 /// Expands `~`, and requires an absolute path. `.` and doubled slashes are removed. `..` is refused, because after a symbolic
 /// link it could mean another directory.
 fn absolute(node: Node<'_>, text: &str, home: Option<&Path>) -> Result<PathBuf, Fault> {
-    let shown = quoted(text);
+    let shown = || quoted(text);
     let expanded = match text.strip_prefix('~') {
         None if text.starts_with("file:") => {
             if text.strip_prefix("file://").is_some_and(|path| !path.starts_with('/')) {
                 return Err(node
-                    .fault(format!("{shown}: a file URL must not name a host"))
+                    .fault(format!("{}: a file URL must not name a host", shown()))
                     .fix("start it with file:///"));
             }
             paths::from_text(text)
         }
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-            let home = home.ok_or_else(|| node.fault(format!("{shown} needs HOME, which is not set")))?;
+            let home = home.ok_or_else(|| node.fault(format!("{} needs HOME, which is not set", shown())))?;
             home.join(rest.trim_start_matches('/'))
         }
         Some(_) => {
-            return Err(node.fault(format!("{shown}: only ~ and ~/… are expanded")).fix("write the full path"));
+            return Err(node.fault(format!("{}: only ~ and ~/… are expanded", shown())).fix("write the full path"));
         }
         None => PathBuf::from(text),
     };
     if !expanded.is_absolute() || expanded.as_os_str().as_encoded_bytes().contains(&0) {
-        return Err(node.fault(format!("{shown} is not an absolute path")).fix("start it with / or ~/"));
+        return Err(node.fault(format!("{} is not an absolute path", shown())).fix("start it with / or ~/"));
     }
     if expanded.components().any(|component| component == Component::ParentDir) {
-        return Err(node.fault(format!("{shown} holds ..")).fix("write the full path"));
+        return Err(node.fault(format!("{} holds ..", shown())).fix("write the full path"));
     }
     Ok(expanded.components().collect())
 }

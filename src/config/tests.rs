@@ -22,6 +22,7 @@ fn read(text: &str) -> (Config, Vec<String>) {
 fn a_good_file_is_read() {
     let (config, faults) = read(GOOD);
     assert_eq!(faults, [] as [String; 0]);
+    assert_eq!(crate::config::typed::secret::ASKED.get(), 0, "nothing is looked for in what is never shown");
     assert_eq!(config.accounts["acme"].user, "dev@acme.com");
     assert_eq!(config.directories[0].path, Path::new("/h/work/billing"));
     assert_eq!(config.directories[1].alias, None);

@@ -107,9 +107,10 @@ fn of_repository(address: &Address) -> Vec<(&'static str, String)> {
 
 /// The first part of a branch's name that matches the pattern: its first group, where it has one.
 fn ticket(branch: &str, pattern: &str) -> Option<String> {
-    let pattern = regex::Regex::new(pattern).ok()?;
-    let found = pattern.captures(branch)?;
-    found.get(1).or_else(|| found.get(0)).map(|part| part.as_str().to_owned())
+    let pattern = config::attribution::ticket(pattern).ok()?;
+    let found = pattern.captures(branch.as_bytes())?;
+    let part = found.get(1).or_else(|| found.get(0))?;
+    std::str::from_utf8(part.as_bytes()).ok().map(str::to_owned)
 }
 
 /// The name of the user, or the number of one that the system does not know.
@@ -165,6 +166,7 @@ mod tests {
         for (branch, pattern, expected) in [
             ("feature/BILL-12-x", config::attribution::TICKET, Some("BILL-12")),
             ("main", config::attribution::TICKET, None),
+            ("bill-12", r"(?i)\bbill-\d+", Some("bill-12")),
             ("you/1234-fix", "^[a-z]+/([0-9]+)", Some("1234")),
         ] {
             assert_eq!(ticket(branch, pattern).as_deref(), expected, "{branch}");

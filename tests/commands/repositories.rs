@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::act::{Act, accepted, refused};
 use crate::support::sandbox::{Sandbox, Text};
+use crate::support::{self, fake_claude};
 
 /// A sandbox with two aliases, and a clone of acme's billing in `src/billing`.
 fn sandbox(endpoint: &str, more: &Value) -> Sandbox {
@@ -145,4 +146,65 @@ fn the_attributes_of_now_are_shown_and_checked() {
     sandbox.configure(&config);
     assert_eq!(step(&sandbox).0, None);
     assert!(!act(&sandbox, "src/billing", &["which", "--env"]).0.contains("ticket.id"));
+}
+
+#[test]
+fn doctor_names_rules_that_never_apply() {
+    let rules = json!({"github.com/acme/x": "web", "GitHub.com/Acme/X.git": "billing", "githib.com/acme/*": "web"});
+    let sandbox = sandbox(ENDPOINT, &json!({"repositories": rules, "hosts": {"work": "github.com"}}));
+    let (out, _, _) = act(&sandbox, "src/billing", &["doctor", "--json"]);
+    let printed: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}"));
+    let findings = printed["findings"].as_array().unwrap();
+    let find = |id: &str| findings.iter().find(|finding| finding["id"] == id).unwrap_or_else(|| panic!("{id}: {out}"));
+    assert_eq!(
+        find("contradiction")["what"],
+        "\"github.com/acme/x\" and \"GitHub.com/Acme/X.git\" are the same repositories"
+    );
+    assert_eq!(
+        (&find("repository-host")["what"], &find("repository-host")["fix"]),
+        (&json!("no clone is of githib.com"), &json!("did you mean github.com?"))
+    );
+    let none = find("no-alias");
+    assert_eq!(
+        none["what"],
+        "this directory has no alias: no rule of \"repositories\" matches github.com/Acme/Billing"
+    );
+    assert!(
+        none["fix"].as_str().unwrap().starts_with("give it, or every clone of it (--clones), one of your aliases: "),
+        "{none}"
+    );
+}
+
+/// Git's files that a launch in `directory` opens.
+fn opened(sandbox: &Sandbox, directory: &str) -> Option<Vec<String>> {
+    let log = sandbox.root().join("strace");
+    let mut command = sandbox.command("strace");
+    command.args(["-f", "-e", "trace=open,openat", "-o"]).arg(&log).arg(support::act_claude());
+    let run = command.args(["--direct", "-p", "hi"]).current_dir(sandbox.directory(directory)).output();
+    let Ok(output) = run else {
+        support::skip("strace is not installed");
+        return None;
+    };
+    assert_eq!((output.code(), output.out().as_str()), (0, "claude ran\n"), "{}", output.err());
+    let text = std::fs::read_to_string(log).unwrap();
+    let files = text.lines().filter_map(|line| line.split('"').nth(1));
+    Some(files.filter(|file| file.contains("/.git/") || file.contains("gitconfig")).map(str::to_owned).collect())
+}
+
+#[test]
+fn nothing_of_git_is_opened_where_no_rule_needs_it() {
+    let rules = json!({"github.com/acme/billing": "billing"});
+    let mut sandbox = sandbox(ENDPOINT, &json!({"directories": {"~/src": "web"}}));
+    fake_claude::install(&mut sandbox, "print claude ran\nexit 0");
+    let Some(files) = opened(&sandbox, "src/billing") else { return };
+    assert_eq!(files, [""; 0], "there are no rules by repository");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    config["repositories"] = rules;
+    config["directories"] = json!({"~/src/billing": "web"});
+    sandbox.configure(&config);
+    assert_eq!(opened(&sandbox, "src/billing/deep").unwrap(), [""; 0], "a rule at the top decides before");
+    config["directories"] = json!({"~/src": "web"});
+    sandbox.configure(&config);
+    let files = opened(&sandbox, "src/billing/deep").unwrap();
+    assert!(files.iter().any(|file| file.ends_with("/src/billing/.git/config")), "{files:?}");
 }

@@ -53,7 +53,10 @@ fn alias_here(facts: &Facts) -> Vec<Finding> {
     let passed_over = resolution.passed_over.iter().map(|word| {
         Finding::new("passed-over", word.clone(), facts.directory.display().to_string())
             .effect("another alias, or none, is used instead (act-claude act which)")
-            .fix("correct .act-claude.json, or add what it names to your configuration")
+            .fix(match word.starts_with("the rule ") {
+                true => "change this rule, or the other one",
+                false => "correct .act-claude.json, or add what it names to your configuration",
+            })
     });
     let none = match resolution.reason {
         Reason::NothingConfigured => {
@@ -70,12 +73,22 @@ fn alias_here(facts: &Facts) -> Vec<Finding> {
         Reason::NoRule => {
             let config = &facts.loaded.config;
             let place = facts.directory.display().to_string();
-            let finding = Finding::new("no-alias", "this directory has no alias", place)
+            let note = resolution.notes.iter().find(|note| note.starts_with("no rule of \"repositories\""));
+            let unmatched = note.is_some();
+            let what = match note {
+                Some(note) => format!("this directory has no alias: {note}"),
+                None => "this directory has no alias".to_owned(),
+            };
+            let finding = Finding::new("no-alias", what, place)
                 .effect("no rule covers it, and there is no default: sessions here are not reported");
             // Which of several it should be is the user's decision.
             Some(match config.aliases.len() {
                 0 => finding.fix("correct the aliases first"),
                 1 => finding.fix("give it your alias").command(config.how_to_use_one()),
+                _ if unmatched => finding.fix(format!(
+                    "give it, or every clone of it (--clones), one of your aliases: {}",
+                    config.how_to_use_one()
+                )),
                 _ => finding.fix(format!("give it one of your aliases: {}", config.how_to_use_one())),
             })
         }

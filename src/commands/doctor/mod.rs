@@ -14,6 +14,7 @@ mod launchers;
 mod looked_at;
 mod ownership;
 mod private;
+mod repositories;
 mod sessions;
 mod settings;
 mod store;
@@ -67,9 +68,10 @@ type Check = fn(&Facts) -> Vec<Finding>;
 
 /// All checks. The ones that look for what stops every session come first.
 fn checks() -> impl Iterator<Item = Check> {
-    let kinds: [&[Check]; 7] = [
+    let kinds: [&[Check]; 8] = [
         &client::CHECKS,
         &configuration::CHECKS,
+        &repositories::CHECKS,
         &environment::CHECKS,
         &settings::CHECKS,
         &launchers::CHECKS,

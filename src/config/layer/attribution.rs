@@ -1,6 +1,6 @@
 //! Reads what exports say about the work they were sent from: `attribute`, `ticket` and `person` (pure).
 
-use crate::config::attribution::{Attribution, Person};
+use crate::config::attribution::{Attribution, Person, ticket};
 use crate::config::values::{check_text, check_word};
 use crate::text::json::{Fault, Node};
 use crate::text::nearest::nearest;
@@ -26,8 +26,8 @@ pub(super) fn list(node: Node<'_>) -> Result<Vec<Attribution>, Fault> {
 
 /// Checks a regular expression for tickets.
 pub(super) fn check_ticket(text: &str) -> Result<(), String> {
-    match regex::Regex::new(text) {
-        Ok(pattern) if !pattern.is_match("") => Ok(()),
+    match ticket(text) {
+        Ok(pattern) if !pattern.is_match(b"") => Ok(()),
         Ok(_) => Err("ticket must not match an empty text".to_owned()),
         Err(error) => {
             let why = error.to_string();

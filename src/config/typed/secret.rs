@@ -41,6 +41,12 @@ static CREDENTIAL: LazyLock<Regex> = LazyLock::new(|| {
 static UUID: LazyLock<Regex> =
     LazyLock::new(|| pattern("[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"));
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has asked: the patterns take longer than a launch, which must not need them where all is well.
+    pub static ASKED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 /// A word in quotes, or [`NOT_REPEATED`] where it may be a secret.
 pub fn quoted(word: &str) -> String {
     if is_secret(word) { NOT_REPEATED.to_owned() } else { format!("\"{word}\"") }
@@ -74,6 +80,8 @@ pub fn uuids(text: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// The text without credentials: those of URLs are left out, others are replaced. Owned where something was removed.
 pub fn removed(text: &str) -> Cow<'_, str> {
+    #[cfg(test)]
+    ASKED.set(ASKED.get() + 1);
     let mut text = Cow::Borrowed(text);
     let mut replace = |pattern: &Regex, instead: &dyn Fn(&Captures<'_>) -> String| {
         let replaced = pattern.replace_all(&text, |found: &Captures<'_>| instead(found));
