@@ -95,9 +95,9 @@ pub fn agree_on_endpoint(
     dialogue.agree(&Question { ask: &ask, help: &existing.endpoint, flag: &flag }, false)
 }
 
-/// Refuses a user that is no e-mail address, as the question for it does.
-pub fn mail(user: &str) -> Result<(), Stop> {
-    match is_mail(user) {
+/// Refuses a user given by `--user` that is no e-mail address, as the question for it does.
+pub fn mail(facts: &Facts<'_>, user: &str) -> Result<(), Stop> {
+    match facts.args.user.is_none() || is_mail(user) {
         true => Ok(()),
         false => {
             Err(Stop::usage("--user: it is no e-mail address: the one you log in to the Boomi platform with is needed"))

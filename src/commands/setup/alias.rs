@@ -63,9 +63,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
         (&account, "account's name"),
     ];
     exchanged(&choice, &others)?;
-    if facts.args.user.is_some() {
-        account::mail(&user)?;
-    }
+    account::mail(facts, &user)?;
     let places = places::choose(facts, dialogue, &name)?;
     let claude = places::claude(facts, dialogue)?;
     dialogue.complete()?;

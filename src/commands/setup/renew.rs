@@ -57,7 +57,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     let mut user = account.user.clone();
     if let Some(given) = &facts.args.user {
         user = typed::user::read(given).map_err(|why| Stop::usage(format!("--user: it {why}")))?.value;
-        account::mail(&user)?;
+        account::mail(facts, &user)?;
     } else if let Some(other) = choice.user().filter(|other| is_mail(other) && !other.eq_ignore_ascii_case(&user)) {
         let other =
             typed::user::read(other).map_err(|why| Stop::usage(format!("the credential's user: it {why}")))?.value;
