@@ -101,15 +101,15 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 
 /// The changes that add the alias `name`. Where it exists, only the fields given are changed.
 fn add(args: &Args, name: &str, config: &Config) -> Result<Vec<Change>, String> {
+    if is_secret(name) && !config.aliases.contains_key(name) {
+        typed::name::read(name).map_err(|why| format!("--add: it {why}"))?;
+    }
     config::check_name(name).map_err(|why| format!("--add: the name {why}"))?;
     if let Some(fault) = config.broken.aliases.get(name) {
         return Err(fault.to_string());
     }
     let existing = config.aliases.get(name);
     let mut missing = Vec::new();
-    if existing.is_none() && is_secret(name) {
-        typed::name::read(name).map_err(|why| format!("--add: it {why}"))?;
-    }
     let is_new = |account: &&str| !config.accounts.contains_key(*account) && is_secret(account);
     if let Some(account) = args.account.as_deref().filter(is_new) {
         typed::name::read(account).map_err(|why| format!("--account: it {why}"))?;

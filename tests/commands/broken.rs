@@ -219,6 +219,7 @@ fn a_configuration_that_is_no_regular_file_is_not_read() {
         assert!(session.err().contains(WHY), "{}", session.err());
         // The command that is named makes way for a set-up.
         std::fs::remove_file(sandbox.config_file()).unwrap();
-        assert!(act(&sandbox, "work", &["setup", "--yes"]).err().contains("so these are needed"));
+        let (_, error, status) = said(&act(&sandbox, "work", &["setup", "--yes"]));
+        assert!(status == 64 && error.contains("--endpoint"), "{error}");
     }
 }

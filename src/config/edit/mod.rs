@@ -135,7 +135,10 @@ pub fn commit(environment: &Environment, changes: &[Change]) -> Result<Edited, R
     if before.as_deref() == Some(after.as_str()) {
         return Ok(Edited { path, changed: false, backup: None });
     }
-    let backup = before.map(|before| file::back_up(&path, before.as_bytes())).transpose().map_err(refuse)?;
+    let backup = before.as_ref().map(|_| file::backup(&path));
+    if let (Some(backup), Some(before)) = (&backup, &before) {
+        file::replace(backup, before.as_bytes(), 0o600).map_err(|error| Refused::file(backup, &error))?;
+    }
     file::replace(&path, after.as_bytes(), 0o600).map_err(refuse)?;
     Ok(Edited { path, changed: true, backup })
 }
