@@ -25,7 +25,7 @@ mod tests {
             ("", "is empty"),
             ("a b", "holds ' '"),
             ("a,b", "holds ','"),
-            ("-x", "starts with '-'"),
+            ("-x", "begins with '-'"),
             ("b57c3e10-44aa-4f0b-97c1-0a6d2e8f1b99", "looks like a token"),
             ("BOOMI_TOKEN.dev@acme.com:pw", "looks like a token"),
             ("Basic dXNlcjpwYXNz", "looks like a token"),
