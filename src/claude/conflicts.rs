@@ -6,7 +6,7 @@
 use percent_encoding::percent_decode_str;
 
 use crate::config::Delivery;
-use crate::config::typed::secret;
+use crate::config::typed::secret::{self, quoted};
 use crate::system::environment::Environment;
 
 use super::conflict::{Conflict, Effect, Reach};
@@ -138,7 +138,7 @@ impl Keys<'_> {
         let unknown = exporters::unknown(list, &exporters::METRICS);
         match (exporters::names(list).filter(|name| *name == "otlp").count(), unknown.first()) {
             (_, Some(name)) => {
-                let why = format!("claude does not know the exporter {name:?} and exports nothing at all");
+                let why = format!("claude does not know the exporter {} and exports nothing at all", quoted(name));
                 Some(Effect::Stops { why })
             }
             (0, None) => Some(Effect::Exporter),
@@ -202,7 +202,12 @@ impl Keys<'_> {
             kind: self.layer.kind,
             path: self.layer.path.clone(),
             key: format!("env.{name}"),
-            value: if may_hold_a_credential { "********".to_owned() } else { secret::removed(value).into_owned() },
+            value: match effect {
+                _ if may_hold_a_credential => "********".to_owned(),
+                Effect::Helper => secret::program(value),
+                Effect::Endpoint => secret::address(value),
+                _ => secret::value(value),
+            },
             effect,
             reach,
             overridable: self.layer.kind != LayerKind::Managed && self.wanted.delivery == Delivery::Relay,

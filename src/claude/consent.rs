@@ -128,7 +128,7 @@ impl Telemetry<'_> {
                 })
             });
         // It is only shown.
-        let endpoint = secret::removed(&endpoint).into_owned();
+        let endpoint = secret::address(&endpoint);
         (!has_alias).then_some(Objection::OtherPipeline { by, endpoint })
     }
 

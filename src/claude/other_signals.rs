@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use crate::config::typed::secret::{self, quoted};
 use crate::system::environment::Environment;
 
 use super::conflict::{Conflict, Effect, Reach};
@@ -92,7 +93,8 @@ impl SignalSettings<'_> {
         self.of(signal.exporter).find_map(|(layer, value)| {
             let unknown = exporters::unknown(value, &exporters::OTHERS);
             let name = unknown.first()?;
-            let why = format!("claude does not know the {} exporter {name:?} and exports nothing at all", signal.word);
+            let (word, name) = (signal.word, quoted(name));
+            let why = format!("claude does not know the {word} exporter {name} and exports nothing at all");
             Some(conflict(layer, signal.exporter, value, why))
         })
     }
@@ -112,7 +114,8 @@ impl SignalSettings<'_> {
         if PROTOCOLS.contains(&value.trim()) {
             return None;
         }
-        let why = format!("claude does not know the protocol {value:?} for {} and exports nothing at all", signal.word);
+        let (word, protocol) = (signal.word, quoted(value));
+        let why = format!("claude does not know the protocol {protocol} for {word} and exports nothing at all");
         Some(conflict(layer, name, value, why))
     }
 
@@ -139,7 +142,7 @@ fn conflict(layer: &Layer, name: &str, value: &str, why: String) -> Conflict {
         kind: layer.kind,
         path: layer.path.clone(),
         key: if layer.kind == LayerKind::Environment { name.to_owned() } else { format!("env.{name}") },
-        value: value.to_owned(),
+        value: secret::value(value),
         effect: Effect::Stops { why },
         reach: if is_repository { Reach::Older } else { Reach::Every },
         overridable: false,

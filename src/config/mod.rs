@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use crate::state::spool::Limits;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
-use crate::system::owner;
+use crate::system::{file, owner};
 use crate::text::json::{Fault, Origin};
 use crate::text::nearest::nearest;
 
@@ -284,13 +284,18 @@ pub const SYSTEM_FILE: &str = if cfg!(target_os = "macos") {
     "/etc/act-claude/config.json"
 };
 
+/// The content of a configuration file. A pipe or a device may never end, and claude would wait for it: it is an error.
+pub fn content(path: &Path) -> std::io::Result<Vec<u8>> {
+    file::read_regular(path, 16 << 20)
+}
+
 /// Reads both files.
 pub fn load(environment: &Environment) -> Loaded {
     let home = environment.home();
     let explicit = environment.path("ACT_CLAUDE_CONFIG").is_some();
     let mut loaded = Loaded::default();
     let mut read = |path: &Path, must_exist: bool| -> Config {
-        match std::fs::read(path) {
+        match content(path) {
             Ok(bytes) => {
                 loaded.files.push(path.to_path_buf());
                 let (config, faults) = layer::read(path, bytes, home.as_deref());
@@ -306,6 +311,9 @@ pub fn load(environment: &Environment) -> Loaded {
                     std::io::ErrorKind::NotFound => fault.fix("correct or unset ACT_CLAUDE_CONFIG"),
                     std::io::ErrorKind::PermissionDenied => {
                         fault.fix(owner::access_fix(path, "u+r", crate::text::shell::shell_word))
+                    }
+                    std::io::ErrorKind::InvalidInput if !explicit && path != Path::new(SYSTEM_FILE) => {
+                        fault.fix(format!("rm {}, then: act-claude act setup", crate::text::shell::shell_word(path)))
                     }
                     _ => fault,
                 });
@@ -333,7 +341,8 @@ pub fn faults_of(environment: &Environment, path: &Path, text: &str) -> Vec<Faul
     if !faults.is_empty() {
         return faults;
     }
-    let system = std::fs::read(SYSTEM_FILE).map(|bytes| layer::read(Path::new(SYSTEM_FILE), bytes, home.as_deref()));
+    let system =
+        content(Path::new(SYSTEM_FILE)).map(|bytes| layer::read(Path::new(SYSTEM_FILE), bytes, home.as_deref()));
     user.over(system.map(|(system, _)| system).unwrap_or_default()).settle(is_directory)
 }
 

@@ -127,7 +127,7 @@ fn host() -> Option<String> {
 fn configuration(environment: &Environment) -> String {
     let mut digest = Sha256::new();
     for path in config::user_file(environment).into_iter().chain([config::SYSTEM_FILE.into()]) {
-        let content = std::fs::read(path).unwrap_or_default();
+        let content = config::content(&path).unwrap_or_default();
         digest.update((content.len() as u64).to_le_bytes());
         digest.update(content);
     }

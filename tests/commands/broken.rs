@@ -6,6 +6,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
+use crate::support::fake_claude;
 use crate::support::sandbox::{Sandbox, Text, snapshot};
 
 const COMMA: &str = "~/.config/act-claude/config.json:2:16: not valid JSON (trailing comma): remove this comma";
@@ -193,4 +194,32 @@ fn a_default_that_is_removed() {
         "there is no default alias any more (~/.config/act-claude/config.json)\n\
          here: no telemetry (no rule covers this directory, and there is no default)\n"
     );
+}
+
+/// Nothing is waited for: a pipe or a device in the configuration's place would keep claude itself from starting.
+#[test]
+fn a_configuration_that_is_no_regular_file_is_not_read() {
+    const WHY: &str = "~/.config/act-claude/config.json: cannot be read (not a regular file): rm ~/.config/act-claude/config.json, \
+                       then: act-claude act setup";
+    let mut sandbox = Sandbox::new();
+    fake_claude::install(&mut sandbox, "print hello\nexit 0");
+    std::fs::remove_file(sandbox.config_file()).ok();
+    sandbox.directory(".config/act-claude");
+    for is_pipe in [true, false] {
+        match is_pipe {
+            true => nix::unistd::mkfifo(&sandbox.config_file(), nix::sys::stat::Mode::S_IRWXU).unwrap(),
+            false => symlink("/dev/zero", sandbox.config_file()).unwrap(),
+        }
+        for args in [&["use", "billing"][..], &["aliases", "--add", "x"], &["check"], &["setup", "--yes"]] {
+            let expected = (String::new(), format!("act-claude: {WHY}\n"), 78);
+            assert_eq!(said(&act(&sandbox, "work", args)), expected, "{args:?}");
+        }
+        let session = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
+        assert_eq!((session.out().as_str(), session.code()), ("hello\n", 0));
+        assert!(session.err().contains(WHY), "{}", session.err());
+        // The command that is named makes way for a set-up.
+        std::fs::remove_file(sandbox.config_file()).unwrap();
+        let (_, error, status) = said(&act(&sandbox, "work", &["setup", "--yes"]));
+        assert!(status == 64 && error.contains("--endpoint"), "{error}");
+    }
 }

@@ -745,6 +745,46 @@ fn c8_what_is_private_is_masked_wherever_it_stands() {
 }
 
 /// The account of `act receive` has the same id everywhere, and is a part of usual paths.
+/// What somebody has written into Claude Code's settings is shown without what may be a secret: a key in a URL, a command's arguments,
+/// a token in another value's place.
+#[test]
+fn c8_no_finding_repeats_a_secret_of_the_settings() {
+    const KEY: &str = "b57c3e10-44aa-4f0b-97c1-0a6d2e8f1b99";
+    let endpoint = |value: &str| json!({"env": {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": value}});
+    let variable = |name: &str| json!({"env": {name: KEY}});
+    for (settings, shown) in [
+        (endpoint("https://otlp.example/v1?api_key=c4nary-key"), "your metrics go to https://otlp.example/v1?…"),
+        (endpoint("u:c4nary-pass@otlp.example/v1"), "your metrics go to otlp.example/v1"),
+        (endpoint(&format!("https://otlp.example/{KEY}")), "your metrics go to https://otlp.example/…"),
+        (
+            json!({"otelHeadersHelper": "/opt/headers --token c4nary-argument"}),
+            "only while \"/opt/headers …\" succeeds",
+        ),
+        (variable("OTEL_METRICS_EXPORTER"), "does not know the exporter (not repeated: it may be a token)"),
+        (variable("OTEL_METRIC_EXPORT_INTERVAL"), "export every (not repeated: it may be a token) ms"),
+        (variable("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"), "sent as (not repeated: it may be a token), which"),
+        (variable("CLAUDE_CODE_ENABLE_TELEMETRY"), "collects no metrics (\"(not repeated: it may be a token)\")"),
+    ] {
+        let machine = Machine::new();
+        machine.sandbox.write(USER, settings.to_string());
+        let bundle = machine.path("ticket.json");
+        for args in [&["doctor", "--json"][..], &["doctor", "--bundle", bundle.to_str().unwrap()], &["which", "--env"]]
+        {
+            let mut command = machine.sandbox.act_claude(&[&["act"], args].concat());
+            let output = command.current_dir(machine.path("work")).output().unwrap();
+            let said = output.out() + &output.err();
+            assert!(!said.contains("c4nary") && !said.contains(KEY), "{args:?}: {said}");
+            if args.contains(&"--json") {
+                let said: Value = serde_json::from_str(&output.out()).unwrap();
+                let what = said["findings"].as_array().unwrap().iter().map(|finding| finding["what"].as_str().unwrap());
+                assert!(what.clone().any(|what| what.contains(shown)), "{shown}: {:?}", what.collect::<Vec<_>>());
+            }
+        }
+        let written = std::fs::read_to_string(bundle).unwrap();
+        assert!(!written.contains("c4nary") && !written.contains(KEY), "{written}");
+    }
+}
+
 #[test]
 fn c8_a_rehearsal_s_account_damages_no_path() {
     let machine = Machine::new();

@@ -224,3 +224,55 @@ fn the_token_s_line_is_edited_unseen() {
         assert_eq!(pty.modes().local_flags & cooked, cooked);
     }
 }
+
+/// Lines that are pasted where a terminal does not say that they are: none of them becomes the answer to the next question, which
+/// would be shown.
+#[test]
+fn further_lines_of_a_pasted_token_are_never_shown() {
+    for term in ["xterm-256color", "dumb"] {
+        let mut sandbox = Sandbox::new();
+        sandbox.set("TERM", term);
+        let args = ["act", "setup", "--endpoint", "acme-A1B2C3", "--id", "abc-1", "--provider-type", "P", "--no-check"];
+        let mut command =
+            sandbox.act_claude(&[&args[..], &["--name", "web", "--directory", ".", "--store", "file"]].concat());
+        command.current_dir(sandbox.directory("work"));
+        let mut pty = Pty::start(command);
+        pty.wait_for("API token of acme");
+        pty.send(&format!("{TOKEN}\rc4nary-second\rc4nary-third\r"));
+        pty.wait_for("it contains more than one line: copy the API token alone");
+        // A line break that was pasted with the token is none of it.
+        pty.send(&format!("{TOKEN}\r\r"));
+        pty.wait_for("E-mail of the token's user");
+        pty.send("you@example.com\r");
+        let (status, screen) = pty.finish();
+        assert_eq!(status.code(), Some(0), "{term}: {screen}");
+        let raw = String::from_utf8_lossy(&pty.raw()).into_owned();
+        assert!(!raw.contains("c4nary") && !raw.contains(TOKEN), "{term}: {raw}");
+        let stored = std::fs::read_to_string(sandbox.home().join(".config/act-claude/acme.token")).unwrap();
+        assert_eq!(stored.trim_end(), TOKEN);
+    }
+}
+
+/// A shell does not switch the echo off again for a process that it continues: Ctrl-Z at the token would show the token.
+#[test]
+fn ctrl_z_does_not_stop_the_question_for_a_token() {
+    for term in ["xterm-256color", "dumb"] {
+        let mut sandbox = Sandbox::new();
+        sandbox.set("TERM", term);
+        let args = ["act", "setup", "--endpoint", "acme-A1B2C3", "--id", "abc-1", "--provider-type", "P", "--no-check"];
+        let mut command =
+            sandbox.act_claude(&[&args[..], &["--name", "web", "--directory", ".", "--store", "file"]].concat());
+        command.current_dir(sandbox.directory("work"));
+        let mut pty = Pty::start(command);
+        pty.wait_for("API token of acme");
+        pty.send(&format!("\x1a\x15{TOKEN}\r"));
+        pty.wait_for("E-mail of the token's user");
+        let suspend = pty.modes().control_chars[nix::sys::termios::SpecialCharacterIndices::VSUSP as usize];
+        if term == "dumb" {
+            assert_eq!(suspend, 0x1a, "the terminal has its keys back");
+        }
+        pty.send("you@example.com\r");
+        let (status, screen) = pty.finish();
+        assert!(status.code() == Some(0) && !screen.contains(TOKEN), "{term}: {screen}");
+    }
+}

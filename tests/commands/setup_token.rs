@@ -316,9 +316,9 @@ fn a_set_up_that_fails_at_the_configuration_changes_nothing() {
     let before = snapshot(&sandbox.home());
     let renew = ["act", "setup", "--account", "acme", "--yes", "--token-stdin", "--user", "other@acme.com"];
     let output = setup(&mut sandbox.act_claude(&renew), TOKEN);
-    let expected = "act-claude: act setup: nothing was changed: ~/.config/act-claude/config.json: Is a directory";
+    let expected = "act-claude: act setup: nothing was changed: ~/.config/act-claude/config.json.bak: Is a directory\n";
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!((words(&output.err()), output.code()), (expected.to_owned(), 64));
+    assert_eq!((words(&output.err()), output.code()), (words(expected), 64));
     assert_eq!(output.out(), "", "nothing is said to be stored");
     assert_eq!(snapshot(&sandbox.home()), before);
     // A first token, in a file of act-claude's own: it is gone again.
@@ -334,7 +334,7 @@ fn a_set_up_that_fails_at_the_configuration_changes_nothing() {
     let output = setup(sandbox.act_claude(&ANSWERS).args(more), TOKEN);
     let expected = format!(
         "act-claude: act setup: the configuration was not changed, but the token of account acme in the keychain (Secret \
-         Service) is the new one; to remove it: secret-tool clear service act-claude.acme username {USER}: ~/.config/act-claude/config.json: Is a directory"
+         Service) is the new one; to remove it: secret-tool clear service act-claude.acme username {USER}: ~/.config/act-claude/config.json.bak: Is a directory"
     );
     assert_eq!((words(&output.err()), output.code()), (expected, 64));
 }

@@ -274,8 +274,31 @@ fn what_is_not_in_its_own_directory_is_named() {
     assert_eq!(output.code(), 0, "{}", output.out());
     let left = BTreeSet::from(["mine.txt", "notes"].map(|name| directory.join(name)));
     assert_eq!(tree(&directory), left);
-    let named = "the token of mine: rm ~/.config/act-claude/mine.txt\n";
-    assert!(output.out().contains(named), "{}", output.out());
+    assert!(output.out().contains("the token of mine: rm ~/.config/act-claude/mine.txt"), "{}", output.out());
+}
+
+/// A token that the configuration does not name, because it can't be read or the account's token is elsewhere now: it is named, and set-up
+/// says so, too.
+#[test]
+fn a_token_that_no_account_has_is_named() {
+    let sandbox = home();
+    sandbox.configure(&serde_json::json!({"accounts": {"acme": {
+        "endpoint": "http://127.0.0.1:9/m", "user": "u@a.test", "token": {"file": "~/.config/act-claude/acme.token"}
+    }}}));
+    let token = sandbox.write(".config/act-claude/acme.token", "t");
+    let renew = ["act", "setup", "--account", "acme", "--token-env", "BOOMI", "--yes", "--no-check"];
+    let output = sandbox.act_claude(&renew).env("BOOMI", "t0k-en").output().unwrap();
+    let earlier =
+        "The earlier token of account acme is still there. To remove it:\n  rm ~/.config/act-claude/acme.token\n";
+    assert!(output.out().contains(earlier), "{} {}", output.out(), output.err());
+    for (configuration, keep) in [(None, true), (Some("{broken"), false)] {
+        configuration.map(|text| sandbox.write(".config/act-claude/config.json", text));
+        let args = ["act", "uninstall", "--yes", "--keep-config"];
+        let output = sandbox.act_claude(&args[..if keep { 4 } else { 3 }]).output().unwrap();
+        assert!(output.code() == 0 && token.exists(), "{}", output.err());
+        let named = output.out().contains(&format!("  a token that no account has: rm {}\n", sandbox.shown(&token)));
+        assert_eq!(named, !keep, "{}", output.out());
+    }
 }
 
 /// A pipe or a device in the place of a file that is searched: nothing is waited for, and it is named.

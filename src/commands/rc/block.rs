@@ -56,18 +56,21 @@ fn stands_alone(before: &[&[u8]], after: &[&[u8]]) -> bool {
     let word = next.split(|byte| byte.is_ascii_whitespace() || *byte == b';').next().unwrap_or_default();
     let last = before.iter().rfind(|line| !is_blank(line)).map_or(&b""[..], |line| line.trim_ascii());
     let is_closed_next = CLOSING.contains(&word) || next.starts_with(b";;");
-    !is_closed_next && !OPEN.iter().any(|open| last.ends_with(open)) && !in_here_document(before)
+    !is_closed_next && !OPEN.iter().any(|open| last.ends_with(open)) && !in_here_document(before, after)
 }
 
-/// Whether a here-document is open after these lines.
-fn in_here_document(before: &[&[u8]]) -> bool {
+/// Whether a here-document is open between these lines. `<<` in a calculation or in quotes begins none: no later line ends it.
+fn in_here_document(before: &[&[u8]], after: &[&[u8]]) -> bool {
     let mut open: Option<Vec<u8>> = None;
-    for line in before {
+    for (at, line) in before.iter().enumerate() {
         let line = line.trim_ascii();
         match &open {
             Some(end) if line == end => open = None,
             Some(_) => {}
-            None => open = delimiter(line),
+            None => {
+                let mut later = before[at + 1..].iter().chain(after);
+                open = delimiter(line).filter(|end| later.any(|line| line.trim_ascii() == end));
+            }
         }
     }
     open.is_some()
@@ -148,6 +151,7 @@ mod tests {
             format!("true &&\n{block}"),
             format!("cat > ~/t <<X\n{block}X\n"),
             format!("cat <<-'END' | sh\n{block}END\n"),
+            format!("x=$((1<<20))\ncat <<X\n{block}X\n"),
             indented,
         ] {
             assert_eq!(removed(text.as_bytes()), None, "{text}");
@@ -156,6 +160,7 @@ mod tests {
             format!("if true; then\n:\nfi\n{block}x\n"),
             format!("cat <<X\nX\n{block}"),
             format!("# <<X\n{block}finish\n"),
+            format!("x=$((1<<20))\necho \"a << b\"\n{block}"),
         ] {
             let after = text.replace(block, "");
             assert_eq!(removed(text.as_bytes()).as_deref(), Some(after.as_bytes()), "{text}");

@@ -52,6 +52,13 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
                 .tell(&format!("\"api\" of account {name} is removed: {url} was named for the earlier endpoint."));
         }
     }
+    let directory = config::user_directory(environment);
+    for account in &decision.entries.accounts {
+        if let Some(remove) = account.earlier_token(&facts.loaded.config, directory.as_deref()) {
+            facts.args.tell(&format!("The earlier token of account {} is still there. To remove it:", account.name));
+            facts.args.say(&format!("  {}\n", super::shown(&remove)));
+        }
+    }
     facts.args.say(&removals(&decision.removals, facts));
     let (checks, code) = if facts.args.no_check { (Vec::new(), 0) } else { proof::check(facts, &decision.checks) };
     let released = if facts.args.no_check || code != 0 { 0 } else { release_all(facts, &decision.accounts) };

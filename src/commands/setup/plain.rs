@@ -5,10 +5,13 @@ use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 
-use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+use nix::libc::_POSIX_VDISABLE;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, tcflush, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::dialogue::{Answer, Offer, QuestionKind, Request, Stop};
+use super::secret;
 use crate::text::page::{self, visible};
 
 /// Asks a question until the answer is one.
@@ -106,7 +109,8 @@ fn read(prompt: &str, is_secret: bool) -> Result<Zeroizing<String>, Stop> {
     let has_ended = loop {
         match (&terminal).read(&mut byte) {
             Ok(0) => break true,
-            Ok(_) if byte[0] == b'\n' => break false,
+            // A further line of a pasted secret would be the answer to the next question, and shown.
+            Ok(_) if byte[0] == b'\n' && !(is_secret && has_more(&terminal)) => break false,
             Ok(_) => bytes.push(byte[0]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(failed(error)),
@@ -121,7 +125,14 @@ fn read(prompt: &str, is_secret: bool) -> Result<Zeroizing<String>, Stop> {
     Ok(Zeroizing::new(String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned()))
 }
 
-/// While this value exists, the terminal does not echo.
+/// Whether more input arrives at once.
+fn has_more(terminal: &File) -> bool {
+    let timeout = PollTimeout::try_from(secret::PASTED).unwrap_or(PollTimeout::ZERO);
+    poll(&mut [PollFd::new(terminal.as_fd(), PollFlags::POLLIN)], timeout).is_ok_and(|ready| ready > 0)
+}
+
+/// While this value exists, the terminal does not echo, and Ctrl-Z does nothing: a shell that continues this process would not switch
+/// the echo off again.
 struct Silence<'a> {
     terminal: &'a File,
     before: nix::sys::termios::Termios,
@@ -133,6 +144,7 @@ impl<'a> Silence<'a> {
         let before = tcgetattr(terminal).map_err(failed)?;
         let mut silent = before.clone();
         silent.local_flags.remove(LocalFlags::ECHO);
+        silent.control_chars[SpecialCharacterIndices::VSUSP as usize] = _POSIX_VDISABLE;
         tcsetattr(terminal, SetArg::TCSANOW, &silent).map_err(failed)?;
         Ok(Self { terminal, before })
     }
@@ -140,6 +152,8 @@ impl<'a> Silence<'a> {
 
 impl Drop for Silence<'_> {
     fn drop(&mut self) {
+        // What is left of a pasted text would be shown as soon as the terminal echoes again.
+        let _ = tcflush(self.terminal, FlushArg::TCIFLUSH);
         let _ = tcsetattr(self.terminal, SetArg::TCSANOW, &self.before);
     }
 }

@@ -1,6 +1,7 @@
 //! The question for a secret: what is typed is not shown, and keys that edit a line do what they do in a shell.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -10,6 +11,9 @@ use zeroize::{Zeroize, Zeroizing};
 use super::dialogue::{Check, Stop};
 use crate::config::typed::credential::LONGEST;
 use crate::text::page;
+
+/// How soon after a line break more input is part of the same pasted text.
+pub const PASTED: Duration = Duration::from_millis(50);
 
 /// What a key does (pure).
 #[derive(Debug, PartialEq, Eq)]
@@ -100,6 +104,9 @@ pub fn ask(ask: &str, help: &str, check: Check) -> Result<Zeroizing<String>, Sto
                 screen.end("?", AnsiColor::Red, "<canceled>").map_err(failed)?;
                 return Err(Stop::Cancelled);
             }
+            // Nobody types that fast: it is the line break of a text that a terminal pastes without saying so. What follows it would
+            // be the answer to the next question, and shown.
+            Edit::Submit if event::poll(PASTED).map_err(failed)? => typed.put('\n'),
             Edit::Submit => match check(&typed.0) {
                 Ok(()) => {
                     let sign = if screen.colour { ">" } else { "?" };

@@ -66,6 +66,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let mut settled = own.clone();
     if args.keep_config {
         settled.extend(configuration(environment));
+        settled.extend(tokens(environment));
     } else {
         going.extend(own);
     }
@@ -213,6 +214,17 @@ fn configuration(environment: &Environment) -> Vec<PathBuf> {
     files.filter(|path| path.symlink_metadata().is_ok()).collect()
 }
 
+/// The token files in act-claude's own directory, whether or not the configuration names them: it may be unreadable, and an account
+/// may have got its token from elsewhere since.
+fn tokens(environment: &Environment) -> Vec<PathBuf> {
+    let directory = config::user_directory(environment).and_then(|directory| fs::read_dir(directory).ok());
+    let files = directory.into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut tokens: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "token")).collect();
+    tokens.sort();
+    tokens
+}
+
 /// The files of the configuration that act-claude itself writes, in its own directory: the configuration, and the token files that
 /// set-up names. What a user keeps elsewhere, or under another name, is the user's.
 fn own_configuration(loaded: &Loaded, environment: &Environment) -> Vec<PathBuf> {
@@ -273,6 +285,8 @@ fn left_by_hand(
             _ => {}
         }
     }
+    let unnamed = tokens(environment).into_iter().filter(|path| !settled.contains(path));
+    left.extend(unnamed.map(|path| format!("a token that no account has: rm {}", shell_word(&path))));
     if Path::new(config::SYSTEM_FILE).exists() {
         left.push(format!("{}: belongs to the system; its owner has to remove it", config::SYSTEM_FILE));
     }

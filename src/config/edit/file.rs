@@ -21,11 +21,9 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     file::replace(&target, content, mode, Durability::Synced)
 }
 
-/// Keeps `content` in the file `path` with `.bak`, which replaces an earlier one.
-pub fn back_up(path: &Path, content: &[u8]) -> Result<PathBuf> {
+/// The file that keeps what `path` had before its last change.
+pub fn backup(path: &Path) -> PathBuf {
     let mut backup = path.as_os_str().to_owned();
     backup.push(".bak");
-    let backup = PathBuf::from(backup);
-    replace(&backup, content, 0o600)?;
-    Ok(backup)
+    PathBuf::from(backup)
 }

@@ -135,7 +135,10 @@ pub fn commit(environment: &Environment, changes: &[Change]) -> Result<Edited, R
     if before.as_deref() == Some(after.as_str()) {
         return Ok(Edited { path, changed: false, backup: None });
     }
-    let backup = before.map(|before| file::back_up(&path, before.as_bytes())).transpose().map_err(refuse)?;
+    let backup = before.as_ref().map(|_| file::backup(&path));
+    if let (Some(backup), Some(before)) = (&backup, &before) {
+        file::replace(backup, before.as_bytes(), 0o600).map_err(|error| Refused::file(backup, &error))?;
+    }
     file::replace(&path, after.as_bytes(), 0o600).map_err(refuse)?;
     Ok(Edited { path, changed: true, backup })
 }
@@ -160,8 +163,10 @@ fn checked(environment: &Environment, path: &Path, before: &str, changes: &[Chan
 }
 
 fn read(path: &Path) -> std::io::Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+    match config::content(path) {
+        Ok(bytes) => String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

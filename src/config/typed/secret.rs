@@ -57,6 +57,38 @@ pub fn missing_file(path: &str) -> &str {
     if is_secret(path) { NOT_REPEATED } else { path }
 }
 
+/// A setting's value, or [`NOT_REPEATED`] where it may be a secret.
+pub fn value(text: &str) -> String {
+    if is_secret(text) { NOT_REPEATED.to_owned() } else { text.to_owned() }
+}
+
+/// An address of somebody else's, without what may be a secret: user, password, query, and a path that looks like a key.
+pub fn address(text: &str) -> String {
+    let text = removed(text.trim());
+    let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let (rest, query) = rest.split_at(end);
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if is_secret(host) {
+        return NOT_REPEATED.to_owned();
+    }
+    let path = if is_secret(path) { "/…" } else { path };
+    let query = if query.is_empty() { "" } else { "?…" };
+    format!("{scheme}{host}{path}{query}")
+}
+
+/// The program of somebody else's command. Its arguments may hold a secret.
+pub fn program(command: &str) -> String {
+    let words = shell_words::split(command).unwrap_or_default();
+    let program = words.iter().find(|word| !word.contains('=')).map_or("", String::as_str);
+    match words.len() {
+        _ if is_secret(program) => NOT_REPEATED.to_owned(),
+        1 if !program.is_empty() => program.to_owned(),
+        _ => format!("{program} …").trim_start().to_owned(),
+    }
+}
+
 /// Whether a text is a secret, holds one, or looks like one.
 pub fn is_secret(text: &str) -> bool {
     holds_credential(text) || has_uuid(text) || text.split(|c: char| !c.is_ascii_alphanumeric()).any(is_random)
@@ -161,6 +193,35 @@ mod tests {
         ] {
             assert_eq!(quoted(word), format!("\"{word}\""));
         }
+    }
+
+    #[test]
+    fn of_a_setting_only_what_is_no_secret_is_shown() {
+        for (text, shown) in [
+            ("https://otlp.example:4318/v1/metrics", "https://otlp.example:4318/v1/metrics"),
+            ("https://otlp.example/v1?api_key=pw&x=1", "https://otlp.example/v1?…"),
+            ("https://otlp.example#pw", "https://otlp.example?…"),
+            ("https://u:pw@otlp.example/v1", "https://otlp.example/v1"),
+            ("u:pw@otlp.example/v1", "otlp.example/v1"),
+            ("localhost:4318/a@b", "localhost:4318/a@b"),
+            ("https://otlp.example/b57c3e10-44aa-4f0b-97c1-0a6d2e8f1b99/v1", "https://otlp.example/…"),
+            ("b57c3e10-44aa-4f0b-97c1-0a6d2e8f1b99", NOT_REPEATED),
+            ("", ""),
+        ] {
+            assert_eq!(address(text), shown);
+        }
+        for (command, shown) in [
+            ("/opt/headers", "/opt/headers"),
+            ("'/opt/my headers'", "/opt/my headers"),
+            ("/opt/headers --token pw", "/opt/headers …"),
+            ("TOKEN=pw /opt/headers", "/opt/headers …"),
+            ("TOKEN=pw", "…"),
+            ("echo 'pw", "…"),
+            (UUID, NOT_REPEATED),
+        ] {
+            assert_eq!(program(command), shown);
+        }
+        assert_eq!((value("none").as_str(), value(UUID).as_str()), ("none", NOT_REPEATED));
     }
 
     #[test]

@@ -6,9 +6,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::from_settings::origin;
+use super::keychain::forget;
 use crate::config::edit::{self, Change};
 use crate::config::{Api, Config, TokenSource};
 use crate::system::environment::Environment;
+use crate::text::shell::shell_word;
 
 /// New or changed entries.
 #[derive(Debug, Default)]
@@ -61,6 +63,23 @@ impl AccountEntry {
         let earlier = config.accounts.get(&self.name)?;
         match &earlier.api {
             Api::At(url) if origin(&earlier.endpoint) != origin(&self.endpoint) => Some(url),
+            _ => None,
+        }
+    }
+
+    /// The command that removes the token that the account had, where set-up stored it and no account has it any more: in the keychain,
+    /// or in act-claude's own `directory`.
+    pub fn earlier_token(&self, config: &Config, directory: Option<&Path>) -> Option<String> {
+        let earlier = &config.accounts.get(&self.name)?.token;
+        let others = config.accounts.iter().filter(|(name, _)| **name != self.name);
+        if *earlier == self.token || others.into_iter().any(|(_, other)| other.token == *earlier) {
+            return None;
+        }
+        match earlier {
+            TokenSource::File(path) if path.parent() == directory && path.exists() => {
+                Some(format!("rm {}", shell_word(path)))
+            }
+            TokenSource::Command(argv) => forget(argv),
             _ => None,
         }
     }
