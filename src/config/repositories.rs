@@ -79,9 +79,11 @@ impl Pattern {
         Ok(Self(text))
     }
 
-    /// The pattern for exactly this repository.
-    pub fn of(address: &Address) -> Self {
-        Self(address.key())
+    /// The pattern for exactly this repository. `None` where its name can't be written as one: with `*` in it, the rule would be
+    /// for other repositories, too.
+    pub fn exactly(address: &Address) -> Option<Self> {
+        let key = address.key();
+        Self::read(&key, None).ok().filter(|pattern| pattern.0 == key && !key.contains('*'))
     }
 
     /// The pattern, in the one way to write it.
@@ -282,6 +284,22 @@ mod tests {
         assert_eq!(selected(&both, "https://github.com/acme/x"), "github.com/*/x");
         both.extend(rules(&[("github.com/acme/x", Some("b"))], "/system.json"));
         assert_eq!(selected(&both, "https://github.com/acme/x"), "github.com/acme/x");
+    }
+
+    #[test]
+    fn a_rule_is_for_one_repository_only_where_its_name_allows_it() {
+        for (url, expected) in [
+            ("https://github.com/Acme/x.git", Some("github.com/acme/x")),
+            ("https://dev.azure.com/org/My%20Project/_git/x", Some("dev.azure.com/org/my project/x")),
+            ("https://github.com/acme/*", None),
+            ("https://github.com/**", None),
+            ("https://github.com/acme/a:b", None),
+            ("https://github.com/acme/[x]", None),
+            ("https://github.com/acme/x%20", None),
+        ] {
+            let address = Address::of(url.as_bytes(), Path::new("/"), |_| None).unwrap();
+            assert_eq!(Pattern::exactly(&address).as_ref().map(Pattern::text), expected, "{url}");
+        }
     }
 
     #[test]

@@ -12,9 +12,13 @@ use crate::git::checkout::{self, Checkout};
 use crate::git::head::Head;
 use crate::git::remote::Remote;
 use crate::system::environment::Environment;
+use crate::system::file;
+use crate::text::printable;
 
 /// The longest value, in bytes: a longer one is left out, because a part of it would be something else.
 const LONGEST: usize = 256;
+/// The largest configuration file of which there is a digest, in bytes.
+const LARGEST_FILE: u64 = 64 << 20;
 
 /// The attributes of a session in `directory` as things are now, in the order of `stamp`. What is not known is left out.
 pub fn attributes(stamp: &Stamp, directory: Option<&Path>, environment: &Environment) -> Vec<(String, String)> {
@@ -66,9 +70,9 @@ pub fn without_others(
     attributes
 }
 
-/// A value without control characters; `None` where it is empty or too long.
+/// A value without characters that can't be seen; `None` where it is empty or too long.
 fn fit(value: &str) -> Option<String> {
-    let value: String = value.chars().filter(|c| !c.is_control()).collect();
+    let value: String = value.chars().filter(|&c| !printable::steers(c)).collect();
     let value = value.trim();
     (!value.is_empty() && value.len() <= LONGEST).then(|| value.to_owned())
 }
@@ -126,7 +130,7 @@ fn host() -> Option<String> {
 fn configuration(environment: &Environment) -> String {
     let mut digest = Sha256::new();
     for path in config::user_file(environment).into_iter().chain([config::SYSTEM_FILE.into()]) {
-        let content = std::fs::read(path).unwrap_or_default();
+        let content = file::read_regular(&path, LARGEST_FILE).unwrap_or_default();
         digest.update((content.len() as u64).to_le_bytes());
         digest.update(content);
     }
@@ -173,7 +177,7 @@ mod tests {
 
     #[test]
     fn values_are_fit_for_an_attribute() {
-        assert_eq!(fit("a\u{1b}[31mb\n").as_deref(), Some("a[31mb"));
+        assert_eq!(fit("a\u{1b}[31mb\u{202e}\u{200b}\n").as_deref(), Some("a[31mb"));
         assert_eq!(fit(&"x".repeat(256)).map(|value| value.len()), Some(256));
         assert_eq!((fit(&"x".repeat(257)), fit(" \u{7}")), (None, None));
     }
