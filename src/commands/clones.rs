@@ -9,6 +9,7 @@ use crate::git::address::Address;
 use crate::git::checkout;
 use crate::git::remote::Remote;
 use crate::system::environment::Environment;
+use crate::text::shell::shell_word;
 
 /// The repository that a directory is in: its remote's host and path.
 ///
@@ -37,7 +38,7 @@ pub fn address(place: &Directory, config: &Config, environment: &Environment) ->
             "{} has several remotes ({}), and none is \"origin\": git remote rename {} origin",
             top.display(),
             names.join(", "),
-            names.first().map_or("NAME", String::as_str)
+            names.first().map_or("NAME".into(), |name| shell_word(Path::new(name)))
         )),
     }
 }
