@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use percent_encoding::percent_decode_str;
+
 use super::Located;
 use crate::git::address::Address;
 use crate::git::wildmatch;
@@ -57,6 +59,12 @@ impl Pattern {
         if text.contains("://") || text.contains(['@', ':']) {
             return Err(("is a URL: a repository is written as host/path", as_written(text)));
         }
+        // As it is copied from a browser: `My%20Project`. In the name of a file, % has no meaning.
+        let text = match text.starts_with(['/', '~']) {
+            true => text.into(),
+            false => percent_decode_str(text).decode_utf8().unwrap_or(text.into()),
+        };
+        let text = &*text;
         if let Some(bad) = text.chars().find(|c| c.is_control() || "?[]{}\\\"".contains(*c)) {
             return Err(("holds a character that has no meaning here", format!("remove {bad:?}")));
         }
@@ -247,6 +255,7 @@ mod tests {
                 ("gitlab.acme.com/secret/**", None),
                 ("gitlab.acme.com/**/deep", Some("deep")),
                 ("dev.azure.com/org/project/_git/*", Some("azure")),
+                ("dev.azure.com/org/My%20Project/_git/x", Some("azure")),
                 ("/srv/git/**", Some("local")),
                 ("~/git/x", Some("home")),
             ],
@@ -265,6 +274,7 @@ mod tests {
             ("https://gitlab.acme.com/deep", "gitlab.acme.com/**/deep"),
             ("https://gitlab.acme.com/secret/deep", "gitlab.acme.com/secret/** = gitlab.acme.com/**/deep"),
             ("git@ssh.dev.azure.com:v3/org/project/repo", "dev.azure.com/org/project/_git/*"),
+            ("https://dev.azure.com/org/My%20Project/_git/X", "dev.azure.com/org/My%20Project/_git/x"),
             ("/srv/git/a.git", "/srv/git/**"),
             ("/home/you/git/x", "~/git/x"),
             ("https://elsewhere.example/x", "**"),

@@ -184,7 +184,7 @@ fn split(url: &str) -> Result<Form<'_>, NoAddress> {
         let rest = rest.split(['?', '#']).next().filter(|_| is_web).unwrap_or(rest);
         let (authority, path) = rest.split_once('/').ok_or(NoAddress::Incomplete)?;
         let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-        if !after_host(authority).is_none_or(is_port) {
+        if after_host(authority).is_some_and(|port| !is_port(port)) {
             return Err(NoAddress::Unclear);
         }
         return remote(authority, path);

@@ -77,8 +77,10 @@ fn fit(value: &str) -> Option<String> {
     (!value.is_empty() && value.len() <= LONGEST).then(|| value.to_owned())
 }
 
-/// The repository that a directory is in, where its files count.
+/// The repository that a directory is in, where its files count. A directory that was removed is in none: the system then gives
+/// its path another ending, and the directories above are not its own.
 fn nearest(directory: &Path, environment: &Environment) -> Option<Checkout> {
+    std::fs::metadata(directory).ok()?;
     checkout::above(directory.ancestors(), environment).into_iter().next()?.1.ok()
 }
 
@@ -162,6 +164,19 @@ mod tests {
             });
             assert_eq!(shown.collect::<Vec<_>>().join(" "), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn a_removed_directory_is_in_no_repository() {
+        let root = tempfile::tempdir().unwrap();
+        let git = root.path().join(".git");
+        for directory in ["objects", "refs"] {
+            std::fs::create_dir_all(git.join(directory)).unwrap();
+        }
+        std::fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        let environment = Environment::default();
+        assert!(nearest(root.path(), &environment).is_some());
+        assert_eq!(nearest(&root.path().join("gone (deleted)"), &environment), None);
     }
 
     #[test]
