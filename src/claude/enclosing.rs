@@ -197,9 +197,12 @@ fn orphan(own: &Environment) -> Environment {
     trusted.doubted(Doubt { everything, alias: own.get("ACT_CLAUDE_ALIAS").is_some() })
 }
 
-/// `environment` without the variables that control act-claude, where their origin is not known. So the usual paths apply.
+/// `environment` without the variables that control act-claude, where their origin is not known. So the usual paths apply. Nor may
+/// git's variables say which repository this is: its files say it.
 fn without_controls(environment: &Environment) -> Environment {
     let mut result = environment.clone();
+    let names = environment.iter().filter_map(|(name, _)| name.to_str());
+    names.filter(|name| name.starts_with("GIT_")).for_each(|name| result.remove(name));
     for name in PLACES.iter().chain(&ROUTES) {
         result.remove(name);
     }

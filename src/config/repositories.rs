@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use percent_encoding::percent_decode_str;
+
 use super::Located;
 use crate::git::address::Address;
 use crate::git::wildmatch;
@@ -57,6 +59,12 @@ impl Pattern {
         if text.contains("://") || text.contains(['@', ':']) {
             return Err(("is a URL: a repository is written as host/path", as_written(text)));
         }
+        // As it is copied from a browser: `My%20Project`. In the name of a file, % has no meaning.
+        let text = match text.starts_with(['/', '~']) {
+            true => text.into(),
+            false => percent_decode_str(text).decode_utf8().unwrap_or(text.into()),
+        };
+        let text = &*text;
         if let Some(bad) = text.chars().find(|c| c.is_control() || "?[]{}\\\"".contains(*c)) {
             return Err(("holds a character that has no meaning here", format!("remove {bad:?}")));
         }
@@ -79,9 +87,11 @@ impl Pattern {
         Ok(Self(text))
     }
 
-    /// The pattern for exactly this repository.
-    pub fn of(address: &Address) -> Self {
-        Self(address.key())
+    /// The pattern for exactly this repository. `None` where its name can't be written as one: with `*` in it, the rule would be
+    /// for other repositories, too.
+    pub fn exactly(address: &Address) -> Option<Self> {
+        let key = address.key();
+        Self::read(&key, None).ok().filter(|pattern| pattern.0 == key && !key.contains('*'))
     }
 
     /// The pattern, in the one way to write it.
@@ -245,6 +255,7 @@ mod tests {
                 ("gitlab.acme.com/secret/**", None),
                 ("gitlab.acme.com/**/deep", Some("deep")),
                 ("dev.azure.com/org/project/_git/*", Some("azure")),
+                ("dev.azure.com/org/My%20Project/_git/x", Some("azure")),
                 ("/srv/git/**", Some("local")),
                 ("~/git/x", Some("home")),
             ],
@@ -263,6 +274,7 @@ mod tests {
             ("https://gitlab.acme.com/deep", "gitlab.acme.com/**/deep"),
             ("https://gitlab.acme.com/secret/deep", "gitlab.acme.com/secret/** = gitlab.acme.com/**/deep"),
             ("git@ssh.dev.azure.com:v3/org/project/repo", "dev.azure.com/org/project/_git/*"),
+            ("https://dev.azure.com/org/My%20Project/_git/X", "dev.azure.com/org/My%20Project/_git/x"),
             ("/srv/git/a.git", "/srv/git/**"),
             ("/home/you/git/x", "~/git/x"),
             ("https://elsewhere.example/x", "**"),
@@ -282,6 +294,22 @@ mod tests {
         assert_eq!(selected(&both, "https://github.com/acme/x"), "github.com/*/x");
         both.extend(rules(&[("github.com/acme/x", Some("b"))], "/system.json"));
         assert_eq!(selected(&both, "https://github.com/acme/x"), "github.com/acme/x");
+    }
+
+    #[test]
+    fn a_rule_is_for_one_repository_only_where_its_name_allows_it() {
+        for (url, expected) in [
+            ("https://github.com/Acme/x.git", Some("github.com/acme/x")),
+            ("https://dev.azure.com/org/My%20Project/_git/x", Some("dev.azure.com/org/my project/x")),
+            ("https://github.com/acme/*", None),
+            ("https://github.com/**", None),
+            ("https://github.com/acme/a:b", None),
+            ("https://github.com/acme/[x]", None),
+            ("https://github.com/acme/x%20", None),
+        ] {
+            let address = Address::of(url.as_bytes(), Path::new("/"), |_| None).unwrap();
+            assert_eq!(Pattern::exactly(&address).as_ref().map(Pattern::text), expected, "{url}");
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use percent_encoding::percent_decode_str;
 
+use crate::text::printable;
+
 /// Host and path. A remote on this machine has no host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -20,8 +22,10 @@ pub struct Address {
 /// Why a remote's URL is no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoAddress {
-    /// It is longer than 2 KiB, or has control characters: a hostile one.
+    /// It is longer than 2 KiB, or has characters that can't be seen: a hostile one.
     Unfit,
+    /// It is not clear which part is the host, so a password may be taken for a part of the path.
+    Unclear,
     /// It names a program that fetches, such as `ext::…`.
     Helper,
     /// It has no path, or no host.
@@ -31,7 +35,8 @@ pub enum NoAddress {
 impl fmt::Display for NoAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::Unfit => "its URL has control characters, or is too long",
+            Self::Unfit => "its URL has characters that can't be seen, or is too long",
+            Self::Unclear => "it is not clear which part of its URL is the host, so a password may be in another one",
             Self::Helper => "its URL names a remote helper, not a host",
             Self::Incomplete => "its URL has no host and path",
         })
@@ -57,25 +62,30 @@ impl Address {
     /// The URL has no address.
     pub fn of(url: &[u8], directory: &Path, hosts: impl Fn(&str) -> Option<String>) -> Result<Self, NoAddress> {
         let url = std::str::from_utf8(url).map_err(|_| NoAddress::Unfit)?;
-        if url.len() > LONGEST || url.chars().any(char::is_control) {
+        if url.len() > LONGEST || url.chars().any(printable::steers) {
             return Err(NoAddress::Unfit);
         }
-        let (host, path) = match split(url)? {
-            Form::Remote { host, path } => (host.to_lowercase(), path.to_owned()),
-            Form::Local(path) => (String::new(), directory.join(path).to_str().ok_or(NoAddress::Unfit)?.to_owned()),
+        let (host, path, has_user) = match split(url)? {
+            Form::Remote { host, path, has_user } => (host.to_lowercase(), path.to_owned(), has_user),
+            Form::Local(path) => {
+                let path = directory.join(path).to_str().ok_or(NoAddress::Unfit)?.to_owned();
+                (String::new(), path, true)
+            }
         };
         let host = host.trim_end_matches('.').to_owned();
         let host = hosts(&host).map(|host| host.to_lowercase()).unwrap_or(host);
         let is_local = host.is_empty();
         let mut segments: Vec<String> = Vec::new();
-        for segment in path.split('/').filter(|segment| !segment.is_empty() && *segment != ".") {
+        for segment in path.split('/') {
             // A path on this machine is a file's name, in which % has no meaning.
             let segment = if is_local { segment.into() } else { percent_decode_str(segment).decode_utf8_lossy() };
             if segment == ".." {
                 segments.pop();
-            } else if segment.contains(|c: char| c.is_control() || c == '/') {
+            } else if segment.contains(|c: char| printable::steers(c) || c == '/') {
                 return Err(NoAddress::Unfit);
-            } else {
+            } else if !has_user && segment.contains('@') {
+                return Err(NoAddress::Unclear);
+            } else if !segment.is_empty() && segment != "." {
                 segments.push(segment.into_owned());
             }
         }
@@ -158,8 +168,8 @@ impl fmt::Display for Address {
 
 /// The two forms of an address.
 enum Form<'a> {
-    /// On a host.
-    Remote { host: &'a str, path: &'a str },
+    /// On a host. Where the URL has no user, an `@` in the path may end a password with a slash or a colon.
+    Remote { host: &'a str, path: &'a str, has_user: bool },
     /// A path on this machine.
     Local(&'a str),
 }
@@ -169,20 +179,42 @@ fn split(url: &str) -> Result<Form<'_>, NoAddress> {
         if scheme.eq_ignore_ascii_case("file") {
             return Ok(Form::Local(rest.find('/').map_or(rest, |at| &rest[at..])));
         }
+        // What follows a question mark is no part of the path, and may be a token.
+        let is_web = scheme.to_ascii_lowercase().contains("http");
+        let rest = rest.split(['?', '#']).next().filter(|_| is_web).unwrap_or(rest);
         let (authority, path) = rest.split_once('/').ok_or(NoAddress::Incomplete)?;
-        let host = host_of(authority);
-        return if host.is_empty() { Err(NoAddress::Incomplete) } else { Ok(Form::Remote { host, path }) };
+        let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+        if after_host(authority).is_some_and(|port| !is_port(port)) {
+            return Err(NoAddress::Unclear);
+        }
+        return remote(authority, path);
     }
     if url.split_once("::").is_some_and(|(helper, _)| is_scheme(helper)) {
         return Err(NoAddress::Helper);
     }
     match scp_like(url) {
-        Some((authority, path)) => {
-            let host = host_of(authority);
-            if host.is_empty() { Err(NoAddress::Incomplete) } else { Ok(Form::Remote { host, path }) }
-        }
+        Some((authority, path)) => remote(authority, path),
+        None if url.find(':').zip(url.rfind('@')).is_some_and(|(colon, at)| colon < at) => Err(NoAddress::Unclear),
         None => Ok(Form::Local(url)),
     }
+}
+
+fn remote<'a>(authority: &'a str, path: &'a str) -> Result<Form<'a>, NoAddress> {
+    let host = host_of(authority);
+    if host.is_empty() {
+        return Err(NoAddress::Incomplete);
+    }
+    if !host.chars().all(|c| c.is_alphanumeric() || "-._+:".contains(c)) {
+        return Err(NoAddress::Unclear);
+    }
+    Ok(Form::Remote { host, path, has_user: authority.contains('@') })
+}
+
+/// What follows the colon after the host, where there is one: the port.
+fn after_host(authority: &str) -> Option<&str> {
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let end = host.rfind(']').map_or(0, |end| end + 1);
+    host[end..].split_once(':').map(|(_, port)| port)
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -254,6 +286,9 @@ mod tests {
             "ssh://git@ssh.github.com:443/acme/billing.git",
             "https://github.com/acme/%62illing",
             "https://github.com/other/../acme/billing",
+            "https://github.com/other/%2E%2e/acme/%2e/billing",
+            "https://github.com/acme/billing?private_token=canary",
+            "https://github.com/acme/billing.git#canary",
         ] {
             assert_eq!(address(url), "github.com/acme/billing", "{url}");
         }
@@ -292,6 +327,21 @@ mod tests {
             ("https://github.com/a\u{1b}[2J/b", "Unfit"),
             ("https://github.com/a%0ab/c", "Unfit"),
             (":x", "Incomplete"),
+            ("https://github.com/a\u{202e}b/c", "Unfit"),
+            ("https://github.com/a%E2%80%8Bb/c", "Unfit"),
+            // Passwords that would be taken for a path or a host.
+            ("you:canary@github.com/acme/x", "Unclear"),
+            ("you:canary@github.com:acme/x", "Unclear"),
+            ("you:can/ary@github.com:acme/x", "Unclear"),
+            ("you:canary%40github.com/acme/x", "Unclear"),
+            ("https:/you:canary@github.com/acme/x", "Unclear"),
+            ("//you:canary@github.com/acme/x", "Unclear"),
+            ("htt ps://you:canary@github.com/acme/x", "Unclear"),
+            ("https://you:can/ary@github.com/acme/x", "Unclear"),
+            ("https://you:12/34@github.com/acme/x", "Unclear"),
+            ("https://you%3Acanary%40github.com/acme/x", "Unclear"),
+            ("ssh://git@github.com:acme/x", "Unclear"),
+            ("https://*/acme/x", "Unclear"),
         ] {
             assert_eq!(address(url), expected, "{url}");
         }

@@ -58,13 +58,15 @@ pub fn above<'a>(
     let crosses = environment.get("GIT_DISCOVERY_ACROSS_FILESYSTEM").is_some_and(|value| is_true(value.as_bytes()));
     let start = device(directory).filter(|_| !crosses);
     let ceilings = environment.get("GIT_CEILING_DIRECTORIES").map(std::env::split_paths).into_iter().flatten();
-    let ceilings: Vec<PathBuf> = ceilings.filter_map(|ceiling| ceiling.canonicalize().ok()).collect();
+    let ceilings: Vec<PathBuf> =
+        ceilings.filter(|path| path.is_absolute()).filter_map(|ceiling| ceiling.canonicalize().ok()).collect();
     let is_seen = |level: &&Path| {
         *level == directory
             || (start.is_none_or(|start| device(level) == Some(start))
                 && !ceilings.iter().any(|ceiling| ceiling == level))
     };
-    levels.take_while(is_seen).filter_map(|level| Some((level.to_owned(), at(level)?))).collect()
+    let found = |level: &Path| Some((level.to_owned(), at(level)?.map(|found| shared(found, directory, environment))));
+    levels.take_while(is_seen).filter_map(found).collect()
 }
 
 /// The repository that git finds at one level on the way up. `None` where git looks in the directory above.
@@ -85,16 +87,22 @@ fn at(level: &Path) -> Option<Result<Checkout, Unusable>> {
 /// The repository that `GIT_DIR` names, from the point of view of `directory`. `None` where it is not set.
 fn named(directory: &Path, environment: &Environment) -> Option<Result<Checkout, Unusable>> {
     let git = directory.join(environment.path("GIT_DIR")?);
+    // It may be the `.git` file of a worktree or a submodule.
+    let git = read_line(&git).and_then(|line| named_by(&line, git.parent()?)).unwrap_or(git);
     let top = environment.path("GIT_WORK_TREE").map(|top| directory.join(top));
     let top = top.and_then(|top| top.canonicalize().ok()).unwrap_or_else(|| directory.to_owned());
     if !is_repository(&git) {
         return Some(Err(Unusable::new(&git, "GIT_DIR names it, and it is no git repository")));
     }
-    let checkout = of(&top, &git, &[&git]);
-    Some(checkout.map(|checkout| match environment.path("GIT_COMMON_DIR") {
+    Some(of(&top, &git, &[&git]).map(|checkout| shared(checkout, directory, environment)))
+}
+
+/// With the common directory that `GIT_COMMON_DIR` names, from the point of view of `directory`.
+fn shared(checkout: Checkout, directory: &Path, environment: &Environment) -> Checkout {
+    match environment.path("GIT_COMMON_DIR") {
         Some(common) => Checkout { common: directory.join(common), ..checkout },
         None => checkout,
-    }))
+    }
 }
 
 fn of(top: &Path, directory: &Path, owned: &[&Path]) -> Result<Checkout, Unusable> {

@@ -7,6 +7,9 @@ use super::variables::expanded;
 use super::wildmatch;
 use crate::system::environment::Environment;
 
+/// How a condition starts that asks for the URL of a remote.
+pub(super) const OF_URL: &[u8] = b"hasconfig:remote.*.url:";
+
 /// A condition.
 #[derive(Debug)]
 pub enum Condition {
@@ -48,7 +51,7 @@ impl Condition {
         if let Some(pattern) = text.strip_prefix(b"onbranch:") {
             return Some(Self::Branch(plain(&with_all_below(pattern.to_vec()))));
         }
-        text.strip_prefix(b"hasconfig:remote.*.url:").map(|pattern| Self::Url(plain(pattern)))
+        text.strip_prefix(OF_URL).map(|pattern| Self::Url(plain(pattern)))
     }
 }
 
@@ -68,7 +71,9 @@ impl Pattern {
             prefix.push(b'/');
             return Some(Self { prefix, pattern: with_all_below(rest.to_vec()), fold });
         }
-        let mut pattern = expanded(pattern, origin.environment)?.into_os_string().as_bytes().to_vec();
+        // Git compares with the physical home directory.
+        let home = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let mut pattern = expanded(pattern, origin.environment, home)?.into_os_string().as_bytes().to_vec();
         if !pattern.starts_with(b"/") {
             pattern.splice(0..0, *b"**/");
         }
@@ -80,11 +85,5 @@ impl Pattern {
         let Some((prefix, rest)) = text.split_at_checked(self.prefix.len()) else { return false };
         let is_same = if self.fold { prefix.eq_ignore_ascii_case(&self.prefix) } else { prefix == self.prefix };
         is_same && wildmatch::matches(&self.pattern, rest, self.fold)
-    }
-
-    /// Whether it matches a path, physical or as it is written.
-    pub fn matches_path(&self, path: &Path) -> bool {
-        let physical = path.canonicalize().is_ok_and(|path| self.matches(path.as_os_str().as_bytes()));
-        physical || self.matches(path.as_os_str().as_bytes())
     }
 }

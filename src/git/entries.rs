@@ -82,21 +82,25 @@ impl Reader<'_> {
         self.at = length.map_or(self.text.len(), |length| self.at + length);
     }
 
-    /// Goes to the next section that somebody asks for. Where a line before it may go on in the next one, nothing is skipped.
+    /// Goes to the next section that somebody asks for. Where it is not sure that a section's name starts, the last section
+    /// before is read variable by variable: no byte is looked at again and again.
     fn skip_fast(&mut self) {
-        let mut from = self.at;
+        let (mut from, mut last) = (self.at, self.at);
         while let Some(length) = memchr::memchr(b'[', &self.text[from..]) {
             let bracket = from + length;
             from = bracket + 1;
-            let before = &self.text[..bracket];
-            let blanks = before.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-            let before = match &before[..bracket - blanks] {
+            let before = &self.text[last..bracket];
+            let blanks = before.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+            let before = match &before[..before.len() - blanks] {
                 [] => &[],
                 [before @ .., b'\n'] => before.strip_suffix(b"\r").unwrap_or(before),
+                // Another section's name may stand before it in the same line.
+                [.., b']'] => b"\\",
                 // It is a part of a value.
                 _ => continue,
             };
             if before.ends_with(b"\\") {
+                self.at = last;
                 self.skips = Skips::OneByOne;
                 return;
             }
@@ -104,6 +108,7 @@ impl Reader<'_> {
                 self.at = bracket;
                 return;
             }
+            last = bracket;
         }
         self.at = self.text.len();
     }
@@ -117,7 +122,7 @@ impl Reader<'_> {
             match self.peek() {
                 None => return Ok(None),
                 Some(b'#' | b';') => self.skip_line(),
-                Some(byte) if byte.is_ascii_whitespace() => {
+                Some(byte) if is_blank(byte) => {
                     self.byte();
                 }
                 Some(b'[') => self.header()?,
@@ -136,6 +141,7 @@ impl Reader<'_> {
     fn header(&mut self) -> Result<(), ()> {
         self.byte();
         let mut name = Vec::new();
+        let mut is_quoted = false;
         self.subsection.clear();
         loop {
             match self.byte() {
@@ -143,15 +149,22 @@ impl Reader<'_> {
                 Some(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') => {
                     name.push(byte.to_ascii_lowercase());
                 }
-                Some(b' ' | b'\t') => {
+                Some(b' ' | b'\t' | b'\r') => {
                     self.quoted_subsection()?;
+                    is_quoted = true;
                     break;
                 }
                 _ => return Err(()),
             }
         }
-        if let Some(dot) = name.iter().position(|&byte| byte == b'.').filter(|_| self.subsection.is_empty()) {
-            self.subsection = name.split_off(dot)[1..].to_vec();
+        // `[remote.a "b"]` is `[remote "a.b"]`.
+        if let Some(dot) = name.iter().position(|&byte| byte == b'.') {
+            let mut subsection = name.split_off(dot)[1..].to_vec();
+            if is_quoted {
+                subsection.push(b'.');
+                subsection.append(&mut self.subsection);
+            }
+            self.subsection = subsection;
         }
         self.section = String::from_utf8(name).map_err(|_| ())?;
         self.skips = if self.wanted.contains(&self.section.as_str()) { Skips::No } else { Skips::Fast };
@@ -159,9 +172,7 @@ impl Reader<'_> {
     }
 
     fn quoted_subsection(&mut self) -> Result<(), ()> {
-        while matches!(self.peek(), Some(b' ' | b'\t')) {
-            self.at += 1;
-        }
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r')) && self.byte() != Some(b'\n') {}
         if self.byte() != Some(b'"') {
             return Err(());
         }
@@ -209,7 +220,7 @@ impl Reader<'_> {
                     self.skip_line();
                     break;
                 }
-                Some(byte) if byte.is_ascii_whitespace() && !is_quoted => {
+                Some(byte) if is_blank(byte) && !is_quoted => {
                     if !value.is_empty() {
                         value.push(byte);
                     }
@@ -222,7 +233,7 @@ impl Reader<'_> {
                     continue;
                 }
                 Some(b'\\') => match self.byte() {
-                    Some(b'\n') => {}
+                    Some(b'\n') | None => {}
                     Some(b't') => value.push(b'\t'),
                     Some(b'b') => value.push(8),
                     Some(b'n') => value.push(b'\n'),
@@ -238,10 +249,15 @@ impl Reader<'_> {
     }
 }
 
+/// What git takes for white space.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
 /// Whether a section's name stands here, after the bracket.
 fn is_section(text: &[u8], name: &str) -> bool {
     let is_name = text.get(..name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name.as_bytes()));
-    is_name && matches!(text.get(name.len()), Some(b']' | b'.' | b' ' | b'\t'))
+    is_name && matches!(text.get(name.len()), Some(b']' | b'.' | b' ' | b'\t' | b'\r'))
 }
 
 #[cfg(test)]
@@ -273,9 +289,24 @@ mod tests {
             // A section that is not asked for is skipped, with values that look like sections.
             ("[core]\nx = \\\n[remote \"a\"]\n[url \"b\"]\ninsteadOf=c\n", vec!["url.b.insteadof=c"]),
             ("[core]\nx=1\n# [remote \"z\"]\n  [remote \"a\"]url=x\n", vec!["remote.a.url=x"]),
+            ("[core][remote \"a\"]url=x", vec!["remote.a.url=x"]),
+            ("[core] [other \"b\"] [remote \"a\"]url=x", vec!["remote.a.url=x"]),
+            ("[remote.A \"B\"]\nurl=x", vec!["remote.a.B.url=x"]),
+            ("[remote \"a\"]\nurl=x\u{c}\\", vec!["remote.a.url=x\u{c}"]),
             ("\u{feff}[remote \"a\"]\nurl=x", vec!["remote.a.url=x"]),
         ] {
             assert_eq!(read(text), Ok(expected.into_iter().map(str::to_owned).collect()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_file_takes_bounded_time() {
+        for text in
+            ["[a]\n".repeat(500_000) + "x=\\\n[b]", "[a]".repeat(500_000), "[a]\n[b] [c] x=\\\n[d]\n".repeat(100_000)]
+        {
+            let begun = std::time::Instant::now();
+            assert_eq!(read(&text), Ok(Vec::new()));
+            assert!(begun.elapsed().as_secs() < 20, "{:?}", &text[..20]);
         }
     }
 

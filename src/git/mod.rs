@@ -31,6 +31,8 @@ pub fn remote(checkout: &Checkout, environment: &Environment) -> Result<Remote, 
 }
 
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod world;

@@ -1,5 +1,7 @@
 //! Which remote a repository is a clone of (pure).
 
+use std::collections::HashMap;
+
 use super::entries::Entry;
 
 /// The remote that counts.
@@ -18,9 +20,9 @@ impl Remote {
     pub fn of(variables: &[Entry]) -> Self {
         // Any variable makes a remote, also one without a URL.
         let mut remotes: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
+        let mut places: HashMap<&[u8], usize> = HashMap::new();
         for entry in of_remotes(variables) {
-            let name = &entry.subsection[..];
-            let index = remotes.iter().position(|(other, _)| *other == name).unwrap_or_else(|| {
+            let index = *places.entry(&entry.subsection).or_insert_with_key(|name| {
                 remotes.push((name, Vec::new()));
                 remotes.len() - 1
             });
@@ -59,12 +61,14 @@ pub(super) fn all_urls(variables: &[Entry]) -> impl Iterator<Item = &[u8]> {
 fn rewritten(url: &[u8], variables: &[Entry]) -> Vec<u8> {
     let rules = variables.iter().filter(|entry| entry.section == "url" && entry.key == "insteadof");
     let mut bases: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
+    let mut places: HashMap<&[u8], usize> = HashMap::new();
     for rule in rules {
         let Some(prefix) = rule.value.as_deref() else { continue };
-        match bases.iter_mut().find(|(base, _)| *base == &rule.subsection[..]) {
-            Some((_, prefixes)) => prefixes.push(prefix),
-            None => bases.push((&rule.subsection, vec![prefix])),
-        }
+        let index = *places.entry(&rule.subsection).or_insert_with_key(|base| {
+            bases.push((base, Vec::new()));
+            bases.len() - 1
+        });
+        bases[index].1.push(prefix);
     }
     let mut longest: Option<(&[u8], &[u8])> = None;
     for (base, prefixes) in &bases {

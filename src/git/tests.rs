@@ -186,6 +186,31 @@ const REMOTES: &[(&str, &str)] = &[
     ("git init -q r; cd r; git config remote./x.url https://h/x; git remote add y https://h/y", "https://h/y"),
     ("git init -q r; cd r; : >.git/config", "none"),
     ("git init -q r; cd r; printf '[remote \"origin\"]\\nurl\\n' >>.git/config", "fault"),
+    ("git init -q r; cd r; printf '[user][remote \"origin\"]url=https://h/a' >>.git/config", "https://h/a"),
+    ("git init -q r; cd r; printf '[user] \\r [remote.x \"Y\"]\\nurl=https://h/a' >>.git/config", "https://h/a"),
+    ("git init -q r; cd r; printf '[remote \"origin\"]url=https://h/a\\\\' >>.git/config", "https://h/a"),
+    (
+        "git init -q r; cd r; git remote add up https://h/a/b; printf '[remote \"origin\"]\\nurl=https://h/b\\n' >.git/inc; git config 'includeIf.hasconfig:remote.*.url:https://h/**.path' inc",
+        "fault",
+    ),
+    (
+        "git init -q lib; cd lib; git commit -q --allow-empty -m x; cd ..; git init -q mid; cd mid; git submodule --quiet add $HOME/w/lib deep; git commit -q -m x; cd ..; git init -q m; cd m; git submodule --quiet add $HOME/w/mid sub; git submodule --quiet update --init --recursive; git -C sub/deep remote set-url origin https://h/deep; ln -s m/sub/deep ../r",
+        "https://h/deep",
+    ),
+    (
+        "git init -q m; cd m; git init -q sub; cd sub; git commit -q --allow-empty -m x; git remote add origin https://h/sub; cd ..; git submodule --quiet add ./sub sub 2>/dev/null || :; git submodule --quiet absorbgitdirs; ln -s m/sub ../r",
+        "https://h/sub",
+    ),
+    (
+        "git init -q m; git -C m remote add origin https://h/out; git init -q m/in; git -C m/in remote add origin https://h/in; ln -s m/in r",
+        "https://h/in",
+    ),
+    ("git init -q r; cd r; git remote add origin https://h/a; git config core.worktree $HOME/w", "https://h/a"),
+    ("git init -q m; cd m; git remote add origin https://h/a; ln -s m/.git ../r", "https://h/a"),
+    (
+        "git init -q r; cd r; git remote add origin https://h/a; git checkout -q -b x; ln -sf refs/heads/x .git/HEAD",
+        "https://h/a",
+    ),
 ];
 
 #[test]
@@ -235,9 +260,17 @@ fn the_environment_steers_as_it_steers_git() {
             "git@github.com:acme/billing.git",
         ),
         (vec![("XDG_CONFIG_HOME", "$HOME/w/xdg")], "w/r", "D:acme/billing.git"),
+        (vec![("HOME", "$HOME/link")], "w/r", "H:acme/billing.git"),
+        (vec![("GIT_DIR", ".git")], "w/linked", "git@github.com:acme/billing.git"),
+        (vec![("GIT_COMMON_DIR", "../store")], "w/r", "https://h/store"),
+        (vec![("GIT_CEILING_DIRECTORIES", "$HOME/w/r")], "w/r/deep", "fault"),
+        (vec![("GIT_CEILING_DIRECTORIES", "$HOME/w/r")], "w/r", "git@github.com:acme/billing.git"),
+        (vec![("GIT_CEILING_DIRECTORIES", "$HOME/w/r/deep")], "w/r/deep", "git@github.com:acme/billing.git"),
+        (vec![("GIT_CEILING_DIRECTORIES", "../r:$HOME/w")], "w/r/deep", "git@github.com:acme/billing.git"),
     ] {
         let world = World::new(&variables);
-        world.script(&store).script("printf '[url \"G:\"]\\ninsteadOf=git@github.com:\\n' >global; mkdir -p xdg/git; printf '[url \"D:\"]\\ninsteadOf=git@github.com:\\n' >xdg/git/config");
+        world.script(&store).script("ln -s . ../link; mkdir r/deep; git -C r commit -q --allow-empty -m x; git -C r worktree add -q ../linked; if [ -L \"$HOME\" ]; then printf '[url \"H:\"]\\ninsteadOf=git@github.com:\\n' >inc; git config --global includeIf.gitdir:~/w/.path ~/w/inc; fi");
+        world.script("printf '[url \"G:\"]\\ninsteadOf=git@github.com:\\n' >global; mkdir -p xdg/git; printf '[url \"D:\"]\\ninsteadOf=git@github.com:\\n' >xdg/git/config");
         let (by_git, ours) = (world.by_git(directory), world.ours(directory));
         if by_git != expected || ours != by_git {
             wrong.push(format!("{variables:?} {directory}\n   git: {by_git}  ours: {ours}  expected: {expected}"));
@@ -262,6 +295,7 @@ fn branch_and_commit_are_what_git_says() {
         "git init -q --bare r",
         "git init -q r; cd r; git commit -q --allow-empty -m x; git symbolic-ref refs/heads/link refs/heads/$(git branch --show-current); git symbolic-ref HEAD refs/heads/link",
         "git init -q r; cd r; git commit -q --allow-empty -m x; git tag v1; git checkout -q v1",
+        "git init -q r; cd r; git commit -q --allow-empty -m x; git branch y; ln -sf refs/heads/y .git/HEAD",
     ] {
         let world = World::new(&[]);
         world.script(script);
@@ -286,6 +320,14 @@ fn hostile_repositories_neither_hang_nor_count() {
         (
             "for n in 0 1 2 3 4 5 6; do for m in 1 2 3 4; do printf \"[include]\\npath=i$((n+1))\\n\"; done >.git/i$n; done; git config include.path i0",
             "git's configuration includes more than 500 files",
+        ),
+        (
+            "(echo '[url]'; yes 'a=' | head -c 3000000) >.git/i; for n in $(seq 400); do printf '[include]\\npath=i\\n'; done >>.git/config",
+            "git's configuration has more than 20,000 variables about remotes",
+        ),
+        (
+            "u=$(head -c 1000000 /dev/zero | tr '\\0' a); printf '[includeIf \"hasconfig:remote.*.url:%s\"]\\npath=i\\n[remote \"x\"]url=%s' \"$u\" \"$u\" >>.git/config",
+            "git's configuration has conditions that take too long",
         ),
     ] {
         let world = World::new(&[]);

@@ -9,9 +9,10 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::checkout::{self, Checkout, Unusable};
-use super::condition::{Condition, Origin};
+use super::condition::{self, Condition, Origin};
 use super::entries::{Entry, entries};
 use super::head::Head;
 use super::{parameters, system_file};
@@ -27,6 +28,10 @@ const LARGEST: u64 = 4 << 20;
 const DEEPEST: usize = 10;
 /// So many files are read.
 const MOST: usize = 500;
+/// So many variables about remotes are taken, of all files.
+const MOST_VARIABLES: usize = 20_000;
+/// So many steps may all conditions take: the product of the lengths of pattern and text, added up.
+const MOST_STEPS: usize = 50_000_000;
 
 /// The variables of a repository's configuration, in order.
 ///
@@ -40,7 +45,7 @@ pub fn of(checkout: &Checkout, environment: &Environment) -> Result<Vec<Entry>, 
     reader.read_all()?;
     if reader.asks_for_urls {
         // A file may be included because of a remote's URL, wherever that is set.
-        reader = Reader::new(checkout, environment, Some(urls(&reader.entries)));
+        reader = Reader::new(checkout, environment, Some(urls(&reader.entries).into()));
         reader.read_all()?;
     }
     Ok(reader.entries)
@@ -50,12 +55,13 @@ struct Reader<'a> {
     checkout: &'a Checkout,
     environment: &'a Environment,
     /// The URLs of all remotes, once they are known.
-    urls: Option<Vec<Vec<u8>>>,
+    urls: Option<Rc<[Vec<u8>]>>,
     /// A condition asks for the URLs.
     asks_for_urls: bool,
     head: OnceCell<Head>,
     entries: Vec<Entry>,
     files: usize,
+    steps: usize,
 }
 
 /// Whose file it is.
@@ -70,9 +76,9 @@ enum Whose {
 }
 
 impl<'a> Reader<'a> {
-    fn new(checkout: &'a Checkout, environment: &'a Environment, urls: Option<Vec<Vec<u8>>>) -> Self {
+    fn new(checkout: &'a Checkout, environment: &'a Environment, urls: Option<Rc<[Vec<u8>]>>) -> Self {
         let (head, entries) = (OnceCell::new(), Vec::new());
-        Self { checkout, environment, urls, asks_for_urls: false, head, entries, files: 0 }
+        Self { checkout, environment, urls, asks_for_urls: false, head, entries, files: 0, steps: 0 }
     }
 
     fn read_all(&mut self) -> Result<(), Unusable> {
@@ -149,13 +155,25 @@ impl<'a> Reader<'a> {
             let includes = match entry.section.as_str() {
                 _ if entry.key != "path" => false,
                 "include" => entry.subsection.is_empty(),
-                "includeif" => self.holds(&entry.subsection, from),
+                "includeif" => self.holds(&entry.subsection, from)?,
                 _ => false,
             };
             match entry.value.as_deref().filter(|_| includes).and_then(|path| self.included(path, from)) {
-                Some(path) if depth < DEEPEST => self.file(&path, Whose::Other, depth + 1)?,
+                Some(path) if depth < DEEPEST => {
+                    let before = self.entries.len();
+                    self.file(&path, Whose::Other, depth + 1)?;
+                    let is_by_url = entry.subsection.starts_with(condition::OF_URL);
+                    if is_by_url && super::remote::all_urls(&self.entries[before..]).next().is_some() {
+                        let why = "it sets a remote's URL, and is included because of a remote's URL";
+                        return Err(Unusable::new(&path, why));
+                    }
+                }
                 Some(path) => {
                     return Err(Unusable::new(&path, "it is included by more than 10 files, each by the next"));
+                }
+                None if self.entries.len() == MOST_VARIABLES => {
+                    let why = "git's configuration has more than 20,000 variables about remotes";
+                    return Err(Unusable::new(from.unwrap_or(Path::new("GIT_CONFIG_PARAMETERS")), why));
                 }
                 None => self.entries.push(entry),
             }
@@ -165,34 +183,52 @@ impl<'a> Reader<'a> {
 
     /// The file that `path` names in the file `from`.
     fn included(&self, path: &[u8], from: Option<&Path>) -> Option<PathBuf> {
-        let path = expanded(path, self.environment)?;
+        let path = expanded(path, self.environment, Path::to_owned)?;
         Some(if path.is_absolute() { path } else { from?.parent()?.join(path) })
     }
 
     /// Whether the condition of an `includeIf` holds.
-    fn holds(&mut self, condition: &[u8], from: Option<&Path>) -> bool {
+    fn holds(&mut self, condition: &[u8], from: Option<&Path>) -> Result<bool, Unusable> {
         let origin = Origin { file: from, environment: self.environment };
-        match Condition::read(condition, origin) {
-            Some(Condition::Directory(pattern)) => pattern.matches_path(&self.checkout.directory),
+        let (pattern, texts) = match Condition::read(condition, origin) {
+            Some(Condition::Directory(pattern)) => {
+                let path = &self.checkout.directory;
+                let physical = path.canonicalize().ok();
+                let paths = physical.iter().chain([path]);
+                (pattern, paths.map(|path| path.as_os_str().as_bytes().to_vec()).collect::<Rc<[_]>>())
+            }
             Some(Condition::Branch(pattern)) => {
                 let head = self.head.get_or_init(|| Head::of(self.checkout));
-                head.branch.as_ref().is_some_and(|branch| pattern.matches(branch.as_bytes()))
+                (pattern, head.branch.iter().map(|branch| branch.as_bytes().to_vec()).collect())
             }
             Some(Condition::Url(pattern)) => {
                 self.asks_for_urls = true;
-                self.urls.iter().flatten().any(|url| pattern.matches(url))
+                // Git reads the file also while it looks for the URLs: to refuse one in it.
+                let Some(urls) = &self.urls else { return Ok(true) };
+                (pattern, urls.clone())
             }
-            None => false,
+            None => return Ok(false),
+        };
+        for text in texts.iter() {
+            self.steps = self.steps.saturating_add(condition.len().saturating_mul(text.len()));
+            if self.steps > MOST_STEPS {
+                let why = "git's configuration has conditions that take too long";
+                return Err(Unusable::new(from.unwrap_or(Path::new("GIT_CONFIG_PARAMETERS")), why));
+            }
+            if pattern.matches(text) {
+                return Ok(true);
+            }
         }
+        Ok(false)
     }
 }
 
-/// A path with the home directory of `~/…` or `~user/…`. `None` where that is not known.
-pub(super) fn expanded(path: &[u8], environment: &Environment) -> Option<PathBuf> {
+/// A path with the home directory of `~/…`, as `of_home` gives it, or of `~user/…`. `None` where that is not known.
+pub(super) fn expanded(path: &[u8], environment: &Environment, of_home: impl Fn(&Path) -> PathBuf) -> Option<PathBuf> {
     let Some(rest) = path.strip_prefix(b"~") else { return Some(OsStr::from_bytes(path).into()) };
     let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
     let home = match std::str::from_utf8(&rest[..end]).ok()? {
-        "" => environment.path("HOME")?.to_owned(),
+        "" => of_home(environment.path("HOME")?),
         user => nix::unistd::User::from_name(user).ok()??.dir,
     };
     Some(home.join(OsStr::from_bytes(rest[end..].strip_prefix(b"/").unwrap_or_default())))

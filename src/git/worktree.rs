@@ -35,7 +35,7 @@ impl MainCheckout {
             let Some(common) = common(&directory) else { continue };
             let back = read_line(&directory.join("gitdir")).map(|back| directory.join(path_of(&back)));
             let back = back.and_then(|back| fs::metadata(back).ok());
-            if !back.is_some_and(|back| (back.dev(), back.ino()) == (metadata.dev(), metadata.ino())) {
+            if back.is_none_or(|back| (back.dev(), back.ino()) != (metadata.dev(), metadata.ino())) {
                 return Some(Self::Lost(dot_git));
             }
             let common = common.canonicalize().ok()?;

@@ -12,9 +12,11 @@ use crate::git::checkout::{self, Checkout};
 use crate::git::head::Head;
 use crate::git::remote::Remote;
 use crate::system::environment::Environment;
+use crate::text::printable;
 
 /// The longest value, in bytes: a longer one is left out, because a part of it would be something else.
 const LONGEST: usize = 256;
+/// The largest configuration file of which there is a digest, in bytes.
 
 /// The attributes of a session in `directory` as things are now, in the order of `stamp`. What is not known is left out.
 pub fn attributes(stamp: &Stamp, directory: Option<&Path>, environment: &Environment) -> Vec<(String, String)> {
@@ -66,15 +68,17 @@ pub fn without_others(
     attributes
 }
 
-/// A value without control characters; `None` where it is empty or too long.
+/// A value without characters that can't be seen; `None` where it is empty or too long.
 fn fit(value: &str) -> Option<String> {
-    let value: String = value.chars().filter(|c| !c.is_control()).collect();
+    let value: String = value.chars().filter(|&c| !printable::steers(c)).collect();
     let value = value.trim();
     (!value.is_empty() && value.len() <= LONGEST).then(|| value.to_owned())
 }
 
-/// The repository that a directory is in, where its files count.
+/// The repository that a directory is in, where its files count. A directory that was removed is in none: the system then gives
+/// its path another ending, and the directories above are not its own.
 fn nearest(directory: &Path, environment: &Environment) -> Option<Checkout> {
+    std::fs::metadata(directory).ok()?;
     checkout::above(directory.ancestors(), environment).into_iter().next()?.1.ok()
 }
 
@@ -162,6 +166,19 @@ mod tests {
     }
 
     #[test]
+    fn a_removed_directory_is_in_no_repository() {
+        let root = tempfile::tempdir().unwrap();
+        let git = root.path().join(".git");
+        for directory in ["objects", "refs"] {
+            std::fs::create_dir_all(git.join(directory)).unwrap();
+        }
+        std::fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        let environment = Environment::default();
+        assert!(nearest(root.path(), &environment).is_some());
+        assert_eq!(nearest(&root.path().join("gone (deleted)"), &environment), None);
+    }
+
+    #[test]
     fn tickets() {
         for (branch, pattern, expected) in [
             ("feature/BILL-12-x", config::attribution::TICKET, Some("BILL-12")),
@@ -175,7 +192,7 @@ mod tests {
 
     #[test]
     fn values_are_fit_for_an_attribute() {
-        assert_eq!(fit("a\u{1b}[31mb\n").as_deref(), Some("a[31mb"));
+        assert_eq!(fit("a\u{1b}[31mb\u{202e}\u{200b}\n").as_deref(), Some("a[31mb"));
         assert_eq!(fit(&"x".repeat(256)).map(|value| value.len()), Some(256));
         assert_eq!((fit(&"x".repeat(257)), fit(" \u{7}")), (None, None));
     }

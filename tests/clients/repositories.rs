@@ -142,7 +142,7 @@ fn two_clones_a_fork_and_a_monorepo_without_directory_rules_of_their_own() {
     let mut fork = lab.act_claude("fork", &["-p", "hi"]);
     let fork = fork.env("ACT_CLAUDE_REPORT", "always").output().unwrap();
     assert_eq!((fork.out().as_str(), fork.code()), ("hello there\n", 0));
-    let line = "act-claude: no telemetry in ~/fork: no rule covers it, and there is no default: ";
+    let line = "act-claude: no telemetry: no rule covers ~/fork: act-claude act use NAME (known: ";
     assert!(fork.err().starts_with(line), "a fork of another owner has no rule: {}", fork.err());
 }
 

@@ -82,12 +82,29 @@ fn what_is_no_clone_is_refused_with_what_to_do() {
     git(&sandbox, "two", &["init", "-q"]);
     git(&sandbox, "two", &["remote", "add", "a", "https://h.example/a"]);
     git(&sandbox, "two", &["remote", "add", "b", "https://h.example/b"]);
+    git(&sandbox, "names", &["init", "-q"]);
+    git(&sandbox, "names", &["config", "remote.$(x).url", "https://h.example/a"]);
+    git(&sandbox, "names", &["config", "remote.y.url", "https://h.example/a"]);
     clone(&sandbox, "helper", "ext::sh -c true");
+    clone(&sandbox, "odd", "you:canary-pw@github.com/acme/x");
+    clone(&sandbox, "all", "https://github.com/**");
     let instead = "without --clones, act-claude act use NAME sets the alias of this directory";
     for (directory, why) in [
         ("plain", format!("this directory is in no git repository: {instead}")),
         ("alone", format!("~/alone has no remote: {instead}")),
         ("two", "~/two has several remotes (a, b), and none is \"origin\": git remote rename a origin".to_owned()),
+        (
+            "names",
+            "~/names has several remotes ($(x), y), and none is \"origin\": git remote rename '$(x)' origin".to_owned(),
+        ),
+        (
+            "odd",
+            format!(
+                "~/odd has a remote, but it is not clear which part of its URL is the host, so a password may be in another \
+                 one: {instead}"
+            ),
+        ),
+        ("all", format!("no rule can name only github.com/**, because of its characters: {instead}")),
         ("helper", format!("~/helper has a remote, but its URL names a remote helper, not a host: {instead}")),
     ] {
         let (_, err, code) = act(&sandbox, directory, &["use", "billing", "--clones"]);
@@ -102,6 +119,38 @@ fn which_says_why_no_rule_applies() {
     let (out, _, code) = act(&sandbox, "src/billing", &["which"]);
     assert_eq!(code, 0);
     assert!(out.contains("no rule of \"repositories\" matches github.com/Acme/Billing"), "{out}");
+}
+
+#[test]
+fn no_output_has_a_password_wherever_it_stands_in_a_remote() {
+    let sandbox = sandbox(ENDPOINT, &json!({"repositories": {"github.com/acme/other": "web"}, "default": "billing"}));
+    let mut config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    config["aliases"]["billing"]["attribute"] = json!(["repository"]);
+    sandbox.configure(&config);
+    for (index, url) in [
+        "you:canary-pw@github.com/acme/x",
+        "you:canary-pw@github.com:acme/x",
+        "https:/you:canary-pw@github.com/acme/x",
+        "https://you:a/canary-pw@github.com/acme/x",
+        "https://you%3Acanary-pw%40github.com/acme/x",
+        "https://github.com/acme/x?token=canary-pw",
+        "https://github.com/acme/x.git#canary-pw",
+        "https::https://you:canary-pw@github.com/acme/x",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let directory = format!("odd{index}");
+        clone(&sandbox, &directory, url);
+        for args in
+            [&["which"][..], &["which", "--env"], &["which", "--json", "--env"], &["doctor"], &["doctor", "--json"]]
+        {
+            // `act` looks for the password.
+            let (out, err, _) = act(&sandbox, &directory, args);
+            assert!(!out.is_empty(), "{args:?} {err}");
+        }
+        act(&sandbox, &directory, &["use", "billing", "--clones"]);
+    }
 }
 
 #[test]

@@ -168,3 +168,21 @@ fn act_claude_in_between() {
         (Some("/next"), Some("/next"), None)
     );
 }
+
+#[test]
+fn gits_variables_do_not_count_where_their_origin_is_not_known() {
+    let poisoned = format!("{} CLAUDECODE=1 GIT_DIR=/evil GIT_CONFIG_COUNT=1", own_home());
+    for line in [&[][..], &[(ProcessKind::Shell, &*poisoned)], &[(ProcessKind::Claude, &poisoned)]] {
+        let trusted = below(line, &poisoned);
+        assert_eq!(
+            (trusted.get("GIT_DIR"), trusted.get("GIT_CONFIG_COUNT"), why(&trusted)),
+            (None, None, ""),
+            "{line:?}"
+        );
+    }
+    // What the user started the outermost claude with counts, and what settings set inside does not.
+    let outer = format!("{HOME} GIT_DIR=/own");
+    let trusted =
+        below(&[(ProcessKind::Claude, &outer)], &format!("{HOME} CLAUDECODE=1 GIT_DIR=/evil GIT_COMMON_DIR=/evil"));
+    assert_eq!((trusted.text("GIT_DIR"), trusted.get("GIT_COMMON_DIR")), (Some("/own"), None));
+}
