@@ -91,6 +91,7 @@ fn schema_and_reader_agree() {
         ("/ticket", json!("")),
         ("/person", json!({"file": "x"})),
         ("/person", json!("")),
+        ("/person", json!({"env": "OTEL_PERSON"})),
         ("/default", json!(false)),
         ("/claude", json!("claude")),
         ("/delivery", json!("both")),

@@ -184,7 +184,8 @@ fn remove(
     let mut uses: Vec<Vec<&str>> = rules.map(|rule| vec!["directories", rule.written.as_str()]).collect();
     let clones = config.repositories.iter();
     let clones = clones.filter(|rule| rule.alias.as_deref() == Some(name) && is_own(&rule.origin));
-    uses.extend(clones.map(|rule| vec!["repositories", rule.written.as_str()]));
+    let clones: Vec<String> = clones.map(|rule| rule.value.written).collect();
+    uses.extend(clones.iter().map(|written| vec!["repositories", written.as_str()]));
     if config.default.as_ref().is_some_and(|default| default.value.as_deref() == Some(name) && is_own(&default.origin))
     {
         uses.push(vec!["default"]);
@@ -227,9 +228,9 @@ fn directories<'a>(config: &'a Config, name: Option<&str>) -> Vec<&'a Path> {
 }
 
 /// The repositories whose rule names this alias, as written; `None`: those without telemetry.
-fn repositories<'a>(config: &'a Config, name: Option<&str>) -> Vec<&'a str> {
+fn repositories(config: &Config, name: Option<&str>) -> Vec<String> {
     let rules = config.repositories.iter().filter(|rule| rule.alias.as_deref() == name);
-    rules.map(|rule| rule.written.as_str()).collect()
+    rules.map(|rule| rule.value.written).collect()
 }
 
 fn is_default(config: &Config, name: &str) -> bool {
@@ -272,7 +273,7 @@ fn as_text(config: &Config, here: Option<&Here>, environment: &Environment) -> S
     let mut table = Table::new(["Alias", "Account", "Id", "Used in"].map(words));
     for (name, alias) in &config.aliases {
         let mut used = listed(directories(config, Some(name)));
-        used.extend(repositories(config, Some(name)).into_iter().map(str::to_owned));
+        used.extend(repositories(config, Some(name)));
         if is_default(config, name) {
             used.push("all other directories".to_owned());
         }
@@ -287,7 +288,7 @@ fn as_text(config: &Config, here: Option<&Here>, environment: &Environment) -> S
         page::hang(&mut text, 2, width, Style::new(), words);
     };
     let mut off = listed(directories(config, None));
-    off.extend(repositories(config, None).into_iter().map(str::to_owned));
+    off.extend(repositories(config, None));
     if !off.is_empty() {
         line(&format!("no telemetry in {}", off.join(", ")));
     }

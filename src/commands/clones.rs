@@ -50,5 +50,5 @@ pub fn key(address: &Address, config: &Config, own: Option<&Path>) -> String {
         .repositories
         .iter()
         .find(|rule| Some(&rule.pattern) == pattern.as_ref() && Some(rule.origin.path()) == own);
-    existing.map_or_else(|| address.to_string(), |rule| rule.written.clone())
+    existing.map_or_else(|| address.to_string(), |rule| rule.value.written)
 }

@@ -15,7 +15,6 @@ use crate::text::nearest::nearest;
 use crate::text::paths;
 
 use super::broken::Broken;
-use super::repositories::{Pattern, RepositoryRule};
 use super::values::{self, check_endpoint, check_text, check_word, without_prefix};
 use super::{Account, Alias, Api, Config, Delivery, Located, Rule};
 
@@ -91,9 +90,11 @@ impl Reader<'_> {
             "directories" => {
                 return self.each(node, "directories", Self::directory, |broken, _, fault| broken.rule(fault));
             }
-            "repositories" => {
-                return self.each(node, "repositories", Self::repository, |broken, _, fault| broken.repository(fault));
-            }
+            "repositories" => config.repositories.add(node, self.home).map(|(patterns, aliases)| {
+                patterns.iter().for_each(|fault| config.broken.repository(fault));
+                aliases.iter().for_each(|fault| config.broken.note(fault));
+                self.faults.extend(patterns.into_iter().chain(aliases));
+            }),
             "hosts" => return self.each(node, "hosts", Self::host, |broken, _, fault| broken.repository(fault)),
             "default" => node_or_null(node, "default").map(|value| config.default = located(node, value)),
             "claude" => node.string("claude").and_then(|text| {
@@ -207,26 +208,6 @@ impl Reader<'_> {
         self.config
             .aliases
             .insert(member.key.clone().into_owned(), Located { value: alias, origin: member.key_node.origin() });
-        Ok(())
-    }
-
-    fn repository(&mut self, member: &Member<'_>) -> Result<(), Fault> {
-        let pattern = Pattern::read(&member.key, self.home)
-            .map_err(|(what, fix)| member.key_node.fault(format!("{} {what}", quoted(&member.key))).fix(fix))?;
-        let alias = node_or_null(member.value, "a repository's alias");
-        let fault = alias.as_ref().err().cloned();
-        if let Some(fault) = &fault {
-            self.config.broken.note(fault);
-            self.faults.push(fault.clone());
-        }
-        let rule = RepositoryRule {
-            written: member.key.clone().into_owned(),
-            pattern,
-            alias: alias.ok().flatten(),
-            alias_origin: member.value.origin(),
-            fault: fault.map(Box::new),
-        };
-        self.config.repositories.push(Located { value: rule, origin: member.key_node.origin() });
         Ok(())
     }
 

@@ -29,7 +29,7 @@ use crate::text::nearest::nearest;
 use attribution::Person;
 use broken::Broken;
 pub use layer::{attributes, read};
-use repositories::RepositoryRule;
+use repositories::{RepositoryRule, RepositoryRules};
 use typed::secret::quoted;
 pub use values::{Account, Alias, Api, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
 pub use values::{check_endpoint, check_text, check_word};
@@ -60,7 +60,7 @@ pub struct Config {
     /// Directory rules, the user's before the system's, each in file order.
     pub directories: Vec<Located<Rule>>,
     /// Rules by repository, the user's before the system's, each in file order.
-    pub repositories: Vec<Located<RepositoryRule>>,
+    pub repositories: RepositoryRules,
     /// Names of hosts by the names that `ssh` has for them, in lower case.
     pub hosts: BTreeMap<String, Located<String>>,
     /// The alias where no rule matches; `None` inside is an explicit `null`.
@@ -176,11 +176,7 @@ impl Config {
             let own: HashSet<PathBuf> = self.directories.iter().map(|rule| rule.path.clone()).collect();
             self.directories.extend(below.directories.into_iter().filter(|rule| !own.contains(&rule.path)));
         }
-        if !below.repositories.is_empty() {
-            let own: HashSet<String> = self.repositories.iter().map(|rule| rule.pattern.text().to_owned()).collect();
-            let others = below.repositories.into_iter().filter(|rule| !own.contains(rule.pattern.text()));
-            self.repositories.extend(others);
-        }
+        self.repositories.extend(below.repositories);
         for (name, host) in below.hosts {
             self.hosts.entry(name).or_insert(host);
         }
@@ -207,7 +203,8 @@ impl Config {
         let mut faults = self.aliases_without_account();
         faults.extend(broken::misspelt(&mut self.directories, is_there));
         faults.extend(self.renamed_hosts());
-        let repositories = self.repositories.iter().map(|rule| (rule.alias.as_deref(), &rule.alias_origin));
+        let of_repositories: Vec<_> = self.repositories.unknown(|name| self.aliases.contains_key(name)).collect();
+        let repositories = of_repositories.iter().map(|(alias, origin)| (Some(alias.as_str()), origin));
         let rules = self.directories.iter().map(|rule| (rule.alias.as_deref(), &rule.alias_origin)).chain(repositories);
         let default = self.default.iter().map(|default| (default.value.as_deref(), &default.origin));
         let unknown = rules.chain(default).filter_map(|(alias, origin)| {
@@ -221,17 +218,17 @@ impl Config {
     }
 
     /// The rules about a host that has another name in `hosts`: no remote has the first name any more.
-    fn renamed_hosts(&mut self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        for rule in &mut self.repositories {
-            let Some(host) = rule.pattern.host().and_then(|host| self.hosts.get(host)) else { continue };
+    fn renamed_hosts(&self) -> Vec<Fault> {
+        if self.hosts.is_empty() {
+            return Vec::new();
+        }
+        let fault = |rule: Located<RepositoryRule>| {
+            let host = rule.pattern.host().and_then(|host| self.hosts.get(host))?;
             let path = rule.pattern.text().split_once('/').map_or("", |(_, path)| path);
             let what = format!("\"{}\" matches nothing: \"hosts\" gives this host another name", rule.written);
-            let fault = Fault::new(rule.origin.clone(), what).fix(format!("write {}/{path}", host.value));
-            rule.value.fault = Some(fault.clone().into());
-            faults.push(fault);
-        }
-        faults
+            Some(Fault::new(rule.origin.clone(), what).fix(format!("write {}/{path}", host.value)))
+        };
+        self.repositories.iter().filter_map(fault).collect()
     }
 
     /// Breaks the aliases whose account does not exist, or is broken itself.

@@ -3,14 +3,16 @@
 //! `github.com/acme/billing` is one repository. `*` stands for a part between two slashes, or for some of its characters; `**`
 //! stands for several parts. The most specific pattern that matches decides: the one whose repositories the others match, too.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
 use super::Located;
+use super::typed::secret::quoted;
 use crate::git::address::Address;
 use crate::git::wildmatch;
-use crate::text::json::{Fault, Origin};
+use crate::text::json::{Fault, MemberSpan, Node, Origin, Source, unquoted};
 
 /// A pattern of host and path, in lower case, because hosts of repositories ignore case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,15 +33,118 @@ pub struct RepositoryRule {
     pub fault: Option<Box<Fault>>,
 }
 
+/// All entries of `repositories`, the user's before the system's. A company may have thousands, and a launch needs one or none: so they
+/// stay as they are written, and are read where they are looked at.
+#[derive(Debug, Clone, Default)]
+pub struct RepositoryRules {
+    rules: Vec<WrittenRule>,
+    /// The directory that `~/` is.
+    home: Option<PathBuf>,
+}
+
+/// An entry as it is written.
+#[derive(Debug, Clone)]
+struct WrittenRule {
+    source: Arc<Source>,
+    span: MemberSpan,
+    /// Its key is [`is_canonical`]: one repository.
+    is_plain: bool,
+}
+
+impl WrittenRule {
+    /// The key between its quotes, where it has no escapes.
+    fn plain_key(&self) -> &str {
+        let raw = self.span.key(&self.source).raw();
+        &raw[1..raw.len() - 1]
+    }
+
+    /// The rule. An error is what is wrong with its pattern.
+    fn read(&self, home: Option<&Path>) -> Result<Located<RepositoryRule>, Fault> {
+        let (key, value) = (self.span.key(&self.source), self.span.value(&self.source));
+        let written = key.string("a repository")?;
+        let pattern = Pattern::read(&written, home)
+            .map_err(|(what, fix)| key.fault(format!("{} {what}", quoted(&written))).fix(fix))?;
+        let alias = if value.is_null() { Ok(None) } else { value.string("a repository's alias").map(Some) };
+        let (alias, fault) = match alias {
+            Ok(alias) => (alias, None),
+            Err(fault) => (None, Some(fault.into())),
+        };
+        let rule = RepositoryRule { written, pattern, alias, alias_origin: value.origin(), fault };
+        Ok(Located { value: rule, origin: key.origin() })
+    }
+}
+
+impl RepositoryRules {
+    /// Adds the entries of one file. Returns what is wrong: with patterns, which may mean any repository, and with aliases.
+    ///
+    /// # Errors
+    ///
+    /// `node` is no object.
+    pub fn add(&mut self, node: Node<'_>, home: Option<&Path>) -> Result<(Vec<Fault>, Vec<Fault>), Fault> {
+        let (mut patterns, mut aliases) = (Vec::new(), Vec::new());
+        self.home = home.map(Path::to_owned);
+        let spans = node.member_spans("repositories")?;
+        self.rules.reserve_exact(spans.len());
+        for span in spans {
+            let mut rule = WrittenRule { source: node.source().clone(), span, is_plain: false };
+            rule.is_plain = is_canonical(rule.plain_key());
+            let is_string = span.value(node.source()).raw().starts_with('"');
+            if !rule.is_plain || !is_string {
+                match rule.read(home) {
+                    Ok(read) => aliases.extend(read.value.fault.map(|fault| *fault)),
+                    Err(fault) => {
+                        patterns.push(fault);
+                        continue;
+                    }
+                }
+            }
+            self.rules.push(rule);
+        }
+        Ok((patterns, aliases))
+    }
+
+    /// Adds the rules of the layer below.
+    pub fn extend(&mut self, below: Self) {
+        self.rules.extend(below.rules);
+        self.home = self.home.take().or(below.home);
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// All rules, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Located<RepositoryRule>> {
+        self.rules.iter().filter_map(|rule| rule.read(self.home.as_deref()).ok())
+    }
+
+    /// The names of aliases that are not among `known`, with their places.
+    pub fn unknown<'a>(&'a self, known: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = (String, Origin)> + 'a {
+        self.rules.iter().filter_map(move |rule| {
+            let value = rule.span.value(&rule.source);
+            let name = unquoted(value.raw()).filter(|_| value.raw().starts_with('"'))?;
+            (!known(&name)).then(|| (name.into_owned(), value.origin()))
+        })
+    }
+
+    /// The rules that match a repository, given as [`Address::key`].
+    fn matching(&self, key: &str) -> Vec<Located<RepositoryRule>> {
+        let is_candidate = |rule: &&WrittenRule| !rule.is_plain || rule.plain_key() == key;
+        let read = self.rules.iter().filter(is_candidate).filter_map(|rule| rule.read(self.home.as_deref()).ok());
+        read.filter(|rule| rule.pattern.matches(key)).collect()
+    }
+}
+
 /// What the rules say about one repository.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Selection<'a> {
+#[derive(Debug)]
+pub enum Selection {
     /// No rule matches.
     None,
     /// The most specific rule.
-    Rule(&'a Located<RepositoryRule>),
+    Rule(Located<RepositoryRule>),
     /// Two rules with different aliases, of which neither is more specific.
-    Tie(&'a Located<RepositoryRule>, &'a Located<RepositoryRule>),
+    Tie(Located<RepositoryRule>, Located<RepositoryRule>),
 }
 
 /// What is wrong with a pattern, and the correction.
@@ -197,9 +302,8 @@ fn as_written(url: &str) -> String {
 }
 
 /// What `rules` say about a repository. The user's rules come first, and take precedence over equally specific ones of the system.
-pub fn select<'a>(rules: &'a [Located<RepositoryRule>], address: &Address) -> Selection<'a> {
-    let key = address.key();
-    let matching: Vec<&Located<RepositoryRule>> = rules.iter().filter(|rule| rule.pattern.matches(&key)).collect();
+pub fn select(rules: &RepositoryRules, address: &Address) -> Selection {
+    let matching = rules.matching(&address.key());
     let is_narrower = |one: &RepositoryRule, other: &RepositoryRule| {
         other.pattern.covers(&one.pattern) && !one.pattern.covers(&other.pattern)
     };
@@ -207,8 +311,8 @@ pub fn select<'a>(rules: &'a [Located<RepositoryRule>], address: &Address) -> Se
     let Some(first) = narrowest.next() else { return Selection::None };
     let mut rivals = narrowest.filter(|rule| rule.origin.path() == first.origin.path());
     match rivals.find(|rule| rule.alias != first.alias) {
-        Some(rival) => Selection::Tie(first, rival),
-        None => Selection::Rule(first),
+        Some(rival) => Selection::Tie(first.clone(), rival.clone()),
+        None => Selection::Rule(first.clone()),
     }
 }
 
@@ -216,27 +320,25 @@ pub fn select<'a>(rules: &'a [Located<RepositoryRule>], address: &Address) -> Se
 mod tests {
     use super::*;
 
-    fn rules(written: &[(&str, Option<&str>)], file: &str) -> Vec<Located<RepositoryRule>> {
-        let rule = |(key, alias): &(&str, Option<&str>)| {
-            let origin = Origin::file(Path::new(file));
-            let value = RepositoryRule {
-                written: (*key).to_owned(),
-                pattern: Pattern::read(key, Some(Path::new("/home/you")))
-                    .unwrap_or_else(|why| panic!("{key}: {why:?}")),
-                alias: alias.map(str::to_owned),
-                alias_origin: origin.clone(),
-                fault: None,
-            };
-            Located { value, origin }
-        };
-        written.iter().map(rule).collect()
+    fn add(rules: &mut RepositoryRules, written: &[(&str, Option<&str>)], file: &str) {
+        let members: Vec<String> =
+            written.iter().map(|(key, alias)| format!("{key:?}: {}", serde_json::json!(alias))).collect();
+        let source = Arc::new(Source { path: file.into(), text: format!("{{{}}}", members.join(",")) });
+        let faults = rules.add(source.root().unwrap(), Some(Path::new("/home/you"))).unwrap();
+        assert_eq!(faults, (Vec::new(), Vec::new()));
     }
 
-    fn selected(rules: &[Located<RepositoryRule>], url: &str) -> String {
+    fn rules(written: &[(&str, Option<&str>)], file: &str) -> RepositoryRules {
+        let mut rules = RepositoryRules::default();
+        add(&mut rules, written, file);
+        rules
+    }
+
+    fn selected(rules: &RepositoryRules, url: &str) -> String {
         let address = Address::of(url.as_bytes(), Path::new("/"), |_| None).unwrap();
         match select(rules, &address) {
             Selection::None => "none".to_owned(),
-            Selection::Rule(rule) => rule.written.clone(),
+            Selection::Rule(rule) => rule.value.written,
             Selection::Tie(one, other) => format!("{} = {}", one.written, other.written),
         }
     }
@@ -290,9 +392,9 @@ mod tests {
         assert_eq!(selected(&same, "https://github.com/acme/x"), "github.com/acme/*");
         // The user's file comes first, where neither is more specific.
         let mut both = rules(&[("github.com/*/x", Some("own"))], "/user.json");
-        both.extend(rules(&[("github.com/acme/*", Some("a"))], "/system.json"));
+        add(&mut both, &[("github.com/acme/*", Some("a"))], "/system.json");
         assert_eq!(selected(&both, "https://github.com/acme/x"), "github.com/*/x");
-        both.extend(rules(&[("github.com/acme/x", Some("b"))], "/system.json"));
+        add(&mut both, &[("github.com/acme/x", Some("b"))], "/system.json");
         assert_eq!(selected(&both, "https://github.com/acme/x"), "github.com/acme/x");
     }
 

@@ -16,7 +16,6 @@ use crate::text::printable;
 
 /// The longest value, in bytes: a longer one is left out, because a part of it would be something else.
 const LONGEST: usize = 256;
-/// The largest configuration file of which there is a digest, in bytes.
 
 /// The attributes of a session in `directory` as things are now, in the order of `stamp`. What is not known is left out.
 pub fn attributes(stamp: &Stamp, directory: Option<&Path>, environment: &Environment) -> Vec<(String, String)> {

@@ -144,6 +144,11 @@ impl Source {
         self.root()?.members(name)
     }
 
+    fn node(self: &Arc<Self>, (start, length): (u32, u32)) -> Node<'_> {
+        let start = start as usize;
+        Node { source: self, raw: &self.text[start..start + length as usize] }
+    }
+
     fn syntax_fault(self: &Arc<Self>, error: &serde_json::Error) -> Fault {
         let line_start =
             self.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
@@ -164,6 +169,25 @@ impl Source {
             return fault(before.len() - 1, "trailing comma").fix("remove this comma");
         }
         fault(offset, &what)
+    }
+}
+
+/// One member of an object, as offsets into the text: for objects with thousands of members, of which few are looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct MemberSpan {
+    key: (u32, u32),
+    value: (u32, u32),
+}
+
+impl MemberSpan {
+    /// The key.
+    pub fn key(self, source: &Arc<Source>) -> Node<'_> {
+        source.node(self.key)
+    }
+
+    /// The value.
+    pub fn value(self, source: &Arc<Source>) -> Node<'_> {
+        source.node(self.value)
     }
 }
 
@@ -239,6 +263,18 @@ impl<'a> Node<'a> {
         Ok(found)
     }
 
+    /// The members of an object, in order, repeated ones included.
+    pub fn member_spans(&self, name: &str) -> Result<Vec<MemberSpan>, Fault> {
+        let mut deserializer = serde_json::Deserializer::from_str(self.raw);
+        let spans = Spans { text: &self.source.text, likely: self.raw.len() / 32 };
+        deserializer.deserialize_map(spans).map_err(|_| self.mismatch(name, "an object"))
+    }
+
+    /// The text that the value is in.
+    pub fn source(&self) -> &Arc<Source> {
+        self.source
+    }
+
     /// A string.
     pub fn string(&self, name: &str) -> Result<String, Fault> {
         serde_json::from_str(self.raw).map_err(|_| self.mismatch(name, "a string"))
@@ -268,6 +304,32 @@ impl<'a> Node<'a> {
             Some(b'{' | b'[') => self.fault(format!("{name} must be {expected}, not {}", self.kind())),
             _ => self.fault(format!("{name} must be {expected}, not {shown}")),
         }
+    }
+}
+
+/// Collects the places of an object's members.
+struct Spans<'a> {
+    text: &'a str,
+    /// How many members there may be.
+    likely: usize,
+}
+
+impl<'de> Visitor<'de> for Spans<'_> {
+    type Value = Vec<MemberSpan>;
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<MemberSpan>, A::Error> {
+        let place = |raw: &RawValue| {
+            let start = raw.get().as_ptr() as usize - self.text.as_ptr() as usize;
+            // A configuration has at most 16 MiB.
+            (u32::try_from(start).unwrap_or_default(), u32::try_from(raw.get().len()).unwrap_or_default())
+        };
+        let mut members = Vec::with_capacity(self.likely);
+        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            members.push(MemberSpan { key: place(key), value: place(value) });
+        }
+        Ok(members)
     }
 }
 

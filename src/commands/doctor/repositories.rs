@@ -13,9 +13,10 @@ const HOSTS: [&str; 5] = ["github.com", "gitlab.com", "bitbucket.org", "dev.azur
 
 /// Rules of one file for the same repositories that give different aliases.
 fn twins(facts: &Facts) -> Vec<Finding> {
+    let rules: Vec<Located<RepositoryRule>> = facts.loaded.config.repositories.iter().collect();
     let mut first: BTreeMap<_, &Located<RepositoryRule>> = BTreeMap::new();
     let mut found = Vec::new();
-    for rule in &facts.loaded.config.repositories {
+    for rule in &rules {
         let earlier = *first.entry((rule.origin.path(), rule.pattern.text())).or_insert(rule);
         if earlier.alias != rule.alias {
             let what = format!("\"{}\" and \"{}\" are the same repositories", earlier.written, rule.written);
@@ -28,7 +29,7 @@ fn twins(facts: &Facts) -> Vec<Finding> {
 
 /// Rules for a host that differs in a letter from a known one.
 fn hosts(facts: &Facts) -> Vec<Finding> {
-    let misspelt = |rule: &Located<RepositoryRule>| {
+    let misspelt = |rule: Located<RepositoryRule>| {
         let host = rule.pattern.host().filter(|host| !host.is_empty() && !HOSTS.contains(host))?;
         let near = HOSTS.into_iter().find(|known| strsim::damerau_levenshtein(host, known) == 1)?;
         let finding = Finding::new("repository-host", format!("no clone is of {host}"), rule.origin.to_string());

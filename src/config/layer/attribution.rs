@@ -45,6 +45,11 @@ pub(super) fn person(node: Node<'_>) -> Result<Person, Fault> {
         [member] if member.key == "env" => {
             let name = member.value.string("env")?;
             check_word(&name).map_err(|why| member.value.fault(format!("env {why}")))?;
+            if name.starts_with("OTEL_") {
+                let fault =
+                    member.value.fault("a repository's settings may set OTEL_ variables for sessions inside claude");
+                return Err(fault.fix("name another variable"));
+            }
             Ok(Person::Env(name))
         }
         _ => Err(node.fault("person must be a text, or { \"env\": \"NAME\" }")),

@@ -86,8 +86,8 @@ impl Walk<'_> {
         if let Some(fault) = &rule.fault {
             return AtTop::answer(broken((**fault).clone()));
         }
-        let reason = reason_of(rule, address);
-        match self.limit(levels, index, rule) {
+        let reason = reason_of(&rule, address);
+        match self.limit(levels, index, &rule) {
             Some(limit) => AtTop::passed_over(format!("{reason}: ignored: {limit}")),
             None => AtTop::answer(self.usable(rule.alias.as_deref(), &rule.alias_origin, reason)),
         }
