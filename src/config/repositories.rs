@@ -3,20 +3,18 @@
 //! `github.com/acme/billing` is one repository. `*` stands for a part between two slashes, or for some of its characters; `**`
 //! stands for several parts. The most specific pattern that matches decides: the one whose repositories the others match, too.
 
+mod pattern;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use percent_encoding::percent_decode_str;
 
 use super::Located;
 use super::typed::secret::quoted;
 use crate::git::address::Address;
-use crate::git::wildmatch;
 use crate::text::json::{Fault, MemberSpan, Node, Origin, Source, unquoted};
 
-/// A pattern of host and path, in lower case, because hosts of repositories ignore case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(String);
+pub use pattern::Pattern;
+use pattern::is_canonical;
 
 /// An entry of `repositories`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +121,7 @@ impl RepositoryRules {
     pub fn unknown<'a>(&'a self, known: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = (String, Origin)> + 'a {
         self.rules.iter().filter_map(move |rule| {
             let value = rule.span.value(&rule.source);
-            let name = unquoted(value.raw()).filter(|_| value.raw().starts_with('"'))?;
+            let name = Some(value.raw()).filter(|raw| raw.starts_with('"')).and_then(unquoted)?;
             (!known(&name)).then(|| (name.into_owned(), value.origin()))
         })
     }
@@ -145,160 +143,6 @@ pub enum Selection {
     Rule(Located<RepositoryRule>),
     /// Two rules with different aliases, of which neither is more specific.
     Tie(Located<RepositoryRule>, Located<RepositoryRule>),
-}
-
-/// What is wrong with a pattern, and the correction.
-type Wrong = (&'static str, String);
-
-impl Pattern {
-    /// Reads a key of `repositories`. `~/` is the directory `home`.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong, in words that follow the key, and the fix. Neither repeats a URL's user or password.
-    pub fn read(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
-        if is_canonical(text) { Ok(Self(text.to_owned())) } else { Self::read_other(text, home) }
-    }
-
-    fn read_other(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
-        if text.contains("://") || text.contains(['@', ':']) {
-            return Err(("is a URL: a repository is written as host/path", as_written(text)));
-        }
-        // As it is copied from a browser: `My%20Project`. In the name of a file, % has no meaning.
-        let text = match text.starts_with(['/', '~']) {
-            true => text.into(),
-            false => percent_decode_str(text).decode_utf8().unwrap_or(text.into()),
-        };
-        let text = &*text;
-        if let Some(bad) = text.chars().find(|c| c.is_control() || "?[]{}\\\"".contains(*c)) {
-            return Err(("holds a character that has no meaning here", format!("remove {bad:?}")));
-        }
-        let text = match text.strip_prefix("~/").zip(home) {
-            Some((rest, home)) => format!("{}/{rest}", home.display()),
-            None => text.to_owned(),
-        };
-        let text = text.strip_suffix('/').unwrap_or(&text).to_lowercase();
-        let text = if may_be_other(&text) { canonical(&text) } else { text };
-        let parts: usize = text.split('/').filter(|part| !part.is_empty()).count();
-        if text.split('/').skip(1).any(str::is_empty) || text.trim() != text || parts == 0 {
-            return Err(("is no host/path", "write it like github.com/acme/billing".to_owned()));
-        }
-        if text.split('/').any(|part| part.contains("**") && part != "**") {
-            return Err(("has ** within a part", "write ** between slashes, or *".to_owned()));
-        }
-        if parts == 1 && text != "**" && !text.starts_with('/') {
-            return Err(("has no path", format!("write {text}/** for all repositories of this host")));
-        }
-        Ok(Self(text))
-    }
-
-    /// The pattern for exactly this repository. `None` where its name can't be written as one: with `*` in it, the rule would be
-    /// for other repositories, too.
-    pub fn exactly(address: &Address) -> Option<Self> {
-        let key = address.key();
-        Self::read(&key, None).ok().filter(|pattern| pattern.0 == key && !key.contains('*'))
-    }
-
-    /// The pattern, in the one way to write it.
-    pub fn text(&self) -> &str {
-        &self.0
-    }
-
-    /// Its host, where that is no pattern.
-    pub fn host(&self) -> Option<&str> {
-        let host = self.0.split('/').next()?;
-        (!host.contains('*')).then_some(host)
-    }
-
-    /// Whether it matches a repository, given as [`Address::key`].
-    fn matches(&self, key: &str) -> bool {
-        match self.0.split_once('*') {
-            None => self.0 == key,
-            // Most rules are about other repositories.
-            Some((start, _)) if !key.starts_with(start) => false,
-            Some(_) => {
-                let (own, parts): (Vec<&str>, Vec<&str>) = (self.0.split('/').collect(), key.split('/').collect());
-                holds(&own, &parts, &is_matched)
-            }
-        }
-    }
-
-    /// Whether it matches every repository that `other` matches.
-    fn covers(&self, other: &Self) -> bool {
-        let is_covered = |own: &str, other: &str| {
-            other != "**" && (own == other || (!other.contains('*') && is_matched(own, other)) || own == "*")
-        };
-        holds(&self.0.split('/').collect::<Vec<_>>(), &other.0.split('/').collect::<Vec<_>>(), &is_covered)
-    }
-}
-
-/// Whether one part matches.
-fn is_matched(pattern: &str, part: &str) -> bool {
-    pattern == part || (pattern.contains('*') && wildmatch::matches(pattern.as_bytes(), part.as_bytes(), false))
-}
-
-/// Whether the parts match one by one, where `**` takes any number of them, and at least one at the end.
-fn holds(pattern: &[&str], parts: &[&str], is_matched: &dyn Fn(&str, &str) -> bool) -> bool {
-    let mut reached = vec![false; parts.len() + 1];
-    reached[0] = true;
-    for (index, part) in pattern.iter().enumerate() {
-        let mut next = vec![false; reached.len()];
-        for at in 0..reached.len() {
-            next[at] = match *part {
-                "**" if index + 1 == pattern.len() => at > 0 && (reached[at - 1] || next[at - 1]),
-                "**" => reached[at] || (at > 0 && next[at - 1]),
-                part => at > 0 && reached[at - 1] && is_matched(part, parts[at - 1]),
-            };
-        }
-        reached = next;
-    }
-    reached[parts.len()]
-}
-
-/// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen.
-fn is_canonical(text: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-');
-    let mut before = b'/';
-    let mut slashes = 0;
-    for byte in text.bytes() {
-        match byte {
-            b'/' if before != b'/' => slashes += 1,
-            _ if is_plain(byte) => {}
-            _ => return false,
-        }
-        before = byte;
-    }
-    slashes > 0 && before != b'/' && !may_be_other(text)
-}
-
-/// Whether [`canonical`] may change the pattern.
-fn may_be_other(text: &str) -> bool {
-    text.ends_with(".git")
-        || text.starts_with("ssh.")
-        || text.starts_with("altssh.")
-        || ["dev.azure.com/", ".visualstudio.com/"].iter().any(|host| text.contains(host))
-}
-
-/// The pattern in the way in which the addresses of remotes are written.
-fn canonical(text: &str) -> String {
-    let (host, path) = text.split_once('/').unwrap_or((text, ""));
-    let path: Vec<String> = path.split('/').map(str::to_owned).collect();
-    let address = Address { host: host.to_owned(), path };
-    address.canonical().map_or_else(|| text.to_owned(), |address| address.key())
-}
-
-/// The fix for a URL in place of a pattern: what to write instead.
-fn as_written(url: &str) -> String {
-    if let Some((host, rest)) = url.split_once(':')
-        && let Some((port, path)) = rest.split_once('/')
-        && port.parse::<u16>().is_ok()
-    {
-        return format!("write {host}/{path}, without the port");
-    }
-    match Address::of(url.as_bytes(), Path::new("/"), |_| None) {
-        Ok(address) if !address.is_local() => format!("write {}", address.key()),
-        _ => "write it like github.com/acme/billing".to_owned(),
-    }
 }
 
 /// What `rules` say about a repository. The user's rules come first, and take precedence over equally specific ones of the system.
@@ -411,33 +255,6 @@ mod tests {
         ] {
             let address = Address::of(url.as_bytes(), Path::new("/"), |_| None).unwrap();
             assert_eq!(Pattern::exactly(&address).as_ref().map(Pattern::text), expected, "{url}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_pattern_says_what_to_write() {
-        for (text, what, fix) in [
-            (
-                "https://you:pw@github.com/acme/x.git",
-                "is a URL: a repository is written as host/path",
-                "write github.com/acme/x",
-            ),
-            ("git@github.com:acme/x.git", "is a URL: a repository is written as host/path", "write github.com/acme/x"),
-            (
-                "github.com:8443/acme/x",
-                "is a URL: a repository is written as host/path",
-                "write github.com/acme/x, without the port",
-            ),
-            ("github.com", "has no path", "write github.com/** for all repositories of this host"),
-            ("*", "has no path", "write */** for all repositories of this host"),
-            ("github.com/acme/**x", "has ** within a part", "write ** between slashes, or *"),
-            ("github.com//x", "is no host/path", "write it like github.com/acme/billing"),
-            ("", "is no host/path", "write it like github.com/acme/billing"),
-            ("/", "is no host/path", "write it like github.com/acme/billing"),
-            ("github.com/acme/x ", "is no host/path", "write it like github.com/acme/billing"),
-            ("github.com/acme/[ab]", "holds a character that has no meaning here", "remove '['"),
-        ] {
-            assert_eq!(Pattern::read(text, None), Err((what, fix.to_owned())), "{text}");
         }
     }
 }
