@@ -137,10 +137,9 @@ pub(super) fn is_canonical(text: &str) -> bool {
 
 /// Whether [`canonical`] may change the pattern.
 fn may_be_other(text: &str) -> bool {
-    text.ends_with(".git")
-        || text.starts_with("ssh.")
-        || text.starts_with("altssh.")
-        || ["dev.azure.com/", ".visualstudio.com/"].iter().any(|host| text.contains(host))
+    let host = text.split('/').next().unwrap_or_default();
+    let is_other = |host: &str| host.ends_with("dev.azure.com") || host.ends_with(".visualstudio.com");
+    text.ends_with(".git") || host.starts_with("ssh.") || host.starts_with("altssh.") || is_other(host)
 }
 
 /// The pattern in the way in which the addresses of remotes are written.
