@@ -190,7 +190,7 @@ fn settings_that_override_each_variable() {
                 &[
                     "claude sent no metrics",
                     "otelHeadersHelper in",
-                    "\"exit 3\" succeeds",
+                    "\"exit …\" succeeds",
                     "remove otelHeadersHelper from",
                 ],
             ),
