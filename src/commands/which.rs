@@ -14,7 +14,7 @@ use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
 use crate::plan::situation::Situation;
 use crate::plan::{self, Plan, Telemetry, line};
-use crate::relay::attribution;
+use crate::relay::attribution::{self, Export};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
@@ -204,8 +204,8 @@ fn stamped(
     config: &config::Config,
 ) -> Vec<(String, String)> {
     let stamp = telemetry.stamp.as_ref().filter(|_| telemetry.delivery == Delivery::Relay);
-    let now = stamp.map(|stamp| attribution::attributes(stamp, Some(directory), environment)).unwrap_or_default();
-    attribution::without_others(now, &[], &telemetry.attributes, &config.redact())
+    let export = Export { body: &[], own: &telemetry.attributes, redact: &config.redact() };
+    stamp.map(|stamp| attribution::added(stamp, Some(directory), environment, export)).unwrap_or_default()
 }
 
 /// Names and values.

@@ -73,15 +73,21 @@ pub fn above<'a>(
 fn at(level: &Path) -> Option<Result<Checkout, Unusable>> {
     let dot_git = level.join(".git");
     match fs::metadata(&dot_git) {
-        Ok(metadata) if metadata.is_dir() && is_repository(&dot_git) => Some(of(level, &dot_git, &[&dot_git])),
+        Ok(metadata) if metadata.is_file() => {
+            return Some(match linked(level, &dot_git) {
+                Ok((directory, shared)) => of(level, &directory, shared, &[&dot_git, &directory]),
+                Err(unusable) => Err(unusable),
+            });
+        }
         // Git looks further up where `.git` is another directory, and fails where it is another file.
-        Ok(metadata) if metadata.is_file() => Some(match linked(level, &dot_git) {
-            Ok(directory) => of(level, &directory, &[&dot_git, &directory]),
-            Err(unusable) => Err(unusable),
-        }),
-        _ if is_repository(level) => Some(of(level, level, &[level])),
-        _ => None,
+        Ok(metadata) if metadata.is_dir() => {
+            if let Some(shared) = shared_by(&dot_git) {
+                return Some(of(level, &dot_git, shared, &[&dot_git]));
+            }
+        }
+        _ => {}
     }
+    shared_by(level).map(|shared| of(level, level, shared, &[level]))
 }
 
 /// The repository that `GIT_DIR` names, from the point of view of `directory`. `None` where it is not set.
@@ -91,10 +97,10 @@ fn named(directory: &Path, environment: &Environment) -> Option<Result<Checkout,
     let git = read_line(&git).and_then(|line| named_by(&line, git.parent()?)).unwrap_or(git);
     let top = environment.path("GIT_WORK_TREE").map(|top| directory.join(top));
     let top = top.and_then(|top| top.canonicalize().ok()).unwrap_or_else(|| directory.to_owned());
-    if !is_repository(&git) {
+    let Some(common) = shared_by(&git) else {
         return Some(Err(Unusable::new(&git, "GIT_DIR names it, and it is no git repository")));
-    }
-    Some(of(&top, &git, &[&git]).map(|checkout| shared(checkout, directory, environment)))
+    };
+    Some(of(&top, &git, common, &[&git]).map(|checkout| shared(checkout, directory, environment)))
 }
 
 /// With the common directory that `GIT_COMMON_DIR` names, from the point of view of `directory`.
@@ -105,12 +111,11 @@ fn shared(checkout: Checkout, directory: &Path, environment: &Environment) -> Ch
     }
 }
 
-fn of(top: &Path, directory: &Path, owned: &[&Path]) -> Result<Checkout, Unusable> {
+fn of(top: &Path, directory: &Path, common: PathBuf, owned: &[&Path]) -> Result<Checkout, Unusable> {
     for path in owned {
         let metadata = fs::metadata(path).map_err(|error| Unusable::new(path, plain(&error)))?;
         own(path, &metadata)?;
     }
-    let common = common(directory).unwrap_or_else(|| directory.to_owned());
     Ok(Checkout { top: top.to_owned(), directory: directory.to_owned(), common })
 }
 
@@ -123,13 +128,13 @@ pub(super) fn own(path: &Path, metadata: &fs::Metadata) -> Result<(), Unusable> 
     Err(Unusable { path: path.to_owned(), why, is_a_strangers: true })
 }
 
-/// The directory that a `.git` file names.
-fn linked(level: &Path, dot_git: &Path) -> Result<PathBuf, Unusable> {
+/// The directory that a `.git` file names, and its common directory.
+fn linked(level: &Path, dot_git: &Path) -> Result<(PathBuf, PathBuf), Unusable> {
     let line = read_line(dot_git).ok_or_else(|| Unusable::new(dot_git, "it can't be read"))?;
     let directory = named_by(&line, level).ok_or_else(|| Unusable::new(dot_git, "it is no file of git's"))?;
-    match is_repository(&directory) {
-        true => Ok(directory),
-        false => Err(Unusable::new(dot_git, "it names a directory that is no git repository: git worktree repair")),
+    match shared_by(&directory) {
+        Some(shared) => Ok((directory, shared)),
+        None => Err(Unusable::new(dot_git, "it names a directory that is no git repository: git worktree repair")),
     }
 }
 
@@ -143,8 +148,9 @@ pub(super) fn common(directory: &Path) -> Option<PathBuf> {
     Some(directory.join(path_of(&read_line(&directory.join("commondir"))?)))
 }
 
-/// Whether git takes a directory for a repository: it has a valid `HEAD`, and its common directory `objects` and `refs`.
-fn is_repository(directory: &Path) -> bool {
+/// The common directory of a directory that git takes for a repository: it has a valid `HEAD`, and the common directory, which may be
+/// itself, `objects` and `refs`.
+fn shared_by(directory: &Path) -> Option<PathBuf> {
     let head = directory.join("HEAD");
     let is_link = || fs::read_link(&head).is_ok_and(|target| target.starts_with("refs"));
     let is_head = |line: Vec<u8>| {
@@ -152,11 +158,10 @@ fn is_repository(directory: &Path) -> bool {
         name.unwrap_or_else(|| line.len() >= 40 && line.iter().take(40).all(u8::is_ascii_hexdigit))
     };
     if !is_link() && !read_line(&head).is_some_and(is_head) {
-        return false;
+        return None;
     }
-    let common = common(directory);
-    let common = common.as_deref().unwrap_or(directory);
-    common.join("objects").is_dir() && common.join("refs").is_dir()
+    let common = common(directory).unwrap_or_else(|| directory.to_owned());
+    (common.join("objects").is_dir() && common.join("refs").is_dir()).then_some(common)
 }
 
 /// The path in a line of one of git's files.

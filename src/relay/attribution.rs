@@ -17,8 +17,29 @@ use crate::text::printable;
 /// The longest value, in bytes: a longer one is left out, because a part of it would be something else.
 const LONGEST: usize = 256;
 
+/// An export that gets attributes.
+#[derive(Debug, Clone, Copy)]
+pub struct Export<'a> {
+    /// As claude wrote it; empty where there is none yet.
+    pub body: &'a [u8],
+    /// The attributes that it gets anyway: the alias's.
+    pub own: &'a [(String, String)],
+    /// Keys that are never sent.
+    pub redact: &'a [String],
+}
+
+/// The attributes that an export of a session in `directory` gets in addition, as things are now.
+pub fn added(
+    stamp: &Stamp,
+    directory: Option<&Path>,
+    environment: &Environment,
+    export: Export<'_>,
+) -> Vec<(String, String)> {
+    without_others(attributes(stamp, directory, environment), export.body, export.own, export.redact)
+}
+
 /// The attributes of a session in `directory` as things are now, in the order of `stamp`. What is not known is left out.
-pub fn attributes(stamp: &Stamp, directory: Option<&Path>, environment: &Environment) -> Vec<(String, String)> {
+fn attributes(stamp: &Stamp, directory: Option<&Path>, environment: &Environment) -> Vec<(String, String)> {
     let is_wanted = |one: Attribution| stamp.attributes.contains(&one);
     let needs_git = [Attribution::Repository, Attribution::Branch, Attribution::Ticket].into_iter().any(is_wanted);
     let checkout = directory.filter(|_| needs_git).and_then(|directory| nearest(directory, environment));
@@ -53,7 +74,7 @@ pub fn attributes(stamp: &Stamp, directory: Option<&Path>, environment: &Environ
 
 /// Takes out the attributes that must not be added: those that `body` has itself, whose keys the alias has, or that are never
 /// sent.
-pub fn without_others(
+fn without_others(
     mut attributes: Vec<(String, String)>,
     body: &[u8],
     own: &[(String, String)],

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::attribution;
+use super::attribution::{self, Export};
 use super::book::RouteChoice;
 use super::deliverer::{Deliverer, Deliverers};
 use super::watched::Watched;
@@ -139,8 +139,8 @@ impl Routing {
     /// directory.
     pub fn attributes<'r>(&self, routed: &'r Routed, body: &[u8], redact: &[String]) -> Cow<'r, [(String, String)]> {
         let Some(stamp) = &routed.stamp else { return Cow::Borrowed(&routed.attributes) };
-        let now = attribution::attributes(stamp, self.look().as_deref(), &self.deliverers.environment);
-        let now = attribution::without_others(now, body, &routed.attributes, redact);
+        let export = Export { body, own: &routed.attributes, redact };
+        let now = attribution::added(stamp, self.look().as_deref(), &self.deliverers.environment, export);
         Cow::Owned([&routed.attributes[..], &now].concat())
     }
 

@@ -225,19 +225,25 @@ fn the_token_s_line_is_edited_unseen() {
     }
 }
 
+/// A set-up on a terminal of this kind that asks for the token. The user is the next question.
+fn at_the_token(term: &str) -> (Sandbox, Pty) {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TERM", term);
+    let args = ["act", "setup", "--endpoint", "acme-A1B2C3", "--id", "abc-1", "--provider-type", "P", "--no-check"];
+    let mut command =
+        sandbox.act_claude(&[&args[..], &["--name", "web", "--directory", ".", "--store", "file"]].concat());
+    command.current_dir(sandbox.directory("work"));
+    let pty = Pty::start(command);
+    pty.wait_for("API token of acme");
+    (sandbox, pty)
+}
+
 /// Lines that are pasted where a terminal does not say that they are: none of them becomes the answer to the next question, which
 /// would be shown.
 #[test]
 fn further_lines_of_a_pasted_token_are_never_shown() {
     for term in ["xterm-256color", "dumb"] {
-        let mut sandbox = Sandbox::new();
-        sandbox.set("TERM", term);
-        let args = ["act", "setup", "--endpoint", "acme-A1B2C3", "--id", "abc-1", "--provider-type", "P", "--no-check"];
-        let mut command =
-            sandbox.act_claude(&[&args[..], &["--name", "web", "--directory", ".", "--store", "file"]].concat());
-        command.current_dir(sandbox.directory("work"));
-        let mut pty = Pty::start(command);
-        pty.wait_for("API token of acme");
+        let (sandbox, mut pty) = at_the_token(term);
         pty.send(&format!("{TOKEN}\rc4nary-second\rc4nary-third\r"));
         pty.wait_for("it contains more than one line: copy the API token alone");
         // A line break that was pasted with the token is none of it.
@@ -257,14 +263,7 @@ fn further_lines_of_a_pasted_token_are_never_shown() {
 #[test]
 fn ctrl_z_does_not_stop_the_question_for_a_token() {
     for term in ["xterm-256color", "dumb"] {
-        let mut sandbox = Sandbox::new();
-        sandbox.set("TERM", term);
-        let args = ["act", "setup", "--endpoint", "acme-A1B2C3", "--id", "abc-1", "--provider-type", "P", "--no-check"];
-        let mut command =
-            sandbox.act_claude(&[&args[..], &["--name", "web", "--directory", ".", "--store", "file"]].concat());
-        command.current_dir(sandbox.directory("work"));
-        let mut pty = Pty::start(command);
-        pty.wait_for("API token of acme");
+        let (_sandbox, mut pty) = at_the_token(term);
         pty.send(&format!("\x1a\x15{TOKEN}\r"));
         pty.wait_for("E-mail of the token's user");
         let suspend = pty.modes().control_chars[nix::sys::termios::SpecialCharacterIndices::VSUSP as usize];

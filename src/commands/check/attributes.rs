@@ -7,7 +7,7 @@ use super::conclusion::Answers;
 use super::{Step, StepState, Subject};
 use crate::delivery::cause;
 use crate::delivery::verdict::Verdict;
-use crate::relay::attribution;
+use crate::relay::attribution::{self, Export};
 use crate::state::outcome::Problem;
 use crate::system::environment::Environment;
 
@@ -15,8 +15,8 @@ use crate::system::environment::Environment;
 pub fn of(subject: &Subject<'_>, environment: &Environment) -> Vec<(String, String)> {
     let Some(stamp) = subject.config.stamp(subject.alias, environment) else { return Vec::new() };
     let directory = std::env::current_dir().ok();
-    let now = attribution::attributes(&stamp, directory.as_deref(), environment);
-    attribution::without_others(now, &[], &subject.alias.resource_attributes(), &subject.config.redact())
+    let export = Export { body: &[], own: &subject.alias.resource_attributes(), redact: &subject.config.redact() };
+    attribution::added(&stamp, directory.as_deref(), environment, export)
 }
 
 /// An export without metrics, with these resource attributes.

@@ -105,25 +105,18 @@ pub fn mail(facts: &Facts<'_>, user: &str) -> Result<(), Stop> {
     }
 }
 
-/// The token's user and the endpoint. Where e-mail and account id were given in each other's place, they are exchanged.
-pub fn user(
-    facts: &Facts<'_>,
-    dialogue: &mut Dialogue<'_>,
-    account: &str,
-    existing: Option<&Account>,
-    from_credential: Option<&str>,
-    endpoint: String,
-) -> Result<(String, String), Stop> {
-    let (user, endpoint) = user_of(facts, dialogue, account, existing, from_credential, endpoint)?;
+/// The endpoint. An error where it has an e-mail in place of the account id.
+pub fn without_mail(endpoint: String) -> Result<String, Stop> {
     match account_id(&endpoint).is_some_and(|id| is_mail(&id.replace("%40", "@"))) {
         true => Err(Stop::usage(
             "--endpoint: it has an e-mail address in place of the account id, which is like acme-A1B2C3",
         )),
-        false => Ok((user, endpoint)),
+        false => Ok(endpoint),
     }
 }
 
-fn user_of(
+/// The token's user and the endpoint. Where e-mail and account id were given in each other's place, they are exchanged.
+pub fn user(
     facts: &Facts<'_>,
     dialogue: &mut Dialogue<'_>,
     account: &str,

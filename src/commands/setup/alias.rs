@@ -53,6 +53,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     let name = alias_name(facts, dialogue, &account, &id)?;
     let choice = token::choose(facts, dialogue, &account, existing)?;
     let (user, endpoint) = account::user(facts, dialogue, &account, existing, choice.user(), endpoint)?;
+    let endpoint = account::without_mail(endpoint)?;
     let account_id = typed::endpoint::account_id(&endpoint).unwrap_or_default();
     let others = [
         (id.as_str(), "alias id"),
