@@ -8,6 +8,8 @@
 //! - [`plan`]: own flags, what is known before claude starts, and the decision how a run takes place (pure).
 //! - [`rehearsal`]: a local ACT and the demonstration; no session uses it.
 //! - [`delivery`]: everything between a stored export and ACT.
+//! - [`usage`]: the ledger of what was used, and what ACT has of it.
+//! - [`otlp`]: the metrics of an export: counted, repaired, redacted.
 //! - [`claude`]: all that is known of Claude Code.
 //! - [`config`]: the configuration, and which alias a directory has.
 //! - [`git`]: what git knows of a directory; no program is run.
@@ -21,6 +23,7 @@ pub mod config;
 pub mod delivery;
 pub mod git;
 pub mod launch;
+pub mod otlp;
 pub mod plan;
 pub mod rehearsal;
 pub mod relay;
@@ -28,6 +31,7 @@ pub mod run;
 pub mod state;
 pub mod system;
 pub mod text;
+pub mod usage;
 
 use std::ffi::OsString;
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, from top to bottom. Each imports only from rooms below it.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 17] = [
     "main",
     "lib",
     "commands",
@@ -14,6 +14,8 @@ const ROOMS: [&str; 15] = [
     "plan",
     "rehearsal",
     "delivery",
+    "usage",
+    "otlp",
     "claude",
     "config",
     "git",

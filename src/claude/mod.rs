@@ -17,6 +17,7 @@ pub mod lineage;
 pub mod locate;
 #[cfg(any(test, not(target_os = "linux")))]
 mod macho;
+pub mod measured;
 pub mod metrics;
 pub mod network;
 pub mod operand;

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::journal::{Counter, Journal};
-use super::payload::{self, Content};
 use super::protocol::Answer;
 use crate::delivery::target::Route;
+use crate::otlp::{self, Content};
 use crate::state::outcome::{Deferred, Outcome, Problem, State};
 use crate::state::record::Total;
 
@@ -225,7 +225,7 @@ impl Book {
         let is_summed = content.totals.values().all(|total| total.known().is_some());
         self.unsummed += u64::from(!is_summed);
         for (name, total) in content.totals {
-            payload::add_total(&mut self.totals, name, &total);
+            otlp::add_total(&mut self.totals, name, &total);
         }
         self.next = self.next.max(sequence + 1);
         self.open.insert(sequence, State::UnderWay);
@@ -325,7 +325,7 @@ mod tests {
 
     fn content(points: u64) -> Content {
         let total = Total { value: points as f64, unit: "tokens".to_owned(), ..Total::default() };
-        Content { points, totals: [("t".to_owned(), total)].into() }
+        Content { points, totals: [("t".to_owned(), total)].into(), ..Content::default() }
     }
 
     fn problem(said: &str) -> Problem {

@@ -15,13 +15,13 @@ use tokio::sync::{Mutex, oneshot, watch};
 use super::body::LARGEST;
 use super::ledger::Ledger;
 use super::message::{Item, Message, Unstored};
-use super::payload::{self, Content, NoResult};
 use super::recent::{EarlierExport, RecentExports};
 use super::recorder::Recorder;
 use super::route::{NoRoute, Routed, Routing};
 use super::watched::Watched;
 use crate::delivery::cause::{self, Unfit};
 use crate::delivery::verdict::Answer;
+use crate::otlp::{self, Content, NoResult};
 use crate::state::outcome::{Problem, State};
 use crate::state::spool::{Header, LONGEST_BODY, NotStored, Store};
 use crate::system::error::plain;
@@ -299,14 +299,14 @@ impl Intake {
 
     /// Repairs an export and stores it. It waits for the disk, so it runs on the disk thread, if there is one.
     fn repair_and_store(&self, body: &Bytes, sequence: u64) -> Result<ProcessedExport, Refused> {
-        let content = payload::read(body).ok_or(Refused::NotCounted(IntakeAnswer::NoExport))?;
+        let content = otlp::read(body).ok_or(Refused::NotCounted(IntakeAnswer::NoExport))?;
         let routed = match self.routing.get() {
             Ok(routed) => routed,
             Err(NoRoute::None) => return Err(Refused::NotCounted(IntakeAnswer::Unrouted)),
             Err(NoRoute::Broken(problem)) => return Err(Refused::Lost(IntakeAnswer::Lost, content, problem.into())),
         };
         let attributes = self.routing.attributes(routed, body, &self.redact);
-        let body = match payload::repair(body, &attributes, &self.redact, LONGEST_BODY) {
+        let body = match otlp::repair(body, &attributes, &self.redact, LONGEST_BODY) {
             Ok(Cow::Borrowed(_)) => body.clone(),
             Ok(Cow::Owned(body)) => Bytes::from(body),
             Err(NoResult::TooLarge) => {

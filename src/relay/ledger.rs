@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::book::{Book, Event, ExportDigest};
 use super::journal::{Counter, Journal};
-use super::payload::Content;
 use super::protocol::Answer;
+use crate::otlp::Content;
 use crate::state::outcome::{Outcome, Problem, State};
 use crate::state::record::Record;
 

@@ -22,7 +22,6 @@ pub mod journal;
 mod ledger;
 mod message;
 mod own;
-pub mod payload;
 mod peer;
 pub mod protocol;
 mod recent;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::ledger::Ledger;
-use super::payload;
+use crate::otlp;
 use crate::state::outcome::{Problem, State};
 use crate::state::spool::{self, Claim, Spool, list};
 
@@ -43,7 +43,7 @@ fn stored(spool: &Spool, session: &str) -> std::io::Result<BTreeSet<u64>> {
 /// Counts an export that was stored, but not counted before the relay ended. Claude may have received the answer.
 fn receive(ledger: &Ledger, spool: &Spool, session: &str, sequence: u64) {
     let Ok(claim) = Claim::take(spool, &spool::name(session, sequence)) else { return };
-    let mut content = payload::read(claim.body()).unwrap_or_default();
+    let mut content = otlp::read(claim.body()).unwrap_or_default();
     content.points = claim.header.points;
     ledger.received(sequence, content);
     ledger.is_not_missing();
@@ -121,7 +121,7 @@ mod tests {
         }
 
         fn receive(&self, sequence: u64) {
-            self.ledger.received(sequence, payload::read(BODY).unwrap());
+            self.ledger.received(sequence, otlp::read(BODY).unwrap());
         }
 
         fn path(&self, part: &str, sequence: u64) -> std::path::PathBuf {
@@ -145,7 +145,7 @@ mod tests {
         fs::remove_file(before.path("new", 0)).unwrap();
         fs::rename(before.path("new", 1), before.path("rejected", 1)).unwrap();
         fs::rename(before.path("new", 2), before.path("corrupt", 2)).unwrap();
-        before.ledger.received(4, payload::read(BODY).unwrap());
+        before.ledger.received(4, otlp::read(BODY).unwrap());
         before.ledger.unkept(4, "the disk is full".to_owned());
         let ledger = before.reconciled();
         let states = [(State::Lost, 2), (State::Rejected, 1), (State::UnderWay, 1), (State::Delivered, 1)];

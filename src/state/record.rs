@@ -163,6 +163,11 @@ pub fn new_id(start: Timestamp) -> io::Result<String> {
     Ok(format!("{:012x}{random}", start.as_millisecond().max(0)))
 }
 
+/// When the session with this id began; `None` where it is no id of [`new_id`].
+pub fn start_of(id: &str) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::from_str_radix(id.get(..12)?, 16).ok()?).ok()
+}
+
 /// The directory of the records.
 pub fn directory(state: &Path) -> PathBuf {
     state.join("sessions")

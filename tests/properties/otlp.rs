@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use act_claude::relay::payload;
+use act_claude::otlp;
 
 use crate::spelled::spelled;
 
@@ -51,21 +51,21 @@ pub fn check(data: &[u8]) {
 }
 
 fn one(body: &[u8], required: &[(String, String)], redact: &[String]) {
-    let repair = |body| payload::repair(body, required, redact, usize::MAX).map(Cow::into_owned).expect("no limit");
-    let result = payload::repair(body, required, redact, usize::MAX).expect("no limit");
+    let repair = |body| otlp::repair(body, required, redact, usize::MAX).map(Cow::into_owned).expect("no limit");
+    let result = otlp::repair(body, required, redact, usize::MAX).expect("no limit");
     let text = std::str::from_utf8(body).ok();
     let Some(text) = text.filter(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()) else {
         assert!(matches!(result, Cow::Borrowed(_)), "what is no JSON stays as it is");
-        assert_eq!(payload::read(body), None);
+        assert_eq!(otlp::read(body), None);
         return;
     };
     let mut parser = Parser { rest: text.trim_start(), deepest: 0 };
     let before = parser.value(0);
     if parser.deepest > DEEPEST {
-        assert_eq!(payload::read(body), None, "nested too deep to be an export");
+        assert_eq!(otlp::read(body), None, "nested too deep to be an export");
         return;
     }
-    if let Some(content) = payload::read(body) {
+    if let Some(content) = otlp::read(body) {
         assert_eq!(content.points, points(&before));
     }
     let mut expected = before.clone();

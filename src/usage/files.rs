@@ -1,0 +1,167 @@
+//! The files of the ledger: `usage/sessions/ID` with a session's notes, and `usage/2026-11.jsonl` with a month.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::civil::Date;
+
+use super::note::{Note, Notes, line};
+use crate::state;
+use crate::system::file::{self, Durability};
+
+/// The largest file that is read, in bytes. A month of heavy use has one hundredth of it.
+const LARGEST: u64 = 256 << 20;
+/// From this size on, in bytes, the notes of a live session are summed. The next time is at twice the size that is left.
+const LONG: u64 = 256 << 10;
+/// The ending of a month's file.
+const ENDING: &str = ".jsonl";
+
+/// The directory of the ledger.
+pub fn directory(state: &Path) -> PathBuf {
+    state.join("usage")
+}
+
+/// The directory of the notes.
+pub fn sessions(state: &Path) -> PathBuf {
+    directory(state).join("sessions")
+}
+
+/// The file of a session's notes.
+pub fn notes(state: &Path, session: &str) -> PathBuf {
+    sessions(state).join(session)
+}
+
+/// The sessions that have notes.
+pub fn noted(state: &Path) -> io::Result<Vec<String>> {
+    let names = match fs::read_dir(sessions(state)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        names => names?,
+    };
+    let mut names: Vec<String> = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.retain(|name| !name.starts_with('.'));
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The file of the month that begins on `first`.
+pub fn month(state: &Path, first: Date) -> PathBuf {
+    directory(state).join(format!("{}{ENDING}", first.strftime("%Y-%m")))
+}
+
+/// The first days of the months that have a file, in order.
+pub fn months(state: &Path) -> io::Result<Vec<Date>> {
+    let names = match fs::read_dir(directory(state)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        names => names?,
+    };
+    let first = |entry: io::Result<fs::DirEntry>| {
+        let name = entry.ok()?.file_name().into_string().ok()?;
+        Date::strptime("%Y-%m-%d", format!("{}-01", name.strip_suffix(ENDING)?)).ok()
+    };
+    let mut months: Vec<Date> = names.filter_map(first).collect();
+    months.sort_unstable();
+    Ok(months)
+}
+
+/// Reads one of the files; empty where there is none.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    match file::read_regular(path, LARGEST) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        content => content,
+    }
+}
+
+/// Replaces one of the files. It survives a crash of the system: a month has what no other file has any more.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    file::replace(path, content, 0o600, Durability::Synced)
+}
+
+/// Writes the notes of one session. It is not synced, because each export would wait for it.
+#[derive(Debug)]
+pub struct Notebook {
+    state: PathBuf,
+    session: String,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    file: Option<File>,
+    /// Notes that could not be written. They are written before the next one.
+    unwritten: Vec<u8>,
+    /// The size at which the notes are summed.
+    long: u64,
+}
+
+/// How many bytes of notes that can't be written are kept.
+const UNWRITTEN: usize = 64 << 10;
+
+impl Notebook {
+    /// The notes of a session. Nothing is opened yet.
+    pub fn of(state: &Path, session: &str) -> Self {
+        let open = Mutex::new(Open { long: LONG, ..Open::default() });
+        Self { state: state.to_owned(), session: session.to_owned(), open }
+    }
+
+    /// Adds a note. An error: it could not be written, and is written with the next one. Nothing else depends on it.
+    pub fn note(&self, note: &Note) -> io::Result<()> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.unwritten.len() < UNWRITTEN {
+            line(&mut open.unwritten, note);
+        }
+        // The state directory may have been removed meanwhile.
+        if open.file.as_ref().is_none_or(|file| file.metadata().map_or(0, |metadata| metadata.nlink()) == 0) {
+            open.file = Some(self.create()?);
+        }
+        let Open { file: Some(file), unwritten, .. } = &mut *open else { return Ok(()) };
+        let before = file.metadata()?.len();
+        if let Err(error) = file.write_all(unwritten) {
+            // The disk may be full. All of it is written again later.
+            file.set_len(before)?;
+            return Err(error);
+        }
+        unwritten.clear();
+        Ok(())
+    }
+
+    /// Sums the notes about decided exports, where the file is long. Only the relay of a live session does that.
+    pub fn shorten(&self) -> io::Result<()> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(old) = &open.file else { return Ok(()) };
+        if old.metadata()?.len() < open.long {
+            return Ok(());
+        }
+        let path = notes(&self.state, &self.session);
+        let text = read(&path)?;
+        let Some(summed) = Notes::read(&text).summed() else {
+            open.long = u64::MAX;
+            return Ok(());
+        };
+        file::replace(&path, &summed, 0o600, Durability::Unsynced)?;
+        let mut new = self.create()?;
+        // What another process has noted meanwhile.
+        let mut late = vec![0; (old.metadata()?.len() as usize).saturating_sub(text.len())];
+        old.read_exact_at(&mut late, text.len() as u64)?;
+        new.write_all(&late)?;
+        open.long = LONG.max(2 * summed.len() as u64);
+        open.file = Some(new);
+        Ok(())
+    }
+
+    fn create(&self) -> io::Result<File> {
+        let path = notes(&self.state, &self.session);
+        let open = || File::options().read(true).append(true).create(true).mode(0o600).open(&path);
+        match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                state::prepare(&self.state)?;
+                state::make_private(&directory(&self.state))?;
+                state::make_private(&sessions(&self.state))?;
+                open()
+            }
+            result => result,
+        }
+    }
+}
