@@ -6,13 +6,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::blame::{Blame, Failed, TRIES};
 use super::sender::{Response, Sender};
+use super::target::Target;
 use super::targets::Targets;
 use crate::delivery::verdict::Verdict;
 use crate::state::outcome::{Problem, State};
 use crate::state::record;
 use crate::state::spool::deferral::Deferrals;
 use crate::state::spool::entry::Fault;
-use crate::state::spool::{Claim, Refusal, Spool, list, session_of};
+use crate::state::spool::{Claim, Header, Refusal, Spool, list, session_of};
+use crate::usage;
 
 /// Interval between two searches of the spool.
 const SCAN: Duration = Duration::from_secs(60);
@@ -272,6 +274,7 @@ pub fn claim(spool: &Spool, name: &str) -> Result<Claim, Refusal> {
     if matches!(claim, Err(Refusal::Corrupt)) {
         let said = "its file was damaged; it is in spool/corrupt".to_owned();
         let problem = Problem { said, cause: String::new(), fix: String::new(), code: 74 };
+        usage::lost(spool.state(), name);
         record::decided_later(spool.state(), session_of(name), 0, State::Lost, Some(&problem), 0);
     }
     claim
@@ -296,7 +299,8 @@ fn send(claim: Claim, account: &str, means: &mut Means<'_>) -> Step {
         Some(Verdict::Held(_) | Verdict::NotUnderstood(_)) | None => Step::Held,
         Some(_) => {
             let name = claim.name().to_owned();
-            let stays = decided(means.spool, claim, &response).err().map(|error| crate::system::error::plain(&error));
+            let stays =
+                decided(means.spool, claim, &response, &target).err().map(|error| crate::system::error::plain(&error));
             means.deferrals.forget(&name);
             Step::DecidedExport(DecidedExport { verdict: response.verdict, stays })
         }
@@ -304,15 +308,13 @@ fn send(claim: Claim, account: &str, means: &mut Means<'_>) -> Step {
 }
 
 /// Removes an export of an ended session from the spool, or moves it to the dead letters, and notes its final state in the
-/// session's record. An error: its file could not be removed or moved.
-pub fn decided(spool: &Spool, claim: Claim, response: &Response) -> io::Result<()> {
+/// session's record and in the usage ledger, under the alias of `target`. An error: its file could not be removed or moved.
+pub fn decided(spool: &Spool, claim: Claim, response: &Response, target: &Target) -> io::Result<()> {
     let header = claim.header.clone();
-    let (left, rejected) = match &response.verdict {
-        Some(Verdict::Rejected(_)) => (claim.reject(), 0),
-        Some(Verdict::Partial { rejected, .. }) => (claim.done(), *rejected),
-        _ => (claim.done(), 0),
-    };
-    let (state, problem) = (response.state, response.problem.as_ref());
+    let (state, problem, rejected) = (response.state, response.problem.as_ref(), response.rejected());
+    let reported = Header { alias: target.alias.clone(), account: target.account.clone(), ..header.clone() };
+    usage::decided(spool.state(), &reported, claim.body(), state.into(), rejected);
+    let left = if state == State::Rejected { claim.reject() } else { claim.done() };
     record::decided_later(spool.state(), &header.session, header.points, state, problem, rejected);
     left
 }

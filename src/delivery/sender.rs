@@ -34,6 +34,16 @@ pub struct Response {
     pub answer: Option<Answer>,
 }
 
+impl Response {
+    /// How many points ACT rejected although it accepted the export.
+    pub fn rejected(&self) -> u64 {
+        match self.verdict {
+            Some(Verdict::Partial { rejected, .. }) => rejected,
+            _ => 0,
+        }
+    }
+}
+
 /// Receives what is being delivered, and decides whether a token command may run.
 pub trait Observer: std::fmt::Debug + Send {
     /// An export is being delivered, named by a hash of its bytes; `None`: the delivery has ended.

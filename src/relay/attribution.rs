@@ -48,7 +48,8 @@ fn attributes(stamp: &Stamp, directory: Option<&Path>, environment: &Environment
     for attribution in &stamp.attributes {
         match attribution {
             Attribution::Repository => {
-                let address = checkout.as_ref().and_then(|checkout| remote(checkout, stamp, environment));
+                let host = |name: &str| stamp.hosts.get(name).cloned();
+                let address = checkout.as_ref().and_then(|checkout| remote(checkout, host, environment));
                 found.extend(address.iter().flat_map(of_repository));
             }
             Attribution::Branch => {
@@ -102,9 +103,18 @@ fn nearest(directory: &Path, environment: &Environment) -> Option<Checkout> {
     checkout::above(directory.ancestors(), environment).into_iter().next()?.1.ok()
 }
 
-fn remote(checkout: &Checkout, stamp: &Stamp, environment: &Environment) -> Option<Address> {
+fn remote(checkout: &Checkout, host: impl Fn(&str) -> Option<String>, environment: &Environment) -> Option<Address> {
     let Ok(Remote::Url(url)) = git::remote(checkout, environment) else { return None };
-    Address::of(&url, &checkout.top, |host| stamp.hosts.get(host).cloned()).ok()
+    Address::of(&url, &checkout.top, host).ok()
+}
+
+/// The repository of a directory as host/path. `host` is the host that has another name for `ssh`.
+pub fn repository(
+    directory: &Path,
+    host: impl Fn(&str) -> Option<String>,
+    environment: &Environment,
+) -> Option<String> {
+    fit(&remote(&nearest(directory, environment)?, host, environment)?.key())
 }
 
 /// The attributes of a repository, as claude itself forms them. The directory of a remote on this machine is not sent.

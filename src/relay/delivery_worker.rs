@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::ledger::Ledger;
 use super::message::{Handle, Item, Message, Unstored};
-use super::own::Deferred;
+use super::own::{Deferred, Probe, Whose};
 use super::thread::Thread;
 use crate::delivery::backlog::{self, Backlog, Means, Step};
 use crate::delivery::backoff::{Backoff, random};
@@ -273,12 +273,14 @@ impl DeliveryWorker {
             }
             Err(problem) => Response { verdict: None, state: State::Held, problem: Some(problem), answer: None },
         };
+        let rejected = response.rejected();
         if let (Some(answer), Some(reply)) = (response.answer, reply) {
             let _ = reply.send(answer);
         }
         self.note(response.verdict.as_ref());
         match response.verdict {
             Some(Verdict::Delivered { .. } | Verdict::Partial { .. }) => {
+                self.ledger.decided(sequence, response.state, rejected);
                 self.ledger.settle(sequence, response.state, response.problem);
                 self.backoff.reset();
                 self.pause = None;
@@ -376,22 +378,6 @@ impl DeliveryWorker {
         let is_asked = retry_after.is_some_and(|pause| pause > Duration::ZERO);
         self.pause = Some(Pause { begun, until: begun + pause, is_asked });
     }
-}
-
-/// Whose the export in doubt is: the session's own, or the backlog's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
-    Own,
-    Backlog,
-}
-
-/// The result of sending another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Probe {
-    /// ACT has answered for it: it accepted it, or rejected it for ever.
-    Passed,
-    /// It failed, too, or there is none; with the pause that the server asked for.
-    Failed(Option<Duration>),
 }
 
 /// A problem that needs no explanation. 74 is `--verify`'s exit status for a lost export.

@@ -303,25 +303,27 @@ impl Intake {
         let routed = match self.routing.get() {
             Ok(routed) => routed,
             Err(NoRoute::None) => return Err(Refused::NotCounted(IntakeAnswer::Unrouted)),
-            Err(NoRoute::Broken(problem)) => return Err(Refused::Lost(IntakeAnswer::Lost, content, problem.into())),
+            Err(NoRoute::Broken(problem)) => {
+                self.ledger.arrived(sequence, &content, ("", ""), false);
+                return Err(Refused::Lost(IntakeAnswer::Lost, content, problem.into()));
+            }
         };
+        let reported = (routed.target.alias.as_str(), routed.target.account.as_str());
         let attributes = self.routing.attributes(routed, body, &self.redact);
         let body = match otlp::repair(body, &attributes, &self.redact, LONGEST_BODY) {
             Ok(Cow::Borrowed(_)) => body.clone(),
             Ok(Cow::Owned(body)) => Bytes::from(body),
-            Err(NoResult::TooLarge) => {
-                return Err(Refused::Lost(
-                    IntakeAnswer::TooLarge,
-                    content,
-                    cause::too_large(LONGEST_BODY, true).into(),
-                ));
-            }
-            Err(NoResult::NoMemory) => {
-                let problem = cause::shortage(&io::ErrorKind::OutOfMemory.into());
-                return Err(Refused::Lost(IntakeAnswer::Lost, content, problem.into()));
+            Err(why) => {
+                self.ledger.arrived(sequence, &content, reported, false);
+                let (answer, problem) = match why {
+                    NoResult::TooLarge => (IntakeAnswer::TooLarge, cause::too_large(LONGEST_BODY, true)),
+                    NoResult::NoMemory => (IntakeAnswer::Lost, cause::shortage(&io::ErrorKind::OutOfMemory.into())),
+                };
+                return Err(Refused::Lost(answer, content, problem.into()));
             }
         };
         let stored = self.store(routed, content.points, &body, sequence);
+        self.ledger.arrived(sequence, &content, reported, stored.is_ok());
         Ok(ProcessedExport { content, body, stored })
     }
 

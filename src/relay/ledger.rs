@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::book::{Book, Event, ExportDigest};
 use super::journal::{Counter, Journal};
+use super::meter::Meter;
 use super::protocol::Answer;
 use crate::otlp::Content;
 use crate::state::outcome::{Outcome, Problem, State};
@@ -24,6 +25,8 @@ pub struct Ledger {
     journal: Option<Arc<Journal>>,
     /// Digests of exports that were cut off when a relay ended. Claude may send them again.
     cut_off: Mutex<BTreeSet<String>>,
+    /// Notes what is used; `None` where there is no state directory.
+    meter: OnceLock<Meter>,
     changed: watch::Sender<Changes>,
 }
 
@@ -47,7 +50,25 @@ impl Ledger {
 
     fn with(book: Book, journal: Option<Arc<Journal>>) -> Self {
         let cut_off = book.taking.iter().map(|taking| taking.digest.clone()).collect();
-        Self { book: Mutex::new(book), journal, cut_off: Mutex::new(cut_off), changed: watch::Sender::default() }
+        let (meter, changed) = (OnceLock::new(), watch::Sender::default());
+        Self { book: Mutex::new(book), journal, cut_off: Mutex::new(cut_off), meter, changed }
+    }
+
+    /// Notes with this meter what is used.
+    pub fn measure(&self, meter: Meter) {
+        let _ = self.meter.set(meter);
+    }
+
+    /// Notes what an export has used. It waits for the disk.
+    pub fn arrived(&self, sequence: u64, content: &Content, reported: (&str, &str), is_stored: bool) {
+        let Some(meter) = self.meter.get() else { return };
+        let directory = self.lock().found.as_ref().map(|found| found.directory.clone());
+        meter.arrived(sequence, content, reported, directory, is_stored);
+    }
+
+    /// Notes what became of an export, before it leaves the spool. It waits for the disk.
+    pub fn decided(&self, sequence: u64, state: State, rejected: u64) {
+        self.meter.get().iter().for_each(|meter| meter.decided(sequence, state.into(), rejected));
     }
 
     /// The session's id and start time. They stay the same when a relay is replaced.
@@ -198,6 +219,9 @@ impl Ledger {
 
     /// The state of an export is final.
     pub fn settle(&self, sequence: u64, state: State, problem: Option<Problem>) {
+        if state == State::Lost {
+            self.decided(sequence, state, 0);
+        }
         self.note(Event::Settled(sequence, state, problem));
     }
 

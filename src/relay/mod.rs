@@ -21,6 +21,7 @@ mod intake;
 pub mod journal;
 mod ledger;
 mod message;
+mod meter;
 mod own;
 mod peer;
 pub mod protocol;

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::delivery_worker::{DeliveryWorker, LOOK, Probe, Whose, problem_saying};
+use super::delivery_worker::{DeliveryWorker, LOOK, problem_saying};
 use super::message::Item;
 use crate::delivery::blame::{Failed, TRIES};
 use crate::delivery::sender::Response;
@@ -35,6 +35,22 @@ enum Attempt {
     Failed(Failed),
     /// Its file can't be claimed now, and no other file is tried instead.
     Later(Option<Problem>),
+}
+
+/// Whose the export in doubt is: the session's own, or the backlog's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    Own,
+    Backlog,
+}
+
+/// The result of sending another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// ACT has answered for it: it accepted it, or rejected it for ever.
+    Passed,
+    /// It failed, too, or there is none; with the pause that the server asked for.
+    Failed(Option<Duration>),
 }
 
 impl DeliveryWorker {
@@ -223,8 +239,10 @@ impl DeliveryWorker {
         let problem = || response.problem.clone().unwrap_or_else(|| problem_saying("it is held"));
         let name = claim.name().to_owned();
         let left = match &response.verdict {
-            Some(Verdict::Delivered { .. } | Verdict::Partial { .. }) => claim.done(),
-            Some(Verdict::Rejected(_)) => claim.reject(),
+            Some(Verdict::Delivered { .. } | Verdict::Partial { .. } | Verdict::Rejected(_)) => {
+                self.ledger.decided(claim.header.sequence, response.state, response.rejected());
+                if response.state == State::Rejected { claim.reject() } else { claim.done() }
+            }
             Some(Verdict::Waiting { .. }) => {
                 return match Failed::of(&name, response, took) {
                     Some(failed) => Attempt::Failed(failed.noted(&mut self.deferrals)),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use nix::fcntl::Flock;
 
 use super::ledger::Ledger;
@@ -16,6 +16,7 @@ use crate::relay::protocol::Start;
 use crate::state::record::{self, LaunchKind, Record};
 use crate::state::spool::{Spool, dead_letters, deferral, hold, list};
 use crate::system::process;
+use crate::usage::fold;
 
 /// The shortest interval between two updates.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -114,6 +115,9 @@ impl Recorder {
             if let Some(lock) = lock(&self.lock).take() {
                 record::unlock(state, &record.id, lock);
             }
+        }
+        if let Err(error) = fold::fold_many(state, Zoned::now().date()) {
+            tracing::debug!(%error, "the notes of what was used stay as they are");
         }
         let now = SystemTime::now();
         let pruned = record::prune(state, now);

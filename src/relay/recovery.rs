@@ -37,7 +37,7 @@ pub fn reconcile(ledger: &Ledger, state: Option<&Path>, session: &str) {
 /// The numbers of a session's exports in `new`.
 fn stored(spool: &Spool, session: &str) -> std::io::Result<BTreeSet<u64>> {
     let names = list::sessions(spool)?.remove(session).unwrap_or_default();
-    Ok(names.iter().filter_map(|name| name.rsplit_once('-')?.1.parse().ok()).collect())
+    Ok(names.iter().filter_map(|name| spool::number_of(name)).collect())
 }
 
 /// Counts an export that was stored, but not counted before the relay ended. Claude may have received the answer.
@@ -45,6 +45,8 @@ fn receive(ledger: &Ledger, spool: &Spool, session: &str, sequence: u64) {
     let Ok(claim) = Claim::take(spool, &spool::name(session, sequence)) else { return };
     let mut content = otlp::read(claim.body()).unwrap_or_default();
     content.points = claim.header.points;
+    let reported = (claim.header.alias.as_str(), claim.header.account.as_str());
+    ledger.arrived(sequence, &content, reported, true);
     ledger.received(sequence, content);
     ledger.is_not_missing();
 }

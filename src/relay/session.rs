@@ -20,6 +20,7 @@ use super::intake::Intake;
 use super::journal::{Counter, Journal};
 use super::ledger::Ledger;
 use super::message::Message;
+use super::meter::Meter;
 use super::recorder::Recorder;
 use super::route::Routing;
 use super::watched::Watched;
@@ -30,6 +31,7 @@ use crate::claude::variables;
 use crate::relay::protocol::{self, FromRelay, Start, ToRelay};
 use crate::state;
 use crate::system::environment::Environment;
+use crate::usage::files::Notebook;
 
 /// Interval between two searches for processes that still have the endpoint in their environment.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -81,6 +83,9 @@ impl RelaySession {
         let is_replacement = journal.count(Counter::Deaths) > 0;
         let unread = variables::is_of_application(&environment);
         let recorder = Recorder::start(&start, unread, ledger.clone(), (relay_pid, lock));
+        if let Some(state) = &start.state {
+            ledger.measure(Meter::new(Notebook::of(state, recorder.id()), environment.clone()));
+        }
         if is_replacement {
             recovery::reconcile(&ledger, start.state.as_deref(), recorder.id());
         }

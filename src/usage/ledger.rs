@@ -18,7 +18,7 @@ use super::share;
 use crate::otlp;
 use crate::state::record::{self, Record};
 use crate::state::spool::hold::{self, Hold};
-use crate::state::spool::{Header, Spool, entry, list, session_of};
+use crate::state::spool::{Header, Spool, entry, list, number_of};
 use crate::system::error::plain;
 use crate::system::file;
 
@@ -235,10 +235,6 @@ fn uncounted(state: &Path, days: &RangeInclusive<Date>, noted: &BTreeSet<String>
         }
     }
     uncounted
-}
-
-fn number_of(name: &str) -> Option<u64> {
-    name.strip_prefix(session_of(name))?.strip_prefix('-')?.parse().ok()
 }
 
 fn unreadable(path: PathBuf, error: &io::Error) -> Fault {

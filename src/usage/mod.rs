@@ -21,13 +21,19 @@ use jiff::tz::TimeZone;
 
 use crate::otlp;
 use crate::state::record;
-use crate::state::spool::Header;
+use crate::state::spool::{self, Header};
 use files::Notebook;
 use note::Note;
 
 pub use disposition::Disposition;
 pub use ledger::Ledger;
 pub use row::{Place, Row};
+
+/// Notes that an export, given by its name in the spool, is lost: its file is damaged.
+pub fn lost(state: &Path, name: &str) {
+    let Some(number) = spool::number_of(name) else { return };
+    note(state, spool::session_of(name), &Note::of(number, Disposition::Lost));
+}
 
 /// How many days the rows keep their sessions.
 pub const KEPT: i32 = 90;
@@ -41,7 +47,11 @@ pub fn decided(state: &Path, header: &Header, body: &[u8], disposition: Disposit
     let (alias, account) = (header.alias.clone(), header.account.clone());
     let place = Place { alias, account, directory, repository: None };
     let note = Note::of(header.sequence, disposition).rejecting(rejected).with(place, shares);
-    if let Err(error) = Notebook::of(state, &header.session).note(&note) {
-        tracing::debug!(%error, session = header.session, "what was used can't be noted");
+    self::note(state, &header.session, &note);
+}
+
+fn note(state: &Path, session: &str, note: &Note) {
+    if let Err(error) = Notebook::of(state, session).note(note) {
+        tracing::debug!(%error, session, "what was used can't be noted");
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use act_claude::state::record;
+use act_claude::usage::Disposition;
 #[cfg(target_os = "linux")]
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
@@ -20,6 +21,7 @@ use crate::support::http::Reply;
 use crate::support::process::{Process, relays, relays_with};
 use crate::support::random::Random;
 use crate::support::sandbox::{Sandbox, Text};
+use crate::support::usage::{ledger, points, points_of};
 use crate::support::{eventually, fake_claude};
 
 /// The number of killed processes by default.
@@ -231,6 +233,14 @@ fn b2_oracle_in_use() {
     assert!(arrived.len() * 100 >= tally.sent * 99 || wanted < 100, "{missing} of {} are missing", tally.sent);
     assert_eq!(deaths, figures.relays.load(Ordering::SeqCst) as u64, "each death is counted");
     assert_eq!(tally.said, tally.deaths, "and said");
+    let bodies: Vec<_> = act.requests().into_iter().map(|request| request.raw).collect();
+    let ledger = ledger(&sandbox.state());
+    let noted = points(&ledger.rows);
+    println!("in the usage ledger: {noted:?}");
+    assert_eq!(noted[&Disposition::Delivered], points_of(bodies.iter().map(Vec::as_slice)), "what ACT has: {noted:?}");
+    let outcome_points = count(|outcome| outcome.points);
+    assert_eq!(noted.values().sum::<u64>(), outcome_points, "all that was taken in: {noted:?}");
+    assert_eq!(ledger.faults, []);
     let lost = count(|outcome| outcome.count(act_claude::state::outcome::State::Lost));
     assert!(missing as u64 <= cut_off + lost, "{missing} are missing, {cut_off} were cut off, {lost} lost");
 }

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use act_claude::usage::Disposition;
+
 use crate::relay::{Relay, export, files, name_of, post, waiting};
 use crate::support::act::{Act, accepted, refused};
 use crate::support::http::{Reply, Request};
 use crate::support::random::Random;
 use crate::support::sandbox::Sandbox;
+use crate::support::usage::{ledger, points, points_of};
 
 /// The number of relays that are started and killed.
 const KILLS: usize = 320;
@@ -183,4 +186,13 @@ fn b2_oracle_of_kills() {
         assert!(!log.taken.contains_key(name));
     }
     assert_eq!(files(&sandbox, "corrupt"), [] as [String; 0]);
+    let bodies = log.bodies.values().map(Vec::as_slice);
+    let expected = [(Disposition::Delivered, points_of(bodies)), (Disposition::Rejected, log.refused.len() as u64)];
+    let expected = expected.into_iter().filter(|(_, points)| *points > 0).collect();
+    let ledger = ledger(&sandbox.state());
+    assert_eq!(
+        (points(&ledger.rows), &ledger.faults[..]),
+        (expected, &[][..]),
+        "the usage ledger has each export once"
+    );
 }

@@ -24,6 +24,7 @@ pub mod site;
 pub mod system;
 pub mod tls;
 pub mod tunnel;
+pub mod usage;
 pub mod user;
 
 use std::path::{Path, PathBuf};

@@ -9,10 +9,12 @@ use crate::commands::progress::Progress;
 use crate::delivery::backlog::{claim, decided};
 use crate::delivery::blame::{Blame, Failed};
 use crate::delivery::sender::Response;
+use crate::delivery::target::Target;
 use crate::delivery::verdict::Verdict;
 use crate::state::outcome::{Problem, State};
 use crate::state::record;
 use crate::state::spool::{Claim, Header, Refusal, list};
+use crate::usage::{self, Disposition};
 
 /// The time between two exports.
 const GAP: Duration = Duration::from_millis(5);
@@ -165,7 +167,7 @@ impl Flush {
         }
         match &response.verdict {
             Some(Verdict::Delivered { .. } | Verdict::Partial { .. } | Verdict::Rejected(_)) => {
-                self.passed(claim, response);
+                self.passed(claim, &response, &target);
                 ExportResult::Passed
             }
             _ => {
@@ -191,7 +193,7 @@ impl Flush {
         ExportResult::Done
     }
 
-    fn passed(&mut self, claim: Claim, response: Response) {
+    fn passed(&mut self, claim: Claim, response: &Response, target: &Target) {
         let (header, name) = (claim.header.clone(), claim.name().to_owned());
         let tally = self.tallies.of(&header);
         match &response.verdict {
@@ -207,7 +209,7 @@ impl Flush {
         if response.problem.is_some() {
             tally.problem.clone_from(&response.problem);
         }
-        if let Err(error) = decided(&self.spool, claim, &response) {
+        if let Err(error) = decided(&self.spool, claim, response, target) {
             self.tallies.unremoved = Some(crate::system::error::plain(&error));
         }
         self.deferrals.forget(&name);
@@ -241,6 +243,7 @@ impl Flush {
     /// Deletes an export. Its session's record is only changed where the session is over: a running session counts its own exports.
     fn give_up(&mut self, claim: Claim, is_over: bool) {
         let (header, name) = (claim.header.clone(), claim.name().to_owned());
+        usage::decided(self.spool.state(), &header, claim.body(), Disposition::Discarded, 0);
         if let Err(error) = claim.done() {
             self.tallies.unremoved = Some(crate::system::error::plain(&error));
         }

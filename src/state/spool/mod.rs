@@ -131,6 +131,11 @@ pub fn name(session: &str, sequence: u64) -> String {
     format!("{session}-{sequence:08}")
 }
 
+/// The number of the export that has this name in its session; `None` if it does not have the form of an export's name.
+pub fn number_of(name: &str) -> Option<u64> {
+    name.rsplit_once('-')?.1.parse().ok()
+}
+
 /// The session a name belongs to; the whole name if it does not have the form of an export's name.
 pub fn session_of(name: &str) -> &str {
     name.rsplit_once('-').map_or(name, |(session, _)| session)
