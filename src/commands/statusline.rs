@@ -6,17 +6,21 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use jiff::Zoned;
 use serde_json::json;
 
 use crate::claude::ancestry;
 use crate::state::outcome::{Outcome, State};
 use crate::state::record::{self, Record};
+use crate::state::total::plain;
 use crate::state::{self};
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
 use crate::text::page::{GREEN, YELLOW, visible};
+use crate::usage::{Ledger, Row};
 
 /// Arguments of `act statusline`.
 #[derive(Debug, clap::Args)]
@@ -28,6 +32,9 @@ pub struct Args {
     /// As JSON
     #[arg(long, conflicts_with = "command")]
     json: bool,
+    /// Also what the alias has cost today, on this machine
+    #[arg(long)]
+    cost: bool,
     /// Your own status line command: it gets claude's JSON, and the alias is appended to its output
     #[arg(last = true, value_hint = clap::ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
@@ -35,12 +42,15 @@ pub struct Args {
 
 /// Runs the command. The exit status is always 0, because claude shows no status line for another one.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
-    let record = state::directory(environment).and_then(|state| record::of_command(&state, &ancestry::pids()));
+    let state = state::directory(environment);
+    let record = state.as_ref().and_then(|state| record::of_command(state, &ancestry::pids()));
+    let cost = record.as_ref().filter(|_| args.cost).and_then(|record| cost_today(state.as_ref()?, record));
     if args.json {
-        return super::print_json(&json(record.as_ref()));
+        return super::print_json(&json(record.as_ref(), cost));
     }
     let colours = environment.text("NO_COLOR").is_none();
-    let own = record.as_ref().map(|record| text(record, colours)).unwrap_or_default();
+    let mut own = record.as_ref().map(|record| text(record, colours)).unwrap_or_default();
+    own.extend(cost.map(|cost| format!(" ${cost:.2} today")));
     let theirs = match args.command.split_first() {
         Some((program, args)) => output(program, args),
         None => {
@@ -88,6 +98,15 @@ fn text(record: &Record, colours: bool) -> String {
     }
 }
 
+/// What the session's alias has cost today, by all sessions of this machine.
+fn cost_today(state: &Path, record: &Record) -> Option<f64> {
+    let today = Zoned::now().date();
+    let is_of = |row: &&Row| Some(&row.place.alias) == record.alias.as_ref();
+    let rows = Ledger::read(state, &(today..=today)).rows;
+    let costs = rows.iter().filter(is_of).map(|row| row.measured.cost_usd);
+    record.alias.is_some().then(|| plain(costs.sum()))
+}
+
 /// How many exports ACT took.
 fn accepted(outcome: &Outcome) -> u64 {
     [State::Delivered, State::Partial].iter().filter_map(|state| outcome.states.get(state)).sum()
@@ -117,14 +136,18 @@ fn waiting(count: u64, deferred: u64) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-fn json(record: Option<&Record>) -> serde_json::Value {
-    match record {
+fn json(record: Option<&Record>, cost: Option<f64>) -> serde_json::Value {
+    let mut value = match record {
         None => json!({ "alias": null }),
         Some(record) => json!({
             "alias": record.alias, "account": record.account, "session": record.id, "state": record.state(),
             "exports": record.outcome.exports, "states": record.outcome.states, "text": text(record, false),
         }),
+    };
+    if let Some(cost) = cost {
+        value["cost_usd_today"] = json!(cost);
     }
+    value
 }
 
 #[cfg(test)]

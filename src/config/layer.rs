@@ -40,6 +40,8 @@ const KEYS: [&str; 19] = [
     "spool_mib",
 ];
 
+const ALIAS: [&str; 6] = ["account", "id", "provider_type", "attributes", "attribute", "notice"];
+
 /// Reads the text of `path`. Faulty parts are left out of the configuration and reported.
 pub fn read(path: &Path, bytes: Vec<u8>, home: Option<&Path>) -> (Config, Vec<Fault>) {
     let text = match String::from_utf8(bytes) {
@@ -192,7 +194,7 @@ impl Reader<'_> {
 
     fn alias(&mut self, member: &Member<'_>) -> Result<(), Fault> {
         check_name(member)?;
-        let fields = Fields::of(member, "alias", &["account", "id", "provider_type", "attributes", "attribute"])?;
+        let fields = Fields::of(member, "alias", &ALIAS)?;
         let account = fields.required("account")?;
         let alias = Alias {
             account: account.string("account")?,
@@ -201,6 +203,7 @@ impl Reader<'_> {
             provider_type: fields.checked("provider_type", check_text)?,
             attributes: fields.optional("attributes").map(attributes).transpose()?.unwrap_or_default(),
             attribute: fields.optional("attribute").map(attribution::list).transpose()?.unwrap_or_default(),
+            notice: fields.optional("notice").map(notice).transpose()?,
         };
         if let Some(node) = fields.optional("attributes").filter(|_| alias.attributes.contains_key("providerType")) {
             return Err(node.fault("attributes may not hold providerType").fix("use \"provider_type\""));
@@ -241,6 +244,14 @@ impl Reader<'_> {
         };
         self.config.directories.push(Located { value: rule, origin: member.key_node.origin() });
         Ok(())
+    }
+}
+
+/// `{ "day": 20 }`, in US dollars
+fn notice(node: Node<'_>) -> Result<u64, Fault> {
+    match &node.members("notice")?[..] {
+        [member] if member.key == "day" => member.value.integer("day", 1..=1_000_000),
+        _ => Err(node.fault("notice must be { \"day\": DOLLARS }")),
     }
 }
 

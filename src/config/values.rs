@@ -87,6 +87,8 @@ pub struct Alias {
     pub attributes: BTreeMap<String, String>,
     /// What each export says about the work it was sent from.
     pub attribute: Vec<Attribution>,
+    /// From this many US dollars a day on, the session that passes them says so.
+    pub notice: Option<u64>,
 }
 
 impl Alias {

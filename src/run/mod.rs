@@ -2,6 +2,7 @@
 
 mod direct;
 pub mod launcher;
+mod notice;
 pub mod relay;
 mod relayed;
 pub mod report;

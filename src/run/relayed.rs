@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::SessionRun;
+use super::{SessionRun, notice};
 use crate::claude::arguments::{self, Call};
 use crate::claude::conflict::{Conflict, Effect};
 use crate::claude::metrics::Usage;
@@ -201,9 +201,16 @@ impl SessionRun<'_> {
         if report.success && is_kept && !self.flags.verify {
             lines.extend(self.first_success(telemetry, directory));
         }
+        lines.extend(self.notice(telemetry, context.session.as_deref()));
         lines.extend(self.unreported());
         self.say(&report, &lines);
         report
+    }
+
+    /// A line where the session's cost passes what the alias's `notice` names.
+    fn notice(&self, telemetry: &Telemetry<'_>, session: Option<&str>) -> Option<Line> {
+        let (dollars, state) = (telemetry.alias.notice?, state::directory(self.trusted)?);
+        notice::line(&state, &telemetry.name, dollars, session?)
     }
 
     fn relay_start(&self, telemetry: &Telemetry<'_>, secret: String, directory: &Path) -> protocol::Start {

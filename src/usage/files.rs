@@ -165,3 +165,67 @@ impl Notebook {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::disposition::Disposition;
+    use super::super::row::Place;
+    use super::super::share::Share;
+    use super::*;
+    use crate::claude::measured::Measured;
+    use jiff::civil::date;
+
+    fn arrived(number: u64) -> Note {
+        let measured = Measured { points: 1, cost_usd: 0.5, ..Measured::default() };
+        let share = Share { day: date(2026, 11, 28), model: Some("opus".to_owned()), measured };
+        Note::of(number, Disposition::Waiting)
+            .with(Place { alias: "billing".to_owned(), ..Place::default() }, vec![share])
+    }
+
+    fn points(state: &Path) -> u64 {
+        let notes = Notes::read(&read(&notes(state, "s")).unwrap());
+        assert!(notes.is_whole());
+        notes.rows("s", |_, export| export.state).iter().map(|row| row.measured.points).sum()
+    }
+
+    #[test]
+    fn the_notes_of_a_long_session_are_summed() {
+        let state = tempfile::tempdir().unwrap();
+        let notebook = Notebook::of(state.path(), "s");
+        let mut largest = 0;
+        for number in 0..6_000 {
+            notebook.note(&arrived(number)).unwrap();
+            if number % 7 != 0 {
+                notebook.note(&Note::of(number, Disposition::Delivered)).unwrap();
+            }
+            notebook.shorten().unwrap();
+            largest = largest.max(fs::metadata(notes(state.path(), "s")).unwrap().len());
+        }
+        assert_eq!(points(state.path()), 6_000);
+        assert!(largest < 2 * LONG, "{largest}");
+    }
+
+    #[test]
+    fn a_removed_directory_is_made_again_for_its_user_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let notebook = Notebook::of(state.path(), "s");
+        notebook.note(&arrived(0)).unwrap();
+        fs::remove_dir_all(directory(state.path())).unwrap();
+        notebook.note(&arrived(1)).unwrap();
+        assert_eq!(points(state.path()), 1);
+        for (path, mode) in [(sessions(state.path()), 0o700), (notes(state.path(), "s"), 0o600)] {
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn what_can_t_be_written_is_written_with_the_next_note() {
+        let state = tempfile::tempdir().unwrap();
+        let notebook = Notebook::of(state.path(), "s");
+        fs::write(directory(state.path()), "in the way").unwrap();
+        assert!(notebook.note(&arrived(0)).is_err() && notebook.note(&arrived(1)).is_err());
+        fs::remove_file(directory(state.path())).unwrap();
+        notebook.note(&arrived(2)).unwrap();
+        assert_eq!(points(state.path()), 3);
+    }
+}

@@ -118,3 +118,161 @@ fn kept(spool: &Spool) -> io::Result<BTreeSet<String>> {
     }
     Ok(kept)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::Notebook;
+    use super::super::ledger::Ledger;
+    use super::super::note::Note;
+    use super::super::row::Place;
+    use super::super::share::Share;
+    use super::*;
+    use crate::state;
+    use crate::state::outcome::{Outcome, State};
+    use crate::state::record::{LaunchKind, Record};
+    use jiff::civil::date;
+    use std::path::PathBuf;
+
+    const TODAY: Date = date(2026, 11, 28);
+
+    fn note(state: &Path, session: &str, number: u64, day: Date, points: u64, what: Disposition) {
+        let place = Place { alias: "billing".to_owned(), account: "acme".to_owned(), ..Place::default() };
+        let measured = Measured { points, cost_usd: points as f64, ..Measured::default() };
+        let note = Note::of(number, what).with(place, vec![Share { day, model: Some("opus".to_owned()), measured }]);
+        Notebook::of(state, session).note(&note).unwrap();
+    }
+
+    /// The points by session and what became of them, and how many files with notes there are.
+    fn seen(state: &Path) -> (BTreeMap<(Option<String>, Disposition), u64>, usize) {
+        let ledger = Ledger::read(state, &(Date::MIN..=Date::MAX));
+        assert_eq!(ledger.faults, []);
+        let mut points = BTreeMap::new();
+        for row in ledger.rows {
+            *points.entry((row.session, row.disposition)).or_default() += row.measured.points;
+        }
+        (points, files::noted(state).unwrap().len())
+    }
+
+    fn some(session: &str) -> Option<String> {
+        Some(session.to_owned())
+    }
+
+    fn left(state: &Path, part: PathBuf, name: &str) {
+        assert!(part.starts_with(state));
+        fs::create_dir_all(&part).unwrap();
+        fs::write(part.join(name), "").unwrap();
+    }
+
+    #[test]
+    fn what_is_final_is_folded_and_says_the_same() {
+        use Disposition::{Delivered, NotObserved, Rejected, UnderWay, Waiting};
+        let state = tempfile::tempdir().unwrap();
+        let (state, spool) = (state.path(), Spool::of(state.path()));
+        note(state, "a", 0, TODAY, 1, Delivered);
+        note(state, "a", 1, date(2026, 10, 31), 2, Delivered);
+        note(state, "b", 0, TODAY, 4, Waiting);
+        left(state, spool.queue(), "b-00000000");
+        note(state, "c", 0, TODAY, 8, Rejected);
+        left(state, spool.rejected(), "c-00000000");
+        note(state, "d", 0, TODAY, 16, Waiting);
+        let live = record::lock(state, "d").unwrap();
+        // Nothing is known of it any more.
+        note(state, "e", 0, TODAY, 32, Waiting);
+        let expected = [
+            ((some("a"), Delivered), 3),
+            ((some("b"), Waiting), 4),
+            ((some("c"), Rejected), 8),
+            ((some("d"), UnderWay), 16),
+            ((some("e"), NotObserved), 32),
+        ];
+        assert_eq!(seen(state), (expected.clone().into(), 5));
+        fold(state, TODAY).unwrap();
+        assert_eq!(seen(state), (expected.clone().into(), 3));
+        assert_eq!(files::months(state).unwrap(), [date(2026, 10, 1), date(2026, 11, 1)]);
+        // A crash before the notes were removed: the notes count, not the month.
+        note(state, "a", 0, TODAY, 1, Delivered);
+        note(state, "a", 1, date(2026, 10, 31), 2, Delivered);
+        assert_eq!(seen(state), (expected.clone().into(), 4));
+        fold(state, TODAY).unwrap();
+        assert_eq!(seen(state), (expected.into(), 3));
+        drop(live);
+    }
+
+    #[test]
+    fn what_is_old_has_no_session_and_the_same_sum() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        for (session, day) in
+            [("a", TODAY), ("b", date(2026, 8, 30)), ("c", date(2026, 8, 29)), ("d", date(2025, 1, 1))]
+        {
+            note(state, session, 0, day, 1, Disposition::Delivered);
+        }
+        fold(state, TODAY).unwrap();
+        let delivered = |session| (session, Disposition::Delivered);
+        assert_eq!(seen(state).0.len(), 4, "at first all have theirs: a crash may come before the notes are removed");
+        fold(state, TODAY).unwrap();
+        let expected = [(delivered(None), 2), (delivered(some("a")), 1), (delivered(some("b")), 1)];
+        assert_eq!(seen(state), (expected.into(), 0));
+    }
+
+    #[test]
+    fn what_a_record_has_and_the_notes_lack_is_counted() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        let start: jiff::Timestamp = "2026-11-28T10:00:00Z".parse().unwrap();
+        for (session, noted) in [("0199a1b2c3d4aabbccddee", Some(2)), ("0199a1b2c3d4ffbbccddee", None)] {
+            let start = record::start_of(session).unwrap_or(start);
+            let outcome =
+                Outcome { exports: 1, points: 5, states: [(State::Delivered, 1)].into(), ..Outcome::default() };
+            let new = Record::new(session.to_owned(), LaunchKind::Supervised, start, Path::new("/w"), Path::new("/c"));
+            state::prepare(state).and_then(|()| state::make_private(&record::directory(state))).unwrap();
+            Record { end: Some(start), outcome, ..new }.write(state).unwrap();
+            if let Some(points) = noted {
+                note(state, session, 0, TODAY, points, Disposition::Delivered);
+            }
+        }
+        let uncounted = |state: &Path| Ledger::read(state, &(Date::MIN..=Date::MAX)).uncounted;
+        assert_eq!((uncounted(state).sessions, uncounted(state).points), (2, 8));
+        fold(state, TODAY).unwrap();
+        assert_eq!((uncounted(state).sessions, uncounted(state).points), (1, 5));
+        let session = some("0199a1b2c3d4aabbccddee");
+        let expected = [((session.clone(), Disposition::Delivered), 2), ((session, Disposition::NotObserved), 3)];
+        assert_eq!(seen(state).0, expected.into());
+    }
+
+    #[test]
+    fn a_file_that_this_version_can_t_read_stays_as_it_is() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        note(state, "a", 0, TODAY, 1, Disposition::Delivered);
+        note(state, "b", 0, date(2026, 10, 1), 2, Disposition::Delivered);
+        let newer = files::month(state, date(2026, 11, 1));
+        fs::write(&newer, "\n{\"v\":9,\"month\":\"2026-11\",\"numbers\":[]}\n{\"new\":1}\n").unwrap();
+        let damaged = files::notes(state, "c");
+        fs::write(&damaged, "\n{\"v\":1,\"seq\":0,\"sta").unwrap();
+        let before = [fs::read(&newer).unwrap(), fs::read(&damaged).unwrap()];
+        fold(state, TODAY).unwrap();
+        assert_eq!([fs::read(&newer).unwrap(), fs::read(&damaged).unwrap()], before);
+        assert_eq!(
+            files::noted(state).unwrap(),
+            ["a", "c"],
+            "what belongs into the newer month waits for its act-claude"
+        );
+        let ledger = Ledger::read(state, &(Date::MIN..=Date::MAX));
+        assert_eq!(ledger.rows.iter().map(|row| row.measured.points).sum::<u64>(), 3);
+        assert_eq!(ledger.faults.len(), 2, "{:?}", ledger.faults);
+    }
+
+    #[test]
+    fn few_files_are_left_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        fold_many(state, TODAY).unwrap();
+        for session in 0..MANY {
+            note(state, &format!("s{session}"), 0, TODAY, 1, Disposition::Delivered);
+            fold_many(state, TODAY).unwrap();
+            let expected = if session + 1 < MANY { session + 1 } else { 0 };
+            assert_eq!(files::noted(state).unwrap().len(), expected);
+        }
+    }
+}
