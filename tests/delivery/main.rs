@@ -29,5 +29,6 @@ mod soak;
 mod threads;
 mod unreadable;
 mod upgrades;
+mod usage;
 mod verdicts;
 mod words;

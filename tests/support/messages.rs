@@ -101,7 +101,8 @@ fn question(messages: &Value) -> String {
 
 fn message(asked: &Value) -> Value {
     json!({"id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"], "content": [],
-           "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 10, "output_tokens": 1, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30}})
+           "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 10, "output_tokens": 1,
+           "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30}})
 }
 
 fn whole(asked: &Value) -> Reply {
