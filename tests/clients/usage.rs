@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use act_claude::claude::measured::Measured;
 use act_claude::usage::Disposition;
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use serde_json::{Value, json};
 
-use crate::support::client::{BOTH, Lab};
+use crate::support::client::{BOTH, Lab, NEW};
 use crate::support::sandbox::Text;
 use crate::support::usage::ledger;
 use crate::support::{eventually, program, skip};
@@ -57,7 +57,36 @@ fn the_report_has_what_claude_exported() {
         assert!(known.iter().all(Option::is_some), "{version}: all kinds are known: {tokens:?}");
         assert_eq!(known.into_iter().flatten().sum::<f64>(), tokens[""], "{version}: and there is no other kind");
         assert_eq!((usage["complete"].as_bool(), report["session"].is_string()), (Some(true), true), "{version}");
+        let history = lab.sandbox.act_claude(&["act", "history", "--json"]).output().unwrap().out();
+        let history: Value = serde_json::from_str(&history).expect("JSON");
+        let noted: f64 = ledger(&lab.sandbox.state()).rows.iter().map(|row| row.measured.cost_usd).sum();
+        for found in [&history["sessions"][0]["usage"], &history["totals"]["today"]["usage"]] {
+            assert!((found["cost_usd"].as_f64().unwrap() - noted).abs() < 1e-9, "{version}: {found} {noted}");
+        }
     }
+}
+
+#[test]
+fn the_session_that_passes_a_notice_says_so() {
+    let Some(lab) = Lab::start(NEW, &["work"]) else { return };
+    lab.sandbox.configure_one(&lab.act.endpoint());
+    let config = std::fs::read(lab.sandbox.config_file()).unwrap();
+    let mut config: Value = serde_json::from_slice(&config).unwrap();
+    config["aliases"]["billing"]["notice"] = json!({"day": 1});
+    lab.sandbox.configure(&config);
+    let said = || {
+        let output = lab.act_claude("work", &["-p", "hi", "--report", "always"]).output().unwrap();
+        (output.status.success(), output.err().contains("more than the $1 of its \"notice\""))
+    };
+    assert_eq!(said(), (true, false), "little was used");
+    let one: f64 = ledger(&lab.sandbox.state()).rows.iter().map(|row| row.measured.cost_usd).sum();
+    // Together with the first session, a half of a session's cost is left.
+    let used = json!([[Zoned::now().date(), null, 1, 0, 0, 1.0 - 1.5 * one]]);
+    let place = json!({"alias": "billing", "account": "acme"});
+    let note = json!({"v": 1, "seq": 0, "state": "delivered", "place": place, "use": used});
+    let notes = lab.sandbox.state().join("usage/sessions/of-an-earlier-session");
+    std::fs::write(&notes, note.to_string()).unwrap();
+    assert_eq!([said(), said()], [(true, true), (true, false)], "once: it stops nothing");
 }
 
 /// A data point: when it was measured, its alias, model and metric, and its value.

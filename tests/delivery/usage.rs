@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use act_claude::relay::protocol::ToRelay;
 use act_claude::state::outcome::State;
 use act_claude::usage::Disposition::{self, Delivered, Discarded, Held, Lost, Partial, Rejected, UnderWay, Waiting};
 use serde_json::json;
 
-use crate::relay::{Relay, export, waiting};
+use crate::relay::{Relay, export, start_of, waiting};
 use crate::support::act::{Act, accepted, refused};
 use crate::support::http::Reply;
 use crate::support::sandbox::{Sandbox, Text};
@@ -150,4 +151,38 @@ fn what_is_not_decided_yet_is_under_way_or_waits() {
     relay.outcome(WAIT);
     assert_eq!(found(&sandbox), [(Delivered, 1)].into());
     relay.finish();
+}
+
+/// An export of one point that costs so many dollars.
+fn costing(dollars: f64) -> Vec<u8> {
+    let metric = json!({
+        "name": "claude_code.cost.usage", "unit": "USD",
+        "sum": {"aggregationTemporality": 1, "dataPoints": [{"asDouble": dollars}]}
+    });
+    json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).to_string().into_bytes()
+}
+
+#[test]
+fn the_status_line_has_the_cost_of_the_day_where_it_is_asked_for() {
+    let (sandbox, act) = started();
+    // Another session of today, and one under another alias.
+    for (dollars, alias) in [(1.25, "billing"), (64.0, "web")] {
+        let mut start = start_of(&sandbox, &act.endpoint());
+        start.route.as_mut().unwrap().target.alias = alias.to_owned();
+        let relay = Relay::start_with(&sandbox, start);
+        assert_eq!(relay.post(&costing(dollars)), Some(200));
+        relay.finish();
+    }
+    let mut relay = Relay::start(&sandbox, &act.endpoint());
+    relay.say(&ToRelay::Command { pid: std::process::id().cast_signed() });
+    assert_eq!(relay.post(&costing(0.5)), Some(200));
+    relay.until(&sandbox, State::Delivered, 1);
+    let line = |args: &[&str]| {
+        let args = [&["act", "statusline"], args].concat();
+        sandbox.act_claude(&args).env("NO_COLOR", "1").output().unwrap().out()
+    };
+    assert_eq!((line(&[]), line(&["--cost"])), ("billing ✓ 1\n".to_owned(), "billing ✓ 1 $1.75 today\n".to_owned()));
+    let value: serde_json::Value = serde_json::from_str(&line(&["--json", "--cost"])).unwrap();
+    assert_eq!(value["cost_usd_today"], 1.75);
+    relay.kill();
 }

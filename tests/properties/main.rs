@@ -17,3 +17,4 @@ mod settings;
 mod spec;
 mod spelled;
 mod spool;
+mod usage;

@@ -55,6 +55,11 @@ fn proxies() {
     run("proxies", super::proxies::check);
 }
 
+#[test]
+fn usage() {
+    run("usage", super::usage::check);
+}
+
 fn run(target: &str, check: fn(&[u8])) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds").join(target);
     let mut seeds: Vec<_> = std::fs::read_dir(&directory).expect("seeds").map(|entry| entry.unwrap().path()).collect();
