@@ -78,7 +78,8 @@ impl By {
         }
     }
 
-    fn key(self, row: &Row) -> Key<'_> {
+    /// The name of the group of a row.
+    pub fn key(self, row: &Row) -> Key<'_> {
         let key = match self {
             Self::Day | Self::Week | Self::Month => {
                 return Key::Day(self.unit().map_or(row.day, |unit| unit.first_of(row.day)));

@@ -193,7 +193,7 @@ fn narrow(title: &'static str, rows: &[Line<'_>]) -> Table<6> {
 }
 
 /// What the narrow table has no columns for.
-fn details(total: &Measured) -> String {
+pub fn details(total: &Measured) -> String {
     let mut words = Vec::new();
     let tokens = [
         (total.input, "input"),
