@@ -14,6 +14,8 @@ use crate::text::page::{self, BOLD, DIM};
 const MARKS: [char; 2] = ['█', '░'];
 /// The longest bar, in columns.
 const LONGEST: usize = 40;
+/// A narrower page has shorter names.
+const NARROW: usize = 48;
 /// Shorter bars say nothing.
 const SHORTEST: usize = 4;
 
@@ -29,8 +31,8 @@ pub fn of(report: &Report<'_>, days: &RangeInclusive<Date>, width: usize) -> Str
     if highest <= 0.0 {
         return String::new();
     }
-    let lines: Vec<[String; 2]> =
-        costs.iter().map(|(first, [has, rest])| [unit.name(*first), dollars(has + rest)]).collect();
+    let name = |first: &Date| if width < NARROW { unit.short_name(*first) } else { unit.name(*first) };
+    let lines: Vec<[String; 2]> = costs.iter().map(|(first, [has, rest])| [name(first), dollars(has + rest)]).collect();
     let widest = |index: usize| lines.iter().map(|line| page::columns(&line[index])).max().unwrap_or(0);
     let (names, amounts) = (widest(0), widest(1));
     let longest = width.saturating_sub(names + amounts + 4).min(LONGEST);
@@ -96,13 +98,15 @@ mod tests {
         let text = |width| anstream::adapter::strip_str(&of(&report, &days, width)).to_string();
         let expected = "\
 Cost by day
-Tue 3 Nov 2026  $6.00  ██████
-Wed 4 Nov 2026  $0.00
-Thu 5 Nov 2026  $3.00  ░░░
-█ ACT has, ░ the rest
+3 Nov  $6.00  ██████
+4 Nov  $0.00
+5 Nov  $3.00  ░░░
+█ ACT has, ░ the
+rest
 ";
-        assert_eq!(text(29), expected);
-        assert_eq!(text(20).lines().nth(1), Some("Tue 3 Nov 2026  $6.00"));
+        assert_eq!(text(20), expected);
+        assert_eq!(text(13).lines().nth(1), Some("3 Nov  $6.00"));
+        assert!(text(80).contains("Wed 4 Nov 2026  $0.00\n"));
         assert!(text(usize::MAX).contains(&format!("  {}\n", "█".repeat(LONGEST))));
     }
 }

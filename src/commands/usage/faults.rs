@@ -10,10 +10,11 @@ use super::words::points;
 pub fn sentences(ledger: &Ledger, unsummed: u64, shown: impl Fn(&std::path::Path) -> String) -> Vec<String> {
     let mut sentences = Vec::new();
     if unsummed > 0 {
+        let are = if unsummed == 1 { "is" } else { "are" };
         sentences.push(format!(
-            "{} in no sum but that of the points: running totals, or no number. Claude Code sends changes unless \
+            "{} {are} in no sum but that of the points: running totals, or no number. Claude Code sends changes unless \
              OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE says otherwise: remove that variable",
-            are(unsummed)
+            points(unsummed)
         ));
     }
     for Fault { path, why } in &ledger.faults {
@@ -32,16 +33,13 @@ pub fn sentences(ledger: &Ledger, unsummed: u64, shown: impl Fn(&std::path::Path
     let uncounted = &ledger.uncounted;
     if uncounted.points > 0 {
         let sessions = if uncounted.sessions == 1 { "session" } else { "sessions" };
+        let are = if uncounted.points == 1 { "is" } else { "are" };
         sentences.push(format!(
-            "{} of {} {sessions} not counted here: an act-claude without this ledger took them in, or they could not be noted. \
-             What ACT has of them: act-claude act history --all",
-            are(uncounted.points),
+            "{} of {} {sessions} {are} not counted here: an act-claude without this ledger took them in, or they could not be \
+             noted. What ACT has of them: act-claude act history --all",
+            points(uncounted.points),
             grouped(uncounted.sessions),
         ));
     }
     sentences
-}
-
-fn are(count: u64) -> String {
-    if count == 1 { "1 point is".to_owned() } else { format!("{} are", points(count)) }
 }

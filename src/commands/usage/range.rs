@@ -80,6 +80,15 @@ impl Unit {
         first.strftime(format).to_string()
     }
 
+    /// The name where there is little room and the days around it are known.
+    pub fn short_name(self, first: Date) -> String {
+        let format = match self {
+            Self::Day | Self::Week => "%-d %b",
+            Self::Month | Self::Year => "%b %Y",
+        };
+        first.strftime(format).to_string()
+    }
+
     /// The word for one of them.
     pub fn word(self) -> &'static str {
         match self {
@@ -106,10 +115,10 @@ pub fn since(text: &str) -> Result<Since, String> {
         _ => None,
     };
     if let (Some(unit), false) = (length(unit), number.is_empty()) {
-        let count = number.parse().ok().filter(|count| (1..10_000).contains(count));
+        let count = number.parse().ok().filter(|count| (1..1000).contains(count));
         let count = count.ok_or_else(|| {
             format!(
-                "it must be a number from 1 to 9999 and a letter: 7{unit_letter}",
+                "it must be a number from 1 to 999 and a letter: 7{unit_letter}",
                 unit_letter = &text[number.len()..]
             )
         })?;
@@ -219,7 +228,7 @@ mod tests {
             ("2w", day(2026, 11, 15)),
             ("3m", day(2026, 8, 29)),
             ("1y", day(2025, 11, 29)),
-            ("9999y", Date::MIN.tomorrow().unwrap()),
+            ("999y", day(1027, 11, 29)),
             ("2026-11-01", day(2026, 11, 1)),
             ("2026-11-28", TODAY),
         ] {
@@ -240,8 +249,8 @@ mod tests {
             ("2 weeks", "did you mean 2w? (7d, 2w, 3m, 1y or a day such as 2026-11-01)"),
             ("7D", "did you mean 7d? (7d, 2w, 3m, 1y or a day such as 2026-11-01)"),
             ("7", "did you mean 7d? (7d, 2w, 3m, 1y or a day such as 2026-11-01)"),
-            ("0d", "it must be a number from 1 to 9999 and a letter: 7d"),
-            ("99999w", "it must be a number from 1 to 9999 and a letter: 7w"),
+            ("0d", "it must be a number from 1 to 999 and a letter: 7d"),
+            ("99999w", "it must be a number from 1 to 999 and a letter: 7w"),
             ("2026-11-31", "there is no such day: did you mean 2026-11-30?"),
             ("2026-13-01", "there is no such day: did you mean 2026-12-01?"),
             ("2026/11/1", "there is no such day: did you mean 2026-11-01?"),

@@ -1,6 +1,5 @@
 //! The sums as tables, in lines that fit the page (pure).
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use anstyle::Style;
@@ -234,7 +233,7 @@ fn states(report: &Report<'_>, width: usize) -> String {
         page::hang(&mut text, 0, width, GREEN, &format!("ACT has all of it, {}", report.period()));
         return text;
     }
-    let _ = writeln!(text, "{BOLD}What ACT has, and what not{BOLD:#}");
+    page::hang(&mut text, 0, width, BOLD, "What ACT has, and what not");
     let (has, all) = (grouped(sums.points_with_act()), points(sums.total().points));
     page::hang(&mut text, 0, width, Style::new(), &format!("{}: ACT has {has} of {all}", report.period()));
     let mut table = Table::new([words("State"), numbers("Cost"), numbers("Points"), words("Why, and what to do")]);

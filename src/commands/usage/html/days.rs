@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use jiff::civil::Date;
 
-use super::markup::escaped;
+use super::markup::{escaped, money};
 use super::tables::key;
 use crate::commands::usage::group::{By, Key, groups};
 use crate::commands::usage::range::Unit;
@@ -99,7 +99,7 @@ impl Costs {
                 text,
                 "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text x=\"{x}\" y=\"{below:.1}\" \
                  text-anchor=\"end\">{}</text>",
-                dollars(cost),
+                money(cost),
                 y = y(cost),
                 x = LEFT - 6.0,
                 below = y(cost) + 4.0,
@@ -123,8 +123,8 @@ impl Costs {
                 below += cost;
             }
             if index % every == 0 {
-                let format = if self.unit == Unit::Month { "%b %Y" } else { "%-d %b" };
-                let _ = writeln!(text, "<text x=\"{x:.2}\" y=\"{}\">{}</text>", BOTTOM + 16.0, first.strftime(format));
+                let name = self.unit.short_name(*first);
+                let _ = writeln!(text, "<text x=\"{x:.2}\" y=\"{}\">{name}</text>", BOTTOM + 16.0);
             }
         }
         text + "</svg>\n"
@@ -153,10 +153,9 @@ impl Costs {
         text.push_str("</tr></thead>\n<tbody>\n");
         for (first, costs) in &self.days {
             let name = self.unit.name(*first);
-            let _ =
-                write!(text, "<tr><th scope=\"row\">{name}</th><td class=\"n\">{}</td>", dollars(costs.iter().sum()));
+            let _ = write!(text, "<tr><th scope=\"row\">{name}</th><td class=\"n\">{}</td>", money(costs.iter().sum()));
             for cost in costs {
-                let _ = write!(text, "<td class=\"n\">{}</td>", dollars(*cost));
+                let _ = write!(text, "<td class=\"n\">{}</td>", money(*cost));
             }
             text.push_str("</tr>\n");
         }

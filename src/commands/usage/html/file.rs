@@ -68,7 +68,7 @@ mod tests {
         }
         assert!(fs::read_to_string(path("mine")).unwrap().ends_with("first line of a page"));
         let why = write(&path("none/page"), "").unwrap_err();
-        assert!(why.ends_with("can't be written (no such file or directory): name another file"), "{why}");
+        assert!(why.ends_with("can't be written (No such file or directory): name another file"), "{why}");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 5, "nothing is left behind");
     }
 }

@@ -1,5 +1,6 @@
 //! Text in HTML (pure): whatever a name is, it stays text.
 
+use crate::text::amount::dollars;
 use crate::text::printable;
 
 /// The text, for an element's content and for an attribute in quotes.
@@ -16,6 +17,11 @@ pub fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// An amount: what is less than a cent has a `<`.
+pub fn money(amount: f64) -> String {
+    escaped(&dollars(amount))
 }
 
 /// A sentence of act-claude's own, with its commands marked as such. A command ends with its sentence.

@@ -19,9 +19,9 @@ use super::range::Unit;
 use super::report::Report;
 use super::table::{active_of, count};
 use super::words::NEVER_COUNTED;
-use crate::text::amount::{dollars, grouped};
+use crate::text::amount::grouped;
 use crate::text::home;
-use markup::{escaped, with_commands};
+use markup::{escaped, money, with_commands};
 
 pub use file::write;
 
@@ -80,9 +80,9 @@ fn figures(sums: &Sums<'_>) -> String {
     let total = sums.total();
     let mut text = "<dl>\n".to_owned();
     for (name, figure) in [
-        ("Cost", dollars(total.cost_usd)),
-        ("ACT has", dollars(sums.with_act().cost_usd)),
-        ("The rest", dollars(sums.cost_of_rest())),
+        ("Cost", money(total.cost_usd)),
+        ("ACT has", money(sums.with_act().cost_usd)),
+        ("The rest", money(sums.cost_of_rest())),
         ("Sessions", grouped(sums.sessions())),
         ("Active", active_of(&total)),
         ("Tokens", count(total.tokens())),

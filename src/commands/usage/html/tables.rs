@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use super::markup::{escaped, with_commands};
+use super::markup::{escaped, money, with_commands};
 use crate::commands::usage::group::{self, By, Key, Part, Sums};
 use crate::commands::usage::report::Report;
 use crate::commands::usage::table::{active_of, count, details};
 use crate::commands::usage::words::{points, rest, why};
-use crate::text::amount::{dollars, grouped};
+use crate::text::amount::grouped;
 use crate::usage::Disposition;
 
 /// What ACT has, and what not, with the reasons.
@@ -37,7 +37,7 @@ pub fn states(sums: &Sums<'_>) -> String {
             "<tr><th scope=\"row\">{}{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
             key(colour(*disposition)),
             disposition.word(),
-            dollars(part.measured.cost_usd),
+            money(part.measured.cost_usd),
             points(part.measured.points),
             with_commands(&why(*disposition, part)),
         );
@@ -136,9 +136,9 @@ fn row(text: &mut String, name: &str, sums: &Sums<'_>, highest: f64) {
     let rest = rest(sums);
     let _ = write!(text, "<tr class=\"sum\"><th scope=\"row\">{}{bar}</th>", escaped(name));
     let values = [
-        dollars(total.cost_usd),
-        dollars(sums.with_act().cost_usd),
-        if rest.is_empty() { "-".to_owned() } else { rest },
+        money(total.cost_usd),
+        money(sums.with_act().cost_usd),
+        if rest.is_empty() { "-".to_owned() } else { escaped(&rest) },
         grouped(sums.sessions()),
         active_of(&total),
         count(total.tokens()),
