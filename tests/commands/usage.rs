@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::support::act::{Act, refused as refused_by_act};
+use crate::support::fake_claude;
 use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, Text};
 
@@ -137,12 +139,94 @@ fn tables_at_40_columns_and_in_a_pipe() {
     let narrow = "\
 Alias: web
   Sessions: 3
+  Active: 1h00m
+  Cost: $1.50
+  ACT has: $1.00
+  The rest: $0.50 waiting, 2 points
+    rejected in part
+  input 65, output 62, cache read 3,
+  cache write 4
+
+Alias: total
+  Sessions: 3
 ";
     let text = on_terminal(&sandbox, 40, &["--by", "alias", "--alias", "web"]);
     assert!(text.starts_with(narrow), "{text}");
-    let wide = "";
-    assert!(march(&sandbox, &["--by", "alias"]).starts_with(wide));
+    assert!(text.contains("\n1 Mar  <$0.01  █\n2 Mar   $0.00\n"), "{text}");
+    let wide = "\
+  Alias    Sessions  Active  Input  Output  Cache read  Cache write   Lines  Commits  PRs   Cost  ACT has  The rest
+* billing         1  12m34s    100   2,000      30,000          400  +12 -3        1    1  $2.00    $2.00  -
+  web             3   1h00m     65      62           3            4   +0 -0        0    0  $1.50    $1.00  $0.50 waiting, 2 points rejected in part
+  total           4   1h12m    165   2,062      30,003          404  +12 -3        1    1  $3.50    $3.00  $0.50 waiting, 2 points rejected in part
+
+* billing is the alias of this directory
+
+Cost by day
+";
+    assert!(march(&sandbox, &["--by", "alias"]).starts_with(wide), "{}", march(&sandbox, &["--by", "alias"]));
     assert_eq!(on_terminal(&sandbox, 200, &["--by", "alias"]), march(&sandbox, &["--by", "alias"]));
+}
+
+/// The zone is one in which it is about noon: today stays today while the test runs.
+#[test]
+fn without_arguments_today_the_last_days_and_the_month() {
+    let mut sandbox = sandbox();
+    let hour = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).hour();
+    sandbox.set("TZ", format!("LOC{}", hour - 12));
+    let zone = jiff::tz::Offset::from_hours(12 - hour).unwrap().to_time_zone();
+    let today = jiff::Timestamp::now().to_zoned(zone).date();
+    let week = today.checked_sub(jiff::Span::new().days(6)).unwrap();
+    let before = week.yesterday().unwrap();
+    let cost = |day: jiff::civil::Date, cost: u32| {
+        let list = json!([day.day(), 0, 1, 0, 0, cost, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        (day.first_of_month(), json!({"at": 0, "use": {"delivered": [list]}}).to_string())
+    };
+    let mut months: std::collections::BTreeMap<_, Vec<String>> = std::collections::BTreeMap::new();
+    for (first, line) in [cost(today, 1), cost(week, 2), cost(before, 4)] {
+        months.entry(first).or_default().push(line);
+    }
+    for (first, lines) in months {
+        let place = json!({"place": 0, "alias": "web", "account": "acme"});
+        let text = format!("{FIRST}\n{place}\n{}\n", lines.join("\n"));
+        sandbox.write(&format!(".local/state/act-claude/usage/{}.jsonl", first.strftime("%Y-%m")), text);
+    }
+    let text = in_a_pipe(&sandbox, &[]);
+    let row = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+    assert!(
+        row("today ").ends_with("  $1.00    $1.00  -") && row("last 7 days ").ends_with("  $3.00    $3.00  -"),
+        "{text}"
+    );
+    let month = [(today, 1), (week, 2), (before, 4)].into_iter().filter(|(day, _)| *day >= today.first_of_month());
+    let month = format!("  ${0}.00    ${0}.00  -", month.map(|(_, cost)| cost).sum::<u32>());
+    assert!(row("this month ").ends_with(&month), "{text}");
+    assert!(text.contains("  $1.00  ██████████\n") && text.contains("\nCost by day\n"), "{text}");
+    assert!(text.contains("\nACT has all of it, ") && !text.contains("░"), "{text}");
+}
+
+/// What is held says why and what to do, in the words of `act history`.
+#[test]
+fn what_is_held_says_why() {
+    let act = Act::start();
+    let mut sandbox = Sandbox::new();
+    sandbox.configure_one(&act.endpoint());
+    fake_claude::install(&mut sandbox, "post");
+    act.answer(refused_by_act(401, "Unauthorized"));
+    let mut command = sandbox.act_claude(&["-p", "hi", "--report", "never"]);
+    assert!(command.env("CI", "1").current_dir(sandbox.directory("work")).status().unwrap().success());
+    let kept =
+        |text: &str| text.split_once("Kept on this machine\n").map(|(_, kept)| kept.lines().next().unwrap().to_owned());
+    let history = crate::support::eventually("a held export", || {
+        kept(&sandbox.act_claude(&["act", "history"]).output().unwrap().out()).filter(|kept| kept.contains("held"))
+    });
+    let text = in_a_pipe(&sandbox, &["--since", "2d"]);
+    let without_age = |line: &str| line.split(": ").skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(kept(&text).map(|kept| without_age(&kept)), Some(without_age(&history)), "{text}");
+    assert!(text.contains("\nheld ") && text.contains("act-claude act flush"), "{text}");
+    let other = in_a_pipe(&sandbox, &["--since", "2d", "--json"]);
+    assert!(
+        serde_json::from_str::<Value>(&other).unwrap()["total"]["states"]["held"]["points"].as_u64() > Some(0),
+        "{other}"
+    );
 }
 
 #[test]
