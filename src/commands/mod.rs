@@ -19,6 +19,7 @@ pub mod setup;
 mod shell_init;
 mod statusline;
 mod uninstall;
+mod usage;
 mod r#use;
 mod which;
 
@@ -61,6 +62,8 @@ enum Command {
     Doctor(doctor::Args),
     /// What recent sessions delivered; what is waiting or held
     History(history::Args),
+    /// Cost and tokens of days, aliases, models, repositories; what of it ACT has
+    Usage(usage::Args),
     /// Deliver what is waiting or held, now
     Flush(flush::Args),
     /// Alias and delivery state, for Claude Code's status line
@@ -85,7 +88,7 @@ impl Command {
             Self::Setup(_) | Self::Use(_) | Self::Check(_) | Self::Flush(_) | Self::Uninstall(_) => true,
             Self::Aliases(args) => args.changes(),
             Self::Which(_) | Self::Doctor(_) | Self::History(_) | Self::Statusline(_) | Self::Logs(_) => false,
-            Self::Receive(_) | Self::Demo(_) | Self::ShellInit(_) => false,
+            Self::Receive(_) | Self::Demo(_) | Self::ShellInit(_) | Self::Usage(_) => false,
         }
     }
 }
@@ -167,6 +170,7 @@ pub fn run(args: &[OsString], environment: &Environment) -> ExitCode {
         Command::ShellInit(args) => shell_init::run(&args),
         Command::Statusline(args) => statusline::run(&args, environment),
         Command::Uninstall(args) => uninstall::run(&args, environment),
+        Command::Usage(args) => usage::run(&args, environment),
         Command::Use(args) => r#use::run(&args, environment),
         Command::Demo(args) => demo::run(&args, environment),
     }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 /// Each character with its replacement.
-const REPLACED: [(char, &str); 5] = [('→', "->"), ('…', "..."), ('✓', "ok"), ('↑', "up"), ('↓', "down")];
+const REPLACED: [(char, &str); 7] =
+    [('→', "->"), ('…', "..."), ('✓', "ok"), ('↑', "up"), ('↓', "down"), ('█', "#"), ('░', ".")];
 
 /// The text as a terminal of this process's locale shows it.
 pub fn shown(text: &str) -> Cow<'_, str> {

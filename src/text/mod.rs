@@ -1,5 +1,6 @@
 //! Text for programs and for people.
 
+pub mod amount;
 pub mod home;
 pub mod json;
 pub mod locale;

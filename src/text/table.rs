@@ -115,6 +115,11 @@ impl<const N: usize> Table<N> {
         text
     }
 
+    /// Whether lines of `width` columns have room for all columns.
+    pub fn fits(&self, width: usize) -> bool {
+        self.grid(width).is_some()
+    }
+
     fn rows(&self) -> impl Iterator<Item = &Vec<Cell>> {
         self.lines.iter().filter_map(|line| match line {
             Line::Row { cells, .. } => Some(cells),

@@ -63,7 +63,7 @@ fn each_command_names_the_fault() {
             0
         )
     );
-    for args in [&["which"][..], &["history"], &["aliases"], &["check"], &["doctor"], &["use", "x"]] {
+    for args in [&["which"][..], &["history"], &["usage"], &["aliases"], &["check"], &["doctor"], &["use", "x"]] {
         let output = act(&sandbox, "work", args);
         let text = output.out() + &output.err();
         assert!(text.contains("not valid JSON") && !text.contains("no alias is configured"), "{args:?}: {text}");

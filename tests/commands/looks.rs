@@ -82,6 +82,7 @@ fn paths_for_people_and_for_programs() {
         &["aliases"][..],
         &["which"],
         &["history"],
+        &["usage"],
         &["use", "billing"],
         &["use", "--remove"],
         &["logs"],

@@ -27,4 +27,6 @@ mod setup_values;
 mod setup_yes;
 mod shell;
 mod uninstall;
+mod usage;
+mod usage_page;
 mod words;

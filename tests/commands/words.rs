@@ -247,7 +247,7 @@ fn errors_have_one_style() {
     assert!(output.err().contains("\nSet up:\n  setup "), "{}", output.err());
 }
 
-const WITH_HELP: [&str; 15] = [
+const WITH_HELP: [&str; 16] = [
     "",
     "setup",
     "shell-init",
@@ -256,6 +256,7 @@ const WITH_HELP: [&str; 15] = [
     "use",
     "aliases",
     "history",
+    "usage",
     "statusline",
     "check",
     "doctor",

@@ -51,6 +51,7 @@ fn all_answer(name: &str, command: &dyn Fn(&[&str]) -> Command) {
         &["aliases"],
         &["doctor"],
         &["history", "--all"],
+        &["usage"],
         &["flush"],
         &["check"],
         &["statusline"],

@@ -39,7 +39,8 @@ fn nothing_outside_the_state_directory() {
             assert_eq!((output.out().as_str(), output.code()), ("hi\n", 0), "{args:?}");
         }
     }
-    for args in [&["act", "which"][..], &["act", "aliases"], &["act", "history"], &["act", "doctor"]] {
+    for args in [&["act", "which"][..], &["act", "aliases"], &["act", "history"], &["act", "usage"], &["act", "doctor"]]
+    {
         sandbox.act_claude(args).current_dir(sandbox.home().join("project")).output().unwrap();
     }
     let after = outside(&sandbox);

@@ -49,7 +49,7 @@ fn world(act: &Act) -> (Sandbox, PathBuf) {
     (sandbox, directory)
 }
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 16] = [
     &["act", "which"],
     &["act", "which", "--env"],
     &["act", "which", "--json"],
@@ -59,6 +59,8 @@ const COMMANDS: [&[&str]; 14] = [
     &["act", "doctor", "--json"],
     &["act", "history", "--all"],
     &["act", "history", "--all", "--json"],
+    &["act", "usage", "--by", "directory"],
+    &["act", "usage", "--by", "directory", "--json"],
     &["act", "flush"],
     &["act", "check"],
     &["act", "statusline"],

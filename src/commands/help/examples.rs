@@ -57,6 +57,15 @@ const HISTORY: &[Example] = &[
     example("For a program", "act-claude act history --number 1 --json"),
 ];
 
+const USAGE: &[Example] = &[
+    example("Today, the last 7 days and this month; what of it ACT has", "act-claude act usage"),
+    example(
+        "Of three months, by repository, for a spreadsheet",
+        "act-claude act usage --since 3m --by repository --csv",
+    ),
+    example("As a page that can be sent or printed", "act-claude act usage --since 2026-11-01 --html usage.html"),
+];
+
 const STATUSLINE: &[Example] = &[
     example("As the command of \"statusLine\" in ~/.claude/settings.json", "act-claude act statusline"),
     example("After a status line of your own", "act-claude act statusline -- ~/.claude/statusline.sh"),
@@ -107,6 +116,7 @@ pub fn of(command: &str) -> &'static [Example] {
         "use" => USE,
         "aliases" => ALIASES,
         "history" => HISTORY,
+        "usage" => USAGE,
         "statusline" => STATUSLINE,
         "check" => CHECK,
         "doctor" => DOCTOR,

@@ -18,7 +18,7 @@ pub use refusal::sentence as refusal;
 /// The commands in the order shown to users, in groups.
 pub const GROUPS: [(&str, &[&str]); 4] = [
     ("Set up", &["setup", "shell-init", "uninstall"]),
-    ("Every day", &["which", "use", "aliases", "history", "statusline"]),
+    ("Every day", &["which", "use", "aliases", "history", "usage", "statusline"]),
     ("When something is wrong", &["check", "doctor", "flush", "logs"]),
     ("Try it out", &["demo", "receive"]),
 ];

@@ -12,6 +12,7 @@ use crate::commands::here::{Here, is_here};
 use crate::state::outcome::{self, State};
 use crate::state::record::LaunchKind;
 use crate::state::session::Session;
+use crate::text::amount::grouped;
 use crate::text::home;
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
 use crate::text::table::{Cell, Table, cell, numbers, styled, words};
@@ -152,19 +153,6 @@ pub fn state_word(state: State) -> &'static str {
         State::NothingSent => "nothing sent",
         State::NotObserved => "not observed",
     }
-}
-
-/// A number with its thousands separated: `48,210`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]

@@ -6,3 +6,4 @@ mod listing;
 mod totals;
 
 pub use command::{Args, run};
+pub use listing::Page;

@@ -6,11 +6,12 @@ use jiff::civil::Date;
 use jiff::{ToSpan, Zoned};
 use serde_json::{Value, json};
 
-use super::listing::{SENT_LATER, grouped, state_word};
+use super::listing::{SENT_LATER, state_word};
 use crate::claude::metrics::Usage;
 use crate::state::outcome::State;
 use crate::state::session::{OPEN, Session};
 use crate::state::total::Total;
+use crate::text::amount::{dollars, grouped};
 use crate::text::table::{Table, cell, numbers, words};
 
 /// The sums over the sessions that began in a period.
@@ -138,20 +139,6 @@ fn as_far_as_known(usage: &Usage, sum: Option<String>) -> String {
     }
 }
 
-/// `$1,234.50`; what is less than a cent, but more than nothing, is `<$0.01`.
-fn dollars(amount: f64) -> String {
-    if amount > 0.0 && amount < 0.005 {
-        return "<$0.01".to_owned();
-    }
-    let cents = (amount * 100.0).round();
-    // No session costs less than nothing, or so much: a record is damaged.
-    if !(0.0..1e15).contains(&cents) {
-        return format!("${amount:.2e}");
-    }
-    let cents = cents as u64;
-    format!("${}.{:02}", grouped(cents / 100), cents % 100)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,22 +238,6 @@ this week            3    1,017  15,255  2,048,210     -  1,014 delivered, 3 hel
         let sessions = [old, at("2026-11-24T08:00:00Z", State::Delivered, 1, Some(5.0))];
         let tokens = of(&sessions, &"2026-11-24T18:00:00Z[UTC]".parse().unwrap())[0].usage.tokens.clone().unwrap();
         assert_eq!((tokens.total, tokens.input), (12, None));
-    }
-
-    #[test]
-    fn dollars_have_cents() {
-        for (amount, text) in [
-            (0.0, "$0.00"),
-            (0.0049, "<$0.01"),
-            (0.000_001, "<$0.01"),
-            (0.005, "$0.01"),
-            (0.4242, "$0.42"),
-            (1_234.5, "$1,234.50"),
-            (-1.0, "$-1.00e0"),
-            (f64::MAX, "$1.80e308"),
-        ] {
-            assert_eq!(dollars(amount), text);
-        }
     }
 
     #[test]

@@ -119,9 +119,3 @@ fn no_line_is_wider_than_the_page() {
         assert!(text.lines().all(|line| page::columns(line) <= width), "{width}\n{text}");
     }
 }
-
-#[test]
-fn thousands_are_grouped() {
-    let texts = [0, 999, 1000, 48210, 1234567].map(grouped);
-    assert_eq!(texts, ["0", "999", "1,000", "48,210", "1,234,567"]);
-}
