@@ -24,12 +24,17 @@ pub struct Share {
     pub measured: Measured,
 }
 
-/// The shares of an export that arrives at `now`. A point without a time was measured then. The day is that of the time zone
-/// `zone`, at the time of the measurement.
+/// How far the time of a point may be from the time of its arrival, in seconds: a year. What is further away is no clock's time, and
+/// would make a file for a month of any year.
+const FARTHEST: u64 = 366 * 24 * 60 * 60;
+
+/// The shares of an export that arrives at `now`. A point without a time, or with one that is more than a year away, was measured then.
+/// The day is that of the time zone `zone`, at the time of the measurement.
 pub fn of_export(portions: &[Portion], zone: &TimeZone, now: Timestamp) -> Vec<Share> {
     let mut shares = Vec::new();
     for Portion { second, model, measured } in portions {
-        let time = second.and_then(|second| Timestamp::from_second(second).ok()).unwrap_or(now);
+        let near = second.filter(|second| second.abs_diff(now.as_second()) <= FARTHEST);
+        let time = near.and_then(|second| Timestamp::from_second(second).ok()).unwrap_or(now);
         let day = time.to_zoned(zone.clone()).date();
         add(&mut shares, Share { day, model: model.clone(), measured: *measured });
     }
@@ -170,9 +175,11 @@ mod tests {
             portion(None, Some("a"), 2.0),
             portion(None, None, 4.0),
             portion(Some(now.as_second() - 86_400), Some("a"), 8.0),
+            portion(Some(i64::MAX), Some("a"), 16.0),
+            portion(Some(1), Some("a"), 32.0),
         ];
         let shares = of_export(&portions, &TimeZone::UTC, now);
         let costs: Vec<_> = shares.iter().map(|share| (share.day.day(), share.measured.cost_usd)).collect();
-        assert_eq!(costs, [(28, 3.0), (28, 4.0), (27, 8.0)]);
+        assert_eq!(costs, [(28, 51.0), (28, 4.0), (27, 8.0)]);
     }
 }
