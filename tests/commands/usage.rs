@@ -121,9 +121,8 @@ What ACT has, and what not
 Sat 1 Mar 2025 to Wed 5 Mar 2025: ACT has 30 of 38 points
 State       Cost  Points  Why, and what to do
 delivered  $2.75      27  ACT has it
-partial    $0.25       5  ACT has it, but for 2 points that it rejected; it does
-                          not say which. Why: act-claude act history --all
-                          --failed
+partial    $0.25       5  with ACT, in part: it rejected 2 points, and does not
+                          say which. Why: act-claude act history --all --failed
 waiting    $0.50       6  ACT or the network was down; it is tried again. To
                           deliver it now: act-claude act flush
 
