@@ -37,7 +37,7 @@ pub fn why(disposition: Disposition, part: &Part<'_>) -> String {
         Disposition::Delivered => "ACT has it".to_owned(),
         Disposition::Partial => {
             let rejected = points(part.measured.rejected);
-            format!("ACT has it, but for {rejected} that it rejected; it does not say which. Why: {SHOWS_FAILURES}")
+            format!("with ACT, in part: it rejected {rejected}, and does not say which. Why: {SHOWS_FAILURES}")
         }
         Disposition::Waiting => {
             "ACT or the network was down; it is tried again. To deliver it now: act-claude act flush".to_owned()
