@@ -34,8 +34,8 @@ mod tests {
     fn the_session_that_passes_the_limit_says_so() {
         let row = |alias: &str, session: &str, cost_usd: f64| Row {
             day: jiff::civil::date(2026, 11, 28),
-            session: Some(session.to_owned()),
-            place: Place { alias: alias.to_owned(), ..Place::default() },
+            session: Some(session.into()),
+            place: Place { alias: alias.to_owned(), ..Place::default() }.into(),
             model: None,
             disposition: Disposition::Waiting,
             measured: Measured { cost_usd, ..Measured::default() },

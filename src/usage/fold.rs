@@ -67,8 +67,8 @@ pub fn fold(state: &Path, today: Date) -> io::Result<()> {
         let path = files::month(state, first);
         let Ok(mut month) = Month::read(&files::read(&path)?, first) else {
             // A newer act-claude folds it, and these sessions.
-            let sessions: BTreeSet<&String> = rows.iter().filter_map(|row| row.session.as_ref()).collect();
-            ended.retain(|session, _| !sessions.contains(session));
+            let sessions: BTreeSet<&str> = rows.iter().filter_map(|row| row.session.as_deref()).collect();
+            ended.retain(|session, _| !sessions.contains(session.as_str()));
             continue;
         };
         let sessions: BTreeSet<&str> = rows.iter().filter_map(|row| row.session.as_deref()).collect();
@@ -132,6 +132,7 @@ mod tests {
     use crate::state::record::{LaunchKind, Record};
     use jiff::civil::date;
     use std::path::PathBuf;
+    use std::sync::Arc;
 
     const TODAY: Date = date(2026, 11, 28);
 
@@ -143,7 +144,7 @@ mod tests {
     }
 
     /// The points by session and what became of them, and how many files with notes there are.
-    fn seen(state: &Path) -> (BTreeMap<(Option<String>, Disposition), u64>, usize) {
+    fn seen(state: &Path) -> (BTreeMap<(Option<Arc<str>>, Disposition), u64>, usize) {
         let ledger = Ledger::read(state, &(Date::MIN..=Date::MAX));
         assert_eq!(ledger.faults, []);
         let mut points = BTreeMap::new();
@@ -153,8 +154,8 @@ mod tests {
         (points, files::noted(state).unwrap().len())
     }
 
-    fn some(session: &str) -> Option<String> {
-        Some(session.to_owned())
+    fn some(session: &str) -> Option<Arc<str>> {
+        Some(session.into())
     }
 
     fn left(state: &Path, part: PathBuf, name: &str) {

@@ -1,9 +1,10 @@
 //! The whole ledger, as it is now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -175,9 +176,9 @@ impl<'a> Reader<'a> {
                 let Ok((Header { alias, account, captured, .. }, body)) = entry::read(&file) else { continue };
                 let Some(content) = otlp::read(&file[body..]) else { continue };
                 let disposition = self.kept_state(&account, &alias);
-                let place = Place { alias, account, directory: directory.clone(), repository: None };
+                let place = Arc::new(Place { alias, account, directory: directory.clone(), repository: None });
                 for share::Share { day, model, measured } in share::of_export(&content.portions, &zone, captured) {
-                    let session = Some(session.clone());
+                    let (session, model) = (Some(session.as_str().into()), model.map(Arc::from));
                     self.rows.push(Row { day, session, place: place.clone(), model, disposition, measured });
                 }
             }
@@ -203,7 +204,7 @@ impl<'a> Reader<'a> {
                     if !damaged.is_empty() {
                         self.faults.push(Fault { path, why: Why::Damaged(damaged.len() as u64) });
                     }
-                    let is_noted = |row: &Row| row.session.as_ref().is_some_and(|session| noted.contains(session));
+                    let is_noted = |row: &Row| row.session.as_deref().is_some_and(|session| noted.contains(session));
                     self.rows.extend(rows.into_iter().filter(|row| !is_noted(row)));
                 }
                 Err(_) => self.faults.push(Fault { path, why: Why::Newer }),
@@ -215,7 +216,7 @@ impl<'a> Reader<'a> {
 /// The points of ended sessions that their records have, and the ledger has not. Only records of sessions that no month has are read:
 /// there may be thousands, and what a folded session lacks is in its rows.
 fn uncounted(state: &Path, days: &RangeInclusive<Date>, noted: &BTreeSet<String>, rows: &[Row]) -> Uncounted {
-    let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut counted: HashMap<&str, u64> = HashMap::new();
     for row in rows {
         if let Some(session) = &row.session {
             *counted.entry(session).or_default() += row.measured.points;

@@ -6,6 +6,7 @@
 //! has the sums of all sessions of a place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,9 @@ struct ModelLine {
     name: String,
 }
 
+type Places = BTreeMap<usize, Arc<Place>>;
+type Models = BTreeMap<usize, Arc<str>>;
+
 /// Why a month is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Newer;
@@ -67,14 +71,16 @@ impl Month {
     /// A newer act-claude wrote it.
     pub fn read(text: &[u8], first: Date) -> Result<Self, Newer> {
         let mut month = Self::default();
-        let (mut places, mut models) = (BTreeMap::new(), BTreeMap::new());
+        let (mut places, mut models) = (Places::new(), Models::new());
         for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            if let Ok(line) = serde_json::from_slice::<Line<f64>>(line) {
-                month.add(line, first, &places, &models);
+            if let Ok(found) = serde_json::from_slice::<Line<f64>>(line) {
+                if !month.add(found, first, &places, &models) {
+                    month.damaged.push(line.to_vec());
+                }
             } else if let Ok(PlaceLine { place, is }) = serde_json::from_slice(line) {
-                places.insert(place, is);
+                places.insert(place, Arc::new(is));
             } else if let Ok(ModelLine { model, name }) = serde_json::from_slice(line) {
-                models.insert(model, name);
+                models.insert(model, Arc::from(name));
             } else if let Ok(First { v, .. }) = serde_json::from_slice(line) {
                 if v > VERSION {
                     return Err(Newer);
@@ -86,18 +92,27 @@ impl Month {
         Ok(month)
     }
 
-    /// Adds the rows of a line. A place or a model whose line is damaged is not known, and what was used there is.
-    fn add(&mut self, line: Line<f64>, first: Date, places: &BTreeMap<usize, Place>, models: &BTreeMap<usize, String>) {
+    /// Adds the rows of a line; false, and nothing is added, where one of them is none. A place or a model whose line is damaged is not
+    /// known, and what was used there is.
+    fn add(&mut self, line: Line<f64>, first: Date, places: &Places, models: &Models) -> bool {
+        let (before, session) = (self.rows.len(), line.session.map(Arc::from));
         let place = places.get(&line.at).cloned().unwrap_or_default();
         for (disposition, lists) in line.used {
             for list in lists {
-                let day = list.first().map(|day| *day as i8).and_then(|day| first.with().day(day).build().ok());
-                let (Some(day), Some(model)) = (day, list.get(1)) else { continue };
+                let [day, model, numbers @ ..] = &list[..] else { return self.cut(before) };
+                let day = (day.fract() == 0.0).then(|| first.with().day(*day as i8).build().ok()).flatten();
+                let Some(day) = day else { return self.cut(before) };
                 let model = models.get(&(*model as usize)).cloned();
-                let (session, measured) = (line.session.clone(), Measured::of(&list[2..]));
-                self.rows.push(Row { day, session, place: place.clone(), model, disposition, measured });
+                let (session, place, measured) = (session.clone(), place.clone(), Measured::of(numbers));
+                self.rows.push(Row { day, session, place, model, disposition, measured });
             }
         }
+        true
+    }
+
+    fn cut(&mut self, length: usize) -> bool {
+        self.rows.truncate(length);
+        false
     }
 
     /// Replaces all rows of these sessions.
@@ -108,7 +123,8 @@ impl Month {
 
     /// Takes the session out of the rows before `day`, but for sessions that have notes. Returns whether there was any.
     pub fn forget_sessions(&mut self, day: Date, noted: &BTreeSet<String>) -> bool {
-        let is_old = |row: &Row| row.day < day && row.session.as_ref().is_some_and(|session| !noted.contains(session));
+        let is_old =
+            |row: &Row| row.day < day && row.session.as_deref().is_some_and(|session| !noted.contains(session));
         let mut any = false;
         for row in self.rows.iter_mut().filter(|row| is_old(row)) {
             row.session = None;
@@ -122,7 +138,7 @@ impl Month {
         let mut text = Vec::new();
         let numbers_named = Measured::NAMES.map(str::to_owned).to_vec();
         line(&mut text, &First { v: VERSION, month: first.strftime("%Y-%m").to_string(), numbers: numbers_named });
-        let places: BTreeSet<&Place> = self.rows.iter().map(|row| &row.place).collect();
+        let places: BTreeSet<&Place> = self.rows.iter().map(|row| &*row.place).collect();
         let models: BTreeSet<&str> = self.rows.iter().filter_map(|row| row.model.as_deref()).collect();
         let places: BTreeMap<&Place, usize> = places.into_iter().zip(0..).collect();
         let models: BTreeMap<&str, usize> = models.into_iter().zip(1..).collect();
@@ -132,7 +148,7 @@ impl Month {
         let mut lines: BTreeMap<(Option<&str>, usize), Lists<'_>> = BTreeMap::new();
         for row in &self.rows {
             let model = row.model.as_deref().map_or(0, |model| models[model]);
-            let lists = lines.entry((row.session.as_deref(), places[&row.place])).or_default();
+            let lists = lines.entry((row.session.as_deref(), places[&*row.place])).or_default();
             lists.entry((row.disposition, row.day.day(), model)).or_default().join(&row.measured);
         }
         for ((session, at), lists) in lines {
@@ -161,9 +177,9 @@ mod tests {
     fn row(day: i8, session: &str, alias: &str, model: Option<&str>, cost_usd: f64) -> Row {
         Row {
             day: date(2026, 11, day),
-            session: Some(session.to_owned()),
-            place: Place { alias: alias.to_owned(), directory: Some("/w".into()), ..Place::default() },
-            model: model.map(str::to_owned),
+            session: Some(session.into()),
+            place: Place { alias: alias.to_owned(), directory: Some("/w".into()), ..Place::default() }.into(),
+            model: model.map(Arc::from),
             disposition: Disposition::Delivered,
             measured: Measured { points: 2, cost_usd, ..Measured::default() },
         }
@@ -225,11 +241,16 @@ mod tests {
         let torn = text.replace("{\"place\":0", "{\"pla").replace("{\"session\":\"s2\"", "{\"session\":s2");
         let damaged = Month::read(torn.as_bytes(), FIRST).unwrap();
         assert_eq!((damaged.damaged.len(), sum(&damaged)), (2, (6, 3.5)));
-        assert!(damaged.rows.iter().all(|row| row.place == Place::default()));
+        assert!(damaged.rows.iter().all(|row| *row.place == Place::default()));
         // What can't be read is still there after the next change.
         let written = String::from_utf8(damaged.write(FIRST)).unwrap();
         assert!(written.contains("{\"pla") && written.contains("{\"session\":s2"), "{written}");
         assert_eq!(Month::read(written.as_bytes(), FIRST).unwrap(), damaged);
+        // No day of this month, and no list of numbers.
+        for damage in ["[31,0,2", "[1.5,0,2", "[1e9,0,2"] {
+            let damaged = Month::read(text.replace("[2,1,2", damage).as_bytes(), FIRST).unwrap();
+            assert_eq!((damaged.damaged.len(), sum(&damaged)), (1, (6, 3.5)), "{damage}");
+        }
         let cut = &text.as_bytes()[..text.len() / 2];
         assert!(Month::read(cut, FIRST).is_ok());
         let newer = text.replace("\"v\":1", "\"v\":2");

@@ -4,6 +4,7 @@
 //! leaves at most one unfinished line.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -188,25 +189,22 @@ impl Notes {
     /// The rows of the session. `state` says what became of an export that no note has decided.
     pub fn rows(&self, session: &str, state: impl Fn(u64, &NotedExport) -> Disposition) -> Vec<Row> {
         let mut rows = Vec::new();
-        let mut add = |disposition, place: &Place, share: Share| {
+        let session: Arc<str> = session.into();
+        let mut add = |disposition, place: &Arc<Place>, share: Share| {
             let Share { day, model, measured } = share;
-            rows.push(Row {
-                day,
-                session: Some(session.to_owned()),
-                place: place.clone(),
-                model,
-                disposition,
-                measured,
-            });
+            let (session, place) = (Some(session.clone()), place.clone());
+            rows.push(Row { day, session, place, model: model.map(Arc::from), disposition, measured });
         };
         for Sum { place, sums, .. } in &self.sums {
+            let place = &Arc::new(place.clone());
             for (disposition, shares) in sums {
                 shares.iter().for_each(|share| add(*disposition, place, share.clone()));
             }
         }
         for (seq, export) in &self.exports {
             let disposition = if export.state.is_decided() { export.state } else { state(*seq, export) };
-            shares_of(export).into_iter().for_each(|share| add(disposition, &export.place, share));
+            let place = &Arc::new(export.place.clone());
+            shares_of(export).into_iter().for_each(|share| add(disposition, place, share));
         }
         rows
     }
@@ -254,7 +252,7 @@ mod tests {
         let rows = notes.rows("s", |_, _| Disposition::UnderWay);
         let mut points: Vec<_> = rows
             .into_iter()
-            .map(|row| (row.disposition, row.place.alias, row.measured.points, row.measured.rejected))
+            .map(|row| (row.disposition, row.place.alias.clone(), row.measured.points, row.measured.rejected))
             .collect();
         points.sort();
         points

@@ -1,6 +1,7 @@
 //! A row of the ledger (pure).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -8,17 +9,18 @@ use serde::{Deserialize, Serialize};
 use super::disposition::Disposition;
 use crate::claude::measured::Measured;
 
-/// What was used on one day, by one session and one model, and what became of it.
+/// What was used on one day, by one session and one model, and what became of it. Rows share their texts: a year has many rows and few
+/// places.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// The user's local day on which it was measured.
     pub day: Date,
     /// The session's id; `None` for what is older than [`super::KEPT`].
-    pub session: Option<String>,
+    pub session: Option<Arc<str>>,
     /// Where it was used.
-    pub place: Place,
+    pub place: Arc<Place>,
     /// The model; `None` for what belongs to none, such as lines of code.
-    pub model: Option<String>,
+    pub model: Option<Arc<str>>,
     /// What became of it.
     pub disposition: Disposition,
     /// The sums.

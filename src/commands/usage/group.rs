@@ -246,8 +246,8 @@ pub mod sample {
     /// A row of November 2026 with `points` and as many dollars.
     pub fn row(day: i8, session: Option<&str>, alias: &str, disposition: Disposition, points: u64) -> Row {
         let measured = Measured { points, cost_usd: points as f64, sessions: 1.0, ..Measured::default() };
-        let place = Place { alias: alias.to_owned(), ..Place::default() };
-        let session = session.map(str::to_owned);
+        let place = Place { alias: alias.to_owned(), ..Place::default() }.into();
+        let session = session.map(Into::into);
         Row { day: date(2026, 11, day), session, place, model: None, disposition, measured }
     }
 }

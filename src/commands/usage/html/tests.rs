@@ -1,15 +1,15 @@
 use super::super::group::sample::row;
 use super::*;
 use crate::usage::Disposition::{Delivered, Held};
-use crate::usage::Ledger;
+use crate::usage::{Ledger, Place};
 use jiff::civil::date;
 
 #[test]
 fn the_page_says_what_act_lacks_and_names_are_text() {
     let hostile = "\"><img src=//x onerror=alert(1)><script>";
     let mut rows = vec![row(3, Some("a"), hostile, Delivered, 6), row(5, Some("b"), hostile, Held, 3)];
-    rows[0].model = Some(hostile.to_owned());
-    rows[1].place.repository = Some(hostile.to_owned());
+    rows[0].model = Some(hostile.into());
+    rows[1].place = Place { repository: Some(hostile.to_owned()), ..Place::clone(&rows[1].place) }.into();
     let ledger = Ledger { rows, ..Ledger::default() };
     let report =
         Report { days: date(2026, 11, 1)..=date(2026, 11, 5), by: By::Day, alias: Some(hostile), ledger: &ledger };
