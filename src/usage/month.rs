@@ -69,8 +69,11 @@ impl Month {
         let mut month = Self::default();
         let (mut places, mut models) = (BTreeMap::new(), BTreeMap::new());
         for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            if let Ok(line) = serde_json::from_slice::<Line<f64>>(line) {
-                month.add(line, first, &places, &models);
+            if let Ok(read) = serde_json::from_slice::<Line<f64>>(line) {
+                match rows(&read, first, &places, &models) {
+                    Some(rows) => month.rows.extend(rows),
+                    None => month.damaged.push(line.to_vec()),
+                }
             } else if let Ok(PlaceLine { place, is }) = serde_json::from_slice(line) {
                 places.insert(place, is);
             } else if let Ok(ModelLine { model, name }) = serde_json::from_slice(line) {
@@ -84,20 +87,6 @@ impl Month {
             }
         }
         Ok(month)
-    }
-
-    /// Adds the rows of a line. A place or a model whose line is damaged is not known, and what was used there is.
-    fn add(&mut self, line: Line<f64>, first: Date, places: &BTreeMap<usize, Place>, models: &BTreeMap<usize, String>) {
-        let place = places.get(&line.at).cloned().unwrap_or_default();
-        for (disposition, lists) in line.used {
-            for list in lists {
-                let day = list.first().map(|day| *day as i8).and_then(|day| first.with().day(day).build().ok());
-                let (Some(day), Some(model)) = (day, list.get(1)) else { continue };
-                let model = models.get(&(*model as usize)).cloned();
-                let (session, measured) = (line.session.clone(), Measured::of(&list[2..]));
-                self.rows.push(Row { day, session, place: place.clone(), model, disposition, measured });
-            }
-        }
     }
 
     /// Replaces all rows of these sessions.
@@ -151,6 +140,28 @@ impl Month {
         text.push(b'\n');
         text
     }
+}
+
+/// The rows of a line; `None` where a list has no day of the month. A place or a model whose line is damaged is not known, and what
+/// was used there is.
+fn rows(
+    line: &Line<f64>,
+    first: Date,
+    places: &BTreeMap<usize, Place>,
+    models: &BTreeMap<usize, String>,
+) -> Option<Vec<Row>> {
+    let place = places.get(&line.at).cloned().unwrap_or_default();
+    let mut rows = Vec::new();
+    for (disposition, lists) in &line.used {
+        for list in lists {
+            let [day, model, numbers @ ..] = list.as_slice() else { return None };
+            let day = first.with().day(*day as i8).build().ok().filter(|date| f64::from(date.day()) == *day)?;
+            let model = models.get(&(*model as usize)).cloned();
+            let (session, measured) = (line.session.clone(), Measured::of(numbers));
+            rows.push(Row { day, session, place: place.clone(), model, disposition: *disposition, measured });
+        }
+    }
+    Some(rows)
 }
 
 #[cfg(test)]
@@ -232,6 +243,11 @@ mod tests {
         assert_eq!(Month::read(written.as_bytes(), FIRST).unwrap(), damaged);
         let cut = &text.as_bytes()[..text.len() / 2];
         assert!(Month::read(cut, FIRST).is_ok());
+        for list in ["[31,1,220]", "[0,1,220]", "[2.5,1,220]", "[2]", "[]"] {
+            let text = text.replace("[2,1,2,0,0,0.25]", list);
+            let damaged = Month::read(text.as_bytes(), FIRST).unwrap();
+            assert_eq!((damaged.damaged.len(), sum(&damaged)), (1, (6, 3.5)), "{list}");
+        }
         let newer = text.replace("\"v\":1", "\"v\":2");
         assert_eq!(Month::read(newer.as_bytes(), FIRST), Err(Newer));
     }
