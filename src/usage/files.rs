@@ -10,7 +10,7 @@ use jiff::civil::Date;
 
 use super::note::{Note, Notes, line};
 use crate::state;
-use crate::system::file::{self, Durability};
+use crate::system::file::{self, Durability, OpenError};
 
 /// The largest file that is read, in bytes. A month of heavy use has one hundredth of it.
 const LARGEST: u64 = 256 << 20;
@@ -153,8 +153,8 @@ impl Notebook {
 
     fn create(&self) -> io::Result<File> {
         let path = notes(&self.state, &self.session);
-        let open = || File::options().read(true).append(true).create(true).mode(0o600).open(&path);
-        match open() {
+        let open = || file::open(&path, File::options().read(true).append(true).create(true).mode(0o600));
+        let opened = match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 state::prepare(&self.state)?;
                 state::make_private(&directory(&self.state))?;
@@ -162,7 +162,9 @@ impl Notebook {
                 open()
             }
             result => result,
-        }
+        }?;
+        // A pipe that nobody reads is full after a while, and then keeps each export waiting.
+        if opened.metadata()?.is_file() { Ok(opened) } else { Err(OpenError::Special.into()) }
     }
 }
 
@@ -216,6 +218,24 @@ mod tests {
         for (path, mode) in [(sessions(state.path()), 0o700), (notes(state.path(), "s"), 0o600)] {
             assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode, "{}", path.display());
         }
+    }
+
+    #[test]
+    fn notes_are_written_to_a_file_of_the_ledger_and_to_nothing_else() {
+        let state = tempfile::tempdir().unwrap();
+        let notebook = Notebook::of(state.path(), "s");
+        fs::create_dir_all(sessions(state.path())).unwrap();
+        let path = notes(state.path(), "s");
+        fs::write(state.path().join("mine"), "mine").unwrap();
+        std::os::unix::fs::symlink(state.path().join("mine"), &path).unwrap();
+        assert!(notebook.note(&arrived(0)).is_err());
+        assert_eq!(fs::read(state.path().join("mine")).unwrap(), b"mine");
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(notebook.note(&arrived(1)).is_err());
+        fs::remove_file(&path).unwrap();
+        notebook.note(&arrived(2)).unwrap();
+        assert_eq!(points(state.path()), 3);
     }
 
     #[test]

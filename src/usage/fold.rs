@@ -19,6 +19,7 @@ use super::row::Row;
 use crate::claude::measured::Measured;
 use crate::state::record;
 use crate::state::spool::{Spool, session_of};
+use crate::system::file;
 
 /// From this number of files with notes on, they are folded.
 const MANY: usize = 64;
@@ -39,17 +40,18 @@ pub fn fold_many(state: &Path, today: Date) -> io::Result<()> {
 /// As [`fold_many`].
 pub fn fold(state: &Path, today: Date) -> io::Result<()> {
     let lock = files::directory(state).join("lock");
-    let lock = File::options().write(true).create(true).truncate(false).mode(0o600).open(lock)?;
+    let lock = file::open(&lock, File::options().write(true).create(true).truncate(false).mode(0o600))?;
     // Another process does it.
     let Ok(_lock) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else { return Ok(()) };
     forget_sessions(state, today)?;
     let mut ended = BTreeMap::new();
+    // The locks are looked at before the spool: a relay that has ended stores nothing any more.
+    let over: Vec<String> = files::noted(state)?.into_iter().filter(|id| !record::is_locked(state, id)).collect();
     let kept = kept(&Spool::of(state))?;
-    for session in files::noted(state)? {
-        if kept.contains(&session) || record::is_locked(state, &session) {
-            continue;
-        }
-        let notes = Notes::read(&files::read(&files::notes(state, &session))?);
+    for session in over.into_iter().filter(|session| !kept.contains(session)) {
+        // What can't be read stays, and hinders no other session.
+        let Ok(text) = files::read(&files::notes(state, &session)) else { continue };
+        let notes = Notes::read(&text);
         if notes.is_whole() {
             let mut rows = notes.rows(&session, |_, export| match export.state {
                 Disposition::Lost => Disposition::Lost,
@@ -65,8 +67,8 @@ pub fn fold(state: &Path, today: Date) -> io::Result<()> {
     }
     for (first, rows) in months {
         let path = files::month(state, first);
-        let Ok(mut month) = Month::read(&files::read(&path)?, first) else {
-            // A newer act-claude folds it, and these sessions.
+        let Some(mut month) = files::read(&path).ok().and_then(|text| Month::read(&text, first).ok()) else {
+            // A newer act-claude folds it, and these sessions. Or it can't be read: then they wait until it can.
             let sessions: BTreeSet<&str> = rows.iter().filter_map(|row| row.session.as_deref()).collect();
             ended.retain(|session, _| !sessions.contains(session.as_str()));
             continue;
@@ -83,7 +85,7 @@ pub fn fold(state: &Path, today: Date) -> io::Result<()> {
 
 /// The points that a session's record has and its notes lack, because they could not be written.
 fn unnoted(state: &Path, session: &str, rows: &[Row]) -> Option<Row> {
-    let noted: u64 = rows.iter().map(|row| row.measured.points).sum();
+    let noted = rows.iter().fold(0_u64, |sum, row| sum.saturating_add(row.measured.points));
     let points = record::read(state, session)?.outcome.points.checked_sub(noted).filter(|points| *points > 0)?;
     let measured = Measured { points, unsummed: points, ..Measured::default() };
     Some(Row { model: None, disposition: Disposition::NotObserved, measured, ..rows.first()?.clone() })
@@ -96,7 +98,7 @@ fn forget_sessions(state: &Path, today: Date) -> io::Result<()> {
     let noted: BTreeSet<String> = files::noted(state)?.into_iter().collect();
     for first in files::months(state)?.into_iter().filter(|first| *first < oldest) {
         let path = files::month(state, first);
-        let Ok(mut month) = Month::read(&files::read(&path)?, first) else { continue };
+        let Some(mut month) = files::read(&path).ok().and_then(|text| Month::read(&text, first).ok()) else { continue };
         if month.forget_sessions(oldest, &noted) {
             files::replace(&path, &month.write(first))?;
         }
@@ -143,8 +145,10 @@ mod tests {
         Notebook::of(state, session).note(&note).unwrap();
     }
 
+    type Points = BTreeMap<(Option<Arc<str>>, Disposition), u64>;
+
     /// The points by session and what became of them, and how many files with notes there are.
-    fn seen(state: &Path) -> (BTreeMap<(Option<Arc<str>>, Disposition), u64>, usize) {
+    fn seen(state: &Path) -> (Points, usize) {
         let ledger = Ledger::read(state, &(Date::MIN..=Date::MAX));
         assert_eq!(ledger.faults, []);
         let mut points = BTreeMap::new();
@@ -216,18 +220,36 @@ mod tests {
         assert_eq!(seen(state), (expected.into(), 0));
     }
 
+    /// Writes the record of a session that has ended, with five points.
+    fn recorded(state: &Path, session: &str) -> Date {
+        let start = record::start_of(session).unwrap();
+        let outcome = Outcome { exports: 1, points: 5, states: [(State::Delivered, 1)].into(), ..Outcome::default() };
+        let new = Record::new(session.to_owned(), LaunchKind::Supervised, start, Path::new("/w"), Path::new("/c"));
+        state::prepare(state).and_then(|()| state::make_private(&record::directory(state))).unwrap();
+        Record { end: Some(start), outcome, ..new }.write(state).unwrap();
+        start.to_zoned(jiff::tz::TimeZone::system()).date()
+    }
+
+    /// A late delivery keeps a record longer than the rows keep their session.
+    #[test]
+    fn what_an_old_session_has_is_not_missing() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        let day = recorded(state, "0199a1b2c3d4aabbccddee");
+        note(state, "0199a1b2c3d4aabbccddee", 0, day, 5, Disposition::Delivered);
+        for _ in 0..2 {
+            fold(state, TODAY).unwrap();
+        }
+        let ledger = Ledger::read(state, &(Date::MIN..=Date::MAX));
+        assert_eq!((ledger.rows[0].session.as_ref(), ledger.uncounted.points), (None, 0));
+    }
+
     #[test]
     fn what_a_record_has_and_the_notes_lack_is_counted() {
         let state = tempfile::tempdir().unwrap();
         let state = state.path();
-        let start: jiff::Timestamp = "2026-11-28T10:00:00Z".parse().unwrap();
         for (session, noted) in [("0199a1b2c3d4aabbccddee", Some(2)), ("0199a1b2c3d4ffbbccddee", None)] {
-            let start = record::start_of(session).unwrap_or(start);
-            let outcome =
-                Outcome { exports: 1, points: 5, states: [(State::Delivered, 1)].into(), ..Outcome::default() };
-            let new = Record::new(session.to_owned(), LaunchKind::Supervised, start, Path::new("/w"), Path::new("/c"));
-            state::prepare(state).and_then(|()| state::make_private(&record::directory(state))).unwrap();
-            Record { end: Some(start), outcome, ..new }.write(state).unwrap();
+            recorded(state, session);
             if let Some(points) = noted {
                 note(state, session, 0, TODAY, points, Disposition::Delivered);
             }
@@ -262,6 +284,37 @@ mod tests {
         let ledger = Ledger::read(state, &(Date::MIN..=Date::MAX));
         assert_eq!(ledger.rows.iter().map(|row| row.measured.points).sum::<u64>(), 3);
         assert_eq!(ledger.faults.len(), 2, "{:?}", ledger.faults);
+    }
+
+    #[test]
+    fn a_file_that_can_t_be_read_hinders_no_other() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        note(state, "a", 0, TODAY, 1, Disposition::Delivered);
+        note(state, "b", 0, date(2026, 10, 1), 2, Disposition::Delivered);
+        note(state, "c", 0, date(2026, 3, 1), 4, Disposition::Delivered);
+        fs::create_dir(files::notes(state, "directory")).unwrap();
+        for month in [date(2026, 10, 1), date(2026, 3, 1)] {
+            fs::create_dir(files::month(state, month)).unwrap();
+        }
+        fold(state, TODAY).unwrap();
+        assert_eq!(files::noted(state).unwrap(), ["b", "c", "directory"]);
+        let ledger = Ledger::read(state, &(Date::MIN..=Date::MAX));
+        assert_eq!(ledger.rows.iter().map(|row| row.measured.points).sum::<u64>(), 7);
+        assert_eq!(ledger.faults.len(), 3, "{:?}", ledger.faults);
+    }
+
+    #[test]
+    fn nothing_is_waited_for_and_no_sum_is_too_large() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        note(state, "a", 0, TODAY, u64::MAX, Disposition::Delivered);
+        note(state, "a", 1, TODAY, u64::MAX, Disposition::Delivered);
+        nix::unistd::mkfifo(&files::directory(state).join("lock"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(fold(state, TODAY).is_err(), "a pipe that nobody reads");
+        fs::remove_file(files::directory(state).join("lock")).unwrap();
+        fold(state, TODAY).unwrap();
+        assert_eq!(seen(state).0.into_values().collect::<Vec<_>>(), [u64::MAX]);
     }
 
     #[test]

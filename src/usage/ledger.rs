@@ -219,11 +219,15 @@ fn uncounted(state: &Path, days: &RangeInclusive<Date>, noted: &BTreeSet<String>
     let mut counted: HashMap<&str, u64> = HashMap::new();
     for row in rows {
         if let Some(session) = &row.session {
-            *counted.entry(session).or_default() += row.measured.points;
+            let counted = counted.entry(session).or_default();
+            *counted = counted.saturating_add(row.measured.points);
         }
     }
     let day = |time: Timestamp| time.to_zoned(TimeZone::system()).date();
-    let is_of_days = |id: &String| record::start_of(id).is_some_and(|start| days.contains(&day(start)));
+    // Up to this day the rows do not say whose they are: what a session has there can't be compared with its record.
+    let forgotten = rows.iter().filter(|row| row.session.is_none()).map(|row| row.day).max();
+    let is_known = |day: Date| days.contains(&day) && forgotten.is_none_or(|forgotten| day > forgotten);
+    let is_of_days = |id: &String| record::start_of(id).is_some_and(|start| is_known(day(start)));
     let is_open = |id: &String| noted.contains(id) || !counted.contains_key(id.as_str());
     let mut uncounted = Uncounted::default();
     for id in record::ids(state).into_iter().filter(|id| is_of_days(id) && is_open(id)) {

@@ -73,9 +73,10 @@ impl Month {
         let mut month = Self::default();
         let (mut places, mut models) = (Places::new(), Models::new());
         for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            if let Ok(found) = serde_json::from_slice::<Line<f64>>(line) {
-                if !month.add(found, first, &places, &models) {
-                    month.damaged.push(line.to_vec());
+            if let Ok(read) = serde_json::from_slice::<Line<f64>>(line) {
+                match rows(read, first, &places, &models) {
+                    Some(rows) => month.rows.extend(rows),
+                    None => month.damaged.push(line.to_vec()),
                 }
             } else if let Ok(PlaceLine { place, is }) = serde_json::from_slice(line) {
                 places.insert(place, Arc::new(is));
@@ -90,29 +91,6 @@ impl Month {
             }
         }
         Ok(month)
-    }
-
-    /// Adds the rows of a line; false, and nothing is added, where one of them is none. A place or a model whose line is damaged is not
-    /// known, and what was used there is.
-    fn add(&mut self, line: Line<f64>, first: Date, places: &Places, models: &Models) -> bool {
-        let (before, session) = (self.rows.len(), line.session.map(Arc::from));
-        let place = places.get(&line.at).cloned().unwrap_or_default();
-        for (disposition, lists) in line.used {
-            for list in lists {
-                let [day, model, numbers @ ..] = &list[..] else { return self.cut(before) };
-                let day = (day.fract() == 0.0).then(|| first.with().day(*day as i8).build().ok()).flatten();
-                let Some(day) = day else { return self.cut(before) };
-                let model = models.get(&(*model as usize)).cloned();
-                let (session, place, measured) = (session.clone(), place.clone(), Measured::of(numbers));
-                self.rows.push(Row { day, session, place, model, disposition, measured });
-            }
-        }
-        true
-    }
-
-    fn cut(&mut self, length: usize) -> bool {
-        self.rows.truncate(length);
-        false
     }
 
     /// Replaces all rows of these sessions.
@@ -167,6 +145,23 @@ impl Month {
         text.push(b'\n');
         text
     }
+}
+
+/// The rows of a line; `None` where a list has no day of the month. A place or a model whose line is damaged is not known, and what
+/// was used there is.
+fn rows(line: Line<f64>, first: Date, places: &Places, models: &Models) -> Option<Vec<Row>> {
+    let (session, place) = (line.session.map(Arc::from), places.get(&line.at).cloned().unwrap_or_default());
+    let mut rows = Vec::new();
+    for (disposition, lists) in line.used {
+        for list in lists {
+            let [day, model, numbers @ ..] = list.as_slice() else { return None };
+            let day = first.with().day(*day as i8).build().ok().filter(|date| f64::from(date.day()) == *day)?;
+            let model = models.get(&(*model as usize)).cloned();
+            let (session, place, measured) = (session.clone(), place.clone(), Measured::of(numbers));
+            rows.push(Row { day, session, place, model, disposition, measured });
+        }
+    }
+    Some(rows)
 }
 
 #[cfg(test)]
@@ -246,13 +241,13 @@ mod tests {
         let written = String::from_utf8(damaged.write(FIRST)).unwrap();
         assert!(written.contains("{\"pla") && written.contains("{\"session\":s2"), "{written}");
         assert_eq!(Month::read(written.as_bytes(), FIRST).unwrap(), damaged);
-        // No day of this month, and no list of numbers.
-        for damage in ["[31,0,2", "[1.5,0,2", "[1e9,0,2"] {
-            let damaged = Month::read(text.replace("[2,1,2", damage).as_bytes(), FIRST).unwrap();
-            assert_eq!((damaged.damaged.len(), sum(&damaged)), (1, (6, 3.5)), "{damage}");
-        }
         let cut = &text.as_bytes()[..text.len() / 2];
         assert!(Month::read(cut, FIRST).is_ok());
+        for list in ["[31,1,220]", "[0,1,220]", "[2.5,1,220]", "[2]", "[]"] {
+            let text = text.replace("[2,1,2,0,0,0.25]", list);
+            let damaged = Month::read(text.as_bytes(), FIRST).unwrap();
+            assert_eq!((damaged.damaged.len(), sum(&damaged)), (1, (6, 3.5)), "{list}");
+        }
         let newer = text.replace("\"v\":1", "\"v\":2");
         assert_eq!(Month::read(newer.as_bytes(), FIRST), Err(Newer));
     }

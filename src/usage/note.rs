@@ -210,11 +210,14 @@ impl Notes {
     }
 }
 
-/// The shares of an export, with its rejected points at the first one: ACT does not say which points they are.
+/// The shares of an export, with its rejected points at the first ones: ACT does not say which points they are. None has more of them
+/// than points: what ACT rejects of an export is never subtracted from another one.
 fn shares_of(export: &NotedExport) -> Vec<Share> {
     let mut shares = export.shares.clone();
-    if let Some(first) = shares.first_mut() {
-        first.measured.rejected += export.rejected;
+    let mut left = export.rejected;
+    for Share { measured, .. } in &mut shares {
+        measured.rejected = left.min(measured.points);
+        left -= measured.rejected;
     }
     shares
 }
@@ -293,6 +296,17 @@ mod tests {
         assert_eq!(points(&notes), expected);
         assert_eq!(notes.exports[&2].place.directory, Some("/w".into()));
         assert!(notes.knows(5) && !notes.knows(6) && notes.is_whole());
+    }
+
+    #[test]
+    fn no_more_points_are_rejected_than_an_export_has() {
+        let shares = || [used(2), used(3)].concat();
+        for (rejected, expected) in [(0, [0, 0]), (1, [1, 0]), (4, [2, 2]), (u64::MAX, [2, 3])] {
+            let note = Note::of(0, Disposition::Partial).rejecting(rejected).with(place("a"), shares());
+            let notes = Notes::read(&written(&[note]));
+            let of_rows: Vec<u64> = points(&notes).into_iter().map(|(_, _, _, rejected)| rejected).collect();
+            assert_eq!(of_rows, expected, "{rejected}");
+        }
     }
 
     #[test]

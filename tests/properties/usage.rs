@@ -1,6 +1,7 @@
 //! The files of the usage ledger: what is summed or written anew says the same, and what can't be read stays.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use act_claude::usage::month::Month;
 use act_claude::usage::note::Notes;
@@ -27,7 +28,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-type Group = (String, Option<String>, String, Option<String>, Disposition);
+type Group = (String, Option<Arc<str>>, String, Option<Arc<str>>, Disposition);
 
 /// The numbers of rows by all that tells rows apart. Sums of numbers at the ends of the range depend on their order, so each number
 /// is only as exact as nine digits.

@@ -39,7 +39,7 @@ impl<'a> Report<'a> {
 
     /// The points that are in no sum.
     pub fn unsummed(&self) -> u64 {
-        self.ledger.rows.iter().map(|row| row.measured.unsummed).sum()
+        self.ledger.rows.iter().fold(0, |sum, row| sum.saturating_add(row.measured.unsummed))
     }
 
     /// Whether something of it is on this machine, and may still be delivered.

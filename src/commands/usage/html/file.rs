@@ -26,7 +26,11 @@ pub fn write(path: &Path, page: &str) -> Result<(), String> {
             file::create_whole(path, page.as_bytes()).map_err(|error| failed(&error))
         }
         Err(OpenError::System(error)) => Err(failed(&error)),
-        Ok(_) | Err(OpenError::Link | OpenError::Special) => {
+        // A device such as /dev/null, and the link /dev/stdout, are not to be removed.
+        Err(OpenError::Link | OpenError::Special) => {
+            Err(format!("--html: {shown} is not a regular file: name another file"))
+        }
+        Ok(_) => {
             let word = shell_word(path);
             Err(format!("--html: {shown} exists, and act usage did not write it: name another file, or: rm {word}"))
         }
@@ -62,9 +66,14 @@ mod tests {
         fs::write(path("short"), "").unwrap();
         symlink(path("page"), path("link")).unwrap();
         fs::create_dir(path("directory")).unwrap();
-        for name in ["mine", "short", "link", "directory"] {
+        for (name, expected) in [
+            ("mine", " exists, and act usage did not write it: name another file, or: rm "),
+            ("short", " exists, and act usage did not write it: name another file, or: rm "),
+            ("link", "link is not a regular file: name another file"),
+            ("directory", "directory is not a regular file: name another file"),
+        ] {
             let why = write(&path(name), &page("three")).unwrap_err();
-            assert!(why.contains(" exists, and act usage did not write it: name another file, or: rm "), "{why}");
+            assert!(why.contains(expected), "{why}");
         }
         assert!(fs::read_to_string(path("mine")).unwrap().ends_with("first line of a page"));
         let why = write(&path("none/page"), "").unwrap_err();
