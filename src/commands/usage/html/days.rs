@@ -10,7 +10,7 @@ use super::tables::key;
 use crate::commands::usage::group::{By, Key, groups};
 use crate::commands::usage::range::Unit;
 use crate::commands::usage::report::Report;
-use crate::text::amount::dollars;
+use crate::text::amount::{dollars, grouped};
 
 /// As many aliases have a colour of their own. The others share the last one.
 const COLOURED: usize = 7;
@@ -24,6 +24,8 @@ const TOP: f64 = 12.0;
 const BOTTOM: f64 = 200.0;
 /// The picture's height.
 const HEIGHT: f64 = 226.0;
+/// The room for the name of a day.
+const NAME: f64 = 56.0;
 /// How many names of days have room below the bars.
 const NAMES: usize = 7;
 
@@ -99,7 +101,8 @@ impl Costs {
                 text,
                 "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text x=\"{x}\" y=\"{below:.1}\" \
                  text-anchor=\"end\">{}</text>",
-                money(cost),
+                // Round steps have no cents.
+                if step < 1.0 { money(cost) } else { format!("${}", grouped(cost as u64)) },
                 y = y(cost),
                 x = LEFT - 6.0,
                 below = y(cost) + 4.0,
@@ -124,7 +127,10 @@ impl Costs {
             }
             if index % every == 0 {
                 let name = self.unit.short_name(*first);
-                let _ = writeln!(text, "<text x=\"{x:.2}\" y=\"{}\">{name}</text>", BOTTOM + 16.0);
+                // The name of the last bar would go beyond the picture.
+                let (x, anchor) = if x + NAME > WIDTH { (WIDTH, "end") } else { (x, "start") };
+                let _ =
+                    writeln!(text, "<text x=\"{x:.2}\" y=\"{}\" text-anchor=\"{anchor}\">{name}</text>", BOTTOM + 16.0);
             }
         }
         text + "</svg>\n"
