@@ -119,27 +119,41 @@ fn holds(pattern: &[&str], parts: &[&str], is_matched: &dyn Fn(&str, &str) -> bo
     reached[parts.len()]
 }
 
-/// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen.
+/// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen: all bytes
+/// are looked at, because a decision for each one would take longer.
 pub(super) fn is_canonical(text: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-');
-    let mut before = b'/';
-    let mut slashes = 0;
-    for byte in text.bytes() {
-        match byte {
-            b'/' if before != b'/' => slashes += 1,
-            _ if is_plain(byte) => {}
-            _ => return false,
-        }
-        before = byte;
+    let (mut all, mut doubled, mut before) = (0, 0, SLASH);
+    for &byte in text.as_bytes() {
+        let kind = KINDS[usize::from(byte)];
+        all |= kind;
+        doubled |= kind & before;
+        before = kind;
     }
-    slashes > 0 && before != b'/' && !may_be_other(text)
+    all == SLASH && doubled == 0 && before != SLASH && !may_be_other(text)
 }
+
+const SLASH: u8 = 1;
+const OTHER: u8 = 2;
+
+/// The kinds of bytes in a pattern: plain characters are 0.
+const KINDS: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
+    let plain = b"abcdefghijklmnopqrstuvwxyz0123456789._-";
+    let mut at = 0;
+    while at < plain.len() {
+        kinds[plain[at] as usize] = 0;
+        at += 1;
+    }
+    kinds[b'/' as usize] = SLASH;
+    kinds
+};
 
 /// Whether [`canonical`] may change the pattern.
 fn may_be_other(text: &str) -> bool {
-    let host = text.split('/').next().unwrap_or_default();
-    let is_other = |host: &str| host.ends_with("dev.azure.com") || host.ends_with(".visualstudio.com");
-    text.ends_with(".git") || host.starts_with("ssh.") || host.starts_with("altssh.") || is_other(host)
+    let text = text.as_bytes();
+    let host = &text[..memchr::memchr(b'/', text).unwrap_or(text.len())];
+    let is_other = |host: &[u8]| host.ends_with(b"dev.azure.com") || host.ends_with(b".visualstudio.com");
+    text.ends_with(b".git") || host.starts_with(b"ssh.") || host.starts_with(b"altssh.") || is_other(host)
 }
 
 /// The pattern in the way in which the addresses of remotes are written.
