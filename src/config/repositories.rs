@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::Located;
 use super::typed::secret::quoted;
 use crate::git::address::Address;
-use crate::text::json::{Fault, MemberSpan, Node, Origin, Source, unquoted};
+use crate::text::json::{Fault, MemberSpan, Origin, RootMember, Source, unquoted};
 
 pub use pattern::Pattern;
 use pattern::is_canonical;
@@ -49,21 +49,19 @@ struct RulesOfFile {
     not_plain: Vec<usize>,
 }
 
-impl RulesOfFile {
-    /// The rule. An error is what is wrong with its pattern.
-    fn read(&self, rule: MemberSpan, home: Option<&Path>) -> Result<Located<RepositoryRule>, Fault> {
-        let (key, value) = (rule.key(&self.source), rule.value(&self.source));
-        let written = key.string("a repository")?;
-        let pattern = Pattern::read(&written, home)
-            .map_err(|(what, fix)| key.fault(format!("{} {what}", quoted(&written))).fix(fix))?;
-        let alias = if value.is_null() { Ok(None) } else { value.string("a repository's alias").map(Some) };
-        let (alias, fault) = match alias {
-            Ok(alias) => (alias, None),
-            Err(fault) => (None, Some(fault.into())),
-        };
-        let rule = RepositoryRule { written, pattern, alias, alias_origin: value.origin(), fault };
-        Ok(Located { value: rule, origin: key.origin() })
-    }
+/// The rule. An error is what is wrong with its pattern.
+fn read(rule: MemberSpan, source: &Arc<Source>, home: Option<&Path>) -> Result<Located<RepositoryRule>, Fault> {
+    let (key, value) = (rule.key(source), rule.value(source));
+    let written = key.string("a repository")?;
+    let pattern = Pattern::read(&written, home)
+        .map_err(|(what, fix)| key.fault(format!("{} {what}", quoted(&written))).fix(fix))?;
+    let alias = if value.is_null() { Ok(None) } else { value.string("a repository's alias").map(Some) };
+    let (alias, fault) = match alias {
+        Ok(alias) => (alias, None),
+        Err(fault) => (None, Some(fault.into())),
+    };
+    let rule = RepositoryRule { written, pattern, alias, alias_origin: value.origin(), fault };
+    Ok(Located { value: rule, origin: key.origin() })
 }
 
 impl RepositoryRules {
@@ -71,29 +69,29 @@ impl RepositoryRules {
     ///
     /// # Errors
     ///
-    /// `node` is no object.
-    pub fn add(&mut self, node: Node<'_>, home: Option<&Path>) -> Result<(Vec<Fault>, Vec<Fault>), Fault> {
+    /// The value is no object.
+    pub fn add(&mut self, member: RootMember<'_>, home: Option<&Path>) -> Result<(Vec<Fault>, Vec<Fault>), Fault> {
         let (mut patterns, mut aliases) = (Vec::new(), Vec::new());
-        let spans = node.member_spans("repositories")?;
-        let rules = Vec::with_capacity(node.raw().len() / SHORT);
-        let mut file = RulesOfFile { source: node.source().clone(), rules, not_plain: Vec::new() };
-        for (rule, key) in spans {
+        let source = member.member.value.source().clone();
+        let mut rules = member.into_spans("repositories")?;
+        let (mut count, mut not_plain) = (0, Vec::new());
+        rules.retain(|rule| {
+            let key = rule.raw_key(&source);
             let is_plain = is_canonical(&key[1..key.len() - 1]);
-            if !is_plain || !rule.value_starts_with(&file.source, b"\"") {
-                match file.read(rule, home) {
+            if !is_plain || !rule.value_starts_with(&source, b"\"") {
+                match read(*rule, &source, home) {
                     Ok(read) => aliases.extend(read.value.fault.map(|fault| *fault)),
                     Err(fault) => {
                         patterns.push(fault);
-                        continue;
+                        return false;
                     }
                 }
             }
-            if !is_plain {
-                file.not_plain.push(file.rules.len());
-            }
-            file.rules.push(rule);
-        }
-        self.files.push(file);
+            not_plain.extend((!is_plain).then_some(count));
+            count += 1;
+            true
+        });
+        self.files.push(RulesOfFile { source, rules, not_plain });
         self.home = home.map(Path::to_owned);
         Ok((patterns, aliases))
     }
@@ -111,7 +109,7 @@ impl RepositoryRules {
 
     /// All rules, in order.
     pub fn iter(&self) -> impl Iterator<Item = Located<RepositoryRule>> {
-        let read = |file: &RulesOfFile, rule: &MemberSpan| file.read(*rule, self.home.as_deref()).ok();
+        let read = |file: &RulesOfFile, rule: &MemberSpan| read(*rule, &file.source, self.home.as_deref()).ok();
         self.files.iter().flat_map(move |file| file.rules.iter().filter_map(move |rule| read(file, rule)))
     }
 
@@ -141,18 +139,15 @@ impl RepositoryRules {
         for file in &self.files {
             let mut not_plain = file.not_plain.iter().peekable();
             for (index, rule) in file.rules.iter().enumerate() {
-                let is_candidate = not_plain.next_if(|next| **next == index).is_some()
-                    || rule.key_starts_with(&file.source, raw.as_bytes());
-                let read = is_candidate.then(|| file.read(*rule, self.home.as_deref()).ok()).flatten();
+                let is_candidate =
+                    not_plain.next_if(|next| **next == index).is_some() || rule.raw_key(&file.source) == raw;
+                let read = is_candidate.then(|| read(*rule, &file.source, self.home.as_deref()).ok()).flatten();
                 matching.extend(read.filter(|rule| rule.pattern.matches(key)));
             }
         }
         matching
     }
 }
-
-/// The length of a short entry, in bytes.
-const SHORT: usize = 32;
 
 /// What the rules say about one repository.
 #[derive(Debug)]
@@ -187,8 +182,9 @@ mod tests {
     fn add(rules: &mut RepositoryRules, written: &[(&str, Option<&str>)], file: &str) {
         let members: Vec<String> =
             written.iter().map(|(key, alias)| format!("{key:?}: {}", serde_json::json!(alias))).collect();
-        let source = Arc::new(Source { path: file.into(), text: format!("{{{}}}", members.join(",")) });
-        let faults = rules.add(source.root().unwrap(), Some(Path::new("/home/you"))).unwrap();
+        let source = Arc::new(Source { path: file.into(), text: format!("{{\"x\": {{{}}}}}", members.join(",")) });
+        let member = source.members("it").unwrap().remove(0);
+        let faults = rules.add(member, Some(Path::new("/home/you"))).unwrap();
         assert_eq!(faults, (Vec::new(), Vec::new()));
     }
 

@@ -119,39 +119,34 @@ fn holds(pattern: &[&str], parts: &[&str], is_matched: &dyn Fn(&str, &str) -> bo
     reached[parts.len()]
 }
 
-/// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen: all bytes
-/// are looked at, because a decision for each one would take longer.
+/// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen.
 pub(super) fn is_canonical(text: &str) -> bool {
-    let (mut all, mut doubled, mut before) = (0, 0, SLASH);
-    for &byte in text.as_bytes() {
-        let kind = KINDS[usize::from(byte)];
-        all |= kind;
-        doubled |= kind & before;
-        before = kind;
+    let (mut rest, mut has_path) = (text.as_bytes(), false);
+    while let Some(end) = rest.iter().position(|&byte| !IS_PLAIN[usize::from(byte)]) {
+        if end == 0 || rest[end] != b'/' {
+            return false;
+        }
+        (rest, has_path) = (&rest[end + 1..], true);
     }
-    all == SLASH && doubled == 0 && before != SLASH && !may_be_other(text)
+    has_path && !rest.is_empty() && !may_be_other(text)
 }
 
-const SLASH: u8 = 1;
-const OTHER: u8 = 2;
-
-/// The kinds of bytes in a pattern: plain characters are 0.
-const KINDS: [u8; 256] = {
-    let mut kinds = [OTHER; 256];
+/// The characters that mean themselves.
+const IS_PLAIN: [bool; 256] = {
+    let mut is_plain = [false; 256];
     let plain = b"abcdefghijklmnopqrstuvwxyz0123456789._-";
     let mut at = 0;
     while at < plain.len() {
-        kinds[plain[at] as usize] = 0;
+        is_plain[plain[at] as usize] = true;
         at += 1;
     }
-    kinds[b'/' as usize] = SLASH;
-    kinds
+    is_plain
 };
 
 /// Whether [`canonical`] may change the pattern.
 fn may_be_other(text: &str) -> bool {
     let text = text.as_bytes();
-    let host = &text[..memchr::memchr(b'/', text).unwrap_or(text.len())];
+    let host = text.split(|&byte| byte == b'/').next().unwrap_or_default();
     let is_other = |host: &[u8]| host.ends_with(b"dev.azure.com") || host.ends_with(b".visualstudio.com");
     text.ends_with(b".git") || host.starts_with(b"ssh.") || host.starts_with(b"altssh.") || is_other(host)
 }
