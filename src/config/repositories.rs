@@ -140,7 +140,7 @@ impl RepositoryRules {
             let mut not_plain = file.not_plain.iter().peekable();
             for (index, rule) in file.rules.iter().enumerate() {
                 let is_candidate =
-                    not_plain.next_if(|next| **next == index).is_some() || rule.raw_key(&file.source) == raw;
+                    not_plain.next_if(|next| **next == index).is_some() || rule.has_key(&file.source, &raw);
                 let read = is_candidate.then(|| read(*rule, &file.source, self.home.as_deref()).ok()).flatten();
                 matching.extend(read.filter(|rule| rule.pattern.matches(key)));
             }

@@ -119,28 +119,33 @@ fn holds(pattern: &[&str], parts: &[&str], is_matched: &dyn Fn(&str, &str) -> bo
     reached[parts.len()]
 }
 
-/// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen.
+/// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen: no decision
+/// depends on a single byte.
 pub(super) fn is_canonical(text: &str) -> bool {
-    let (mut rest, mut has_path) = (text.as_bytes(), false);
-    while let Some(end) = rest.iter().position(|&byte| !IS_PLAIN[usize::from(byte)]) {
-        if end == 0 || rest[end] != b'/' {
-            return false;
-        }
-        (rest, has_path) = (&rest[end + 1..], true);
+    let (mut all, mut doubled, mut before) = (0, 0, SLASH);
+    for &byte in text.as_bytes() {
+        let kind = KINDS[usize::from(byte)];
+        all |= kind;
+        doubled |= kind & before;
+        before = kind;
     }
-    has_path && !rest.is_empty() && !may_be_other(text)
+    all == SLASH && doubled == 0 && before != SLASH && !may_be_other(text)
 }
 
-/// The characters that mean themselves.
-const IS_PLAIN: [bool; 256] = {
-    let mut is_plain = [false; 256];
+const SLASH: u8 = 1;
+const OTHER: u8 = 2;
+
+/// The kinds of bytes in a pattern: 0 for those that mean themselves.
+const KINDS: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
     let plain = b"abcdefghijklmnopqrstuvwxyz0123456789._-";
     let mut at = 0;
     while at < plain.len() {
-        is_plain[plain[at] as usize] = true;
+        kinds[plain[at] as usize] = 0;
         at += 1;
     }
-    is_plain
+    kinds[b'/' as usize] = SLASH;
+    kinds
 };
 
 /// Whether [`canonical`] may change the pattern.

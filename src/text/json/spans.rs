@@ -42,6 +42,12 @@ impl MemberSpan {
         Node { source, raw }
     }
 
+    /// Whether the key is written like this.
+    pub fn has_key(self, source: &Source, raw: &str) -> bool {
+        // Most keys differ in length.
+        self.key_length as usize == raw.len() && self.raw_key(source) == raw
+    }
+
     /// Whether the value starts with this text, which is JSON as it is written.
     pub fn value_starts_with(self, source: &Source, raw: &[u8]) -> bool {
         source.text.as_bytes()[self.value as usize..].starts_with(raw)
@@ -158,22 +164,26 @@ fn skip_blanks(text: &[u8], mut at: usize) -> usize {
 /// The end of the string that has to start at `at`. `None` where it has escapes, or is wrong.
 fn end_of_string(text: &[u8], at: usize) -> Option<usize> {
     let inner = text.get(at..)?.strip_prefix(b"\"")?;
-    let length = inner.iter().position(|&byte| IS_SPECIAL[usize::from(byte)])?;
+    let (words, rest) = inner.as_chunks();
+    let is_special = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
+    let length = match words.iter().enumerate().find_map(|(index, word)| Some(index * 8 + first_special(*word)?)) {
+        Some(length) => length,
+        None => words.len() * 8 + rest.iter().position(is_special)?,
+    };
     (inner[length] == b'"').then_some(at + 1 + length + 1)
 }
 
-/// The bytes that end the plain part of a string: quotes, escapes, and what may not stand in one.
-const IS_SPECIAL: [bool; 256] = {
-    let mut is_special = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        is_special[byte] = true;
-        byte += 1;
-    }
-    is_special[b'"' as usize] = true;
-    is_special[b'\\' as usize] = true;
-    is_special
-};
+/// Where the plain part of a string ends among these bytes: a quote, an escape, or what may not stand in one. All are looked at in one
+/// number, because a decision for each byte takes longer than all else about it.
+fn first_special(bytes: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    let bytes = u64::from_le_bytes(bytes);
+    // A byte's highest bit is set where it is less than `limit`; those above the first one may be set by mistake.
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(ONES * limit) & !bytes;
+    let is = |byte: u8| below(bytes ^ (ONES * u64::from(byte)), 1);
+    let special = (below(bytes, 0x20) | is(b'"') | is(b'\\')) & (ONES << 7);
+    (special != 0).then_some(special.trailing_zeros() as usize / 8)
+}
 
 #[cfg(test)]
 mod tests {
@@ -181,6 +191,19 @@ mod tests {
 
     fn raw<'a>(member: &Member<'a>) -> (&'a str, &'a str) {
         (member.key_node.raw, member.value.raw)
+    }
+
+    #[test]
+    fn a_string_ends_at_its_first_special_byte() {
+        for special in (0..0x20).chain(*b"\"\\") {
+            for place in 0..20 {
+                let text =
+                    [b"\"", &b" !#[]~\x7f\x80\xc3\xa4\xff0123456789"[..place], &[special], b"x\"\\\x01"].concat();
+                let expected = (special == b'"').then_some(place + 2);
+                assert_eq!(end_of_string(&text, 0), expected, "{text:?}");
+            }
+        }
+        assert_eq!([end_of_string(b"\"", 0), end_of_string(b"\"abcdefghi", 0), end_of_string(b"", 0)], [None; 3]);
     }
 
     #[test]
