@@ -76,7 +76,7 @@ impl RepositoryRules {
         let mut rules = member.into_spans("repositories")?;
         let (mut count, mut not_plain) = (0, Vec::new());
         rules.retain(|rule| {
-            let key = rule.raw_key(&source);
+            let key = rule.key_bytes(&source);
             let is_plain = is_canonical(&key[1..key.len() - 1]);
             if !is_plain || !rule.value_starts_with(&source, b"\"") {
                 match read(*rule, &source, home) {
@@ -139,8 +139,8 @@ impl RepositoryRules {
         for file in &self.files {
             let mut not_plain = file.not_plain.iter().peekable();
             for (index, rule) in file.rules.iter().enumerate() {
-                let is_candidate =
-                    not_plain.next_if(|next| **next == index).is_some() || rule.has_key(&file.source, &raw);
+                let is_candidate = not_plain.next_if(|next| **next == index).is_some()
+                    || rule.key_bytes(&file.source) == raw.as_bytes();
                 let read = is_candidate.then(|| read(*rule, &file.source, self.home.as_deref()).ok()).flatten();
                 matching.extend(read.filter(|rule| rule.pattern.matches(key)));
             }

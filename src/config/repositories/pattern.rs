@@ -21,7 +21,7 @@ impl Pattern {
     ///
     /// What is wrong, in words that follow the key, and the fix. Neither repeats a URL's user or password.
     pub fn read(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
-        if is_canonical(text) { Ok(Self(text.to_owned())) } else { Self::read_other(text, home) }
+        if is_canonical(text.as_bytes()) { Ok(Self(text.to_owned())) } else { Self::read_other(text, home) }
     }
 
     fn read_other(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
@@ -42,7 +42,7 @@ impl Pattern {
             None => text.to_owned(),
         };
         let text = text.strip_suffix('/').unwrap_or(&text).to_lowercase();
-        let text = if may_be_other(&text) { canonical(&text) } else { text };
+        let text = if may_be_other(text.as_bytes()) { canonical(&text) } else { text };
         let parts: usize = text.split('/').filter(|part| !part.is_empty()).count();
         if text.split('/').skip(1).any(str::is_empty) || text.trim() != text || parts == 0 {
             return Err(("is no host/path", "write it like github.com/acme/billing".to_owned()));
@@ -121,9 +121,9 @@ fn holds(pattern: &[&str], parts: &[&str], is_matched: &dyn Fn(&str, &str) -> bo
 
 /// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen: no decision
 /// depends on a single byte.
-pub(super) fn is_canonical(text: &str) -> bool {
+pub(super) fn is_canonical(text: &[u8]) -> bool {
     let (mut all, mut doubled, mut before) = (0, 0, SLASH);
-    for &byte in text.as_bytes() {
+    for &byte in text {
         let kind = KINDS[usize::from(byte)];
         all |= kind;
         doubled |= kind & before;
@@ -149,8 +149,7 @@ const KINDS: [u8; 256] = {
 };
 
 /// Whether [`canonical`] may change the pattern.
-fn may_be_other(text: &str) -> bool {
-    let text = text.as_bytes();
+fn may_be_other(text: &[u8]) -> bool {
     let host = text.split(|&byte| byte == b'/').next().unwrap_or_default();
     let is_other = |host: &[u8]| host.ends_with(b"dev.azure.com") || host.ends_with(b".visualstudio.com");
     text.ends_with(b".git") || host.starts_with(b"ssh.") || host.starts_with(b"altssh.") || is_other(host)

@@ -27,7 +27,7 @@ impl MemberSpan {
     }
 
     /// The key as it is written.
-    pub fn raw_key(self, source: &Source) -> &str {
+    fn raw_key(self, source: &Source) -> &str {
         &source.text[self.key as usize..][..self.key_length as usize]
     }
 
@@ -42,15 +42,16 @@ impl MemberSpan {
         Node { source, raw }
     }
 
-    /// Whether the key is written like this.
-    pub fn has_key(self, source: &Source, raw: &str) -> bool {
-        // Most keys differ in length.
-        self.key_length as usize == raw.len() && self.raw_key(source) == raw
+    /// The bytes of the key as it is written.
+    pub fn key_bytes(self, source: &Source) -> &[u8] {
+        &source.text.as_bytes()[self.key as usize..][..self.key_length as usize]
     }
 
     /// Whether the value starts with this text, which is JSON as it is written.
     pub fn value_starts_with(self, source: &Source, raw: &[u8]) -> bool {
-        source.text.as_bytes()[self.value as usize..].starts_with(raw)
+        let value = &source.text.as_bytes()[self.value as usize..];
+        // It is short: a call of the C library's comparison would take longer.
+        value.len() >= raw.len() && value.iter().zip(raw).all(|(one, other)| one == other)
     }
 }
 
