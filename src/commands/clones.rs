@@ -18,7 +18,7 @@ use crate::text::shell::shell_word;
 /// Why there is none, with what to do instead.
 pub fn address(place: &Directory, config: &Config, environment: &Environment) -> Result<Address, String> {
     let instead = "without --clones, act-claude act use NAME sets the alias of this directory";
-    let levels = place.levels.iter().map(|level| level.path.as_path());
+    let levels = place.levels.iter().map(|level| (level.path.as_path(), Some(level.identity.0)));
     let Some((top, found)) = checkout::above(levels, environment).into_iter().next() else {
         return Err(format!("this directory is in no git repository: {instead}"));
     };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::config::typed::secret::quoted;
 use crate::config::when::When;
-use crate::text::json::{Fault, Member, Node, Origin, Source};
+use crate::text::json::{Fault, Member, Node, Origin, RootMember, Source};
 use crate::text::nearest::nearest;
 use crate::text::paths;
 
@@ -56,7 +56,7 @@ pub fn read(path: &Path, bytes: Vec<u8>, home: Option<&Path>) -> (Config, Vec<Fa
     let source = Arc::new(Source { path: path.to_path_buf(), text });
     let mut reader = Reader { home, config: Config::default(), faults: Vec::new() };
     match source.members("the configuration") {
-        Ok(members) => members.iter().for_each(|member| reader.entry(member)),
+        Ok(members) => members.into_iter().for_each(|member| reader.entry(member)),
         Err(fault) => {
             // A file that can't be parsed can't be used, but a syntax error must not cancel a company's "required".
             if says_required(&source.text) {
@@ -82,22 +82,23 @@ struct Reader<'h> {
 }
 
 impl Reader<'_> {
-    fn entry(&mut self, member: &Member<'_>) {
+    fn entry(&mut self, root: RootMember<'_>) {
+        let member = &root.member;
         let node = member.value;
         let config = &mut self.config;
         let result = match member.key.as_ref() {
             "$schema" => Ok(()),
-            "accounts" => return self.each(node, "accounts", Self::account, Broken::account),
-            "aliases" => return self.each(node, "aliases", Self::alias, Broken::alias),
+            "accounts" => return self.each(&root, "accounts", Self::account, Broken::account),
+            "aliases" => return self.each(&root, "aliases", Self::alias, Broken::alias),
             "directories" => {
-                return self.each(node, "directories", Self::directory, |broken, _, fault| broken.rule(fault));
+                return self.each(&root, "directories", Self::directory, |broken, _, fault| broken.rule(fault));
             }
-            "repositories" => config.repositories.add(node, self.home).map(|(patterns, aliases)| {
+            "repositories" => config.repositories.add(root, self.home).map(|(patterns, aliases)| {
                 patterns.iter().for_each(|fault| config.broken.repository(fault));
                 aliases.iter().for_each(|fault| config.broken.note(fault));
                 self.faults.extend(patterns.into_iter().chain(aliases));
             }),
-            "hosts" => return self.each(node, "hosts", Self::host, |broken, _, fault| broken.repository(fault)),
+            "hosts" => return self.each(&root, "hosts", Self::host, |broken, _, fault| broken.repository(fault)),
             "default" => node_or_null(node, "default").map(|value| config.default = located(node, value)),
             "claude" => node.string("claude").and_then(|text| {
                 config.claude = located(node, absolute(node, &text, self.home)?);
@@ -146,12 +147,12 @@ impl Reader<'_> {
     /// Reads each entry. One that can't be used is recorded with `broken`, and the others are used.
     fn each(
         &mut self,
-        node: Node<'_>,
+        root: &RootMember<'_>,
         name: &str,
         read: fn(&mut Self, &Member<'_>) -> Result<(), Fault>,
         broken: fn(&mut Broken, &str, &Fault),
     ) {
-        match node.members(name) {
+        match root.members(name) {
             Ok(members) => {
                 for member in &members {
                     if let Err(fault) = read(self, member) {

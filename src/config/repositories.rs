@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::Located;
 use super::typed::secret::quoted;
 use crate::git::address::Address;
-use crate::text::json::{Fault, MemberSpan, Node, Origin, Source, unquoted};
+use crate::text::json::{Fault, MemberSpan, Origin, RootMember, Source, unquoted};
 
 pub use pattern::Pattern;
 use pattern::is_canonical;
@@ -35,41 +35,33 @@ pub struct RepositoryRule {
 /// stay as they are written, and are read where they are looked at.
 #[derive(Debug, Clone, Default)]
 pub struct RepositoryRules {
-    rules: Vec<WrittenRule>,
+    files: Vec<RulesOfFile>,
     /// The directory that `~/` is.
     home: Option<PathBuf>,
 }
 
-/// An entry as it is written.
+/// The entries of one file.
 #[derive(Debug, Clone)]
-struct WrittenRule {
+struct RulesOfFile {
     source: Arc<Source>,
-    span: MemberSpan,
-    /// Its key is [`is_canonical`]: one repository.
-    is_plain: bool,
+    rules: Vec<MemberSpan>,
+    /// Which of them have a key that is not [`is_canonical`].
+    not_plain: Vec<usize>,
 }
 
-impl WrittenRule {
-    /// The key between its quotes, where it has no escapes.
-    fn plain_key(&self) -> &str {
-        let raw = self.span.key(&self.source).raw();
-        &raw[1..raw.len() - 1]
-    }
-
-    /// The rule. An error is what is wrong with its pattern.
-    fn read(&self, home: Option<&Path>) -> Result<Located<RepositoryRule>, Fault> {
-        let (key, value) = (self.span.key(&self.source), self.span.value(&self.source));
-        let written = key.string("a repository")?;
-        let pattern = Pattern::read(&written, home)
-            .map_err(|(what, fix)| key.fault(format!("{} {what}", quoted(&written))).fix(fix))?;
-        let alias = if value.is_null() { Ok(None) } else { value.string("a repository's alias").map(Some) };
-        let (alias, fault) = match alias {
-            Ok(alias) => (alias, None),
-            Err(fault) => (None, Some(fault.into())),
-        };
-        let rule = RepositoryRule { written, pattern, alias, alias_origin: value.origin(), fault };
-        Ok(Located { value: rule, origin: key.origin() })
-    }
+/// The rule. An error is what is wrong with its pattern.
+fn read(rule: MemberSpan, source: &Arc<Source>, home: Option<&Path>) -> Result<Located<RepositoryRule>, Fault> {
+    let (key, value) = (rule.key(source), rule.value(source));
+    let written = key.string("a repository")?;
+    let pattern = Pattern::read(&written, home)
+        .map_err(|(what, fix)| key.fault(format!("{} {what}", quoted(&written))).fix(fix))?;
+    let alias = if value.is_null() { Ok(None) } else { value.string("a repository's alias").map(Some) };
+    let (alias, fault) = match alias {
+        Ok(alias) => (alias, None),
+        Err(fault) => (None, Some(fault.into())),
+    };
+    let rule = RepositoryRule { written, pattern, alias, alias_origin: value.origin(), fault };
+    Ok(Located { value: rule, origin: key.origin() })
 }
 
 impl RepositoryRules {
@@ -77,60 +69,83 @@ impl RepositoryRules {
     ///
     /// # Errors
     ///
-    /// `node` is no object.
-    pub fn add(&mut self, node: Node<'_>, home: Option<&Path>) -> Result<(Vec<Fault>, Vec<Fault>), Fault> {
+    /// The value is no object.
+    pub fn add(&mut self, member: RootMember<'_>, home: Option<&Path>) -> Result<(Vec<Fault>, Vec<Fault>), Fault> {
         let (mut patterns, mut aliases) = (Vec::new(), Vec::new());
-        self.home = home.map(Path::to_owned);
-        let spans = node.member_spans("repositories")?;
-        self.rules.reserve_exact(spans.len());
-        for span in spans {
-            let mut rule = WrittenRule { source: node.source().clone(), span, is_plain: false };
-            rule.is_plain = is_canonical(rule.plain_key());
-            let is_string = span.value(node.source()).raw().starts_with('"');
-            if !rule.is_plain || !is_string {
-                match rule.read(home) {
+        let source = member.member.value.source().clone();
+        let mut rules = member.into_spans("repositories")?;
+        let (mut count, mut not_plain) = (0, Vec::new());
+        rules.retain(|rule| {
+            let key = rule.key_bytes(&source);
+            let is_plain = is_canonical(&key[1..key.len() - 1]);
+            if !is_plain || !rule.value_starts_with(&source, b"\"") {
+                match read(*rule, &source, home) {
                     Ok(read) => aliases.extend(read.value.fault.map(|fault| *fault)),
                     Err(fault) => {
                         patterns.push(fault);
-                        continue;
+                        return false;
                     }
                 }
             }
-            self.rules.push(rule);
-        }
+            not_plain.extend((!is_plain).then_some(count));
+            count += 1;
+            true
+        });
+        self.files.push(RulesOfFile { source, rules, not_plain });
+        self.home = home.map(Path::to_owned);
         Ok((patterns, aliases))
     }
 
     /// Adds the rules of the layer below.
     pub fn extend(&mut self, below: Self) {
-        self.rules.extend(below.rules);
+        self.files.extend(below.files);
         self.home = self.home.take().or(below.home);
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.files.iter().all(|file| file.rules.is_empty())
     }
 
     /// All rules, in order.
     pub fn iter(&self) -> impl Iterator<Item = Located<RepositoryRule>> {
-        self.rules.iter().filter_map(|rule| rule.read(self.home.as_deref()).ok())
+        let read = |file: &RulesOfFile, rule: &MemberSpan| read(*rule, &file.source, self.home.as_deref()).ok();
+        self.files.iter().flat_map(move |file| file.rules.iter().filter_map(move |rule| read(file, rule)))
     }
 
     /// The names of aliases that are not among `known`, with their places.
     pub fn unknown<'a>(&'a self, known: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = (String, Origin)> + 'a {
-        self.rules.iter().filter_map(move |rule| {
-            let value = rule.span.value(&rule.source);
+        let rules = self.files.iter().flat_map(|file| file.rules.iter().map(|rule| (&file.source, *rule)));
+        // Neighbours often have the same alias.
+        let mut last_known: Option<&str> = None;
+        rules.filter_map(move |(source, rule)| {
+            if last_known.is_some_and(|known| rule.value_starts_with(source, known.as_bytes())) {
+                return None;
+            }
+            let value = rule.value(source);
             let name = Some(value.raw()).filter(|raw| raw.starts_with('"')).and_then(unquoted)?;
-            (!known(&name)).then(|| (name.into_owned(), value.origin()))
+            if known(&name) {
+                last_known = Some(value.raw());
+                return None;
+            }
+            Some((name.into_owned(), value.origin()))
         })
     }
 
     /// The rules that match a repository, given as [`Address::key`].
     fn matching(&self, key: &str) -> Vec<Located<RepositoryRule>> {
-        let is_candidate = |rule: &&WrittenRule| !rule.is_plain || rule.plain_key() == key;
-        let read = self.rules.iter().filter(is_candidate).filter_map(|rule| rule.read(self.home.as_deref()).ok());
-        read.filter(|rule| rule.pattern.matches(key)).collect()
+        let raw = format!("\"{key}\"");
+        let mut matching = Vec::new();
+        for file in &self.files {
+            let mut not_plain = file.not_plain.iter().peekable();
+            for (index, rule) in file.rules.iter().enumerate() {
+                let is_candidate = not_plain.next_if(|next| **next == index).is_some()
+                    || rule.key_bytes(&file.source) == raw.as_bytes();
+                let read = is_candidate.then(|| read(*rule, &file.source, self.home.as_deref()).ok()).flatten();
+                matching.extend(read.filter(|rule| rule.pattern.matches(key)));
+            }
+        }
+        matching
     }
 }
 
@@ -167,8 +182,9 @@ mod tests {
     fn add(rules: &mut RepositoryRules, written: &[(&str, Option<&str>)], file: &str) {
         let members: Vec<String> =
             written.iter().map(|(key, alias)| format!("{key:?}: {}", serde_json::json!(alias))).collect();
-        let source = Arc::new(Source { path: file.into(), text: format!("{{{}}}", members.join(",")) });
-        let faults = rules.add(source.root().unwrap(), Some(Path::new("/home/you"))).unwrap();
+        let source = Arc::new(Source { path: file.into(), text: format!("{{\"x\": {{{}}}}}", members.join(",")) });
+        let member = source.members("it").unwrap().remove(0);
+        let faults = rules.add(member, Some(Path::new("/home/you"))).unwrap();
         assert_eq!(faults, (Vec::new(), Vec::new()));
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::variables::is_true;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
-use crate::system::file;
+use crate::system::file::{self, OpenError};
 
 /// The largest `HEAD`, `.git` or other file of one line that is read, in bytes.
 const LARGEST: u64 = 8192;
@@ -23,6 +23,12 @@ pub struct Checkout {
     pub directory: PathBuf,
     /// The directory that all working trees of the repository share; `directory` where there is only one.
     pub common: PathBuf,
+}
+
+impl Checkout {
+    fn new(top: &Path, directory: &Path, common: PathBuf) -> Self {
+        Self { top: top.to_owned(), directory: directory.to_owned(), common }
+    }
 }
 
 /// A file or directory of git's that can't be used.
@@ -42,30 +48,37 @@ impl Unusable {
     }
 }
 
+/// A directory on the way up to the root, and the number of the device that it is on (`None`: not known).
+pub type Level<'a> = (&'a Path, Option<u64>);
+
+/// A directory and those above it.
+pub fn levels(directory: &Path) -> impl Iterator<Item = Level<'_>> {
+    directory.ancestors().map(|path| (path, fs::metadata(path).map(|metadata| metadata.dev()).ok()))
+}
+
 /// The repositories that a directory is in, the nearest first, with the directory that each one is the top of. `levels` are the
 /// directory and those above it, as far as anything is asked for.
 pub fn above<'a>(
-    levels: impl IntoIterator<Item = &'a Path>,
+    levels: impl IntoIterator<Item = Level<'a>>,
     environment: &Environment,
 ) -> Vec<(PathBuf, Result<Checkout, Unusable>)> {
     let mut levels = levels.into_iter().peekable();
-    let Some(directory) = levels.peek().copied() else { return Vec::new() };
+    let Some((directory, start)) = levels.peek().copied() else { return Vec::new() };
     if let Some(named) = named(directory, environment) {
         let top = named.as_ref().map_or(directory, |checkout| &checkout.top).to_owned();
         return vec![(top, named)];
     }
-    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
     let crosses = environment.get("GIT_DISCOVERY_ACROSS_FILESYSTEM").is_some_and(|value| is_true(value.as_bytes()));
-    let start = device(directory).filter(|_| !crosses);
+    let start = start.filter(|_| !crosses);
     let ceilings = environment.get("GIT_CEILING_DIRECTORIES").map(std::env::split_paths).into_iter().flatten();
     let ceilings: Vec<PathBuf> =
         ceilings.filter(|path| path.is_absolute()).filter_map(|ceiling| ceiling.canonicalize().ok()).collect();
-    let is_seen = |level: &&Path| {
+    let is_seen = |(level, device): &Level<'_>| {
         *level == directory
-            || (start.is_none_or(|start| device(level) == Some(start))
-                && !ceilings.iter().any(|ceiling| ceiling == level))
+            || (start.is_none_or(|start| *device == Some(start)) && !ceilings.iter().any(|ceiling| ceiling == level))
     };
-    let found = |level: &Path| Some((level.to_owned(), at(level)?.map(|found| shared(found, directory, environment))));
+    let found =
+        |(level, _): Level<'_>| Some((level.to_owned(), at(level)?.map(|found| shared(found, directory, environment))));
     levels.take_while(is_seen).filter_map(found).collect()
 }
 
@@ -74,20 +87,20 @@ fn at(level: &Path) -> Option<Result<Checkout, Unusable>> {
     let dot_git = level.join(".git");
     match fs::metadata(&dot_git) {
         Ok(metadata) if metadata.is_file() => {
-            return Some(match linked(level, &dot_git) {
-                Ok((directory, shared)) => of(level, &directory, shared, &[&dot_git, &directory]),
-                Err(unusable) => Err(unusable),
-            });
+            return Some(linked(level, &dot_git).and_then(|(directory, shared)| {
+                own(&dot_git, &metadata)?;
+                of(level, &directory, shared)
+            }));
         }
         // Git looks further up where `.git` is another directory, and fails where it is another file.
         Ok(metadata) if metadata.is_dir() => {
             if let Some(shared) = shared_by(&dot_git) {
-                return Some(of(level, &dot_git, shared, &[&dot_git]));
+                return Some(own(&dot_git, &metadata).map(|()| Checkout::new(level, &dot_git, shared)));
             }
         }
         _ => {}
     }
-    shared_by(level).map(|shared| of(level, level, shared, &[level]))
+    shared_by(level).map(|shared| of(level, level, shared))
 }
 
 /// The repository that `GIT_DIR` names, from the point of view of `directory`. `None` where it is not set.
@@ -100,7 +113,7 @@ fn named(directory: &Path, environment: &Environment) -> Option<Result<Checkout,
     let Some(common) = shared_by(&git) else {
         return Some(Err(Unusable::new(&git, "GIT_DIR names it, and it is no git repository")));
     };
-    Some(of(&top, &git, common, &[&git]).map(|checkout| shared(checkout, directory, environment)))
+    Some(of(&top, &git, common).map(|checkout| shared(checkout, directory, environment)))
 }
 
 /// With the common directory that `GIT_COMMON_DIR` names, from the point of view of `directory`.
@@ -111,12 +124,11 @@ fn shared(checkout: Checkout, directory: &Path, environment: &Environment) -> Ch
     }
 }
 
-fn of(top: &Path, directory: &Path, common: PathBuf, owned: &[&Path]) -> Result<Checkout, Unusable> {
-    for path in owned {
-        let metadata = fs::metadata(path).map_err(|error| Unusable::new(path, plain(&error)))?;
-        own(path, &metadata)?;
-    }
-    Ok(Checkout { top: top.to_owned(), directory: directory.to_owned(), common })
+/// A checkout whose git directory was not asked for its owner yet.
+fn of(top: &Path, directory: &Path, common: PathBuf) -> Result<Checkout, Unusable> {
+    let metadata = fs::metadata(directory).map_err(|error| Unusable::new(directory, plain(&error)))?;
+    own(directory, &metadata)?;
+    Ok(Checkout::new(top, directory, common))
 }
 
 /// An error where the owner is neither the user nor root.
@@ -151,13 +163,9 @@ pub(super) fn common(directory: &Path) -> Option<PathBuf> {
 /// The common directory of a directory that git takes for a repository: it has a valid `HEAD`, and the common directory, which may be
 /// itself, `objects` and `refs`.
 fn shared_by(directory: &Path) -> Option<PathBuf> {
-    let head = directory.join("HEAD");
-    let is_link = || fs::read_link(&head).is_ok_and(|target| target.starts_with("refs"));
-    let is_head = |line: Vec<u8>| {
-        let name = line.strip_prefix(b"ref:").map(|name| name.trim_ascii_start().starts_with(b"refs/"));
-        name.unwrap_or_else(|| line.len() >= 40 && line.iter().take(40).all(u8::is_ascii_hexdigit))
-    };
-    if !is_link() && !read_line(&head).is_some_and(is_head) {
+    let line = head_line(&directory.join("HEAD"))?;
+    let name = line.strip_prefix(b"ref:").map(|name| name.trim_ascii_start().starts_with(b"refs/"));
+    if !name.unwrap_or_else(|| line.len() >= 40 && line.iter().take(40).all(u8::is_ascii_hexdigit)) {
         return None;
     }
     let common = common(directory).unwrap_or_else(|| directory.to_owned());
@@ -169,8 +177,24 @@ pub(super) fn path_of(line: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(line.trim_ascii()))
 }
 
+/// The line of a `HEAD`. An old git made it a symbolic link to the branch.
+pub(super) fn head_line(head: &Path) -> Option<Vec<u8>> {
+    match file::open_regular(head) {
+        Ok((file, metadata)) => file::read_opened(&file, &metadata, LARGEST).ok().map(first_line),
+        Err(OpenError::Link) => match fs::read_link(head) {
+            Ok(branch) if branch.starts_with("refs") => Some([b"ref: ", branch.as_os_str().as_bytes()].concat()),
+            _ => read_line(head),
+        },
+        Err(OpenError::Special | OpenError::System(_)) => None,
+    }
+}
+
 /// The first line of one of git's files. `None` where it can't be read.
 pub(super) fn read_line(path: &Path) -> Option<Vec<u8>> {
-    let text = file::read_regular(path, LARGEST).ok()?;
-    text.split(|&byte| byte == b'\n').next().map(<[u8]>::to_vec)
+    file::read_regular(path, LARGEST).ok().map(first_line)
+}
+
+fn first_line(mut text: Vec<u8>) -> Vec<u8> {
+    text.truncate(memchr::memchr(b'\n', &text).unwrap_or(text.len()));
+    text
 }

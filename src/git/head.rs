@@ -1,10 +1,8 @@
 //! What is checked out: the branch and the commit, as `HEAD` says it.
 
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::checkout::{Checkout, read_line};
+use super::checkout::{Checkout, head_line, read_line};
 use crate::system::file;
 
 /// The state of a working tree. What can't be read is `None`.
@@ -25,7 +23,7 @@ impl Head {
     /// Reads the state of a working tree. Git may keep references in a format that is not files (`reftable`); then the branch and
     /// the commit are not known.
     pub fn of(checkout: &Checkout) -> Self {
-        let Some(line) = line(&checkout.directory.join("HEAD")) else { return Self::default() };
+        let Some(line) = head_line(&checkout.directory.join("HEAD")) else { return Self::default() };
         let Some(name) = reference(&line) else {
             return Self { branch: None, revision: commit(&line) };
         };
@@ -34,14 +32,6 @@ impl Head {
             return Self::default();
         }
         Self { branch: name.strip_prefix("refs/heads/").map(str::to_owned), revision: resolve(checkout, name, DEEPEST) }
-    }
-}
-
-/// The line of a `HEAD`. An old git made it a symbolic link to the branch.
-fn line(head: &Path) -> Option<Vec<u8>> {
-    match fs::read_link(head) {
-        Ok(branch) if branch.starts_with("refs") => Some([b"ref: ", branch.as_os_str().as_bytes()].concat()),
-        _ => read_line(head),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod address;
 pub mod checkout;
 mod condition;
 mod entries;
+mod excerpt;
 pub mod head;
 mod parameters;
 pub mod remote;

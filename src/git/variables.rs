@@ -6,7 +6,8 @@
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
-use std::io::ErrorKind;
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read, Seek};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -15,7 +16,7 @@ use super::checkout::{self, Checkout, Unusable};
 use super::condition::{self, Condition, Origin};
 use super::entries::{Entry, entries};
 use super::head::Head;
-use super::{parameters, system_file};
+use super::{excerpt, parameters, system_file};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::file::{self, OpenError};
@@ -110,39 +111,14 @@ impl<'a> Reader<'a> {
 
     /// Reads one file, if it exists, with what it includes.
     fn file(&mut self, path: &Path, whose: Whose, depth: usize) -> Result<(), Unusable> {
-        let Some(text) = self.text(path, whose)? else { return Ok(()) };
-        let entries = entries(&text, &WANTED)
-            .map_err(|line| Unusable::new(path, format!("line {} is not in git's syntax", line.0)))?;
-        self.take(entries, Some(path), depth)
-    }
-
-    fn text(&mut self, path: &Path, whose: Whose) -> Result<Option<Vec<u8>>, Unusable> {
-        let unusable = |why: &str| Unusable::new(path, why);
         self.files += 1;
         if self.files > MOST {
-            return Err(unusable("git's configuration includes more than 500 files"));
+            return Err(Unusable::new(path, "git's configuration includes more than 500 files"));
         }
-        if path == Path::new("/dev/null") {
-            return Ok(None);
+        match opened(path, whose)? {
+            Some((file, metadata)) => self.take(of_file(path, &file, &metadata)?, Some(path), depth),
+            None => Ok(()),
         }
-        let (file, metadata) = match file::open_regular_through_links(path) {
-            Ok(opened) => opened,
-            Err(OpenError::System(error)) => {
-                return match error.kind() {
-                    ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(None),
-                    ErrorKind::PermissionDenied if whose == Whose::User => Ok(None),
-                    _ => Err(unusable(&plain(&error))),
-                };
-            }
-            Err(OpenError::Link | OpenError::Special) => return Err(unusable("it is not a regular file")),
-        };
-        if whose == Whose::Repository {
-            checkout::own(path, &metadata)?;
-        }
-        file::read_opened(&file, &metadata, LARGEST).map(Some).map_err(|error| match error.kind() {
-            ErrorKind::FileTooLarge => unusable("it is larger than 4 MiB"),
-            _ => unusable(&plain(&error)),
-        })
     }
 
     /// Takes the variables of `from`, and reads the files that they include.
@@ -221,6 +197,45 @@ impl<'a> Reader<'a> {
         }
         Ok(false)
     }
+}
+
+/// Opens a file, if it exists.
+fn opened(path: &Path, whose: Whose) -> Result<Option<(File, Metadata)>, Unusable> {
+    if path == Path::new("/dev/null") {
+        return Ok(None);
+    }
+    let (file, metadata) = match file::open_regular_through_links(path) {
+        Ok(opened) => opened,
+        Err(OpenError::System(error)) => {
+            return match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(None),
+                ErrorKind::PermissionDenied if whose == Whose::User => Ok(None),
+                _ => Err(Unusable::new(path, plain(&error))),
+            };
+        }
+        Err(OpenError::Link | OpenError::Special) => return Err(Unusable::new(path, "it is not a regular file")),
+    };
+    if whose == Whose::Repository {
+        checkout::own(path, &metadata)?;
+    }
+    Ok(Some((file, metadata)))
+}
+
+/// The variables of a file. It is read as a whole only where an excerpt is not enough, also to say which line is wrong.
+fn of_file(path: &Path, mut file: &File, metadata: &Metadata) -> Result<Vec<Entry>, Unusable> {
+    let mut limited = file.take(LARGEST + 1);
+    if let Ok(Some(text)) = excerpt::of(&mut limited, &WANTED)
+        && limited.limit() > 0
+        && let Ok(entries) = entries(&text, &WANTED)
+    {
+        return Ok(entries);
+    }
+    let whole = file.rewind().and_then(|()| file::read_opened(file, metadata, LARGEST));
+    let text = whole.map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => Unusable::new(path, "it is larger than 4 MiB"),
+        _ => Unusable::new(path, plain(&error)),
+    })?;
+    entries(&text, &WANTED).map_err(|line| Unusable::new(path, format!("line {} is not in git's syntax", line.0)))
 }
 
 /// A path with the home directory of `~/…`, as `of_home` gives it, or of `~user/…`. `None` where that is not known.

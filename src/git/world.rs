@@ -80,7 +80,10 @@ impl World {
 
     pub fn checkout(&self, directory: &str) -> Option<Result<Checkout, Unusable>> {
         let directory = self.path(directory);
-        checkout::above(directory.ancestors(), &self.environment()).into_iter().next().map(|(_, checkout)| checkout)
+        checkout::above(checkout::levels(&directory), &self.environment())
+            .into_iter()
+            .next()
+            .map(|(_, checkout)| checkout)
     }
 
     /// The remote as this program finds it.

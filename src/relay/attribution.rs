@@ -100,7 +100,7 @@ fn fit(value: &str) -> Option<String> {
 /// its path another ending, and the directories above are not its own.
 fn nearest(directory: &Path, environment: &Environment) -> Option<Checkout> {
     std::fs::metadata(directory).ok()?;
-    checkout::above(directory.ancestors(), environment).into_iter().next()?.1.ok()
+    checkout::above(checkout::levels(directory), environment).into_iter().next()?.1.ok()
 }
 
 fn remote(checkout: &Checkout, host: impl Fn(&str) -> Option<String>, environment: &Environment) -> Option<Address> {

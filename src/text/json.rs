@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-pub use spans::MemberSpan;
+pub use spans::{MemberSpan, RootMember};
 
 /// A file's text with its path.
 #[derive(Debug)]
@@ -139,13 +139,14 @@ impl Source {
     }
 
     /// The members of the document's root, an object called `name` in messages.
-    pub fn members(self: &Arc<Self>, name: &str) -> Result<Vec<Member<'_>>, Fault> {
+    pub fn members(self: &Arc<Self>, name: &str) -> Result<Vec<RootMember<'_>>, Fault> {
         // The syntax is checked on the way, so a good text is read once.
-        let node = Node { source: self, raw: self.text.trim_matches([' ', '\n', '\r', '\t']) };
-        if let Ok(Members(members)) = serde_json::from_str(node.raw) {
-            return node.named(members);
-        }
-        self.root()?.members(name)
+        let (members, spans) = match spans::of_root(&self.text) {
+            Some((members, spans)) => (Node { source: self, raw: &self.text }.named(members.into_iter())?, spans),
+            None => (self.root()?.members(name)?, Vec::new()),
+        };
+        let spans = spans.into_iter().chain(std::iter::repeat_with(Vec::new));
+        Ok(members.into_iter().zip(spans).map(|(member, spans)| RootMember { member, spans }).collect())
     }
 
     fn syntax_fault(self: &Arc<Self>, error: &serde_json::Error) -> Fault {
@@ -220,18 +221,18 @@ impl<'a> Node<'a> {
         let Ok(Members(members)) = serde_json::from_str::<Members<'a>>(self.raw) else {
             return Err(self.mismatch(name, "an object"));
         };
-        self.named(members)
+        self.named(members.into_iter().map(|(key, value)| (key.get(), value.get())))
     }
 
     /// The members of an object with their names.
-    fn named(&self, members: Vec<(&'a RawValue, &'a RawValue)>) -> Result<Vec<Member<'a>>, Fault> {
+    fn named(&self, members: impl ExactSizeIterator<Item = (&'a str, &'a str)>) -> Result<Vec<Member<'a>>, Fault> {
         let mut found: Vec<Member<'a>> = Vec::with_capacity(members.len());
         let mut seen = std::collections::HashSet::with_capacity(members.len());
         for (key, value) in members {
-            let value = Node { source: self.source, raw: value.get() };
-            let key_node = Node { source: self.source, raw: key.get() };
-            let Some(key) = unquoted(key.get()) else {
-                return Err(key_node.fault(format!("the key {} contains an incomplete character", key.get())));
+            let value = Node { source: self.source, raw: value };
+            let key_node = Node { source: self.source, raw: key };
+            let Some(key) = unquoted(key) else {
+                return Err(key_node.fault(format!("the key {key} contains an incomplete character")));
             };
             if !seen.insert(key.clone()) {
                 return Err(key_node

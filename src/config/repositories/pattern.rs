@@ -21,7 +21,7 @@ impl Pattern {
     ///
     /// What is wrong, in words that follow the key, and the fix. Neither repeats a URL's user or password.
     pub fn read(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
-        if is_canonical(text) { Ok(Self(text.to_owned())) } else { Self::read_other(text, home) }
+        if is_canonical(text.as_bytes()) { Ok(Self(text.to_owned())) } else { Self::read_other(text, home) }
     }
 
     fn read_other(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
@@ -42,7 +42,7 @@ impl Pattern {
             None => text.to_owned(),
         };
         let text = text.strip_suffix('/').unwrap_or(&text).to_lowercase();
-        let text = if may_be_other(&text) { canonical(&text) } else { text };
+        let text = if may_be_other(text.as_bytes()) { canonical(&text) } else { text };
         let parts: usize = text.split('/').filter(|part| !part.is_empty()).count();
         if text.split('/').skip(1).any(str::is_empty) || text.trim() != text || parts == 0 {
             return Err(("is no host/path", "write it like github.com/acme/billing".to_owned()));
@@ -119,27 +119,40 @@ fn holds(pattern: &[&str], parts: &[&str], is_matched: &dyn Fn(&str, &str) -> bo
     reached[parts.len()]
 }
 
-/// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen.
-pub(super) fn is_canonical(text: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-');
-    let mut before = b'/';
-    let mut slashes = 0;
-    for byte in text.bytes() {
-        match byte {
-            b'/' if before != b'/' => slashes += 1,
-            _ if is_plain(byte) => {}
-            _ => return false,
-        }
-        before = byte;
+/// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen: no decision
+/// depends on a single byte.
+pub(super) fn is_canonical(text: &[u8]) -> bool {
+    let (mut all, mut doubled, mut before) = (0, 0, SLASH);
+    for &byte in text {
+        let kind = KINDS[usize::from(byte)];
+        all |= kind;
+        doubled |= kind & before;
+        before = kind;
     }
-    slashes > 0 && before != b'/' && !may_be_other(text)
+    all == SLASH && doubled == 0 && before != SLASH && !may_be_other(text)
 }
 
+const SLASH: u8 = 1;
+const OTHER: u8 = 2;
+
+/// The kinds of bytes in a pattern: 0 for those that mean themselves.
+const KINDS: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
+    let plain = b"abcdefghijklmnopqrstuvwxyz0123456789._-";
+    let mut at = 0;
+    while at < plain.len() {
+        kinds[plain[at] as usize] = 0;
+        at += 1;
+    }
+    kinds[b'/' as usize] = SLASH;
+    kinds
+};
+
 /// Whether [`canonical`] may change the pattern.
-fn may_be_other(text: &str) -> bool {
-    let host = text.split('/').next().unwrap_or_default();
-    let is_other = |host: &str| host.ends_with("dev.azure.com") || host.ends_with(".visualstudio.com");
-    text.ends_with(".git") || host.starts_with("ssh.") || host.starts_with("altssh.") || is_other(host)
+fn may_be_other(text: &[u8]) -> bool {
+    let host = text.split(|&byte| byte == b'/').next().unwrap_or_default();
+    let is_other = |host: &[u8]| host.ends_with(b"dev.azure.com") || host.ends_with(b".visualstudio.com");
+    text.ends_with(b".git") || host.starts_with(b"ssh.") || host.starts_with(b"altssh.") || is_other(host)
 }
 
 /// The pattern in the way in which the addresses of remotes are written.

@@ -29,7 +29,7 @@ pub enum WorkingTree {
 pub(super) fn read(levels: &mut [Level], rules: &[Option<Identity>], environment: &Environment, config: &Config) {
     let is_named = |level: &Level| rules.contains(&Some(level.identity));
     let asked = levels.iter().position(is_named).unwrap_or(levels.len());
-    let paths = levels[..asked].iter().map(|level| level.path.as_path());
+    let paths = levels[..asked].iter().map(|level| (level.path.as_path(), Some(level.identity.0)));
     for (top, checkout) in checkout::above(paths, environment) {
         let tree = checkout.map_or_else(WorkingTree::Unusable, |checkout| of(&checkout, environment, config));
         // `GIT_WORK_TREE` may name a directory that this one is not in.
