@@ -37,7 +37,7 @@ pub struct Portion {
 
 /// Claude has fewer metrics than this. Totals for any number of names would let a record grow without limit.
 pub const NAMES: usize = 256;
-/// An export of claude has few portions. What is beyond belongs to the first one.
+/// An export of claude has few portions. What is beyond belongs to one without time and model.
 const PORTIONS: usize = 64;
 /// The longest name of a model, in bytes. A longer one is no model's.
 const LONGEST_MODEL: usize = 128;
@@ -108,15 +108,14 @@ impl Content {
     fn portion(&mut self, second: Option<i64>, model: Option<Cow<'_, str>>) -> &mut Measured {
         let model = model.filter(|model| model.len() <= LONGEST_MODEL);
         let is_it = |portion: &Portion| portion.second == second && portion.model.as_deref() == model.as_deref();
-        let at = match self.portions.iter().rposition(is_it) {
-            Some(at) => at,
-            None if self.portions.len() < PORTIONS => {
-                let model = model.map(Cow::into_owned);
-                self.portions.push(Portion { second, model, measured: Measured::default() });
-                self.portions.len() - 1
-            }
-            None => 0,
-        };
+        if let Some(at) = self.portions.iter().rposition(is_it) {
+            return &mut self.portions[at].measured;
+        }
+        if self.portions.len() >= PORTIONS && (second, &model) != (None, &None) {
+            return self.portion(None, None);
+        }
+        let at = self.portions.len();
+        self.portions.push(Portion { second, model: model.map(Cow::into_owned), measured: Measured::default() });
         &mut self.portions[at].measured
     }
 }
@@ -317,8 +316,9 @@ mod tests {
             points.join(",")
         );
         let content = read(body.as_bytes()).unwrap();
-        assert_eq!(content.portions.len(), PORTIONS);
-        assert_eq!(content.portions[0].measured.cost_usd, 10.0);
+        assert_eq!(content.portions.len(), PORTIONS + 1);
+        let last = &content.portions[PORTIONS];
+        assert_eq!((last.model.as_deref(), last.measured.cost_usd), (None, 9.0));
         let long = body.replace("\"m0\"", &format!("\"{}\"", "m".repeat(LONGEST_MODEL + 1)));
         assert_eq!(read(long.as_bytes()).unwrap().portions[0].model, None);
     }

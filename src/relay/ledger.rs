@@ -71,6 +71,11 @@ impl Ledger {
         self.meter.get().iter().for_each(|meter| meter.decided(sequence, state.into(), rejected));
     }
 
+    /// The relay ends: what could not be noted before is noted now.
+    pub fn finish(&self) {
+        self.meter.get().iter().for_each(|meter| meter.finish());
+    }
+
     /// The session's id and start time. They stay the same when a relay is replaced.
     pub fn opened(&self, new: impl FnOnce() -> Option<(String, Timestamp)>) -> Option<(String, Timestamp)> {
         if let Some(session) = self.lock().session.clone() {

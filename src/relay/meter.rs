@@ -58,6 +58,13 @@ impl Meter {
         }
     }
 
+    /// Writes what could not be written before: the relay ends.
+    pub fn finish(&self) {
+        if let Err(error) = self.notebook.flush() {
+            tracing::debug!(%error, "what was used can't be noted");
+        }
+    }
+
     fn note(&self, note: &Note) {
         // It is written with the next note. What never can be is known from the session's record.
         if let Err(error) = self.notebook.note(note) {

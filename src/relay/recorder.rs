@@ -104,6 +104,7 @@ impl Recorder {
     /// Nothing is left to do. A launcher's session that sent nothing most likely was no session: it gets no record.
     pub fn finish(&self) {
         let Some(state) = &self.state else { return };
+        self.ledger.finish();
         {
             let mut record = lock(&self.record);
             record.end = Some(Timestamp::now());

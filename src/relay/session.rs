@@ -121,13 +121,7 @@ impl RelaySession {
             is_session: start.is_session,
         };
         supervised.until_gone().await;
-        while carriers::any(&start.secret) {
-            tokio::select! {
-                () = sleep(LOOK_AGAIN) => {}
-                // SIGTERM asks to drain once claude has ended. It has ended.
-                _ = terminate.recv() => break,
-            }
-        }
+        nobody_can_send(&start.secret, &mut terminate).await;
         tracing::debug!("no process can send exports any more");
         recorder.nobody_can_send();
         drain(&intake, &ledger, &mut terminate).await;
@@ -135,6 +129,17 @@ impl RelaySession {
         recorder.finish();
         tracing::debug!(outcome = ?ledger.outcome(), "the relay ends");
         Ok(())
+    }
+}
+
+/// Waits until no process has the endpoint's secret any more.
+async fn nobody_can_send(secret: &str, terminate: &mut Signal) {
+    while carriers::any(secret) {
+        tokio::select! {
+            () = sleep(LOOK_AGAIN) => {}
+            // SIGTERM asks to drain once claude has ended. It has ended.
+            _ = terminate.recv() => break,
+        }
     }
 }
 

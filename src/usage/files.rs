@@ -12,8 +12,8 @@ use super::note::{Note, Notes, line};
 use crate::state;
 use crate::system::file::{self, Durability, OpenError};
 
-/// The largest file that is read, in bytes. A month of heavy use has one hundredth of it.
-const LARGEST: u64 = 256 << 20;
+/// The largest file that is read, in bytes. A month of heavy use has a twentieth of it.
+const LARGEST: u64 = 32 << 20;
 /// From this size on, in bytes, the notes of a live session are summed. The next time is at twice the size that is left.
 const LONG: u64 = 256 << 10;
 /// The ending of a month's file.
@@ -112,11 +112,15 @@ impl Notebook {
         if open.unwritten.len() < UNWRITTEN {
             line(&mut open.unwritten, note);
         }
+        self.write(&mut open)
+    }
+
+    fn write(&self, open: &mut Open) -> io::Result<()> {
         // The state directory may have been removed meanwhile.
         if open.file.as_ref().is_none_or(|file| file.metadata().map_or(0, |metadata| metadata.nlink()) == 0) {
             open.file = Some(self.create()?);
         }
-        let Open { file: Some(file), unwritten, .. } = &mut *open else { return Ok(()) };
+        let Open { file: Some(file), unwritten, .. } = open else { return Ok(()) };
         let before = file.metadata()?.len();
         if let Err(error) = file.write_all(unwritten) {
             // The disk may be full. All of it is written again later.
@@ -125,6 +129,12 @@ impl Notebook {
         }
         unwritten.clear();
         Ok(())
+    }
+
+    /// Writes what could not be written before.
+    pub fn flush(&self) -> io::Result<()> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.unwritten.is_empty() { Ok(()) } else { self.write(&mut open) }
     }
 
     /// Sums the notes about decided exports, where the file is long. Only the relay of a live session does that.

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -23,6 +24,8 @@ use crate::system::file;
 
 /// From this number of files with notes on, they are folded.
 const MANY: usize = 64;
+/// After this time without a note, a session that has no lock is over.
+const OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Folds what is final, where there are many files. `today` is the user's local day.
 ///
@@ -46,7 +49,7 @@ pub fn fold(state: &Path, today: Date) -> io::Result<()> {
     forget_sessions(state, today)?;
     let mut ended = BTreeMap::new();
     // The locks are looked at before the spool: a relay that has ended stores nothing any more.
-    let over: Vec<String> = files::noted(state)?.into_iter().filter(|id| !record::is_locked(state, id)).collect();
+    let over: Vec<String> = files::noted(state)?.into_iter().filter(|session| is_over(state, session)).collect();
     let kept = kept(&Spool::of(state))?;
     for session in over.into_iter().filter(|session| !kept.contains(session)) {
         // What can't be read stays, and hinders no other session.
@@ -81,6 +84,14 @@ pub fn fold(state: &Path, today: Date) -> io::Result<()> {
         fs::remove_file(files::notes(state, session))?;
     }
     Ok(())
+}
+
+/// Whether nothing is noted about a session any more, but for what is in the spool. A relay whose lock was removed holds none until the
+/// next export arrives. So where no record says that the session has ended, its notes must be [`OLD`].
+fn is_over(state: &Path, session: &str) -> bool {
+    let has_ended = || record::read(state, session).is_some_and(|record| record.end.is_some());
+    let age = || fs::metadata(files::notes(state, session)).ok()?.modified().ok()?.elapsed().ok();
+    !record::is_locked(state, session) && (has_ended() || age().is_some_and(|age| age > OLD))
 }
 
 /// The points that a session's record has and its notes lack, because they could not be written.
@@ -135,6 +146,7 @@ mod tests {
     use jiff::civil::date;
     use std::path::PathBuf;
     use std::sync::Arc;
+    use std::time::SystemTime;
 
     const TODAY: Date = date(2026, 11, 28);
 
@@ -143,6 +155,13 @@ mod tests {
         let measured = Measured { points, cost_usd: points as f64, ..Measured::default() };
         let note = Note::of(number, what).with(place, vec![Share { day, model: Some("opus".to_owned()), measured }]);
         Notebook::of(state, session).note(&note).unwrap();
+        noted(state, session, OLD * 2);
+    }
+
+    /// The last note about a session is this old.
+    fn noted(state: &Path, session: &str, age: Duration) {
+        let file = File::options().write(true).open(files::notes(state, session)).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
     }
 
     type Points = BTreeMap<(Option<Arc<str>>, Disposition), u64>;
@@ -228,6 +247,21 @@ mod tests {
         state::prepare(state).and_then(|()| state::make_private(&record::directory(state))).unwrap();
         Record { end: Some(start), outcome, ..new }.write(state).unwrap();
         start.to_zoned(jiff::tz::TimeZone::system()).date()
+    }
+
+    /// The directory with the locks was removed. A session that is folded and then goes on would lose what was folded.
+    #[test]
+    fn a_session_without_a_lock_is_not_folded_before_it_has_ended() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        let session = "0199a1b2c3d4aabbccddee";
+        note(state, session, 0, TODAY, 1, Disposition::Delivered);
+        noted(state, session, Duration::ZERO);
+        fold(state, TODAY).unwrap();
+        assert_eq!(files::noted(state).unwrap(), [session]);
+        recorded(state, session);
+        fold(state, TODAY).unwrap();
+        assert_eq!(files::noted(state).unwrap(), [""; 0], "its record has its end");
     }
 
     /// A late delivery keeps a record longer than the rows keep their session.

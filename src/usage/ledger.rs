@@ -200,12 +200,13 @@ impl<'a> Reader<'a> {
                 }
             };
             match month {
-                Ok(Month { rows, damaged }) => {
-                    if !damaged.is_empty() {
-                        self.faults.push(Fault { path, why: Why::Damaged(damaged.len() as u64) });
+                Ok(month) => {
+                    let damaged = month.damaged_lines() as u64;
+                    if damaged > 0 {
+                        self.faults.push(Fault { path, why: Why::Damaged(damaged) });
                     }
                     let is_noted = |row: &Row| row.session.as_deref().is_some_and(|session| noted.contains(session));
-                    self.rows.extend(rows.into_iter().filter(|row| !is_noted(row)));
+                    self.rows.extend(month.rows.into_iter().filter(|row| !is_noted(row)));
                 }
                 Err(_) => self.faults.push(Fault { path, why: Why::Newer }),
             }

@@ -22,8 +22,8 @@ use crate::claude::measured::Measured;
 pub struct Month {
     /// Its rows.
     pub rows: Vec<Row>,
-    /// Lines that can't be read. They are written again as they are.
-    pub damaged: Vec<Vec<u8>>,
+    /// Lines that can't be read, as they are: they are written again.
+    pub damaged: Vec<u8>,
 }
 
 /// The rows of one session at one place, or of all sessions that have no line of their own.
@@ -76,21 +76,32 @@ impl Month {
             if let Ok(read) = serde_json::from_slice::<Line<f64>>(line) {
                 match rows(read, first, &places, &models) {
                     Some(rows) => month.rows.extend(rows),
-                    None => month.damaged.push(line.to_vec()),
+                    None => month.keep(line),
                 }
             } else if let Ok(PlaceLine { place, is }) = serde_json::from_slice(line) {
                 places.insert(place, Arc::new(is));
             } else if let Ok(ModelLine { model, name }) = serde_json::from_slice(line) {
                 models.insert(model, Arc::from(name));
-            } else if let Ok(First { v, .. }) = serde_json::from_slice(line) {
-                if v > VERSION {
+            } else if let Ok(First { v, numbers, .. }) = serde_json::from_slice(line) {
+                // Numbers that this version does not know would be lost when it writes the month again.
+                if v > VERSION || numbers.len() > Measured::NAMES.len() {
                     return Err(Newer);
                 }
             } else {
-                month.damaged.push(line.to_vec());
+                month.keep(line);
             }
         }
         Ok(month)
+    }
+
+    fn keep(&mut self, damaged: &[u8]) {
+        self.damaged.push(b'\n');
+        self.damaged.extend_from_slice(damaged);
+    }
+
+    /// How many lines can't be read.
+    pub fn damaged_lines(&self) -> usize {
+        memchr::memchr_iter(b'\n', &self.damaged).count()
     }
 
     /// Replaces all rows of these sessions.
@@ -138,10 +149,7 @@ impl Month {
             }
             line(&mut text, &Line { session: session.map(str::to_owned), at, used });
         }
-        for damaged in &self.damaged {
-            text.push(b'\n');
-            text.extend_from_slice(damaged);
-        }
+        text.extend_from_slice(&self.damaged);
         text.push(b'\n');
         text
     }
@@ -235,7 +243,7 @@ mod tests {
         let text = String::from_utf8(month().write(FIRST)).unwrap();
         let torn = text.replace("{\"place\":0", "{\"pla").replace("{\"session\":\"s2\"", "{\"session\":s2");
         let damaged = Month::read(torn.as_bytes(), FIRST).unwrap();
-        assert_eq!((damaged.damaged.len(), sum(&damaged)), (2, (6, 3.5)));
+        assert_eq!((damaged.damaged_lines(), sum(&damaged)), (2, (6, 3.5)));
         assert!(damaged.rows.iter().all(|row| *row.place == Place::default()));
         // What can't be read is still there after the next change.
         let written = String::from_utf8(damaged.write(FIRST)).unwrap();
@@ -246,9 +254,10 @@ mod tests {
         for list in ["[31,1,220]", "[0,1,220]", "[2.5,1,220]", "[2]", "[]"] {
             let text = text.replace("[2,1,2,0,0,0.25]", list);
             let damaged = Month::read(text.as_bytes(), FIRST).unwrap();
-            assert_eq!((damaged.damaged.len(), sum(&damaged)), (1, (6, 3.5)), "{list}");
+            assert_eq!((damaged.damaged_lines(), sum(&damaged)), (1, (6, 3.5)), "{list}");
         }
-        let newer = text.replace("\"v\":1", "\"v\":2");
-        assert_eq!(Month::read(newer.as_bytes(), FIRST), Err(Newer));
+        for (known, newer) in [("\"v\":1", "\"v\":2"), ("\"sessions\"]", "\"sessions\",\"more\"]")] {
+            assert_eq!(Month::read(text.replace(known, newer).as_bytes(), FIRST), Err(Newer));
+        }
     }
 }

@@ -18,9 +18,10 @@ pub fn states(sums: &Sums<'_>) -> String {
         true => writeln!(text, "<p>ACT has all of it: {}.</p>", points(all)),
         false => writeln!(
             text,
-            "<p>ACT has {} of {} (the single values that Claude Code sends). The table says what became of the rest, and what to do.</p>",
+            "<p>ACT has {} of {} (the single values that Claude Code sends). The table says what became of the rest, and what to \
+             do.</p>",
             grouped(has),
-            points(all)
+            points(all),
         ),
     };
     text.push_str(&picture(sums));
