@@ -17,23 +17,26 @@ use crate::text::page::{self, visible};
 /// Asks a question until the answer is one.
 pub fn ask(request: &Request) -> Result<Answer, Stop> {
     let Request { ask, help, kind } = request;
+    let terminal = terminal()?;
+    // Before the question is shown, and until its answer is one: a text may be pasted at any moment.
+    let _silence = matches!(kind, QuestionKind::Secret(_)).then(|| Silence::of(&terminal)).transpose()?;
     loop {
         let line = match kind {
             QuestionKind::Choice(options) => {
                 let offers = options.iter().enumerate().map(|(index, offer)| format!("  {}  {offer}\n", index + 1));
                 tell(&format!("{ask}\n{}", offers.collect::<String>()), help);
-                read("Number [1]: ", false)?
+                read(&terminal, "Number [1]: ", false)?
             }
             QuestionKind::Text(proposal, _) => {
                 tell("", help);
                 let ask = ask.trim_end_matches(':');
                 let proposal = proposal.as_ref().map(|proposal| format!(" [{}]", visible(proposal)));
-                read(&format!("{}{}: ", visible(ask), proposal.unwrap_or_default()), false)?
+                read(&terminal, &format!("{}{}: ", visible(ask), proposal.unwrap_or_default()), false)?
             }
             QuestionKind::Confirmation(proposal) => return confirm(ask, help, *proposal).map(Answer::Confirmation),
             QuestionKind::Secret(_) => {
                 tell("", help);
-                read(&format!("{} ", visible(ask)), true)?
+                read(&terminal, &format!("{} ", visible(ask)), true)?
             }
         };
         match answer(kind, &line) {
@@ -49,8 +52,9 @@ pub fn confirm(ask: &str, help: &str, proposal: bool) -> Result<bool, Stop> {
     let mut text = String::new();
     page::hang(&mut text, 2, page::width(), anstyle::Style::new(), ask);
     let choices = if proposal { "[Y/n]" } else { "[y/N]" };
+    let terminal = terminal()?;
     loop {
-        let line = read(&format!("{} {choices} ", text.trim_end()), false)?;
+        let line = read(&terminal, &format!("{} {choices} ", text.trim_end()), false)?;
         match line.trim().to_lowercase().as_str() {
             "" => return Ok(proposal),
             "y" | "yes" => return Ok(true),
@@ -92,30 +96,41 @@ fn tell(lines: &str, words: &str) {
     let _ = page::write(&mut anstream::stderr(), &text);
 }
 
-/// Prints a prompt and reads a line from the terminal, without echo where it is a secret. The end of the input cancels.
-fn read(prompt: &str, is_secret: bool) -> Result<Zeroizing<String>, Stop> {
-    let failed = |error: std::io::Error| Stop::Terminal(crate::system::error::plain(&error));
+/// The terminal that is asked.
+fn terminal() -> Result<File, Stop> {
+    let stdin = std::io::stdin();
+    let opened = match stdin.is_terminal() {
+        true => stdin.as_fd().try_clone_to_owned().map(File::from),
+        false => File::open("/dev/tty"),
+    };
+    opened.map_err(failed)
+}
+
+fn failed(error: std::io::Error) -> Stop {
+    Stop::Terminal(crate::system::error::plain(&error))
+}
+
+/// Prints a prompt and reads a line from the terminal. The end of the input cancels.
+fn read(mut terminal: &File, prompt: &str, is_secret: bool) -> Result<Zeroizing<String>, Stop> {
     let mut error = std::io::stderr();
     let _ = error.write_all(prompt.as_bytes()).and_then(|()| error.flush());
-    let stdin = std::io::stdin();
-    let terminal = match stdin.is_terminal() {
-        true => File::from(stdin.as_fd().try_clone_to_owned().map_err(failed)?),
-        false => File::open("/dev/tty").map_err(failed)?,
-    };
-    let _silence = is_secret.then(|| Silence::of(&terminal)).transpose()?;
     // Byte by byte: what was typed ahead stays for the next question, and no buffer keeps the secret.
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
     let mut byte = [0];
     let has_ended = loop {
-        match (&terminal).read(&mut byte) {
+        match terminal.read(&mut byte) {
             Ok(0) => break true,
             // A further line of a pasted secret would be the answer to the next question, and shown.
-            Ok(_) if byte[0] == b'\n' && !(is_secret && has_more(&terminal)) => break false,
+            Ok(_) if byte[0] == b'\n' && !(is_secret && has_more(terminal)) => break false,
             Ok(_) => bytes.push(byte[0]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(failed(error)),
         }
     };
+    if is_secret {
+        // What is left of a pasted text is no answer to the next question.
+        let _ = tcflush(terminal, FlushArg::TCIFLUSH);
+    }
     if is_secret || has_ended {
         let _ = error.write_all(b"\n");
     }
@@ -152,8 +167,6 @@ impl<'a> Silence<'a> {
 
 impl Drop for Silence<'_> {
     fn drop(&mut self) {
-        // What is left of a pasted text would be shown as soon as the terminal echoes again.
-        let _ = tcflush(self.terminal, FlushArg::TCIFLUSH);
         let _ = tcsetattr(self.terminal, SetArg::TCSANOW, &self.before);
     }
 }

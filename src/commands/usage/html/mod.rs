@@ -1,4 +1,4 @@
-//! The report as a page: one file, without scripts, that needs no network and may use none (pure, but for [`write`]).
+//! The report as a page: one file, without scripts, that needs no network and may use none (pure, but for [`file::write`]).
 
 mod days;
 mod file;
