@@ -150,9 +150,13 @@ const KINDS: [u8; 256] = {
 
 /// Whether [`canonical`] may change the pattern.
 fn may_be_other(text: &[u8]) -> bool {
+    // Most texts are none of these. Arrays of four bytes are compared as one number, and not by the C library.
+    let is_first = |start: &[u8; 4]| text.first_chunk() == Some(start);
+    if text.last_chunk() == Some(b".git") || is_first(b"ssh.") || is_first(b"alts") {
+        return true;
+    }
     let host = text.split(|&byte| byte == b'/').next().unwrap_or_default();
-    let is_other = |host: &[u8]| host.ends_with(b"dev.azure.com") || host.ends_with(b".visualstudio.com");
-    text.ends_with(b".git") || host.starts_with(b"ssh.") || host.starts_with(b"altssh.") || is_other(host)
+    host.last_chunk() == Some(b".com") && (host.ends_with(b"dev.azure.com") || host.ends_with(b".visualstudio.com"))
 }
 
 /// The pattern in the way in which the addresses of remotes are written.
