@@ -243,7 +243,8 @@ fn claude_killed_leaves_a_usable_terminal() {
     let Some(lab) = lab() else { return };
     let tmux = Tmux::start(&lab, "bash", true);
     // `exec`, so that no shell's line editor resets the terminal modes.
-    tmux.line("exec sh -c 'claude; echo status $?; stty -a; read line; echo \"<$line>\"; cat'");
+    // Without `-r` the shell takes the backslash out of an answer of the terminal, whose end it is.
+    tmux.line("exec sh -c 'claude; echo status $?; stty -a; read -r line; printf \"<%s>\\n\" \"$line\"; cat'");
     tmux.wait_for("Claude Code v");
     tmux.wait_for("❯");
     let claude = eventually("claude", || tmux.processes(is_claude).first().copied());

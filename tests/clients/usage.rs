@@ -7,7 +7,7 @@ use act_claude::claude::measured::Measured;
 use act_claude::usage::Disposition;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ToSpan, Zoned};
 use serde_json::{Value, json};
 
 use crate::support::client::{BOTH, Lab, NEW};
@@ -197,6 +197,48 @@ fn the_usage_ledger_has_every_point_that_act_has_by_day_alias_and_model() {
             let noted = rows.iter().map(|row| (of(row.day, &row.place.alias, row.model.as_deref()), row.measured));
             assert_eq!(summed(noted), summed(sent), "{version}, group {group}");
         }
+        shown_by_every_group(&lab, &points);
+    }
+}
+
+/// `act usage` says the same for each way to make groups.
+fn shown_by_every_group(lab: &Lab, points: &[Point]) {
+    let monday = |day: Date| day.saturating_sub(i64::from(day.weekday().to_monday_zero_offset()).days());
+    let directory =
+        |alias: &str| lab.sandbox.directory(if alias == "web" { "two" } else { "one" }).display().to_string();
+    for by in ["alias", "day", "week", "month", "model", "directory", "repository", "session"] {
+        let args = ["act", "usage", "--json", "--since", "30d", "--by", by];
+        let shown: Value =
+            serde_json::from_slice(&lab.sandbox.act_claude(&args).output().unwrap().stdout).expect("JSON");
+        let numbers = |sums: &Value| -> Vec<String> {
+            let numbers = Measured::NAMES.iter().filter(|name| **name != "sessions");
+            numbers.map(|name| format!("{:.9}", sums[name].as_f64().expect("a number"))).collect()
+        };
+        let groups = shown["groups"].as_array().expect("groups").iter();
+        let groups = groups.filter(|group| group["points"] != 0);
+        let found: BTreeMap<String, Vec<String>> =
+            groups.map(|group| (group["name"].as_str().unwrap_or("none").to_owned(), numbers(group))).collect();
+        let of = |point: &Point| match by {
+            "alias" => point.alias.clone(),
+            "day" => point.day.to_string(),
+            "week" => monday(point.day).to_string(),
+            "month" => point.day.first_of_month().to_string(),
+            "model" => point.model.clone().unwrap_or_else(|| "none".to_owned()),
+            "directory" => directory(&point.alias),
+            _ => "none".to_owned(),
+        };
+        let mut sent = summed(points.iter().map(|point| (of(point), point.measured)));
+        // The last number is the sessions that claude counted. act-claude counts its own.
+        sent.values_mut().for_each(|numbers| drop(numbers.pop()));
+        if by == "session" {
+            assert_eq!(found.len(), 4, "each session: {found:?}");
+        } else {
+            assert_eq!(found, sent, "--by {by}");
+        }
+        let total = summed(points.iter().map(|point| (String::new(), point.measured)));
+        assert_eq!(numbers(&shown["total"]), total[""][..total[""].len() - 1], "--by {by}");
+        assert_eq!(shown["total"]["sessions"], 4, "--by {by}");
+        assert_eq!(shown["total"]["act"]["points"], points.len(), "--by {by}");
     }
 }
 

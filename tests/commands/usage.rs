@@ -102,10 +102,10 @@ Mon 3 Mar 2025         1  12m34s   $2.00    $2.00  -
                 input 100, output 2,000, cache read 30,000, cache write 400,
                 lines +12 -3, commits 1, PRs 1
 Tue 4 Mar 2025         1      0s   $1.50    $1.00  $0.50 waiting, 2 points
-                                                   rejected in part
+                                                   rejected in accepted exports
                 input 64, output 60
 total                  4   1h12m   $3.50    $3.00  $0.50 waiting, 2 points
-                                                   rejected in part
+                                                   rejected in accepted exports
                 input 165, output 2,062, cache read 30,003, cache write 404,
                 lines +12 -3, commits 1, PRs 1
 
@@ -126,6 +126,8 @@ partial    $0.25       5  with ACT, in part: it rejected 2 points, and does not
 waiting    $0.50       6  ACT or the network was down; it is tried again. To
                           deliver it now: act-claude act flush
 
+Costs are US dollars, as Claude Code estimates them. A point is one value that
+it sends.
 Never counted: sessions with --direct, without telemetry, or whose metrics go to
 an endpoint of your own.
 ";
@@ -142,7 +144,7 @@ Alias: web
   Cost: $1.50
   ACT has: $1.00
   The rest: $0.50 waiting, 2 points
-    rejected in part
+    rejected in accepted exports
   input 65, output 62, cache read 3,
   cache write 4
 
@@ -154,8 +156,8 @@ Alias: total
     assert!(text.contains("\n1 Mar  <$0.01  █\n2 Mar   $0.00\n"), "{text}");
     let wide = "\x20 Alias    Sessions  Active  Input  Output  Cache read  Cache write   Lines  Commits  PRs   Cost  ACT has  The rest
 * billing         1  12m34s    100   2,000      30,000          400  +12 -3        1    1  $2.00    $2.00  -
-  web             3   1h00m     65      62           3            4   +0 -0        0    0  $1.50    $1.00  $0.50 waiting, 2 points rejected in part
-  total           4   1h12m    165   2,062      30,003          404  +12 -3        1    1  $3.50    $3.00  $0.50 waiting, 2 points rejected in part
+  web             3   1h00m     65      62           3            4   +0 -0        0    0  $1.50    $1.00  $0.50 waiting, 2 points rejected in accepted exports
+  total           4   1h12m    165   2,062      30,003          404  +12 -3        1    1  $3.50    $3.00  $0.50 waiting, 2 points rejected in accepted exports
 
 * billing is the alias of this directory
 
@@ -321,7 +323,7 @@ fn what_the_sums_lack_is_named() {
         "\n2 lines of ~/.local/state/act-claude/usage/2025-03.jsonl are damaged, and not counted; the other lines are\n",
         "\na newer act-claude wrote ~/.local/state/act-claude/usage/2025-02.jsonl: upgrade this one to count it\n",
         "\n~/.local/state/act-claude/usage/2025-01.jsonl can't be read, and is not counted (",
-        "\nNever counted: sessions with --direct, without telemetry, or whose metrics go to an endpoint of your own.\n",
+        "\nCosts are US dollars, as Claude Code estimates them. A point is one value that it sends.\nNever counted: sessions with --direct, without telemetry, or whose metrics go to an endpoint of your own.\n",
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }

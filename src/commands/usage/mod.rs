@@ -120,7 +120,10 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         let next = next.0.map_or_else(|| "To start one: act-claude".to_owned(), |here| here.how_to_begin(&next.1));
         table::nothing(&report, &page, &page.path(&files::directory(&state)), &next)
     } else if overview {
-        table::overview(&report, &page, today)
+        let mut text = table::overview(&report, &page, today);
+        text.push('\n');
+        page::hang(&mut text, 0, page.width, Style::new(), words::MORE);
+        text
     } else {
         table::groups(&report, &page)
     };
@@ -140,7 +143,9 @@ fn whole(report: &Report<'_>, page: &Page, mut text: String, kept: Option<String
         page::hang(&mut faults, 0, page.width, page::YELLOW, &sentence);
     }
     let mut never = String::new();
-    page::hang(&mut never, 0, page.width, Style::new(), words::NEVER_COUNTED);
+    for sentence in [words::UNITS, words::NEVER_COUNTED] {
+        page::hang(&mut never, 0, page.width, Style::new(), sentence);
+    }
     for part in [kept.unwrap_or_default(), faults, never] {
         if !part.is_empty() {
             text.push('\n');

@@ -9,7 +9,7 @@ use super::bars;
 use super::group::{By, Group, Key, Sums};
 use super::range::{self, Unit};
 use super::report::Report;
-use super::words::{points, rest, why};
+use super::words::{has, rest, why};
 use crate::claude::measured::Measured;
 use crate::commands::here::{Here, is_here};
 use crate::commands::history::Page;
@@ -234,8 +234,7 @@ fn states(report: &Report<'_>, width: usize) -> String {
         return text;
     }
     page::hang(&mut text, 0, width, BOLD, "What ACT has, and what not");
-    let (has, all) = (grouped(sums.points_with_act()), points(sums.total().points));
-    page::hang(&mut text, 0, width, Style::new(), &format!("{}: ACT has {has} of {all}", report.period()));
+    page::hang(&mut text, 0, width, Style::new(), &format!("{}: {}", report.period(), has(&sums)));
     let mut table = Table::new([words("State"), numbers("Cost"), numbers("Points"), words("Why, and what to do")]);
     for (disposition, part) in &sums.parts {
         table.row(

@@ -9,6 +9,13 @@ use super::group::{Part, Sums};
 pub const NEVER_COUNTED: &str =
     "Never counted: sessions with --direct, without telemetry, or whose metrics go to an endpoint of your own.";
 
+/// What the columns mean, said below the tables.
+pub const UNITS: &str = "Costs are US dollars, as Claude Code estimates them. A point is one value that it sends.";
+
+/// Where to see more than the overview.
+pub const MORE: &str =
+    "More: act-claude act usage --by alias (or model, repository and others), and as a page: --html FILE";
+
 /// The command that says why exports failed.
 const SHOWS_FAILURES: &str = "act-claude act history --all --failed";
 
@@ -26,9 +33,18 @@ pub fn rest(sums: &Sums<'_>) -> String {
     let mut words: Vec<String> =
         sums.rest().map(|(disposition, part)| format!("{} {}", amount(part), disposition.word())).collect();
     if sums.rejected() > 0 {
-        words.push(format!("{} rejected in part", points(sums.rejected())));
+        words.push(format!("{} rejected in accepted exports", points(sums.rejected())));
     }
     words.join(", ")
+}
+
+/// How many of the points ACT has. It may have those, too, whose answer is not known.
+pub fn has(sums: &Sums<'_>) -> String {
+    let is_open = |(disposition, _): (Disposition, &Part<'_>)| {
+        matches!(disposition, Disposition::NotObserved | Disposition::UnderWay)
+    };
+    let least = if sums.rest().any(is_open) { "at least " } else { "" };
+    format!("ACT has {least}{} of {}", grouped(sums.points_with_act()), points(sums.total().points))
 }
 
 /// Why exports are in this state, and what to do about it.
@@ -73,7 +89,10 @@ mod tests {
         rows[2].measured.cost_usd = 0.0;
         rows.push(row(1, None, "a", Partial, 9));
         rows[3].measured.rejected = 1;
-        assert_eq!(rest(&Sums::of(&rows)), "$2.00 waiting, 1 point lost, 1 point rejected in part");
+        assert_eq!(rest(&Sums::of(&rows)), "$2.00 waiting, 1 point lost, 1 point rejected in accepted exports");
         assert_eq!(rest(&Sums::of(&rows[..1])), "");
+        assert_eq!(has(&Sums::of(&rows)), "ACT has 13 of 17 points");
+        rows.push(row(1, None, "a", Disposition::NotObserved, 1));
+        assert_eq!(has(&Sums::of(&rows)), "ACT has at least 13 of 18 points");
     }
 }

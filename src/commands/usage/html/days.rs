@@ -128,7 +128,7 @@ impl Costs {
             if index % every == 0 {
                 let name = self.unit.short_name(*first);
                 // The name of the last bar would go beyond the picture.
-                let (x, anchor) = if x + NAME > WIDTH { (WIDTH, "end") } else { (x, "start") };
+                let (x, anchor) = if x + NAME > WIDTH { (x + width * 0.8, "end") } else { (x, "start") };
                 let _ =
                     writeln!(text, "<text x=\"{x:.2}\" y=\"{}\" text-anchor=\"{anchor}\">{name}</text>", BOTTOM + 16.0);
             }

@@ -6,22 +6,19 @@ use super::markup::{escaped, money, with_commands};
 use crate::commands::usage::group::{self, By, Key, Part, Sums};
 use crate::commands::usage::report::Report;
 use crate::commands::usage::table::{active_of, count, details};
-use crate::commands::usage::words::{points, rest, why};
+use crate::commands::usage::words::{has, points, rest, why};
 use crate::text::amount::grouped;
 use crate::usage::Disposition;
 
 /// What ACT has, and what not, with the reasons.
 pub fn states(sums: &Sums<'_>) -> String {
     let mut text = "<h2>What ACT has, and what not</h2>\n".to_owned();
-    let (has, all) = (sums.points_with_act(), sums.total().points);
     let _ = match sums.is_whole() {
-        true => writeln!(text, "<p>ACT has all of it: {}.</p>", points(all)),
+        true => writeln!(text, "<p>ACT has all of it: {}.</p>", points(sums.total().points)),
         false => writeln!(
             text,
-            "<p>ACT has {} of {} (the single values that Claude Code sends). The table says what became of the rest, and what to \
-             do.</p>",
-            grouped(has),
-            points(all),
+            "<p>{} (the single values that Claude Code sends). The table says what became of the rest, and what to do.</p>",
+            has(sums),
         ),
     };
     text.push_str(&picture(sums));
