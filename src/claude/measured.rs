@@ -1,5 +1,6 @@
 //! What data points of claude's metrics measure: cost, tokens, time, lines of code (pure).
 
+use super::metrics::{ACTIVE, COMMITS, COST, LINES, PULL_REQUESTS, SESSIONS, TOKENS};
 use crate::state::total::plain;
 
 /// Sums over data points. Zero where no point says anything.
@@ -59,64 +60,56 @@ impl Measured {
 
     /// All numbers, without the noise of binary sums.
     pub fn numbers(&self) -> [f64; Self::NAMES.len()] {
-        let counts = [self.points, self.unsummed, self.rejected].map(|count| count as f64);
-        let sums = [
-            self.cost_usd,
-            self.input,
-            self.output,
-            self.cache_read,
-            self.cache_creation,
-            self.other_tokens,
-            self.active_seconds,
-            self.lines_added,
-            self.lines_removed,
-            self.commits,
-            self.pull_requests,
-            self.sessions,
-        ];
+        let mut copy = *self;
+        let [points, unsummed, rejected] = [self.points, self.unsummed, self.rejected].map(|count| count as f64);
         let mut numbers = [0.0; Self::NAMES.len()];
-        numbers[..counts.len()].copy_from_slice(&counts);
-        numbers[counts.len()..].copy_from_slice(&sums.map(plain));
+        numbers[..3].copy_from_slice(&[points, unsummed, rejected]);
+        numbers[3..].copy_from_slice(&copy.sums().map(|sum| plain(*sum)));
         numbers
     }
 
     /// The sums that these numbers say. Numbers that are missing are zero.
     pub fn of(numbers: &[f64]) -> Self {
         let at = |index: usize| numbers.get(index).copied().filter(|number| number.is_finite()).unwrap_or(0.0);
-        Self {
-            points: at(0) as u64,
-            unsummed: at(1) as u64,
-            rejected: at(2) as u64,
-            cost_usd: at(3),
-            input: at(4),
-            output: at(5),
-            cache_read: at(6),
-            cache_creation: at(7),
-            other_tokens: at(8),
-            active_seconds: at(9),
-            lines_added: at(10),
-            lines_removed: at(11),
-            commits: at(12),
-            pull_requests: at(13),
-            sessions: at(14),
-        }
+        let (points, unsummed, rejected) = (at(0) as u64, at(1) as u64, at(2) as u64);
+        let mut measured = Self { points, unsummed, rejected, ..Self::default() };
+        measured.sums().into_iter().zip(3..).for_each(|(sum, index)| *sum = at(index));
+        measured
+    }
+
+    /// The numbers that are sums of values, in the order of [`Self::NAMES`].
+    fn sums(&mut self) -> [&mut f64; 12] {
+        [
+            &mut self.cost_usd,
+            &mut self.input,
+            &mut self.output,
+            &mut self.cache_read,
+            &mut self.cache_creation,
+            &mut self.other_tokens,
+            &mut self.active_seconds,
+            &mut self.lines_added,
+            &mut self.lines_removed,
+            &mut self.commits,
+            &mut self.pull_requests,
+            &mut self.sessions,
+        ]
     }
 
     /// Adds the value of a data point of a sum of changes. `kind` is its attribute `type`.
     pub fn add(&mut self, metric: &str, kind: Option<&str>, value: f64) {
         let sum = match (metric, kind) {
-            ("claude_code.cost.usage", _) => &mut self.cost_usd,
-            ("claude_code.token.usage", Some("input")) => &mut self.input,
-            ("claude_code.token.usage", Some("output")) => &mut self.output,
-            ("claude_code.token.usage", Some("cacheRead")) => &mut self.cache_read,
-            ("claude_code.token.usage", Some("cacheCreation")) => &mut self.cache_creation,
-            ("claude_code.token.usage", _) => &mut self.other_tokens,
-            ("claude_code.active_time.total", _) => &mut self.active_seconds,
-            ("claude_code.lines_of_code.count", Some("added")) => &mut self.lines_added,
-            ("claude_code.lines_of_code.count", Some("removed")) => &mut self.lines_removed,
-            ("claude_code.commit.count", _) => &mut self.commits,
-            ("claude_code.pull_request.count", _) => &mut self.pull_requests,
-            ("claude_code.session.count", _) => &mut self.sessions,
+            (COST, _) => &mut self.cost_usd,
+            (TOKENS, Some("input")) => &mut self.input,
+            (TOKENS, Some("output")) => &mut self.output,
+            (TOKENS, Some("cacheRead")) => &mut self.cache_read,
+            (TOKENS, Some("cacheCreation")) => &mut self.cache_creation,
+            (TOKENS, _) => &mut self.other_tokens,
+            (ACTIVE, _) => &mut self.active_seconds,
+            (LINES, Some("added")) => &mut self.lines_added,
+            (LINES, Some("removed")) => &mut self.lines_removed,
+            (COMMITS, _) => &mut self.commits,
+            (PULL_REQUESTS, _) => &mut self.pull_requests,
+            (SESSIONS, _) => &mut self.sessions,
             _ => return,
         };
         *sum = within(*sum + value);
@@ -128,22 +121,9 @@ impl Measured {
         for (count, more) in counts.into_iter().zip([other.points, other.unsummed, other.rejected]) {
             *count = count.saturating_add(more);
         }
-        let sums = [
-            (&mut self.cost_usd, other.cost_usd),
-            (&mut self.input, other.input),
-            (&mut self.output, other.output),
-            (&mut self.cache_read, other.cache_read),
-            (&mut self.cache_creation, other.cache_creation),
-            (&mut self.other_tokens, other.other_tokens),
-            (&mut self.active_seconds, other.active_seconds),
-            (&mut self.lines_added, other.lines_added),
-            (&mut self.lines_removed, other.lines_removed),
-            (&mut self.commits, other.commits),
-            (&mut self.pull_requests, other.pull_requests),
-            (&mut self.sessions, other.sessions),
-        ];
-        for (sum, more) in sums {
-            *sum = within(*sum + more);
+        let mut other = *other;
+        for (sum, more) in self.sums().into_iter().zip(other.sums()) {
+            *sum = within(*sum + *more);
         }
     }
 

@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use crate::state::total::{Total, plain};
 
-const COST: &str = "claude_code.cost.usage";
-const TOKENS: &str = "claude_code.token.usage";
-const ACTIVE: &str = "claude_code.active_time.total";
-const LINES: &str = "claude_code.lines_of_code.count";
-const COMMITS: &str = "claude_code.commit.count";
-const PULL_REQUESTS: &str = "claude_code.pull_request.count";
+pub(super) const COST: &str = "claude_code.cost.usage";
+pub(super) const TOKENS: &str = "claude_code.token.usage";
+pub(super) const ACTIVE: &str = "claude_code.active_time.total";
+pub(super) const LINES: &str = "claude_code.lines_of_code.count";
+pub(super) const COMMITS: &str = "claude_code.commit.count";
+pub(super) const PULL_REQUESTS: &str = "claude_code.pull_request.count";
+pub(super) const SESSIONS: &str = "claude_code.session.count";
 
 /// The metrics whose points have a kind (the attribute `type`), with the kinds by which they are summed. Other texts in that
 /// attribute are not kept.

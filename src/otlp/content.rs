@@ -63,9 +63,7 @@ impl Content {
     fn add(&mut self, metric: &str, kind: &str, data: &str) {
         let mut points = list(data, "dataPoints").peekable();
         if kind != "sum" || points.peek().is_none() {
-            let count = points.count() as u64;
-            self.points += count;
-            self.uncounted(count);
+            self.unsummed(points.count() as u64);
             return;
         }
         let (name, unit) = (string(metric, "name"), string(metric, "unit"));
@@ -88,16 +86,15 @@ impl Content {
             total
         } else {
             // Running totals: their sum says nothing.
-            let count = points.count() as u64;
-            self.points += count;
-            self.uncounted(count);
+            self.unsummed(points.count() as u64);
             Total::unknown(unit)
         };
         add_total(&mut self.totals, name, &total);
     }
 
     /// Adds points that no sum has.
-    fn uncounted(&mut self, count: u64) {
+    fn unsummed(&mut self, count: u64) {
+        self.points += count;
         if count > 0 {
             let measured = self.portion(None, None);
             measured.points += count;

@@ -1,7 +1,7 @@
 //! Opens, makes and replaces files in directories where another process may have put something else in their place: a link, a
 //! pipe, a device.
 
-use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -118,6 +118,19 @@ pub fn read_opened(file: &File, metadata: &Metadata, largest: u64) -> io::Result
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than expected"));
     }
     Ok(content)
+}
+
+/// The entries of a directory; none where it does not exist.
+///
+/// # Errors
+///
+/// It can't be read: it may have entries.
+pub fn entries(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>> + use<>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        entries => Some(entries?),
+    };
+    Ok(entries.into_iter().flatten())
 }
 
 /// Makes a new file (0600) for writing.

@@ -36,11 +36,8 @@ pub fn notes(state: &Path, session: &str) -> PathBuf {
 
 /// The sessions that have notes.
 pub fn noted(state: &Path) -> io::Result<Vec<String>> {
-    let names = match fs::read_dir(sessions(state)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        names => names?,
-    };
-    let mut names: Vec<String> = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let entries = file::entries(&sessions(state))?;
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.retain(|name| !name.starts_with('.'));
     names.sort_unstable();
     Ok(names)
@@ -53,15 +50,11 @@ pub fn month(state: &Path, first: Date) -> PathBuf {
 
 /// The first days of the months that have a file, in order.
 pub fn months(state: &Path) -> io::Result<Vec<Date>> {
-    let names = match fs::read_dir(directory(state)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        names => names?,
-    };
     let first = |entry: io::Result<fs::DirEntry>| {
         let name = entry.ok()?.file_name().into_string().ok()?;
         Date::strptime("%Y-%m-%d", format!("{}-01", name.strip_suffix(ENDING)?)).ok()
     };
-    let mut months: Vec<Date> = names.filter_map(first).collect();
+    let mut months: Vec<Date> = file::entries(&directory(state))?.filter_map(first).collect();
     months.sort_unstable();
     Ok(months)
 }
@@ -117,11 +110,12 @@ impl Notebook {
 
     fn write(&self, open: &mut Open) -> io::Result<()> {
         // The state directory may have been removed meanwhile.
-        if open.file.as_ref().is_none_or(|file| file.metadata().map_or(0, |metadata| metadata.nlink()) == 0) {
-            open.file = Some(self.create()?);
-        }
+        let metadata = open.file.as_ref().and_then(|file| file.metadata().ok());
+        let before = match metadata.filter(|metadata| metadata.nlink() > 0) {
+            Some(metadata) => metadata.len(),
+            None => open.file.insert(self.create()?).metadata()?.len(),
+        };
         let Open { file: Some(file), unwritten, .. } = open else { return Ok(()) };
-        let before = file.metadata()?.len();
         if let Err(error) = file.write_all(unwritten) {
             // The disk may be full. All of it is written again later.
             file.set_len(before)?;

@@ -46,10 +46,11 @@ pub fn fold(state: &Path, today: Date) -> io::Result<()> {
     let lock = file::open(&lock, File::options().write(true).create(true).truncate(false).mode(0o600))?;
     // Another process does it.
     let Ok(_lock) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else { return Ok(()) };
-    forget_sessions(state, today)?;
+    let noted: BTreeSet<String> = files::noted(state)?.into_iter().collect();
+    forget_sessions(state, today, &noted)?;
     let mut ended = BTreeMap::new();
     // The locks are looked at before the spool: a relay that has ended stores nothing any more.
-    let over: Vec<String> = files::noted(state)?.into_iter().filter(|session| is_over(state, session)).collect();
+    let over: Vec<String> = noted.into_iter().filter(|session| is_over(state, session)).collect();
     let kept = kept(&Spool::of(state))?;
     for session in over.into_iter().filter(|session| !kept.contains(session)) {
         // What can't be read stays, and hinders no other session.
@@ -69,8 +70,7 @@ pub fn fold(state: &Path, today: Date) -> io::Result<()> {
         months.entry(row.day.first_of_month()).or_default().push(row.clone());
     }
     for (first, rows) in months {
-        let path = files::month(state, first);
-        let Some(mut month) = files::read(&path).ok().and_then(|text| Month::read(&text, first).ok()) else {
+        let Some(mut month) = usable(state, first) else {
             // A newer act-claude folds it, and these sessions. Or it can't be read: then they wait until it can.
             let sessions: BTreeSet<&str> = rows.iter().filter_map(|row| row.session.as_deref()).collect();
             ended.retain(|session, _| !sessions.contains(session.as_str()));
@@ -78,7 +78,7 @@ pub fn fold(state: &Path, today: Date) -> io::Result<()> {
         };
         let sessions: BTreeSet<&str> = rows.iter().filter_map(|row| row.session.as_deref()).collect();
         month.replace(&sessions, rows.iter().cloned());
-        files::replace(&path, &month.write(first))?;
+        files::replace(&files::month(state, first), &month.write(first))?;
     }
     for session in ended.keys() {
         fs::remove_file(files::notes(state, session))?;
@@ -94,6 +94,11 @@ fn is_over(state: &Path, session: &str) -> bool {
     !record::is_locked(state, session) && (has_ended() || age().is_some_and(|age| age > OLD))
 }
 
+/// A month that can be read, and that no newer act-claude wrote.
+fn usable(state: &Path, first: Date) -> Option<Month> {
+    Month::read(&files::read(&files::month(state, first)).ok()?, first).ok()
+}
+
 /// The points that a session's record has and its notes lack, because they could not be written.
 fn unnoted(state: &Path, session: &str, rows: &[Row]) -> Option<Row> {
     let noted = rows.iter().fold(0_u64, |sum, row| sum.saturating_add(row.measured.points));
@@ -104,14 +109,12 @@ fn unnoted(state: &Path, session: &str, rows: &[Row]) -> Option<Row> {
 
 /// Takes the session out of the rows that are older than [`KEPT`]. A session with notes keeps its rows: until they are removed, its
 /// notes take the place of its rows.
-fn forget_sessions(state: &Path, today: Date) -> io::Result<()> {
+fn forget_sessions(state: &Path, today: Date, noted: &BTreeSet<String>) -> io::Result<()> {
     let oldest = today.saturating_sub(KEPT.days());
-    let noted: BTreeSet<String> = files::noted(state)?.into_iter().collect();
     for first in files::months(state)?.into_iter().filter(|first| *first < oldest) {
-        let path = files::month(state, first);
-        let Some(mut month) = files::read(&path).ok().and_then(|text| Month::read(&text, first).ok()) else { continue };
-        if month.forget_sessions(oldest, &noted) {
-            files::replace(&path, &month.write(first))?;
+        let Some(mut month) = usable(state, first) else { continue };
+        if month.forget_sessions(oldest, noted) {
+            files::replace(&files::month(state, first), &month.write(first))?;
         }
     }
     Ok(())
@@ -121,11 +124,7 @@ fn forget_sessions(state: &Path, today: Date) -> io::Result<()> {
 fn kept(spool: &Spool) -> io::Result<BTreeSet<String>> {
     let mut kept = BTreeSet::new();
     for directory in [spool.queue(), spool.rejected(), spool.corrupt()] {
-        let entries = match fs::read_dir(directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries?,
-        };
-        for entry in entries {
+        for entry in file::entries(&directory)? {
             kept.extend(entry?.file_name().to_str().map(|name| session_of(name).to_owned()));
         }
     }

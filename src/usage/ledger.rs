@@ -159,14 +159,14 @@ impl<'a> Reader<'a> {
 
     /// The state of an export in the spool.
     fn kept_state(&self, account: &str, alias: &str) -> Disposition {
-        let hold = self.holds.iter().rev().find(|hold| hold.account == account && hold.alias == alias);
-        hold.map_or(Disposition::Waiting, |hold| hold.state.into())
+        hold::latest(&self.holds, account, alias).map_or(Disposition::Waiting, |hold| hold.state.into())
     }
 
     /// Adds the exports in the spool that no note is about: their relay was killed, or had no ledger.
     fn spooled(&mut self) {
         let zone = TimeZone::system();
-        for (session, names) in std::mem::take(&mut self.kept) {
+        let kept = std::mem::take(&mut self.kept);
+        for (session, names) in kept.into_iter().filter(|(_, names)| !names.is_empty()) {
             let directory = record::read(self.state, &session).map(|record| record.directory);
             for name in names {
                 // One that is decided at this moment has a note now. It is counted the next time.

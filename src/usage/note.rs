@@ -120,7 +120,7 @@ impl Notes {
     }
 
     fn add(&mut self, note: Note) {
-        if self.sums.iter().any(|sum| sum.seqs.contains(note.seq)) {
+        if self.is_summed(note.seq) {
             return;
         }
         let Note { seq, state, rejected, place, shares, .. } = note;
@@ -154,7 +154,11 @@ impl Notes {
 
     /// Whether there is a note about this export.
     pub fn knows(&self, seq: u64) -> bool {
-        self.exports.contains_key(&seq) || self.sums.iter().any(|sum| sum.seqs.contains(seq))
+        self.exports.contains_key(&seq) || self.is_summed(seq)
+    }
+
+    fn is_summed(&self, seq: u64) -> bool {
+        self.sums.iter().any(|sum| sum.seqs.contains(seq))
     }
 
     /// The same notes in fewer lines: those about decided exports become sums. Returns nothing where lines can't be read, which must

@@ -30,7 +30,7 @@ pub fn overview(report: &Report<'_>, page: &Page, today: Date) -> String {
         .collect();
     let mut text = lines("Period", &rows, page.width);
     push(&mut text, bars::of(report, &range::latest(today), page.width));
-    push(&mut text, states(report, page.width));
+    push(&mut text, states(report, &report.total(), page.width));
     text
 }
 
@@ -52,14 +52,16 @@ pub fn groups(report: &Report<'_>, page: &Page) -> String {
         rows.push(Line::new(name(report.by, key, page), is_marked, sums));
     }
     let is_marked = rows.iter().any(|row| row.is_marked);
-    rows.push(Line { is_total: true, ..Line::new("total".to_owned(), false, report.total()) });
+    let total = report.total();
+    let states = states(report, &total, page.width);
+    rows.push(Line { is_total: true, ..Line::new("total".to_owned(), false, total) });
     let mut text = lines(title, &rows, page.width);
     if let Some(legend) = page.here.as_ref().filter(|_| is_marked).and_then(Here::legend) {
         text.push('\n');
         page::hang(&mut text, 2, page.width, Style::new(), &legend);
     }
     push(&mut text, bars::of(report, &report.days, page.width));
-    push(&mut text, states(report, page.width));
+    push(&mut text, states);
     text
 }
 
@@ -226,15 +228,14 @@ pub fn active_of(total: &Measured) -> String {
 }
 
 /// What became of everything, and why; empty where ACT has all.
-fn states(report: &Report<'_>, width: usize) -> String {
-    let sums = report.total();
+fn states(report: &Report<'_>, sums: &Sums<'_>, width: usize) -> String {
     let mut text = String::new();
     if sums.is_whole() {
         page::hang(&mut text, 0, width, GREEN, &format!("ACT has all of it, {}", report.period()));
         return text;
     }
     page::hang(&mut text, 0, width, BOLD, "What ACT has, and what not");
-    page::hang(&mut text, 0, width, Style::new(), &format!("{}: {}", report.period(), has(&sums)));
+    page::hang(&mut text, 0, width, Style::new(), &format!("{}: {}", report.period(), has(sums)));
     let mut table = Table::new([words("State"), numbers("Cost"), numbers("Points"), words("Why, and what to do")]);
     for (disposition, part) in &sums.parts {
         table.row(

@@ -152,6 +152,11 @@ fn replace(path: &Path, hold: &Hold) {
     }
 }
 
+/// The latest of these holds that is for an account's alias.
+pub fn latest<'h>(holds: &'h [Hold], account: &str, alias: &str) -> Option<&'h Hold> {
+    holds.iter().rev().find(|hold| hold.account == account && hold.alias == alias)
+}
+
 /// All holds of a state directory, ordered by the time of their last request, the latest at the end.
 pub fn read_all(state: &Path) -> Vec<Hold> {
     let entries = fs::read_dir(directory(state)).into_iter().flatten().flatten();

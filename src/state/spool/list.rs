@@ -31,7 +31,7 @@ pub fn usage(spool: &Spool) -> io::Result<Usage> {
 /// How much is in a directory; nothing if it does not exist.
 pub fn pile(directory: &Path) -> io::Result<Usage> {
     let mut usage = Usage::default();
-    for entry in entries(directory)? {
+    for entry in file::entries(directory)? {
         usage.files += 1;
         usage.bytes += entry?.metadata().map_or(0, |metadata| metadata.len());
     }
@@ -42,21 +42,13 @@ pub fn pile(directory: &Path) -> io::Result<Usage> {
 /// may not be empty.
 pub fn sessions(spool: &Spool) -> io::Result<BTreeMap<String, Vec<String>>> {
     let mut sessions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for entry in entries(&spool.queue())? {
+    for entry in file::entries(&spool.queue())? {
         if let Ok(name) = entry?.file_name().into_string() {
             sessions.entry(session_of(&name).to_owned()).or_default().push(name);
         }
     }
     sessions.values_mut().for_each(|names| names.sort_unstable());
     Ok(sessions)
-}
-
-fn entries(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        entries => Some(entries?),
-    };
-    Ok(entries.into_iter().flatten())
 }
 
 /// The header of a file in `new`, without a check of the checksum. It serves to list exports, not to send them.

@@ -129,7 +129,7 @@ pub fn summary(state: &Path) -> Summary {
 }
 
 fn begin(header: &Header, holds: &[Hold]) -> Waiting {
-    let hold = holds.iter().rev().find(|hold| hold.account == header.account && hold.alias == header.alias);
+    let hold = hold::latest(holds, &header.account, &header.alias);
     Waiting {
         alias: header.alias.clone(),
         account: header.account.clone(),

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jiff::civil::Date;
 
 use super::markup::{escaped, money};
-use super::tables::key;
+use super::tables::{key, named};
 use crate::commands::usage::group::{By, Key, groups};
 use crate::commands::usage::range::Unit;
 use crate::commands::usage::report::Report;
@@ -66,10 +66,7 @@ impl Costs {
         let groups = groups(&report.ledger.rows, By::Alias);
         let index: HashMap<Key<'_>, usize> =
             groups.iter().enumerate().map(|(index, group)| (group.key, index.min(COLOURED))).collect();
-        let name = |key| match key {
-            Key::Name(name) => str::to_owned(name),
-            _ => By::Alias.nameless().to_owned(),
-        };
+        let name = |key| named(By::Alias, key);
         let mut aliases: Vec<String> = groups.iter().take(COLOURED).map(|group| name(group.key)).collect();
         match &groups[aliases.len()..] {
             [] => {}

@@ -116,11 +116,15 @@ pub fn groups(report: &Report<'_>, by: By) -> String {
 }
 
 fn groups_of<'a>(report: &Report<'a>, by: By) -> Vec<(String, Sums<'a>)> {
-    let name = |key: Key<'_>| match key {
+    group::groups(&report.ledger.rows, by).into_iter().map(|group| (named(by, group.key), group.sums)).collect()
+}
+
+/// The name of a group that has no day and no path.
+pub fn named(by: By, key: Key<'_>) -> String {
+    match key {
         Key::Name(name) => name.to_owned(),
         _ => by.nameless().to_owned(),
-    };
-    group::groups(&report.ledger.rows, by).into_iter().map(|group| (name(group.key), group.sums)).collect()
+    }
 }
 
 fn row(text: &mut String, name: &str, sums: &Sums<'_>, highest: f64) {
