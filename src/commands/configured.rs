@@ -1,9 +1,11 @@
 //! The configuration for a command that depends on it: what can't be read is named with its place and its fix, and never called
 //! absent.
 
+use crate::config::typed::secret::quoted;
 use crate::config::{self, Config, Loaded};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+use crate::text::nearest::nearest;
 
 /// Reads the configuration. Where nothing in it is reliable, all faults are named, and the error is the exit status 78.
 pub fn load(environment: &Environment) -> Result<Loaded, ExitCode> {
@@ -24,6 +26,16 @@ pub fn unusable(config: &Config, name: &str) -> Option<(u8, String)> {
         Some(fault) => (CONFIGURATION, fault.to_string()),
         None => (USAGE, config.no_alias(name)),
     })
+}
+
+/// Why there are no copies for this destination.
+pub fn no_copy<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let rest = match nearest(name, known.clone()) {
+        Some(near) => format!("did you mean {near}?"),
+        None if known.clone().next().is_none() => "add it to \"copies\" in the configuration".to_owned(),
+        None => format!("name one of {}", known.collect::<Vec<_>>().join(", ")),
+    };
+    format!("there is no copy {}: {rest}", quoted(name))
 }
 
 /// Says why a command ends, and returns its exit status.

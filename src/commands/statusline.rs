@@ -91,7 +91,9 @@ fn text(record: &Record, colours: bool) -> String {
         true => format!("{style}{sign}{style:#}"),
         false => String::from(sign),
     };
-    match (problems(&record.outcome), accepted(&record.outcome)) {
+    let mut problems = problems(&record.outcome);
+    problems.extend(copies(record));
+    match (problems, accepted(&record.outcome)) {
         (problems, _) if !problems.is_empty() => format!("{alias} {} {}", sign(YELLOW, "!"), problems.join(", ")),
         (_, 0) => alias,
         (_, count) => format!("{alias} {} {count}", sign(GREEN, "✓")),
@@ -128,6 +130,21 @@ fn problems(outcome: &Outcome) -> Vec<String> {
         .collect()
 }
 
+/// For example "copy grafana held": the copies of which the user has to correct something.
+fn copies(record: &Record) -> impl Iterator<Item = String> {
+    let problem = |(destination, outcome): (&String, &Outcome)| {
+        let what = match outcome.state() {
+            State::Lost => "lost",
+            State::Rejected => "rejected",
+            State::NotUnderstood => "not understood",
+            State::Held => "held",
+            _ => return None,
+        };
+        Some(format!("copy {} {what}", visible(destination)))
+    };
+    record.copies.iter().filter_map(problem)
+}
+
 /// For example "2 waiting, 1 stepped aside".
 fn waiting(count: u64, deferred: u64) -> Option<String> {
     let parts = [(count - deferred, "waiting"), (deferred, "stepped aside")];
@@ -137,11 +154,16 @@ fn waiting(count: u64, deferred: u64) -> Option<String> {
 }
 
 fn json(record: Option<&Record>, cost: Option<f64>) -> serde_json::Value {
+    let states = |(name, outcome): (&String, &Outcome)| {
+        (name.clone(), json!({ "state": outcome.state(), "exports": outcome.exports, "states": outcome.states }))
+    };
+    let copies: serde_json::Map<_, _> = record.iter().flat_map(|record| &record.copies).map(states).collect();
     let mut value = match record {
         None => json!({ "alias": null }),
         Some(record) => json!({
             "alias": record.alias, "account": record.account, "session": record.id, "state": record.state(),
             "exports": record.outcome.exports, "states": record.outcome.states, "text": text(record, false),
+            "copies": copies,
         }),
     };
     if let Some(cost) = cost {
@@ -202,6 +224,7 @@ mod tests {
             command_started: None,
             relay_pid: 8,
             outcome,
+            copies: Default::default(),
             totals: Default::default(),
             problem: None,
             redirected_by: None,

@@ -5,12 +5,13 @@ use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::blame::{Blame, Failed, TRIES};
+use super::body;
 use super::sender::{Response, Sender};
 use super::target::Target;
 use super::targets::Targets;
 use crate::delivery::verdict::Verdict;
 use crate::state::outcome::{Problem, State};
-use crate::state::record;
+use crate::state::record::{self, Later};
 use crate::state::spool::deferral::Deferrals;
 use crate::state::spool::entry::Fault;
 use crate::state::spool::{Claim, Header, Refusal, Spool, list, session_of};
@@ -274,8 +275,11 @@ pub fn claim(spool: &Spool, name: &str) -> Result<Claim, Refusal> {
     if matches!(claim, Err(Refusal::Corrupt)) {
         let said = "its file was damaged; it is in spool/corrupt".to_owned();
         let problem = Problem { said, cause: String::new(), fix: String::new(), code: 74 };
-        usage::lost(spool.state(), name);
-        record::decided_later(spool.state(), session_of(name), 0, State::Lost, Some(&problem), 0);
+        if spool.destination().is_none() {
+            usage::lost(spool.state(), name);
+        }
+        let export = Later { id: session_of(name), destination: spool.destination(), points: 0 };
+        record::decided_later(spool.state(), export, State::Lost, Some(&problem), 0);
     }
     claim
 }
@@ -289,8 +293,9 @@ fn send(claim: Claim, account: &str, means: &mut Means<'_>) -> Step {
     if means.sender.is_held(&target).is_some() {
         return Step::Nothing;
     }
+    let Ok(body) = body::of(&claim) else { return Step::Nothing };
     let begun = Instant::now();
-    let response = means.sender.post(&target, claim.header.points, claim.body(), false);
+    let response = means.sender.post(&target, claim.header.points, &body, false);
     match &response.verdict {
         Some(Verdict::Waiting { .. }) => match Failed::of(claim.name(), &response, begun.elapsed()) {
             Some(failed) => Step::Failed(failed.noted(means.deferrals)),
@@ -313,8 +318,12 @@ pub fn decided(spool: &Spool, claim: Claim, response: &Response, target: &Target
     let header = claim.header.clone();
     let (state, problem, rejected) = (response.state, response.problem.as_ref(), response.rejected());
     let reported = Header { alias: target.alias.clone(), account: target.account.clone(), ..header.clone() };
-    usage::decided(spool.state(), &reported, claim.body(), state.into(), rejected);
+    // What was used is counted by what ACT has of it.
+    if spool.destination().is_none() {
+        usage::decided(spool.state(), &reported, claim.body(), state.into(), rejected);
+    }
     let left = if state == State::Rejected { claim.reject() } else { claim.done() };
-    record::decided_later(spool.state(), &header.session, header.points, state, problem, rejected);
+    let export = Later { id: &header.session, destination: spool.destination(), points: header.points };
+    record::decided_later(spool.state(), export, state, problem, rejected);
     left
 }

@@ -1,4 +1,6 @@
-//! The only table of causes and fixes (pure).
+//! The only table of causes and fixes (pure): ACT's here, those of copies in [`copy`].
+
+pub mod copy;
 
 use crate::claude::conflict::Conflict;
 use crate::config::attribution::Attribution;
@@ -138,6 +140,11 @@ pub fn no_worker(error: &std::io::Error) -> Problem {
     problem(said, "The limit on processes is reached", "end processes, or raise the limit: ulimit -u unlimited", 75)
 }
 
+/// The problem of an export for which there is no delivery worker any more.
+pub fn late() -> Problem {
+    problem("it arrived while the relay was ending", "", "", 75)
+}
+
 /// The problem of a session whose exports a settings key sends past the relay.
 pub fn redirection(conflict: &Conflict) -> Problem {
     let said = match conflict.is_unread() {
@@ -198,18 +205,27 @@ fn of(reason: &Reason, whose: &Whose<'_>) -> Problem {
             &format!("compare \"endpoint\" of account {account} with the Monitoring Spec"),
             65,
         ),
-        Reason::Failure(failure) => of_failure(failure, account, &host),
+        Reason::Failure(failure) => {
+            let check = format!("compare \"endpoint\" of account {account} with the Monitoring Spec");
+            of_failure(failure, &check, "ACT", &host)
+        }
     }
+}
+
+/// A status with its phrase, and the sentence that says what a receiver answered.
+fn answered(receiver: &str, status: u16, message: Option<&str>) -> (String, String) {
+    let phrase = hyper::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
+    let line = format!("{status} {phrase}").trim_end().to_owned();
+    let said = match message {
+        Some(message) if !message.eq_ignore_ascii_case(phrase) => format!("{receiver} answered {line} ({message})"),
+        _ => format!("{receiver} answered {line}"),
+    };
+    (line, said)
 }
 
 fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: &Whose<'_>) -> Problem {
     let Whose { account, .. } = whose;
-    let phrase = hyper::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
-    let line = format!("{status} {phrase}").trim_end().to_owned();
-    let said = match message {
-        Some(message) if !message.eq_ignore_ascii_case(phrase) => format!("ACT answered {line} ({message})"),
-        _ => format!("ACT answered {line}"),
-    };
+    let (line, said) = answered("ACT", status, message);
     match status {
         401 => problem(
             said,
@@ -246,14 +262,16 @@ fn of_status(status: u16, message: Option<&str>, redirect: Option<&str>, whose: 
     }
 }
 
-fn of_failure(failure: &Failure, account: &str, host: &str) -> Problem {
-    let check = format!("compare \"endpoint\" of account {account} with the Monitoring Spec");
+/// The problem of a receiver that did not answer. `check` is the fix where its URL may be wrong.
+fn of_failure(failure: &Failure, check: &str, receiver: &str, host: &str) -> Problem {
     match failure {
         Failure::UnknownHost(host) => {
-            problem(format!("{host} has no address"), "DNS does not know the host", &check, 75)
+            problem(format!("{host} has no address"), "DNS does not know the host", check, 75)
         }
-        Failure::Refused => problem(format!("{host} refused the connection"), "No server listens there", &check, 75),
-        Failure::TimedOut => problem(format!("no answer from {host}"), "ACT or the network is slow", "", 75),
+        Failure::Refused => problem(format!("{host} refused the connection"), "No server listens there", check, 75),
+        Failure::TimedOut => {
+            problem(format!("no answer from {host}"), &format!("{receiver} or the network is slow"), "", 75)
+        },
         Failure::NoRoute => problem(format!("no route to {host}"), "This machine is offline", "", 75),
         Failure::Broken(what) => problem(format!("the connection to {host} broke: {what}"), "", "", 75),
         Failure::Tls(what) => problem(
@@ -262,11 +280,11 @@ fn of_failure(failure: &Failure, account: &str, host: &str) -> Problem {
             "export NODE_EXTRA_CA_CERTS=/path/to/company-ca.pem",
             75,
         ),
-        Failure::Handshake { what, cause } => problem(format!("TLS with {host} failed: {what}"), cause, &check, 75),
+        Failure::Handshake { what, cause } => problem(format!("TLS with {host} failed: {what}"), cause, check, 75),
         Failure::Roots { what, cause, fix } => problem(format!("TLS with {host} failed: {what}"), cause, fix, 75),
         Failure::Proxy { place, what } => problem(
             format!("the proxy did not connect to {host}: {what}"),
-            "The proxy is not the right one, or does not allow connections to ACT",
+            &format!("The proxy is not the right one, or does not allow connections to {receiver}"),
             &format!("check {place}, or add {host} to NO_PROXY"),
             75,
         ),
@@ -275,7 +293,7 @@ fn of_failure(failure: &Failure, account: &str, host: &str) -> Problem {
         }
         Failure::ProxySetting { place, why, fix } => problem(
             format!("{place} can't be used: {why}"),
-            "ACT is reached through a proxy, and this setting does not name a usable one",
+            &format!("{receiver} is reached through a proxy, and this setting does not name a usable one"),
             fix,
             78,
         ),

@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod backlog;
 pub mod backoff;
 pub mod blame;
+pub mod body;
 pub mod cause;
 pub mod failure;
 pub mod no_proxy;

@@ -1,4 +1,5 @@
-//! Sends exports to ACT: one client and token per account. It knows what is held. The delivery worker and `act flush` use it.
+//! Sends exports: one client and one set of credentials per account or destination of copies. It knows what is held. The
+//! delivery worker and `act flush` use it.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -9,16 +10,15 @@ use zeroize::Zeroizing;
 
 use super::upstream::{Limits, Upstream};
 use crate::claude::network::Network;
-use crate::config::TokenSource;
-use crate::config::token::{self, Token, TokenError};
+use crate::config::token::{self, TokenError};
 use crate::delivery::cause::{self, Whose};
-use crate::delivery::target::Target;
-use crate::delivery::verdict::{Answer, Failure, Reason, Verdict, judge};
+use crate::delivery::target::{Credentials, Target};
+use crate::delivery::verdict::{self, Answer, Failure, Reason, Verdict};
 use crate::state::outcome::{Problem, State};
 use crate::state::spool::hold::{Hold, Holds, Key, now_ms};
 use crate::system::environment::Environment;
 
-/// A token read within this time is not read again because of a refusal.
+/// Credentials read within this time is not read again because of a refusal.
 const JUST_READ: Duration = Duration::from_secs(2);
 
 /// The result of sending an export.
@@ -44,15 +44,15 @@ impl Response {
     }
 }
 
-/// Receives what is being delivered, and decides whether a token command may run.
+/// Receives what is being delivered, and decides whether a token's or header's command may run.
 pub trait Observer: std::fmt::Debug + Send {
     /// An export is being delivered, named by a hash of its bytes; `None`: the delivery has ended.
     fn delivering(&self, export: Option<u64>);
-    /// Whether a token command may run now.
+    /// Whether such a command may run now.
     fn may_run_token_command(&self) -> bool;
 }
 
-/// Sends exports to ACT.
+/// Sends exports.
 pub struct Sender {
     observer: Option<Box<dyn Observer>>,
     environment: Environment,
@@ -62,19 +62,22 @@ pub struct Sender {
     limits: Limits,
 }
 
-/// An account's connection.
+/// The secret headers of a request.
+type Secrets = Vec<(String, Zeroizing<String>)>;
+
+/// The connection to an account or to a destination.
 struct Connection {
     endpoint: String,
-    user: String,
-    token: TokenSource,
+    credentials: Credentials,
     upstream: Option<Upstream>,
-    authorization: Option<(Zeroizing<String>, Instant)>,
-    /// The token's file may have been corrected: it is read again, which asks neither ACT nor the user.
+    /// The secret headers, and when they were read.
+    secrets: Option<(Secrets, Instant)>,
+    /// A secret's file may have been corrected: it is read again, which asks neither ACT nor the user.
     look_again: bool,
 }
 
 impl Sender {
-    /// A sender with the holds of a state directory. Tokens are fetched in `environment`; `network` has proxy and certificates.
+    /// A sender with the holds of a state directory, or of a destination's directory in it. Tokens are fetched in `environment`; `network` has proxy and certificates.
     pub fn new(environment: Environment, network: Network, state: Option<&Path>) -> Self {
         let (connections, limits) = (BTreeMap::new(), Limits::default());
         Self { observer: None, environment, network, holds: Holds::of(state), connections, limits }
@@ -103,7 +106,7 @@ impl Sender {
     /// Forgets tokens: they may have been renewed.
     pub fn forget_tokens(&mut self) {
         for connection in self.connections.values_mut() {
-            connection.authorization = None;
+            connection.secrets = None;
             connection.look_again = true;
         }
     }
@@ -136,6 +139,7 @@ impl Sender {
             key = self.key(target);
         }
         let mut answer = self.ask(target, body);
+        let judge = if target.is_copy() { verdict::judge_copy } else { verdict::judge };
         let mut verdict = judge(answer.as_ref(), points, SystemTime::now());
         // The token may just have been renewed: it is read again, once. Servers also answer 404 to those who may not see what is
         // there.
@@ -146,10 +150,14 @@ impl Sender {
             answer = self.ask(target, body);
             verdict = judge(answer.as_ref(), points, SystemTime::now());
         }
-        let (state, problem) = cause::explain(&verdict, &whose(target));
+        let (state, problem) = match target.is_copy() {
+            true => cause::copy::explain(&verdict, &target.account, &target.endpoint),
+            false => cause::explain(&verdict, &whose(target)),
+        };
         let status = answer.as_ref().map(|answer| answer.status).ok();
         let said = problem.as_ref().map(|problem| problem.said.as_str());
-        tracing::debug!(alias = target.alias, points, bytes = body.len(), status, ?state, said, "asked ACT");
+        let receiver = target.account.as_str();
+        tracing::debug!(receiver, alias = target.alias, points, bytes = body.len(), status, ?state, said, "asked");
         match (&verdict, &problem) {
             (Verdict::Held(_) | Verdict::NotUnderstood(_), Some(problem)) => self.hold(&key, target, state, problem),
             (Verdict::Delivered { .. } | Verdict::Partial { .. }, _) => self.holds.clear(&key),
@@ -161,24 +169,33 @@ impl Sender {
     fn ask(&mut self, target: &Target, body: &[u8]) -> Result<Answer, Failure> {
         self.connect(target)?;
         let connection = self.connection(target);
-        match (&connection.upstream, &connection.authorization) {
-            (Some(upstream), Some((authorization, _))) => upstream.post(authorization, &target.id, body),
-            _ => Err(Failure::Broken("there is no token".to_owned())),
+        let (Some(upstream), Some((secrets, _))) = (&connection.upstream, &connection.secrets) else {
+            return Err(Failure::Broken("there is no token".to_owned()));
+        };
+        match &target.credentials {
+            Credentials::Act { id, .. } => {
+                upstream.request(secrets.first().map(|(_, value)| value.as_str()), id, body)
+            }
+            Credentials::Headers(_) => {
+                let secrets: Vec<_> = secrets.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                upstream.send(&[], &secrets, body)
+            }
         }
     }
 
     fn connect(&mut self, target: &Target) -> Result<(), Failure> {
         if self.connection(target).upstream.is_none() {
-            let upstream = Upstream::new(&target.endpoint, &self.network, self.limits)?;
+            let client = if target.is_copy() { Upstream::of_copies } else { Upstream::new };
+            let upstream = client(&target.endpoint, &self.network, self.limits)?;
             self.connection(target).upstream = Some(upstream);
         }
         Ok(())
     }
 
-    /// Fetches the token, if that was not done yet; `Some`: why there is none. A source that fails is tried once a minute at
+    /// Fetches the credentials, if that was not done yet; `Some`: why there are none. A source that fails is tried once a minute at
     /// most, because it may ask the user.
     fn authorize(&mut self, target: &Target, now: bool) -> Option<Response> {
-        if self.connection(target).authorization.is_some() {
+        if self.connection(target).secrets.is_some() {
             return None;
         }
         let may_look = self.may_look(target);
@@ -191,49 +208,57 @@ impl Sender {
             return Some(held(hold));
         }
         match self.fetch(target) {
-            Ok(token) => {
+            Ok(secrets) => {
                 if self.holds.read(&key).is_some() {
                     self.holds.clear_one(&key);
                 }
-                let authorization = token.authorization(&target.user);
-                self.connection(target).authorization = Some((authorization, Instant::now()));
+                self.connection(target).secrets = Some((secrets, Instant::now()));
                 None
             }
             Err(error) => {
                 let problem = cause::without_token(&error);
-                tracing::debug!(account = target.account, said = problem.said, "no token");
+                tracing::debug!(account = target.account, said = problem.said, "no credentials");
                 self.hold(&key, target, State::Held, &problem);
                 Some(Response { verdict: None, state: State::Held, problem: Some(problem), answer: None })
             }
         }
     }
 
-    /// Whether the token is read despite a hold. This is done for a file only, because reading it asks neither ACT nor the user.
+    /// Whether the credentials are read despite a hold. This is done for files only, because reading them asks neither ACT nor the
+    /// user.
     fn may_look(&mut self, target: &Target) -> bool {
         let connection = self.connection(target);
-        connection.look_again && connection.authorization.is_none() && matches!(connection.token, TokenSource::File(_))
+        connection.look_again && connection.secrets.is_none() && connection.credentials.are_in_files()
     }
 
-    /// Reads the token again, unless it has just been read. Returns whether it is another one.
+    /// Reads the credentials again, unless they have just been read. Returns whether they are others.
     fn token_changed(&mut self, target: &Target) -> bool {
-        let Some((old, read)) = self.connection(target).authorization.clone() else { return false };
+        let Some((old, read)) = self.connection(target).secrets.clone() else { return false };
         if read.elapsed() < JUST_READ {
             return false;
         }
-        let Ok(token) = self.fetch(target) else { return false };
-        let new = token.authorization(&target.user);
+        let Ok(new) = self.fetch(target) else { return false };
         let changed = new != old;
-        self.connection(target).authorization = Some((new, Instant::now()));
+        self.connection(target).secrets = Some((new, Instant::now()));
         changed
     }
 
-    fn fetch(&self, target: &Target) -> Result<Token, TokenError> {
+    fn fetch(&self, target: &Target) -> Result<Secrets, TokenError> {
         let may_run = || self.observer.as_ref().is_none_or(|observer| observer.may_run_token_command());
-        if matches!(target.token, TokenSource::Command(_)) && !may_run() {
+        if target.credentials.need_a_command() && !may_run() {
             let what = "the relay was replaced too often to run the token command again".to_owned();
             return Err(TokenError { what, fix: "act-claude act flush".to_owned() });
         }
-        token::fetch(&target.token, &self.environment).map_err(|error| error.of(&target.account))
+        match &target.credentials {
+            Credentials::Act { user, token, .. } => {
+                let token = token::fetch(token, &self.environment).map_err(|error| error.of(&target.account))?;
+                Ok(vec![("Authorization".to_owned(), token.authorization(user))])
+            }
+            Credentials::Headers(headers) => {
+                let value = |name: &str, source| token::fetch_header(name, source, &self.environment);
+                headers.iter().map(|(name, source)| Ok((name.clone(), value(name, source)?))).collect()
+            }
+        }
     }
 
     fn hold(&mut self, key: &Key, target: &Target, state: State, problem: &Problem) {
@@ -243,25 +268,31 @@ impl Sender {
 
     /// The key of the hold for the credential that would be sent now; without a token, for the token's source.
     fn key(&mut self, target: &Target) -> Key {
-        let source = format!("{:?}", target.token);
-        let connection = self.connection(target);
-        let presented = connection.authorization.as_ref().map_or(source.as_str(), |(authorization, _)| authorization);
-        Key::new(&target.account, &target.alias, &[&target.endpoint, &target.user, &target.id, presented])
+        let sources = target.credentials.sources();
+        let mut presented = vec![target.endpoint.as_str(), target.user(), target.credentials.id()];
+        match &self.connection(target).secrets {
+            Some((secrets, _)) => {
+                presented.extend(secrets.iter().map(|(_, value)| value.as_str()));
+                Key::new(&target.account, &target.alias, &presented)
+            }
+            None => {
+                presented.extend(sources.iter().map(String::as_str));
+                Key::new(&target.account, &target.alias, &presented)
+            }
+        }
     }
 
     fn connection(&mut self, target: &Target) -> &mut Connection {
         let new = || Connection {
             endpoint: target.endpoint.clone(),
-            user: target.user.clone(),
-            token: target.token.clone(),
+            credentials: target.credentials.clone(),
             upstream: None,
-            authorization: None,
+            secrets: None,
             look_again: false,
         };
         let connection = self.connections.entry(target.account.clone()).or_insert_with(new);
-        if (&connection.endpoint, &connection.user, &connection.token)
-            != (&target.endpoint, &target.user, &target.token)
-        {
+        let is_same = connection.endpoint == target.endpoint && connection.credentials.ask_as(&target.credentials);
+        if !is_same {
             *connection = new();
         }
         connection

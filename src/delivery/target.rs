@@ -2,14 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::TokenSource;
 use crate::config::attribution::Stamp;
+use crate::config::copies::Destination;
+use crate::config::{Account, Alias, Config, TokenSource};
 
 /// Where a session's exports go, and which attributes they carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The target.
     pub target: Target,
+    /// Where copies go.
+    #[serde(default)]
+    pub copies: Vec<Copy>,
     /// Resource attributes that every export must carry.
     pub attributes: Vec<(String, String)>,
     /// Why this alias, for the record.
@@ -19,19 +23,131 @@ pub struct Route {
     pub stamp: Option<Stamp>,
 }
 
-/// Where exports go, and with which user and token.
+/// Where a copy of each export goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copy {
+    /// The target; its account is the destination's name.
+    pub target: Target,
+    /// Keys of the attributes that this copy lacks.
+    pub redact: Vec<String>,
+}
+
+impl Copy {
+    /// The copies of an alias's exports.
+    pub fn of(config: &Config, alias: &str) -> Vec<Self> {
+        let copy = |(name, destination): (&str, &Destination)| Self {
+            target: Target::copy(name, alias, destination),
+            redact: destination.redact.clone(),
+        };
+        config.copies_of(alias).map(copy).collect()
+    }
+}
+
+/// Where exports go, and with which credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The alias's name.
     pub alias: String,
-    /// Its id.
-    pub id: String,
-    /// The account's name.
+    /// The account's name; of a copy, its destination's.
     pub account: String,
     /// The metrics URL.
     pub endpoint: String,
-    /// The user, without prefix.
-    pub user: String,
-    /// Where the token comes from.
-    pub token: TokenSource,
+    /// What a request carries besides the export.
+    pub credentials: Credentials,
+}
+
+/// What a request carries besides the export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Credentials {
+    /// ACT's: the alias's id, and the user with their token.
+    Act {
+        /// The alias's id.
+        id: String,
+        /// The user, without prefix.
+        user: String,
+        /// Where the token comes from.
+        token: TokenSource,
+    },
+    /// Those of another OTLP receiver: header names, and where their values come from.
+    Headers(Vec<(String, TokenSource)>),
+}
+
+impl Target {
+    /// The target of an account's alias.
+    pub fn act(name: &str, alias: &Alias, account: &Account) -> Self {
+        let (id, user, token) = (alias.id.clone(), account.user.clone(), account.token.clone());
+        Self {
+            alias: name.to_owned(),
+            account: alias.account.clone(),
+            endpoint: account.endpoint.clone(),
+            credentials: Credentials::Act { id, user, token },
+        }
+    }
+
+    /// The target of an alias's copies.
+    pub fn copy(name: &str, alias: &str, destination: &Destination) -> Self {
+        Self {
+            alias: alias.to_owned(),
+            account: name.to_owned(),
+            endpoint: destination.endpoint.clone(),
+            credentials: Credentials::Headers(destination.headers.clone()),
+        }
+    }
+
+    /// The user that ACT counts the export for; empty for a copy.
+    pub fn user(&self) -> &str {
+        match &self.credentials {
+            Credentials::Act { user, .. } => user,
+            Credentials::Headers(_) => "",
+        }
+    }
+
+    /// Whether exports go to another receiver than ACT.
+    pub fn is_copy(&self) -> bool {
+        matches!(self.credentials, Credentials::Headers(_))
+    }
+}
+
+impl Credentials {
+    /// The alias's id; empty for a copy.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Act { id, .. } => id,
+            Self::Headers(_) => "",
+        }
+    }
+
+    fn token_sources(&self) -> impl Iterator<Item = &TokenSource> {
+        let (one, many) = match self {
+            Self::Act { token, .. } => (Some(token), &[][..]),
+            Self::Headers(headers) => (None, &headers[..]),
+        };
+        one.into_iter().chain(many.iter().map(|(_, source)| source))
+    }
+
+    /// Where the secrets come from, as text.
+    pub fn sources(&self) -> Vec<String> {
+        self.token_sources().map(|source| format!("{source:?}")).collect()
+    }
+
+    /// Whether all secrets are in files.
+    pub fn are_in_files(&self) -> bool {
+        self.token_sources().all(|source| matches!(source, TokenSource::File(_)))
+    }
+
+    /// Whether a command gives a secret.
+    pub fn need_a_command(&self) -> bool {
+        self.token_sources().any(|source| matches!(source, TokenSource::Command(_)))
+    }
+
+    /// Whether the secrets are the same for both: the aliases of an account differ in their ids only.
+    pub fn ask_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Act { user, token, .. }, Self::Act { user: others, token: same, .. }) => {
+                (user, token) == (others, same)
+            }
+            (one, other) => one == other,
+        }
+    }
 }

@@ -21,6 +21,8 @@ pub struct Targets {
     config: Option<Config>,
     /// The target that the session was started with. It is used until the configuration has been read.
     start: Option<Target>,
+    /// The destination of copies that these are the targets of; `None`: ACT.
+    copies: Option<String>,
 }
 
 /// The metadata that changes with a file: device, inode, size, times; and owner and mode of its directory.
@@ -45,11 +47,20 @@ fn stamp(path: &Path) -> Option<Stamp> {
 }
 
 impl Targets {
-    /// Reads the configuration.
+    /// Reads the configuration. The targets are those of ACT.
     pub fn new(environment: Environment, start: Option<Target>) -> Self {
+        Self::read(environment, start, None)
+    }
+
+    /// Reads the configuration. The targets are those of one destination of copies.
+    pub fn of_copies(environment: Environment, destination: &str, start: Option<Target>) -> Self {
+        Self::read(environment, start, Some(destination.to_owned()))
+    }
+
+    fn read(environment: Environment, start: Option<Target>, copies: Option<String>) -> Self {
         let mut files = vec![PathBuf::from(config::SYSTEM_FILE)];
         files.extend(config::user_file(&environment));
-        let mut targets = Self { environment, files, stamps: Vec::new(), config: None, start };
+        let mut targets = Self { environment, files, stamps: Vec::new(), config: None, start, copies };
         targets.refresh();
         targets
     }
@@ -90,6 +101,9 @@ impl Targets {
             let start = self.start.clone().filter(|start| start.alias == alias && start.account == account);
             return start.ok_or_else(|| no_target("the configuration can't be read", alias));
         };
+        if self.copies.is_some() {
+            return destination(config, account, alias);
+        }
         let broken = config.broken.aliases.get(alias).or_else(|| config.broken.accounts.get(account));
         if let Some(fault) = broken {
             return Err(super::cause::configuration(&fault.to_string()));
@@ -104,26 +118,43 @@ impl Targets {
             let what = format!("alias {alias} now belongs to account {}, not to {account}", found.account);
             return Err(no_target(&what, alias));
         }
-        Ok(Target {
-            alias: alias.to_owned(),
-            id: found.id.clone(),
-            account: account.to_owned(),
-            endpoint: owner.endpoint.clone(),
-            user: owner.user.clone(),
-            token: owner.token.clone(),
-        })
+        Ok(Target::act(alias, found, owner))
     }
 
     /// The target of this export. An error: account or alias have changed since it was captured, and the user has to decide.
     pub fn of(&self, header: &Header) -> Result<Target, Problem> {
         let target = self.target(&header.account, &header.alias)?;
+        if self.copies.is_some() {
+            let same = target.endpoint == header.endpoint;
+            return if same { Ok(target) } else { Err(not_there("has another URL now", &header.account)) };
+        }
         if target.endpoint != header.endpoint {
             return Err(no_target(&format!("account {} has another endpoint now", header.account), &header.alias));
         }
-        if target.user != header.user {
+        if target.user() != header.user {
             return Err(no_target(&format!("account {} has another user now", header.account), &header.alias));
         }
         Ok(target)
+    }
+}
+
+/// The target of a destination of copies.
+fn destination(config: &Config, name: &str, alias: &str) -> Result<Target, Problem> {
+    if let Some(fault) = config.broken.copies.get(name) {
+        return Err(super::cause::configuration(&fault.to_string()));
+    }
+    match config.copies.get(name) {
+        Some(found) => Ok(Target::copy(name, alias, found)),
+        None => Err(not_there("is no longer configured", name)),
+    }
+}
+
+fn not_there(what: &str, destination: &str) -> Problem {
+    Problem {
+        said: format!("copy {destination} {what}"),
+        cause: "An export is sent only to the URL it was captured for".to_owned(),
+        fix: format!("act-claude act flush --copy {destination}"),
+        code: 78,
     }
 }
 

@@ -88,12 +88,18 @@ pub fn proxy_for(endpoint: &hyper::Uri, network: &Network) -> Result<Option<Prox
 impl Upstream {
     /// A client for `endpoint`. Root certificates are read only where they are needed.
     pub fn new(endpoint: &str, network: &Network, limits: Limits) -> Result<Self, Failure> {
-        let uri: hyper::Uri = endpoint.parse().map_err(|_| Failure::Broken("the endpoint is not a URL".to_owned()))?;
-        let host = uri.host().unwrap_or_default().to_owned();
-        let secure = uri.scheme_str() == Some("https");
-        if !secure && !is_loopback(&host) {
+        let uri: hyper::Uri = endpoint.parse().map_err(not_a_url)?;
+        if uri.scheme_str() != Some("https") && !is_loopback(uri.host().unwrap_or_default()) {
             return Err(Failure::Tls("plain http is allowed only to this machine".to_owned()));
         }
+        Self::of_copies(endpoint, network, limits)
+    }
+
+    /// A client for a copy's destination, where the configuration may allow plain http to another machine.
+    pub fn of_copies(endpoint: &str, network: &Network, limits: Limits) -> Result<Self, Failure> {
+        let uri: hyper::Uri = endpoint.parse().map_err(not_a_url)?;
+        let host = uri.host().unwrap_or_default().to_owned();
+        let secure = uri.scheme_str() == Some("https");
         let proxy = proxy_for(&uri, network)?;
         let through = proxy.as_ref().map(|proxy| Through::new(proxy, network));
         let proxy = match (&proxy, &through) {
@@ -130,40 +136,39 @@ impl Upstream {
         Ok(Self { agent, addresses, endpoint: endpoint.to_owned(), host, through, unused_roots })
     }
 
-    /// Sends one export.
-    pub fn post(&self, authorization: &str, alias_id: &str, body: &[u8]) -> Result<Answer, Failure> {
-        self.request(Some(authorization), alias_id, body)
+    /// Sends one export to ACT, with or without a credential.
+    pub fn request(&self, authorization: Option<&str>, alias_id: &str, body: &[u8]) -> Result<Answer, Failure> {
+        let own = [("X-Alias-Id", alias_id), ("Origin", "https://claude.ai")];
+        let secrets: Vec<_> = authorization.iter().map(|value| ("Authorization", *value)).collect();
+        self.send(&own, &secrets, body)
     }
 
-    /// Sends one export with or without a credential, for `act check`.
-    pub fn request(&self, authorization: Option<&str>, alias_id: &str, body: &[u8]) -> Result<Answer, Failure> {
-        let header =
-            |value: &str| HeaderValue::from_str(value).map_err(|_| Failure::Broken("a header is malformed".to_owned()));
-        let mut request = self.agent.post(&self.endpoint);
-        if let Some(authorization) = authorization {
-            let mut authorization = header(authorization)?;
-            authorization.set_sensitive(true);
-            request = request.header("Authorization", authorization);
+    /// Sends one export with these headers. An answer never repeats the value of a secret one.
+    pub fn send(
+        &self,
+        headers: &[(&str, &str)],
+        secrets: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, Failure> {
+        let mut request = self.agent.post(&self.endpoint).header("Content-Type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, header(value)?);
         }
-        let response = request
-            .header("X-Alias-Id", header(alias_id)?)
-            .header("Origin", "https://claude.ai")
-            .header("Content-Type", "application/json")
-            .send(body)
-            .map_err(|error| self.failure(error))?;
-        let mut answer = read(response);
-        if let Some(authorization) = authorization {
-            mask(&mut answer, authorization);
+        for (name, value) in secrets {
+            let mut value = header(value)?;
+            value.set_sensitive(true);
+            request = request.header(*name, value);
         }
+        let mut answer = read(request.send(body).map_err(|error| self.failure(error))?);
+        secrets.iter().for_each(|(_, value)| mask(&mut answer, value));
         Ok(answer)
     }
 
     /// Asks for the URL itself, with a credential, once.
     pub fn get(&self, authorization: &str) -> Result<Answer, Failure> {
-        let mut header =
-            HeaderValue::from_str(authorization).map_err(|_| Failure::Broken("a header is malformed".to_owned()))?;
-        header.set_sensitive(true);
-        let response = self.agent.get(&self.endpoint).header("Authorization", header).call();
+        let mut value = header(authorization)?;
+        value.set_sensitive(true);
+        let response = self.agent.get(&self.endpoint).header("Authorization", value).call();
         let mut answer = read(response.map_err(|error| self.failure(error))?);
         mask(&mut answer, authorization);
         Ok(answer)
@@ -229,10 +234,19 @@ impl Upstream {
     }
 }
 
+fn not_a_url(_: hyper::http::uri::InvalidUri) -> Failure {
+    Failure::Broken("the endpoint is not a URL".to_owned())
+}
+
+fn header(value: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_str(value).map_err(|_| Failure::Broken("a header is malformed".to_owned()))
+}
+
 /// Removes the credential from an answer that repeats it, because the answer's text goes into reports and records
 /// (promise C1).
 fn mask(answer: &mut Answer, authorization: &str) {
-    let encoded = authorization.strip_prefix("Basic ").unwrap_or(authorization);
+    let scheme = ["Basic ", "Bearer "].into_iter().find_map(|scheme| authorization.strip_prefix(scheme));
+    let encoded = scheme.unwrap_or(authorization);
     let plain = Zeroizing::new(base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default());
     let token = plain.splitn(2, |byte| *byte == b':').nth(1).unwrap_or_default();
     // Shorter ones are no secrets, and replacing them would damage ordinary words.

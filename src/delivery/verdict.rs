@@ -89,8 +89,29 @@ pub enum Reason {
     Failure(Failure),
 }
 
-/// The verdict on an export of `points` data points. `now` is the wall clock, for a `Retry-After` that is a date.
+/// ACT's verdict on an export of `points` data points. `now` is the wall clock, for a `Retry-After` that is a date.
 pub fn judge(answer: Result<&Answer, &Failure>, points: u64, now: std::time::SystemTime) -> Verdict {
+    answer.ok().and_then(documented).unwrap_or_else(|| judge_copy(answer, points, now))
+}
+
+/// The verdict that ACT's documented words mean.
+fn documented(answer: &Answer) -> Option<Verdict> {
+    if (200..300).contains(&answer.status) {
+        return None;
+    }
+    let body = String::from_utf8_lossy(&answer.body);
+    let words = message_of(&body).as_deref().unwrap_or(&body).to_ascii_lowercase();
+    if words.contains("agent alias") && words.contains("not found") {
+        return Some(Verdict::Held(Reason::AliasNotFound));
+    }
+    if words.contains("does not belong to the specified account") {
+        return Some(Verdict::Held(Reason::AliasOfAnotherAccount));
+    }
+    words.contains("empty resourcemetrics").then_some(Verdict::Rejected(Reason::EmptyPayload))
+}
+
+/// The verdict of any OTLP receiver, of which no words are known.
+pub fn judge_copy(answer: Result<&Answer, &Failure>, points: u64, now: std::time::SystemTime) -> Verdict {
     let answer = match answer {
         Ok(answer) => answer,
         Err(failure @ Failure::ProxyAuthentication { .. }) => return Verdict::Held(Reason::Failure(failure.clone())),
@@ -101,18 +122,7 @@ pub fn judge(answer: Result<&Answer, &Failure>, points: u64, now: std::time::Sys
     if (200..300).contains(&answer.status) {
         return accepted(answer, points);
     }
-    let body = String::from_utf8_lossy(&answer.body);
-    let message = message_of(&body);
-    let words = message.as_deref().unwrap_or(&body).to_ascii_lowercase();
-    if words.contains("agent alias") && words.contains("not found") {
-        return Verdict::Held(Reason::AliasNotFound);
-    }
-    if words.contains("does not belong to the specified account") {
-        return Verdict::Held(Reason::AliasOfAnotherAccount);
-    }
-    if words.contains("empty resourcemetrics") {
-        return Verdict::Rejected(Reason::EmptyPayload);
-    }
+    let message = message_of(&String::from_utf8_lossy(&answer.body));
     let redirect = answer.location.as_deref().and_then(host_of);
     let reason = Reason::Status { status: answer.status, message, redirect };
     match answer.status {

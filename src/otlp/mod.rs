@@ -35,6 +35,19 @@ pub fn repair<'a>(
     })
 }
 
+/// What a copy has of an export: it lacks the resource attributes whose keys are in `strip`, and all attributes whose keys are in
+/// `redact`.
+pub fn copied<'a>(body: &'a [u8], strip: &[String], redact: &[String]) -> Result<Cow<'a, [u8]>, NoResult> {
+    let Some(text) = text(body) else { return Ok(Cow::Borrowed(body)) };
+    let stripped = if strip.is_empty() { None } else { redact::stripped(text, strip)? };
+    let rest = stripped.as_deref().unwrap_or(text);
+    let redacted = if redact.is_empty() { None } else { redact::redacted(rest, redact)? };
+    Ok(match redacted.or(stripped) {
+        Some(text) => Cow::Owned(text.into_bytes()),
+        None => Cow::Borrowed(body),
+    })
+}
+
 fn text(body: &[u8]) -> Option<&str> {
     let raw: &RawValue = serde_json::from_slice(body).ok()?;
     Some(raw.get()).filter(|text| is_shallow(text))

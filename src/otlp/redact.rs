@@ -1,12 +1,24 @@
 //! Removes attributes anywhere in an export: in resources, scopes, points, exemplars or inside other attributes.
 
 use super::edit::{Edited, NoResult};
-use super::scan::{elements, members};
+use super::scan::{elements, member, members};
 
 /// The text without the attributes that have these keys. `None`: there are none.
 pub fn redacted(text: &str, keys: &[String]) -> Result<Option<String>, NoResult> {
     let mut edited = Edited::new(text, text.len());
     redact(text, keys, &mut edited)?;
+    edited.finish()
+}
+
+/// The text without the resource attributes that have these keys. `None`: there are none.
+pub fn stripped(text: &str, keys: &[String]) -> Result<Option<String>, NoResult> {
+    let mut edited = Edited::new(text, text.len());
+    let entries = member(text, "resourceMetrics").and_then(elements);
+    for resource in entries.into_iter().flatten().filter_map(|entry| member(entry, "resource")) {
+        if let Some(attributes) = member(resource, "attributes") {
+            redact(attributes, keys, &mut edited)?;
+        }
+    }
     edited.finish()
 }
 

@@ -16,7 +16,7 @@ use crate::config::resolve::{self, Explicit, Reason, Resolution};
 use crate::config::typed::secret::quoted;
 use crate::config::{Account, Alias, Delivery, Loaded};
 use crate::delivery::cause::Whose;
-use crate::delivery::target::{Route, Target};
+use crate::delivery::target::{Copy, Route, Target};
 use crate::plan::line::{Importance, Line};
 use crate::plan::situation::Situation;
 use crate::system::environment::Environment;
@@ -34,6 +34,8 @@ pub struct Telemetry<'a> {
     pub account_name: &'a str,
     /// Its account.
     pub account: &'a Account,
+    /// Where copies of its exports go.
+    pub copies: Vec<Copy>,
     /// Resource attributes: the alias's, then a repository's.
     pub attributes: Vec<(String, String)>,
     /// What else each export says, as things are when it arrives.
@@ -56,21 +58,9 @@ impl Telemetry<'_> {
 
     /// The route that the relay needs.
     pub fn route(&self) -> Route {
-        let Self { name, alias, account_name, account, attributes, stamp, reason, .. } = self;
-        let target = target(name, alias, account_name, account);
-        Route { target, attributes: attributes.clone(), reason: reason.to_string(), stamp: stamp.clone() }
-    }
-}
-
-/// The target of an alias.
-fn target(name: &str, alias: &Alias, account_name: &str, account: &Account) -> Target {
-    Target {
-        alias: name.to_owned(),
-        id: alias.id.clone(),
-        account: account_name.to_owned(),
-        endpoint: account.endpoint.clone(),
-        user: account.user.clone(),
-        token: account.token.clone(),
+        let Self { name, alias, account, copies, attributes, stamp, reason, .. } = self;
+        let (target, reason) = (Target::act(name, alias, account), reason.to_string());
+        Route { target, copies: copies.clone(), attributes: attributes.clone(), reason, stamp: stamp.clone() }
     }
 }
 
@@ -109,6 +99,8 @@ pub struct Choice<'a> {
     pub account_name: &'a str,
     /// Its account.
     pub account: &'a Account,
+    /// Where copies of its exports go.
+    pub copies: Vec<Copy>,
     /// Resource attributes: the alias's, then a repository's.
     pub attributes: Vec<(String, String)>,
     /// What else each export says, as things are when it arrives.
@@ -122,9 +114,9 @@ pub struct Choice<'a> {
 impl Choice<'_> {
     /// The route that the relay needs.
     pub fn route(&self) -> Route {
-        let Self { name, alias, account_name, account, attributes, stamp, reason, .. } = self;
-        let target = target(name, alias, account_name, account);
-        Route { target, attributes: attributes.clone(), reason: reason.to_string(), stamp: stamp.clone() }
+        let Self { name, alias, account, copies, attributes, stamp, reason, .. } = self;
+        let (target, reason) = (Target::act(name, alias, account), reason.to_string());
+        Route { target, copies: copies.clone(), attributes: attributes.clone(), reason, stamp: stamp.clone() }
     }
 }
 
@@ -182,7 +174,8 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
         }
     }
     let (reason, stamp) = (resolution.reason, loaded.config.stamp(alias, environment));
-    Ok(Choice { name, alias, account_name, account, attributes, stamp, reason, passed_over })
+    let copies = Copy::of(&loaded.config, name);
+    Ok(Choice { name, alias, account_name, account, copies, attributes, stamp, reason, passed_over })
 }
 
 /// The line that says that there is no telemetry because of `fault`.
@@ -197,7 +190,7 @@ pub fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
 /// Decides how a run takes place.
 pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     let Situation { flags, environment, loaded, .. } = *situation;
-    let Choice { name, alias, account_name, account, attributes, stamp, reason, passed_over } = match choose(situation)
+    let Choice { name, alias, account_name, account, copies, attributes, stamp, reason, passed_over } = match choose(situation)
     {
         Ok(choice) => choice,
         Err(plan) => return plan,
@@ -237,6 +230,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         alias,
         account_name,
         account,
+        copies,
         attributes,
         stamp,
         reason,

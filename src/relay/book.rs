@@ -71,6 +71,8 @@ pub enum Event {
     Lost(Problem),
     /// Claude must have exported something; why nothing arrived, as far as that is known.
     ExpectedExport(Option<Problem>),
+    /// An event of the copies for one destination.
+    Copy(String, Box<Event>),
 }
 
 /// Recognises an export that claude sends again.
@@ -144,6 +146,9 @@ pub struct Book {
     pub owed: bool,
     /// Why nothing arrived.
     pub silence: Option<Problem>,
+    /// The books of the copies, by destination.
+    #[serde(default)]
+    pub copies: BTreeMap<String, Book>,
 }
 
 impl Book {
@@ -208,6 +213,7 @@ impl Book {
                 self.problem(State::Lost, problem);
             }
             Event::ExpectedExport(cause) => (self.owed, self.silence) = (true, cause),
+            Event::Copy(destination, event) => self.copies.entry(destination).or_default().apply(*event),
         }
     }
 
@@ -300,10 +306,15 @@ impl Book {
         known.map(|(name, total)| (name.clone(), total.clone())).collect()
     }
 
+    /// The outcome of the copies, by destination.
+    pub fn outcomes_of_copies(&self) -> BTreeMap<String, Outcome> {
+        self.copies.iter().map(|(destination, book)| (destination.clone(), book.outcome())).collect()
+    }
+
     /// The answer to the supervisor, apart from the counts that are not in the book.
     pub fn answer(&self) -> Answer {
         let session = self.session.as_ref().map(|(id, _)| id.clone());
-        Answer { outcome: self.outcome(), session, totals: self.known_totals() }
+        Answer { outcome: self.outcome(), copies: self.outcomes_of_copies(), session, totals: self.known_totals() }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::copies::Copies;
 use super::delivery_worker::{DeliveryWorker, Post};
 use super::journal::{Counter, Journal};
 use super::ledger::Ledger;
@@ -16,9 +17,10 @@ use super::message::{Handle, Item, Message};
 use crate::claude::network::Network;
 use crate::delivery::cause;
 use crate::delivery::sender::{Observer, Sender};
-use crate::delivery::target::Target;
+use crate::delivery::target::{Copy, Target};
 use crate::delivery::targets::Targets;
 use crate::state::outcome::State;
+use crate::state::spool::Spool;
 use crate::system::environment::Environment;
 
 /// How many relays in a row have to end during the delivery of the same export before delivery waits.
@@ -52,22 +54,39 @@ pub struct Deliverers {
 impl Deliverers {
     /// The worker for `target`. Exports that are already stored are handed over to it.
     pub fn of(&self, target: &Target, targets: Targets) -> Deliverer {
+        let not_before = pause(self.journal.count(Counter::Suspicion)).map(|pause| Instant::now() + pause);
+        let deliverer = self.worker(target, targets, self.state.as_deref().map(Spool::of), &self.ledger);
+        Deliverer { not_before, ..deliverer }
+    }
+
+    /// The copies for one destination, with a worker. Those that are already stored are handed over to it.
+    pub fn copies(&self, copy: Copy) -> Copies {
+        let destination = copy.target.account.clone();
+        let targets = Targets::of_copies(self.environment.clone(), &destination, Some(copy.target.clone()));
+        let (limits, ledger) = (targets.limits(), Arc::new(self.ledger.of_copies(&destination)));
+        let spool = self.state.as_deref().map(|state| Spool::of_copies(state, &destination));
+        let worker = self.worker(&copy.target, targets, spool, &ledger);
+        Copies::new(copy, self.state.clone(), limits, ledger, worker)
+    }
+
+    fn worker(&self, target: &Target, targets: Targets, spool: Option<Spool>, ledger: &Arc<Ledger>) -> Deliverer {
         let is_replacement = self.journal.count(Counter::Deaths) > 0;
+        let (journal, is_copy) = (self.journal.clone(), target.is_copy());
+        let place = spool.as_ref().map(Spool::place);
         let post = Post {
             session: &self.session,
             target,
-            state: self.state.as_deref(),
-            verify: self.verify,
+            spool,
+            verify: self.verify && !is_copy,
             is_replacement,
-            observer: Box::new(Delivery { journal: self.journal.clone(), is_replacement }),
+            observer: Box::new(Delivery { journal, is_replacement, is_copy }),
         };
-        let sender = Sender::new(self.environment.clone(), self.network.clone(), self.state.as_deref());
-        let worker = DeliveryWorker::ready(post, targets, sender, self.ledger.clone());
-        for sequence in self.ledger.stored() {
+        let sender = Sender::new(self.environment.clone(), self.network.clone(), place.as_deref());
+        let worker = DeliveryWorker::ready(post, targets, sender, ledger.clone());
+        for sequence in ledger.stored() {
             worker.send(Message::Stored(Item { sequence, reply: None }));
         }
-        let not_before = pause(self.journal.count(Counter::Suspicion)).map(|pause| Instant::now() + pause);
-        Deliverer { worker, ledger: self.ledger.clone(), delivers: self.delivers, not_before }
+        Deliverer { worker, ledger: ledger.clone(), delivers: self.delivers, not_before: None }
     }
 }
 
@@ -123,17 +142,21 @@ impl Deliverer {
 struct Delivery {
     journal: Arc<Journal>,
     is_replacement: bool,
+    is_copy: bool,
 }
 
 impl Observer for Delivery {
     fn delivering(&self, export: Option<u64>) {
+        if self.is_copy {
+            return;
+        }
         let number = export.map_or(0, |export| export.max(1));
         self.journal.counter(Counter::Delivering).store(number, Ordering::Release);
     }
 
     fn may_run_token_command(&self) -> bool {
-        !self.is_replacement
-            || self.journal.counter(Counter::TokenCommands).fetch_add(1, Ordering::AcqRel) < TOKEN_COMMANDS
+        let commands = if self.is_copy { Counter::HeaderCommands } else { Counter::TokenCommands };
+        !self.is_replacement || self.journal.counter(commands).fetch_add(1, Ordering::AcqRel) < TOKEN_COMMANDS
     }
 }
 
@@ -153,7 +176,7 @@ mod tests {
     #[test]
     fn a_replacement_runs_a_token_command_three_times_a_session() {
         let journal = Arc::new(Journal::new().unwrap());
-        let asked = |is_replacement| Delivery { journal: journal.clone(), is_replacement }.may_run_token_command();
+        let asked = |is_replacement| Delivery { journal: journal.clone(), is_replacement, is_copy: false }.may_run_token_command();
         assert_eq!([false; 5].map(asked), [true; 5]);
         assert_eq!([true; 5].map(asked), [true, true, true, false, false]);
         assert!(!asked(true), "the next one, too");

@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant, SystemTime};
@@ -81,8 +80,8 @@ pub struct Post<'a> {
     pub session: &'a str,
     /// Where its exports go.
     pub target: &'a Target,
-    /// The state directory.
-    pub state: Option<&'a Path>,
+    /// The spool that they are in.
+    pub spool: Option<Spool>,
     /// `--verify`
     pub verify: bool,
     /// Whether its relay replaces one that ended unexpectedly. Then it reads the token only when there is something to send.
@@ -95,7 +94,7 @@ impl DeliveryWorker {
     /// Prepares a worker; the handle starts it. Then it reads the token and root certificates at once, while claude starts.
     pub fn ready(post: Post<'_>, targets: Targets, sender: Sender, ledger: Arc<Ledger>) -> Handle {
         let (messages, inbox) = channel();
-        let spool = post.state.map(Spool::of);
+        let spool = post.spool;
         let worker = Self {
             session: post.session.to_owned(),
             account: post.target.account.clone(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, oneshot, watch};
 
 use super::body::LARGEST;
+use super::copies::{Copies, Made, Original};
+use super::deliverer::Deliverer;
 use super::ledger::Ledger;
 use super::message::{Item, Message, Unstored};
 use super::recent::{EarlierExport, RecentExports};
@@ -115,6 +117,8 @@ struct ProcessedExport {
     content: Content,
     body: Bytes,
     stored: Result<(), NotStored>,
+    /// The copies, in the order of the route's; `None` where one has been handed over before.
+    copies: Vec<Option<Made>>,
 }
 
 /// Why an export is neither stored nor delivered.
@@ -223,7 +227,7 @@ impl Intake {
             }
         };
         let Some(routed) = self.routing.known() else { return IntakeAnswer::Unrouted };
-        let ProcessedExport { content, body, stored } = export;
+        let ProcessedExport { content, body, stored, copies } = export;
         let (points, not_stored) = (content.points, stored.as_ref().err().map(ToString::to_string));
         tracing::debug!(sequence, points, bytes = body.len(), not_stored, "an export");
         if repeats.is_some() {
@@ -247,6 +251,9 @@ impl Intake {
         };
         recent.add(digest, outcome.clone());
         self.hand_over(routed, sequence, message);
+        for (copy, made) in routed.copies.iter().zip(copies) {
+            made.into_iter().for_each(|made| copy.hand_over(sequence, points, made));
+        }
         drop(recent);
         self.answer(outcome, answered).await
     }
@@ -267,14 +274,15 @@ impl Intake {
     /// Starts the delivery worker as soon as there is a thread for it. Stored exports wait meanwhile. Does nothing if the worker
     /// runs, or if an earlier call still tries to start it.
     pub fn start_worker(self: Arc<Self>) {
-        if !self.routing.known().is_some_and(|routed| routed.worker.is_waiting()) {
+        if !self.routing.known().is_some_and(|routed| routed.workers().any(Deliverer::is_waiting)) {
             return;
         }
         if self.is_starting.swap(true, Ordering::Relaxed) {
             return;
         }
         tokio::spawn(async move {
-            while self.routing.known().is_some_and(|routed| routed.worker.start().is_err()) {
+            let fails = |worker: &Deliverer| worker.start().is_err();
+            while self.routing.known().is_some_and(|routed| routed.workers().filter(|one| fails(one)).count() > 0) {
                 tokio::time::sleep(START_AGAIN).await;
             }
             self.is_starting.store(false, Ordering::Relaxed);
@@ -291,9 +299,7 @@ impl Intake {
             self.clone().start_worker();
         }
         if !routed.worker.send(message) {
-            let said = "it arrived while the relay was ending".to_owned();
-            let problem = Problem { said, cause: String::new(), fix: String::new(), code: 75 };
-            self.ledger.set_state(sequence, state, &problem);
+            self.ledger.set_state(sequence, state, &cause::late());
         }
     }
 
@@ -310,7 +316,7 @@ impl Intake {
         };
         let reported = (routed.target.alias.as_str(), routed.target.account.as_str());
         let attributes = self.routing.attributes(routed, body, &self.redact);
-        let body = match otlp::repair(body, &attributes, &self.redact, LONGEST_BODY) {
+        let as_act_gets_it = match otlp::repair(body, &attributes, &self.redact, LONGEST_BODY) {
             Ok(Cow::Borrowed(_)) => body.clone(),
             Ok(Cow::Owned(body)) => Bytes::from(body),
             Err(why) => {
@@ -322,12 +328,32 @@ impl Intake {
                 return Err(Refused::Lost(answer, content, problem.into()));
             }
         };
-        let stored = self.store(routed, content.points, &body, sequence);
+        let strip: Vec<String> = attributes.iter().map(|(key, _)| key.clone()).collect();
+        let original = Original {
+            session: self.recorder.id(),
+            sequence,
+            points: content.points,
+            body,
+            act: &as_act_gets_it,
+            strip: &strip,
+        };
+        let made = |file: Option<(&Path, u64)>| routed.copies.iter().map(|copy| copy.make(&original, file)).collect();
+        let mut copies: Vec<Option<Made>> = Vec::new();
+        let stored = self.store(routed, &original, &mut |file, start| copies = made(Some((file, start))));
+        if stored.is_err() {
+            // They may have been made from a file that is not there any more.
+            copies = made(None);
+        }
         self.ledger.arrived(sequence, &content, reported, stored.is_ok());
-        Ok(ProcessedExport { content, body, stored })
+        Ok(ProcessedExport { content, body: as_act_gets_it, stored, copies })
     }
 
-    fn store(&self, routed: &Routed, points: u64, body: &[u8], sequence: u64) -> Result<(), NotStored> {
+    fn store(
+        &self,
+        routed: &Routed,
+        original: &Original<'_>,
+        copy: &mut dyn FnMut(&Path, u64),
+    ) -> Result<(), NotStored> {
         let store = match self.store.get() {
             Some(store) => store,
             None => {
@@ -341,16 +367,17 @@ impl Intake {
         // removed. The lock says that the session's files belong to this relay.
         self.recorder.open()?;
         let header = Header {
-            session: self.recorder.id().to_owned(),
-            sequence,
+            session: original.session.to_owned(),
+            sequence: original.sequence,
             alias: routed.target.alias.clone(),
             account: routed.target.account.clone(),
             endpoint: routed.target.endpoint.clone(),
-            user: routed.target.user.clone(),
-            points,
+            user: routed.target.user().to_owned(),
+            points: original.points,
             captured: Timestamp::now(),
+            shared: None,
         };
-        store.append(&header, body)
+        store.append_after(&header, original.act, copy)
     }
 
     /// Notes that connections are waiting because `accept` fails.
@@ -368,9 +395,15 @@ impl Intake {
         &self.routing
     }
 
-    /// Sends a message to the delivery worker; false where there is none.
-    pub fn tell(&self, message: Message) -> bool {
-        self.routing.known().is_some_and(|routed| routed.worker.send(message))
+    /// Sends a message to each delivery worker; false where there is none.
+    pub fn tell(&self, message: impl Fn() -> Message) -> bool {
+        let Some(routed) = self.routing.known() else { return false };
+        routed.workers().filter(|worker| worker.send(message())).count() > 0
+    }
+
+    /// The ledgers of the copies.
+    pub fn copies(&self) -> impl Iterator<Item = &Ledger> {
+        self.routing.known().into_iter().flat_map(|routed| &routed.copies).map(Copies::ledger)
     }
 }
 

@@ -48,6 +48,8 @@ pub enum Counter {
     GivenUp,
     /// How many exports the relays have received.
     Received,
+    /// How often relays that replaced another one ran a command for a copy's headers.
+    HeaderCommands,
 }
 
 /// The journal.

@@ -2,8 +2,9 @@
 //! session share, and the journal that keeps it for the relay that replaces this one.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -21,7 +22,11 @@ pub use super::book::RouteChoice;
 /// The ledger.
 #[derive(Debug)]
 pub struct Ledger {
-    book: Mutex<Book>,
+    book: Arc<Mutex<Book>>,
+    /// The destination of the copies that this ledger counts; `None`: it counts ACT's exports.
+    destination: Option<String>,
+    /// Told of changes of the copies, too.
+    parent: Option<watch::Sender<Changes>>,
     journal: Option<Arc<Journal>>,
     /// Digests of exports that were cut off when a relay ended. Claude may send them again.
     cut_off: Mutex<BTreeSet<String>>,
@@ -51,7 +56,27 @@ impl Ledger {
     fn with(book: Book, journal: Option<Arc<Journal>>) -> Self {
         let cut_off = book.taking.iter().map(|taking| taking.digest.clone()).collect();
         let (meter, changed) = (OnceLock::new(), watch::Sender::default());
-        Self { book: Mutex::new(book), journal, cut_off: Mutex::new(cut_off), meter, changed }
+        let (book, cut_off) = (Arc::new(Mutex::new(book)), Mutex::new(cut_off));
+        Self { book, destination: None, parent: None, journal, cut_off, meter, changed }
+    }
+
+    /// The ledger of the session's copies for one destination. It is a part of this one's book and journal.
+    pub fn of_copies(&self, destination: &str) -> Self {
+        self.whole().copies.entry(destination.to_owned()).or_default();
+        Self {
+            book: self.book.clone(),
+            destination: Some(destination.to_owned()),
+            parent: Some(self.changed.clone()),
+            journal: self.journal.clone(),
+            cut_off: Mutex::default(),
+            meter: OnceLock::new(),
+            changed: watch::Sender::default(),
+        }
+    }
+
+    /// The destinations whose copies are counted.
+    pub fn destinations(&self) -> Vec<String> {
+        self.whole().copies.keys().cloned().collect()
     }
 
     /// Notes with this meter what is used.
@@ -155,7 +180,7 @@ impl Ledger {
     /// An export with this digest is about to be stored under this number.
     pub fn taking(&self, sequence: u64, digest: &[u8]) {
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        if self.cut_off.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&digest) {
+        if self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest) {
             self.is_not_missing();
         }
         self.note(Event::Taking(sequence, digest));
@@ -172,7 +197,7 @@ impl Ledger {
     /// Claude handed over export `sequence`.
     pub fn received(&self, sequence: u64, content: Content) {
         self.note(Event::Received(sequence, content));
-        if let Some(journal) = &self.journal {
+        if let (Some(journal), None) = (&self.journal, &self.destination) {
             journal.counter(Counter::Received).fetch_add(1, Ordering::AcqRel);
         }
     }
@@ -187,7 +212,8 @@ impl Ledger {
         let mut book = self.lock();
         if book.is_news(sequence, state, problem) {
             let news = (!book.is_known(state, problem)).then(|| problem.clone());
-            self.apply(&mut book, Event::Marked(sequence, state, news));
+            let event = Event::Marked(sequence, state, news);
+            self.apply(&mut book.whole, event);
             drop(book);
             self.tell();
         }
@@ -266,7 +292,7 @@ impl Ledger {
 
     /// Whether a delivery worker runs, or will run.
     pub fn has_worker(&self) -> bool {
-        !self.changed.borrow().worker_ended && self.lock().found.is_some()
+        !self.changed.borrow().worker_ended && self.whole().found.is_some()
     }
 
     /// Whether every export is decided or was tried.
@@ -289,6 +315,7 @@ impl Ledger {
     pub fn fill(&self, record: &mut Record) {
         record.outcome = self.outcome();
         let book = self.lock();
+        record.copies = book.outcomes_of_copies();
         if let Some(RouteChoice { route, directory, redirected_by }) = &book.found {
             record.directory = directory.clone();
             record.alias = Some(route.target.alias.clone());
@@ -307,20 +334,25 @@ impl Ledger {
     }
 
     fn count(&self, counter: Counter) -> u64 {
-        self.journal.as_ref().map_or(0, |journal| journal.count(counter))
+        self.journal.as_ref().filter(|_| self.destination.is_none()).map_or(0, |journal| journal.count(counter))
     }
 
     fn note(&self, event: Event) {
-        self.apply(&mut self.lock(), event);
+        self.apply(&mut self.whole(), event);
         self.tell();
     }
 
     fn tell(&self) {
         self.changed.send_modify(|_| {});
+        self.parent.iter().for_each(|parent| parent.send_modify(|_| {}));
     }
 
     /// Called under the book's lock, so that the journal has the events in their order.
     fn apply(&self, book: &mut Book, event: Event) {
+        let event = match &self.destination {
+            Some(destination) => Event::Copy(destination.clone(), Box::new(event)),
+            None => event,
+        };
         let is_long = self.journal.as_ref().is_some_and(|journal| {
             let line = serde_json::to_vec(&event).unwrap_or_default();
             journal.append(&line)
@@ -333,7 +365,27 @@ impl Ledger {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// The book of what this ledger counts.
+    fn lock(&self) -> Page<'_> {
+        Page { whole: self.whole(), destination: self.destination.as_deref() }
+    }
+
+    fn whole(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The locked book; of copies, the part of it that is about them.
+struct Page<'a> {
+    whole: MutexGuard<'a, Book>,
+    destination: Option<&'a str>,
+}
+
+impl Deref for Page<'_> {
+    type Target = Book;
+
+    fn deref(&self) -> &Book {
+        let part = self.destination.and_then(|destination| self.whole.copies.get(destination));
+        part.unwrap_or(&self.whole)
     }
 }

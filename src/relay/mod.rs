@@ -14,6 +14,7 @@ pub mod attribution;
 mod body;
 mod book;
 mod connections;
+mod copies;
 mod deliverer;
 mod delivery_worker;
 pub mod guard;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::delivery_worker::{DeliveryWorker, LOOK, problem_saying};
 use super::message::Item;
 use crate::delivery::blame::{Failed, TRIES};
+use crate::delivery::body;
 use crate::delivery::sender::Response;
 use crate::delivery::verdict::{Answer, Verdict};
 use crate::state::outcome::{Problem, State};
@@ -227,10 +228,12 @@ impl DeliveryWorker {
         if let Err(problem) = self.targets.of(&claim.header) {
             return (Attempt::Held(State::Held, problem), None);
         }
+        let Ok(body) = body::of(&claim) else { return (Attempt::Later(None), None) };
         let ask_now = std::mem::take(&mut self.ask_now);
         let begun = Instant::now();
-        let response = self.sender.post(&target, claim.header.points, claim.body(), ask_now);
+        let response = self.sender.post(&target, claim.header.points, &body, ask_now);
         let took = begun.elapsed();
+        drop(body);
         self.note(response.verdict.as_ref());
         (self.conclude(claim, &response, took), response.answer)
     }

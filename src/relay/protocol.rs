@@ -63,6 +63,9 @@ pub struct Answer {
     /// The outcome of the session's exports.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// The outcome of the copies, by destination.
+    #[serde(default)]
+    pub copies: BTreeMap<String, Outcome>,
     /// The session's id.
     #[serde(default)]
     pub session: Option<String>,

@@ -4,19 +4,44 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::ledger::Ledger;
-use crate::otlp;
+use crate::otlp::{self, Content};
 use crate::state::outcome::{Problem, State};
 use crate::state::spool::{self, Claim, Spool, list};
 
 /// Makes a session's book agree with its spool.
 pub fn reconcile(ledger: &Ledger, state: Option<&Path>, session: &str) {
-    let spool = state.map(Spool::of);
+    settle(ledger, state.map(Spool::of).as_ref(), session, &mut |spool, sequence| receive(ledger, spool, session, sequence));
+}
+
+/// Makes the books of a session's copies agree with their spools. Those of ACT's exports agree already.
+pub fn reconcile_copies(ledger: &Ledger, state: Option<&Path>, session: &str) {
+    let known = ledger.destinations();
+    let spools = state.map(Spool::all_of_copies).unwrap_or_default();
+    let names: BTreeSet<&str> = spools.iter().filter_map(Spool::destination).chain(known.iter().map(String::as_str)).collect();
+    for destination in names {
+        let spool = state.map(|state| Spool::of_copies(state, destination));
+        let copies = ledger.of_copies(destination);
+        settle(&copies, spool.as_ref(), session, &mut |spool, sequence| {
+            let Ok(claim) = Claim::take(spool, &spool::name(session, sequence)) else { return };
+            if sequence < ledger.next() {
+                let points = claim.header.points;
+                copies.received(sequence, Content { points, ..Content::default() });
+            } else {
+                // ACT's export was not stored, so claude got no answer, and sends it again.
+                let _ = claim.done();
+            }
+        });
+    }
+}
+
+/// Makes a book agree with its spool. `receive` is called for each export that is stored and not counted.
+fn settle(ledger: &Ledger, spool: Option<&Spool>, session: &str, receive: &mut dyn FnMut(&Spool, u64)) {
     // A spool that can't be read may not be empty. Then each export is checked when it is to be delivered.
-    let Ok(stored) = spool.as_ref().map_or(Ok(BTreeSet::new()), |spool| stored(spool, session)) else { return };
-    if let Some(spool) = &spool {
+    let Ok(stored) = spool.map_or(Ok(BTreeSet::new()), |spool| stored(spool, session)) else { return };
+    if let Some(spool) = spool {
         remove_half_written(spool, session);
         for sequence in stored.range(ledger.next()..).copied().collect::<Vec<_>>() {
-            receive(ledger, spool, session, sequence);
+            receive(spool, sequence);
         }
     }
     let (open, unstored) = ledger.open();
@@ -26,7 +51,7 @@ pub fn reconcile(ledger: &Ledger, state: Option<&Path>, session: &str) {
         }
         if unstored.contains(&sequence) {
             ledger.set_state(sequence, State::Lost, &never_stored());
-        } else if let Some(spool) = &spool
+        } else if let Some(spool) = spool
             && let Ok((state, why)) = final_state(spool, &spool::name(session, sequence))
         {
             ledger.settle(sequence, state, why);
@@ -57,7 +82,8 @@ fn final_state(spool: &Spool, name: &str) -> std::io::Result<(State, Option<Prob
     let dead_letter =
         |said: &str| Some(Problem { said: said.to_owned(), cause: String::new(), fix: String::new(), code: 65 });
     Ok(if spool.rejected().join(name).try_exists()? {
-        (State::Rejected, dead_letter("ACT rejected it; it is in spool/rejected"))
+        let receiver = spool.destination().unwrap_or("ACT");
+        (State::Rejected, dead_letter(&format!("{receiver} rejected it; it is in spool/rejected")))
     } else if spool.corrupt().join(name).try_exists()? {
         (State::Lost, dead_letter("its file was damaged; it is in spool/corrupt"))
     } else {
@@ -118,6 +144,7 @@ mod tests {
                 user: text("u"),
                 points: 1,
                 captured: jiff::Timestamp::UNIX_EPOCH,
+                shared: None,
             };
             self.store.append(&header, BODY).unwrap();
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::attribution::{self, Export};
 use super::book::RouteChoice;
+use super::copies::Copies;
 use super::deliverer::{Deliverer, Deliverers};
 use super::watched::Watched;
 use crate::claude::conflict::{Conflict, Reach};
@@ -38,6 +39,15 @@ pub struct Routed {
     pub limits: Limits,
     /// Its delivery worker.
     pub worker: Deliverer,
+    /// The copies of its exports.
+    pub copies: Vec<Copies>,
+}
+
+impl Routed {
+    /// All delivery workers, ACT's first.
+    pub fn workers(&self) -> impl Iterator<Item = &Deliverer> {
+        std::iter::once(&self.worker).chain(self.copies.iter().map(Copies::worker))
+    }
 }
 
 /// Why an export has no route.
@@ -91,7 +101,7 @@ impl Routing {
             waits_in,
         };
         if let Some(found) = found {
-            routing.open(found).worker.start_all();
+            routing.open(found).workers().for_each(Deliverer::start_all);
         }
         routing
     }
@@ -168,12 +178,13 @@ impl Routing {
     /// Sets the route, whether or not delivery is possible now.
     fn open(&self, found: RouteChoice) -> &Routed {
         self.deliverers.ledger.found(found.clone());
-        let Route { target, attributes, stamp, .. } = found.route;
+        let Route { target, copies, attributes, stamp, .. } = found.route;
         self.routed.get_or_init(|| {
             let targets = Targets::new(self.deliverers.environment.clone(), Some(target.clone()));
             let limits = targets.limits();
             let worker = self.deliverers.of(&target, targets);
-            Routed { target, attributes, stamp, limits, worker }
+            let copies = copies.into_iter().map(|copy| self.deliverers.copies(copy)).collect();
+            Routed { target, attributes, stamp, limits, worker, copies }
         })
     }
 }

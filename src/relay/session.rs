@@ -88,6 +88,7 @@ impl RelaySession {
         }
         if is_replacement {
             recovery::reconcile(&ledger, start.state.as_deref(), recorder.id());
+            recovery::reconcile_copies(&ledger, start.state.as_deref(), recorder.id());
         }
         let network = Network::new(environment.clone(), start.network, &start.directory);
         let deliverers = Deliverers {
@@ -150,7 +151,7 @@ async fn drain(intake: &Intake, ledger: &Ledger, terminate: &mut Signal) {
     // Exports that claude sent just before its end are still in the socket.
     sleep(ARRIVAL).await;
     idle(intake, until).await;
-    if !intake.tell(Message::Drain(until.into_std())) {
+    if !intake.tell(|| Message::Drain(until.into_std())) {
         return;
     }
     // A SIGTERM that arrived while claude ran asked for this drain. It must not end the drain.
@@ -160,11 +161,11 @@ async fn drain(intake: &Intake, ledger: &Ledger, terminate: &mut Signal) {
         () = std::future::ready(()) => {}
     }
     tokio::select! {
-        () = worker_ended(ledger) => {}
+        () = workers_ended(intake, ledger) => {}
         () = sleep_until(until) => {}
         _ = terminate.recv() => {
-            intake.tell(Message::Stop);
-            let _ = timeout_at(Instant::now() + LOOK_AGAIN, worker_ended(ledger)).await;
+            intake.tell(|| Message::Stop);
+            let _ = timeout_at(Instant::now() + LOOK_AGAIN, workers_ended(intake, ledger)).await;
         }
     }
     idle(intake, Instant::now() + LOOK_AGAIN).await;
@@ -177,7 +178,15 @@ async fn idle(intake: &Intake, until: Instant) {
     }
 }
 
-/// Waits until the delivery worker has ended.
+/// Waits until all delivery workers have ended.
+async fn workers_ended(intake: &Intake, ledger: &Ledger) {
+    worker_ended(ledger).await;
+    for copies in intake.copies() {
+        worker_ended(copies).await;
+    }
+}
+
+/// Waits until a delivery worker has ended.
 async fn worker_ended(ledger: &Ledger) {
     let mut changes = ledger.watch();
     while ledger.has_worker() {

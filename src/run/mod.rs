@@ -1,5 +1,6 @@
 //! Carries out a plan: the thin layer between decisions and the system.
 
+mod copies;
 mod direct;
 pub mod launcher;
 mod notice;

@@ -183,10 +183,14 @@ impl SessionRun<'_> {
             session: id,
             usage: answer.as_ref().map(|answer| Usage::of(&answer.totals, answer.outcome.has_all_totals())),
         };
-        let outcome = answer.map(|answer| answer.outcome);
+        let (outcome, copies) = answer.map(|answer| (answer.outcome, answer.copies)).unzip();
+        let copies = copies.unwrap_or_default();
         let mut report = summary::report(outcome.as_ref(), &context);
         if let Some(line) = failed {
             report.lines = vec![line];
+        }
+        if !copies.is_empty() {
+            report.json["copies"] = super::copies::json(&copies);
         }
         if let Some(evidence) = evidence {
             verify::extend(&mut report, &evidence, &Basis { whose: telemetry.whose(), conflicts: &left });
@@ -201,6 +205,7 @@ impl SessionRun<'_> {
         if report.success && is_kept && !self.flags.verify {
             lines.extend(self.first_success(telemetry, directory));
         }
+        lines.extend(super::copies::lines(&telemetry.name, &copies, self.flags.verify));
         lines.extend(self.notice(telemetry, context.session.as_deref()));
         lines.extend(self.unreported());
         self.say(&report, &lines);

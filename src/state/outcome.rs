@@ -174,8 +174,13 @@ fn words_of_relay(outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// The text of an outcome that has at least one export, or whose relay ended unexpectedly.
+/// The text of an outcome of ACT's exports that has at least one export, or whose relay ended unexpectedly.
 pub(crate) fn words(outcome: &Outcome) -> String {
+    words_of(outcome, "ACT")
+}
+
+/// The text of an outcome of the exports that `receiver` gets.
+pub(crate) fn words_of(outcome: &Outcome, receiver: &str) -> String {
     let accepted = outcome.count(State::Delivered) + outcome.count(State::Partial);
     let mut parts = Vec::new();
     if outcome.exports == 0 {
@@ -193,9 +198,9 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         let is_new = |said: &&str| *said != format!("{} rejected", points(count));
         let said = outcome.problems.get(&State::Partial).map(|problem| problem.said.as_str()).filter(is_new);
         let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
-        parts.push(format!("ACT rejected {count} of {}{said}", points(outcome.points)));
+        parts.push(format!("{receiver} rejected {count} of {}{said}", points(outcome.points)));
     } else if let Some(warning) = &outcome.warning {
-        parts.push(format!("ACT warns: {warning}"));
+        parts.push(format!("{receiver} warns: {warning}"));
     }
     for (state, count) in outcome.states.iter().filter(|(_, count)| **count > 0) {
         let count = if *state == State::Waiting { *count - outcome.deferred() } else { *count };
@@ -206,7 +211,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         let said = problem.map(|problem| problem.said.as_str()).unwrap_or_default();
         let tail = match state {
             State::Delivered | State::Partial | State::NothingSent => continue,
-            State::NotObserved => "not observed: the relay was killed before it could note ACT's answer".to_owned(),
+            State::NotObserved => format!("not observed: the relay was killed before it could note {receiver}'s answer"),
             State::Lost => format!("lost: {said}"),
             State::Rejected => format!("rejected, moved to the dead letters: {said}"),
             State::NotUnderstood => format!("not understood, kept: {said}"),
@@ -221,7 +226,7 @@ pub(crate) fn words(outcome: &Outcome) -> String {
         let subject = if parts.is_empty() { exports(count) } else { count.to_string() };
         parts.push(format!("{subject} {tail}{advice}"));
     }
-    parts.extend(deferred_words(outcome, parts.is_empty()));
+    parts.extend(deferred_words(outcome, receiver, parts.is_empty()));
     if let Some(why) = &outcome.unkept {
         parts.push(format!("exports could not be stored on this machine: {why}"));
     }
@@ -243,12 +248,13 @@ pub(crate) fn nothing_sent(lasted: Option<Duration>, cause: Option<&Problem>) ->
 }
 
 /// "1 stepped aside (500 Internal Server Error): ACT accepts others; it is kept: act-claude act flush"
-fn deferred_words(outcome: &Outcome, is_first: bool) -> Option<String> {
+fn deferred_words(outcome: &Outcome, receiver: &str, is_first: bool) -> Option<String> {
     let (count, deferred) = (outcome.deferred(), outcome.deferred.as_ref()?);
     let subject = if is_first { exports(count) } else { count.to_string() };
     let kept = if count == 1 { "it is kept" } else { "they are kept" };
     let said = &deferred.problem.said;
-    (count > 0).then(|| format!("{subject} stepped aside ({said}): ACT accepts others; {kept}: act-claude act flush"))
+    let accepts = format!("{receiver} accepts others");
+    (count > 0).then(|| format!("{subject} stepped aside ({said}): {accepts}; {kept}: act-claude act flush"))
 }
 
 /// ". The API token or its user is wrong: act-claude act setup --account acme".

@@ -80,6 +80,9 @@ pub struct Record {
     pub relay_pid: u32,
     /// Counts and points by state, rejected points, problems by state.
     pub outcome: Outcome,
+    /// The outcome of the copies, by destination.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub copies: BTreeMap<String, Outcome>,
     /// Sums by metric name over all exports.
     pub totals: BTreeMap<String, Total>,
     /// The latest problem.
@@ -118,6 +121,7 @@ impl Record {
             command_started: None,
             relay_pid: 0,
             outcome: Outcome::default(),
+            copies: BTreeMap::new(),
             totals: BTreeMap::new(),
             problem: None,
             redirected_by: None,
@@ -318,15 +322,30 @@ pub fn of_command(state: &Path, pids: &[i32]) -> Option<Record> {
     named(state, ".lock").iter().filter_map(|id| read(state, id)).find(is_it)
 }
 
-/// Counts an export of `points` data points that session `id` left, and that another relay or `act flush` has sent.
-pub fn decided_later(state: &Path, id: &str, points: u64, to: State, problem: Option<&Problem>, rejected: u64) {
+/// An export that another process decides about: one of `points` data points that session `id` left.
+#[derive(Debug, Clone, Copy)]
+pub struct Later<'a> {
+    /// The session's id.
+    pub id: &'a str,
+    /// The destination, where it is a copy.
+    pub destination: Option<&'a str>,
+    /// Its data points.
+    pub points: u64,
+}
+
+/// Counts an export that another relay or `act flush` has sent.
+pub fn decided_later(state: &Path, export: Later<'_>, to: State, problem: Option<&Problem>, rejected: u64) {
+    let Later { id, destination, points } = export;
     let Ok(lock) = File::open(directory(state)) else { return };
     // The file is locked until it is closed.
     if lock.lock().is_err() {
         return;
     }
     let Some(mut record) = read(state, id) else { return };
-    let outcome = &mut record.outcome;
+    let outcome = match destination {
+        Some(destination) => record.copies.entry(destination.to_owned()).or_default(),
+        None => &mut record.outcome,
+    };
     let open = [State::Waiting, State::Held, State::NotUnderstood, State::UnderWay];
     match open.iter().find(|from| outcome.states.get(from).is_some_and(|count| *count > 0)) {
         Some(from) => {

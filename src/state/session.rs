@@ -85,6 +85,16 @@ impl Session {
         }
     }
 
+    /// What became of its copies, a text for each destination that does not have them all.
+    pub fn copies(&self) -> Vec<String> {
+        let is_open = |outcome: &Outcome| !matches!(outcome.state(), State::Delivered | State::NothingSent);
+        let copies = self.record.copies.iter().filter(|(_, outcome)| is_open(outcome));
+        let words = |(destination, outcome): (&String, &Outcome)| {
+            format!("copy {destination}: {}", outcome::words_of(outcome, destination))
+        };
+        copies.map(words).collect()
+    }
+
     /// The record and values derived from it, for programs.
     pub fn json(&self) -> Value {
         let mut value = serde_json::to_value(&self.record).unwrap_or_default();
@@ -163,6 +173,7 @@ pub(crate) mod sample {
                 problems: problems.map(|(state, _)| (*state, held.clone())).collect(),
                 ..Outcome::default()
             },
+            copies: Default::default(),
             totals: Default::default(),
             problem: None,
             redirected_by: None,

@@ -1,6 +1,7 @@
 //! `act flush`: delivers the exports that wait or are held, and says which ones stay and why.
 
 mod queue;
+mod results;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use crate::state::spool::deferral::Deferrals;
 use crate::state::spool::{Spool, list};
 use crate::state::{self, record};
 use crate::system::environment::Environment;
-use crate::system::exit::{CONFIGURATION, ExitCode};
+use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
 
 use queue::Queue;
 use tally::Tallies;
@@ -35,6 +36,9 @@ pub struct Args {
     /// Delete held or stepped-aside exports that still can't be delivered
     #[arg(long)]
     discard: bool,
+    /// Only the copies for this destination; also those that were captured for an earlier URL of it
+    #[arg(long, value_name = "DESTINATION", conflicts_with = "to")]
+    copy: Option<String>,
     /// Only this export, by the name of its file in the spool (flush and history name those that step aside); with --discard
     /// also one that only waits
     #[arg(long, value_name = "EXPORT")]
@@ -69,32 +73,52 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         return ExitCode::from(CONFIGURATION);
     }
     crate::state::log::start(environment);
-    let choice = Choice { to, discard: args.discard, only: args.only.clone() };
-    let flush = Flush::carry_out(environment, &state, choice);
+    let choice = Choice { to, discard: args.discard, only: args.only.clone(), ..Choice::default() };
+    let results = match &args.copy {
+        Some(destination) if loaded.config.copies.contains_key(destination) || is_kept(&state, destination) => {
+            let spool = Spool::of_copies(&state, destination);
+            let is_moved = loaded.config.copies.contains_key(destination);
+            vec![Flush::carry_out(environment, spool, Choice { is_moved, ..choice })]
+        }
+        Some(destination) => {
+            let known = loaded.config.copies.keys().map(String::as_str);
+            crate::run::report::fatal(&configured::no_copy(destination, known));
+            return ExitCode::from(USAGE);
+        }
+        None => all(environment, &state, &choice),
+    };
     if args.json {
-        crate::commands::print_json(&flush.tallies.json());
+        crate::commands::print_json(&results::json(&results));
     } else {
-        crate::commands::print(&flush.words());
+        crate::commands::print(&results::words(&results));
     }
-    ExitCode::from(flush.tallies.code())
+    ExitCode::from(results::code(&results))
+}
+
+/// Whether there is a spool of copies for this destination.
+fn is_kept(state: &Path, destination: &str) -> bool {
+    Spool::all_of_copies(state).iter().any(|spool| spool.destination() == Some(destination))
+}
+
+/// Delivers ACT's exports, then the copies, destination by destination.
+fn all(environment: &Environment, state: &Path, choice: &Choice) -> Vec<Tallies> {
+    let act = Flush::carry_out(environment, Spool::of(state), choice.clone());
+    let copies = Spool::all_of_copies(state).into_iter();
+    let copies = copies.map(|spool| Flush::carry_out(environment, spool, Choice { to: None, ..choice.clone() }));
+    let mut results: Vec<Tallies> = std::iter::once(act).chain(copies).collect();
+    results::forget_known(&mut results);
+    results
 }
 
 /// Delivers what can be delivered from the state directory `state`, and returns the result as text.
 pub fn deliver(environment: &Environment, state: &Path) -> String {
-    Flush::carry_out(environment, state, Choice::default()).words()
+    results::words(&all(environment, state, &Choice::default()))
 }
 
 fn target(config: &Config, alias: &str) -> Option<Target> {
     let (name, alias) = config.aliases.get_key_value(alias)?;
     let account = config.accounts.get(&alias.account)?;
-    Some(Target {
-        alias: name.clone(),
-        id: alias.id.clone(),
-        account: alias.account.clone(),
-        endpoint: account.endpoint.clone(),
-        user: account.user.clone(),
-        token: account.token.clone(),
-    })
+    Some(Target::act(name, alias, account))
 }
 
 struct Flush {
@@ -109,28 +133,33 @@ struct Flush {
 }
 
 /// The user's choices.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Choice {
     to: Option<Target>,
+    /// Copies go to the present URL of their destination, also those that were captured for an earlier one.
+    is_moved: bool,
     discard: bool,
     /// The exports to deliver. Empty: all.
     only: Vec<String>,
 }
 
 impl Flush {
-    fn carry_out(environment: &Environment, state: &Path, choice: Choice) -> Self {
-        let spool = Spool::of(state);
+    fn carry_out(environment: &Environment, spool: Spool, choice: Choice) -> Tallies {
+        let targets = match spool.destination() {
+            Some(destination) => Targets::of_copies(environment.clone(), destination, None),
+            None => Targets::new(environment.clone(), None),
+        };
         let mut flush = Self {
             deferrals: Deferrals::of(Some(&spool)),
-            spool,
-            targets: Targets::new(environment.clone(), None),
-            sender: Sender::new(environment.clone(), Network::here(environment), Some(state)),
+            targets,
+            sender: Sender::new(environment.clone(), Network::here(environment), Some(&spool.place())),
             choice,
-            tallies: Tallies::default(),
+            tallies: Tallies::of_spool(&spool),
             stuck: BTreeMap::new(),
+            spool,
         };
         flush.run();
-        flush
+        flush.tallies
     }
 
     fn run(&mut self) {
@@ -160,9 +189,5 @@ impl Flush {
         }
         let busy = self.deliver(over.into(), &mut progress);
         self.wait_for(running.into_iter().chain(busy).collect(), &mut progress);
-    }
-
-    fn words(&self) -> String {
-        self.tallies.words(&self.spool.corrupt(), &self.spool.queue())
     }
 }

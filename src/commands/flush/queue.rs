@@ -8,11 +8,12 @@ use super::Flush;
 use crate::commands::progress::Progress;
 use crate::delivery::backlog::{claim, decided};
 use crate::delivery::blame::{Blame, Failed};
+use crate::delivery::body;
 use crate::delivery::sender::Response;
 use crate::delivery::target::Target;
 use crate::delivery::verdict::Verdict;
 use crate::state::outcome::{Problem, State};
-use crate::state::record;
+use crate::state::record::{self, Later};
 use crate::state::spool::{Claim, Header, Refusal, list};
 use crate::usage::{self, Disposition};
 
@@ -147,6 +148,10 @@ impl Flush {
         let header = claim.header.clone();
         let target = match (self.targets.of(&header), &self.choice.to) {
             (Ok(target), _) => target,
+            (Err(_), None) if self.choice.is_moved => match self.targets.target(&header.account, &header.alias) {
+                Ok(target) => target,
+                Err(problem) => return self.stays(claim, State::Held, problem),
+            },
             (Err(_), Some(to)) => to.clone(),
             (Err(problem), None) => return self.stays(claim, State::Held, problem),
         };
@@ -155,8 +160,13 @@ impl Flush {
         if let Some((state, problem)) = self.stuck.get(&account).or_else(|| self.stuck.get(&alias)).cloned() {
             return self.stays(claim, state, problem);
         }
+        let Ok(body) = body::of(&claim) else {
+            self.tallies.unreadable(nix::errno::Errno::ENOMEM);
+            return ExportResult::Done;
+        };
         let begun = Instant::now();
-        let response = self.sender.post(&target, header.points, claim.body(), true);
+        let response = self.sender.post(&target, header.points, &body, true);
+        drop(body);
         std::thread::sleep(GAP);
         if let Some(failed) = Failed::of(name, &response, begun.elapsed()) {
             if failed.blame == Blame::Account {
@@ -243,7 +253,9 @@ impl Flush {
     /// Deletes an export. Its session's record is only changed where the session is over: a running session counts its own exports.
     fn give_up(&mut self, claim: Claim, is_over: bool) {
         let (header, name) = (claim.header.clone(), claim.name().to_owned());
-        usage::decided(self.spool.state(), &header, claim.body(), Disposition::Discarded, 0);
+        if self.spool.destination().is_none() {
+            usage::decided(self.spool.state(), &header, claim.body(), Disposition::Discarded, 0);
+        }
         if let Err(error) = claim.done() {
             self.tallies.unremoved = Some(crate::system::error::plain(&error));
         }
@@ -251,8 +263,9 @@ impl Flush {
         if is_over {
             let said = "deleted with act flush --discard".to_owned();
             let given_up = Problem { said, cause: String::new(), fix: String::new(), code: 74 };
-            let state = self.spool.state();
-            record::decided_later(state, &header.session, header.points, State::Lost, Some(&given_up), 0);
+            let export =
+                Later { id: &header.session, destination: self.spool.destination(), points: header.points };
+            record::decided_later(self.spool.state(), export, State::Lost, Some(&given_up), 0);
         }
         self.tallies.of(&header).discarded += 1;
     }

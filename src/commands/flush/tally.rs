@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::config::typed::secret::{NOT_REPEATED, has_uuid, holds_credential};
 use crate::delivery::blame::Failed;
 use crate::state::outcome::{Problem, State, exports, points};
-use crate::state::spool::Header;
+use crate::state::spool::{Header, Spool};
 use crate::system::exit::USAGE;
 use crate::text::shell::shell_word;
 
@@ -85,9 +85,21 @@ pub struct Tallies {
     pub unremoved: Option<String>,
     /// Exports named with `--only` that are not in the spool.
     pub unknown: Vec<String>,
+    /// The destination, where these are copies.
+    pub destination: Option<String>,
+    /// The directory of the exports that wait.
+    queue: PathBuf,
+    /// The directory of damaged exports.
+    corrupt_directory: PathBuf,
 }
 
 impl Tallies {
+    /// The tallies of a spool, still empty.
+    pub fn of_spool(spool: &Spool) -> Self {
+        let destination = spool.destination().map(str::to_owned);
+        Self { destination, queue: spool.queue(), corrupt_directory: spool.corrupt(), ..Self::default() }
+    }
+
     /// The tally of an export's account and alias.
     pub fn of(&mut self, header: &Header) -> &mut Tally {
         self.by_alias.entry((header.account.clone(), header.alias.clone())).or_default()
@@ -144,39 +156,39 @@ impl Tallies {
         })
     }
 
-    /// The results as text, a line each. `corrupt` is the directory of damaged exports, `queue` that of all others.
-    pub fn words(&self, corrupt: &Path, queue: &Path) -> String {
+    /// The results as text, a line each; empty where there are none.
+    pub fn words(&self) -> String {
         let mut text = String::new();
+        let what = self.destination.as_ref().map(|name| format!("copy {name}: ")).unwrap_or_default();
+        let receiver = self.destination.as_deref().unwrap_or("ACT");
         for ((_, alias), tally) in &self.by_alias {
-            tally.words(alias, &mut text);
+            tally.words(&format!("{what}{alias}"), receiver, &mut text);
         }
         for name in &self.unknown {
             // An export's name may be as long as a token.
             let is_secret = has_uuid(name) || holds_credential(name);
             let name = if is_secret { NOT_REPEATED } else { name };
-            let names = shell_word(queue);
+            let names = shell_word(&self.queue);
             let _ = writeln!(text, "there is no export {name} in the spool; those that are there: ls {names}");
         }
+        let corrupt = self.corrupt_directory.display();
         if self.newer > 0 {
-            let _ = writeln!(text, "{} written by a newer act-claude, left alone", exports(self.newer));
+            let _ = writeln!(text, "{what}{} written by a newer act-claude, left alone", exports(self.newer));
         }
         if self.corrupt > 0 {
-            let _ = writeln!(text, "{} damaged, moved to {}", exports(self.corrupt), corrupt.display());
+            let _ = writeln!(text, "{what}{} damaged, moved to {corrupt}", exports(self.corrupt));
         }
         for (why, count) in &self.corrupt_stays {
-            let _ = writeln!(text, "{} damaged, can't be moved to {} ({why})", exports(*count), corrupt.display());
+            let _ = writeln!(text, "{what}{} damaged, can't be moved to {corrupt} ({why})", exports(*count));
         }
         for (why, count) in &self.unreadable {
-            let _ = writeln!(text, "{} can't be read now ({why}), kept: try again later", exports(*count));
+            let _ = writeln!(text, "{what}{} can't be read now ({why}), kept: try again later", exports(*count));
         }
         if let Some(why) = &self.unlisted {
-            let _ = writeln!(text, "the waiting exports can't be listed: {why}");
+            let _ = writeln!(text, "{what}the waiting exports can't be listed: {why}");
         }
         if let Some(why) = &self.unremoved {
-            let _ = writeln!(text, "finished exports can't be removed from the spool: {why}");
-        }
-        if text.is_empty() {
-            text.push_str("nothing is waiting\n");
+            let _ = writeln!(text, "{what}finished exports can't be removed from the spool: {why}");
         }
         text
     }
@@ -186,16 +198,17 @@ impl Tallies {
 const SHOWN: usize = 5;
 
 impl Tally {
-    fn words(&self, alias: &str, text: &mut String) {
+    fn words(&self, alias: &str, receiver: &str, text: &mut String) {
         if self.delivered > 0 {
             let _ = write!(text, "{alias}: {} delivered ({})", exports(self.delivered), points(self.points));
             if self.rejected_points > 0 {
-                let _ = write!(text, "; ACT rejected {}", points(self.rejected_points));
+                let _ = write!(text, "; {receiver} rejected {}", points(self.rejected_points));
             }
             text.push('\n');
         }
         if self.rejected > 0 {
-            let _ = writeln!(text, "{alias}: {} rejected by ACT, moved to the dead letters", exports(self.rejected));
+            let what = exports(self.rejected);
+            let _ = writeln!(text, "{alias}: {what} rejected by {receiver}, moved to the dead letters");
         }
         if self.discarded > 0 {
             let _ = writeln!(text, "{alias}: {} deleted", exports(self.discarded));
@@ -215,7 +228,7 @@ impl Tally {
         for DeferredExport { export, tries, said } in self.deferred.iter().take(SHOWN) {
             let _ = writeln!(
                 text,
-                "{alias}: 1 export stepped aside, tried {tries} times: {said}. ACT accepts other exports"
+                "{alias}: 1 export stepped aside, tried {tries} times: {said}. {receiver} accepts other exports"
             );
             let _ = writeln!(text, "  to delete it: act-claude act flush --discard --only {export}");
         }

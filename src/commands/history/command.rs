@@ -1,5 +1,6 @@
 //! `act history`: what recent sessions delivered, and which exports are waiting or held.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 
 use anstyle::Style;
@@ -14,7 +15,7 @@ use crate::commands::history::totals::{self, Totals};
 use crate::config;
 use crate::state::record::Unread;
 use crate::state::session::Session;
-use crate::state::spool::Summary;
+use crate::state::spool::{Spool, Summary};
 use crate::state::{self, record, spool};
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
@@ -48,6 +49,10 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let unread_for = |why: Unread| unread.iter().filter(|unread| unread.as_ref().err() == Some(&why)).count();
     let counts = Counts { newer: unread_for(Unread::Newer), unreadable: unread_for(Unread::Unreadable) };
     let spool = spool::summary(&state);
+    let copies: BTreeMap<String, Summary> = Spool::all_of_copies(&state)
+        .iter()
+        .filter_map(|copies| Some((copies.destination()?.to_owned(), spool::summary::of(copies))))
+        .collect();
     let all: Vec<Session> = records.into_iter().flatten().map(|record| Session::new(record, &state, &spool)).collect();
     let now = Timestamp::now();
     let totals = totals::of(&all, &now.to_zoned(TimeZone::system()));
@@ -55,7 +60,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let number = if args.all { usize::MAX } else { args.number.get() };
     let sessions: Vec<Session> = all.iter().filter(is_wanted).take(number).cloned().collect();
     if args.json {
-        return crate::commands::print_json(&as_json(&sessions, &counts, &spool, &totals));
+        return crate::commands::print_json(&as_json(&sessions, &counts, (&spool, &copies), &totals));
     }
     let config = config::load(environment).config;
     let here = Here::of(environment, &config);
@@ -78,7 +83,10 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
     };
     add(counts.text(&page, &page.path(&record::directory(&state))));
-    add(page.spool(&spool, now));
+    add(page.spool(&spool, None, now));
+    for (destination, spool) in &copies {
+        add(page.spool(spool, Some(destination), now));
+    }
     if !all.is_empty() {
         add(totals::table(&totals).text(page.width));
     }
@@ -119,7 +127,12 @@ impl Counts {
     }
 }
 
-fn as_json(sessions: &[Session], counts: &Counts, spool: &Summary, totals: &[Totals; 2]) -> Value {
+fn as_json(
+    sessions: &[Session],
+    counts: &Counts,
+    (spool, copies): (&Summary, &BTreeMap<String, Summary>),
+    totals: &[Totals; 2],
+) -> Value {
     let sessions = sessions.iter().map(|session| {
         let mut value = session.json();
         value["usage"] = json!(Usage::of(&session.record.totals, session.record.outcome.has_all_totals()));
@@ -128,6 +141,6 @@ fn as_json(sessions: &[Session], counts: &Counts, spool: &Summary, totals: &[Tot
     let [today, this_week] = totals;
     json!({
         "sessions": sessions.collect::<Vec<_>>(), "newer": counts.newer, "unreadable": counts.unreadable,
-        "spool": spool, "totals": { "today": today.json(), "this_week": this_week.json() },
+        "spool": spool, "copies": copies, "totals": { "today": today.json(), "this_week": this_week.json() },
     })
 }

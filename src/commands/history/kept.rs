@@ -14,11 +14,17 @@ use crate::text::page::{self, BOLD, RED, YELLOW};
 const SHOWN: usize = 5;
 
 impl Page {
-    /// Exports that wait or are held on this machine, and the dead letters.
-    pub fn spool(&self, spool: &Summary, now: Timestamp) -> String {
+    /// Exports that wait or are held on this machine, and the dead letters: ACT's, or the copies for one destination.
+    pub fn spool(&self, spool: &Summary, destination: Option<&str>, now: Timestamp) -> String {
         let mut text = String::new();
-        if !spool.waiting.is_empty() {
-            let _ = writeln!(text, "{BOLD}Kept on this machine{BOLD:#}");
+        let receiver = destination.map_or_else(|| "ACT".to_owned(), page::visible);
+        let title = match destination {
+            Some(_) => format!("Copies for {receiver}, kept on this machine"),
+            None => "Kept on this machine".to_owned(),
+        };
+        let is_empty = spool.waiting.is_empty() && spool.rejected + spool.corrupt + spool.unreadable + spool.newer == 0;
+        if !spool.waiting.is_empty() || (destination.is_some() && !is_empty) {
+            let _ = writeln!(text, "{BOLD}{title}{BOLD:#}");
         }
         for Waiting { alias, exports, oldest, state, problem, .. } in &spool.waiting {
             let style = if *state == State::Waiting { YELLOW } else { RED };
@@ -33,7 +39,7 @@ impl Page {
             page::hang(&mut text, 4 + page::columns(&alias), self.width, style, &words);
         }
         for waiting in &spool.waiting {
-            self.failing(&mut text, waiting);
+            self.failing(&mut text, waiting, &receiver);
         }
         if let Some(why) = &spool.unlisted {
             let _ = writeln!(
@@ -45,8 +51,9 @@ impl Page {
         if spool.waiting.iter().any(|waiting| waiting.live < waiting.exports) {
             let _ = writeln!(text, "  to deliver it now: act-claude act flush");
         }
+        let rejected = format!("in the dead letters: {receiver} rejected them");
         for (count, what) in [
-            (spool.rejected, "in the dead letters: ACT rejected them"),
+            (spool.rejected, rejected.as_str()),
             (spool.corrupt, "in the dead letters: damaged"),
             (spool.unreadable, "kept, but can't be read now"),
             (spool.newer, "written by a newer act-claude, left alone"),
@@ -59,10 +66,11 @@ impl Page {
     }
 
     /// The names of the exports that fail while others pass, or that may fail because of their own content.
-    fn failing(&self, text: &mut String, waiting: &Waiting) {
+    fn failing(&self, text: &mut String, waiting: &Waiting, receiver: &str) {
         // A single export has no other to be compared with: ACT itself may be what fails.
         let alone = waiting.failing.iter().filter(|_| waiting.exports == 1).map(|failing| (failing, "fails"));
-        let deferred = waiting.deferred.iter().map(|failing| (failing, "stepped aside (ACT accepts other exports)"));
+        let aside = format!("stepped aside ({receiver} accepts other exports)");
+        let deferred = waiting.deferred.iter().map(|failing| (failing, aside.as_str()));
         for (failing, what) in deferred.chain(alone).take(SHOWN) {
             let Failing { export, tries, problem, .. } = failing;
             let words = format!(

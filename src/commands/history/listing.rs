@@ -51,6 +51,9 @@ impl Page {
             if session.has_failed() || session.record.outcome.deaths > 0 {
                 table.below(cell(self.shortened(&session.words())));
             }
+            for words in session.copies() {
+                table.below(cell(self.shortened(&words)));
+            }
         }
         let mut text = table.text(self.width);
         if let Some(legend) = self.here.as_ref().filter(|_| is_marked).and_then(Here::legend) {

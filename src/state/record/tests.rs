@@ -19,6 +19,7 @@ fn record(id: &str) -> Record {
         command_started: None,
         relay_pid: 8,
         outcome: Outcome { exports: 2, states: [(State::Held, 2)].into(), ..Outcome::default() },
+        copies: Default::default(),
         totals: [("t".to_owned(), Total { value: 0.5, unit: "USD".to_owned(), ..Total::default() })].into(),
         problem: None,
         redirected_by: None,

@@ -9,12 +9,12 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::entry::{self, Fault, Header, LARGEST_FILE};
-use super::{Spool, dead_letters};
+use super::{Spool, dead_letters, shared};
 use crate::system::file::{self, OpenError};
 
 /// The largest file that is read into memory: four times the largest that this version writes, because an earlier version stored
 /// larger ones.
-const LARGEST: u64 = 4 * LARGEST_FILE;
+pub(super) const LARGEST: u64 = 4 * LARGEST_FILE;
 
 /// A claimed export.
 #[derive(Debug)]
@@ -101,6 +101,18 @@ impl Claim {
         match entry::read(&bytes) {
             // The checksum does not cover the name. So the name must match the header.
             Ok((header, body_start)) if super::name(&header.session, header.sequence) == name => {
+                let (bytes, body_start) = match &header.shared {
+                    None => (bytes, body_start),
+                    Some(shared) => match shared::read(spool, name, shared) {
+                        Ok(bytes) => (bytes, usize::try_from(shared.start).unwrap_or(usize::MAX)),
+                        Err(Refusal::Corrupt) => return Err(move_to_corrupt(spool, name)),
+                        Err(Refusal::Gone) => {
+                            let _ = dequeue(spool, name);
+                            return Err(Refusal::Gone);
+                        }
+                        Err(refusal) => return Err(refusal),
+                    },
+                };
                 Ok(Self { header, bytes, body_start, spool: spool.clone(), name: name.to_owned(), _file: file })
             }
             Err(Fault::Newer(version)) => Err(Refusal::Newer(version)),
@@ -113,7 +125,7 @@ impl Claim {
         }
     }
 
-    /// The body to send.
+    /// The body to send; of a copy with [`Header::shared`], the one that its body is made from.
     pub fn body(&self) -> &[u8] {
         &self.bytes[self.body_start..]
     }
@@ -154,6 +166,7 @@ fn dequeue(spool: &Spool, name: &str) -> io::Result<()> {
     match &removed {
         Ok(()) => {
             let _ = fs::remove_file(spool.deferred().join(name));
+            shared::unlink(spool, name);
         }
         Err(_) => spool.remember(name),
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::Spool;
+use super::{Spool, shared};
 use crate::state;
 use crate::state::prune::{self, Bounds};
 
@@ -28,7 +28,10 @@ pub struct Pruned {
 
 /// Moves a file of `new` to `rejected`.
 pub fn rejected(spool: &Spool, name: &str) -> io::Result<()> {
-    move_file(spool, name, &spool.rejected())
+    move_file(spool, name, &spool.rejected())?;
+    // The dead letter of a copy is ACT's file, which has the body.
+    shared::rename(spool, name, &spool.rejected().join(name));
+    Ok(())
 }
 
 /// Moves whatever has this name in `new` to `corrupt`.

@@ -26,6 +26,8 @@ pub trait Disk {
     fn sync(&self, file: &Self::File) -> io::Result<()>;
     /// Gives a file another name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name; a file that had it loses it.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Waits until the directory's entries are on disk.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
     /// Removes a file.
@@ -65,6 +67,10 @@ impl Disk for System {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        super::shared::link(from, to)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {

@@ -7,6 +7,8 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::shared::Shared;
+
 const MAGIC: &str = "act-claude-export/";
 /// The version of the format that is written and read.
 pub const VERSION: u32 = 1;
@@ -41,6 +43,9 @@ pub struct Header {
     pub points: u64,
     /// When it was captured.
     pub captured: Timestamp,
+    /// Of a copy: how its body is made from ACT's file. Then this file has no body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Shared>,
 }
 
 /// Why a file can't be used.
@@ -148,6 +153,7 @@ pub(super) fn sample(session: &str, sequence: u64) -> Header {
         user: "u@x".to_owned(),
         points: 3,
         captured: Timestamp::UNIX_EPOCH,
+        shared: None,
     }
 }
 

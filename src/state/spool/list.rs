@@ -22,10 +22,12 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-/// How much is in `new` and in `tmp`, where files are that could not be unlinked.
+/// How much is in `new` and in `tmp`, where files are that could not be unlinked; of copies also their bodies, which the
+/// destination alone may keep on disk.
 pub fn usage(spool: &Spool) -> io::Result<Usage> {
     let (waiting, tmp) = (pile(&spool.queue())?, pile(&spool.tmp())?);
-    Ok(Usage { files: waiting.files + tmp.files, bytes: waiting.bytes + tmp.bytes })
+    let bodies = if spool.destination().is_some() { pile(&spool.bodies())?.bytes } else { 0 };
+    Ok(Usage { files: waiting.files + tmp.files, bytes: waiting.bytes + tmp.bytes + bodies })
 }
 
 /// How much is in a directory; nothing if it does not exist.

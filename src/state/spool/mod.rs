@@ -12,6 +12,8 @@
 //! | `spool/pruned.json` | how many dead letters were removed because of age or size |
 //! | `spool/nudge` | touched by `act flush`: each delivery worker that waits for a later try tries now |
 //! | `held/*.json` | which account and alias is held, when it was last tried, and why ([`hold`]) |
+//! | `copies/DESTINATION/` | the same once more, for the copies that one destination does not have yet |
+//! | `copies/DESTINATION/spool/bodies/NAME` | another name of ACT's file, for a copy that is made from its body ([`shared`]) |
 //!
 //! `NAME` is `SESSION-SEQUENCE`; within a session, the order by name is the order by age. A file is a line with the
 //! format's version and the SHA-256 of the rest, a line of JSON (the [`Header`]), and the body as it is sent.
@@ -45,6 +47,7 @@ pub mod disk;
 pub mod entry;
 pub mod hold;
 pub mod list;
+pub mod shared;
 pub mod store;
 pub mod summary;
 
@@ -58,10 +61,15 @@ pub use entry::{Header, LONGEST_BODY};
 pub use store::{Limits, NotStored, Store};
 pub use summary::{Summary, summary};
 
+/// The directory, in the state directory, with one for each destination of copies.
+const COPIES: &str = "copies";
+
 /// The paths of the spool.
 #[derive(Debug, Clone)]
 pub struct Spool {
     state: PathBuf,
+    /// The destination of the copies that it holds; `None`: it holds ACT's exports.
+    destination: Option<String>,
     /// Exports that have a final state and can't be removed from `new`. This process does not send them again.
     decided: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -69,7 +77,34 @@ pub struct Spool {
 impl Spool {
     /// The spool of a state directory; it need not exist.
     pub fn of(state: &Path) -> Self {
-        Self { state: state.to_path_buf(), decided: Arc::default() }
+        Self { state: state.to_path_buf(), destination: None, decided: Arc::default() }
+    }
+
+    /// The spool of the copies for one destination; it need not exist.
+    pub fn of_copies(state: &Path, destination: &str) -> Self {
+        Self { destination: Some(destination.to_owned()), ..Self::of(state) }
+    }
+
+    /// All spools of copies, of destinations that are not configured any more, too.
+    pub fn all_of_copies(state: &Path) -> Vec<Self> {
+        let entries = std::fs::read_dir(state.join(COPIES)).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.sort_unstable();
+        names.iter().map(|name| Self::of_copies(state, name)).collect()
+    }
+
+    /// The destination of the copies that it holds.
+    pub fn destination(&self) -> Option<&str> {
+        self.destination.as_deref()
+    }
+
+    /// The directory with this spool and its holds: the state directory, or a destination's in it.
+    pub fn place(&self) -> PathBuf {
+        match &self.destination {
+            Some(destination) => self.state.join(COPIES).join(destination),
+            None => self.state.clone(),
+        }
     }
 
     /// The state directory it belongs to.
@@ -79,7 +114,7 @@ impl Spool {
 
     /// `spool`
     pub fn root(&self) -> PathBuf {
-        self.state.join("spool")
+        self.place().join("spool")
     }
 
     /// `spool/tmp`
@@ -100,6 +135,11 @@ impl Spool {
     /// `spool/corrupt`
     pub fn corrupt(&self) -> PathBuf {
         self.root().join("corrupt")
+    }
+
+    /// `spool/bodies`
+    pub fn bodies(&self) -> PathBuf {
+        self.root().join("bodies")
     }
 
     /// `spool/deferred`

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use super::disk::{Disk, System};
 use super::entry::{self, Header};
 use super::{Spool, list};
 use crate::state;
+use crate::system::file;
 
 /// How much `new` may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,20 +111,52 @@ impl<D: Disk> Store<D> {
 
     /// Stores an export. After `Ok` it is durable; after an error no part of it is in the spool.
     pub fn append(&self, header: &Header, body: &[u8]) -> Result<(), NotStored> {
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        self.append_after(header, body, &mut |_, _| ())
+    }
+
+    /// Stores an export. `copy` is called before it is in the spool, with its file, which is on disk, and the offset of the body
+    /// in it: so every export that is stored has its copies. It may be called twice.
+    pub fn append_after(
+        &self,
+        header: &Header,
+        body: &[u8],
+        copy: &mut dyn FnMut(&Path, u64),
+    ) -> Result<(), NotStored> {
         let head = entry::head(header, body)?;
-        let size = (head.len() + body.len()) as u64;
+        let start = head.len() as u64;
+        let write = |name: &str| self.write(name, &head, body, &mut |file| copy(file, start));
+        self.put(header, start + body.len() as u64, write)
+    }
+
+    /// Stores a copy whose body is made from ACT's export, which is the file `act` of this many bytes.
+    pub fn append_shared(&self, header: &Header, act: &Path, bytes: u64) -> Result<(), NotStored> {
+        let head = entry::head(header, &[])?;
+        let write = |name: &str| {
+            self.disk.link(act, &self.spool.bodies().join(name))?;
+            self.disk.sync_directory(&self.spool.bodies())?;
+            let written = self.write(name, &head, &[], &mut |_| ());
+            if written.is_err() {
+                let _ = self.disk.remove(&self.spool.bodies().join(name));
+            }
+            written
+        };
+        self.put(header, head.len() as u64 + bytes, write)
+    }
+
+    /// Writes an export of this many bytes, where there is room for it.
+    fn put(&self, header: &Header, size: u64, mut write: impl FnMut(&str) -> io::Result<()>) -> Result<(), NotStored> {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         if !counted.ready {
             self.prepare()?;
             counted.ready = true;
         }
         self.check_room(&mut counted, size)?;
         let name = super::name(&header.session, header.sequence);
-        let stored = match self.write(&name, &head, body) {
+        let stored = match write(&name) {
             // The directories were removed meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.prepare()?;
-                self.write(&name, &head, body)
+                write(&name)
             }
             result => result,
         };
@@ -134,10 +168,15 @@ impl<D: Disk> Store<D> {
 
     /// Makes the directories, and syncs them; also the state directory, if it was removed.
     pub fn prepare(&self) -> io::Result<()> {
-        let root = self.spool.root();
+        let (root, place) = (self.spool.root(), self.spool.place());
         match self.disk.make_directory(&root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.disk.make_state(self.spool.state())?;
+                if self.spool.destination().is_some() {
+                    self.disk.make_directory(file::parent(&place))?;
+                    self.disk.make_directory(&place)?;
+                    self.disk.sync_directory(file::parent(&place))?;
+                }
                 self.disk.make_directory(&root)?;
             }
             made => made?,
@@ -145,7 +184,13 @@ impl<D: Disk> Store<D> {
         for directory in [self.spool.tmp(), self.spool.queue(), self.spool.rejected(), self.spool.corrupt()] {
             self.disk.make_directory(&directory)?;
         }
+        if self.spool.destination().is_some() {
+            self.disk.make_directory(&self.spool.bodies())?;
+        }
         self.disk.sync_directory(&root)?;
+        if self.spool.destination().is_some() {
+            self.disk.sync_directory(&place)?;
+        }
         self.disk.sync_directory(self.spool.state())
     }
 
@@ -165,13 +210,14 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    fn write(&self, name: &str, head: &[u8], body: &[u8]) -> io::Result<()> {
+    fn write(&self, name: &str, head: &[u8], body: &[u8], copy: &mut dyn FnMut(&Path)) -> io::Result<()> {
         let (from, to) = (self.spool.tmp().join(name), self.spool.queue().join(name));
         let mut file = self.disk.create(&from)?;
         let stored = (|| {
             self.disk.write(&mut file, head)?;
             self.disk.write(&mut file, body)?;
             self.disk.sync(&file)?;
+            copy(&from);
             self.disk.rename(&from, &to)?;
             self.disk.sync_directory(&self.spool.queue())
         })();
@@ -186,9 +232,15 @@ impl<D: Disk> Store<D> {
 
 impl Store {
     /// The spool of a state directory, which is made if it does not exist. One of another user is refused.
-    pub fn open(state: &std::path::Path, limits: Limits) -> io::Result<Self> {
+    pub fn open(state: &Path, limits: Limits) -> io::Result<Self> {
         state::prepare(state)?;
         Ok(Self::new(Spool::of(state), System, limits))
+    }
+
+    /// The spool of the copies for one destination.
+    pub fn open_copies(state: &Path, destination: &str, limits: Limits) -> io::Result<Self> {
+        state::prepare(state)?;
+        Ok(Self::new(Spool::of_copies(state, destination), System, limits))
     }
 }
 

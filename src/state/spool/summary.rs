@@ -81,25 +81,29 @@ pub struct Failing {
     pub problem: Problem,
 }
 
-/// Reads the spool of a state directory.
+/// Reads the spool of ACT's exports in a state directory.
 pub fn summary(state: &Path) -> Summary {
-    let spool = Spool::of(state);
-    let holds = hold::read_all(state);
+    of(&Spool::of(state))
+}
+
+/// Reads a spool.
+pub fn of(spool: &Spool) -> Summary {
+    let holds = hold::read_all(&spool.place());
     let mut summary = Summary {
         rejected: files(&spool.rejected()),
         corrupt: files(&spool.corrupt()),
-        pruned: dead_letters::pruned(&spool),
+        pruned: dead_letters::pruned(spool),
         ..Summary::default()
     };
     let mut waiting: BTreeMap<(String, String), Waiting> = BTreeMap::new();
-    let sessions = list::sessions(&spool).unwrap_or_else(|error| {
+    let sessions = list::sessions(spool).unwrap_or_else(|error| {
         summary.unlisted = Some(plain(&error));
         BTreeMap::new()
     });
     for (session, names) in sessions {
-        let live = u64::from(record::is_locked(state, &session));
+        let live = u64::from(record::is_locked(spool.state(), &session));
         for name in names {
-            match list::peek(&spool, &name) {
+            match list::peek(spool, &name) {
                 Ok(header) => {
                     *summary.sessions.entry(session.clone()).or_default() += 1;
                     let key = (header.account.clone(), header.alias.clone());
@@ -108,7 +112,7 @@ pub fn summary(state: &Path) -> Summary {
                     entry.points += header.points;
                     entry.live += live;
                     entry.oldest = entry.oldest.min(header.captured);
-                    if let Some((is_aside, failing)) = failing(&spool, name) {
+                    if let Some((is_aside, failing)) = failing(spool, name) {
                         let list = if is_aside { &mut entry.deferred } else { &mut entry.failing };
                         list.push(failing);
                     }

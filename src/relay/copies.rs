@@ -1,0 +1,151 @@
+//! The copies of a session's exports: stored beside ACT's, and each destination's delivered by a worker of its own. What becomes
+//! of a copy has no effect on ACT's export, nor on other copies.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use hyper::body::Bytes;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::deliverer::Deliverer;
+use super::ledger::Ledger;
+use super::message::{Item, Message, Unstored};
+use crate::delivery::cause;
+use crate::delivery::target::{Copy, Target};
+use crate::otlp::{self, Content};
+use crate::state::outcome::State;
+use crate::state::spool::shared::Shared;
+use crate::state::spool::{Header, Limits, NotStored, Store};
+
+/// The copies for one destination.
+#[derive(Debug)]
+pub struct Copies {
+    target: Target,
+    redact: Vec<String>,
+    state: Option<PathBuf>,
+    limits: Limits,
+    /// The spool, opened for the first export.
+    store: OnceLock<Store>,
+    ledger: Arc<Ledger>,
+    worker: Deliverer,
+}
+
+/// An export of which copies are made.
+#[derive(Debug, Clone, Copy)]
+pub struct Original<'a> {
+    /// The session's id.
+    pub session: &'a str,
+    /// Its number in the session.
+    pub sequence: u64,
+    /// Its data points.
+    pub points: u64,
+    /// As claude wrote it.
+    pub body: &'a [u8],
+    /// As ACT gets it.
+    pub act: &'a [u8],
+    /// Keys of the resource attributes that only ACT gets.
+    pub strip: &'a [String],
+}
+
+/// A copy that is made.
+#[derive(Debug)]
+pub struct Made {
+    body: Bytes,
+    stored: Result<(), NotStored>,
+}
+
+impl Copies {
+    /// The copies for one destination, which `worker` delivers and `ledger` counts.
+    pub fn new(copy: Copy, state: Option<PathBuf>, limits: Limits, ledger: Arc<Ledger>, worker: Deliverer) -> Self {
+        let Copy { target, redact } = copy;
+        Self { target, redact, state, limits, store: OnceLock::new(), ledger, worker }
+    }
+
+    /// What is known of them.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Their delivery worker.
+    pub fn worker(&self) -> &Deliverer {
+        &self.worker
+    }
+
+    /// Makes a copy and stores it. `file` is ACT's, on disk, with the offset of the body in it; `None`: ACT's is not stored.
+    /// The result is `None` where the copy has been handed over before.
+    pub fn make(&self, original: &Original<'_>, file: Option<(&Path, u64)>) -> Option<Made> {
+        if self.ledger.next() > original.sequence {
+            return None;
+        }
+        let body = match otlp::copied(original.body, original.strip, &self.redact) {
+            Ok(Cow::Borrowed(body)) => Bytes::copy_from_slice(body),
+            Ok(Cow::Owned(body)) => Bytes::from(body),
+            Err(_) => {
+                let stored = Err(std::io::Error::from(std::io::ErrorKind::OutOfMemory).into());
+                return Some(Made { body: Bytes::new(), stored });
+            }
+        };
+        let stored = self.store(original, &body, file);
+        Some(Made { body, stored })
+    }
+
+    fn store(&self, original: &Original<'_>, body: &[u8], file: Option<(&Path, u64)>) -> Result<(), NotStored> {
+        let store = match self.store.get() {
+            Some(store) => store,
+            None => {
+                let missing = || std::io::Error::other("there is no state directory: neither HOME nor XDG_STATE_HOME");
+                let state = self.state.as_ref().ok_or_else(missing)?;
+                let store = Store::open_copies(state, &self.target.account, self.limits)?;
+                self.store.get_or_init(|| store)
+            }
+        };
+        let header = Header {
+            session: original.session.to_owned(),
+            sequence: original.sequence,
+            alias: self.target.alias.clone(),
+            account: self.target.account.clone(),
+            endpoint: self.target.endpoint.clone(),
+            user: String::new(),
+            points: original.points,
+            captured: Timestamp::now(),
+            shared: None,
+        };
+        // A body that can be made from ACT's is not stored twice.
+        let made = otlp::copied(original.act, original.strip, &self.redact);
+        if let Some((file, start)) = file
+            && made.is_ok_and(|made| made == body)
+        {
+            let shared = Shared::of(original.act, start, original.strip.to_vec(), self.redact.clone());
+            let header = Header { shared: Some(shared), ..header.clone() };
+            match store.append_shared(&header, file, start + original.act.len() as u64) {
+                // Not every file system gives a file a second name.
+                Err(NotStored::Failed(error)) => tracing::debug!(%error, "a copy gets a body of its own"),
+                stored => return stored,
+            }
+        }
+        store.append(&header, body)
+    }
+
+    /// Counts a copy that is made, and hands it to the worker.
+    pub fn hand_over(&self, sequence: u64, points: u64, made: Made) {
+        let Made { body, stored } = made;
+        self.ledger.received(sequence, Content { points, ..Content::default() });
+        let (state, message) = match stored {
+            Ok(()) => (State::Waiting, Message::Stored(Item { sequence, reply: None })),
+            Err(why) => {
+                let why = why.to_string();
+                self.ledger.unkept(sequence, why.clone());
+                let (accepted, reply) = (watch::channel(None).0, None);
+                (State::Lost, Message::Unstored(Unstored { sequence, points, body, why, accepted, reply }))
+            }
+        };
+        if let Err(error) = self.worker.start() {
+            self.ledger.set_state(sequence, state, &cause::no_worker(&error));
+        }
+        if !self.worker.send(message) {
+            self.ledger.set_state(sequence, state, &cause::late());
+        }
+    }
+}
