@@ -271,7 +271,7 @@ fn of_failure(failure: &Failure, check: &str, receiver: &str, host: &str) -> Pro
         Failure::Refused => problem(format!("{host} refused the connection"), "No server listens there", check, 75),
         Failure::TimedOut => {
             problem(format!("no answer from {host}"), &format!("{receiver} or the network is slow"), "", 75)
-        },
+        }
         Failure::NoRoute => problem(format!("no route to {host}"), "This machine is offline", "", 75),
         Failure::Broken(what) => problem(format!("the connection to {host} broke: {what}"), "", "", 75),
         Failure::Tls(what) => problem(

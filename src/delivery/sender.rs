@@ -173,9 +173,7 @@ impl Sender {
             return Err(Failure::Broken("there is no token".to_owned()));
         };
         match &target.credentials {
-            Credentials::Act { id, .. } => {
-                upstream.request(secrets.first().map(|(_, value)| value.as_str()), id, body)
-            }
+            Credentials::Act { id, .. } => upstream.request(secrets.first().map(|(_, value)| value.as_str()), id, body),
             Credentials::Headers(_) => {
                 let secrets: Vec<_> = secrets.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
                 upstream.send(&[], &secrets, body)

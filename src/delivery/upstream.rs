@@ -144,12 +144,7 @@ impl Upstream {
     }
 
     /// Sends one export with these headers. An answer never repeats the value of a secret one.
-    pub fn send(
-        &self,
-        headers: &[(&str, &str)],
-        secrets: &[(&str, &str)],
-        body: &[u8],
-    ) -> Result<Answer, Failure> {
+    pub fn send(&self, headers: &[(&str, &str)], secrets: &[(&str, &str)], body: &[u8]) -> Result<Answer, Failure> {
         let mut request = self.agent.post(&self.endpoint).header("Content-Type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, header(value)?);

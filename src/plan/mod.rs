@@ -190,11 +190,11 @@ pub fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
 /// Decides how a run takes place.
 pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     let Situation { flags, environment, loaded, .. } = *situation;
-    let Choice { name, alias, account_name, account, copies, attributes, stamp, reason, passed_over } = match choose(situation)
-    {
-        Ok(choice) => choice,
-        Err(plan) => return plan,
-    };
+    let Choice { name, alias, account_name, account, copies, attributes, stamp, reason, passed_over } =
+        match choose(situation) {
+            Ok(choice) => choice,
+            Err(plan) => return plan,
+        };
     let delivery = if flags.direct { Delivery::Direct } else { loaded.config.delivery() };
     let objection = consent::objection(&loaded.config, delivery, &account.endpoint, environment, &situation.layers);
     if let Some(objection) = objection {

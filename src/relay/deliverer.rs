@@ -176,7 +176,9 @@ mod tests {
     #[test]
     fn a_replacement_runs_a_token_command_three_times_a_session() {
         let journal = Arc::new(Journal::new().unwrap());
-        let asked = |is_replacement| Delivery { journal: journal.clone(), is_replacement, is_copy: false }.may_run_token_command();
+        let asked = |is_replacement| {
+            Delivery { journal: journal.clone(), is_replacement, is_copy: false }.may_run_token_command()
+        };
         assert_eq!([false; 5].map(asked), [true; 5]);
         assert_eq!([true; 5].map(asked), [true, true, true, false, false]);
         assert!(!asked(true), "the next one, too");

@@ -14,7 +14,7 @@ use super::thread::Worker;
 use crate::claude::version;
 use crate::relay::protocol::Start;
 use crate::state::record::{self, LaunchKind, Record};
-use crate::state::spool::{Spool, dead_letters, deferral, hold, list};
+use crate::state::spool::{Spool, dead_letters, deferral, hold, list, shared};
 use crate::system::process;
 use crate::usage::fold;
 
@@ -123,11 +123,13 @@ impl Recorder {
         let now = SystemTime::now();
         let pruned = record::prune(state, now);
         tracing::debug!(pruned, "records");
-        let spool = Spool::of(state);
-        dead_letters::prune(&spool, now);
-        hold::prune(state, now);
-        deferral::prune(&spool);
-        list::clean_tmp(&spool);
+        for spool in std::iter::once(Spool::of(state)).chain(Spool::all_of_copies(state)) {
+            dead_letters::prune(&spool, now);
+            hold::prune(&spool.place(), now);
+            deferral::prune(&spool);
+            list::clean_tmp(&spool);
+            shared::prune(&spool);
+        }
     }
 
     async fn follow(self: Arc<Self>) {

@@ -10,14 +10,17 @@ use crate::state::spool::{self, Claim, Spool, list};
 
 /// Makes a session's book agree with its spool.
 pub fn reconcile(ledger: &Ledger, state: Option<&Path>, session: &str) {
-    settle(ledger, state.map(Spool::of).as_ref(), session, &mut |spool, sequence| receive(ledger, spool, session, sequence));
+    settle(ledger, state.map(Spool::of).as_ref(), session, &mut |spool, sequence| {
+        receive(ledger, spool, session, sequence)
+    });
 }
 
 /// Makes the books of a session's copies agree with their spools. Those of ACT's exports agree already.
 pub fn reconcile_copies(ledger: &Ledger, state: Option<&Path>, session: &str) {
     let known = ledger.destinations();
     let spools = state.map(Spool::all_of_copies).unwrap_or_default();
-    let names: BTreeSet<&str> = spools.iter().filter_map(Spool::destination).chain(known.iter().map(String::as_str)).collect();
+    let names: BTreeSet<&str> =
+        spools.iter().filter_map(Spool::destination).chain(known.iter().map(String::as_str)).collect();
     for destination in names {
         let spool = state.map(|state| Spool::of_copies(state, destination));
         let copies = ledger.of_copies(destination);

@@ -211,7 +211,9 @@ pub(crate) fn words_of(outcome: &Outcome, receiver: &str) -> String {
         let said = problem.map(|problem| problem.said.as_str()).unwrap_or_default();
         let tail = match state {
             State::Delivered | State::Partial | State::NothingSent => continue,
-            State::NotObserved => format!("not observed: the relay was killed before it could note {receiver}'s answer"),
+            State::NotObserved => {
+                format!("not observed: the relay was killed before it could note {receiver}'s answer")
+            }
             State::Lost => format!("lost: {said}"),
             State::Rejected => format!("rejected, moved to the dead letters: {said}"),
             State::NotUnderstood => format!("not understood, kept: {said}"),

@@ -118,6 +118,7 @@ fn header(sequence: u64) -> Header {
         user: "u@x".to_owned(),
         points: 1,
         captured: jiff::Timestamp::UNIX_EPOCH,
+        shared: None,
     }
 }
 

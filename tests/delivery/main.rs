@@ -4,6 +4,7 @@
 mod support;
 
 mod bounds;
+mod copies;
 mod durable;
 mod failures;
 mod faults;

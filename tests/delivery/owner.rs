@@ -1,6 +1,7 @@
 //! B16: an export is sent only to the endpoint for which it was captured, and no other account's token command is run
 //! unless the user asks for it.
 
+use act_claude::delivery::target::Credentials;
 use serde_json::{Value, json};
 
 use crate::relay::{Relay, export, leave, name_of, waiting};
@@ -48,7 +49,9 @@ impl Two {
     fn session_of_other(&self) {
         let mut start = crate::relay::start_of(&self.sandbox, &self.other.endpoint());
         let target = &mut start.route.as_mut().unwrap().target;
-        (target.alias, target.account, target.id) = ("theirs".into(), "other".into(), "id-theirs".into());
+        (target.alias, target.account) = ("theirs".into(), "other".into());
+        let Credentials::Act { id, .. } = &mut target.credentials else { unreachable!("ACT's") };
+        *id = "id-theirs".into();
         let relay = Relay::start_with(&self.sandbox, start);
         assert_eq!(relay.post(&export("theirs")), Some(200));
         relay.finish();

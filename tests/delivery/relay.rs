@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use act_claude::config::TokenSource;
-use act_claude::delivery::target::{Route, Target};
+use act_claude::delivery::target::{Credentials, Route, Target};
 use act_claude::relay::protocol::{FromRelay, Start, ToRelay};
 use act_claude::state::outcome::{Outcome, State};
 
@@ -39,12 +39,15 @@ pub fn start_of(sandbox: &Sandbox, endpoint: &str) -> Start {
         route: Some(Route {
             target: Target {
                 alias: "billing".to_owned(),
-                id: "id-billing".to_owned(),
                 account: "acme".to_owned(),
                 endpoint: endpoint.to_owned(),
-                user: USER.to_owned(),
-                token: TokenSource::File(sandbox.home().join("token")),
+                credentials: Credentials::Act {
+                    id: "id-billing".to_owned(),
+                    user: USER.to_owned(),
+                    token: TokenSource::File(sandbox.home().join("token")),
+                },
             },
+            copies: Vec::new(),
             attributes: Vec::new(),
             reason: "a test".to_owned(),
             stamp: None,
@@ -271,6 +274,7 @@ pub fn leave(sandbox: &Sandbox, session: &str, names: &[&str], endpoint: &str) -
             user: USER.to_owned(),
             points: 1,
             captured: jiff::Timestamp::now(),
+            shared: None,
         };
         store.append(&header, &export(name)).expect("stored");
         act_claude::state::spool::name(session, sequence)

@@ -1,6 +1,7 @@
 //! A relay that ends without being told to is replaced: by its guard, or by the supervisor if the guard ended, too.
 //! What was acknowledged arrives, what was cut off is counted, and the replacement is reported.
 
+use act_claude::delivery::target::Credentials;
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
 
@@ -322,7 +323,10 @@ fn a_token_command_is_run_by_a_replacement_only_when_it_is_needed() {
     let runs = || std::fs::read_to_string(sandbox.home().join("runs")).unwrap_or_default().lines().count();
     let mut start = start_of(&sandbox, &act.endpoint());
     let token = act_claude::config::TokenSource::Command(vec![command.display().to_string()]);
-    start.route.as_mut().unwrap().target.token = token;
+    let Credentials::Act { token: own, .. } = &mut start.route.as_mut().unwrap().target.credentials else {
+        unreachable!("ACT's")
+    };
+    *own = token;
     let mut relay = Relay::start_with(&sandbox, start);
     assert_eq!(relay.post(&export("a")), Some(200));
     let is_delivered = || eventually("an empty spool", || waiting(&sandbox).is_empty().then_some(()));

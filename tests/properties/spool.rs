@@ -78,6 +78,7 @@ fn as_content(data: &[u8]) {
         session,
         alias,
         endpoint,
+        shared: None,
     };
     // A header that would be too long to be read is refused when it is written: an export that can't be read again must
     // not be acknowledged.

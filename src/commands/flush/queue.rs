@@ -263,8 +263,7 @@ impl Flush {
         if is_over {
             let said = "deleted with act flush --discard".to_owned();
             let given_up = Problem { said, cause: String::new(), fix: String::new(), code: 74 };
-            let export =
-                Later { id: &header.session, destination: self.spool.destination(), points: header.points };
+            let export = Later { id: &header.session, destination: self.spool.destination(), points: header.points };
             record::decided_later(self.spool.state(), export, State::Lost, Some(&given_up), 0);
         }
         self.tallies.of(&header).discarded += 1;

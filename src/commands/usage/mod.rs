@@ -130,7 +130,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let kept = report.is_kept().then(|| {
         let mut spool = spool::summary(&state);
         spool.waiting.retain(|waiting| args.alias.as_ref().is_none_or(|alias| waiting.alias == *alias));
-        page.spool(&spool, Timestamp::now())
+        page.spool(&spool, None, Timestamp::now())
     });
     let _ = page::write(&mut anstream::stdout(), &whole(&report, &page, text, kept));
     ExitCode::SUCCESS

@@ -43,7 +43,7 @@ fn what_is_written_is_read() {
     fs::write(directory(state.path()).join("e.json"), "{").unwrap();
     for (id, why) in [("d", Unread::Newer), ("n", Unread::Newer), ("e", Unread::Unreadable), ("-", Unread::Absent)] {
         assert_eq!(try_read(state.path(), id), Err(why), "{id}");
-        decided_later(state.path(), id, 5, State::Delivered, None, 0);
+        decided_later(state.path(), Later { id: id, destination: None, points: 5 }, State::Delivered, None, 0);
     }
     assert_eq!(read(state.path(), "d"), None, "it was not replaced");
     assert_eq!(read_all(state.path()), ["c", "b", "a"].map(record));
@@ -88,11 +88,11 @@ fn what_is_decided_later_is_counted_where_it_belongs() {
     state::make_private(&directory(state.path())).unwrap();
     record("a").write(state.path()).unwrap();
     for _ in 0..3 {
-        decided_later(state.path(), "a", 5, State::Delivered, None, 0);
+        decided_later(state.path(), Later { id: "a", destination: None, points: 5 }, State::Delivered, None, 0);
     }
     let outcome = read(state.path(), "a").unwrap().outcome;
     assert_eq!((outcome.states, outcome.exports, outcome.points), ([(State::Delivered, 3)].into(), 3, 5));
-    decided_later(state.path(), "none", 5, State::Delivered, None, 0);
+    decided_later(state.path(), Later { id: "none", destination: None, points: 5 }, State::Delivered, None, 0);
     assert_eq!(ids(state.path()), ["a"]);
 }
 

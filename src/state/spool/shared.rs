@@ -95,4 +95,3 @@ pub fn prune(spool: &Spool) {
         }
     }
 }
-
