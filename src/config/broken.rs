@@ -20,12 +20,16 @@ pub struct Broken {
     pub aliases: BTreeMap<String, Fault>,
     /// Accounts.
     pub accounts: BTreeMap<String, Fault>,
+    /// Copies.
+    pub copies: BTreeMap<String, Fault>,
     /// A rule whose directory can't be read, so that it may mean any directory.
     pub rule: Option<Fault>,
     /// A rule whose repository can't be read, so that it may mean any repository.
     pub repository: Option<Fault>,
     /// All faults that affect only their own entry.
     faults: Vec<Fault>,
+    /// Those of them that affect only copies.
+    of_copies: Vec<Fault>,
 }
 
 impl Broken {
@@ -38,6 +42,18 @@ impl Broken {
     /// Notes an alias.
     pub fn alias(&mut self, name: &str, fault: &Fault) {
         self.aliases.insert(name.to_owned(), fault.clone());
+        self.note(fault);
+    }
+
+    /// Notes a copy.
+    pub fn copy(&mut self, name: &str, fault: &Fault) {
+        self.copies.insert(name.to_owned(), fault.clone());
+        self.note_of_copies(fault);
+    }
+
+    /// Notes a fault that affects only copies.
+    pub fn note_of_copies(&mut self, fault: &Fault) {
+        self.of_copies.push(fault.clone());
         self.note(fault);
     }
 
@@ -63,9 +79,14 @@ impl Broken {
         self.faults.contains(fault)
     }
 
-    /// Whether anything is broken in this way.
+    /// Whether nothing is broken that decides about an alias. A copy decides about nothing.
     pub fn is_empty(&self) -> bool {
-        self.faults.is_empty() && self.general.is_none()
+        self.faults.len() == self.of_copies.len() && self.general.is_none()
+    }
+
+    /// Whether a fault affects only a copy: ACT gets the exports as before.
+    pub fn is_of_copy(&self, fault: &Fault) -> bool {
+        self.of_copies.contains(fault)
     }
 
     /// Adds the broken entries of the layer below, except for names that this layer has.
@@ -80,6 +101,7 @@ impl Broken {
         self.rule = self.rule.take().or(below.rule);
         self.repository = self.repository.take().or(below.repository);
         self.faults.extend(below.faults);
+        self.of_copies.extend(below.of_copies);
     }
 }
 

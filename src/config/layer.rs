@@ -1,6 +1,7 @@
 //! Reads one configuration file: structure, types, names (pure).
 
 mod attribution;
+mod copies;
 mod source;
 
 use std::borrow::Cow;
@@ -18,10 +19,11 @@ use super::broken::Broken;
 use super::values::{self, check_endpoint, check_text, check_word, without_prefix};
 use super::{Account, Alias, Api, Config, Delivery, Located, Rule};
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "$schema",
     "accounts",
     "aliases",
+    "copies",
     "directories",
     "repositories",
     "hosts",
@@ -90,6 +92,7 @@ impl Reader<'_> {
             "$schema" => Ok(()),
             "accounts" => return self.each(&root, "accounts", Self::account, Broken::account),
             "aliases" => return self.each(&root, "aliases", Self::alias, Broken::alias),
+            "copies" => return self.copies(&root),
             "directories" => {
                 return self.each(&root, "directories", Self::directory, |broken, _, fault| broken.rule(fault));
             }
@@ -177,7 +180,7 @@ impl Reader<'_> {
                 _ => Ok(()),
             }
         })?;
-        let token = source::read(fields.required("token")?, self.home)?;
+        let token = source::read(fields.required("token")?, self.home, source::Subject::Token)?;
         let user = without_prefix(&user).to_owned();
         let api = match fields.optional("api") {
             None => Api::Documented,

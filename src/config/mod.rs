@@ -5,6 +5,7 @@
 
 pub mod attribution;
 pub mod broken;
+pub mod copies;
 pub mod edit;
 mod layer;
 mod names;
@@ -28,6 +29,7 @@ use crate::text::nearest::nearest;
 
 use attribution::Person;
 use broken::Broken;
+use copies::Destination;
 pub use layer::{attributes, read};
 use repositories::{RepositoryRule, RepositoryRules};
 use typed::secret::quoted;
@@ -57,6 +59,10 @@ pub struct Config {
     pub accounts: BTreeMap<String, Located<Account>>,
     /// Aliases by name.
     pub aliases: BTreeMap<String, Located<Alias>>,
+    /// Further receivers of the exports, by name.
+    pub copies: BTreeMap<String, Located<Destination>>,
+    /// What else is written about them.
+    pub copies_written: copies::Written,
     /// Directory rules, the user's before the system's, each in file order.
     pub directories: Vec<Located<Rule>>,
     /// Rules by repository, the user's before the system's, each in file order.
@@ -135,9 +141,11 @@ impl Config {
         self.redact.as_ref().map(|keys| keys.value.clone()).unwrap_or_default()
     }
 
-    /// The environment variables that hold tokens, of all accounts.
+    /// The environment variables that hold secrets: the tokens of all accounts, and the headers of all copies.
     pub fn token_variables(&self) -> Vec<&str> {
-        let variables = self.accounts.values().filter_map(|account| match &account.token {
+        let headers = self.copies.values().flat_map(|copy| copy.headers.iter().map(|(_, source)| source));
+        let sources = self.accounts.values().map(|account| &account.token).chain(headers);
+        let variables = sources.filter_map(|source| match source {
             TokenSource::Env(name) => Some(name.as_str()),
             TokenSource::File(_) | TokenSource::Command(_) => None,
         });
@@ -161,6 +169,7 @@ impl Config {
             self.required = below.required.clone();
         }
         let broken = self.broken.clone();
+        self.add_copies(below.copies, below.copies_written, &below.broken.copies);
         self.broken.over(
             below.broken,
             |account| self.accounts.contains_key(account),
@@ -214,6 +223,7 @@ impl Config {
         let unknown: Vec<Fault> = unknown.collect();
         faults.extend(unknown);
         faults.iter().for_each(|fault| self.broken.note(fault));
+        faults.extend(self.settle_copies());
         faults
     }
 

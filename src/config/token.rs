@@ -1,14 +1,16 @@
-//! The sources of tokens, and the protection of tokens against leaks.
+//! The sources of tokens and of headers' values, and their protection against leaks.
 //!
 //! A token is never `Debug`-printed, and its memory is overwritten when it is dropped (promise C5).
 
 mod command;
+mod given;
+mod header;
+mod private;
+mod wanted;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -19,11 +21,12 @@ use zeroize::Zeroizing;
 use crate::config::typed::credential::{Credential, LONGEST, NO_TOKEN, Refused};
 use crate::config::values::{TokenSource, USER_PREFIX, without_prefix};
 use crate::system::environment::Environment;
-use crate::system::error::plain;
-use crate::system::file::{self, OpenError};
-use crate::system::owner;
 use crate::text::pasted::starts_with;
 use crate::text::shell::shell_word;
+
+use given::Given;
+pub use header::{fetch_header, look_header};
+use wanted::Wanted;
 
 /// A platform API token.
 pub struct Token(Zeroizing<String>);
@@ -59,30 +62,17 @@ impl TokenError {
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
 impl Token {
-    /// Judges what a source gave, as set-up judges a token that is typed. `verb` and `must` tell how the source gives it.
-    fn new(text: &str, source: &str, verb: &str, must: &str) -> Result<Self, TokenError> {
-        let error = |refused: Refused| TokenError {
-            what: format!("{source} {verb} {}", refused.what),
-            fix: format!("it must {must} the API token and nothing else"),
-        };
-        if text.trim().len() > LONGEST {
+    /// Judges what a source gave, as set-up judges a token that is typed.
+    fn new(given: &Given<'_>) -> Result<Self, TokenError> {
+        let error = |refused: Refused| given.refused(refused.what);
+        if given.text.trim().len() > LONGEST {
             return Err(error(NO_TOKEN));
         }
-        let Credential { token, user, .. } = Credential::read(text).map_err(error)?;
+        let Credential { token, user, .. } = Credential::read(&given.text).map_err(error)?;
         Ok(Self(match user {
             Some(user) => Zeroizing::new(format!("{USER_PREFIX}{user}:{}", *token)),
             None => token,
         }))
-    }
-
-    /// The token that a variable or a file contains.
-    fn contained(text: &str, source: &str) -> Result<Self, TokenError> {
-        Self::new(text, source, "contains", "contain")
-    }
-
-    /// The token that a command printed.
-    fn printed(text: &str, source: &str) -> Result<Self, TokenError> {
-        Self::new(text, source, "printed", "print")
     }
 
     /// Whether `text` is this token.
@@ -113,84 +103,15 @@ pub fn fetch_shown(source: &TokenSource, environment: &Environment) -> Result<To
 }
 
 fn fetch_with(source: &TokenSource, environment: &Environment, terminal: Option<Stdio>) -> Result<Token, TokenError> {
-    match source {
-        TokenSource::Env(name) => match environment.get(name) {
-            Some(value) => {
-                Token::contained(value.to_str().unwrap_or("\u{0}"), &format!("the environment variable {name}"))
-            }
-            None => Err(TokenError {
-                what: format!("the environment variable {name}, which should hold the API token, is not set"),
-                fix: format!("export {name}=…"),
-            }),
-        },
-        TokenSource::File(path) => {
-            let mut text = Zeroizing::new(String::new());
-            let error = |error: std::io::Error| TokenError {
-                what: format!("the token file {} cannot be read ({})", path.display(), plain(&error)),
-                fix: RENEW.to_owned(),
-            };
-            open_private(path)?.take(LONGEST as u64 + 2).read_to_string(&mut text).map_err(error)?;
-            Token::contained(&text, &format!("the token file {}", path.display()))
-        }
-        TokenSource::Command(argv) => command::run(argv, environment, COMMAND_LIMIT, terminal),
-    }
+    Token::new(&given::read(Wanted::Token, source, environment, terminal)?)
 }
 
 /// Checks whether `source` can give a token, without reading a token file or running a command.
 pub fn look(source: &TokenSource, environment: &Environment) -> Result<(), TokenError> {
-    match source {
-        TokenSource::Env(_) => fetch(source, environment).map(drop),
-        TokenSource::File(path) => open_private(path).map(drop),
-        TokenSource::Command(argv) => find_program(&argv[0], environment).map(drop),
+    match given::look(Wanted::Token, source, environment)? {
+        Some(given) => Token::new(&given).map(drop),
+        None => Ok(()),
     }
-}
-
-/// Opens a file that only the user can read: a regular file of the user's own, mode 0600, in a directory that others can't write
-/// to or that has the sticky bit (promise C4).
-fn open_private(path: &Path) -> Result<File, TokenError> {
-    let shown = path.display();
-    let word = shell_word(path);
-    let refuse = |what: String, fix: String| TokenError { what: format!("the token file {shown} {what}"), fix };
-    let unreadable = |error: std::io::Error| {
-        refuse(format!("cannot be read ({})", plain(&error)), owner::access_fix(path, "600", shell_word))
-    };
-    let (file, metadata) = file::open_regular(path).map_err(|error| match error {
-        OpenError::Link => {
-            refuse("is a symbolic link".to_owned(), "name the file itself in the configuration".to_owned())
-        }
-        OpenError::Special => refuse("is not a regular file".to_owned(), format!("rm -r {word}, then: {RENEW}")),
-        OpenError::System(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            refuse("does not exist".to_owned(), RENEW.to_owned())
-        }
-        OpenError::System(error) => unreadable(error),
-    })?;
-    if !file::is_own(&metadata) {
-        let owner = metadata.uid();
-        return Err(refuse(format!("belongs to user {owner}"), owner::own_fix(owner, path, &word)));
-    }
-    if !file::is_private(&metadata) {
-        return Err(refuse(
-            format!("can be read by others (mode {:04o})", metadata.mode() & 0o7777),
-            format!("chmod 600 {word}"),
-        ));
-    }
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let metadata = std::fs::metadata(directory).map_err(unreadable)?;
-    let sticky = metadata.mode() & 0o1000 != 0;
-    if metadata.mode() & 0o022 != 0 && !sticky {
-        return Err(refuse(
-            format!("is in a directory that others can write to (mode {:04o})", metadata.mode() & 0o7777),
-            format!("{}chmod go-w {}", owner::sudo_for(&metadata), shell_word(directory)),
-        ));
-    }
-    Ok(file)
-}
-
-fn find_program(program: &str, environment: &Environment) -> Result<std::path::PathBuf, TokenError> {
-    which::which_in(program, environment.get("PATH"), "/").map_err(|_| TokenError {
-        what: format!("the token command {program} is not found, or is not executable"),
-        fix: "correct \"command\" in the configuration, or install it".to_owned(),
-    })
 }
 
 #[cfg(test)]
@@ -198,12 +119,18 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
+    fn token(text: &str) -> Token {
+        let source = TokenSource::Env("T".to_owned());
+        let text = Zeroizing::new(text.to_owned());
+        Token::new(&Given { text, wanted: Wanted::Token, source: &source }).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// The test is that it compiles.
     #[test]
     fn c5_a_token_is_overwritten_and_never_printed() {
         fn overwritten(_: &impl zeroize::ZeroizeOnDrop) {}
-        overwritten(&Token::printed("abc", "t").unwrap().0);
-        overwritten(&Token::printed("abc", "t").unwrap().authorization("u"));
+        overwritten(&token("abc").0);
+        overwritten(&token("abc").authorization("u"));
         // If `Token` implemented `Debug`, the compiler could not choose between the two.
         trait Printed<How> {
             fn check() {}
@@ -246,13 +173,13 @@ mod tests {
 
     #[test]
     fn the_prefix_is_never_doubled() {
-        let decode = |token: &str, user: &str| {
-            let header = Token::printed(token, "t").unwrap().authorization(user).to_string();
+        let decode = |text: &str, user: &str| {
+            let header = token(text).authorization(user).to_string();
             let bytes = base64::engine::general_purpose::STANDARD.decode(header.strip_prefix("Basic ").unwrap());
             String::from_utf8(bytes.unwrap()).unwrap()
         };
-        for (token, user) in [("t", "u@x"), ("t", "BOOMI_TOKEN.u@x"), ("BOOMI_TOKEN.u@x:t", "u@x")] {
-            assert_eq!(decode(token, user), "BOOMI_TOKEN.u@x:t");
+        for (text, user) in [("t", "u@x"), ("t", "BOOMI_TOKEN.u@x"), ("BOOMI_TOKEN.u@x:t", "u@x")] {
+            assert_eq!(decode(text, user), "BOOMI_TOKEN.u@x:t");
         }
     }
 }

@@ -126,8 +126,27 @@ pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// How a URL's host is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// Over TLS, or without leaving this machine.
+    Private,
+    /// By plain http to another machine.
+    Plain,
+}
+
 /// Checks an endpoint; the error says what is wrong with it.
 pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
+    match check_url(endpoint)? {
+        Security::Private => Ok(()),
+        Security::Plain => {
+            Err("would send the token unencrypted; plain http is allowed only to this machine".to_owned())
+        }
+    }
+}
+
+/// Checks the URL of an endpoint; the error says what is wrong with it.
+pub fn check_url(endpoint: &str) -> Result<Security, String> {
     if let Some(bad) = endpoint.chars().find(|c| c.is_control() || c.is_whitespace()) {
         return Err(format!("holds {bad:?}"));
     }
@@ -149,9 +168,9 @@ pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
         return Err("has a port that is no number from 1 to 65535".to_owned());
     }
     match uri.scheme_str() {
-        Some("https") => Ok(()),
-        Some("http") if is_loopback(host) => Ok(()),
-        Some("http") => Err("would send the token unencrypted; plain http is allowed only to this machine".to_owned()),
+        Some("https") => Ok(Security::Private),
+        Some("http") if is_loopback(host) => Ok(Security::Private),
+        Some("http") => Ok(Security::Plain),
         _ => Err("must start with https://".to_owned()),
     }
 }

@@ -267,6 +267,12 @@ impl<'a> Node<'a> {
             .ok_or_else(|| self.mismatch(name, &format!("a whole number from {} to {}", range.start(), range.end())))
     }
 
+    /// The items of a list, in order. `None` where it is not a list.
+    pub fn items(&self) -> Option<Vec<Node<'a>>> {
+        let items: Vec<&'a RawValue> = serde_json::from_str(self.raw).ok()?;
+        Some(items.into_iter().map(|item| Node { source: self.source, raw: item.get() }).collect())
+    }
+
     /// A list of strings.
     pub fn strings(&self, name: &str) -> Result<Vec<String>, Fault> {
         serde_json::from_str(self.raw).map_err(|_| self.mismatch(name, "a list of strings"))

@@ -1,8 +1,10 @@
-//! Reads an account's `token`. No fault repeats what is written there: the token itself may stand in the wrong place.
+//! Reads where a secret comes from: an account's `token`, or the value of a copy's header. No fault repeats what is written there:
+//! the secret itself may stand in the wrong place.
 
 use std::path::Path;
 
 use crate::config::typed::credential::is_credential;
+use crate::config::typed::secret::quoted;
 use crate::config::values::TokenSource;
 use crate::text::json::{Fault, Node};
 use crate::text::nearest::nearest;
@@ -10,17 +12,60 @@ use crate::text::nearest::nearest;
 use super::{absolute, unknown_key};
 
 const KEYS: [&str; 3] = ["command", "file", "env"];
-const ONE_OF: &str = "token must be one of {\"command\": […]}, {\"file\": \"…\"}, {\"env\": \"…\"}";
-const NOT_HERE: &str = "the token itself does not belong into this file: act-claude act setup --account NAME stores it";
+/// Variables that claude and its tools need. Those that hold secrets are kept from claude.
+const NEEDED: [&str; 10] = ["HOME", "PATH", "USER", "LOGNAME", "SHELL", "PWD", "TERM", "TMPDIR", "LANG", "HOSTNAME"];
+/// How the names of claude's own variables begin.
+const OF_CLAUDE: [&str; 4] = ["CLAUDE", "ANTHROPIC_", "OTEL_", "ACT_CLAUDE_"];
 
-/// Reads the source of a token.
-pub fn read(node: Node<'_>, home: Option<&Path>) -> Result<TokenSource, Fault> {
-    let members = node.members("token").map_err(|_| node.fault(ONE_OF).fix(NOT_HERE))?;
-    let [member] = &members[..] else { return Err(node.fault(ONE_OF)) };
+/// What comes from the source.
+#[derive(Clone, Copy)]
+pub enum Subject<'a> {
+    /// An account's token.
+    Token,
+    /// The header of a copy.
+    Header(&'a str),
+}
+
+impl Subject<'_> {
+    fn one_of(self, node: Node<'_>) -> Fault {
+        let whose = match self {
+            Self::Token => "token".to_owned(),
+            Self::Header(name) => format!("header {}", quoted(name)),
+        };
+        node.fault(format!("{whose} must be one of {{\"command\": […]}}, {{\"file\": \"…\"}}, {{\"env\": \"…\"}}"))
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Token => "a token",
+            Self::Header(_) => "a header's value",
+        }
+    }
+
+    /// What to do where the secret itself is written.
+    fn not_here(self) -> &'static str {
+        match self {
+            Self::Token => {
+                "the token itself does not belong into this file: act-claude act setup --account NAME stores it"
+            }
+            Self::Header(_) => {
+                "the value itself does not belong into this file: keep it in a file of mode 600, a command's output or a variable"
+            }
+        }
+    }
+}
+
+/// Reads the source of a secret.
+pub fn read(node: Node<'_>, home: Option<&Path>, subject: Subject<'_>) -> Result<TokenSource, Fault> {
+    let members = node.members("").map_err(|_| subject.one_of(node).fix(subject.not_here()))?;
+    let [member] = &members[..] else { return Err(subject.one_of(node)) };
     let value = member.value;
     let text = |what: &str| {
         let text = value.string(what).map_err(|_| value.fault(format!("{what} must be a text")))?;
-        if is_credential(&text) { Err(value.fault(format!("{what} holds a token")).fix(NOT_HERE)) } else { Ok(text) }
+        match is_credential(&text) {
+            true => Err(value.fault(format!("{what} holds {}", subject.word())).fix(subject.not_here())),
+            false => Ok(text),
+        }
     };
     match member.key.as_ref() {
         "command" => {
@@ -32,7 +77,8 @@ pub fn read(node: Node<'_>, home: Option<&Path>) -> Result<TokenSource, Fault> {
                 return Err(value.fault("command holds a NUL character"));
             }
             if is_credential(&argv[0]) {
-                return Err(value.fault("command holds a token instead of a program").fix(NOT_HERE));
+                let what = format!("command holds {} instead of a program", subject.word());
+                return Err(value.fault(what).fix(subject.not_here()));
             }
             Ok(TokenSource::Command(argv))
         }
@@ -49,9 +95,26 @@ pub fn read(node: Node<'_>, home: Option<&Path>) -> Result<TokenSource, Fault> {
             if name.is_empty() || name.contains(['=', '\0']) {
                 return Err(value.fault("env is not the name of an environment variable"));
             }
+            if let Subject::Header(_) = subject {
+                check_variable(value, &name)?;
+            }
             Ok(TokenSource::Env(name))
         }
         key if nearest(key, KEYS).is_some() => Err(unknown_key(member, &KEYS)),
-        _ => Err(member.key_node.fault(ONE_OF).fix(NOT_HERE)),
+        _ => Err(subject.one_of(member.key_node).fix(subject.not_here())),
     }
+}
+
+/// Checks the variable of a header. A header can hold what is no secret, such as a tenant's name: somebody may name a variable
+/// that claude needs.
+fn check_variable(node: Node<'_>, name: &str) -> Result<(), Fault> {
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !name.chars().all(is_inner) || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err(node.fault("env is not the name of an environment variable"));
+    }
+    if NEEDED.contains(&name) || OF_CLAUDE.iter().any(|start| name.starts_with(start)) {
+        let fault = node.fault(format!("claude itself needs {name}, and the variable of a header is kept from claude"));
+        return Err(fault.fix("name another variable"));
+    }
+    Ok(())
 }
