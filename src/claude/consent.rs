@@ -4,10 +4,11 @@
 //! settings decide nothing, except that direct delivery is refused where they could leak the token.
 
 use crate::config::typed::secret;
-use crate::config::{Config, Delivery};
+use crate::config::{Config, Delivery, Pipeline};
 use crate::system::environment::Environment;
 
 use super::exporters;
+use super::own_pipeline::{self, Unfit};
 use super::settings::{Layer, LayerKind, Unread};
 
 /// The reason why there is no telemetry although an alias was found.
@@ -24,6 +25,8 @@ pub enum Objection {
         by: String,
         /// Its endpoint.
         endpoint: String,
+        /// Why it can't be copied, although it is to be.
+        unfit: Option<String>,
     },
     /// With `direct`, someone else would receive the token.
     WouldLeak {
@@ -44,9 +47,13 @@ impl Objection {
     pub fn line(&self) -> String {
         match self {
             Self::Off { by } => format!("no telemetry: you switched it off ({by})"),
-            Self::OtherPipeline { by, endpoint } => format!(
-                "no telemetry to ACT: your metrics go to {endpoint} ({by}); \
-                 to replace that, set \"replace_endpoint\": true in act-claude's configuration"
+            Self::OtherPipeline { by, endpoint, unfit: None } => format!(
+                "no telemetry to ACT: your metrics go to {endpoint} ({by}); to send them to both, set \"own_pipeline\": \"copy\" in \
+                 act-claude's configuration, or \"replace\" to send them to ACT only"
+            ),
+            Self::OtherPipeline { by, endpoint, unfit: Some(why) } => format!(
+                "no telemetry to ACT: your metrics go to {endpoint} ({by}), which can't get a copy: {why}; to send them to ACT \
+                 only, set \"own_pipeline\": \"replace\" in act-claude's configuration"
             ),
             Self::WouldTrust { by } => format!(
                 "no telemetry: with direct delivery {by} could let another server pose as ACT and receive your token: remove \
@@ -74,7 +81,10 @@ pub fn objection(
 ) -> Option<Objection> {
     own_word(config, environment, layers).or_else(|| match delivery {
         Delivery::Relay => None,
-        Delivery::Direct => Telemetry { environment, layers }.leak(account_endpoint),
+        Delivery::Direct => {
+            let stated = Telemetry { environment, layers };
+            stated.not_copied(config).or_else(|| stated.leak(account_endpoint))
+        }
     })
 }
 
@@ -91,8 +101,11 @@ pub fn own_word(config: &Config, environment: &Environment, layers: &[Layer]) ->
     {
         return Some(Objection::Off { by: format!("{by} is {}", value.trim()) });
     }
-    let replace = config.replace_endpoint.as_ref().is_some_and(|replace| replace.value);
-    if replace { None } else { stated.other_pipeline(config) }
+    match config.own_pipeline() {
+        Pipeline::Replace => None,
+        Pipeline::Leave => stated.other_pipeline(config),
+        Pipeline::Copy => stated.uncopied(config),
+    }
 }
 
 struct Telemetry<'a> {
@@ -129,7 +142,25 @@ impl Telemetry<'_> {
             });
         // It is only shown.
         let endpoint = secret::address(&endpoint);
-        (!has_alias).then_some(Objection::OtherPipeline { by, endpoint })
+        (!has_alias).then_some(Objection::OtherPipeline { by, endpoint, unfit: None })
+    }
+
+    /// The pipeline, where it is to be copied: only the relay can do that.
+    fn not_copied(&self, config: &Config) -> Option<Objection> {
+        let found =
+            Some(()).filter(|()| config.own_pipeline() == Pipeline::Copy).and_then(|()| self.other_pipeline(config));
+        let Objection::OtherPipeline { by, endpoint, .. } = found? else { return None };
+        let why = "direct delivery makes no copies".to_owned();
+        Some(Objection::OtherPipeline { by, endpoint, unfit: Some(why) })
+    }
+
+    /// The pipeline, where it is to be copied and can't be.
+    fn uncopied(&self, config: &Config) -> Option<Objection> {
+        let Objection::OtherPipeline { by, endpoint, .. } = self.other_pipeline(config)? else { return None };
+        match own_pipeline::find(self.environment, self.layers, &config.endpoints())? {
+            Ok(_) => None,
+            Err(Unfit(why)) => Some(Objection::OtherPipeline { by, endpoint, unfit: Some(why) }),
+        }
     }
 
     /// Whether the generic header variable, which holds the token, would be sent elsewhere, too. Every layer is checked here,

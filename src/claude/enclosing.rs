@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::claude::lineage::{self, Ancestor, MARK, ProcessKind};
+use crate::claude::own_pipeline::VARIABLES;
 use crate::claude::settings;
 use crate::claude::variables::{self, ENABLE, ORIGINALS, WRAPPER};
 use crate::system::environment::{Doubt, Environment};
@@ -88,7 +89,7 @@ fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
              have changed: start it outside of that claude",
             ancestors[top].pid
         );
-        return without_controls(own).doubted(Doubt { everything: Some(why), alias: true });
+        return without_controls(own).doubted(Doubt { everything: Some(why), alias: true, pipeline: true });
     };
     // Claude's marker in the environment of the outermost visible claude: it runs inside another claude, which is not visible.
     let top_is_marked = first.text(MARK).is_some();
@@ -98,7 +99,8 @@ fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
     // A variable of `ROUTES` that differs gets its trusted value. It is a reason to refuse only where that value is not known.
     let rerouted = || rerouted(own, &trusted).filter(|_| top_is_marked && !descent.has_new_home);
     let everything = moved(own, &trusted).or_else(rerouted).map(if top_is_marked { unknown } else { differing });
-    let mut doubt = Doubt { everything, alias: false };
+    let pipeline = VARIABLES.iter().any(|name| own.get(name) != descent.trusted.get(name));
+    let mut doubt = Doubt { everything, alias: false, pipeline };
     let requested_alias = own.get("ACT_CLAUDE_ALIAS");
     doubt.alias = requested_alias.is_some() && requested_alias != descent.trusted.get("ACT_CLAUDE_ALIAS");
     if doubt.everything.is_some() {
@@ -194,7 +196,7 @@ fn overlaid(own: &Environment, trusted: &Environment) -> Environment {
 fn orphan(own: &Environment) -> Environment {
     let trusted = without_controls(own);
     let everything = moved(own, &trusted).or_else(|| rerouted(own, &trusted)).map(unknown);
-    trusted.doubted(Doubt { everything, alias: own.get("ACT_CLAUDE_ALIAS").is_some() })
+    trusted.doubted(Doubt { everything, alias: own.get("ACT_CLAUDE_ALIAS").is_some(), pipeline: true })
 }
 
 /// `environment` without the variables that control act-claude, where their origin is not known. So the usual paths apply. Nor may

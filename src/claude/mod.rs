@@ -24,6 +24,7 @@ pub mod operand;
 pub mod other_signals;
 pub mod ourselves;
 pub mod overlay;
+pub mod own_pipeline;
 pub mod processes;
 pub mod settings;
 pub mod variables;

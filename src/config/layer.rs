@@ -17,9 +17,9 @@ use crate::text::paths;
 
 use super::broken::Broken;
 use super::values::{self, check_endpoint, check_text, check_word, without_prefix};
-use super::{Account, Alias, Api, Config, Delivery, Located, Rule};
+use super::{Account, Alias, Api, Config, Delivery, Located, Pipeline, Rule};
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "$schema",
     "accounts",
     "aliases",
@@ -32,6 +32,7 @@ const KEYS: [&str; 20] = [
     "delivery",
     "required",
     "replace_endpoint",
+    "own_pipeline",
     "export_interval_ms",
     "exit_wait_ms",
     "ticket",
@@ -120,6 +121,12 @@ impl Reader<'_> {
             "replace_endpoint" => {
                 node.boolean("replace_endpoint").map(|value| config.replace_endpoint = located(node, value))
             }
+            "own_pipeline" => node.string("own_pipeline").and_then(|text| {
+                let own =
+                    Pipeline::parse(&text).ok_or_else(|| one_of(node, "own_pipeline", &text, &Pipeline::NAMES))?;
+                config.own_pipeline = located(node, own);
+                Ok(())
+            }),
             "export_interval_ms" => node
                 .integer("export_interval_ms", 100..=3_600_000)
                 .map(|value| config.export_interval_ms = located(node, value)),

@@ -33,7 +33,9 @@ use copies::Destination;
 pub use layer::{attributes, read};
 use repositories::{RepositoryRule, RepositoryRules};
 use typed::secret::quoted;
-pub use values::{Account, Alias, Api, Delivery, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback};
+pub use values::{
+    Account, Alias, Api, Delivery, Pipeline, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback,
+};
 pub use values::{check_endpoint, check_text, check_word};
 
 /// A value and its place.
@@ -77,8 +79,10 @@ pub struct Config {
     pub delivery: Option<Located<Delivery>>,
     /// Whether claude may run only with telemetry.
     pub required: Option<Located<bool>>,
-    /// Whether the user's own metrics pipeline may be replaced.
+    /// Whether the user's own metrics pipeline may be replaced: an earlier form of [`own_pipeline`](Self::own_pipeline).
     pub replace_endpoint: Option<Located<bool>>,
+    /// What happens with the user's own metrics pipeline.
+    pub own_pipeline: Option<Located<Pipeline>>,
     /// Milliseconds between claude's exports.
     pub export_interval_ms: Option<Located<u64>>,
     /// Milliseconds to wait, once claude has ended, for exports that are still being delivered.
@@ -126,6 +130,13 @@ impl Config {
         self.required.as_ref().filter(|required| required.value).map(|required| &required.origin)
     }
 
+    /// What happens with the user's own metrics pipeline.
+    pub fn own_pipeline(&self) -> Pipeline {
+        let replaces = self.replace_endpoint.as_ref().is_some_and(|replace| replace.value);
+        let earlier = if replaces { Pipeline::Replace } else { Pipeline::Leave };
+        self.own_pipeline.as_ref().map_or(earlier, |own| own.value)
+    }
+
     /// The way of delivery.
     pub fn delivery(&self) -> Delivery {
         self.delivery.as_ref().map_or(Delivery::Relay, |delivery| delivery.value)
@@ -139,6 +150,11 @@ impl Config {
     /// Keys of the attributes that are never sent.
     pub fn redact(&self) -> Vec<String> {
         self.redact.as_ref().map(|keys| keys.value.clone()).unwrap_or_default()
+    }
+
+    /// The metrics URLs of all accounts.
+    pub fn endpoints(&self) -> Vec<&str> {
+        self.accounts.values().map(|account| account.endpoint.as_str()).collect()
     }
 
     /// The environment variables that hold secrets: the tokens of all accounts, and the headers of all copies.
@@ -194,6 +210,8 @@ impl Config {
             claude: self.claude.or(below.claude),
             delivery: self.delivery.or(below.delivery),
             required: self.required.or(below.required),
+            // A file says it in one of two forms.
+            own_pipeline: self.own_pipeline.or(below.own_pipeline.filter(|_| self.replace_endpoint.is_none())),
             replace_endpoint: self.replace_endpoint.or(below.replace_endpoint),
             export_interval_ms: self.export_interval_ms.or(below.export_interval_ms),
             exit_wait_ms: self.exit_wait_ms.or(below.exit_wait_ms),

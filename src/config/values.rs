@@ -21,6 +21,29 @@ pub enum Delivery {
     Direct,
 }
 
+/// What happens with a metrics pipeline of the user's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pipeline {
+    /// It stays as it is, and ACT gets nothing.
+    #[default]
+    Leave,
+    /// It gets what it got before, and ACT does, too.
+    Copy,
+    /// ACT takes its place.
+    Replace,
+}
+
+impl Pipeline {
+    /// The names in the configuration.
+    pub const NAMES: [&'static str; 3] = ["leave", "copy", "replace"];
+
+    /// The value with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [Self::Leave, Self::Copy, Self::Replace];
+        Self::NAMES.iter().position(|known| *known == name).map(|at| all[at])
+    }
+}
+
 /// The prefix of the user in the credential that ACT gets; it occurs once.
 pub const USER_PREFIX: &str = "BOOMI_TOKEN.";
 

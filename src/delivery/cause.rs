@@ -145,6 +145,12 @@ pub fn late() -> Problem {
     problem("it arrived while the relay was ending", "", "", 75)
 }
 
+/// The problem of a copy for the user's own pipeline that was not sent when the relay ended.
+pub fn headers_are_gone() -> Problem {
+    let said = "it was not sent before the session ended";
+    problem(said, "Its headers are only in the session's environment, and are written nowhere", "", 74)
+}
+
 /// The problem of a session whose exports a settings key sends past the relay.
 pub fn redirection(conflict: &Conflict) -> Problem {
     let said = match conflict.is_unread() {

@@ -2,6 +2,7 @@
 //! delivery worker and `act flush` use it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::upstream::{Limits, Upstream};
 use crate::claude::network::Network;
+use crate::claude::{own_pipeline, settings};
 use crate::config::token::{self, TokenError};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::target::{Credentials, Target};
@@ -56,6 +58,8 @@ pub trait Observer: std::fmt::Debug + Send {
 pub struct Sender {
     observer: Option<Box<dyn Observer>>,
     environment: Environment,
+    /// Claude's `--settings` argument, where it has one.
+    settings: Vec<OsString>,
     network: Network,
     holds: Holds,
     connections: BTreeMap<String, Connection>,
@@ -80,12 +84,26 @@ impl Sender {
     /// A sender with the holds of a state directory, or of a destination's directory in it. Tokens are fetched in `environment`; `network` has proxy and certificates.
     pub fn new(environment: Environment, network: Network, state: Option<&Path>) -> Self {
         let (connections, limits) = (BTreeMap::new(), Limits::default());
-        Self { observer: None, environment, network, holds: Holds::of(state), connections, limits }
+        Self {
+            observer: None,
+            environment,
+            settings: Vec::new(),
+            network,
+            holds: Holds::of(state),
+            connections,
+            limits,
+        }
     }
 
     /// Adds an observer.
     pub fn observed_by(self, observer: Box<dyn Observer>) -> Self {
         Self { observer: Some(observer), ..self }
+    }
+
+    /// Adds claude's `--settings` argument, which may have the headers of the user's own pipeline.
+    pub fn with_settings(self, settings: Option<&Path>) -> Self {
+        let settings = settings.map(|value| vec!["--settings".into(), value.as_os_str().to_owned()]);
+        Self { settings: settings.unwrap_or_default(), ..self }
     }
 
     /// Fetches the token and reads the root certificates before the first export.
@@ -174,7 +192,7 @@ impl Sender {
         };
         match &target.credentials {
             Credentials::Act { id, .. } => upstream.request(secrets.first().map(|(_, value)| value.as_str()), id, body),
-            Credentials::Headers(_) => {
+            Credentials::Headers(_) | Credentials::Own { .. } => {
                 let secrets: Vec<_> = secrets.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
                 upstream.send(&[], &secrets, body)
             }
@@ -256,6 +274,18 @@ impl Sender {
                 let value = |name: &str, source| token::fetch_header(name, source, &self.environment);
                 headers.iter().map(|(name, source)| Ok((name.clone(), value(name, source)?))).collect()
             }
+            Credentials::Own { .. } => self.own_headers(&target.endpoint),
+        }
+    }
+
+    /// The headers of the user's own pipeline, as claude's settings and the environment have them now.
+    fn own_headers(&self, endpoint: &str) -> Result<Secrets, TokenError> {
+        let layers = settings::read(Path::new("/"), &self.settings, &self.environment);
+        let error = |what: String| TokenError { what, fix: "act-claude act doctor".to_owned() };
+        match own_pipeline::find(&self.environment, &layers, &[]) {
+            Some(Ok(own)) if own.endpoint == endpoint => Ok(own.headers),
+            Some(Err(unfit)) => Err(error(format!("your own pipeline can't get a copy any more: {}", unfit.0))),
+            _ => Err(error("your own pipeline is not what it was when claude started".to_owned())),
         }
     }
 

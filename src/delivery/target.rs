@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::claude::own_pipeline::{self, OwnPipeline};
+use crate::claude::settings::Layer;
 use crate::config::attribution::Stamp;
 use crate::config::copies::Destination;
-use crate::config::{Account, Alias, Config, TokenSource};
+use crate::config::{Account, Alias, Config, Pipeline, TokenSource};
+use crate::system::environment::Environment;
 
 /// Where a session's exports go, and which attributes they carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +36,18 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// The copies of an alias's exports.
+    /// The copies of an alias's exports: those of the configuration, and the one for the user's own pipeline.
+    pub fn all(config: &Config, alias: &str, environment: &Environment, layers: &[Layer]) -> Vec<Self> {
+        let mut copies = Self::of(config, alias);
+        if config.own_pipeline() == Pipeline::Copy
+            && let Some(Ok(own)) = own_pipeline::find(environment, layers, &config.endpoints())
+        {
+            copies.push(Self { target: Target::own(alias, &own), redact: Vec::new() });
+        }
+        copies
+    }
+
+    /// The copies of an alias's exports that the configuration names.
     pub fn of(config: &Config, alias: &str) -> Vec<Self> {
         let copy = |(name, destination): (&str, &Destination)| Self {
             target: Target::copy(name, alias, destination),
@@ -71,6 +85,11 @@ pub enum Credentials {
     },
     /// Those of another OTLP receiver: header names, and where their values come from.
     Headers(Vec<(String, TokenSource)>),
+    /// Those that the user gave to their own pipeline: they are read from claude's settings and the environment.
+    Own {
+        /// Whether they can be read after this session, too.
+        is_lasting: bool,
+    },
 }
 
 impl Target {
@@ -95,17 +114,27 @@ impl Target {
         }
     }
 
+    /// The target of the copies for the user's own pipeline.
+    pub fn own(alias: &str, pipeline: &OwnPipeline) -> Self {
+        Self {
+            alias: alias.to_owned(),
+            account: own_pipeline::NAME.to_owned(),
+            endpoint: pipeline.endpoint.clone(),
+            credentials: Credentials::Own { is_lasting: pipeline.is_lasting },
+        }
+    }
+
     /// The user that ACT counts the export for; empty for a copy.
     pub fn user(&self) -> &str {
         match &self.credentials {
             Credentials::Act { user, .. } => user,
-            Credentials::Headers(_) => "",
+            Credentials::Headers(_) | Credentials::Own { .. } => "",
         }
     }
 
     /// Whether exports go to another receiver than ACT.
     pub fn is_copy(&self) -> bool {
-        matches!(self.credentials, Credentials::Headers(_))
+        !matches!(self.credentials, Credentials::Act { .. })
     }
 }
 
@@ -114,7 +143,7 @@ impl Credentials {
     pub fn id(&self) -> &str {
         match self {
             Self::Act { id, .. } => id,
-            Self::Headers(_) => "",
+            Self::Headers(_) | Self::Own { .. } => "",
         }
     }
 
@@ -122,6 +151,7 @@ impl Credentials {
         let (one, many) = match self {
             Self::Act { token, .. } => (Some(token), &[][..]),
             Self::Headers(headers) => (None, &headers[..]),
+            Self::Own { .. } => (None, &[][..]),
         };
         one.into_iter().chain(many.iter().map(|(_, source)| source))
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::claude::{own_pipeline, settings};
 use crate::config::{self, Config, TokenSource};
 use crate::delivery::target::Target;
 use crate::state::outcome::Problem;
@@ -101,8 +102,10 @@ impl Targets {
             let start = self.start.clone().filter(|start| start.alias == alias && start.account == account);
             return start.ok_or_else(|| no_target("the configuration can't be read", alias));
         };
-        if self.copies.is_some() {
-            return destination(config, account, alias);
+        match self.copies.as_deref() {
+            None => {}
+            Some(own_pipeline::NAME) => return self.own(config, account, alias),
+            Some(_) => return destination(config, account, alias),
         }
         let broken = config.broken.aliases.get(alias).or_else(|| config.broken.accounts.get(account));
         if let Some(fault) = broken {
@@ -119,6 +122,18 @@ impl Targets {
             return Err(no_target(&what, alias));
         }
         Ok(Target::act(alias, found, owner))
+    }
+
+    /// The user's own pipeline: in a session the one that it began with, as claude itself keeps it.
+    fn own(&self, config: &Config, name: &str, alias: &str) -> Result<Target, Problem> {
+        if let Some(start) = self.start.as_ref().filter(|start| start.account == name) {
+            return Ok(start.clone());
+        }
+        let layers = settings::read(Path::new("/"), &[], &self.environment);
+        match own_pipeline::find(&self.environment, &layers, &config.endpoints()) {
+            Some(Ok(own)) => Ok(Target::own(alias, &own)),
+            _ => Err(not_there("is not set up here", name)),
+        }
     }
 
     /// The target of this export. An error: account or alias have changed since it was captured, and the user has to decide.

@@ -174,7 +174,7 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
         }
     }
     let (reason, stamp) = (resolution.reason, loaded.config.stamp(alias, environment));
-    let copies = Copy::of(&loaded.config, name);
+    let copies = Copy::all(&loaded.config, name, environment, &situation.layers);
     Ok(Choice { name, alias, account_name, account, copies, attributes, stamp, reason, passed_over })
 }
 

@@ -13,11 +13,11 @@ use super::deliverer::Deliverer;
 use super::ledger::Ledger;
 use super::message::{Item, Message, Unstored};
 use crate::delivery::cause;
-use crate::delivery::target::{Copy, Target};
+use crate::delivery::target::{Copy, Credentials, Target};
 use crate::otlp::{self, Content};
 use crate::state::outcome::State;
 use crate::state::spool::shared::Shared;
-use crate::state::spool::{Header, Limits, NotStored, Store};
+use crate::state::spool::{self, Header, Limits, NotStored, Spool, Store};
 
 /// The copies for one destination.
 #[derive(Debug)]
@@ -126,6 +126,20 @@ impl Copies {
             }
         }
         store.append(&header, body)
+    }
+
+    /// The relay ends. Where the headers are nowhere but in this session, no other process can send what is left: it is lost.
+    pub fn give_up(&self) {
+        if !matches!(self.target.credentials, Credentials::Own { is_lasting: false }) {
+            return;
+        }
+        let Some(state) = &self.state else { return };
+        let spool = Spool::of_copies(state, &self.target.account);
+        for sequence in self.ledger.stored() {
+            if spool::discard(&spool, &spool::name(&self.ledger.session(), sequence)).is_ok() {
+                self.ledger.settle(sequence, State::Lost, Some(cause::headers_are_gone()));
+            }
+        }
     }
 
     /// Counts a copy that is made, and hands it to the worker.

@@ -41,6 +41,8 @@ pub struct Deliverers {
     pub verify: bool,
     /// The variables the relay was started with.
     pub environment: Environment,
+    /// Claude's `--settings` argument.
+    pub settings: Option<PathBuf>,
     /// The proxy and the certificates for requests to ACT.
     pub network: Network,
     /// What is known of the session's exports.
@@ -81,7 +83,8 @@ impl Deliverers {
             is_replacement,
             observer: Box::new(Delivery { journal, is_replacement, is_copy }),
         };
-        let sender = Sender::new(self.environment.clone(), self.network.clone(), place.as_deref());
+        let sender = Sender::new(self.environment.clone(), self.network.clone(), place.as_deref())
+            .with_settings(self.settings.as_deref());
         let worker = DeliveryWorker::ready(post, targets, sender, ledger.clone());
         for sequence in ledger.stored() {
             worker.send(Message::Stored(Item { sequence, reply: None }));

@@ -401,6 +401,11 @@ impl Intake {
         routed.workers().filter(|worker| worker.send(message())).count() > 0
     }
 
+    /// The relay ends: what nobody can send after it is lost.
+    pub fn give_up(&self) {
+        self.routing.known().iter().flat_map(|routed| &routed.copies).for_each(Copies::give_up);
+    }
+
     /// The ledgers of the copies.
     pub fn copies(&self) -> impl Iterator<Item = &Ledger> {
         self.routing.known().into_iter().flat_map(|routed| &routed.copies).map(Copies::ledger)

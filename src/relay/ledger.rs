@@ -111,6 +111,11 @@ impl Ledger {
         Some((id, start))
     }
 
+    /// The session's id; empty before it has one.
+    pub fn session(&self) -> String {
+        self.whole().session.as_ref().map(|(id, _)| id.clone()).unwrap_or_default()
+    }
+
     /// What the supervisor told the relay that is replaced: claude's pid; and, if claude has ended, how long the supervisor waits.
     pub fn told(&self) -> (Option<i32>, Option<u64>) {
         let book = self.lock();

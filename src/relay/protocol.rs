@@ -98,6 +98,12 @@ pub struct Start {
     /// Claude's executable, for the record.
     #[serde(with = "crate::text::paths")]
     pub claude: PathBuf,
+    /// Claude's `--settings` argument, which may have the headers of the user's own pipeline.
+    #[serde(default, with = "crate::text::paths::optional")]
+    pub settings: Option<PathBuf>,
+    /// Whether a repository may have named the user's own pipeline in the environment.
+    #[serde(default)]
+    pub doubts_pipeline: bool,
     /// Proxy and certificates from claude's settings, as far as they apply to the relay.
     pub network: Vec<network::Setting>,
 }

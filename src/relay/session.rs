@@ -30,7 +30,7 @@ use crate::claude::network::Network;
 use crate::claude::variables;
 use crate::relay::protocol::{self, FromRelay, Start, ToRelay};
 use crate::state;
-use crate::system::environment::Environment;
+use crate::system::environment::{Doubt, Environment};
 use crate::usage::files::Notebook;
 
 /// Interval between two searches for processes that still have the endpoint in their environment.
@@ -78,6 +78,8 @@ impl RelaySession {
         // Another user's state directory is not used. Its path is kept for the message that says so.
         let state = start.state.clone();
         start.state = start.state.filter(|state| state::is_usable(state));
+        let doubt = Doubt { pipeline: start.doubts_pipeline, ..environment.doubt().clone() };
+        let environment = environment.doubted(doubt);
         let ledger = Arc::new(Ledger::resume(journal.clone()));
         let is_supervised = start.route.is_some();
         let is_replacement = journal.count(Counter::Deaths) > 0;
@@ -96,6 +98,7 @@ impl RelaySession {
             state: start.state.clone(),
             verify: start.verify,
             environment,
+            settings: start.settings.clone(),
             network,
             ledger: ledger.clone(),
             journal: journal.clone(),
@@ -127,6 +130,7 @@ impl RelaySession {
         recorder.nobody_can_send();
         drain(&intake, &ledger, &mut terminate).await;
         front.abort();
+        intake.give_up();
         recorder.finish();
         tracing::debug!(outcome = ?ledger.outcome(), "the relay ends");
         Ok(())

@@ -131,6 +131,8 @@ mod tests {
             directory: "/".into(),
             moves: false,
             is_session: true,
+            settings: None,
+            doubts_pipeline: false,
             network: Vec::new(),
             claude: "/c".into(),
         };

@@ -18,7 +18,7 @@ use std::path::Path;
 use crate::claude::arguments::{self, Call};
 use crate::claude::chain::{Chain, Start};
 use crate::claude::consent::{self, Objection};
-use crate::claude::settings::{self, Layer};
+use crate::claude::settings::{self, Layer, argument};
 use crate::claude::{enclosing, locate, network, ourselves, variables, wrapper};
 use crate::config::resolve::{self, Directory, Explicit, Reason, Resolution};
 use crate::config::{self, Loaded};
@@ -200,6 +200,8 @@ impl Facts<'_> {
             moves: arguments::is_spare(self.args),
             is_session: arguments::call(self.args) == Call::Session,
             claude: self.claude.to_path_buf(),
+            settings: argument::anywhere(self.directory, self.args),
+            doubts_pipeline: environment.doubt().pipeline,
             network: network::of_layers(self.layers),
         };
         let started = relay::secret().and_then(|secret| {

@@ -229,6 +229,8 @@ impl SessionRun<'_> {
             moves: false,
             is_session: arguments::call(self.args) == Call::Session,
             claude: self.claude.to_path_buf(),
+            settings: argument::anywhere(directory, self.args),
+            doubts_pipeline: self.trusted.doubt().pipeline,
             network: network::of_layers(&self.layers),
         }
     }

@@ -22,6 +22,8 @@ pub struct Doubt {
     pub everything: Option<String>,
     /// Whether a repository may have set `ACT_CLAUDE_ALIAS`, so that it may choose only what a repository may choose.
     pub alias: bool,
+    /// Whether a repository may have named the metrics pipeline, so that nothing is copied to it.
+    pub pipeline: bool,
 }
 
 impl Environment {

@@ -59,6 +59,8 @@ pub fn start_of(sandbox: &Sandbox, endpoint: &str) -> Start {
         moves: false,
         is_session: true,
         claude: PathBuf::from("/nowhere/claude"),
+        settings: None,
+        doubts_pipeline: false,
         network: Vec::new(),
     }
 }

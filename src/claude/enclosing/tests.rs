@@ -65,7 +65,7 @@ fn what_a_session_may_say_for_itself() {
         &format!("{HOME} ACT_CLAUDE=off ACT_CLAUDE_ALIAS=web ACT_CLAUDE_REPORT=json"),
     );
     assert_eq!((trusted.text("ACT_CLAUDE"), trusted.text("ACT_CLAUDE_ALIAS")), (Some("off"), Some("web")));
-    assert_eq!(trusted.doubt(), &Doubt { everything: None, alias: true });
+    assert_eq!(trusted.doubt(), &Doubt { everything: None, alias: true, pipeline: false });
     // Off stays off, and the alias that claude was started with is not in doubt.
     let outer = format!("{HOME} ACT_CLAUDE=off ACT_CLAUDE_ALIAS=web");
     let trusted = below(&[(ProcessKind::Claude, &outer)], &format!("{HOME} ACT_CLAUDE=on ACT_CLAUDE_ALIAS=web"));

@@ -52,6 +52,13 @@ pub fn of(directory: &Path, args: &[OsString], environment: &Environment) -> Arg
     of_file(own.unwrap_or(path))
 }
 
+/// The effective `--settings` for a process in another directory: the path of a file is absolute.
+pub fn anywhere(directory: &Path, args: &[OsString]) -> Option<PathBuf> {
+    let value = argument_value(args)?;
+    let is_inline = inline(&value.to_string_lossy()).is_some();
+    Some(if is_inline { PathBuf::from(value) } else { directory.join(value) })
+}
+
 /// Claude reads a value in braces as JSON, with white space around it ignored; any other value is a file's name.
 fn inline(value: &str) -> Option<&str> {
     let trimmed = decoding::trim(value);

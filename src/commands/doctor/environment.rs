@@ -53,12 +53,19 @@ fn switched_off(facts: &Facts) -> Option<Finding> {
 
 fn other_pipeline(facts: &Facts) -> Option<Finding> {
     let objection = consent::own_word(&facts.loaded.config, &facts.environment, &facts.layers)?;
-    let Objection::OtherPipeline { by, endpoint } = objection else { return None };
+    let Objection::OtherPipeline { by, endpoint, unfit } = objection else { return None };
     let file = crate::config::user_file(&facts.environment).unwrap_or_default();
     Some(
         Finding::new("other-pipeline", format!("your metrics go to {endpoint}"), by)
-            .effect("act-claude does not change that: nothing is reported to ACT")
-            .fix(format!("to send them to ACT instead, set \"replace_endpoint\": true in {}", file.display())),
+            .effect(match unfit {
+                Some(why) => format!("it can't get a copy ({why}), and nothing is reported to ACT"),
+                None => "act-claude does not change that: nothing is reported to ACT".to_owned(),
+            })
+            .fix(format!(
+                "to send them to both, set \"own_pipeline\": \"copy\" in {} (claude then exports every {} s); to ACT only: \"replace\"",
+                file.display(),
+                facts.loaded.config.export_interval_ms() / 1000
+            )),
     )
 }
 

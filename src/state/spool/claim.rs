@@ -151,6 +151,11 @@ impl Claim {
     }
 }
 
+/// Removes a session's own export that nobody sends any more, also while this process still sends it.
+pub fn discard(spool: &Spool, name: &str) -> io::Result<()> {
+    dequeue(spool, name)
+}
+
 /// Removes the file of an export with a final state from `spool/new`. If it can't be removed, it is renamed; if that fails, too,
 /// it gets the marker "delivered".
 fn dequeue(spool: &Spool, name: &str) -> io::Result<()> {

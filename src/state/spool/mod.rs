@@ -56,7 +56,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-pub use claim::{Claim, Refusal};
+pub use claim::{Claim, Refusal, discard};
 pub use entry::{Header, LONGEST_BODY};
 pub use store::{Limits, NotStored, Store};
 pub use summary::{Summary, summary};

@@ -1,0 +1,275 @@
+//! The user's own metrics pipeline: where bare claude would send its metrics, if that is not ACT (pure).
+//!
+//! Only the settings of the user and the company, and the environment, can name it. What claude would send in another way than the
+//! relay can is [`Unfit`]: then nothing is copied.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
+
+use super::exporters;
+use super::settings::{Layer, LayerKind};
+use super::variables::{ENABLE, EXPORTER, PROTOCOL, TEMPORALITY};
+use crate::config::typed::secret;
+use crate::system::environment::Environment;
+
+/// The name of its copies. No destination of the configuration has it.
+pub const NAME: &str = "own-pipeline";
+
+/// The variables that say where metrics go, and how. Inside a claude, a repository's settings may have set them.
+pub const VARIABLES: [&str; 10] = [
+    ENABLE,
+    EXPORTER,
+    PROTOCOL,
+    TEMPORALITY,
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_METRIC_EXPORT_INTERVAL",
+];
+
+/// The variables that name a certificate of the client, or a server's that only its exporter trusts.
+const CERTIFICATES: [&str; 8] = [
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "CLAUDE_CODE_CLIENT_CERT",
+    "CLAUDE_CODE_CLIENT_KEY",
+];
+
+/// The pipeline.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OwnPipeline {
+    /// The metrics URL.
+    pub endpoint: String,
+    /// The headers that the user gave it. Their values are secrets.
+    pub headers: Vec<(String, Zeroizing<String>)>,
+    /// The variable or settings key that names the endpoint.
+    pub by: String,
+    /// Whether the headers are in a file, which is there after this session, too; or there are none.
+    pub is_lasting: bool,
+}
+
+/// Omits the headers.
+impl fmt::Debug for OwnPipeline {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("OwnPipeline").field("endpoint", &self.endpoint).field("by", &self.by).finish_non_exhaustive()
+    }
+}
+
+/// Why it can't be copied as claude would send it: what is set, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit(pub String);
+
+/// The values of the user and the company.
+struct Stated<'a> {
+    environment: &'a Environment,
+    layers: &'a [Layer],
+}
+
+/// A value, and where it is from.
+struct Value {
+    text: String,
+    place: String,
+    /// Its layer; `None`: the environment.
+    layer: Option<LayerKind>,
+}
+
+impl Stated<'_> {
+    fn own(&self) -> impl Iterator<Item = &Layer> {
+        self.layers.iter().filter(|layer| !matches!(layer.kind, LayerKind::Project | LayerKind::Local))
+    }
+
+    /// The value of a variable that claude uses: one that is empty counts as not set.
+    fn value(&self, name: &str) -> Option<Value> {
+        let of_layer = |layer: &Layer| Some((layer.get(name)?.to_owned(), layer.key(name), Some(layer.kind)));
+        let of_environment = || {
+            let text = self.environment.get(name)?.to_string_lossy().into_owned();
+            Some((text, format!("{name} in the environment"), None))
+        };
+        let (text, place, layer) = self.own().find_map(of_layer).or_else(of_environment)?;
+        Some(Value { text: text.trim().to_owned(), place, layer }).filter(|value| !value.text.is_empty())
+    }
+
+    fn endpoint(&self) -> Option<Value> {
+        let generic = || {
+            let base = self.value("OTEL_EXPORTER_OTLP_ENDPOINT")?;
+            let slash = if base.text.ends_with('/') { "" } else { "/" };
+            Some(Value { text: format!("{}{slash}v1/metrics", base.text), ..base })
+        };
+        self.value("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT").or_else(generic)
+    }
+
+    fn unfit(&self) -> Option<Unfit> {
+        if let Some(layer) = self.own().find(|layer| layer.headers_helper.is_some()) {
+            return Some(Unfit(format!("otelHeadersHelper in {} gives its headers", layer.path.display())));
+        }
+        if let Some(unread) = self.layers.iter().find_map(Layer::unread) {
+            return Some(Unfit(unread.to_string()));
+        }
+        match self.value(PROTOCOL).or_else(|| self.value("OTEL_EXPORTER_OTLP_PROTOCOL")) {
+            Some(protocol) if protocol.text == "http/json" => {}
+            Some(Value { text, place, .. }) => {
+                let text = secret::quoted(&text);
+                return Some(Unfit(format!("its protocol is {text} ({place}), and only http/json can be copied")));
+            }
+            None => return Some(Unfit("it has no protocol, and only http/json can be copied".to_owned())),
+        }
+        if let Some(Value { place, .. }) =
+            self.value(TEMPORALITY).filter(|value| !value.text.eq_ignore_ascii_case("delta"))
+        {
+            return Some(Unfit(format!("it gets running totals ({place}), and ACT needs changes")));
+        }
+        let certificate = CERTIFICATES.iter().find_map(|name| self.value(name));
+        certificate.map(|Value { place, .. }| Unfit(format!("it has a certificate of its own ({place})")))
+    }
+
+    /// The headers, as claude's exporter joins them: those for metrics override those for all signals.
+    fn headers(&self) -> (Vec<(String, Zeroizing<String>)>, bool) {
+        let (mut headers, mut is_lasting) = (Vec::<(String, Zeroizing<String>)>::new(), true);
+        for name in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_HEADERS"] {
+            let Some(value) = self.value(name) else { continue };
+            is_lasting &= matches!(value.layer, Some(LayerKind::User | LayerKind::Managed));
+            for (name, value) in pairs(&value.text) {
+                headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
+                headers.push((name, value));
+            }
+        }
+        (headers, is_lasting)
+    }
+}
+
+/// The headers of a list. Names and values are percent-decoded.
+fn pairs(list: &str) -> impl Iterator<Item = (String, Zeroizing<String>)> {
+    let decoded = |text: &str| percent_decode_str(text.trim()).decode_utf8().ok().map(|text| text.into_owned());
+    list.split(',').filter_map(move |item| {
+        let item = item.split(';').next()?;
+        let (name, value) = item.split_once('=')?;
+        Some((decoded(name)?, Zeroizing::new(decoded(value)?)))
+    })
+}
+
+/// The pipeline, where bare claude would send metrics to a URL of none of `accounts`.
+pub fn find(environment: &Environment, layers: &[Layer], accounts: &[&str]) -> Option<Result<OwnPipeline, Unfit>> {
+    let stated = Stated { environment, layers };
+    let is_on = stated.value(ENABLE).is_some_and(|value| super::conflicts::is_truthy(&value.text));
+    let exports = stated.value(EXPORTER).is_some_and(|value| exporters::has_otlp(&value.text));
+    let endpoint = stated.endpoint().filter(|_| is_on && exports)?;
+    let same = |one: &str| one.trim().trim_end_matches('/') == endpoint.text.trim_end_matches('/');
+    let (headers, is_lasting) = stated.headers();
+    let has_alias = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-alias-id"));
+    if has_alias || accounts.iter().any(|account| same(account)) {
+        return None;
+    }
+    if environment.doubt().pipeline {
+        let why = "this runs inside claude, whose settings may have named it";
+        return Some(Err(Unfit(why.to_owned())));
+    }
+    if let Some(unfit) = stated.unfit() {
+        return Some(Err(unfit));
+    }
+    let Value { text, place, .. } = endpoint;
+    let is_url = text
+        .parse::<hyper::Uri>()
+        .is_ok_and(|uri| uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https")));
+    if !is_url || text.contains('@') {
+        return Some(Err(Unfit(format!("{place} is not a URL that can be copied to"))));
+    }
+    Some(Ok(OwnPipeline { endpoint: text, headers, by: place, is_lasting }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ON: [(&str, &str); 4] = [
+        (ENABLE, "1"),
+        (EXPORTER, "otlp"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c.example:4318"),
+    ];
+
+    fn found(more: &[(&str, &str)]) -> Option<Result<OwnPipeline, Unfit>> {
+        let environment: Environment =
+            ON.iter().chain(more).copied().collect::<std::collections::BTreeMap<_, _>>().into_iter().collect();
+        find(&environment, &[], &["https://act.example/m"])
+    }
+
+    #[test]
+    fn where_bare_claude_sends_its_metrics() {
+        for (more, expected) in [
+            (&[][..], Some("http://c.example:4318/v1/metrics")),
+            (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c.example:4318/")], Some("http://c.example:4318/v1/metrics")),
+            (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c.example/otlp")], Some("https://c.example/otlp/v1/metrics")),
+            (&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://m.example/x")], Some("https://m.example/x")),
+            (&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", " ")], Some("http://c.example:4318/v1/metrics")),
+            (&[(EXPORTER, "console")], None),
+            (&[(ENABLE, "0")], None),
+            (&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://act.example/m/")], None),
+            (&[("OTEL_EXPORTER_OTLP_HEADERS", "X-Alias-Id=a")], None),
+        ] {
+            let found = found(more).map(|found| found.expect("fit").endpoint);
+            assert_eq!(found.as_deref(), expected, "{more:?}");
+        }
+    }
+
+    #[test]
+    fn what_claude_sends_otherwise_is_not_copied() {
+        for (more, expected) in [
+            (&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")][..], "its protocol is \"grpc\""),
+            (&[(PROTOCOL, "http/protobuf")], "its protocol is \"http/protobuf\""),
+            (&[("OTEL_EXPORTER_OTLP_PROTOCOL", "")], "it has no protocol"),
+            (&[(TEMPORALITY, "cumulative")], "it gets running totals"),
+            (&[("CLAUDE_CODE_CLIENT_CERT", "/c.pem")], "it has a certificate of its own"),
+            (&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "c.example:4318")], "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT in"),
+            (&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://u:p@c.example")], "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"),
+        ] {
+            let why = found(more).expect("a pipeline").expect_err("unfit").0;
+            assert!(why.starts_with(expected) && !why.contains("u:p"), "{why}");
+        }
+        let helper = Layer { headers_helper: Some("h".to_owned()), ..Layer::new(LayerKind::User, "s".into()) };
+        let environment: Environment = ON.into_iter().collect();
+        assert!(find(&environment, &[helper], &[]).expect("a pipeline").is_err());
+    }
+
+    #[test]
+    fn a_repository_names_no_pipeline() {
+        let env = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let layer = |kind, env| Layer { env, ..Layer::new(kind, "s".into()) };
+        for kind in [LayerKind::Project, LayerKind::Local] {
+            assert_eq!(find(&Environment::default(), &[layer(kind, env(&ON))], &[]), None);
+            let environment: Environment = ON.into_iter().collect();
+            let evil = layer(kind, env(&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://evil.example")]));
+            let found = find(&environment, &[evil], &[]).expect("a pipeline").expect("fit");
+            assert_eq!(found.endpoint, "http://c.example:4318/v1/metrics");
+        }
+        let in_claude = ON.into_iter().collect::<Environment>();
+        let doubt = crate::system::environment::Doubt { pipeline: true, ..Default::default() };
+        assert!(find(&in_claude.doubted(doubt), &[], &[]).expect("a pipeline").is_err());
+    }
+
+    #[test]
+    fn headers_are_joined_and_decoded() {
+        let headers = |more: &[(&str, &str)]| {
+            let found = found(more).expect("a pipeline").expect("fit");
+            let headers = found.headers.iter().map(|(name, value)| format!("{name}={}", value.as_str()));
+            (headers.collect::<Vec<_>>(), found.is_lasting)
+        };
+        assert_eq!(headers(&[]), (vec![], true));
+        let all = ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer%20x, A = b ,none,C=d;e=f");
+        assert_eq!(headers(&[all]).0, ["Authorization=Bearer x", "A=b", "C=d"]);
+        let metrics = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "authorization=Basic y=");
+        let expected = ["A=b", "C=d", "authorization=Basic y="].map(str::to_owned).to_vec();
+        assert_eq!(headers(&[all, metrics]), (expected, false));
+        let env = ON.iter().chain(&[all]).map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let user = Layer { env, ..Layer::new(LayerKind::User, "s".into()) };
+        let found = find(&Environment::default(), &[user], &[]).expect("a pipeline").expect("fit");
+        assert!(found.is_lasting && !format!("{found:?}").contains("Bearer"));
+    }
+}
