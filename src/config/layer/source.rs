@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::config::typed::credential::is_credential;
-use crate::config::typed::secret::quoted;
+use crate::config::typed::secret::{quoted, value};
 use crate::config::values::TokenSource;
 use crate::text::json::{Fault, Node};
 use crate::text::nearest::nearest;
@@ -113,7 +113,8 @@ fn check_variable(node: Node<'_>, name: &str) -> Result<(), Fault> {
         return Err(node.fault("env is not the name of an environment variable"));
     }
     if NEEDED.contains(&name) || OF_CLAUDE.iter().any(|start| name.starts_with(start)) {
-        let fault = node.fault(format!("claude itself needs {name}, and the variable of a header is kept from claude"));
+        let what = format!("claude itself needs {}, and the variable of a header is kept from claude", value(name));
+        let fault = node.fault(what);
         return Err(fault.fix("name another variable"));
     }
     Ok(())
