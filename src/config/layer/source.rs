@@ -15,7 +15,7 @@ const KEYS: [&str; 3] = ["command", "file", "env"];
 /// Variables that claude and its tools need. Those that hold secrets are kept from claude.
 const NEEDED: [&str; 10] = ["HOME", "PATH", "USER", "LOGNAME", "SHELL", "PWD", "TERM", "TMPDIR", "LANG", "HOSTNAME"];
 /// How the names of claude's own variables begin.
-const OF_CLAUDE: [&str; 4] = ["CLAUDE", "ANTHROPIC_", "OTEL_", "ACT_CLAUDE_"];
+const OF_CLAUDE: [&str; 4] = ["CLAUDE", "ANTHROPIC_", "OTEL_", "ACT_CLAUDE"];
 
 /// What comes from the source.
 #[derive(Clone, Copy)]
