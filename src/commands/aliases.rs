@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use crate::commands::configured;
 use crate::commands::here::{self, Here, is_here};
+use crate::config::copies::Destination;
 use crate::config::edit::{self, Change};
 use crate::config::typed::secret::{is_secret, quoted};
 use crate::config::typed::{self, Read};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Located};
 use crate::system::environment::Environment;
 use crate::system::exit::{ExitCode, USAGE};
 use crate::text::home;
@@ -233,6 +234,16 @@ fn repositories(config: &Config, name: Option<&str>) -> Vec<String> {
     rules.map(|rule| rule.value.written).collect()
 }
 
+/// Each copy with its address, and the aliases that it is of.
+fn copies(config: &Config) -> String {
+    let shown = |(name, copy): (&String, &Located<Destination>)| {
+        let address = typed::endpoint::address(&copy.endpoint).unwrap_or_default();
+        let whose = copy.aliases.as_ref().map_or_else(|| "every alias".to_owned(), |aliases| aliases.join(", "));
+        format!("{name} ({address}): {whose}")
+    };
+    config.copies.iter().map(shown).collect::<Vec<_>>().join("; ")
+}
+
 fn is_default(config: &Config, name: &str) -> bool {
     config.default.as_ref().is_some_and(|default| default.value.as_deref() == Some(name))
 }
@@ -251,6 +262,7 @@ fn as_json(config: &Config, here: Option<&Here>) -> Value {
                 "name": name, "id": alias.id, "account": alias.account, "provider_type": alias.provider_type,
                 "attributes": alias.attributes, "directories": full(directories(config, Some(name))),
                 "repositories": repositories(config, Some(name)),
+                "copies": config.copies_of(name).map(|(copy, _)| copy).collect::<Vec<_>>(),
                 "default": is_default(config, name), "origin": alias.origin.to_string(),
                 "this_directory": is_here(here, name),
             })
@@ -291,6 +303,9 @@ fn as_text(config: &Config, here: Option<&Here>, environment: &Environment) -> S
     off.extend(repositories(config, None));
     if !off.is_empty() {
         line(&format!("no telemetry in {}", off.join(", ")));
+    }
+    if !config.copies.is_empty() {
+        line(&format!("also sent to {}", copies(config)));
     }
     if let Some(here) = here {
         line(&here.words());

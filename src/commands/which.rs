@@ -74,6 +74,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let resolution = resolve::resolve(explicit, &loaded.config, &situation.place).ok();
 
     let mut findings = Findings::of(&plan, resolution.as_ref());
+    findings.add_copies(&plan, &loaded.config);
     findings.facts.insert(0, ("directory", json!(paths::to_text(&directory))));
     findings.note_once(loaded.faults.iter().map(ToString::to_string));
     findings.note_once(resolution.iter().flat_map(said_beside));
@@ -144,6 +145,17 @@ impl Findings {
                 Self { facts: facts.collect(), notes: vec![message.clone()], code: *code }
             }
         }
+    }
+
+    /// Adds the copies of the exports. Only the relay sends them.
+    fn add_copies(&mut self, plan: &Plan<'_>, config: &config::Config) {
+        let Plan::Run { telemetry, .. } = plan else { return };
+        let mut copies: Vec<&str> = config.copies_of(&telemetry.name).map(|(name, _)| name).collect();
+        if telemetry.delivery == Delivery::Direct && !copies.is_empty() {
+            self.notes.push(format!("direct delivery sends no copies: nothing goes to {}", copies.join(", ")));
+            copies.clear();
+        }
+        self.facts.push(("copies", json!(copies)));
     }
 
     /// Adds each text that no note contains yet.
@@ -236,7 +248,10 @@ fn as_text(
 ) -> String {
     let mut text = String::new();
     page::hang(&mut text, 2, width, BOLD, heading);
-    let facts = facts.iter().filter(|(name, _)| *name != "reason").map(|(name, value)| match value {
+    let is_shown =
+        |(name, value): &&(&str, Value)| *name != "reason" && value.as_array().is_none_or(|all| !all.is_empty());
+    let facts = facts.iter().filter(is_shown).map(|(name, value)| match value {
+        Value::Array(names) => ("also to", names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")),
         Value::String(value) => (*name, value.clone()),
         Value::Null => (*name, without.to_owned()),
         other => (*name, other.to_string()),

@@ -119,6 +119,11 @@ impl Loaded {
     pub fn general_fault(&self) -> Option<&Fault> {
         self.config.broken.general.as_ref()
     }
+
+    /// Whether there is a fault that may decide about an alias. That of a copy decides about none.
+    pub fn has_faults_of_aliases(&self) -> bool {
+        self.faults.iter().any(|fault| !self.config.broken.is_of_copy(fault))
+    }
 }
 
 /// Default of `export_interval_ms`, as in the documented recipe.
@@ -157,11 +162,15 @@ impl Config {
         self.accounts.values().map(|account| account.endpoint.as_str()).collect()
     }
 
-    /// The environment variables that hold secrets: the tokens of all accounts, and the headers of all copies.
-    pub fn token_variables(&self) -> Vec<&str> {
+    /// Where secrets come from: the tokens of all accounts, and the headers of all copies.
+    pub fn secrets(&self) -> impl Iterator<Item = &TokenSource> {
         let headers = self.copies.values().flat_map(|copy| copy.headers.iter().map(|(_, source)| source));
-        let sources = self.accounts.values().map(|account| &account.token).chain(headers);
-        let variables = sources.filter_map(|source| match source {
+        self.accounts.values().map(|account| &account.token).chain(headers)
+    }
+
+    /// The environment variables that hold secrets.
+    pub fn token_variables(&self) -> Vec<&str> {
+        let variables = self.secrets().filter_map(|source| match source {
             TokenSource::Env(name) => Some(name.as_str()),
             TokenSource::File(_) | TokenSource::Command(_) => None,
         });

@@ -81,14 +81,13 @@ impl Targets {
         true
     }
 
-    /// The stamps of the configuration files and of the token files they name: a new token is a change, too.
+    /// The stamps of the configuration files and of the files of secrets that they name: a new token is a change, too.
     fn stamps(&self) -> Vec<Option<Stamp>> {
-        let accounts = self.config.iter().flat_map(|config| config.accounts.values());
-        let tokens = accounts.filter_map(|account| match &account.token {
+        let secrets = self.config.iter().flat_map(Config::secrets).filter_map(|source| match source {
             TokenSource::File(path) => Some(path),
             _ => None,
         });
-        self.files.iter().chain(tokens).map(|path| stamp(path)).collect()
+        self.files.iter().chain(secrets).map(|path| stamp(path)).collect()
     }
 
     /// How much the spool may hold.

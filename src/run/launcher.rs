@@ -123,7 +123,7 @@ impl Facts<'_> {
 
     /// A configuration with faults may still be corrected: the relay reads it when the first export arrives.
     fn has_aliases(&self) -> bool {
-        !self.loaded.config.aliases.is_empty() || !self.loaded.faults.is_empty()
+        !self.loaded.config.aliases.is_empty() || self.loaded.has_faults_of_aliases()
     }
 
     /// Starts a relay, where one is wanted, and returns its endpoint. An error says why claude may not run.

@@ -7,6 +7,7 @@ mod alias;
 mod arguments;
 mod background;
 mod background_lab;
+mod copies;
 mod demo;
 mod editors;
 mod failures;

@@ -591,7 +591,7 @@ fn a_healthy_machine_is_described() {
          variables      none that matters\n\
          running        no claude\n\
          spool          empty\n               ~/.local/state/act-claude\n\
-         checks         31\n",
+         checks         32\n",
         system_file = act_claude::config::SYSTEM_FILE,
     );
     // Where the rule is depends on how the test writes the file.

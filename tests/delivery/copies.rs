@@ -356,3 +356,48 @@ fn a_copy_that_can_t_be_stored_is_sent_from_memory() {
     relay.finish();
     assert_eq!(one.names(), ["a"]);
 }
+
+/// The user's own pipeline, as a session with this variable has it.
+fn own_pipeline(sandbox: &mut Sandbox, act: &Act, own: &Receiver) -> Start {
+    for (name, value) in [
+        ("CLAUDE_CODE_ENABLE_TELEMETRY", "1"),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", &format!("X-Own={KEY}")),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &own.act.origin()),
+    ] {
+        sandbox.set(name, value);
+    }
+    configure(sandbox, act, &[], &json!({}));
+    let mut config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    config["own_pipeline"] = json!("copy");
+    sandbox.configure(&config);
+    let environment: act_claude::system::environment::Environment =
+        sandbox.environment().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut start = start(sandbox, act);
+    let config = act_claude::config::load(&environment).config;
+    start.route.as_mut().unwrap().copies = Copy::all(&config, "billing", &environment, &[]);
+    start
+}
+
+/// Its headers are only in the environment, so nobody can send what is left after the session.
+#[test]
+fn what_only_the_session_can_send_is_lost_with_it_and_counted() {
+    let mut sandbox = Sandbox::new();
+    let (act, own) = (Act::start(), Receiver::start("own-pipeline"));
+    let start = own_pipeline(&mut sandbox, &act, &own);
+    own.act.answer(refused(401, "Unauthorized"));
+    let mut relay = Relay::start_with(&sandbox, start);
+    assert_eq!(relay.post(&export("a")), Some(200));
+    assert_eq!(relay.outcome(DEADLINE).states, [(State::Delivered, 1)].into());
+    until(&sandbox, &own, &[(State::Held, 1)]);
+    relay.finish();
+    let lost = until(&sandbox, &own, &[(State::Lost, 1)]);
+    assert_eq!(lost.problems[&State::Lost].said, "it was not sent before the session ended");
+    assert_eq!(own.waiting(&sandbox), [] as [String; 0]);
+    assert!(own.act.requests().iter().all(|request| request.header("x-own") == Some(KEY)));
+    let history = sandbox.act_claude(&["act", "history"]).output().unwrap().out();
+    assert!(history.contains("copy own-pipeline: 1 export lost"), "{history}");
+    let written = crate::support::sandbox::snapshot(&sandbox.state());
+    assert!(written.values().all(|bytes| !String::from_utf8_lossy(bytes).contains(KEY)), "it is never written");
+}

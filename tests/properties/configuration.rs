@@ -9,7 +9,7 @@ use act_claude::config::{Config, TokenSource, check_endpoint, check_text, check_
 use act_claude::text::json::Fault;
 use serde_json::json;
 
-const WORDS: [&str; 29] = [
+const WORDS: [&str; 35] = [
     "\"accounts\":{",
     "\"acme\":{",
     "\"endpoint\":\"https://act.example/m\",",
@@ -26,6 +26,12 @@ const WORDS: [&str; 29] = [
     "\"id\":",
     "\"provider_type\":",
     "\"attributes\":{",
+    "\"copies\":{",
+    "\"grafana\":{\"endpoint\":\"https://otlp.example/v1/metrics\",",
+    "\"plain_http\":true,\"what\":\"metrics\",\"protocol\":\"http/json\",",
+    "\"headers\":{\"Authorization\":{\"env\":\"T\"},",
+    "\"x-key\":{\"file\":\"~/t\"}},",
+    "\"aliases\":[\"web\"]}",
     "\"directories\":{\"~/w\":\"web\",\"/x\":null}",
     "\"default\":\"web\"",
     "\"claude\":\"~/bin/../c\"",
@@ -86,8 +92,28 @@ fn has_a_place(fault: &Fault, path: &Path, bytes: &[u8]) {
     }
 }
 
+/// A copy's name can be a directory's, and its headers can be sent.
+fn sound_copies(config: &Config) {
+    for (name, copy) in &config.copies {
+        assert!(check_word(name).is_ok() && !name.contains('/') && !name.starts_with('.'), "{name}");
+        assert!(copy.endpoint.starts_with("http") && !copy.endpoint.contains(['@', '#', '?']), "{}", copy.endpoint);
+        assert!(copy.headers.len() <= 16 && copy.aliases.as_ref().is_none_or(|aliases| !aliases.is_empty()));
+        let mut names: Vec<String> = copy.headers.iter().map(|(name, _)| name.to_lowercase()).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|two| two[0] != two[1]), "{names:?}");
+        for (name, source) in &copy.headers {
+            assert!(name.parse::<hyper::header::HeaderName>().is_ok(), "{name}");
+            if let TokenSource::File(file) = source {
+                absolute(file);
+            }
+        }
+        assert!(!config.broken.copies.contains_key(name), "{name}");
+    }
+}
+
 /// Properties on which other parts rely.
 fn sound(config: &Config) {
+    sound_copies(config);
     for (name, account) in &config.accounts {
         assert_eq!(
             (check_word(name), check_word(&account.user), check_endpoint(&account.endpoint)),

@@ -67,7 +67,7 @@ fn subjects<'a>(
     let config = &loaded.config;
     let faults = || loaded.faults.iter().map(ToString::to_string).collect();
     let needs_all = args.all || config.aliases.is_empty();
-    if loaded.general_fault().is_some() || (needs_all && !loaded.faults.is_empty()) {
+    if loaded.general_fault().is_some() || (needs_all && loaded.has_faults_of_aliases()) {
         return Err((CONFIGURATION, faults()));
     }
     if config.aliases.is_empty() {

@@ -5,12 +5,15 @@ use super::ownership::{Exposed, How};
 use super::{Check, Facts, Finding};
 use crate::config;
 use crate::config::resolve::Reason;
+use crate::config::token::TokenError;
 use crate::text::json::{Fault, Origin};
 
-pub const CHECKS: [Check; 5] = [faults, contradictions, alias_here, exposed, tokens];
+pub const CHECKS: [Check; 6] = [faults, contradictions, alias_here, exposed, tokens, copies];
 
 fn faults(facts: &Facts) -> Vec<Finding> {
-    let effect = |fault: &Fault| match (facts.loaded.config.broken.holds(fault), facts.loaded.config.required_by()) {
+    let broken = &facts.loaded.config.broken;
+    let effect = |fault: &Fault| match (broken.holds(fault), facts.loaded.config.required_by()) {
+        _ if broken.is_of_copy(fault) => "this copy gets nothing until this is corrected; ACT gets everything",
         (false, Some(_)) => "claude does not run until this is corrected (telemetry is required)",
         (false, None) => "no session is reported until this is corrected",
         (true, Some(_)) => "claude does not run where this setting applies (telemetry is required)",
@@ -124,6 +127,23 @@ fn exposed(facts: &Facts) -> Vec<Finding> {
     facts.exposed.iter().map(finding).collect()
 }
 
+/// The finding with the error's fix, which is either a shell command or a sentence.
+fn fixed_as(finding: Finding, error: &TokenError) -> Finding {
+    let is_command = ["chmod ", "sudo ", "export ", "act-claude "].iter().any(|start| error.fix.starts_with(start));
+    if is_command { finding.command(error.fix.clone()) } else { finding.fix(error.fix.clone()) }
+}
+
+/// Headers of copies whose values can't be fetched.
+fn copies(facts: &Facts) -> Vec<Finding> {
+    let place =
+        |name: &str| facts.loaded.config.copies.get(name).map_or_else(String::new, |copy| copy.origin.to_string());
+    let finding = |(name, error): &(String, TokenError)| {
+        let finding = Finding::new("copy", error.what.clone(), place(name));
+        fixed_as(finding.effect(format!("copy {name} gets nothing; ACT gets everything")), error)
+    };
+    facts.copies.iter().map(finding).collect()
+}
+
 fn tokens(facts: &Facts) -> Vec<Finding> {
     let accounts = &facts.loaded.config.accounts;
     let place = |name: &str| accounts.get(name).map_or_else(String::new, |account| account.origin.to_string());
@@ -131,9 +151,7 @@ fn tokens(facts: &Facts) -> Vec<Finding> {
         let (name, error) = (&asked.name, asked.no_token.as_ref()?);
         let finding = Finding::new("token", error.what.clone(), place(name))
             .effect(format!("exports for account {name} are held, or not even collected"));
-        // The fix is either a shell command or a sentence.
-        let is_command = ["chmod ", "sudo ", "export ", "act-claude "].iter().any(|start| error.fix.starts_with(start));
-        Some(if is_command { finding.command(error.fix.clone()) } else { finding.fix(error.fix.clone()) })
+        Some(fixed_as(finding, error))
     });
     let in_variables = accounts.iter().filter_map(|(name, account)| {
         let variable = is_variable(&account.token)?;

@@ -50,6 +50,8 @@ pub struct Facts {
     pub lost_worktree: Option<PathBuf>,
     /// For each account, whether its token and its endpoint's proxy work.
     pub accounts: Vec<Asked>,
+    /// Copies with a header whose value can't be fetched, and why.
+    pub copies: Vec<(String, TokenError)>,
     /// The claude that act-claude would start.
     pub claude: Result<Client, LocateError>,
     /// Each different act-claude on PATH, in order.
@@ -172,6 +174,7 @@ impl Facts {
                 .collect(),
             exposed: loaded.files.iter().flat_map(|file| exposed(file)).collect(),
             accounts: ask_accounts(&loaded, environment, &network),
+            copies: without_header(&loaded, environment),
             claude: claude.map(|path| client(path, environment, state.as_deref(), wsl.as_ref())),
             on_windows_drive: state.as_deref().is_some_and(|state| {
                 // It need not exist yet, and a directory above it may be a link.
@@ -256,6 +259,23 @@ fn ask_accounts(loaded: &Loaded, environment: &Environment, network: &Network) -
         });
         joined.collect()
     })
+}
+
+/// The copies with a header whose value can't be fetched. Commands are looked for, and not run.
+fn without_header(loaded: &Loaded, environment: &Environment) -> Vec<(String, TokenError)> {
+    let headers = loaded
+        .config
+        .copies
+        .iter()
+        .flat_map(|(copy, destination)| destination.headers.iter().map(move |(name, source)| (copy, name, source)));
+    let asked = headers.filter_map(|(copy, name, source)| {
+        let answer = match source {
+            TokenSource::Command(_) => token::look_header(name, source, environment),
+            TokenSource::File(_) | TokenSource::Env(_) => token::fetch_header(name, source, environment).map(drop),
+        };
+        Some((copy.clone(), answer.err()?))
+    });
+    asked.collect()
 }
 
 fn client(path: PathBuf, environment: &Environment, state: Option<&Path>, wsl: Option<&Wsl>) -> Client {

@@ -14,7 +14,7 @@ use super::written;
 use super::{Facts, Finding};
 use crate::commands::setup::sources::names;
 use crate::config::typed::{endpoint, secret};
-use crate::config::{Account, TokenSource, is_loopback};
+use crate::config::{Account, is_loopback};
 use crate::text::paths;
 use crate::text::shell::shell_word;
 
@@ -68,10 +68,9 @@ impl Private {
         let config = &facts.loaded.config;
         for (name, account) in &config.accounts {
             words.extend(of_account(name, account));
-            if let TokenSource::Env(name) = &account.token {
-                words.extend(facts.environment.text(name).map(|token| (token.to_owned(), "(token)")));
-            }
         }
+        let values = config.token_variables().into_iter().filter_map(|name| facts.environment.text(name));
+        words.extend(values.map(|secret| (secret.to_owned(), "(token)")));
         words.extend(config.aliases.values().map(|alias| (alias.id.clone(), "(alias id)")));
         let of_environment =
             facts.environment.iter().map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy()));

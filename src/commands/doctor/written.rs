@@ -36,6 +36,10 @@ fn collect(key: &str, value: &Value, words: &mut Vec<Word>) {
         Value::Array(values) if !PUBLIC.contains(&key) => values.iter().for_each(|value| collect(key, value, words)),
         Value::String(text) => match key {
             "endpoint" | "api" => words.extend(of_endpoint(text)),
+            // The names in a copy's list, and the only words that its choices have.
+            "aliases" => {}
+            "what" if text == "metrics" => {}
+            "protocol" if text == "http/json" => {}
             "user" => words.push((text.clone(), "(e-mail)")),
             "id" => words.push((text.clone(), "(alias id)")),
             "token" => words.push((text.clone(), "(token)")),

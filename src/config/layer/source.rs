@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::config::typed::credential::is_credential;
-use crate::config::typed::secret::quoted;
+use crate::config::typed::secret::{quoted, value};
 use crate::config::values::TokenSource;
 use crate::text::json::{Fault, Node};
 use crate::text::nearest::nearest;
@@ -15,7 +15,7 @@ const KEYS: [&str; 3] = ["command", "file", "env"];
 /// Variables that claude and its tools need. Those that hold secrets are kept from claude.
 const NEEDED: [&str; 10] = ["HOME", "PATH", "USER", "LOGNAME", "SHELL", "PWD", "TERM", "TMPDIR", "LANG", "HOSTNAME"];
 /// How the names of claude's own variables begin.
-const OF_CLAUDE: [&str; 4] = ["CLAUDE", "ANTHROPIC_", "OTEL_", "ACT_CLAUDE_"];
+const OF_CLAUDE: [&str; 4] = ["CLAUDE", "ANTHROPIC_", "OTEL_", "ACT_CLAUDE"];
 
 /// What comes from the source.
 #[derive(Clone, Copy)]
@@ -113,7 +113,8 @@ fn check_variable(node: Node<'_>, name: &str) -> Result<(), Fault> {
         return Err(node.fault("env is not the name of an environment variable"));
     }
     if NEEDED.contains(&name) || OF_CLAUDE.iter().any(|start| name.starts_with(start)) {
-        let fault = node.fault(format!("claude itself needs {name}, and the variable of a header is kept from claude"));
+        let what = format!("claude itself needs {}, and the variable of a header is kept from claude", value(name));
+        let fault = node.fault(what);
         return Err(fault.fix("name another variable"));
     }
     Ok(())

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::TokenSource;
 
 fn private(words: &[(&str, &'static str)], homes: &[&str]) -> Private {
     let words = words.iter().map(|(word, instead)| ((*word).to_owned(), *instead)).collect();
