@@ -18,6 +18,7 @@ mod owner;
 mod parallel;
 mod places;
 mod poison;
+mod receivers;
 mod refused;
 mod relay;
 mod replaced;
