@@ -1,12 +1,12 @@
 //! docs/fleet.md: a company's configuration in the system directory, and an OpenTelemetry Collector as the endpoint.
 //! This file runs every command block of it.
 
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::support::act::{Act, metric_names, resource_attributes};
+use crate::support::receivers::Rotel;
 use crate::support::sandbox::{Sandbox, Text};
 use crate::support::{self, eventually, fake_claude, network, system};
 
@@ -141,44 +141,6 @@ fn containers_and_ci() {
     }
 }
 
-/// An OTLP receiver of another vendor.
-struct Rotel(Child);
-
-impl Rotel {
-    fn start(port: u16, upstream: &str) -> Option<Self> {
-        let agent = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/rotel/rotel/rotel-agent");
-        if !agent.is_file() {
-            support::skip("rotel is not in target/rotel: tests/run puts it there");
-            return None;
-        }
-        let listen = format!("127.0.0.1:{port}");
-        let mut command = Command::new(agent);
-        command.args(["start", "--otlp-http-endpoint", &listen, "--otlp-grpc-endpoint", "127.0.0.1:0"]);
-        command.args(["--exporter", "otlp", "--otlp-exporter-protocol", "http", "--disable-batching"]);
-        command.args(["--otlp-receiver-traces-disabled", "--otlp-receiver-logs-disabled"]);
-        command.args(["--otlp-exporter-endpoint", upstream, "--otlp-exporter-metrics-endpoint", upstream]);
-        command.args(["--otlp-exporter-compression", "none"]);
-        command.args(["--otlp-exporter-custom-headers", "Authorization=Basic Y29tcGFueQ=="]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let rotel = Self(child);
-        eventually("rotel's answer", || {
-            let mut stream = std::net::TcpStream::connect(&listen).ok()?;
-            stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).ok()?;
-            answer.starts_with("HTTP/1").then_some(())
-        });
-        Some(rotel)
-    }
-}
-
-impl Drop for Rotel {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The collector's configuration from the docs: its answer counts as ACT's, and it forwards the exports.
 #[test]
 fn a_collector_as_the_endpoint() {
@@ -186,7 +148,8 @@ fn a_collector_as_the_endpoint() {
         return;
     }
     let upstream = Act::start();
-    let Some(_rotel) = Rotel::start(4318, &upstream.endpoint()) else { return };
+    let header = Some("Authorization=Basic Y29tcGFueQ==");
+    let Some(_rotel) = Rotel::forwarding(|| 4318, &upstream.endpoint(), header) else { return };
     let mut sandbox = Sandbox::new();
     fake_claude::install(&mut sandbox, "post\nexit 0");
     sandbox.set("ACT_CLAUDE_REPORT", "always");

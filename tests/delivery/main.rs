@@ -19,6 +19,7 @@ mod owner;
 mod parallel;
 mod places;
 mod poison;
+mod receivers;
 mod refused;
 mod relay;
 mod replaced;

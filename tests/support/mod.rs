@@ -1,5 +1,5 @@
 //! Code that tests share: a sandboxed home, stand-ins for ACT and for the Messages API, a stand-in for claude, the real
-//! clients, a terminal.
+//! clients, real OTLP receivers, a terminal.
 //!
 //! Each test target includes it (`#[path = "../support/mod.rs"] mod support;`).
 #![allow(dead_code)]
@@ -16,6 +16,7 @@ pub mod probe;
 pub mod process;
 pub mod pty;
 pub mod random;
+pub mod receivers;
 pub mod recipe;
 pub mod sandbox;
 #[cfg(target_os = "linux")]
