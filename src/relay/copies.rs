@@ -47,6 +47,8 @@ pub struct Original<'a> {
     pub act: &'a [u8],
     /// Keys of the resource attributes that only ACT gets.
     pub strip: &'a [String],
+    /// Keys of the attributes that are never sent.
+    pub redact: &'a [String],
 }
 
 /// A copy that is made.
@@ -79,7 +81,8 @@ impl Copies {
         if self.ledger.next() > original.sequence {
             return None;
         }
-        let body = match otlp::copied(original.body, original.strip, &self.redact) {
+        let redact = [original.redact, &self.redact].concat();
+        let body = match otlp::copied(original.body, original.strip, &redact) {
             Ok(Cow::Borrowed(body)) => Bytes::copy_from_slice(body),
             Ok(Cow::Owned(body)) => Bytes::from(body),
             Err(_) => {
@@ -87,11 +90,17 @@ impl Copies {
                 return Some(Made { body: Bytes::new(), stored });
             }
         };
-        let stored = self.store(original, &body, file);
+        let stored = self.store(original, &body, redact, file);
         Some(Made { body, stored })
     }
 
-    fn store(&self, original: &Original<'_>, body: &[u8], file: Option<(&Path, u64)>) -> Result<(), NotStored> {
+    fn store(
+        &self,
+        original: &Original<'_>,
+        body: &[u8],
+        redact: Vec<String>,
+        file: Option<(&Path, u64)>,
+    ) -> Result<(), NotStored> {
         let store = match self.store.get() {
             Some(store) => store,
             None => {
@@ -113,11 +122,11 @@ impl Copies {
             shared: None,
         };
         // A body that can be made from ACT's is not stored twice.
-        let made = otlp::copied(original.act, original.strip, &self.redact);
+        let made = otlp::copied(original.act, original.strip, &redact);
         if let Some((file, start)) = file
             && made.is_ok_and(|made| made == body)
         {
-            let shared = Shared::of(original.act, start, original.strip.to_vec(), self.redact.clone());
+            let shared = Shared::of(original.act, start, original.strip.to_vec(), redact);
             let header = Header { shared: Some(shared), ..header.clone() };
             match store.append_shared(&header, file, start + original.act.len() as u64) {
                 // Not every file system gives a file a second name.

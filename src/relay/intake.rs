@@ -336,6 +336,7 @@ impl Intake {
             body,
             act: &as_act_gets_it,
             strip: &strip,
+            redact: &self.redact,
         };
         let made = |file: Option<(&Path, u64)>| routed.copies.iter().map(|copy| copy.make(&original, file)).collect();
         let mut copies: Vec<Option<Made>> = Vec::new();
