@@ -5,7 +5,6 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use super::exporters;
@@ -145,14 +144,10 @@ impl Stated<'_> {
     }
 }
 
-/// The headers of a list. Names and values are percent-decoded.
+/// The headers of a list. Observed: claude decodes nothing in them (clients/copies).
 fn pairs(list: &str) -> impl Iterator<Item = (String, Zeroizing<String>)> {
-    let decoded = |text: &str| percent_decode_str(text.trim()).decode_utf8().ok().map(|text| text.into_owned());
-    list.split(',').filter_map(move |item| {
-        let item = item.split(';').next()?;
-        let (name, value) = item.split_once('=')?;
-        Some((decoded(name)?, Zeroizing::new(decoded(value)?)))
-    })
+    let pairs = list.split(',').filter_map(|item| item.split_once('=')).filter(|(name, _)| !name.trim().is_empty());
+    pairs.map(|(name, value)| (name.trim().to_owned(), Zeroizing::new(value.trim().to_owned())))
 }
 
 /// The pipeline, where bare claude would send metrics to a URL of none of `accounts`.
@@ -255,17 +250,17 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_joined_and_decoded() {
+    fn headers_are_joined() {
         let headers = |more: &[(&str, &str)]| {
             let found = found(more).expect("a pipeline").expect("fit");
             let headers = found.headers.iter().map(|(name, value)| format!("{name}={}", value.as_str()));
             (headers.collect::<Vec<_>>(), found.is_lasting)
         };
         assert_eq!(headers(&[]), (vec![], true));
-        let all = ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer%20x, A = b ,none,C=d;e=f");
-        assert_eq!(headers(&[all]).0, ["Authorization=Bearer x", "A=b", "C=d"]);
+        let all = ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer x, A = b ,none,C=d;e=f");
+        assert_eq!(headers(&[all]).0, ["Authorization=Bearer x", "A=b", "C=d;e=f"]);
         let metrics = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "authorization=Basic y=");
-        let expected = ["A=b", "C=d", "authorization=Basic y="].map(str::to_owned).to_vec();
+        let expected = ["A=b", "C=d;e=f", "authorization=Basic y="].map(str::to_owned).to_vec();
         assert_eq!(headers(&[all, metrics]), (expected, false));
         let env = ON.iter().chain(&[all]).map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         let user = Layer { env, ..Layer::new(LayerKind::User, "s".into()) };

@@ -99,7 +99,12 @@ fn pipeline(endpoint: &str) -> Vec<(&'static str, String)> {
         ("OTEL_LOGS_EXPORTER", text("otlp")),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", text("http/json")),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", text(endpoint)),
-        ("OTEL_EXPORTER_OTLP_HEADERS", text("Authorization=Bearer%20canary-own, X-Two = a%2Cb ,X-Three=all")),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            text(
+                "Authorization=Bearer%20canary-own, X-Two = a%2Cb ,X-Three=all,X-Five=d;e=f,X-Six=a = b=,none,X-Seven=,X-Eight=1,X-Eight=2",
+            ),
+        ),
         ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", text("x-three=metrics,X-Four=c==")),
         ("OTEL_RESOURCE_ATTRIBUTES", text("team=platform")),
     ]
@@ -114,7 +119,19 @@ fn essence(requests: &[Request]) -> (BTreeSet<String>, BTreeSet<String>) {
         if !request.path.ends_with("/v1/metrics") {
             continue;
         }
-        for name in ["authorization", "x-two", "x-three", "x-four", "content-type", "x-alias-id", "origin"] {
+        for name in [
+            "authorization",
+            "x-two",
+            "x-three",
+            "x-four",
+            "x-five",
+            "x-six",
+            "x-seven",
+            "x-eight",
+            "content-type",
+            "x-alias-id",
+            "origin",
+        ] {
             all.insert(format!("{name}: {:?}", request.header(name)));
         }
         let body = request.json();

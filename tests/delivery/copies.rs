@@ -45,7 +45,7 @@ impl Receiver {
         files(&self.spool(sandbox).join("new"))
     }
 
-    fn spool(&self, sandbox: &Sandbox) -> PathBuf {
+    pub fn spool(&self, sandbox: &Sandbox) -> PathBuf {
         sandbox.state().join("copies").join(&self.name).join("spool")
     }
 }

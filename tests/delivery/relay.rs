@@ -31,11 +31,15 @@ pub struct Relay {
 
 static SECRETS: AtomicU64 = AtomicU64::new(1);
 
+/// The secret of another endpoint.
+pub fn new_secret() -> String {
+    format!("{:08x}{:024x}", std::process::id(), SECRETS.fetch_add(1, Ordering::Relaxed))
+}
+
 /// A session for alias `billing` of the sandbox's `configure_one`.
 pub fn start_of(sandbox: &Sandbox, endpoint: &str) -> Start {
-    let secret = format!("{:08x}{:024x}", std::process::id(), SECRETS.fetch_add(1, Ordering::Relaxed));
     Start {
-        secret,
+        secret: new_secret(),
         route: Some(Route {
             target: Target {
                 alias: "billing".to_owned(),
