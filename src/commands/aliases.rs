@@ -191,16 +191,24 @@ fn remove(
     {
         uses.push(vec!["default"]);
     }
-    if let (None, false) = (move_to, uses.is_empty()) {
-        let uses: Vec<&str> = uses.iter().filter_map(|path| path.last().copied()).collect();
+    let copies: Vec<_> = config.copies.iter().filter(|(_, copy)| is_own(&copy.origin) && copy.is_of(name)).collect();
+    if let (None, false) = (move_to, uses.is_empty() && copies.is_empty()) {
+        let rules = uses.iter().filter_map(|path| path.last()).map(|rule| (*rule).to_owned());
+        let uses: Vec<String> = rules.chain(copies.iter().map(|(copy, _)| format!("copy {copy}"))).collect();
         return Err(format!(
             "{name} is used by {}: act-claude act aliases --remove {name} --move-to OTHER, or remove the rules first \
              (there: act-claude act use --remove, or --clones --remove)",
             uses.join(", ")
         ));
     }
-    let moved = uses.into_iter().filter_map(|path| Some(Change::set(path, move_to?)));
-    Ok(moved.chain([Change::remove(["aliases", name])]).collect())
+    let Some(other) = move_to else { return Ok(vec![Change::remove(["aliases", name])]) };
+    let moved = uses.into_iter().map(|path| Change::set(path, other));
+    let copied = copies.into_iter().map(|(copy, destination)| {
+        let rest =
+            destination.aliases.iter().flatten().map(String::as_str).filter(|alias| ![name, other].contains(alias));
+        Change::set(["copies", copy, "aliases"], json!(rest.chain([other]).collect::<Vec<_>>()))
+    });
+    Ok(moved.chain(copied).chain([Change::remove(["aliases", name])]).collect())
 }
 
 /// Prints the list of aliases.

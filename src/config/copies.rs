@@ -37,14 +37,18 @@ pub struct Written {
     pub is_unreadable: bool,
 }
 
+impl Destination {
+    /// Whether it lists this alias.
+    pub fn is_of(&self, alias: &str) -> bool {
+        self.aliases.as_ref().is_some_and(|aliases| aliases.iter().any(|name| name == alias))
+    }
+}
+
 impl Config {
     /// The destinations of an alias's copies, by name.
     pub fn copies_of<'a>(&'a self, alias: &'a str) -> impl Iterator<Item = (&'a str, &'a Destination)> {
-        let gets = move |destination: &Destination| {
-            destination.aliases.as_ref().is_none_or(|aliases| aliases.iter().any(|name| name == alias))
-        };
         let copies = self.copies.iter().map(|(name, destination)| (name.as_str(), &destination.value));
-        copies.filter(move |(_, destination)| gets(destination))
+        copies.filter(move |(_, destination)| destination.aliases.is_none() || destination.is_of(alias))
     }
 
     /// Adds the copies of the layer below, good and broken, except for the names about which this layer says something.

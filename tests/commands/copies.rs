@@ -73,6 +73,20 @@ fn which_and_aliases_name_them() {
 }
 
 #[test]
+fn an_alias_that_a_copy_lists_is_moved_there_too() {
+    let sandbox = sandbox(&two());
+    let (_, err, code) = act(&sandbox, "work", &["aliases", "--remove", "billing"]);
+    assert!(
+        err.contains("billing is used by ~/work, copy grafana: act-claude act aliases --remove") && code == 64,
+        "{err}"
+    );
+    let (_, err, code) = act(&sandbox, "work", &["aliases", "--remove", "billing", "--move-to", "web"]);
+    assert_eq!((err.as_str(), code), ("", 0));
+    let config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    assert_eq!(config["copies"]["grafana"]["aliases"], json!(["web"]));
+}
+
+#[test]
 fn without_copies_nothing_is_said() {
     let sandbox = sandbox(&json!({"old": null}));
     assert!(!act(&sandbox, "work", &["which"]).0.contains("also"));

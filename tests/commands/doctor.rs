@@ -604,7 +604,7 @@ fn a_healthy_machine_is_described() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["findings"], code), (&json!([]), 0));
     assert_eq!(json["looked_at"]["claude"], json!(["version 2.1.330", "~/bin/claude"]));
-    assert_eq!(json["looked_at"]["checks"], "31");
+    assert_eq!(json["looked_at"]["checks"], "32");
     assert!(!machine.sandbox.state().exists(), "looking leaves nothing behind");
 }
 

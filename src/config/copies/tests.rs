@@ -54,11 +54,25 @@ fn a_destination_is_read() {
     assert_eq!(config.token_variables(), ["T", "ORG"]);
 }
 
+/// A destination with one more key.
+fn with(key: &str, value: &str) -> String {
+    format!(r#"{{"x": {{"endpoint": "https://h/m", "{key}": {value}}}}}"#)
+}
+
+/// These copies have one fault, where the text begins with `at`.
+fn is_the_fault(copies: &str, at: &str, fault: &str) {
+    let (mut config, mut faults) = read_at("c.json", copies);
+    faults.extend(config.settle(|_| false));
+    let [found] = &faults[..] else { panic!("{copies}: {faults:?}") };
+    assert_eq!(found.to_string(), format!("{}: {fault}", found.origin), "{copies}");
+    let text = format!("{{\"copies\": {copies}");
+    assert!(text[found.origin.offset().unwrap()..].starts_with(at), "{copies}: {found}");
+    assert!(config.copies.is_empty() && read(copies).1.len() == 1, "{copies}");
+}
+
 #[test]
 fn every_fault_names_place_and_way_out() {
-    let with = |key: &str, value: &str| format!(r#"{{"x": {{"endpoint": "https://h/m", "{key}": {value}}}}}"#);
     let at = |endpoint: &str| format!(r#"{{"x": {{"endpoint": "{endpoint}"}}}}"#);
-    let header = |header: &str| with("headers", &format!("{{{header}}}"));
     for (copies, at, fault) in [
         (with("headrs", "{}"), r#""headrs""#, "unknown key \"headrs\": did you mean \"headers\"?"),
         ("{\"x\": {}}".to_owned(), r#"{}"#, "copy \"x\" lacks \"endpoint\""),
@@ -111,6 +125,15 @@ fn every_fault_names_place_and_way_out() {
             r#""biling""#,
             "there is no alias \"biling\": did you mean \"billing\"? (known: billing, web)",
         ),
+    ] {
+        is_the_fault(&copies, at, fault);
+    }
+}
+
+#[test]
+fn faults_of_headers_name_place_and_way_out() {
+    let header = |header: &str| with("headers", &format!("{{{header}}}"));
+    for (copies, at, fault) in [
         (with("headers", "[]"), r#"[]"#, "headers must be an object of names and sources"),
         (header(r#""Host": {"env": "A"}"#), r#""Host""#, "the header Host is set by act-claude itself: remove it"),
         (
@@ -144,13 +167,7 @@ fn every_fault_names_place_and_way_out() {
              variable",
         ),
     ] {
-        let (mut config, mut faults) = read_at("c.json", &copies);
-        faults.extend(config.settle(|_| false));
-        let [found] = &faults[..] else { panic!("{copies}: {faults:?}") };
-        assert_eq!(found.to_string(), format!("{}: {fault}", found.origin), "{copies}");
-        let text = format!("{{\"copies\": {copies}");
-        assert!(text[found.origin.offset().unwrap()..].starts_with(at), "{copies}: {found}");
-        assert!(config.copies.is_empty() && read(&copies).1.len() == 1, "{copies}");
+        is_the_fault(&copies, at, fault);
     }
 }
 
