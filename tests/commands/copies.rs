@@ -154,6 +154,21 @@ fn doctor_finds_a_header_without_its_value() {
     assert_eq!(findings(&sandbox), [] as [Value; 0]);
 }
 
+/// As with a token's: only the relay needs it.
+#[test]
+fn claude_does_not_get_the_variable_of_a_header() {
+    let mut sandbox = sandbox(&two());
+    sandbox.set("ORG", CANARY);
+    sandbox.script("bin/claude", "#!/bin/sh\necho \"${ORG-none}\"\n");
+    sandbox.path_first(&sandbox.home().join("bin"));
+    sandbox.set("ACT_CLAUDE_BIN", sandbox.home().join("bin/claude"));
+    for (directory, shown) in [("work", "none\n"), (".", &format!("{CANARY}\n"))] {
+        let mut session = sandbox.act_claude(&["-p", "hi"]);
+        let session = session.current_dir(sandbox.home().join(directory)).output().unwrap();
+        assert_eq!((session.out().as_str(), session.code()), (shown, 0), "{directory}: {}", session.err());
+    }
+}
+
 #[test]
 fn no_command_repeats_a_header_s_value() {
     let with = |headers: Value| json!({"x": {"endpoint": "https://h.example/v1/metrics", "headers": headers}});
