@@ -10,11 +10,12 @@ use zeroize::Zeroizing;
 use super::exporters;
 use super::settings::{Layer, LayerKind};
 use super::variables::{ENABLE, EXPORTER, PROTOCOL, TEMPORALITY};
+use crate::config::copies::OWN_PIPELINE;
 use crate::config::typed::secret;
 use crate::system::environment::Environment;
 
-/// The name of its copies. No destination of the configuration has it.
-pub const NAME: &str = "own-pipeline";
+/// The name of its copies.
+pub const NAME: &str = OWN_PIPELINE;
 
 /// The variables that say where metrics go, and how. Inside a claude, a repository's settings may have set them.
 pub const VARIABLES: [&str; 10] = [

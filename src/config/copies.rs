@@ -8,6 +8,8 @@ use std::path::Path;
 use super::{Config, Located, SYSTEM_FILE, TokenSource};
 use crate::text::json::Fault;
 
+/// The name of the copies for the user's own pipeline. No destination has it.
+pub const OWN_PIPELINE: &str = "own-pipeline";
 /// So many copies of an export can be kept and sent beside a session.
 pub const MOST: usize = 16;
 /// So many headers of its own a copy can have.

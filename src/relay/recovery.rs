@@ -187,6 +187,46 @@ mod tests {
         assert_eq!(before.reconciled().outcome(), ledger.outcome());
     }
 
+    /// A copy is stored before ACT's export. Where the relay ended in between, claude got no answer, and sends it again.
+    #[test]
+    fn copies_of_what_act_has_count_and_others_are_removed() {
+        let before = left_behind();
+        let copies = Store::open_copies(before.state.path(), "grafana", Limits::default()).unwrap();
+        let copy = |sequence| {
+            let text = |text: &str| text.to_owned();
+            let header = Header {
+                session: text("s"),
+                sequence,
+                alias: text("a"),
+                account: text("grafana"),
+                endpoint: text("e"),
+                user: String::new(),
+                points: 1,
+                captured: jiff::Timestamp::UNIX_EPOCH,
+                shared: None,
+            };
+            copies.append(&header, BODY).unwrap();
+        };
+        let counted = before.ledger.of_copies("grafana");
+        for sequence in 0..3 {
+            copy(sequence);
+        }
+        before.store(0);
+        before.receive(0);
+        counted.received(0, Content { points: 1, ..Content::default() });
+        before.store(1);
+        let ledger = before.reconciled();
+        reconcile_copies(&ledger, Some(before.state.path()), "s");
+        let counted = ledger.of_copies("grafana");
+        assert_eq!(counted.open().0, [(0, State::UnderWay), (1, State::UnderWay)]);
+        assert_eq!((counted.outcome().exports, ledger.outcome().exports), (2, 2));
+        assert_eq!(list::usage(copies.spool()).unwrap().files, 2, "the third is sent again");
+        // Another relay finds the same.
+        let again = before.reconciled();
+        reconcile_copies(&again, Some(before.state.path()), "s");
+        assert_eq!(again.of_copies("grafana").outcome(), counted.outcome());
+    }
+
     #[test]
     fn what_was_stored_and_not_counted_counts_and_joins_its_repetition() {
         let before = left_behind();

@@ -11,6 +11,7 @@ use crate::support::act::{Act, resource_attributes};
 use crate::support::client::{BOTH, Lab, NEW};
 use crate::support::eventually;
 use crate::support::http::Request;
+use crate::support::receivers::{Receiver, Rotel, Taken, TestAgent};
 use crate::support::sandbox::{TOKEN, Text};
 
 /// Adds something to the configuration.
@@ -234,5 +235,47 @@ fn a_repository_names_no_pipeline() {
         assert_eq!(evil.requests().len(), 0, "{version}");
         assert!(own.requests().iter().all(|request| request.header("x-evil").is_none()), "{version}");
         assert!(own.requests().iter().any(|request| request.path == "/v1/metrics"), "{version}: {}", output.err());
+    }
+}
+
+/// What two receivers of other authors take in of real sessions, counted.
+#[test]
+fn real_receivers_take_in_what_a_session_sends() {
+    for version in BOTH {
+        let Some(lab) = Lab::start(version, &["work"]) else { return };
+        let (Some(rotel), Some(agent)) = (Rotel::start(), TestAgent::start()) else { return };
+        configure(
+            &lab,
+            &json!({"copies": {
+                "rotel": {"endpoint": rotel.metrics_url()}, "datadog": {"endpoint": agent.metrics_url()},
+            }}),
+        );
+        let output = lab.act_claude("work", &["-p", "hi", "--report", "always"]).env("CI", "1").output().unwrap();
+        assert_eq!(output.code(), 0, "{version}: {}", output.err());
+        let record = ended(&lab);
+        let mut expected = Taken::new();
+        let list = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+        for request in lab.act.requests() {
+            let resources = list(&request.json(), "resourceMetrics");
+            let scopes = resources.iter().flat_map(|resource| list(resource, "scopeMetrics"));
+            for metric in scopes.flat_map(|scope| list(&scope, "metrics")) {
+                let (count, sum) = expected.entry(metric["name"].as_str().unwrap().to_owned()).or_default();
+                for point in list(&metric["sum"], "dataPoints") {
+                    *count += 1;
+                    *sum += point["asDouble"].as_f64().or_else(|| point["asInt"].as_f64()).expect("a number");
+                }
+            }
+        }
+        let points: usize = expected.values().map(|(count, _)| count).sum();
+        assert!(points > 0, "{version}");
+        for (name, receiver) in [("rotel", &rotel as &dyn Receiver), ("datadog", &agent)] {
+            let taken = receiver.wait_for(points);
+            assert!(taken.keys().eq(expected.keys()), "{version}, {name}: {taken:?} {expected:?}");
+            for (metric, (count, sum)) in &expected {
+                let (own_count, own_sum) = taken[metric];
+                assert!(own_count == *count && (own_sum - sum).abs() < 1e-9, "{version}, {name}: {metric}: {taken:?}");
+            }
+            assert_eq!(record.copies[name].states, [(State::Delivered, record.outcome.exports)].into(), "{version}");
+        }
     }
 }

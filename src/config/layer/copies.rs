@@ -3,7 +3,7 @@
 use super::source::{self, Subject};
 use super::{Fields, Reader, check_name};
 use crate::config::Located;
-use crate::config::copies::{Destination, MOST_HEADERS};
+use crate::config::copies::{Destination, MOST_HEADERS, OWN_PIPELINE};
 use crate::config::typed::secret::{is_secret, quoted};
 use crate::config::values::{Security, TokenSource, check_url};
 use crate::text::json::{Fault, Member, Node, RootMember};
@@ -55,6 +55,7 @@ impl Reader<'_> {
         match &*member.key {
             name if name.contains(['/', '\\']) => return fault("holds a slash"),
             name if name.starts_with('.') => return fault("begins with '.'"),
+            OWN_PIPELINE => return fault("is that of your own pipeline's copies"),
             name if name.len() > LONGEST_NAME => return fault("is longer than 64 characters"),
             _ => {}
         }
