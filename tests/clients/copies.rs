@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 use act_claude::state::outcome::State;
 use act_claude::state::record;
 use serde_json::{Value, json};
 
-use crate::support::act::{Act, resource_attributes};
+use crate::support::act::{Act, accepted, refused, resource_attributes};
 use crate::support::client::{BOTH, Lab, NEW};
 use crate::support::eventually;
-use crate::support::http::Request;
+use crate::support::http::{Reply, Request};
 use crate::support::receivers::{Receiver, Rotel, Taken, TestAgent};
 use crate::support::sandbox::{TOKEN, Text};
 
@@ -276,6 +277,58 @@ fn real_receivers_take_in_what_a_session_sends() {
                 assert!(own_count == *count && (own_sum - sum).abs() < 1e-9, "{version}, {name}: {metric}: {taken:?}");
             }
             assert_eq!(record.copies[name].states, [(State::Delivered, record.outcome.exports)].into(), "{version}");
+        }
+    }
+}
+
+/// Each receiver in turn fails in one way: what ACT gets and when claude's user has the terminal back stay the same. The delays
+/// are printed and not judged: tests/bench compares them.
+#[test]
+fn a_receiver_that_fails_changes_nothing_for_act_and_the_other() {
+    let Some(lab) = Lab::start(NEW, &["work"]) else { return };
+    for how in ["none", "healthy", "slow", "hanging", "refusing", "gone", "poison"] {
+        let (one, two) = (Act::start(), Act::start());
+        let url = |act: &Act| format!("{}/v1/metrics", act.origin());
+        let copies = match how {
+            "none" => json!({}),
+            _ => json!({"one": {"endpoint": url(&one)}, "two": {"endpoint": url(&two)}}),
+        };
+        configure(&lab, &json!({ "copies": copies }));
+        match how {
+            "slow" => one.answer(Reply::After(Duration::from_secs(2), Box::new(accepted()))),
+            "hanging" => one.answer(Reply::After(Duration::from_secs(3600), Box::new(accepted()))),
+            "refusing" => one.answer(refused(401, "Unauthorized")),
+            "gone" => one.answer(Reply::Close),
+            "poison" => one.answer(refused(400, "malformed")),
+            _ => {}
+        }
+        let before = lab.act.requests().len();
+        let start = Instant::now();
+        let output = lab.act_claude("work", &["-p", "hi", "--report", "json"]).output().unwrap();
+        let wall = start.elapsed().as_secs_f64();
+        let report: Value = serde_json::from_str(output.err().trim()).expect("one JSON object");
+        let delay = (wall - report["seconds"].as_f64().unwrap()) * 1e3;
+        println!("copies: {how}: {delay:.0} ms besides claude's own time");
+        let act = lab.act.requests().split_off(before);
+        assert_eq!((output.code(), report["state"].as_str()), (0, Some("delivered")), "{how}: {report}");
+        assert_eq!(report["states"]["delivered"].as_u64(), Some(act.len() as u64), "{how}: {report}");
+        if how == "none" {
+            continue;
+        }
+        let sent: Vec<Value> = act.iter().map(|request| without(request, &OF_ACT, &[])).collect();
+        two.wait_for(sent.len());
+        let got = |act: &Act| act.requests().iter().map(Request::json).collect::<Vec<_>>();
+        assert_eq!(got(&two), sent, "{how}");
+        // Once it is healthy again, it gets what it lacks; what it rejected is a dead letter.
+        one.answer(accepted());
+        ended(&lab);
+        let failures = if ["refusing", "gone", "hanging"].contains(&how) { one.requests().len() } else { 0 };
+        assert_eq!(lab.sandbox.act_claude(&["act", "flush"]).output().unwrap().code(), 0, "{how}");
+        let taken: Vec<Value> = got(&one).split_off(failures);
+        match how {
+            // The relay may have sent them by itself before it ended.
+            "gone" | "hanging" if taken.is_empty() => assert!(got(&one).ends_with(&sent), "{how}"),
+            _ => assert_eq!(taken, sent, "{how}"),
         }
     }
 }
