@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use percent_encoding::percent_decode_str;
+
 use crate::config::typed::secret::{self, quoted};
 use crate::system::environment::Environment;
 
@@ -37,7 +39,8 @@ const TRACES: Signal = Signal {
 const TRACES_ON: [&str; 2] = ["CLAUDE_CODE_ENHANCED_TELEMETRY_BETA", "ENABLE_ENHANCED_TELEMETRY_BETA"];
 
 /// Headers that are sent with metrics.
-const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
+const HEADERS: [&str; 2] = [METRICS_HEADERS, "OTEL_EXPORTER_OTLP_HEADERS"];
+const METRICS_HEADERS: &str = "OTEL_EXPORTER_OTLP_METRICS_HEADERS";
 const PROTOCOLS: [&str; 3] = ["http/json", "http/protobuf", "grpc"];
 
 /// Names what keeps claude from exporting anything because another signal can't start. No overlay changes it, because it is the
@@ -121,7 +124,9 @@ impl SignalSettings<'_> {
 
     /// A header that can't be sent. Its value is not shown, because it may be a credential.
     fn headers(&self, name: &str) -> Option<Conflict> {
-        let (layer, value) = self.of(name).find(|(_, list)| !can_be_sent(list))?;
+        let is_encoded = name == METRICS_HEADERS;
+        let stops = |list: &str| !can_be_sent(list) || (is_encoded && !can_be_decoded(list));
+        let (layer, value) = self.of(name).find(|(_, list)| stops(list))?;
         let why = "a header in it can't be sent, so claude exports nothing".to_owned();
         Some(Conflict { value: "********".to_owned(), ..conflict(layer, name, value, why) })
     }
@@ -134,6 +139,14 @@ fn can_be_sent(list: &str) -> bool {
     list.split(',')
         .filter_map(|item| item.split_once('='))
         .all(|(name, value)| name.trim().bytes().all(is_of_name) && value.trim().chars().all(is_of_value))
+}
+
+/// Whether the percent-encoding of a list is correct. Only the list for metrics is encoded.
+fn can_be_decoded(list: &str) -> bool {
+    let is_complete = |text: &str| {
+        text.split('%').skip(1).all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
+    };
+    is_complete(list) && percent_decode_str(list).decode_utf8().is_ok()
 }
 
 fn conflict(layer: &Layer, name: &str, value: &str, why: String) -> Conflict {
@@ -201,6 +214,13 @@ mod tests {
             ("A=\u{20ac}", false),
         ] {
             assert_eq!(can_be_sent(list), expected, "{list:?}");
+        }
+        for (list, expected) in
+            [("A=b%20c", true), ("A=%zz", false), ("A=b%", false), ("A=%e9", false), ("A=%c3%a9", true)]
+        {
+            assert_eq!(can_be_decoded(list), expected, "{list:?}");
+            let is_found = |name: &str| !found(&[(name, list)], &[]).is_empty();
+            assert_eq!((is_found(METRICS_HEADERS), is_found("OTEL_EXPORTER_OTLP_HEADERS")), (!expected, false));
         }
         let environment: Environment = [("OTEL_EXPORTER_OTLP_HEADERS", "Bearer secret=x")].into_iter().collect();
         let conflicts = find(&environment, &[]);

@@ -3,8 +3,10 @@
 //! Only the settings of the user and the company, and the environment, can name it. What claude would send in another way than the
 //! relay can is [`Unfit`]: then nothing is copied.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use super::exporters;
@@ -130,25 +132,42 @@ impl Stated<'_> {
         certificate.map(|Value { place, .. }| Unfit(format!("it has a certificate of its own ({place})")))
     }
 
-    /// The headers, as claude's exporter joins them: those for metrics override those for all signals.
-    fn headers(&self) -> (Vec<(String, Zeroizing<String>)>, bool) {
-        let (mut headers, mut is_lasting) = (Vec::<(String, Zeroizing<String>)>::new(), true);
-        for name in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_HEADERS"] {
-            let Some(value) = self.value(name) else { continue };
-            is_lasting &= matches!(value.layer, Some(LayerKind::User | LayerKind::Managed));
-            for (name, value) in pairs(&value.text) {
-                headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
-                headers.push((name, value));
-            }
+    /// The headers as claude joins them, and whether they are in files. Observed (clients/copies): a name that both lists spell
+    /// alike has the value for all signals; otherwise the one for metrics is sent, because it is set later.
+    fn headers(&self) -> (Headers, bool) {
+        let values = ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_HEADERS"].map(|name| self.value(name));
+        let is_in_file = |value: &Value| matches!(value.layer, Some(LayerKind::User | LayerKind::Managed));
+        let is_lasting = values.iter().flatten().all(is_in_file);
+        let [generic, metrics] = values.map(|value| value.map(|value| value.text).unwrap_or_default());
+        let generic: Headers = raw(&generic).collect();
+        let metrics = decoded(&metrics).filter(|(name, _)| !generic.iter().any(|(other, _)| other == name));
+        let mut headers = Headers::new();
+        for (name, value) in generic.iter().cloned().chain(metrics) {
+            headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
+            headers.push((name, value));
         }
         (headers, is_lasting)
     }
 }
 
-/// The headers of a list. Observed: claude decodes nothing in them (clients/copies).
-fn pairs(list: &str) -> impl Iterator<Item = (String, Zeroizing<String>)> {
+/// Names and values of headers. The values are secrets.
+type Headers = Vec<(String, Zeroizing<String>)>;
+
+/// The headers of the list for all signals, which claude reads itself: it decodes nothing.
+fn raw(list: &str) -> impl Iterator<Item = (String, Zeroizing<String>)> {
     let pairs = list.split(',').filter_map(|item| item.split_once('=')).filter(|(name, _)| !name.trim().is_empty());
     pairs.map(|(name, value)| (name.trim().to_owned(), Zeroizing::new(value.trim().to_owned())))
+}
+
+/// The headers of the list for metrics, which OpenTelemetry's library reads: percent-encoded, without
+/// what follows a `;`, and only those that have a value.
+fn decoded(list: &str) -> impl Iterator<Item = (String, Zeroizing<String>)> {
+    let decode = |text: &str| percent_decode_str(text.trim()).decode_utf8().ok().map(Cow::into_owned);
+    list.split(',').filter_map(move |item| {
+        let (name, value) = item.split(';').next()?.split_once('=')?;
+        Some((decode(name)?, Zeroizing::new(decode(value)?)))
+            .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+    })
 }
 
 /// The pipeline, where bare claude would send metrics to a URL of none of `accounts`.
@@ -262,6 +281,8 @@ mod tests {
         assert_eq!(headers(&[all]).0, ["Authorization=Bearer x", "A=b", "C=d;e=f"]);
         let metrics = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "authorization=Basic y=");
         let expected = ["A=b", "C=d;e=f", "authorization=Basic y="].map(str::to_owned).to_vec();
+        let same = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "A=metrics,D=a%2Cb;c");
+        assert_eq!(headers(&[all, same]).0, ["Authorization=Bearer x", "A=b", "C=d;e=f", "D=a,b"]);
         assert_eq!(headers(&[all, metrics]), (expected, false));
         let env = ON.iter().chain(&[all]).map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         let user = Layer { env, ..Layer::new(LayerKind::User, "s".into()) };

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, oneshot, watch};
 
+use super::answer::{IntakeAnswer, Unreadable};
 use super::body::LARGEST;
 use super::copies::{Copies, Made, Original};
 use super::deliverer::Deliverer;
@@ -27,56 +28,6 @@ use crate::otlp::{self, Content, NoResult};
 use crate::state::outcome::{Problem, State};
 use crate::state::spool::{Header, LONGEST_BODY, NotStored, Store};
 use crate::system::error::plain;
-
-/// The answer to a request.
-#[derive(Debug)]
-pub enum IntakeAnswer {
-    /// It is durably stored, or ACT has it.
-    Accepted,
-    /// ACT's own answer (`--verify`).
-    Answered {
-        /// The status.
-        status: u16,
-        /// The body.
-        body: Vec<u8>,
-    },
-    /// It is no OTLP export.
-    NoExport,
-    /// Its type or its encoding is not supported.
-    Unsupported,
-    /// Its body did not arrive in time.
-    TooSlow,
-    /// There is no alias for it: it is answered with success and dropped, so that claude does not try again.
-    Unrouted,
-    /// It is larger than what can be stored.
-    TooLarge,
-    /// It could be neither stored nor delivered.
-    Lost,
-}
-
-/// Why an export could not be read from its connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unreadable {
-    /// It is larger than an export may be.
-    TooLarge,
-    /// There is no memory for it now.
-    NoMemory,
-    /// Its form is wrong.
-    Unfit(Unfit),
-}
-
-impl Unreadable {
-    /// The answer to the request.
-    pub fn answer(self) -> IntakeAnswer {
-        match self {
-            Self::TooLarge => IntakeAnswer::TooLarge,
-            Self::NoMemory => IntakeAnswer::Lost,
-            Self::Unfit(Unfit::Protobuf | Unfit::ContentType | Unfit::Encoding) => IntakeAnswer::Unsupported,
-            Self::Unfit(Unfit::NotGzip | Unfit::Malformed | Unfit::NoExport) => IntakeAnswer::NoExport,
-            Self::Unfit(Unfit::Slow) => IntakeAnswer::TooSlow,
-        }
-    }
-}
 
 /// How long `--verify` lets claude wait for ACT's answer. Claude gives up its own flush after 2 s.
 const VERIFY_WAIT: Duration = Duration::from_millis(1500);
@@ -195,14 +146,10 @@ impl Intake {
                 tracing::debug!("this export is stored already");
                 return IntakeAnswer::Accepted;
             }
-            // The borrow of the channel's value must end before the await, so the value is copied.
-            Some(EarlierExport::Unstored(sequence, accepted)) => {
-                let known = *accepted.borrow();
-                if known != Some(false) {
-                    drop(recent);
-                    return wait_for(accepted).await;
-                }
-                Some(sequence)
+            Some(EarlierExport::Unstored(sequence, accepted)) if has_failed(&accepted) => Some(sequence),
+            Some(EarlierExport::Unstored(_, accepted)) => {
+                drop(recent);
+                return wait_for(accepted).await;
             }
             None => None,
         };
@@ -251,9 +198,8 @@ impl Intake {
         };
         recent.add(digest, outcome.clone());
         self.hand_over(routed, sequence, message);
-        for (copy, made) in routed.copies.iter().zip(copies) {
-            made.into_iter().for_each(|made| copy.hand_over(sequence, points, made));
-        }
+        let copies = routed.copies.iter().zip(copies).filter_map(|(copy, made)| Some((copy, made?)));
+        copies.for_each(|(copy, made)| copy.hand_over(sequence, points, made));
         drop(recent);
         self.answer(outcome, answered).await
     }
@@ -411,6 +357,11 @@ impl Intake {
     pub fn copies(&self) -> impl Iterator<Item = &Ledger> {
         self.routing.known().into_iter().flat_map(|routed| &routed.copies).map(Copies::ledger)
     }
+}
+
+/// Whether ACT did not take an export that is only in memory.
+fn has_failed(accepted: &watch::Receiver<Option<bool>>) -> bool {
+    *accepted.borrow() == Some(false)
 }
 
 /// Waits for ACT's answer to an export that is only in memory. No answer in time counts as lost.

@@ -10,6 +10,7 @@
 //! one ends unexpectedly. What a child knows is in the `journal`. The next child reads it and compares it
 //! with the spool (`recovery`).
 
+mod answer;
 pub mod attribution;
 mod body;
 mod book;

@@ -20,10 +20,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
+pub use super::answer::IntakeAnswer;
+use super::answer::Unreadable;
 use super::body::{Budget, Buffer, Unread};
 use super::connections::{Connection, Connections};
-pub use super::intake::IntakeAnswer;
-use super::intake::{Intake, Unreadable};
+use super::intake::Intake;
 use super::journal::{Journal, Requests};
 use super::peer::{self, Peers};
 use crate::delivery::cause::Unfit;

@@ -104,10 +104,15 @@ fn pipeline(endpoint: &str) -> Vec<(&'static str, String)> {
         (
             "OTEL_EXPORTER_OTLP_HEADERS",
             text(
-                "Authorization=Bearer%20canary-own, X-Two = a%2Cb ,X-Three=all,X-Five=d;e=f,X-Six=a = b=,none,X-Seven=,X-Eight=1,X-Eight=2",
+                "Authorization=Bearer%20canary-own, X-Two = a%2Cb ,X-Three=all,X-Five=d;e=f,X-Six=a = b=,none,X-Seven=,X-Eight=1,X-Eight=2,X-Same=generic,x-low=generic",
             ),
         ),
-        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", text("x-three=metrics,X-Four=c==")),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+            text(
+                "x-three=metrics,X-Four=c==,X-Same=metrics,X-Low=metrics,X-Nine=a%2Cb, X-Ten = d;e=f ,X-Eleven = a = b=,X-Twelve=,none,X%2DThirteen=1,X-Fourteen=1,X-Fourteen=2",
+            ),
+        ),
         ("OTEL_RESOURCE_ATTRIBUTES", text("team=platform")),
     ]
 }
@@ -130,6 +135,15 @@ fn essence(requests: &[Request]) -> (BTreeSet<String>, BTreeSet<String>) {
             "x-six",
             "x-seven",
             "x-eight",
+            "x-same",
+            "x-low",
+            "x-nine",
+            "x-ten",
+            "x-eleven",
+            "x-twelve",
+            "x-thirteen",
+            "x%2dthirteen",
+            "x-fourteen",
             "content-type",
             "x-alias-id",
             "origin",
