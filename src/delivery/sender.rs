@@ -174,8 +174,8 @@ impl Sender {
         };
         let status = answer.as_ref().map(|answer| answer.status).ok();
         let said = problem.as_ref().map(|problem| problem.said.as_str());
-        let receiver = target.account.as_str();
-        tracing::debug!(receiver, alias = target.alias, points, bytes = body.len(), status, ?state, said, "asked");
+        let asked = if target.is_copy() { target.account.as_str() } else { "ACT" };
+        tracing::debug!(alias = target.alias, points, bytes = body.len(), status, ?state, said, "asked {asked}");
         match (&verdict, &problem) {
             (Verdict::Held(_) | Verdict::NotUnderstood(_), Some(problem)) => self.hold(&key, target, state, problem),
             (Verdict::Delivered { .. } | Verdict::Partial { .. }, _) => self.holds.clear(&key),
