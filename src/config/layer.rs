@@ -16,6 +16,7 @@ use crate::text::nearest::nearest;
 use crate::text::paths;
 
 use super::broken::Broken;
+use super::repositories;
 use super::values::{self, check_endpoint, check_text, check_word, without_prefix};
 use super::{Account, Alias, Api, Config, Delivery, Located, Pipeline, Rule};
 
@@ -58,7 +59,7 @@ pub fn read(path: &Path, bytes: Vec<u8>, home: Option<&Path>) -> (Config, Vec<Fa
     };
     let source = Arc::new(Source { path: path.to_path_buf(), text });
     let mut reader = Reader { home, config: Config::default(), faults: Vec::new() };
-    match source.members("the configuration") {
+    match source.members("the configuration", repositories::plain_end) {
         Ok(members) => members.into_iter().for_each(|member| reader.entry(member)),
         Err(fault) => {
             // A file that can't be parsed can't be used, but a syntax error must not cancel a company's "required".

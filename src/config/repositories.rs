@@ -11,10 +11,9 @@ use std::sync::Arc;
 use super::Located;
 use super::typed::secret::quoted;
 use crate::git::address::Address;
-use crate::text::json::{Fault, MemberSpan, Origin, RootMember, Source, unquoted};
+use crate::text::json::{Fault, MemberPlace, Origin, RootMember, Source, unquoted};
 
-pub use pattern::Pattern;
-use pattern::is_canonical;
+pub use pattern::{Pattern, plain_end};
 
 /// An entry of `repositories`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,17 +43,16 @@ pub struct RepositoryRules {
 #[derive(Debug, Clone)]
 struct RulesOfFile {
     source: Arc<Source>,
-    rules: Vec<MemberSpan>,
-    /// Which of them have a key that is not [`is_canonical`].
-    not_plain: Vec<usize>,
+    /// Those whose key is not plain have to be read to know which repositories they mean.
+    rules: Vec<MemberPlace>,
 }
 
 /// The rule. An error is what is wrong with its pattern.
-fn read(rule: MemberSpan, source: &Arc<Source>, home: Option<&Path>) -> Result<Located<RepositoryRule>, Fault> {
+fn read(rule: MemberPlace, source: &Arc<Source>, home: Option<&Path>) -> Result<Located<RepositoryRule>, Fault> {
     let (key, value) = (rule.key(source), rule.value(source));
     let written = key.string("a repository")?;
-    let pattern = Pattern::read(&written, home)
-        .map_err(|(what, fix)| key.fault(format!("{} {what}", quoted(&written))).fix(fix))?;
+    let pattern = if rule.is_plain() { Ok(Pattern::plain(&written)) } else { Pattern::read(&written, home) };
+    let pattern = pattern.map_err(|(what, fix)| key.fault(format!("{} {what}", quoted(&written))).fix(fix))?;
     let alias = if value.is_null() { Ok(None) } else { value.string("a repository's alias").map(Some) };
     let (alias, fault) = match alias {
         Ok(alias) => (alias, None),
@@ -73,12 +71,9 @@ impl RepositoryRules {
     pub fn add(&mut self, member: RootMember<'_>, home: Option<&Path>) -> Result<(Vec<Fault>, Vec<Fault>), Fault> {
         let (mut patterns, mut aliases) = (Vec::new(), Vec::new());
         let source = member.member.value.source().clone();
-        let mut rules = member.into_spans("repositories")?;
-        let (mut count, mut not_plain) = (0, Vec::new());
+        let mut rules = member.into_places("repositories")?;
         rules.retain(|rule| {
-            let key = rule.key_bytes(&source);
-            let is_plain = is_canonical(&key[1..key.len() - 1]);
-            if !is_plain || !rule.value_starts_with(&source, b"\"") {
+            if !(rule.is_plain() && rule.is_string()) {
                 match read(*rule, &source, home) {
                     Ok(read) => aliases.extend(read.value.fault.map(|fault| *fault)),
                     Err(fault) => {
@@ -87,11 +82,12 @@ impl RepositoryRules {
                     }
                 }
             }
-            not_plain.extend((!is_plain).then_some(count));
-            count += 1;
             true
         });
-        self.files.push(RulesOfFile { source, rules, not_plain });
+        if !patterns.is_empty() {
+            rules.iter_mut().for_each(MemberPlace::forget_repeated);
+        }
+        self.files.push(RulesOfFile { source: source.clone(), rules });
         self.home = home.map(Path::to_owned);
         Ok((patterns, aliases))
     }
@@ -109,27 +105,25 @@ impl RepositoryRules {
 
     /// All rules, in order.
     pub fn iter(&self) -> impl Iterator<Item = Located<RepositoryRule>> {
-        let read = |file: &RulesOfFile, rule: &MemberSpan| read(*rule, &file.source, self.home.as_deref()).ok();
+        let read = |file: &RulesOfFile, rule: &MemberPlace| read(*rule, &file.source, self.home.as_deref()).ok();
         self.files.iter().flat_map(move |file| file.rules.iter().filter_map(move |rule| read(file, rule)))
     }
 
     /// The names of aliases that are not among `known`, with their places.
     pub fn unknown<'a>(&'a self, known: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = (String, Origin)> + 'a {
-        let rules = self.files.iter().flat_map(|file| file.rules.iter().map(|rule| (&file.source, *rule)));
-        // Neighbours often have the same alias.
-        let mut last_known: Option<&str> = None;
-        rules.filter_map(move |(source, rule)| {
-            if last_known.is_some_and(|known| rule.value_starts_with(source, known.as_bytes())) {
-                return None;
-            }
-            let value = rule.value(source);
+        let unknown = move |file: &RulesOfFile, rule: &MemberPlace| {
+            let value = rule.value(&file.source);
             let name = Some(value.raw()).filter(|raw| raw.starts_with('"')).and_then(unquoted)?;
-            if known(&name) {
-                last_known = Some(value.raw());
-                return None;
+            (!known(&name)).then(|| (name.into_owned(), value.origin()))
+        };
+        let of_file = move |file: &RulesOfFile| -> Vec<(String, Origin)> {
+            // Neighbours often have the same alias.
+            if file.rules.iter().filter(|rule| !rule.is_repeated()).all(|rule| unknown(file, rule).is_none()) {
+                return Vec::new();
             }
-            Some((name.into_owned(), value.origin()))
-        })
+            file.rules.iter().filter_map(|rule| unknown(file, rule)).collect()
+        };
+        self.files.iter().flat_map(of_file)
     }
 
     /// The rules that match a repository, given as [`Address::key`].
@@ -137,13 +131,11 @@ impl RepositoryRules {
         let raw = format!("\"{key}\"");
         let mut matching = Vec::new();
         for file in &self.files {
-            let mut not_plain = file.not_plain.iter().peekable();
-            for (index, rule) in file.rules.iter().enumerate() {
-                let is_candidate = not_plain.next_if(|next| **next == index).is_some()
-                    || rule.key_bytes(&file.source) == raw.as_bytes();
-                let read = is_candidate.then(|| read(*rule, &file.source, self.home.as_deref()).ok()).flatten();
-                matching.extend(read.filter(|rule| rule.pattern.matches(key)));
-            }
+            // Most keys have another length: a quote is not where this one ends.
+            let is_same = |text: &[u8]| text.get(raw.len() - 1) == Some(&b'"') && text.starts_with(raw.as_bytes());
+            let candidates = file.rules.iter().filter(|rule| !rule.is_plain() || is_same(rule.text(&file.source)));
+            let rules = candidates.filter_map(|rule| read(*rule, &file.source, self.home.as_deref()).ok());
+            matching.extend(rules.filter(|rule| rule.pattern.matches(key)));
         }
         matching
     }
@@ -183,7 +175,7 @@ mod tests {
         let members: Vec<String> =
             written.iter().map(|(key, alias)| format!("{key:?}: {}", serde_json::json!(alias))).collect();
         let source = Arc::new(Source { path: file.into(), text: format!("{{\"x\": {{{}}}}}", members.join(",")) });
-        let member = source.members("it").unwrap().remove(0);
+        let member = source.members("it", plain_end).unwrap().remove(0);
         let faults = rules.add(member, Some(Path::new("/home/you"))).unwrap();
         assert_eq!(faults, (Vec::new(), Vec::new()));
     }
@@ -256,6 +248,72 @@ mod tests {
         assert_eq!(selected(&both, "https://github.com/acme/x"), "github.com/*/x");
         add(&mut both, &[("github.com/acme/x", Some("b"))], "/system.json");
         assert_eq!(selected(&both, "https://github.com/acme/x"), "github.com/acme/x");
+    }
+
+    #[test]
+    fn the_rules_that_match_are_those_whose_pattern_does() {
+        let written = [
+            "github.com/acme/billing",
+            "github.com/acme/*",
+            "github.com/acme/billin",
+            "GitHub.com/acme/Billing",
+            "github.com/acme/billing.git",
+            "github.com/acme/billings",
+            "github.com/acme/my project",
+            "github.com/acme/my%20project",
+            "github.com/acme/a\u{20}b",
+            "**",
+            "github.com/acme/billing/sub",
+        ];
+        let mut rules = rules(&written.map(|key| (key, Some("a"))), "/c.json");
+        add(
+            &mut rules,
+            &[("github.com/acme/*", None), ("github.com/acme/billing", None), ("~/x", Some("b"))],
+            "/d.json",
+        );
+        for key in [
+            "github.com/acme/billing",
+            "github.com/acme/my project",
+            "github.com/acme/a b",
+            "h/x",
+            "a/b\"c",
+            "/home/you/x",
+        ] {
+            let expected: Vec<_> = rules.iter().filter(|rule| rule.pattern.matches(key)).collect();
+            assert_eq!(rules.matching(key), expected, "{key}");
+        }
+        assert_eq!(rules.matching("github.com/acme/billing").len(), 7);
+    }
+
+    #[test]
+    fn each_rule_with_an_unknown_alias_is_named() {
+        let written = [
+            ("h/a", Some("known")),
+            ("h/b", Some("other")),
+            ("h/c", Some("other")),
+            ("h/d", None),
+            ("h/e", Some("known")),
+            ("H/f", Some("others")),
+            ("h/g", Some("know")),
+        ];
+        let rules = rules(&written, "/c.json");
+        let alias = |rule: Located<RepositoryRule>| Some((rule.value.alias?, rule.value.alias_origin));
+        let all: Vec<_> = rules.iter().filter_map(alias).collect();
+        for known in [&[][..], &["known"], &["other", "others"], &["known", "other", "know", "others"]] {
+            let expected: Vec<_> = all.iter().filter(|(name, _)| !known.contains(&name.as_str())).cloned().collect();
+            assert_eq!(rules.unknown(|name| known.contains(&name)).collect::<Vec<_>>(), expected, "{known:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_whose_neighbour_is_no_pattern_is_named_too() {
+        let text = r#"{"x": {"h/a": "known", "h//b": "other", "h/c": "other", "h/d": "other"}}"#;
+        let source = Arc::new(Source { path: "/c.json".into(), text: text.into() });
+        let mut rules = RepositoryRules::default();
+        let (patterns, aliases) = rules.add(source.members("it", plain_end).unwrap().remove(0), None).unwrap();
+        assert_eq!((patterns.len(), aliases.len()), (1, 0));
+        let unknown: Vec<_> = rules.unknown(|name| name == "known").map(|(_, origin)| origin.to_string()).collect();
+        assert_eq!(unknown, ["/c.json:1:48", "/c.json:1:64"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::variables::is_true;
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::file::{self, OpenError};
+use crate::text::lanes;
 
 /// The largest `HEAD`, `.git` or other file of one line that is read, in bytes.
 const LARGEST: u64 = 8192;
@@ -100,6 +101,8 @@ fn at(level: &Path) -> Option<Result<Checkout, Unusable>> {
         }
         _ => {}
     }
+    // Most directories are no bare repository. To see that takes half as long as to try to open the file.
+    fs::symlink_metadata(level.join("HEAD")).ok()?;
     shared_by(level).map(|shared| of(level, level, shared))
 }
 
@@ -195,6 +198,6 @@ pub(super) fn read_line(path: &Path) -> Option<Vec<u8>> {
 }
 
 fn first_line(mut text: Vec<u8>) -> Vec<u8> {
-    text.truncate(memchr::memchr(b'\n', &text).unwrap_or(text.len()));
+    text.truncate(lanes::position(&text, 0, b'\n').unwrap_or(text.len()));
     text
 }

@@ -1,6 +1,7 @@
 //! The syntax of git's configuration files (pure).
 
 use super::excerpt::BYTE_ORDER_MARK;
+use crate::text::lanes;
 
 /// One variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +68,7 @@ impl Reader<'_> {
     }
 
     fn skip_line(&mut self) {
-        let length = memchr::memchr(b'\n', &self.text[self.at..]).map(|length| length + 1);
-        self.at = length.map_or(self.text.len(), |length| self.at + length);
+        self.at = lanes::position(self.text, self.at, b'\n').map_or(self.text.len(), |end| end + 1);
     }
 
     fn next(&mut self) -> Result<Option<Entry>, ()> {

@@ -3,7 +3,7 @@
 //! Values stay unparsed slices of the text (`serde_json::value::RawValue`); a position is the slice's offset,
 //! computed only when an error or an explanation asks for it.
 
-mod spans;
+mod places;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-pub use spans::{MemberSpan, RootMember};
+pub use places::{MemberPlace, PlainEnd, RootMember};
 
 /// A file's text with its path.
 #[derive(Debug)]
@@ -138,15 +138,15 @@ impl Source {
         }
     }
 
-    /// The members of the document's root, an object called `name` in messages.
-    pub fn members(self: &Arc<Self>, name: &str) -> Result<Vec<RootMember<'_>>, Fault> {
+    /// The members of the document's root, an object called `name` in messages. `plain_end` is asked for the keys of large objects.
+    pub fn members(self: &Arc<Self>, name: &str, plain_end: PlainEnd) -> Result<Vec<RootMember<'_>>, Fault> {
         // The syntax is checked on the way, so a good text is read once.
-        let (members, spans) = match spans::of_root(&self.text) {
-            Some((members, spans)) => (Node { source: self, raw: &self.text }.named(members.into_iter())?, spans),
+        let (members, places) = match places::of_root(&self.text, plain_end) {
+            Some((members, places)) => (Node { source: self, raw: &self.text }.named(members.into_iter())?, places),
             None => (self.root()?.members(name)?, Vec::new()),
         };
-        let spans = spans.into_iter().chain(std::iter::repeat_with(Vec::new));
-        Ok(members.into_iter().zip(spans).map(|(member, spans)| RootMember { member, spans }).collect())
+        let places = places.into_iter().chain(std::iter::repeat_with(Vec::new));
+        Ok(members.into_iter().zip(places).map(|(member, places)| RootMember { member, places }).collect())
     }
 
     fn syntax_fault(self: &Arc<Self>, error: &serde_json::Error) -> Fault {

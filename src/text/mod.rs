@@ -3,6 +3,7 @@
 pub mod amount;
 pub mod home;
 pub mod json;
+pub mod lanes;
 pub mod locale;
 pub mod nearest;
 pub mod page;

@@ -10,6 +10,7 @@ mod log;
 mod paths;
 mod payload;
 mod proxies;
+mod repositories;
 mod resolution;
 mod scanning;
 mod seeds;

@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::git::address::Address;
 use crate::git::wildmatch;
+use crate::text::lanes;
 
 /// A pattern of host and path, in lower case, because hosts of repositories ignore case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +22,6 @@ impl Pattern {
     ///
     /// What is wrong, in words that follow the key, and the fix. Neither repeats a URL's user or password.
     pub fn read(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
-        if is_canonical(text.as_bytes()) { Ok(Self(text.to_owned())) } else { Self::read_other(text, home) }
-    }
-
-    fn read_other(text: &str, home: Option<&Path>) -> Result<Self, Wrong> {
         if text.contains("://") || text.contains(['@', ':']) {
             return Err(("is a URL: a repository is written as host/path", as_written(text)));
         }
@@ -42,7 +39,8 @@ impl Pattern {
             None => text.to_owned(),
         };
         let text = text.strip_suffix('/').unwrap_or(&text).to_lowercase();
-        let text = if may_be_other(text.as_bytes()) { canonical(&text) } else { text };
+        let host = text.split('/').next().unwrap_or_default();
+        let text = if may_be_other(text.as_bytes(), host.as_bytes()) { canonical(&text) } else { text };
         let parts: usize = text.split('/').filter(|part| !part.is_empty()).count();
         if text.split('/').skip(1).any(str::is_empty) || text.trim() != text || parts == 0 {
             return Err(("is no host/path", "write it like github.com/acme/billing".to_owned()));
@@ -54,6 +52,11 @@ impl Pattern {
             return Err(("has no path", format!("write {text}/** for all repositories of this host")));
         }
         Ok(Self(text))
+    }
+
+    /// Of a text whose end is that of [`plain_end`].
+    pub(super) fn plain(text: &str) -> Self {
+        Self(text.to_owned())
     }
 
     /// The pattern for exactly this repository. `None` where its name can't be written as one: with `*` in it, the rule would be
@@ -119,44 +122,46 @@ fn holds(pattern: &[&str], parts: &[&str], is_matched: &dyn Fn(&str, &str) -> bo
     reached[parts.len()]
 }
 
-/// Whether a pattern is written the one way already, with plain characters only. This is so for most, and quickly seen: no decision
-/// depends on a single byte.
-pub(super) fn is_canonical(text: &[u8]) -> bool {
-    let (mut all, mut doubled, mut before) = (0, 0, SLASH);
-    for &byte in text {
-        let kind = KINDS[usize::from(byte)];
-        all |= kind;
-        doubled |= kind & before;
-        before = kind;
+/// The end of the JSON string that has to start at `at`, where it is a pattern in the one way to write it, of plain characters only:
+/// `a` to `z`, `0` to `9` and ``+,-./_` ``. This is so for most patterns, and quickly seen: eight characters at a time. `None` also
+/// where a closer look is needed.
+pub fn plain_end(text: &[u8], at: usize) -> Option<usize> {
+    let pattern = text.get(at..)?.strip_prefix(b"\"")?;
+    // A slash at the start is taken for the second of two.
+    let (mut length, mut host, mut doubled, mut before) = (0, 0, 0, lanes::HIGHEST);
+    for word in pattern.as_chunks().0 {
+        let word = u64::from_le_bytes(*word);
+        let other = lanes::HIGHEST & !(lanes::in_range(word, b'+', b'9') | lanes::in_range(word, b'_', b'z'));
+        let mut slashes = lanes::in_range(word, b'/', b'/');
+        if slashes != 0 {
+            slashes = lanes::before(slashes, other);
+            doubled |= slashes & (slashes << 8 | before >> 56);
+            if host == 0 && slashes != 0 {
+                host = length + lanes::place(slashes);
+            }
+        }
+        before = slashes;
+        if other != 0 {
+            length += lanes::place(other);
+            let (pattern, rest) = pattern.split_at_checked(length)?;
+            let is_plain = rest.first() == Some(&b'"') && doubled == 0 && host != 0 && pattern.last() != Some(&b'/');
+            return (is_plain && !may_be_other(pattern, &pattern[..host])).then_some(at + 1 + length + 1);
+        }
+        length += 8;
     }
-    all == SLASH && doubled == 0 && before != SLASH && !may_be_other(text)
+    None
 }
 
-const SLASH: u8 = 1;
-const OTHER: u8 = 2;
-
-/// The kinds of bytes in a pattern: 0 for those that mean themselves.
-const KINDS: [u8; 256] = {
-    let mut kinds = [OTHER; 256];
-    let plain = b"abcdefghijklmnopqrstuvwxyz0123456789._-";
-    let mut at = 0;
-    while at < plain.len() {
-        kinds[plain[at] as usize] = 0;
-        at += 1;
-    }
-    kinds[b'/' as usize] = SLASH;
-    kinds
-};
-
-/// Whether [`canonical`] may change the pattern.
-fn may_be_other(text: &[u8]) -> bool {
-    // Most texts are none of these. Arrays of four bytes are compared as one number, and not by the C library.
+/// Whether [`canonical`] may change the pattern with this host.
+fn may_be_other(text: &[u8], host: &[u8]) -> bool {
+    // Most texts are none of these. Short arrays are compared as one number, and not by the C library.
     let is_first = |start: &[u8; 4]| text.first_chunk() == Some(start);
     if text.last_chunk() == Some(b".git") || is_first(b"ssh.") || is_first(b"alts") {
         return true;
     }
-    let host = text.split(|&byte| byte == b'/').next().unwrap_or_default();
-    host.last_chunk() == Some(b".com") && (host.ends_with(b"dev.azure.com") || host.ends_with(b".visualstudio.com"))
+    let is_last = |end: &[u8; 8]| host.last_chunk() == Some(end);
+    (is_last(b"zure.com") && host.ends_with(b"dev.azure.com"))
+        || (is_last(b"udio.com") && host.ends_with(b".visualstudio.com"))
 }
 
 /// The pattern in the way in which the addresses of remotes are written.
@@ -184,6 +189,54 @@ fn as_written(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// [`plain_end`], as all patterns are read.
+    fn slow_end(text: &str, at: usize) -> Option<usize> {
+        let inner = text.get(at..)?.strip_prefix('"')?;
+        let length = inner.find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || "+,-./_`".contains(c)))?;
+        let is_same = Pattern::read(&inner[..length], None).is_ok_and(|pattern| pattern.text() == &inner[..length]);
+        // A path on this machine starts with a slash.
+        (is_same && !inner.starts_with('/') && inner[length..].starts_with('"')).then_some(at + length + 2)
+    }
+
+    #[test]
+    fn a_plain_pattern_is_read_as_it_is_written() {
+        let beginnings =
+            ["github.com/", "a/", "/", "", "ssh.github.com/x/", "altssh.gitlab.com/", "dev.azure.com/o/p/_git/"];
+        let others = ["a.b.visualstudio.com/", "a.visualstudio.com/b/", "bdev.azure.com/o/"];
+        let ends = ["", "*", "A", "ä", "%20", "~", "`", ":", ",", "^", "{", "//", "/", ".git", "/.x", "\\u0041", " "];
+        for beginning in beginnings.into_iter().chain(others) {
+            for length in 0..20 {
+                let middle = &"acme/0123456789._-z/a_b-c.d"[..length];
+                for end in ends {
+                    for before in ["", "{ä "] {
+                        let text = format!("{before}\"{beginning}{middle}{end}\": \"alias\"");
+                        let (plain, slow) = (plain_end(text.as_bytes(), before.len()), slow_end(&text, before.len()));
+                        let closer = may_be_other(
+                            format!("{beginning}{middle}{end}").as_bytes(),
+                            beginning.split('/').next().unwrap().as_bytes(),
+                        );
+                        assert_eq!(plain, slow.filter(|_| !closer), "{text}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_character_is_known() {
+        for byte in 0..0x80 {
+            for place in 0..18 {
+                let mut text = b"\"github.com/acme/bill\": null}".to_vec();
+                text[1 + place] = byte;
+                let text = String::from_utf8(text).unwrap();
+                assert_eq!(plain_end(text.as_bytes(), 0), slow_end(&text, 0), "{text:?}");
+            }
+        }
+        for text in ["", "\"", "\"a/b", "\"a/b\"", "a/b\": null}}}}"] {
+            assert_eq!(plain_end(text.as_bytes(), 0), None, "{text}");
+        }
+    }
 
     #[test]
     fn what_is_no_pattern_says_what_to_write() {
