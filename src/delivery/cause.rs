@@ -109,6 +109,16 @@ pub fn late() -> Problem {
     problem("it arrived while the relay was ending", "", "", 75)
 }
 
+/// The problem of a copy that could not be stored, while others of its kind are still being sent.
+pub fn too_many_in_memory(why: &str) -> Problem {
+    problem(
+        format!("it could not be stored: {why}"),
+        "Too many copies wait in memory already",
+        "act-claude act doctor",
+        74,
+    )
+}
+
 /// The problem of a copy for the user's own pipeline that was not sent when the relay ended.
 pub fn headers_are_gone() -> Problem {
     let said = "it was not sent before the session ended";

@@ -2,13 +2,14 @@
 //! background.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::state::outcome::{self, Outcome, State};
 use crate::state::record::{self, Record};
-use crate::state::spool::Summary;
+use crate::state::spool::{Spool, Summary, list};
 
 /// A session's record, with its present state.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,9 @@ impl Session {
         let kept = spool.sessions.get(&record.id).copied().unwrap_or(0);
         if record.end.is_none() && !live && spool.unlisted.is_none() {
             forget(&mut record.outcome, kept);
+            for (destination, outcome) in &mut record.copies {
+                copies_left(state, destination, &record.id).into_iter().for_each(|kept| forget(outcome, kept));
+            }
         }
         Self { record, live, running, kept }
     }
@@ -87,7 +91,11 @@ impl Session {
 
     /// What became of its copies, a text for each destination that does not have them all.
     pub fn copies(&self) -> Vec<String> {
-        let is_open = |outcome: &Outcome| !matches!(outcome.state(), State::Delivered | State::NothingSent);
+        let is_open = |outcome: &Outcome| match outcome.state() {
+            State::Delivered | State::NothingSent => false,
+            State::UnderWay => !self.live,
+            _ => true,
+        };
         let copies = self.record.copies.iter().filter(|(_, outcome)| is_open(outcome));
         let words = |(destination, outcome): (&String, &Outcome)| {
             format!("copy {destination}: {}", outcome::words_of(outcome, destination))
@@ -111,6 +119,14 @@ impl Session {
             object.insert("text".to_owned(), json!(self.words()));
         }
         value
+    }
+}
+
+/// How many copies of a session a destination's spool has; `None`: it can't be listed.
+fn copies_left(state: &Path, destination: &str, session: &str) -> Option<u64> {
+    match list::sessions(&Spool::of_copies(state, destination)) {
+        Ok(mut waiting) => Some(waiting.remove(session).map_or(0, |names| names.len() as u64)),
+        Err(error) => (error.kind() == ErrorKind::NotADirectory).then_some(0),
     }
 }
 

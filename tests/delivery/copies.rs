@@ -403,3 +403,25 @@ fn what_only_the_session_can_send_is_lost_with_it_and_counted() {
     let written = crate::support::sandbox::snapshot(&sandbox.state());
     assert!(written.values().all(|bytes| !String::from_utf8_lossy(bytes).contains(KEY)), "it is never written");
 }
+
+/// Nor does a receiver without an answer fill the memory with them.
+#[test]
+fn few_copies_are_in_memory_only() {
+    let sandbox = Sandbox::new();
+    let (act, one) = (Act::start(), Receiver::start("one"));
+    configure(&sandbox, &act, &[&one], &json!({}));
+    failing(&one, "hanging");
+    std::fs::create_dir_all(sandbox.state()).unwrap();
+    std::fs::set_permissions(sandbox.state(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    std::fs::write(sandbox.state().join("copies"), "not a directory").unwrap();
+    let mut relay = Relay::start_with(&sandbox, start(&sandbox, &act));
+    for name in 0..12 {
+        assert_eq!(relay.post(&export(&name.to_string())), Some(200));
+    }
+    assert_eq!(relay.outcome(DEADLINE).states, [(State::Delivered, 12)].into());
+    let outcome = until(&sandbox, &one, &[(State::UnderWay, 8), (State::Lost, 4)]);
+    assert!(outcome.problems[&State::Lost].cause.contains("in memory"), "{outcome:?}");
+    relay.kill();
+    let history = sandbox.act_claude(&["act", "history"]).output().unwrap().out();
+    assert!(history.contains("8 not observed") && history.contains("4 lost"), "{history}");
+}
