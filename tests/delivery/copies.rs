@@ -423,5 +423,5 @@ fn few_copies_are_in_memory_only() {
     assert!(outcome.problems[&State::Lost].cause.contains("in memory"), "{outcome:?}");
     relay.kill();
     let history = sandbox.act_claude(&["act", "history"]).output().unwrap().out();
-    assert!(history.contains("8 not observed") && history.contains("4 lost"), "{history}");
+    assert!(history.contains("8 not observed") && history.contains("4 exports lost"), "{history}");
 }
