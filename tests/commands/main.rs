@@ -8,6 +8,7 @@ mod changes;
 mod check;
 mod check_address;
 mod check_boomi;
+mod check_copies;
 mod copies;
 mod demo;
 mod docs;
