@@ -13,6 +13,7 @@ mod copies;
 mod demo;
 mod docs;
 mod doctor;
+mod doctor_copies;
 mod fleet;
 mod history;
 mod lists;
