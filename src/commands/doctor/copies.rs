@@ -1,12 +1,10 @@
 //! Findings about copies as a whole: those that nobody gets (pure).
 
-use std::path::Path;
-
 use super::{Check, Facts, Finding};
 use crate::claude::own_pipeline;
+use crate::commands::flush;
 use crate::config::{Delivery, Pipeline};
 use crate::state::spool::{Spool, Summary};
-use crate::text::shell::shell_word;
 
 pub const CHECKS: [Check; 2] = [|facts| direct(facts).into_iter().collect(), gone];
 
@@ -37,7 +35,7 @@ fn gone(facts: &Facts) -> Vec<Finding> {
         let finding = Finding::new("copy-gone", what, place.unwrap_or_default().display().to_string())
             .effect("they are sent nowhere; ACT is not affected")
             .fix("configure it again, or delete them")
-            .command(format!("act-claude act flush --discard --copy {}", shell_word(Path::new(destination))));
+            .command(format!("{} --discard", flush::command(Some(destination))));
         Some(finding)
     };
     facts.kept_copies.iter().filter_map(finding).collect()

@@ -1,8 +1,7 @@
 //! Findings about the state directory and the exports in its spools.
 
-use std::path::Path;
-
 use super::{Check, Facts, Finding, copies};
+use crate::commands::flush;
 use crate::state::outcome::State;
 use crate::state::spool::summary::Waiting;
 use crate::state::spool::{Spool, Summary};
@@ -61,12 +60,6 @@ impl Kept<'_> {
         };
         facts.state.as_deref().map(|state| spool(state).queue().display().to_string()).unwrap_or_default()
     }
-
-    /// `act flush` for these alone: an export and its copies have the same name.
-    fn flush(&self, more: &str) -> String {
-        let copy = self.destination.map(|destination| format!(" --copy {}", shell_word(Path::new(destination))));
-        format!("act-claude act flush{more}{}", copy.unwrap_or_default())
-    }
 }
 
 /// Exports of one alias that have stepped aside: they fail while the receiver accepts others.
@@ -82,7 +75,7 @@ fn deferred(facts: &Facts, kept: &Kept<'_>) -> Finding {
     Finding::new(id, format!("{} stepped aside", kept.count(deferred.len())), kept.place(facts))
         .effect(if said.is_empty() { effect } else { format!("{said}: {effect}") })
         .fix(format!("if {receiver} never accepts it, delete it"))
-        .command(kept.flush(&format!(" --discard --only {name}")))
+        .command(format!("{} --discard --only {name}", flush::command(kept.destination)))
 }
 
 /// Exports of one alias that are held until the user has put something right.
@@ -105,7 +98,7 @@ fn held(facts: &Facts, kept: &Kept<'_>) -> Finding {
         } else {
             format!("correct this first, then deliver them: {fix}")
         })
-        .command(kept.flush(""))
+        .command(flush::command(kept.destination))
 }
 
 /// Locks tell which session is alive and who delivers an export, and modes protect what is stored.
