@@ -23,6 +23,7 @@ mod rc_file;
 mod reference;
 mod repositories;
 mod setup_dialogue;
+mod setup_pipeline;
 mod setup_settings;
 mod setup_spec;
 mod setup_token;
