@@ -129,6 +129,12 @@ impl Stated<'_> {
         (!has_alias && !accounts.iter().any(|account| same(account))).then_some(endpoint)
     }
 
+    /// Whether managed settings name the endpoint for metrics. That for all signals gives way to act-claude's.
+    fn is_final(&self) -> bool {
+        let of_metrics = self.value("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT");
+        of_metrics.is_some_and(|value| value.layer == Some(LayerKind::Managed))
+    }
+
     fn unfit(&self) -> Option<Unfit> {
         if let Some(layer) = self.own().find(|layer| layer.headers_helper.is_some()) {
             return Some(Unfit(format!("otelHeadersHelper in {} gives its headers", layer.path.display())));
@@ -182,12 +188,11 @@ fn pairs(list: &str) -> impl Iterator<Item = (String, Zeroizing<String>)> {
 pub fn named(environment: &Environment, layers: &[Layer], accounts: &[&str]) -> Option<Named> {
     let stated = Stated { environment, layers };
     let endpoint = stated.used(accounts)?;
-    let of_metrics = stated.value("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT");
     Some(Named {
         endpoint: secret::address(&endpoint.text),
         by: endpoint.place,
         interval_ms: stated.value(INTERVAL).and_then(|value| value.text.parse().ok()),
-        is_final: of_metrics.is_some_and(|value| value.layer == Some(LayerKind::Managed)),
+        is_final: stated.is_final(),
     })
 }
 
@@ -199,6 +204,9 @@ pub fn find(environment: &Environment, layers: &[Layer], accounts: &[&str]) -> O
     if environment.doubt().pipeline {
         let why = "this runs inside claude, whose settings may have named it";
         return Some(Err(Unfit(why.to_owned())));
+    }
+    if stated.is_final() {
+        return Some(Err(Unfit(format!("{} takes precedence over act-claude", endpoint.place))));
     }
     if let Some(unfit) = stated.unfit() {
         return Some(Err(unfit));
@@ -304,6 +312,9 @@ mod tests {
         };
         let shown = |path: &str| format!("https://m.example/x?…{path}");
         assert_eq!(is_final("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"), Some((shown(""), true)));
+        let managed = layer(LayerKind::Managed, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://m.example/x");
+        let Some(Err(Unfit(why))) = find(&environment, &[managed], &[]) else { panic!("fit") };
+        assert_eq!(why, "env.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT in s takes precedence over act-claude");
         // act-claude's variable is for metrics alone, and takes precedence over that for all signals.
         assert!(is_final("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|(_, is_final)| !is_final));
     }

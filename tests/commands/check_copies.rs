@@ -9,6 +9,7 @@ use super::check::act_in;
 use crate::support::act::{Act, refused};
 use crate::support::http::{Reply, Request};
 use crate::support::sandbox::{Sandbox, TOKEN, Text};
+use crate::support::tls::Authority;
 
 const CANARY: &str = "glc_c4n4ry9f8e7d6c5b4a3928";
 
@@ -171,6 +172,20 @@ fn a_copy_that_nobody_can_be_asked_about() {
     assert!(text.contains("there is no alias \"biling\": did you mean \"billing\"?"), "{text}");
     assert!(text.contains("connection stopped 127.0.0.1 refused the connection"), "{text}");
     assert!(text.contains("which should hold header A of a copy, is not set"), "{text}");
+}
+
+#[test]
+fn over_tls() {
+    let (act, authority) = (Act::start(), Authority::new());
+    let receiver = Act::start_tls(&authority);
+    let mut sandbox = sandbox(&act, &one(&receiver));
+    let (text, json, code) = checked(&sandbox, &[]);
+    let stopped = "headers:ok connection:ok TLS:stopped";
+    assert_eq!((steps(&json["copies"][0]).as_str(), code, receiver.requests().len()), (stopped, 75, 0), "{text}");
+    let roots = authority.write_to(&sandbox.root().join("ca.pem"));
+    sandbox.set("NODE_EXTRA_CA_CERTS", roots.to_str().unwrap());
+    let (_, json, code) = checked(&sandbox, &[]);
+    assert_eq!((steps(&json["copies"][0]).as_str(), code), ("headers:ok connection:ok TLS:ok answer:ok", 0));
 }
 
 /// The user's own pipeline at `receiver`, with a header.

@@ -120,6 +120,36 @@ fn copies_for_a_destination_that_is_no_longer_configured() {
     assert_eq!(machine.act.requests().len(), 1, "ACT has its export");
 }
 
+/// What deletes the copy leaves ACT's export of the same name alone.
+#[test]
+fn a_copy_that_stepped_aside() {
+    let mut machine = Machine::new();
+    fake_claude::install(&mut machine.sandbox, "posts 2 0\nexit 0");
+    machine.receiver.answer(refused(401, "no"));
+    machine.act.answer(refused(401, "no"));
+    assert_eq!(machine.sandbox.act_claude(&["-p", "hi"]).output().unwrap().code(), 0);
+    let queue = |of: &str| machine.sandbox.state().join(of).join("spool/new");
+    let names = |of: &str| std::fs::read_dir(queue(of)).into_iter().flatten().flatten().count();
+    let ended = || {
+        let locks = std::fs::read_dir(machine.sandbox.state().join("sessions")).into_iter().flatten().flatten();
+        locks.filter(|file| file.path().extension().is_some_and(|extension| extension == "lock")).count() == 0
+    };
+    eventually("the end of the relay", || {
+        (ended() && names("") == 2 && names("copies/acme-grafana") == 2).then_some(())
+    });
+    let poison = machine.receiver.requests()[0].body();
+    machine.receiver.answer_by(move |request| match request.body() == poison {
+        true => refused(500, "this one"),
+        false => accepted(),
+    });
+    let flushed = machine.sandbox.act_claude(&["act", "flush", "--copy", "acme-grafana"]).output().unwrap();
+    assert_eq!(machine.ids(), ["held", "copy-stepped-aside"], "{}{}", flushed.out(), flushed.err());
+    let findings = machine.findings();
+    assert_eq!(findings[1]["what"], "1 copy of billing for acme-grafana stepped aside");
+    machine.follow(&findings[1]);
+    assert_eq!((machine.ids(), names("copies/acme-grafana"), names("")), (vec!["held".to_owned()], 0, 2));
+}
+
 #[test]
 fn direct_delivery_makes_no_copies() {
     let machine = Machine::new();

@@ -49,8 +49,8 @@ const CASES: &[Case] = &[
         direct: false,
         line: Some(
             "no telemetry to ACT: your metrics go to http://collector.example:4318/v1/metrics \
-             (OTEL_EXPORTER_OTLP_METRICS_ENDPOINT in the environment); to replace that, set \"replace_endpoint\": true \
-             in act-claude's configuration",
+             (OTEL_EXPORTER_OTLP_METRICS_ENDPOINT in the environment); to send them to both, set \"own_pipeline\": \
+             \"copy\" in act-claude's configuration, or \"replace\" to send them to ACT only",
         ),
     },
     Case {
@@ -62,8 +62,8 @@ const CASES: &[Case] = &[
         direct: true,
         line: Some(
             "no telemetry to ACT: your metrics go to http://collector.example:4318 \
-             (env.OTEL_EXPORTER_OTLP_ENDPOINT in ~/.claude/settings.json); to replace that, set \
-             \"replace_endpoint\": true in act-claude's configuration",
+             (env.OTEL_EXPORTER_OTLP_ENDPOINT in ~/.claude/settings.json); to send them to both, set \
+             \"own_pipeline\": \"copy\" in act-claude's configuration, or \"replace\" to send them to ACT only",
         ),
     },
     // With an alias id it is the documented recipe: our variables replace it.
@@ -156,15 +156,18 @@ fn each_with_its_line() {
     }
 }
 
+/// Also in the older form.
 #[test]
-fn replace_endpoint_replaces() {
-    let act = Act::start();
-    let mut sandbox = Sandbox::new();
-    sandbox.configure_one(&act.endpoint());
-    let text = std::fs::read_to_string(sandbox.config_file()).unwrap().replacen('{', "{\"replace_endpoint\": true,", 1);
-    sandbox.write(".config/act-claude/config.json", text);
-    fake_claude::install(&mut sandbox, "post\nexit 0");
-    sandbox.set("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://collector.example:4318/v1/metrics");
-    assert_eq!(sandbox.act_claude(&["-p", "hi"]).output().unwrap().code(), 0);
-    act.wait_for(1);
+fn a_pipeline_is_replaced_where_the_configuration_says_so() {
+    for says in ["\"replace_endpoint\": true", "\"own_pipeline\": \"replace\""] {
+        let act = Act::start();
+        let mut sandbox = Sandbox::new();
+        sandbox.configure_one(&act.endpoint());
+        let text = std::fs::read_to_string(sandbox.config_file()).unwrap().replacen('{', &format!("{{{says},"), 1);
+        sandbox.write(".config/act-claude/config.json", text);
+        fake_claude::install(&mut sandbox, "post\nexit 0");
+        sandbox.set("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://collector.example:4318/v1/metrics");
+        assert_eq!(sandbox.act_claude(&["-p", "hi"]).output().unwrap().code(), 0);
+        act.wait_for(1);
+    }
 }

@@ -4,6 +4,7 @@ use super::{Check, Facts, Finding};
 use crate::claude::consent::{self, Objection};
 use crate::claude::exporters;
 use crate::claude::network::{self, PROXIES};
+use crate::claude::own_pipeline;
 use crate::claude::settings::Layer;
 use crate::claude::variables::{ENABLE, EXPORTER};
 use crate::delivery::cause::{self, Whose};
@@ -57,6 +58,8 @@ fn other_pipeline(facts: &Facts) -> Option<Finding> {
     // The endpoint of an account matters to other objections only.
     let objection = consent::objection(config, config.delivery(), "", &facts.environment, &facts.layers)?;
     let Objection::OtherPipeline { by, endpoint, unfit } = objection else { return None };
+    let named = own_pipeline::named(&facts.environment, &facts.layers, &config.endpoints());
+    let is_final = named.is_some_and(|named| named.is_final);
     let file = crate::config::user_file(&facts.environment).unwrap_or_default();
     Some(
         Finding::new("other-pipeline", format!("your metrics go to {endpoint}"), by)
@@ -65,6 +68,11 @@ fn other_pipeline(facts: &Facts) -> Option<Finding> {
                 None => "act-claude does not change that: nothing is reported to ACT".to_owned(),
             })
             .fix(match unfit {
+                _ if is_final => {
+                    "managed settings take precedence over act-claude: ask your administrator to take it out of \
+                                  them, or to let that receiver send a copy to ACT"
+                        .to_owned()
+                }
                 Some(_) => format!(
                     "correct that; or, to send them to ACT only, set \"own_pipeline\": \"replace\" in {}",
                     file.display()
