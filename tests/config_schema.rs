@@ -27,7 +27,7 @@ fn good() -> Value {
         "repositories": {"github.com/acme/billing": "billing", "*.acme.com/**": null, "/srv/git/x": null, "**": null},
         "hosts": {"github-work": "github.com"}, "ticket": "[A-Z]+-[0-9]+", "person": {"env": "EMPLOYEE"},
         "default": "billing", "claude": "~/bin/claude", "delivery": "direct", "required": true,
-        "replace_endpoint": true, "export_interval_ms": 1000, "exit_wait_ms": 0, "report": "json", "redact": ["user.email"], "spool_files": 100, "spool_mib": 8
+        "own_pipeline": "copy", "replace_endpoint": true, "export_interval_ms": 1000, "exit_wait_ms": 0, "report": "json", "redact": ["user.email"], "spool_files": 100, "spool_mib": 8
     })
 }
 
@@ -137,6 +137,8 @@ fn schema_and_reader_agree() {
         ("/claude", json!("claude")),
         ("/delivery", json!("both")),
         ("/required", json!("true")),
+        ("/own_pipeline", json!("both")),
+        ("/own_pipeline", json!(null)),
         ("/replace_endpoint", json!(1)),
         ("/export_interval_ms", json!(99)),
         ("/export_interval_ms", json!(1000.5)),

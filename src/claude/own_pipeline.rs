@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::exporters;
 use super::settings::{Layer, LayerKind};
-use super::variables::{ENABLE, EXPORTER, PROTOCOL, TEMPORALITY};
+use super::variables::{ENABLE, EXPORTER, INTERVAL, PROTOCOL, TEMPORALITY};
 use crate::config::copies::OWN_PIPELINE;
 use crate::config::typed::secret;
 use crate::system::environment::Environment;
@@ -65,6 +65,19 @@ impl fmt::Debug for OwnPipeline {
     }
 }
 
+/// The pipeline, as a question about it names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its endpoint, without what may be a secret.
+    pub endpoint: String,
+    /// The variable or settings key that names it.
+    pub by: String,
+    /// The time between two exports, where it is set.
+    pub interval_ms: Option<u64>,
+    /// Whether managed settings name it, which take precedence over act-claude.
+    pub is_final: bool,
+}
+
 /// Why it can't be copied as claude would send it: what is set, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfit(pub String);
@@ -106,6 +119,22 @@ impl Stated<'_> {
             Some(Value { text: format!("{}{slash}v1/metrics", base.text), ..base })
         };
         self.value("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT").or_else(generic)
+    }
+
+    /// The endpoint that bare claude would use, if it is none of `accounts`.
+    fn used(&self, accounts: &[&str]) -> Option<Value> {
+        let is_on = self.value(ENABLE).is_some_and(|value| super::conflicts::is_truthy(&value.text));
+        let exports = self.value(EXPORTER).is_some_and(|value| exporters::has_otlp(&value.text));
+        let endpoint = self.endpoint().filter(|_| is_on && exports)?;
+        let same = |one: &str| one.trim().trim_end_matches('/') == endpoint.text.trim_end_matches('/');
+        let has_alias = self.headers().0.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-alias-id"));
+        (!has_alias && !accounts.iter().any(|account| same(account))).then_some(endpoint)
+    }
+
+    /// Whether managed settings name the endpoint for metrics. That for all signals gives way to act-claude's.
+    fn is_final(&self) -> bool {
+        let of_metrics = self.value("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT");
+        of_metrics.is_some_and(|value| value.layer == Some(LayerKind::Managed))
     }
 
     fn unfit(&self) -> Option<Unfit> {
@@ -170,21 +199,29 @@ fn decoded(list: &str) -> impl Iterator<Item = (String, Zeroizing<String>)> {
     })
 }
 
+/// The pipeline by name, where bare claude would send metrics to a URL of none of `accounts`.
+pub fn named(environment: &Environment, layers: &[Layer], accounts: &[&str]) -> Option<Named> {
+    let stated = Stated { environment, layers };
+    let endpoint = stated.used(accounts)?;
+    Some(Named {
+        endpoint: secret::address(&endpoint.text),
+        by: endpoint.place,
+        interval_ms: stated.value(INTERVAL).and_then(|value| value.text.parse().ok()),
+        is_final: stated.is_final(),
+    })
+}
+
 /// The pipeline, where bare claude would send metrics to a URL of none of `accounts`.
 pub fn find(environment: &Environment, layers: &[Layer], accounts: &[&str]) -> Option<Result<OwnPipeline, Unfit>> {
     let stated = Stated { environment, layers };
-    let is_on = stated.value(ENABLE).is_some_and(|value| super::conflicts::is_truthy(&value.text));
-    let exports = stated.value(EXPORTER).is_some_and(|value| exporters::has_otlp(&value.text));
-    let endpoint = stated.endpoint().filter(|_| is_on && exports)?;
-    let same = |one: &str| one.trim().trim_end_matches('/') == endpoint.text.trim_end_matches('/');
+    let endpoint = stated.used(accounts)?;
     let (headers, is_lasting) = stated.headers();
-    let has_alias = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-alias-id"));
-    if has_alias || accounts.iter().any(|account| same(account)) {
-        return None;
-    }
     if environment.doubt().pipeline {
         let why = "this runs inside claude, whose settings may have named it";
         return Some(Err(Unfit(why.to_owned())));
+    }
+    if stated.is_final() {
+        return Some(Err(Unfit(format!("{} takes precedence over act-claude", endpoint.place))));
     }
     if let Some(unfit) = stated.unfit() {
         return Some(Err(unfit));
@@ -267,6 +304,34 @@ mod tests {
         let in_claude = ON.into_iter().collect::<Environment>();
         let doubt = crate::system::environment::Doubt { pipeline: true, ..Default::default() };
         assert!(find(&in_claude.doubted(doubt), &[], &[]).expect("a pipeline").is_err());
+    }
+
+    #[test]
+    fn a_question_names_it() {
+        let layer = |kind, name: &str, value: &str| Layer {
+            env: vec![(name.to_owned(), value.to_owned())],
+            ..Layer::new(kind, "s".into())
+        };
+        let environment: Environment = ON.into_iter().chain([("OTEL_METRIC_EXPORT_INTERVAL", "60000")]).collect();
+        let expected = Named {
+            endpoint: "http://c.example:4318/v1/metrics".to_owned(),
+            by: "OTEL_EXPORTER_OTLP_ENDPOINT in the environment".to_owned(),
+            interval_ms: Some(60_000),
+            is_final: false,
+        };
+        assert_eq!(named(&environment, &[], &[]), Some(expected));
+        assert_eq!(named(&environment, &[], &["http://c.example:4318/v1/metrics/"]), None);
+        let is_final = |name: &str| {
+            let layers = [layer(LayerKind::Managed, name, "https://u:p@m.example/x?key=1")];
+            named(&environment, &layers, &[]).map(|named| (named.endpoint, named.is_final))
+        };
+        let shown = |path: &str| format!("https://m.example/x?…{path}");
+        assert_eq!(is_final("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"), Some((shown(""), true)));
+        let managed = layer(LayerKind::Managed, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://m.example/x");
+        let Some(Err(Unfit(why))) = find(&environment, &[managed], &[]) else { panic!("fit") };
+        assert_eq!(why, "env.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT in s takes precedence over act-claude");
+        // act-claude's variable is for metrics alone, and takes precedence over that for all signals.
+        assert!(is_final("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|(_, is_final)| !is_final));
     }
 
     #[test]

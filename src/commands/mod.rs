@@ -56,7 +56,7 @@ enum Command {
     Use(r#use::Args),
     /// The configured aliases, and which directories use them; adds and removes them
     Aliases(aliases::Args),
-    /// Check endpoint, token and alias with ACT, without a session and without sending metrics
+    /// Check endpoint, token and alias with ACT, and the receivers of copies, without a session and without sending metrics
     Check(check::Args),
     /// Find problems that keep sessions from being reported, each with its fix
     Doctor(doctor::Args),

@@ -39,8 +39,17 @@ impl Pipeline {
 
     /// The value with this name.
     pub fn parse(name: &str) -> Option<Self> {
-        let all = [Self::Leave, Self::Copy, Self::Replace];
-        Self::NAMES.iter().position(|known| *known == name).map(|at| all[at])
+        [Self::Leave, Self::Copy, Self::Replace].into_iter().find(|value| value.name() == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let [leave, copy, replace] = Self::NAMES;
+        match self {
+            Self::Leave => leave,
+            Self::Copy => copy,
+            Self::Replace => replace,
+        }
     }
 }
 

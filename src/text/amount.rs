@@ -27,6 +27,11 @@ pub fn dollars(amount: f64) -> String {
     format!("${}.{:02}", grouped(cents / 100), cents % 100)
 }
 
+/// `5 s`, `0.5 s`.
+pub fn seconds(milliseconds: u64) -> String {
+    format!("{} s", milliseconds as f64 / 1000.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +40,11 @@ mod tests {
     fn thousands_are_grouped() {
         let texts = [0, 999, 1000, 48210, 1234567].map(grouped);
         assert_eq!(texts, ["0", "999", "1,000", "48,210", "1,234,567"]);
+    }
+
+    #[test]
+    fn seconds_have_what_they_need() {
+        assert_eq!([100, 1500, 5000, 3_600_000].map(seconds), ["0.1 s", "1.5 s", "5 s", "3600 s"]);
     }
 
     #[test]

@@ -591,7 +591,7 @@ fn a_healthy_machine_is_described() {
          variables      none that matters\n\
          running        no claude\n\
          spool          empty\n               ~/.local/state/act-claude\n\
-         checks         32\n",
+         checks         34\n",
         system_file = act_claude::config::SYSTEM_FILE,
     );
     // Where the rule is depends on how the test writes the file.
@@ -604,7 +604,7 @@ fn a_healthy_machine_is_described() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["findings"], code), (&json!([]), 0));
     assert_eq!(json["looked_at"]["claude"], json!(["version 2.1.330", "~/bin/claude"]));
-    assert_eq!(json["looked_at"]["checks"], "32");
+    assert_eq!(json["looked_at"]["checks"], "34");
     assert!(!machine.sandbox.state().exists(), "looking leaves nothing behind");
 }
 

@@ -315,3 +315,37 @@ fn a_pipe_as_a_shell_s_file_is_named_and_not_waited_for() {
         assert!(output.out().contains(&named), "{}", output.out());
     }
 }
+
+/// Copies that wait are delivered first. What stays is counted, and the file of a header is named.
+#[test]
+fn copies_that_wait_are_not_lost_without_asking() {
+    let (act, receiver) = (Act::start(), Act::start());
+    receiver.answer(Reply::json(503, ""));
+    let mut sandbox = home();
+    sandbox.configure_one(&act.endpoint());
+    let mut config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    let file = sandbox.write("grafana", "Bearer canary-of-grafana");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    config["copies"] = serde_json::json!({"grafana": {
+        "endpoint": format!("{}/v1/metrics", receiver.origin()), "headers": {"Authorization": {"file": "~/grafana"}}
+    }});
+    sandbox.configure(&config);
+    session(&mut sandbox);
+    act.wait_for(1);
+    let run = |args: &[&str]| {
+        let output = sandbox.act_claude(&[&["act", "uninstall", "--yes"], args].concat()).output().unwrap();
+        assert!(!(output.out() + &output.err()).contains("canary-of-grafana"));
+        output
+    };
+    let refused = run(&[]);
+    let expected =
+        "act-claude: 1 copy has not reached another receiver: act-claude act uninstall --discard deletes them\n";
+    assert_eq!((refused.code(), refused.err().as_str()), (75, expected));
+    assert!(sandbox.state().is_dir() && act.requests().len() == 1);
+    receiver.answer(accepted());
+    let count = receiver.requests().len();
+    let done = run(&[]);
+    assert_eq!((done.code(), receiver.requests().len()), (0, count + 1), "{}", done.err());
+    assert!(done.out().contains(&format!("a header of copy grafana: rm {}\n", sandbox.shown(&file))), "{}", done.out());
+    assert!(!sandbox.state().exists() && file.exists());
+}

@@ -62,8 +62,8 @@ const CASES: &[Case] = &[
         direct: true,
         line: Some(
             "no telemetry to ACT: your metrics go to http://collector.example:4318 \
-             (env.OTEL_EXPORTER_OTLP_ENDPOINT in ~/.claude/settings.json); to send them to both, set \"own_pipeline\": \
-             \"copy\" in act-claude's configuration, or \"replace\" to send them to ACT only",
+             (env.OTEL_EXPORTER_OTLP_ENDPOINT in ~/.claude/settings.json); to send them to both, set \
+             \"own_pipeline\": \"copy\" in act-claude's configuration, or \"replace\" to send them to ACT only",
         ),
     },
     // With an alias id it is the documented recipe: our variables replace it.
@@ -156,13 +156,14 @@ fn each_with_its_line() {
     }
 }
 
+/// Also in the older form.
 #[test]
-fn a_pipeline_that_may_be_replaced_is() {
-    for written in ["\"replace_endpoint\": true", "\"own_pipeline\": \"replace\""] {
+fn a_pipeline_is_replaced_where_the_configuration_says_so() {
+    for says in ["\"replace_endpoint\": true", "\"own_pipeline\": \"replace\""] {
         let act = Act::start();
         let mut sandbox = Sandbox::new();
         sandbox.configure_one(&act.endpoint());
-        let text = std::fs::read_to_string(sandbox.config_file()).unwrap().replacen('{', &format!("{{{written},"), 1);
+        let text = std::fs::read_to_string(sandbox.config_file()).unwrap().replacen('{', &format!("{{{says},"), 1);
         sandbox.write(".config/act-claude/config.json", text);
         fake_claude::install(&mut sandbox, "post\nexit 0");
         sandbox.set("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://collector.example:4318/v1/metrics");

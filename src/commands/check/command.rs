@@ -3,6 +3,7 @@
 use anstyle::Style;
 use serde_json::json;
 
+use super::{Checked, copies};
 use crate::commands::check::{self, Finding, Subject};
 use crate::commands::configured;
 use crate::commands::here::{Here, is_here};
@@ -29,7 +30,8 @@ pub struct Args {
 const WORST_FIRST: [u8; 5] = [65, 77, 78, 75, 69];
 
 /// Runs the command. Exit status 0 where credential or alias were shown to be good, 69 where nothing was shown, otherwise the status
-/// that `--verify` would give. Of several aliases, the worst status counts. 64 for an unknown alias, 78 for a faulty configuration.
+/// that `--verify` would give. Of several aliases, the worst status counts, and that of a copy only where ACT has no problem. 64 for
+/// an unknown alias, 78 for a faulty configuration.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(environment);
     let subjects = match subjects(args, &loaded, environment) {
@@ -40,22 +42,38 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         }
     };
     let findings = check::run_all(&subjects, environment, token::fetch_shown);
+    let copies = copies::run_all(&subjects, &loaded, environment);
     if args.json {
-        crate::commands::print_json(&json!({ "checks": findings.iter().map(Finding::json).collect::<Vec<_>>() }));
+        let json = |findings: &[Finding]| findings.iter().map(Finding::json).collect::<Vec<_>>();
+        crate::commands::print_json(&json!({ "checks": json(&findings), "copies": json(&copies) }));
     } else {
         let (width, home) = (page::width(), environment.home());
         let here = Here::of(environment, &loaded.config);
-        let shown = |finding: &Finding| finding.text(width, home.as_deref(), is_here(here.as_ref(), &finding.alias));
-        let mut text = findings.iter().map(shown).collect::<Vec<_>>().join("\n");
-        let legend = here.as_ref().filter(|here| findings.iter().any(|finding| here.is(&finding.alias)));
+        let is_marked = |finding: &Finding| match &finding.checked {
+            Checked::Alias { name, .. } => is_here(here.as_ref(), name),
+            Checked::Copy { .. } => false,
+        };
+        let shown = |finding: &Finding| finding.text(width, home.as_deref(), is_marked(finding));
+        let mut text = findings.iter().chain(&copies).map(shown).collect::<Vec<_>>().join("\n");
+        let legend = here.as_ref().filter(|_| findings.iter().any(is_marked));
         if let Some(legend) = legend.and_then(Here::legend) {
             text.push('\n');
             page::hang(&mut text, 2, width, Style::new(), &legend);
         }
         let _ = page::write(&mut anstream::stdout(), &text);
     }
-    let worst = WORST_FIRST.into_iter().find(|code| findings.iter().any(|finding| finding.code == *code));
-    ExitCode::from(worst.unwrap_or(0))
+    ExitCode::from(code(&findings, &copies))
+}
+
+/// The exit status: that of a problem at ACT; without one, that of a copy's; without any, whether something was shown (pure).
+fn code(findings: &[Finding], copies: &[Finding]) -> u8 {
+    let worst = |codes: Vec<u8>| WORST_FIRST.into_iter().find(|code| codes.contains(code));
+    let problems = |findings: &[Finding]| {
+        let stopped = findings.iter().filter(|finding| finding.problem.is_some());
+        worst(stopped.map(|finding| finding.code).collect())
+    };
+    let all = || worst(findings.iter().map(|finding| finding.code).collect());
+    problems(findings).or_else(|| problems(copies)).or_else(all).unwrap_or(0)
 }
 
 /// The aliases to check, or an exit status with the reasons.

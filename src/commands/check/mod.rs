@@ -3,16 +3,18 @@
 //! [`proof`] asks Boomi's platform API whether it accepts the credential, where [`platform`] knows that API. [`route`] tests the
 //! way to ACT up to a connection. Then [`question`] sends ACT an export without metrics, and the same with a credential or an alias
 //! id that can't exist. [`conclusion`] (pure) compares the answers. It does not assume an order in which ACT looks at credential,
-//! alias and content, and concludes only what the differences between the answers show.
+//! alias and content, and concludes only what the differences between the answers show. [`copies`] asks the destinations of copies.
 
 mod attributes;
 mod command;
 mod conclusion;
+mod copies;
 mod platform;
 mod proof;
 mod question;
 mod route;
 mod steps;
+mod way;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -23,11 +25,12 @@ use crate::config::typed::endpoint;
 use crate::config::{Account, Alias, Config, TokenSource};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::upstream::{Limits, Upstream};
-use crate::delivery::verdict::{Failure, Reason, Verdict, judge};
+use crate::delivery::verdict::{Failure, judge};
 use crate::state::outcome::Problem;
 use crate::system::environment::Environment;
 
 use proof::{Ask, Proof};
+use way::{Receiver, Way};
 
 pub use command::{Args, run};
 pub use conclusion::Answers;
@@ -69,18 +72,35 @@ pub struct Step {
     pub seen: String,
 }
 
+/// What was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checked {
+    /// An alias, at ACT.
+    Alias {
+        /// Its name.
+        name: String,
+        /// Its account's name.
+        account: String,
+    },
+    /// A destination of copies.
+    Copy {
+        /// Its name.
+        name: String,
+        /// The aliases that were checked and whose exports it gets.
+        aliases: Vec<String>,
+    },
+}
+
 /// The result of a check.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// The alias's name.
-    pub alias: String,
-    /// The account's name.
-    pub account: String,
+    /// What was checked.
+    pub checked: Checked,
     /// The metrics URL.
     pub endpoint: String,
     /// The steps, up to the one at which it stopped.
     pub steps: Vec<Step>,
-    /// Why no answer shows whether the credential is good. Empty where one does.
+    /// Why no answer shows what is open. Empty where one does, or where ACT's answers are the reason.
     pub unproven: String,
     /// Why it stopped. `None` where all is good, or where no answer shows it.
     pub problem: Option<Problem>,
@@ -168,30 +188,83 @@ pub fn hosts(account: &Account) -> (String, Option<String>) {
 
 /// Checks one alias.
 fn check(subject: &Subject<'_>, known: &Known, network: &Network, environment: &Environment) -> Finding {
-    let mut run = CheckRun { subject, steps: Vec::new() };
-    let unproven = |steps: &[Step]| match &known.proof {
-        Proof::Open(why) if steps.iter().any(|step| step.name == "credential" && step.state == StepState::Open) => {
+    let mut way = Way::to(Receiver::Act(subject.whose()));
+    let (mut problem, mut code) = match ask(subject, &mut way, known, network) {
+        Ok(answers) => {
+            let (steps, problem, code) = conclusion::conclude(&answers, &subject.whose(), &known.proof);
+            way.steps.extend(steps);
+            (problem, code)
+        }
+        Err(problem) => (Some(*problem.clone()), problem.code),
+    };
+    let unproven = match &known.proof {
+        Proof::Open(why) if way.steps.iter().any(|step| step.name == "credential" && step.state == StepState::Open) => {
             why.clone()
         }
         _ => String::new(),
     };
-    match run.ask(known, network) {
-        Ok(answers) => {
-            let (steps, mut problem, mut code) = conclusion::conclude(&answers, &subject.whose(), &known.proof);
-            run.steps.extend(steps);
-            let more = attributes::of(subject, environment);
-            if problem.is_none() && !more.is_empty() {
-                problem = run.attributes(&more, known, network);
-                code = problem.as_ref().map_or(code, |problem| problem.code);
-            }
-            let unproven = unproven(&run.steps);
-            run.finding(problem, code, unproven)
-        }
-        Err(problem) => {
-            let code = problem.code;
-            run.finding(Some(*problem), code, String::new())
-        }
+    let more = if problem.is_none() { attributes::of(subject, environment) } else { Vec::new() };
+    if !more.is_empty() {
+        problem = ask_attributes(subject, &mut way, &more, known, network);
+        code = problem.as_ref().map_or(code, |problem| problem.code);
     }
+    let Subject { name, account_name, account, .. } = subject;
+    Finding {
+        checked: Checked::Alias { name: (*name).to_owned(), account: (*account_name).to_owned() },
+        endpoint: account.endpoint.clone(),
+        steps: way.steps,
+        unproven,
+        problem,
+        code,
+    }
+}
+
+/// Asks ACT about an alias.
+fn ask(subject: &Subject<'_>, way: &mut Way<'_>, known: &Known, network: &Network) -> Result<Answers, Box<Problem>> {
+    let account = subject.account;
+    let token = match &known.token {
+        Ok(token) => {
+            way.passed("token", source(&account.token));
+            token
+        }
+        Err(error) => return Err(way.stop("token", error.what.clone(), cause::without_token(error))),
+    };
+    match &known.proof {
+        Proof::Accepted(id) => way.passed("credential", proof::accepted(&account.user, id)),
+        // ACT is not asked: it would count one more failed login.
+        Proof::Refused(id) => {
+            let problem = proof::refused(&account.user, id, subject.account_name);
+            return Err(way.stop("credential", problem.said.clone(), problem));
+        }
+        Proof::Open(_) => {}
+    }
+    let (authorization, id) = (token.authorization(&account.user), &subject.alias.id);
+    let (upstream, answer) =
+        way.ask(network, |upstream| upstream.request(Some(&authorization), id, question::EMPTY))?;
+    let main = judge(Ok(&answer), 0, SystemTime::now());
+    let is_proven = matches!(known.proof, Proof::Accepted(_));
+    Ok(question::with_controls(main, id, &authorization, is_proven, |authorization, alias| {
+        judge(upstream.request(authorization, alias, question::EMPTY).as_ref(), 0, SystemTime::now())
+    }))
+}
+
+/// Asks about the attributes that `attribute` of the alias adds.
+fn ask_attributes(
+    subject: &Subject<'_>,
+    way: &mut Way<'_>,
+    more: &[(String, String)],
+    known: &Known,
+    network: &Network,
+) -> Option<Problem> {
+    let authorization = known.token.as_ref().ok()?.authorization(&subject.account.user);
+    let upstream = way.receiver.client(network).ok()?;
+    let ask = |export: &[u8]| {
+        let answer = upstream.request(Some(&authorization), &subject.alias.id, export);
+        judge(answer.as_ref(), 0, SystemTime::now())
+    };
+    let (step, problem) = attributes::step(subject, more, ask);
+    way.steps.push(step);
+    problem
 }
 
 /// Why the proxy to `endpoint` does not work. `None` also where there is no proxy. The request has no credential.
@@ -209,137 +282,6 @@ pub fn blocked_by_proxy(endpoint: &str, network: &Network) -> Option<Failure> {
     let asked = Upstream::new(endpoint, network, limits)
         .and_then(|upstream| upstream.request(None, "act-claude-doctor", question::EMPTY));
     asked.err().filter(|failure| matches!(failure, Failure::Proxy { .. } | Failure::ProxyAuthentication { .. }))
-}
-
-/// One check, with the steps so far.
-struct CheckRun<'a> {
-    subject: &'a Subject<'a>,
-    steps: Vec<Step>,
-}
-
-impl CheckRun<'_> {
-    fn ask(&mut self, known: &Known, network: &Network) -> Result<Answers, Box<Problem>> {
-        let account = self.subject.account;
-        let token = match &known.token {
-            Ok(token) => {
-                self.passed("token", source(&account.token));
-                token
-            }
-            Err(error) => return Err(self.stop("token", error.what.clone(), cause::without_token(error))),
-        };
-        match &known.proof {
-            Proof::Accepted(id) => self.passed("credential", proof::accepted(&account.user, id)),
-            // ACT is not asked: it would count one more failed login.
-            Proof::Refused(id) => {
-                let problem = proof::refused(&account.user, id, self.subject.account_name);
-                return Err(self.stop("credential", problem.said.clone(), problem));
-            }
-            Proof::Open(_) => {}
-        }
-        let hop = route::next_hop(&account.endpoint, network).map_err(|failure| self.failed("route", failure))?;
-        let addresses = match hop.resolve() {
-            Ok(addresses) => addresses,
-            Err(failure) => return Err(self.failed("DNS", failure)),
-        };
-        if !hop.is_address() {
-            self.passed("DNS", format!("{} is {}", hop.host, route::list(&addresses)));
-        }
-        match hop.connect(&addresses) {
-            Ok(address) => self.passed(
-                "connection",
-                match &hop.proxy {
-                    Some(place) => format!("to the proxy at {address} ({place})"),
-                    None => format!("to {address}"),
-                },
-            ),
-            Err(failure) => return Err(self.failed("connection", failure)),
-        }
-        let upstream = Upstream::new(&account.endpoint, network, Limits::default())
-            .map_err(|failure| self.failed("route", failure))?;
-        let authorization = token.authorization(&account.user);
-        let asked = |authorization: Option<&str>, alias: &str| {
-            let answer = upstream.request(authorization, alias, question::EMPTY);
-            (judge(answer.as_ref(), 0, SystemTime::now()), answer.err())
-        };
-        let (main, failure) = asked(Some(&authorization), &self.subject.alias.id);
-        if let Some(failure) = failure {
-            return Err(self.unanswered(&hop, failure));
-        }
-        self.passed_network(&hop);
-        let is_proven = matches!(known.proof, Proof::Accepted(_));
-        Ok(question::with_controls(main, &self.subject.alias.id, &authorization, is_proven, |authorization, alias| {
-            asked(authorization, alias).0
-        }))
-    }
-
-    /// Asks about the attributes that `attribute` of the alias adds.
-    fn attributes(&mut self, more: &[(String, String)], known: &Known, network: &Network) -> Option<Problem> {
-        let account = self.subject.account;
-        let authorization = known.token.as_ref().ok()?.authorization(&account.user);
-        let upstream = Upstream::new(&account.endpoint, network, Limits::default()).ok()?;
-        let ask = |export: &[u8]| {
-            let answer = upstream.request(Some(&authorization), &self.subject.alias.id, export);
-            judge(answer.as_ref(), 0, SystemTime::now())
-        };
-        let (step, problem) = attributes::step(self.subject, more, ask);
-        self.steps.push(step);
-        problem
-    }
-
-    /// Notes that proxy and TLS passed, after a request was answered.
-    fn passed_network(&mut self, hop: &route::Hop) {
-        if hop.proxy.is_some() {
-            self.passed("proxy", format!("{} forwards to {}", hop.host, hop.target));
-        }
-        if self.subject.account.endpoint.starts_with("https:") {
-            self.passed("TLS", format!("the certificate of {} is trusted", hop.target));
-        }
-    }
-
-    /// Notes the step at which a request without an answer failed.
-    fn unanswered(&mut self, hop: &route::Hop, failure: Failure) -> Box<Problem> {
-        let step = match &failure {
-            Failure::Proxy { .. } | Failure::ProxyAuthentication { .. } | Failure::ProxySetting { .. } => "proxy",
-            Failure::Tls(_) | Failure::Roots { .. } | Failure::Handshake { .. } => {
-                if hop.proxy.is_some() {
-                    self.passed("proxy", format!("{} forwards to {}", hop.host, hop.target));
-                }
-                "TLS"
-            }
-            _ => "answer",
-        };
-        self.failed(step, failure)
-    }
-
-    fn passed(&mut self, name: &'static str, seen: String) {
-        self.steps.push(Step { name, state: StepState::Passed, seen });
-    }
-
-    fn failed(&mut self, name: &'static str, failure: Failure) -> Box<Problem> {
-        let verdict = Verdict::Waiting { reason: Reason::Failure(failure.clone()), retry_after: None };
-        let held = Verdict::Held(Reason::Failure(failure.clone()));
-        let verdict = if matches!(failure, Failure::ProxyAuthentication { .. }) { held } else { verdict };
-        let problem = cause::explain(&verdict, &self.subject.whose()).1.unwrap_or_else(|| unreachable!("a failure"));
-        self.stop(name, problem.said.clone(), problem)
-    }
-
-    fn stop(&mut self, name: &'static str, seen: String, problem: Problem) -> Box<Problem> {
-        self.steps.push(Step { name, state: StepState::Stopped, seen });
-        Box::new(problem)
-    }
-
-    fn finding(self, problem: Option<Problem>, code: u8, unproven: String) -> Finding {
-        let Subject { name, account_name, account, .. } = self.subject;
-        Finding {
-            alias: (*name).to_owned(),
-            account: (*account_name).to_owned(),
-            endpoint: account.endpoint.clone(),
-            steps: self.steps,
-            unproven,
-            problem,
-            code,
-        }
-    }
 }
 
 /// The token's source, as text.

@@ -6,7 +6,7 @@ use std::path::Path;
 use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::{Finding, Step, StepState};
+use super::{Checked, Finding, Step, StepState};
 use crate::run::summary::WHERE_IN_ACT;
 use crate::text::home;
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
@@ -23,7 +23,7 @@ impl Finding {
     pub fn text(&self, width: usize, home: Option<&Path>, is_here: bool) -> String {
         let mark = if is_here { format!("{MARK} ") } else { String::new() };
         let mut text = String::new();
-        page::hang(&mut text, 2, width, BOLD, &format!("{mark}{}  account {}", self.alias, self.account));
+        page::hang(&mut text, 2, width, BOLD, &format!("{mark}{}", self.title()));
         text.push_str(&self.table(home).text(width));
         let shown = |words: &str| home::shortened(words, home);
         match &self.problem {
@@ -36,10 +36,13 @@ impl Finding {
                     page::hang(&mut text, 2, width, Style::new(), &shown(&format!("fix: {}", problem.fix)));
                 }
             }
-            None if self.open().is_empty() => {
-                page::hang(&mut text, 2, width, GREEN, "Endpoint, token and alias are correct.");
-                page::hang(&mut text, 2, width, Style::new(), WHERE_IN_ACT);
-            }
+            None if self.open().is_empty() => match self.checked {
+                Checked::Alias { .. } => {
+                    page::hang(&mut text, 2, width, GREEN, "Endpoint, token and alias are correct.");
+                    page::hang(&mut text, 2, width, Style::new(), WHERE_IN_ACT);
+                }
+                Checked::Copy { .. } => page::hang(&mut text, 2, width, GREEN, "Copies are accepted there."),
+            },
             None => {
                 // On a line of its own, and never wrapped: so it can be copied.
                 let it = if self.open().len() > 1 { "them" } else { "it" };
@@ -48,6 +51,15 @@ impl Finding {
             }
         }
         text
+    }
+
+    fn title(&self) -> String {
+        match &self.checked {
+            Checked::Alias { name, account } => format!("{name}  account {account}"),
+            Checked::Copy { name, .. } if name.is_empty() => "copies".to_owned(),
+            Checked::Copy { name, aliases } if aliases.is_empty() => format!("copy {name}"),
+            Checked::Copy { name, aliases } => format!("copy {name}  of {}", aliases.join(", ")),
+        }
     }
 
     /// The steps, and in the last row all that no answer decides.
@@ -82,7 +94,11 @@ impl Finding {
 
     /// The command that shows what a check can't: a session with `--verify`.
     fn session(&self) -> String {
-        format!("act-claude --alias {} --verify -p hi", crate::text::shell::shell_word(self.alias.as_ref()))
+        let alias = match &self.checked {
+            Checked::Alias { name, .. } => name,
+            Checked::Copy { aliases, .. } => aliases.first().map_or("", String::as_str),
+        };
+        format!("act-claude --alias {} --verify -p hi", crate::text::shell::shell_word(alias.as_ref()))
     }
 
     /// The finding as JSON.
@@ -104,10 +120,12 @@ impl Finding {
             .iter()
             .map(|step| json!({ "step": step.name, "state": state(step.state), "seen": step.seen }))
             .collect();
-        json!({
-            "alias": self.alias,
-            "account": self.account,
-            "endpoint": self.endpoint,
+        let mut value = match &self.checked {
+            Checked::Alias { name, account } => json!({ "alias": name, "account": account }),
+            Checked::Copy { name, aliases } => json!({ "copy": name, "aliases": aliases }),
+        };
+        let found = json!({
+            "endpoint": (!self.endpoint.is_empty()).then_some(&self.endpoint),
             "result": result,
             "steps": steps,
             "open": open,
@@ -116,6 +134,10 @@ impl Finding {
             "cause": problem.map(|problem| &problem.cause),
             "fix": problem.map(|problem| problem.fix.clone()).or((result == "unclear").then(|| self.session())),
             "exit_status": self.code,
-        })
+        });
+        if let (Value::Object(value), Value::Object(found)) = (&mut value, found) {
+            value.extend(found);
+        }
+        value
     }
 }

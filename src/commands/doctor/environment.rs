@@ -4,11 +4,13 @@ use super::{Check, Facts, Finding};
 use crate::claude::consent::{self, Objection};
 use crate::claude::exporters;
 use crate::claude::network::{self, PROXIES};
+use crate::claude::own_pipeline;
 use crate::claude::settings::Layer;
 use crate::claude::variables::{ENABLE, EXPORTER};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::roots::Unused;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
+use crate::text::amount;
 
 pub const CHECKS: [Check; 6] = [
     |facts| switched_off(facts).into_iter().collect(),
@@ -52,20 +54,36 @@ fn switched_off(facts: &Facts) -> Option<Finding> {
 }
 
 fn other_pipeline(facts: &Facts) -> Option<Finding> {
-    let objection = consent::own_word(&facts.loaded.config, &facts.environment, &facts.layers)?;
+    let config = &facts.loaded.config;
+    // The endpoint of an account matters to other objections only.
+    let objection = consent::objection(config, config.delivery(), "", &facts.environment, &facts.layers)?;
     let Objection::OtherPipeline { by, endpoint, unfit } = objection else { return None };
+    let named = own_pipeline::named(&facts.environment, &facts.layers, &config.endpoints());
+    let is_final = named.is_some_and(|named| named.is_final);
     let file = crate::config::user_file(&facts.environment).unwrap_or_default();
     Some(
         Finding::new("other-pipeline", format!("your metrics go to {endpoint}"), by)
-            .effect(match unfit {
+            .effect(match &unfit {
                 Some(why) => format!("it can't get a copy ({why}), and nothing is reported to ACT"),
                 None => "act-claude does not change that: nothing is reported to ACT".to_owned(),
             })
-            .fix(format!(
-                "to send them to both, set \"own_pipeline\": \"copy\" in {} (claude then exports every {} s); to ACT only: \"replace\"",
-                file.display(),
-                facts.loaded.config.export_interval_ms() / 1000
-            )),
+            .fix(match unfit {
+                _ if is_final => {
+                    "managed settings take precedence over act-claude: ask your administrator to take it out of \
+                                  them, or to let that receiver send a copy to ACT"
+                        .to_owned()
+                }
+                Some(_) => format!(
+                    "correct that; or, to send them to ACT only, set \"own_pipeline\": \"replace\" in {}",
+                    file.display()
+                ),
+                None => format!(
+                    "to send them to both, set \"own_pipeline\": \"copy\" in {} (claude then exports every {}); to ACT \
+                     only: \"replace\"",
+                    file.display(),
+                    amount::seconds(config.export_interval_ms())
+                ),
+            }),
     )
 }
 

@@ -1,5 +1,6 @@
 //! The facts behind all findings, gathered once: from files, PATH, the network, and the sources of the tokens.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::config::token::{self, TokenError};
 use crate::config::{self, Loaded, TokenSource};
 use crate::delivery::roots::{self, Unused};
 use crate::delivery::verdict::Failure;
-use crate::state::spool::summary::Waiting;
+use crate::state::spool::summary::{Summary, Waiting};
 use crate::state::{self, spool};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -78,8 +79,10 @@ pub struct Facts {
     pub unused_roots: Vec<Unused>,
     /// Whether the state directory lies on a drive of Windows.
     pub on_windows_drive: bool,
-    /// Exports that wait or are held.
+    /// Exports for ACT that wait or are held.
     pub kept: Vec<Waiting>,
+    /// Copies that wait or are held, by destination.
+    pub kept_copies: BTreeMap<String, Summary>,
     /// Why the spool can't be listed.
     pub unlisted: Option<String>,
     /// The state directory.
@@ -191,6 +194,7 @@ impl Facts {
             real_home: environment.home().and_then(|home| std::fs::canonicalize(home).ok()),
             unused_roots: roots::unusable(&network),
             kept: spool.waiting,
+            kept_copies: state.as_deref().map(spool::summary::of_copies).unwrap_or_default(),
             unlisted: spool.unlisted,
             state,
             layers,

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::private::Private;
 use super::{Facts, checks};
-use crate::config::{self, Delivery};
+use crate::config::{self, Delivery, Pipeline};
 use crate::delivery::proxy;
 use crate::state::outcome::State;
+use crate::state::spool::summary::Waiting;
 use crate::text::page::{self, DIM};
 
 /// A row: its name, and its lines.
@@ -22,7 +23,7 @@ const TELLING: [&str; 5] = ["ACT_CLAUDE", "CLAUDE_CODE_", "OTEL_", "SSL_CERT_", 
 pub fn rows(facts: &Facts, private: &Private) -> Vec<Row> {
     let program = facts.program.as_deref();
     let program = program.map_or_else(|| "where it is, is not known".to_owned(), |path| shown(path, private));
-    vec![
+    let mut rows = vec![
         ("act-claude", vec![concat!("version ", env!("ACT_CLAUDE_VERSION")).to_owned(), program]),
         ("claude", claude(facts, private)),
         ("system", vec![format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)]),
@@ -34,8 +35,10 @@ pub fn rows(facts: &Facts, private: &Private) -> Vec<Row> {
         ("variables", variables(facts)),
         ("running", vec![running(facts)]),
         ("spool", spool(facts, private)),
-        ("checks", vec![checks().count().to_string()]),
-    ]
+    ];
+    rows.extend(copies(facts).map(|lines| ("copies", lines)));
+    rows.push(("checks", vec![checks().count().to_string()]));
+    rows
 }
 
 fn shown(path: &Path, private: &Private) -> String {
@@ -135,16 +138,37 @@ fn running(facts: &Facts) -> String {
 
 fn spool(facts: &Facts, private: &Private) -> Vec<String> {
     let Some(state) = &facts.state else { return vec!["no state directory".to_owned()] };
-    let is_held = |state: &State| matches!(state, State::Held | State::NotUnderstood);
-    let count = |held: bool| -> u64 {
-        facts.kept.iter().filter(|waiting| is_held(&waiting.state) == held).map(|waiting| waiting.exports).sum()
-    };
-    let content = match (&facts.unlisted, count(false), count(true)) {
-        (Some(why), ..) => format!("can't be listed ({})", private.removed(why)),
-        (None, 0, 0) => "empty".to_owned(),
-        (None, waiting, held) => format!("{waiting} waiting, {held} held"),
+    let content = match &facts.unlisted {
+        Some(why) => format!("can't be listed ({})", private.removed(why)),
+        None => content(facts.kept.iter()),
     };
     vec![content, shown(state, private)]
+}
+
+/// The content of a spool without exports.
+const EMPTY: &str = "empty";
+
+/// How many exports wait, and how many are held.
+fn content<'a>(kept: impl Iterator<Item = &'a Waiting>) -> String {
+    let (mut waiting, mut held) = (0, 0);
+    for of_alias in kept {
+        let is_held = matches!(of_alias.state, State::Held | State::NotUnderstood);
+        *(if is_held { &mut held } else { &mut waiting }) += of_alias.exports;
+    }
+    if waiting + held == 0 { EMPTY.to_owned() } else { format!("{waiting} waiting, {held} held") }
+}
+
+/// The number of destinations, what is kept for them, and what is done with the user's own pipeline. Nothing without all of these.
+fn copies(facts: &Facts) -> Option<Vec<String>> {
+    let config = &facts.loaded.config;
+    let own = match config.own_pipeline() {
+        Pipeline::Leave => None,
+        Pipeline::Copy => Some("own pipeline: copy".to_owned()),
+        Pipeline::Replace => Some("own pipeline: replace".to_owned()),
+    };
+    let kept = content(facts.kept_copies.values().flat_map(|spool| &spool.waiting));
+    let is_some = !config.copies.is_empty() || kept != EMPTY || own.is_some();
+    is_some.then(|| [config.copies.len().to_string(), kept].into_iter().chain(own).collect())
 }
 
 /// The rows as text, in lines of `width` columns.

@@ -7,6 +7,7 @@
 mod client;
 mod command;
 mod configuration;
+mod copies;
 mod environment;
 mod facts;
 mod findings;
@@ -68,7 +69,7 @@ type Check = fn(&Facts) -> Vec<Finding>;
 
 /// All checks. The ones that look for what stops every session come first.
 fn checks() -> impl Iterator<Item = Check> {
-    let kinds: [&[Check]; 8] = [
+    let kinds: [&[Check]; 9] = [
         &client::CHECKS,
         &configuration::CHECKS,
         &repositories::CHECKS,
@@ -77,6 +78,7 @@ fn checks() -> impl Iterator<Item = Check> {
         &launchers::CHECKS,
         &sessions::CHECKS,
         &store::CHECKS,
+        &copies::CHECKS,
     ];
     kinds.into_iter().flatten().copied()
 }

@@ -12,6 +12,7 @@ use regex::Regex;
 
 use super::written;
 use super::{Facts, Finding};
+use crate::claude::own_pipeline;
 use crate::commands::setup::sources::names;
 use crate::config::typed::{endpoint, secret};
 use crate::config::{Account, is_loopback};
@@ -69,6 +70,13 @@ impl Private {
         for (name, account) in &config.accounts {
             words.extend(of_account(name, account));
         }
+        for (name, copy) in &config.copies {
+            words.extend(of_receiver(&copy.endpoint));
+            words.push((name.clone(), "(copy)"));
+        }
+        // What is kept may be for a destination of an earlier configuration.
+        let kept = facts.kept_copies.keys().filter(|name| *name != own_pipeline::NAME);
+        words.extend(kept.chain(config.broken.copies.keys()).map(|name| (name.clone(), "(copy)")));
         let values = config.token_variables().into_iter().filter_map(|name| facts.environment.text(name));
         words.extend(values.map(|secret| (secret.to_owned(), "(token)")));
         words.extend(config.aliases.values().map(|alias| (alias.id.clone(), "(alias id)")));
@@ -79,6 +87,13 @@ impl Private {
         for (name, value) in of_environment.chain(of_settings) {
             if name.to_ascii_lowercase().ends_with("_proxy") {
                 words.extend(credentials(&value).into_iter().map(|word| (word, "(proxy credential)")));
+            }
+            // The user's own pipeline.
+            if ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"].contains(&&*name) {
+                words.extend(of_receiver(&value));
+            }
+            if name.starts_with("OTEL_") && name.ends_with("_HEADERS") {
+                words.extend(of_headers(&value));
             }
         }
         let homes = facts.environment.home().into_iter().chain(facts.real_home.clone());
@@ -140,6 +155,22 @@ fn of_account(name: &str, account: &Account) -> Vec<Word> {
     }
     words.push((account.user.clone(), "(e-mail)"));
     words
+}
+
+/// The private words of the URL of a receiver other than ACT: a host's name may be that of its customer, and so may a part of the path.
+fn of_receiver(url: &str) -> Vec<Word> {
+    let host = url.parse::<hyper::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+    let is_private = !is_loopback(&host) && !endpoint::is_documented(url);
+    let host = is_private.then_some((host, "(host)"));
+    of_endpoint(url).into_iter().chain(host).collect()
+}
+
+/// The values of a list of headers, as they stand there and decoded. One that is an ordinary word is none by itself.
+fn of_headers(list: &str) -> Vec<Word> {
+    let values = list.split([',', ';']).filter_map(|header| header.split_once('=')).map(|(_, value)| value.trim());
+    let values = values.filter(|value| !is_ordinary(value));
+    let decoded = |value: &str| percent_decode_str(value).decode_utf8_lossy().into_owned();
+    values.flat_map(|value| [value.to_owned(), decoded(value)]).map(|value| (value, "(token)")).collect()
 }
 
 /// The account id in an endpoint. In another form of endpoint, every part of its path may be one.

@@ -1,60 +1,104 @@
-//! Findings about the state directory and the exports in its spool.
+//! Findings about the state directory and the exports in its spools.
 
-use super::{Check, Facts, Finding};
+use super::{Check, Facts, Finding, copies};
+use crate::commands::flush;
 use crate::state::outcome::State;
-use crate::state::spool::Spool;
 use crate::state::spool::summary::Waiting;
+use crate::state::spool::{Spool, Summary};
 use crate::text::shell::shell_word;
 
 pub const CHECKS: [Check; 4] = [
     |facts| state(facts).into_iter().collect(),
     |facts| drive(facts).into_iter().collect(),
-    |facts| {
-        let held = facts.kept.iter().filter(|waiting| matches!(waiting.state, State::Held | State::NotUnderstood));
-        held.map(|waiting| kept(facts, waiting)).collect()
-    },
-    |facts| {
-        let deferring = facts.kept.iter().filter(|waiting| !waiting.deferred.is_empty());
-        deferring.map(|waiting| deferred(facts, waiting)).collect()
-    },
+    |facts| kept(facts).filter(|kept| kept.is_held()).map(|kept| held(facts, &kept)).collect(),
+    |facts| kept(facts).filter(|kept| !kept.waiting.deferred.is_empty()).map(|kept| deferred(facts, &kept)).collect(),
 ];
 
-/// Exports of one alias that have stepped aside: they fail while ACT accepts others.
-fn deferred(facts: &Facts, waiting: &Waiting) -> Finding {
-    let Waiting { alias, deferred, .. } = waiting;
-    let plural = if deferred.len() == 1 { "" } else { "s" };
+/// Exports of one alias that are on this machine.
+struct Kept<'a> {
+    waiting: &'a Waiting,
+    /// The destination whose copies they are; `None`: they are for ACT.
+    destination: Option<&'a str>,
+}
+
+/// All of them, but for copies that can go nowhere: those are a finding of [`copies`].
+fn kept<'a>(facts: &'a Facts) -> impl Iterator<Item = Kept<'a>> {
+    let act = facts.kept.iter().map(|waiting| Kept { waiting, destination: None });
+    let copies = facts.kept_copies.iter().filter(|(destination, _)| copies::is_configured(facts, destination));
+    let of_one = |(destination, spool): (&'a String, &'a Summary)| {
+        spool.waiting.iter().map(|waiting| Kept { waiting, destination: Some(destination) })
+    };
+    act.chain(copies.flat_map(of_one))
+}
+
+impl Kept<'_> {
+    fn is_held(&self) -> bool {
+        matches!(self.waiting.state, State::Held | State::NotUnderstood)
+    }
+
+    /// Who gets them.
+    fn receiver(&self) -> &str {
+        self.destination.unwrap_or("ACT")
+    }
+
+    /// A number of them, in words.
+    fn count(&self, count: usize) -> String {
+        let alias = &self.waiting.alias;
+        match (self.destination, count) {
+            (None, 1) => format!("1 export of {alias}"),
+            (None, _) => format!("{count} exports of {alias}"),
+            (Some(destination), 1) => format!("1 copy of {alias} for {destination}"),
+            (Some(destination), _) => format!("{count} copies of {alias} for {destination}"),
+        }
+    }
+
+    /// Where they are.
+    fn place(&self, facts: &Facts) -> String {
+        let spool = |state| match self.destination {
+            None => Spool::of(state),
+            Some(destination) => Spool::of_copies(state, destination),
+        };
+        facts.state.as_deref().map(|state| spool(state).queue().display().to_string()).unwrap_or_default()
+    }
+}
+
+/// Exports of one alias that have stepped aside: they fail while the receiver accepts others.
+fn deferred(facts: &Facts, kept: &Kept<'_>) -> Finding {
+    let deferred = &kept.waiting.deferred;
     let last = deferred.last();
     let said = last.map(|failing| failing.problem.said.clone()).unwrap_or_default();
-    let place = facts.state.as_deref().map(|state| Spool::of(state).queue().display().to_string());
     let name = last.map(|failing| failing.export.clone()).unwrap_or_default();
-    let what = format!("{} export{plural} of {alias} stepped aside", deferred.len());
-    let effect = "ACT accepts other exports but not this one; it is kept and retried at growing intervals";
-    Finding::new("stepped-aside", what, place.unwrap_or_default())
-        .effect(if said.is_empty() { effect.to_owned() } else { format!("{said}: {effect}") })
-        .fix("if ACT never accepts it, delete it")
-        .command(format!("act-claude act flush --discard --only {name}"))
+    let (id, receiver) =
+        (if kept.destination.is_some() { "copy-stepped-aside" } else { "stepped-aside" }, kept.receiver());
+    let effect =
+        format!("{receiver} accepts other exports but not this one; it is kept and retried at growing intervals");
+    Finding::new(id, format!("{} stepped aside", kept.count(deferred.len())), kept.place(facts))
+        .effect(if said.is_empty() { effect } else { format!("{said}: {effect}") })
+        .fix(format!("if {receiver} never accepts it, delete it"))
+        .command(format!("{} --discard --only {name}", flush::command(kept.destination)))
 }
 
 /// Exports of one alias that are held until the user has put something right.
-fn kept(facts: &Facts, waiting: &Waiting) -> Finding {
-    let Waiting { alias, account, exports, .. } = waiting;
-    let plural = if *exports == 1 { "" } else { "s" };
-    let said = waiting.problem.as_ref().map(|problem| problem.said.clone()).unwrap_or_default();
-    let place = facts.state.as_deref().map(|state| Spool::of(state).queue().display().to_string());
-    let problem = waiting.problem.as_ref();
+fn held(facts: &Facts, kept: &Kept<'_>) -> Finding {
+    let Waiting { account, exports, problem, .. } = kept.waiting;
+    let said = problem.as_ref().map(|problem| problem.said.clone()).unwrap_or_default();
     let words = |text: &str| text.trim_end_matches('.').to_owned();
-    let cause = problem.map(|problem| words(&problem.cause)).filter(|cause| !cause.is_empty());
-    let fix = problem.map(|problem| words(&problem.fix)).filter(|fix| !fix.is_empty());
+    let cause = problem.as_ref().map(|problem| words(&problem.cause)).filter(|cause| !cause.is_empty());
+    let fix = problem.as_ref().map(|problem| words(&problem.fix)).filter(|fix| !fix.is_empty());
     let fix = [cause, fix].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    let effect = format!("ACT does not have them yet; they are kept until account {account} is corrected");
-    Finding::new("held", format!("{exports} export{plural} of {alias} held"), place.unwrap_or_default())
+    let (id, effect) = match kept.destination {
+        None => ("held", format!("ACT does not have them yet; they are kept until account {account} is corrected")),
+        Some(name) => ("copy-held", format!("{name} does not have them yet; they are kept until this is corrected")),
+    };
+    let count = kept.count(usize::try_from(*exports).unwrap_or(usize::MAX));
+    Finding::new(id, format!("{count} held"), kept.place(facts))
         .effect(if said.is_empty() { effect } else { format!("{said}: {effect}") })
         .fix(if fix.is_empty() {
             "then deliver them".to_owned()
         } else {
             format!("correct this first, then deliver them: {fix}")
         })
-        .command("act-claude act flush")
+        .command(flush::command(kept.destination))
 }
 
 /// Locks tell which session is alive and who delivers an export, and modes protect what is stored.

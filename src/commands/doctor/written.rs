@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::private::{Word, of_endpoint};
 
 /// Keys whose values are names, paths and choices of act-claude's own. Any other value may be a secret in the wrong place.
-const PUBLIC: [&str; 13] = [
+const PUBLIC: [&str; 14] = [
     "$schema",
     "account",
     "attributes",
@@ -16,6 +16,7 @@ const PUBLIC: [&str; 13] = [
     "directories",
     "env",
     "file",
+    "own_pipeline",
     "provider_type",
     "redact",
     "report",

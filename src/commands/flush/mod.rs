@@ -20,6 +20,7 @@ use crate::state::spool::{Spool, list};
 use crate::state::{self, record};
 use crate::system::environment::Environment;
 use crate::system::exit::{CONFIGURATION, ExitCode, USAGE};
+use crate::text::shell::shell_word;
 
 use queue::Queue;
 use tally::Tallies;
@@ -93,6 +94,12 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         crate::commands::print(&results::words(&results));
     }
     ExitCode::from(results::code(&results))
+}
+
+/// `act flush` for one receiver alone: an export and its copies have the same name, but not the same state.
+pub fn command(destination: Option<&str>) -> String {
+    let copy = destination.map(|destination| format!(" --copy {}", shell_word(Path::new(destination))));
+    format!("act-claude act flush{}", copy.unwrap_or_default())
 }
 
 /// Whether there is a spool of copies for this destination.

@@ -160,9 +160,8 @@ impl Tallies {
     pub fn words(&self) -> String {
         let mut text = String::new();
         let what = self.destination.as_ref().map(|name| format!("copy {name}: ")).unwrap_or_default();
-        let receiver = self.destination.as_deref().unwrap_or("ACT");
         for ((_, alias), tally) in &self.by_alias {
-            tally.words(&format!("{what}{alias}"), receiver, &mut text);
+            tally.words(&format!("{what}{alias}"), self.destination.as_deref(), &mut text);
         }
         for name in &self.unknown {
             // An export's name may be as long as a token.
@@ -198,7 +197,8 @@ impl Tallies {
 const SHOWN: usize = 5;
 
 impl Tally {
-    fn words(&self, alias: &str, receiver: &str, text: &mut String) {
+    fn words(&self, alias: &str, destination: Option<&str>, text: &mut String) {
+        let (receiver, flush) = (destination.unwrap_or("ACT"), super::command(destination));
         if self.delivered > 0 {
             let _ = write!(text, "{alias}: {} delivered ({})", exports(self.delivered), points(self.points));
             if self.rejected_points > 0 {
@@ -223,14 +223,14 @@ impl Tally {
             let _ = writeln!(text, "{alias}: {} {what}: {why}", exports(*count));
         }
         if let Some(name) = self.alone.as_ref().filter(|_| self.stays.contains_key(&State::Waiting)) {
-            let _ = writeln!(text, "  to delete it: act-claude act flush --discard --only {name}");
+            let _ = writeln!(text, "  to delete it: {flush} --discard --only {name}");
         }
         for DeferredExport { export, tries, said } in self.deferred.iter().take(SHOWN) {
             let _ = writeln!(
                 text,
                 "{alias}: 1 export stepped aside, tried {tries} times: {said}. {receiver} accepts other exports"
             );
-            let _ = writeln!(text, "  to delete it: act-claude act flush --discard --only {export}");
+            let _ = writeln!(text, "  to delete it: {flush} --discard --only {export}");
         }
         if let Some(more) = self.deferred.len().checked_sub(SHOWN).filter(|more| *more > 0) {
             let _ = writeln!(text, "{alias}: {more} more stepped aside; all: act-claude act flush --json");

@@ -28,7 +28,7 @@ const SETUP: [(&str, &[&str]); 5] = [
     ("Where the values come from", &["spec", "from_settings"]),
     ("The account", &["account", "endpoint", "user"]),
     ("The alias", &["id", "provider_type", "name"]),
-    ("Where it is used", &["directories", "default"]),
+    ("Where it is used", &["directories", "default", "own_pipeline"]),
     ("The token", &["token_stdin", "token_command", "token_env", "token_file", "store"]),
 ];
 

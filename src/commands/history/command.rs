@@ -15,7 +15,7 @@ use crate::commands::history::totals::{self, Totals};
 use crate::config;
 use crate::state::record::Unread;
 use crate::state::session::Session;
-use crate::state::spool::{Spool, Summary};
+use crate::state::spool::Summary;
 use crate::state::{self, record, spool};
 use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
@@ -49,10 +49,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let unread_for = |why: Unread| unread.iter().filter(|unread| unread.as_ref().err() == Some(&why)).count();
     let counts = Counts { newer: unread_for(Unread::Newer), unreadable: unread_for(Unread::Unreadable) };
     let spool = spool::summary(&state);
-    let copies: BTreeMap<String, Summary> = Spool::all_of_copies(&state)
-        .iter()
-        .filter_map(|copies| Some((copies.destination()?.to_owned(), spool::summary::of(copies))))
-        .collect();
+    let copies = spool::summary::of_copies(&state);
     let all: Vec<Session> = records.into_iter().flatten().map(|record| Session::new(record, &state, &spool)).collect();
     let now = Timestamp::now();
     let totals = totals::of(&all, &now.to_zoned(TimeZone::system()));

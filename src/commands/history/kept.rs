@@ -5,6 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::listing::{Page, state_word};
+use crate::commands::flush;
 use crate::state::outcome::{self, State};
 use crate::state::spool::Summary;
 use crate::state::spool::summary::{Failing, Waiting};
@@ -39,7 +40,7 @@ impl Page {
             page::hang(&mut text, 4 + page::columns(&alias), self.width, style, &words);
         }
         for waiting in &spool.waiting {
-            self.failing(&mut text, waiting, &receiver);
+            self.failing(&mut text, waiting, destination);
         }
         if let Some(why) = &spool.unlisted {
             let _ = writeln!(
@@ -66,7 +67,9 @@ impl Page {
     }
 
     /// The names of the exports that fail while others pass, or that may fail because of their own content.
-    fn failing(&self, text: &mut String, waiting: &Waiting, receiver: &str) {
+    fn failing(&self, text: &mut String, waiting: &Waiting, destination: Option<&str>) {
+        let receiver = destination.map_or_else(|| "ACT".to_owned(), page::visible);
+        let flush = flush::command(destination);
         // A single export has no other to be compared with: ACT itself may be what fails.
         let alone = waiting.failing.iter().filter(|_| waiting.exports == 1).map(|failing| (failing, "fails"));
         let aside = format!("stepped aside ({receiver} accepts other exports)");
@@ -74,7 +77,7 @@ impl Page {
         for (failing, what) in deferred.chain(alone).take(SHOWN) {
             let Failing { export, tries, problem, .. } = failing;
             let words = format!(
-                "{export} {what}: {}, tried {tries} times. To delete it: act-claude act flush --discard --only {export}",
+                "{export} {what}: {}, tried {tries} times. To delete it: {flush} --discard --only {export}",
                 problem.said
             );
             text.push_str("    ");

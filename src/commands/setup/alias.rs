@@ -82,7 +82,7 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
     let directories = places.directories.into_iter().map(|directory| (directory, Some(name.clone()))).collect();
     let repositories = places.clones.into_iter().map(|clones| (clones, name.clone())).collect();
     let default = places.default.then_some(name);
-    decision.entries = Entries { accounts, aliases, directories, repositories, default, claude };
+    decision.entries = Entries { accounts, aliases, directories, repositories, default, claude, ..Entries::default() };
     Ok(decision)
 }
 

@@ -3,8 +3,7 @@
 
 use serde_json::json;
 
-use crate::config;
-use crate::config::edit;
+use crate::config::{self, Pipeline, edit};
 use crate::state::outcome::exports;
 use crate::text::page;
 use crate::text::paths;
@@ -74,6 +73,7 @@ pub fn carry_out(facts: &Facts<'_>, mut decision: Decision) -> Result<u8, Stop> 
             "directories": decision.entries.directories.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "default": decision.entries.default,
             "claude": decision.entries.claude,
+            "own_pipeline": decision.entries.own_pipeline.map(Pipeline::name),
             "found": decision.found,
             "remove": decision.removals.iter().map(|removal| json!({
                 "file": paths::to_text(&removal.path),
@@ -144,6 +144,9 @@ fn next_steps(decision: &Decision, facts: &Facts<'_>) -> String {
         text.push_str(&format!(
             "\nNo directory uses {name} yet. To use it, run in a directory: act-claude act use {name}\n"
         ));
+    }
+    if entries.own_pipeline == Some(Pipeline::Copy) {
+        text.push_str("\nTo check the copy for your own pipeline: act-claude act check\n");
     }
     text
 }

@@ -11,6 +11,7 @@ use super::dialogue::Stop;
 use super::sources::from_settings::{self, Found};
 use super::sources::keychain::Keychain;
 use super::sources::spec::{self, Spec};
+use crate::claude::settings::{self, Layer};
 use crate::claude::{installed, locate};
 use crate::commands::clones;
 use crate::config::resolve::{self, Directory, Explicit};
@@ -30,6 +31,8 @@ pub struct Facts<'a> {
     pub environment: &'a Environment,
     /// The configuration.
     pub loaded: &'a Loaded,
+    /// The parts of claude's settings files that affect telemetry.
+    pub layers: Vec<Layer>,
     /// The working directory.
     pub here: PathBuf,
     /// The alias that the working directory has already.
@@ -84,6 +87,7 @@ impl<'a> Facts<'a> {
             args,
             environment,
             loaded,
+            layers: settings::read(&here, &[], environment),
             alias_here: alias_of(&here, environment, loaded),
             clones: clones_of(&here, environment, &loaded.config),
             here_is_broad: here.parent().is_none() || home.as_ref().is_some_and(|home| home.starts_with(&here)),

@@ -1,7 +1,7 @@
 //! `act setup`: account, alias and token, from a Monitoring Spec, from existing settings, or from questions.
 //!
-//! [`facts`] gathers what can be found out. [`alias`], [`renew`] and [`settings`] decide, and ask where an answer is missing
-//! ([`dialogue`]; pure). [`carry_out`] stores the token, writes the configuration and asks ACT. A set-up that ends before
+//! [`facts`] gathers what can be found out. [`alias`], [`renew`] and [`settings`] decide, then [`pipeline`], and ask where an answer
+//! is missing ([`dialogue`]; pure). [`carry_out`] stores the token, writes the configuration and asks ACT. A set-up that ends before
 //! [`carry_out`] has changed nothing.
 
 mod account;
@@ -13,6 +13,7 @@ mod dialogue;
 mod facts;
 mod interrupted;
 mod naming;
+mod pipeline;
 mod places;
 mod plain;
 mod proof;
@@ -91,6 +92,9 @@ pub struct Args {
     /// Where to keep a token that was typed in or read
     #[arg(long, value_name = "WHERE", conflicts_with_all = ["token_command", "token_env", "token_file"])]
     store: Option<Store>,
+    /// What happens with a metrics pipeline of your own
+    #[arg(long, value_name = "WHAT")]
+    own_pipeline: Option<pipeline::Flag>,
     /// Ask nothing; take what the questions propose
     #[arg(long, short)]
     yes: bool,
@@ -193,13 +197,14 @@ fn decide_with_answers(facts: &Facts<'_>) -> Result<Decision, Stop> {
 }
 
 fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision, Stop> {
-    if facts.args.from_settings {
-        settings::decide(facts, dialogue)
+    let decision = if facts.args.from_settings {
+        settings::decide(facts, dialogue)?
     } else if renew::is_requested(facts.args) {
-        renew::decide(facts, dialogue)
+        renew::decide(facts, dialogue)?
     } else {
-        alias::decide(facts, dialogue)
-    }
+        alias::decide(facts, dialogue)?
+    };
+    pipeline::decide(facts, dialogue, decision)
 }
 
 /// Prints why the set-up has ended and what it has changed, and returns the exit status.

@@ -20,6 +20,7 @@ fn decided(line: &str, can_ask: bool, answers: &[Answer]) -> Result<String, Stri
         args: &args,
         environment: &environment,
         loaded: &loaded,
+        layers: Vec::new(),
         here: "/home/u/work".into(),
         alias_here: None,
         here_is_broad: false,

@@ -37,7 +37,7 @@ pub struct Args {
     /// Keep the configuration and its token files
     #[arg(long)]
     keep_config: bool,
-    /// Also remove exports that have not reached ACT: they are lost
+    /// Also remove exports that have not reached ACT, and copies that have not reached their receivers: they are lost
     #[arg(long)]
     discard: bool,
     /// As JSON
@@ -131,19 +131,18 @@ fn take_out(blocks: &[(RcFile, Vec<u8>)], failed: &mut Vec<String>) -> Vec<Strin
 /// Delivers the exports that wait, so that none is lost. An error says why uninstalling is not possible now.
 fn settle(args: &Args, state: &Path, environment: &Environment) -> Result<(), String> {
     still_running(state)?;
-    if args.discard || waiting(state) == 0 {
+    if args.discard || Left::of(state).is_nothing() {
         return Ok(());
     }
     let became = super::flush::deliver(environment, state);
     if !args.json {
         super::print(&became);
     }
-    let have = match waiting(state) {
-        0 => return Ok(()),
-        1 => "1 export has".to_owned(),
-        count => format!("{count} exports have"),
-    };
-    Err(format!("{have} not reached ACT: act-claude act uninstall --discard deletes them"))
+    let left = Left::of(state);
+    if left.is_nothing() {
+        return Ok(());
+    }
+    Err(format!("{}: act-claude act uninstall --discard deletes them", left.words()))
 }
 
 /// Fails where sessions run that have sent something, or may at any time. The user has to end them.
@@ -190,15 +189,40 @@ fn end_idle(args: &Args, state: &Path) -> Result<Vec<i32>, String> {
         ended.push(pid);
     }
     still_running(state)?;
-    match waiting(state) {
-        0 => Ok(ended),
-        _ if args.discard => Ok(ended),
-        _ => Err("an export arrived meanwhile; run it again: act-claude act uninstall".to_owned()),
+    match Left::of(state).is_nothing() || args.discard {
+        true => Ok(ended),
+        false => Err("an export arrived meanwhile; run it again: act-claude act uninstall".to_owned()),
     }
 }
 
-fn waiting(state: &Path) -> usize {
-    fs::read_dir(Spool::of(state).queue()).into_iter().flatten().flatten().count()
+/// What is left to deliver.
+struct Left {
+    /// The exports for ACT.
+    exports: usize,
+    /// The copies, for all destinations.
+    copies: usize,
+}
+
+impl Left {
+    fn of(state: &Path) -> Self {
+        let count = |spool: &Spool| fs::read_dir(spool.queue()).into_iter().flatten().flatten().count();
+        Self { exports: count(&Spool::of(state)), copies: Spool::all_of_copies(state).iter().map(count).sum() }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.exports + self.copies == 0
+    }
+
+    fn words(&self) -> String {
+        let part = |count: usize, one: &str, many: &str, whom: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {one} has not reached {whom}")),
+            count => Some(format!("{count} {many} have not reached {whom}")),
+        };
+        let exports = part(self.exports, "export", "exports", "ACT");
+        let copies = part(self.copies, "copy", "copies", "another receiver");
+        exports.into_iter().chain(copies).collect::<Vec<_>>().join(", and ")
+    }
 }
 
 /// The files of act-claude's configuration: the configuration, the text before the last change, and what was left where
@@ -284,6 +308,13 @@ fn left_by_hand(
             }
             _ => {}
         }
+    }
+    for (name, copy) in &loaded.config.copies {
+        let files = copy.headers.iter().filter_map(|(_, source)| match source {
+            TokenSource::File(path) if path.exists() && !settled.contains(path) => Some(path),
+            _ => None,
+        });
+        left.extend(files.map(|path| format!("a header of copy {name}: rm {}", shell_word(path))));
     }
     let unnamed = tokens(environment).into_iter().filter(|path| !settled.contains(path));
     left.extend(unnamed.map(|path| format!("a token that no account has: rm {}", shell_word(&path))));

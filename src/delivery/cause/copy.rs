@@ -1,6 +1,7 @@
 //! The causes and fixes of a copy's problems (pure). Nothing is known of its receiver but that it takes OTLP.
 
 use super::{answered, of_failure, problem};
+use crate::claude::own_pipeline;
 use crate::delivery::verdict::{Reason, Verdict};
 use crate::state::outcome::{Problem, State, points};
 
@@ -24,11 +25,14 @@ pub fn explain(verdict: &Verdict, name: &str, endpoint: &str) -> (State, Option<
 
 fn of(reason: &Reason, name: &str, endpoint: &str) -> Problem {
     let host = endpoint.parse::<hyper::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
-    let correct = format!("correct \"endpoint\" of copy {name} in the configuration");
+    let correct = |what: &str| match name {
+        own_pipeline::NAME => format!("correct the {what} of your own pipeline, in your environment or settings"),
+        _ => format!("correct \"{what}\" of copy {name} in the configuration"),
+    };
+    let (headers, correct) = (correct("headers"), correct("endpoint"));
     match reason {
         Reason::Status { status, message, redirect } => {
             let (line, said) = answered(name, *status, message.as_deref());
-            let headers = format!("correct \"headers\" of copy {name} in the configuration");
             match status {
                 401 | 403 => problem(said, "The headers are missing or wrong", &headers, 77),
                 404 => problem(said, "There is no OTLP endpoint for metrics at this URL", &correct, 78),
@@ -99,6 +103,12 @@ mod tests {
             let problem = problem.expect("a problem");
             assert_eq!((found, problem.said.as_str(), problem.fix.as_str(), problem.code), (state, said, fix, code));
             assert!(!format!("{problem:?}").contains("ACT"), "{problem:?}");
+        }
+        for (code, what) in [(401, "headers"), (404, "endpoint")] {
+            let (_, problem) =
+                explain(&Verdict::Held(status(code)), own_pipeline::NAME, "https://c.example/v1/metrics");
+            let fix = format!("correct the {what} of your own pipeline, in your environment or settings");
+            assert_eq!(problem.map(|problem| problem.fix), Some(fix));
         }
     }
 }

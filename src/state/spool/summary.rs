@@ -86,6 +86,13 @@ pub fn summary(state: &Path) -> Summary {
     of(&Spool::of(state))
 }
 
+/// Reads the spools of all copies, by destination; those of destinations that are not configured any more, too.
+pub fn of_copies(state: &Path) -> BTreeMap<String, Summary> {
+    let spools = Spool::all_of_copies(state);
+    let summary = |spool: &Spool| Some((spool.destination()?.to_owned(), of(spool)));
+    spools.iter().filter_map(summary).collect()
+}
+
 /// Reads a spool.
 pub fn of(spool: &Spool) -> Summary {
     let holds = hold::read_all(&spool.place());

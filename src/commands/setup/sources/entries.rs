@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::from_settings::origin;
 use super::keychain::forget;
 use crate::config::edit::{self, Change};
-use crate::config::{Api, Config, TokenSource};
+use crate::config::{Api, Config, Pipeline, TokenSource};
 use crate::system::environment::Environment;
 use crate::text::shell::shell_word;
 
@@ -27,6 +27,8 @@ pub struct Entries {
     pub default: Option<String>,
     /// The path of claude.
     pub claude: Option<String>,
+    /// What happens with the user's own metrics pipeline.
+    pub own_pipeline: Option<Pipeline>,
 }
 
 /// An account.
@@ -132,6 +134,12 @@ impl Entries {
         changes.append(&mut removed);
         changes.extend(self.default.as_deref().map(|name| Change::set(["default"], name)));
         changes.extend(self.claude.as_deref().map(|path| Change::set(["claude"], path)));
+        if let Some(own) = self.own_pipeline {
+            // A file says it in one of two forms.
+            let earlier = config.replace_endpoint.as_ref().filter(|earlier| earlier.origin.path() == user_file);
+            changes.extend(earlier.map(|_| Change::remove(["replace_endpoint"])));
+            changes.push(Change::set(["own_pipeline"], own.name()));
+        }
         changes
     }
 }
