@@ -12,7 +12,7 @@ use super::settings::{Layer, LayerKind};
 use super::variables::{ENABLE, EXPORTER, PROTOCOL, TEMPORALITY};
 use crate::config::copies::OWN_PIPELINE;
 use crate::config::typed::secret;
-use crate::system::environment::Environment;
+use crate::system::environment::{Environment, PipelineDoubt};
 
 /// The name of its copies.
 pub const NAME: &str = OWN_PIPELINE;
@@ -90,6 +90,9 @@ impl Stated<'_> {
     fn value(&self, name: &str) -> Option<Value> {
         let of_layer = |layer: &Layer| Some((layer.get(name)?.to_owned(), layer.key(name), Some(layer.kind)));
         let of_environment = || {
+            if name.starts_with("OTEL_") && self.environment.doubt().pipeline == PipelineDoubt::Removed {
+                return None;
+            }
             let text = self.environment.get(name)?.to_string_lossy().into_owned();
             Some((text, format!("{name} in the environment"), None))
         };
@@ -110,7 +113,7 @@ impl Stated<'_> {
         if let Some(layer) = self.own().find(|layer| layer.headers_helper.is_some()) {
             return Some(Unfit(format!("otelHeadersHelper in {} gives its headers", layer.path.display())));
         }
-        if let Some(unread) = self.layers.iter().find_map(Layer::unread) {
+        if let Some(unread) = self.own().find_map(Layer::unread) {
             return Some(Unfit(unread.to_string()));
         }
         match self.value(PROTOCOL).or_else(|| self.value("OTEL_EXPORTER_OTLP_PROTOCOL")) {
@@ -163,7 +166,8 @@ pub fn find(environment: &Environment, layers: &[Layer], accounts: &[&str]) -> O
     if has_alias || accounts.iter().any(|account| same(account)) {
         return None;
     }
-    if environment.doubt().pipeline {
+    let is_of_environment = |name: &&str| stated.value(name).is_some_and(|value| value.layer.is_none());
+    if environment.doubt().pipeline == PipelineDoubt::Changed && VARIABLES.iter().any(is_of_environment) {
         let why = "this runs inside claude, whose settings may have named it";
         return Some(Err(Unfit(why.to_owned())));
     }
@@ -183,6 +187,8 @@ pub fn find(environment: &Environment, layers: &[Layer], accounts: &[&str]) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::claude::settings::{Reason, Unread};
+    use crate::system::environment::Doubt;
 
     const ON: [(&str, &str); 4] = [
         (ENABLE, "1"),
@@ -246,8 +252,20 @@ mod tests {
             assert_eq!(found.endpoint, "http://c.example:4318/v1/metrics");
         }
         let in_claude = ON.into_iter().collect::<Environment>();
-        let doubt = crate::system::environment::Doubt { pipeline: true, ..Default::default() };
-        assert!(find(&in_claude.doubted(doubt), &[], &[]).expect("a pipeline").is_err());
+        let doubted = |pipeline| in_claude.clone().doubted(Doubt { pipeline, ..Doubt::default() });
+        assert!(find(&doubted(PipelineDoubt::Changed), &[], &[]).expect("a pipeline").is_err());
+        assert_eq!(find(&doubted(PipelineDoubt::Removed), &[], &[]), None);
+        // The user's own settings name one that nobody else has set.
+        let user = layer(LayerKind::User, env(&ON));
+        for pipeline in [PipelineDoubt::Changed, PipelineDoubt::Removed] {
+            assert!(find(&doubted(pipeline), std::slice::from_ref(&user), &[]).expect("a pipeline").is_ok());
+        }
+        // What can't be read in a repository is of no interest: it names nothing.
+        let unread = Unread { path: "/s.json".into(), reason: Reason::TooLarge { limit: 1 } };
+        for (kind, is_fit) in [(LayerKind::Project, true), (LayerKind::Local, true), (LayerKind::Managed, false)] {
+            let found = find(&in_claude, &[Layer::of_unread(kind, unread.clone())], &[]).expect("a pipeline");
+            assert_eq!(found.is_ok(), is_fit, "{kind:?}");
+        }
     }
 
     #[test]

@@ -103,10 +103,10 @@ fn pipeline(endpoint: &str) -> Vec<(&'static str, String)> {
         (
             "OTEL_EXPORTER_OTLP_HEADERS",
             text(
-                "Authorization=Bearer%20canary-own, X-Two = a%2Cb ,X-Three=all,X-Five=d;e=f,X-Six=a = b=,none,X-Seven=,X-Eight=1,X-Eight=2",
+                "Authorization=Bearer%20canary-own, X-Two = a%2Cb ,X-Three=all,X-Five=d;e=f,X-Six=a = b=,none,X-Seven=,X-Eight=1,X-Eight=2,X-Nine=all",
             ),
         ),
-        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", text("x-three=metrics,X-Four=c==")),
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", text("x-three=metrics,X-Four=c==,X-Nine=metrics")),
         ("OTEL_RESOURCE_ATTRIBUTES", text("team=platform")),
     ]
 }
@@ -129,6 +129,7 @@ fn essence(requests: &[Request]) -> (BTreeSet<String>, BTreeSet<String>) {
             "x-six",
             "x-seven",
             "x-eight",
+            "x-nine",
             "content-type",
             "x-alias-id",
             "origin",
