@@ -133,18 +133,28 @@ impl Stated<'_> {
         certificate.map(|Value { place, .. }| Unfit(format!("it has a certificate of its own ({place})")))
     }
 
-    /// The headers, as claude's exporter joins them: those for metrics override those for all signals.
+    /// The headers, as claude's exporter joins them. Observed (clients/copies): of a name that both lists have, the value for all
+    /// signals is sent, and of one list the last; of names that differ in case only, the one that comes last.
     fn headers(&self) -> (Vec<(String, Zeroizing<String>)>, bool) {
         let (mut headers, mut is_lasting) = (Vec::<(String, Zeroizing<String>)>::new(), true);
-        for name in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_HEADERS"] {
-            let Some(value) = self.value(name) else { continue };
+        for list in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_HEADERS"] {
+            let Some(value) = self.value(list) else { continue };
             is_lasting &= matches!(value.layer, Some(LayerKind::User | LayerKind::Managed));
+            let earlier = headers.len();
             for (name, value) in pairs(&value.text) {
-                headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
-                headers.push((name, value));
+                match headers.iter().position(|(other, _)| *other == name) {
+                    Some(at) if at < earlier => {}
+                    Some(at) => headers[at].1 = value,
+                    None => headers.push((name, value)),
+                }
             }
         }
-        (headers, is_lasting)
+        let mut sent: Vec<(String, Zeroizing<String>)> = Vec::with_capacity(headers.len());
+        for (name, value) in headers {
+            sent.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
+            sent.push((name, value));
+        }
+        (sent, is_lasting)
     }
 }
 
@@ -281,6 +291,9 @@ mod tests {
         let metrics = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "authorization=Basic y=");
         let expected = ["A=b", "C=d;e=f", "authorization=Basic y="].map(str::to_owned).to_vec();
         assert_eq!(headers(&[all, metrics]), (expected, false));
+        let same = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "Authorization=Basic y=,B=1,B=2,b=3");
+        let expected = ["Authorization=Bearer x", "A=b", "C=d;e=f", "b=3"].map(str::to_owned).to_vec();
+        assert_eq!(headers(&[all, same]).0, expected, "that of all signals goes first");
         let env = ON.iter().chain(&[all]).map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         let user = Layer { env, ..Layer::new(LayerKind::User, "s".into()) };
         let found = find(&Environment::default(), &[user], &[]).expect("a pipeline").expect("fit");
