@@ -15,7 +15,7 @@ use crate::claude::lineage::{self, Ancestor, MARK, ProcessKind};
 use crate::claude::own_pipeline::VARIABLES;
 use crate::claude::settings;
 use crate::claude::variables::{self, ENABLE, ORIGINALS, WRAPPER};
-use crate::system::environment::{Doubt, Environment};
+use crate::system::environment::{Doubt, Environment, PipelineDoubt};
 use crate::{config, state};
 
 /// The variables that say where configuration, state and claude's own settings are.
@@ -89,7 +89,11 @@ fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
              have changed: start it outside of that claude",
             ancestors[top].pid
         );
-        return without_controls(own).doubted(Doubt { everything: Some(why), alias: true, pipeline: true });
+        return without_controls(own).doubted(Doubt {
+            everything: Some(why),
+            alias: true,
+            pipeline: pipeline_of(own, None),
+        });
     };
     // Claude's marker in the environment of the outermost visible claude: it runs inside another claude, which is not visible.
     let top_is_marked = first.text(MARK).is_some();
@@ -99,7 +103,7 @@ fn trusted_by(ancestors: &[Ancestor], own: &Environment) -> Environment {
     // A variable of `ROUTES` that differs gets its trusted value. It is a reason to refuse only where that value is not known.
     let rerouted = || rerouted(own, &trusted).filter(|_| top_is_marked && !descent.has_new_home);
     let everything = moved(own, &trusted).or_else(rerouted).map(if top_is_marked { unknown } else { differing });
-    let pipeline = VARIABLES.iter().any(|name| own.get(name) != descent.trusted.get(name));
+    let pipeline = pipeline_of(own, Some(&descent.trusted));
     let mut doubt = Doubt { everything, alias: false, pipeline };
     let requested_alias = own.get("ACT_CLAUDE_ALIAS");
     doubt.alias = requested_alias.is_some() && requested_alias != descent.trusted.get("ACT_CLAUDE_ALIAS");
@@ -196,7 +200,21 @@ fn overlaid(own: &Environment, trusted: &Environment) -> Environment {
 fn orphan(own: &Environment) -> Environment {
     let trusted = without_controls(own);
     let everything = moved(own, &trusted).or_else(|| rerouted(own, &trusted)).map(unknown);
-    trusted.doubted(Doubt { everything, alias: own.get("ACT_CLAUDE_ALIAS").is_some(), pipeline: true })
+    trusted.doubted(Doubt {
+        everything,
+        alias: own.get("ACT_CLAUDE_ALIAS").is_some(),
+        pipeline: pipeline_of(own, None),
+    })
+}
+
+/// What the pipeline's variables in `own` are worth. `trusted` has those that the enclosing claude was started with, where they
+/// are known.
+fn pipeline_of(own: &Environment, trusted: Option<&Environment>) -> PipelineDoubt {
+    if trusted.is_some_and(|trusted| VARIABLES.iter().all(|name| own.get(name) == trusted.get(name))) {
+        return PipelineDoubt::None;
+    }
+    let is_there = VARIABLES.iter().any(|name| name.starts_with("OTEL_") && own.get(name).is_some());
+    if is_there { PipelineDoubt::Changed } else { PipelineDoubt::Removed }
 }
 
 /// `environment` without the variables that control act-claude, where their origin is not known. So the usual paths apply. Nor may

@@ -14,7 +14,7 @@ use super::settings::{Layer, LayerKind};
 use super::variables::{ENABLE, EXPORTER, INTERVAL, PROTOCOL, TEMPORALITY};
 use crate::config::copies::OWN_PIPELINE;
 use crate::config::typed::secret;
-use crate::system::environment::Environment;
+use crate::system::environment::{Environment, PipelineDoubt};
 
 /// The name of its copies.
 pub const NAME: &str = OWN_PIPELINE;
@@ -105,6 +105,9 @@ impl Stated<'_> {
     fn value(&self, name: &str) -> Option<Value> {
         let of_layer = |layer: &Layer| Some((layer.get(name)?.to_owned(), layer.key(name), Some(layer.kind)));
         let of_environment = || {
+            if name.starts_with("OTEL_") && self.environment.doubt().pipeline == PipelineDoubt::Removed {
+                return None;
+            }
             let text = self.environment.get(name)?.to_string_lossy().into_owned();
             Some((text, format!("{name} in the environment"), None))
         };
@@ -141,7 +144,7 @@ impl Stated<'_> {
         if let Some(layer) = self.own().find(|layer| layer.headers_helper.is_some()) {
             return Some(Unfit(format!("otelHeadersHelper in {} gives its headers", layer.path.display())));
         }
-        if let Some(unread) = self.layers.iter().find_map(Layer::unread) {
+        if let Some(unread) = self.own().find_map(Layer::unread) {
             return Some(Unfit(unread.to_string()));
         }
         match self.value(PROTOCOL).or_else(|| self.value("OTEL_EXPORTER_OTLP_PROTOCOL")) {
@@ -161,21 +164,31 @@ impl Stated<'_> {
         certificate.map(|Value { place, .. }| Unfit(format!("it has a certificate of its own ({place})")))
     }
 
-    /// The headers as claude joins them, and whether they are in files. Observed (clients/copies): a name that both lists spell
-    /// alike has the value for all signals; otherwise the one for metrics is sent, because it is set later.
+    /// The headers as claude joins them, and whether they are in files. Observed (clients/copies): of a name that both lists spell
+    /// alike, the value for all signals is sent, and of one list the last; of names that differ in case only, the one that is set
+    /// last.
     fn headers(&self) -> (Headers, bool) {
-        let values = ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_HEADERS"].map(|name| self.value(name));
-        let is_in_file = |value: &Value| matches!(value.layer, Some(LayerKind::User | LayerKind::Managed));
-        let is_lasting = values.iter().flatten().all(is_in_file);
-        let [generic, metrics] = values.map(|value| value.map(|value| value.text).unwrap_or_default());
-        let generic: Headers = raw(&generic).collect();
-        let metrics = decoded(&metrics).filter(|(name, _)| !generic.iter().any(|(other, _)| other == name));
-        let mut headers = Headers::new();
-        for (name, value) in generic.iter().cloned().chain(metrics) {
-            headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
-            headers.push((name, value));
+        let (mut headers, mut is_lasting) = (Headers::new(), true);
+        let lists: [(&str, fn(&str) -> Headers); 2] =
+            [("OTEL_EXPORTER_OTLP_HEADERS", raw), ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", decoded)];
+        for (name, read) in lists {
+            let Some(value) = self.value(name) else { continue };
+            is_lasting &= matches!(value.layer, Some(LayerKind::User | LayerKind::Managed));
+            let earlier = headers.len();
+            for (name, value) in read(&value.text) {
+                match headers.iter().position(|(other, _)| *other == name) {
+                    Some(at) if at < earlier => {}
+                    Some(at) => headers[at].1 = value,
+                    None => headers.push((name, value)),
+                }
+            }
         }
-        (headers, is_lasting)
+        let mut sent = Headers::with_capacity(headers.len());
+        for (name, value) in headers {
+            sent.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
+            sent.push((name, value));
+        }
+        (sent, is_lasting)
     }
 }
 
@@ -183,20 +196,21 @@ impl Stated<'_> {
 type Headers = Vec<(String, Zeroizing<String>)>;
 
 /// The headers of the list for all signals, which claude reads itself: it decodes nothing.
-fn raw(list: &str) -> impl Iterator<Item = (String, Zeroizing<String>)> {
+fn raw(list: &str) -> Headers {
     let pairs = list.split(',').filter_map(|item| item.split_once('=')).filter(|(name, _)| !name.trim().is_empty());
-    pairs.map(|(name, value)| (name.trim().to_owned(), Zeroizing::new(value.trim().to_owned())))
+    pairs.map(|(name, value)| (name.trim().to_owned(), Zeroizing::new(value.trim().to_owned()))).collect()
 }
 
 /// The headers of the list for metrics, which OpenTelemetry's library reads: percent-encoded, without
 /// what follows a `;`, and only those that have a value.
-fn decoded(list: &str) -> impl Iterator<Item = (String, Zeroizing<String>)> {
+fn decoded(list: &str) -> Headers {
     let decode = |text: &str| percent_decode_str(text.trim()).decode_utf8().ok().map(Cow::into_owned);
-    list.split(',').filter_map(move |item| {
+    let pair = |item: &str| {
         let (name, value) = item.split(';').next()?.split_once('=')?;
         Some((decode(name)?, Zeroizing::new(decode(value)?)))
             .filter(|(name, value)| !name.is_empty() && !value.is_empty())
-    })
+    };
+    list.split(',').filter_map(pair).collect()
 }
 
 /// The pipeline by name, where bare claude would send metrics to a URL of none of `accounts`.
@@ -216,7 +230,8 @@ pub fn find(environment: &Environment, layers: &[Layer], accounts: &[&str]) -> O
     let stated = Stated { environment, layers };
     let endpoint = stated.used(accounts)?;
     let (headers, is_lasting) = stated.headers();
-    if environment.doubt().pipeline {
+    let is_of_environment = |name: &&str| stated.value(name).is_some_and(|value| value.layer.is_none());
+    if environment.doubt().pipeline == PipelineDoubt::Changed && VARIABLES.iter().any(is_of_environment) {
         let why = "this runs inside claude, whose settings may have named it";
         return Some(Err(Unfit(why.to_owned())));
     }
@@ -239,6 +254,8 @@ pub fn find(environment: &Environment, layers: &[Layer], accounts: &[&str]) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::claude::settings::{Reason, Unread};
+    use crate::system::environment::Doubt;
 
     const ON: [(&str, &str); 4] = [
         (ENABLE, "1"),
@@ -302,8 +319,20 @@ mod tests {
             assert_eq!(found.endpoint, "http://c.example:4318/v1/metrics");
         }
         let in_claude = ON.into_iter().collect::<Environment>();
-        let doubt = crate::system::environment::Doubt { pipeline: true, ..Default::default() };
-        assert!(find(&in_claude.doubted(doubt), &[], &[]).expect("a pipeline").is_err());
+        let doubted = |pipeline| in_claude.clone().doubted(Doubt { pipeline, ..Doubt::default() });
+        assert!(find(&doubted(PipelineDoubt::Changed), &[], &[]).expect("a pipeline").is_err());
+        assert_eq!(find(&doubted(PipelineDoubt::Removed), &[], &[]), None);
+        // The user's own settings name one that nobody else has set.
+        let user = layer(LayerKind::User, env(&ON));
+        for pipeline in [PipelineDoubt::Changed, PipelineDoubt::Removed] {
+            assert!(find(&doubted(pipeline), std::slice::from_ref(&user), &[]).expect("a pipeline").is_ok());
+        }
+        // What can't be read in a repository is of no interest: it names nothing.
+        let unread = Unread { path: "/s.json".into(), reason: Reason::TooLarge { limit: 1 } };
+        for (kind, is_fit) in [(LayerKind::Project, true), (LayerKind::Local, true), (LayerKind::Managed, false)] {
+            let found = find(&in_claude, &[Layer::of_unread(kind, unread.clone())], &[]).expect("a pipeline");
+            assert_eq!(found.is_ok(), is_fit, "{kind:?}");
+        }
     }
 
     #[test]
@@ -349,6 +378,9 @@ mod tests {
         let same = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "A=metrics,D=a%2Cb;c");
         assert_eq!(headers(&[all, same]).0, ["Authorization=Bearer x", "A=b", "C=d;e=f", "D=a,b"]);
         assert_eq!(headers(&[all, metrics]), (expected, false));
+        let same = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "Authorization=Basic y=,B=1,B=2,b=3");
+        let expected = ["Authorization=Bearer x", "A=b", "C=d;e=f", "b=3"].map(str::to_owned).to_vec();
+        assert_eq!(headers(&[all, same]).0, expected, "that of all signals goes first");
         let env = ON.iter().chain(&[all]).map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         let user = Layer { env, ..Layer::new(LayerKind::User, "s".into()) };
         let found = find(&Environment::default(), &[user], &[]).expect("a pipeline").expect("fit");

@@ -39,6 +39,11 @@ pub struct Written {
     pub is_unreadable: bool,
 }
 
+/// Whether two names may be one directory: some file systems don't tell upper from lower case.
+pub fn same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
 impl Destination {
     /// Whether it lists this alias.
     pub fn is_of(&self, alias: &str) -> bool {
@@ -64,8 +69,8 @@ impl Config {
             return;
         }
         let has = |name: &str| {
-            let is_off = self.copies_written.off.contains(name);
-            is_off || self.copies.contains_key(name) || self.broken.copies.contains_key(name)
+            let own = self.copies_written.off.iter().chain(self.copies.keys()).chain(self.broken.copies.keys());
+            own.into_iter().any(|own| same(own, name))
         };
         let broken: Vec<_> = broken.iter().filter(|(name, _)| !has(name)).collect();
         let places = written.aliases.into_iter().filter(|(name, _)| !has(name));

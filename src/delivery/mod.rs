@@ -7,6 +7,7 @@ pub mod blame;
 pub mod body;
 pub mod cause;
 pub mod failure;
+mod mask;
 pub mod no_proxy;
 pub mod proxy;
 pub mod roots;

@@ -140,7 +140,7 @@ impl Targets {
         let target = self.target(&header.account, &header.alias)?;
         if self.copies.is_some() {
             let same = target.endpoint == header.endpoint;
-            return if same { Ok(target) } else { Err(not_there("has another URL now", &header.account)) };
+            return if same { Ok(target) } else { Err(moved(&header.account)) };
         }
         if target.endpoint != header.endpoint {
             return Err(no_target(&format!("account {} has another endpoint now", header.account), &header.alias));
@@ -163,9 +163,19 @@ fn destination(config: &Config, name: &str, alias: &str) -> Result<Target, Probl
     }
 }
 
+/// There is no such destination: nothing can be sent.
 fn not_there(what: &str, destination: &str) -> Problem {
     Problem {
         said: format!("copy {destination} {what}"),
+        cause: "Nothing is sent until it is there again".to_owned(),
+        fix: format!("to delete what waits: act-claude act flush --copy {destination} --discard"),
+        code: 78,
+    }
+}
+
+fn moved(destination: &str) -> Problem {
+    Problem {
+        said: format!("copy {destination} has another URL now"),
         cause: "An export is sent only to the URL it was captured for".to_owned(),
         fix: format!("act-claude act flush --copy {destination}"),
         code: 78,

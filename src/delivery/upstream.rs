@@ -4,19 +4,17 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
 use ureq::Agent;
 use ureq::http::{HeaderValue, Response};
 use ureq::tls::{TlsConfig, TlsProvider};
 use ureq::unversioned::transport::DefaultConnector;
-
-use zeroize::Zeroizing;
 
 use crate::claude::network::Network;
 use crate::config::is_loopback;
 use crate::delivery::verdict::{Answer, Failure, LONGEST_BODY};
 
 use super::addresses::Addresses;
+use super::mask::mask;
 use super::proxy::{self, Proxy};
 use super::roots;
 use super::tls;
@@ -235,23 +233,6 @@ fn not_a_url(_: hyper::http::uri::InvalidUri) -> Failure {
 
 fn header(value: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_str(value).map_err(|_| Failure::Broken("a header is malformed".to_owned()))
-}
-
-/// Removes the credential from an answer that repeats it, because the answer's text goes into reports and records
-/// (promise C1).
-fn mask(answer: &mut Answer, authorization: &str) {
-    let scheme = ["Basic ", "Bearer "].into_iter().find_map(|scheme| authorization.strip_prefix(scheme));
-    let encoded = scheme.unwrap_or(authorization);
-    let plain = Zeroizing::new(base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default());
-    let token = plain.splitn(2, |byte| *byte == b':').nth(1).unwrap_or_default();
-    // Shorter ones are no secrets, and replacing them would damage ordinary words.
-    for secret in [encoded.as_bytes(), token].into_iter().filter(|secret| secret.len() >= 8) {
-        while let Some(at) = memchr::memmem::find(&answer.body, secret) {
-            answer.body.splice(at..at + secret.len(), *b"***");
-        }
-        let text = std::str::from_utf8(secret).unwrap_or_default();
-        answer.location = answer.location.take().map(|location| location.replace(text, "***"));
-    }
 }
 
 fn read(mut response: Response<ureq::Body>) -> Answer {

@@ -81,9 +81,9 @@ impl Copies {
     }
 
     /// Makes a copy and stores it. `file` is ACT's, on disk, with the offset of the body in it; `None`: ACT's is not stored.
-    /// The result is `None` where the copy has been handed over before.
+    /// The result is `None` where the copy has been handed over before, and is not lost.
     pub fn make(&self, original: &Original<'_>, file: Option<(&Path, u64)>) -> Option<Made> {
-        if self.ledger.next() > original.sequence {
+        if self.ledger.next() > original.sequence && !self.ledger.is_lost(original.sequence) {
             return None;
         }
         let redact = [original.redact, &self.redact].concat();
@@ -168,7 +168,12 @@ impl Copies {
     /// Counts a copy that is made, and hands it to the worker.
     pub fn hand_over(&self, sequence: u64, points: u64, made: Made) {
         let Made { body, stored } = made;
-        self.ledger.received(sequence, Content { points, ..Content::default() });
+        if self.ledger.next() > sequence {
+            // It was lost, and claude has sent the export again.
+            self.ledger.repeated(sequence);
+        } else {
+            self.ledger.received(sequence, Content { points, ..Content::default() });
+        }
         let (state, message) = match stored {
             Ok(()) => (State::Waiting, Message::Stored(Item { sequence, reply: None })),
             Err(why) => {

@@ -200,6 +200,7 @@ impl Intake {
         self.hand_over(routed, sequence, message);
         let copies = routed.copies.iter().zip(copies).filter_map(|(copy, made)| Some((copy, made?)));
         copies.for_each(|(copy, made)| copy.hand_over(sequence, points, made));
+        self.clone().start_worker();
         drop(recent);
         self.answer(outcome, answered).await
     }
@@ -236,13 +237,12 @@ impl Intake {
     }
 
     /// Hands an export to the delivery worker.
-    fn hand_over(self: &Arc<Self>, routed: &Routed, sequence: u64, message: Message) {
+    fn hand_over(&self, routed: &Routed, sequence: u64, message: Message) {
         // If it can't be delivered now, a stored export waits for this session's worker or for the next session. An export
         // that is in memory only is lost.
         let state = if matches!(message, Message::Stored(_)) { State::Waiting } else { State::Lost };
         if let Err(error) = routed.worker.start() {
             self.ledger.set_state(sequence, state, &cause::no_worker(&error));
-            self.clone().start_worker();
         }
         if !routed.worker.send(message) {
             self.ledger.set_state(sequence, state, &cause::late());

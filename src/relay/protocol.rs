@@ -9,6 +9,7 @@ use crate::claude::network;
 use crate::delivery::target::Route;
 use crate::state::outcome::{Outcome, Problem};
 use crate::state::total::Total;
+use crate::system::environment::PipelineDoubt;
 
 /// The hidden command that makes this program the relay.
 pub const RELAY_COMMAND: &str = "relay";
@@ -101,9 +102,9 @@ pub struct Start {
     /// Claude's `--settings` argument, which may have the headers of the user's own pipeline.
     #[serde(default, with = "crate::text::paths::optional")]
     pub settings: Option<PathBuf>,
-    /// Whether a repository may have named the user's own pipeline in the environment.
+    /// What the environment's variables of a metrics pipeline are worth.
     #[serde(default)]
-    pub doubts_pipeline: bool,
+    pub pipeline: PipelineDoubt,
     /// Proxy and certificates from claude's settings, as far as they apply to the relay.
     pub network: Vec<network::Setting>,
 }

@@ -18,7 +18,9 @@ pub fn reconcile(ledger: &Ledger, state: Option<&Path>, session: &str) {
 /// Makes the books of a session's copies agree with their spools. Those of ACT's exports agree already.
 pub fn reconcile_copies(ledger: &Ledger, state: Option<&Path>, session: &str) {
     let known = ledger.destinations();
-    let spools = state.map(Spool::all_of_copies).unwrap_or_default();
+    let mut spools = state.map(Spool::all_of_copies).unwrap_or_default();
+    // Other sessions have destinations, too.
+    spools.retain(|spool| stored(spool, session).map_or(true, |stored| !stored.is_empty()));
     let names: BTreeSet<&str> =
         spools.iter().filter_map(Spool::destination).chain(known.iter().map(String::as_str)).collect();
     for destination in names {

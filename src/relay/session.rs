@@ -78,7 +78,7 @@ impl RelaySession {
         // Another user's state directory is not used. Its path is kept for the message that says so.
         let state = start.state.clone();
         start.state = start.state.filter(|state| state::is_usable(state));
-        let doubt = Doubt { pipeline: start.doubts_pipeline, ..environment.doubt().clone() };
+        let doubt = Doubt { pipeline: start.pipeline, ..environment.doubt().clone() };
         let environment = environment.doubted(doubt);
         let ledger = Arc::new(Ledger::resume(journal.clone()));
         let is_supervised = start.route.is_some();

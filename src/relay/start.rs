@@ -132,7 +132,7 @@ mod tests {
             moves: false,
             is_session: true,
             settings: None,
-            doubts_pipeline: false,
+            pipeline: Default::default(),
             network: Vec::new(),
             claude: "/c".into(),
         };

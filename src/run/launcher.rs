@@ -201,7 +201,7 @@ impl Facts<'_> {
             is_session: arguments::call(self.args) == Call::Session,
             claude: self.claude.to_path_buf(),
             settings: argument::anywhere(self.directory, self.args),
-            doubts_pipeline: environment.doubt().pipeline,
+            pipeline: environment.doubt().pipeline,
             network: network::of_layers(self.layers),
         };
         let started = relay::secret().and_then(|secret| {

@@ -230,7 +230,7 @@ impl SessionRun<'_> {
             is_session: arguments::call(self.args) == Call::Session,
             claude: self.claude.to_path_buf(),
             settings: argument::anywhere(directory, self.args),
-            doubts_pipeline: self.trusted.doubt().pipeline,
+            pipeline: self.trusted.doubt().pipeline,
             network: network::of_layers(&self.layers),
         }
     }

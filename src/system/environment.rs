@@ -7,6 +7,8 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 /// An environment: entries `NAME=value`, in order, as bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
@@ -22,8 +24,21 @@ pub struct Doubt {
     pub everything: Option<String>,
     /// Whether a repository may have set `ACT_CLAUDE_ALIAS`, so that it may choose only what a repository may choose.
     pub alias: bool,
-    /// Whether a repository may have named the metrics pipeline, so that nothing is copied to it.
-    pub pipeline: bool,
+    /// Whether its variables say where the user sends metrics.
+    pub pipeline: PipelineDoubt,
+}
+
+/// What the variables of a metrics pipeline are worth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PipelineDoubt {
+    /// They are the user's.
+    #[default]
+    None,
+    /// Claude has removed them, as it does for the programs that it starts: a claude here sends nothing because of them.
+    Removed,
+    /// A repository may have set them, so nothing is copied because of them.
+    Changed,
 }
 
 impl Environment {

@@ -95,7 +95,7 @@ fn record(sandbox: &Sandbox) -> Record {
 }
 
 /// Waits until the copies of a destination are in these states, and returns them.
-fn until(sandbox: &Sandbox, receiver: &Receiver, states: &[(State, u64)]) -> Outcome {
+pub fn until(sandbox: &Sandbox, receiver: &Receiver, states: &[(State, u64)]) -> Outcome {
     let states: BTreeMap<State, u64> = states.iter().copied().collect();
     eventually(&format!("{}: {states:?}", receiver.name), || {
         let outcome = record::read_all(&sandbox.state()).pop()?.copies.remove(&receiver.name)?;

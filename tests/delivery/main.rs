@@ -13,6 +13,7 @@ mod held;
 mod in_use;
 mod lifetime;
 mod log;
+mod lost_copies;
 mod oracle;
 mod order;
 mod owner;

@@ -17,6 +17,7 @@ use act_claude::config::TokenSource;
 use act_claude::delivery::target::{Credentials, Route, Target};
 use act_claude::relay::protocol::{FromRelay, Start, ToRelay};
 use act_claude::state::outcome::{Outcome, State};
+use act_claude::system::environment::PipelineDoubt;
 
 use crate::support;
 use crate::support::sandbox::{Sandbox, USER};
@@ -64,7 +65,7 @@ pub fn start_of(sandbox: &Sandbox, endpoint: &str) -> Start {
         is_session: true,
         claude: PathBuf::from("/nowhere/claude"),
         settings: None,
-        doubts_pipeline: false,
+        pipeline: PipelineDoubt::None,
         network: Vec::new(),
     }
 }

@@ -164,3 +164,45 @@ fn another_user_s_claude() {
     assert_eq!(output.out(), "claude ran\n[0]\n");
     assert_eq!(lab.act.requests().len(), 0);
 }
+
+/// The user's own pipeline is copied, and claude removes its variables for its Bash tool: ACT gets the session inside all the
+/// same, and the pipeline gets what it would get without act-claude.
+#[test]
+fn the_users_own_pipeline_is_no_reason_to_send_nothing() {
+    for in_settings in [false, true] {
+        let mut lab = InsideLab::new();
+        let own = Act::start();
+        let mut config: Value = serde_json::from_slice(&std::fs::read(lab.sandbox.config_file()).unwrap()).unwrap();
+        config["own_pipeline"] = json!("copy");
+        lab.sandbox.configure(&config);
+        let pipeline = [
+            ("CLAUDE_CODE_ENABLE_TELEMETRY", "1".to_owned()),
+            ("OTEL_METRICS_EXPORTER", "otlp".to_owned()),
+            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json".to_owned()),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", format!("{}/v1/metrics", own.origin())),
+            ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "X-Own=1".to_owned()),
+        ];
+        if in_settings {
+            let env: serde_json::Map<_, _> =
+                pipeline.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+            lab.sandbox.write(".claude/settings.json", json!({ "env": env }).to_string());
+        } else {
+            pipeline.iter().for_each(|(name, value)| lab.sandbox.set(name, value));
+        }
+        // The session outside is one of act-claude, too: it passes on the user's own values.
+        let names = "$(env | sed -n 's/^\\(OTEL_[A-Z_]*\\)=.*/\\1/p')";
+        let inner = format!("unset {names}; ACT_CLAUDE_REPORT=always {SESSION}");
+        let mut command = lab.sandbox.act_claude(&["-p", "outer"]);
+        command.env("PROBE_SCRIPT", format!("run CLAUDECODE=1; export CLAUDECODE; {inner}; echo \"[$?]\""));
+        let output = command.output().expect("the probe");
+        assert!(!output.err().contains("no telemetry"), "{}", output.err());
+        lab.act.wait_for(1);
+        if in_settings {
+            own.wait_for(1);
+        }
+        for request in own.requests() {
+            assert_eq!(request.header("x-own"), Some("1"), "{in_settings}");
+        }
+        assert_eq!(own.requests().len(), usize::from(in_settings), "{}", output.err());
+    }
+}

@@ -58,6 +58,21 @@ fn what_settings_put_in_does_not_count() {
     assert_eq!((home.text("HOME"), home.text("PATH")), (Some("/h"), Some("/bin")));
 }
 
+/// Observed: claude removes the `OTEL_` variables for the programs that it starts.
+#[test]
+fn the_variables_of_a_metrics_pipeline() {
+    let outer =
+        format!("{HOME} CLAUDE_CODE_ENABLE_TELEMETRY=1 OTEL_METRICS_EXPORTER=otlp OTEL_EXPORTER_OTLP_HEADERS=a=b");
+    for (inner, doubt) in [
+        (outer.clone(), PipelineDoubt::None),
+        (format!("{HOME} CLAUDE_CODE_ENABLE_TELEMETRY=1"), PipelineDoubt::Removed),
+        (format!("{outer} OTEL_EXPORTER_OTLP_ENDPOINT=http://evil"), PipelineDoubt::Changed),
+        (format!("{HOME} OTEL_METRICS_EXPORTER=otlp"), PipelineDoubt::Changed),
+    ] {
+        assert_eq!(below(&[(ProcessKind::Claude, &outer)], &inner).doubt().pipeline, doubt, "{inner}");
+    }
+}
+
 #[test]
 fn what_a_session_may_say_for_itself() {
     let trusted = below(
@@ -65,7 +80,7 @@ fn what_a_session_may_say_for_itself() {
         &format!("{HOME} ACT_CLAUDE=off ACT_CLAUDE_ALIAS=web ACT_CLAUDE_REPORT=json"),
     );
     assert_eq!((trusted.text("ACT_CLAUDE"), trusted.text("ACT_CLAUDE_ALIAS")), (Some("off"), Some("web")));
-    assert_eq!(trusted.doubt(), &Doubt { everything: None, alias: true, pipeline: false });
+    assert_eq!(trusted.doubt(), &Doubt { everything: None, alias: true, pipeline: PipelineDoubt::None });
     // Off stays off, and the alias that claude was started with is not in doubt.
     let outer = format!("{HOME} ACT_CLAUDE=off ACT_CLAUDE_ALIAS=web");
     let trusted = below(&[(ProcessKind::Claude, &outer)], &format!("{HOME} ACT_CLAUDE=on ACT_CLAUDE_ALIAS=web"));

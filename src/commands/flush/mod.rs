@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::claude::network::Network;
+use crate::claude::own_pipeline;
 use crate::commands::configured;
 use crate::commands::progress::Progress;
 use crate::config::{self, Config};
@@ -78,7 +79,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let results = match &args.copy {
         Some(destination) if loaded.config.copies.contains_key(destination) || is_kept(&state, destination) => {
             let spool = Spool::of_copies(&state, destination);
-            let is_moved = loaded.config.copies.contains_key(destination);
+            let is_moved = loaded.config.copies.contains_key(destination) || destination == own_pipeline::NAME;
             vec![Flush::carry_out(environment, spool, Choice { is_moved, ..choice })]
         }
         Some(destination) => {

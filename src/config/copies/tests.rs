@@ -91,6 +91,11 @@ fn every_fault_names_place_and_way_out() {
         ("{\"..\": null}".to_owned(), r#""..""#, "the name \"..\" begins with '.'"),
         ("{\"a/b\": null}".to_owned(), r#""a/b""#, "the name \"a/b\" holds a slash"),
         (
+            "{\"Own-Pipeline\": null}".to_owned(),
+            r#""Own-Pipeline""#,
+            "the name \"Own-Pipeline\" is that of your own pipeline's copies",
+        ),
+        (
             at("http://h/m"),
             r#""http:"#,
             "endpoint would send exports and headers unencrypted to another machine: write https://, or add \
@@ -128,6 +133,16 @@ fn every_fault_names_place_and_way_out() {
     ] {
         is_the_fault(&copies, at, fault);
     }
+}
+
+/// Some file systems don't tell upper from lower case: both would have one directory.
+#[test]
+fn names_differ_in_more_than_upper_and_lower_case() {
+    let (config, faults) = read(r#"{"g": {"endpoint": "https://h/m"}, "G": {"endpoint": "https://i/m"}}"#);
+    assert_eq!(config.copies.keys().collect::<Vec<_>>(), ["g"]);
+    let [fault] = &faults[..] else { panic!("{faults:?}") };
+    let what = "the name \"G\" differs from \"g\" in upper and lower case only: rename one of the two";
+    assert!(fault.to_string().ends_with(what), "{fault}");
 }
 
 #[test]

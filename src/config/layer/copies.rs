@@ -3,7 +3,7 @@
 use super::source::{self, Subject};
 use super::{Fields, Reader, check_name};
 use crate::config::Located;
-use crate::config::copies::{Destination, MOST_HEADERS, OWN_PIPELINE};
+use crate::config::copies::{Destination, MOST_HEADERS, OWN_PIPELINE, same};
 use crate::config::typed::secret::{is_secret, quoted};
 use crate::config::values::{Security, TokenSource, check_url};
 use crate::text::json::{Fault, Member, Node, RootMember};
@@ -55,9 +55,19 @@ impl Reader<'_> {
         match &*member.key {
             name if name.contains(['/', '\\']) => return fault("holds a slash"),
             name if name.starts_with('.') => return fault("begins with '.'"),
-            OWN_PIPELINE => return fault("is that of your own pipeline's copies"),
+            // Some file systems don't tell upper from lower case.
+            name if name.eq_ignore_ascii_case(OWN_PIPELINE) => {
+                return fault("is that of your own pipeline's copies");
+            }
             name if name.len() > LONGEST_NAME => return fault("is longer than 64 characters"),
             _ => {}
+        }
+        if let Some(other) = self.config.copies.keys().find(|other| same(other, &member.key)) {
+            let why = format!("differs from {} in upper and lower case only", quoted(other));
+            return Err(member
+                .key_node
+                .fault(format!("the name {} {why}", quoted(&member.key)))
+                .fix("rename one of the two"));
         }
         let name = member.key.clone().into_owned();
         if member.value.is_null() {

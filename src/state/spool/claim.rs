@@ -106,10 +106,6 @@ impl Claim {
                     Some(shared) => match shared::read(spool, name, shared) {
                         Ok(bytes) => (bytes, usize::try_from(shared.start).unwrap_or(usize::MAX)),
                         Err(Refusal::Corrupt) => return Err(move_to_corrupt(spool, name)),
-                        Err(Refusal::Gone) => {
-                            let _ = dequeue(spool, name);
-                            return Err(Refusal::Gone);
-                        }
                         Err(refusal) => return Err(refusal),
                     },
                 };

@@ -42,7 +42,8 @@ impl Shared {
 pub(super) fn read(spool: &Spool, name: &str, shared: &Shared) -> Result<Vec<u8>, Refusal> {
     let (mut file, metadata) = file::open_regular(&spool.bodies().join(name)).map_err(|error| match error {
         OpenError::Link | OpenError::Special => Refusal::Corrupt,
-        OpenError::System(error) if error.kind() == io::ErrorKind::NotFound => Refusal::Gone,
+        // Somebody removed it: a copy that is delivered loses its own file first.
+        OpenError::System(error) if error.kind() == io::ErrorKind::NotFound => Refusal::Corrupt,
         OpenError::System(error) => Refusal::Unreadable(errno(&error)),
     })?;
     if metadata.len() > LARGEST {

@@ -125,7 +125,8 @@ impl<D: Disk> Store<D> {
         let head = entry::head(header, body)?;
         let start = head.len() as u64;
         let write = |name: &str| self.write(name, &head, body, &mut |file| copy(file, start));
-        self.put(header, start + body.len() as u64, write)
+        let size = start + body.len() as u64;
+        self.put(header, size, size, write)
     }
 
     /// Stores a copy whose body is made from ACT's export, which is the file `act` of this many bytes.
@@ -140,17 +141,24 @@ impl<D: Disk> Store<D> {
             }
             written
         };
-        self.put(header, head.len() as u64 + bytes, write)
+        // The body is on disk already; without ACT's name of it, it counts as this one's.
+        self.put(header, head.len() as u64 + bytes, head.len() as u64, write)
     }
 
-    /// Writes an export of this many bytes, where there is room for it.
-    fn put(&self, header: &Header, size: u64, mut write: impl FnMut(&str) -> io::Result<()>) -> Result<(), NotStored> {
+    /// Writes an export that counts for `size` bytes, where there is room for it, and on disk for `new` bytes.
+    fn put(
+        &self,
+        header: &Header,
+        size: u64,
+        new: u64,
+        mut write: impl FnMut(&str) -> io::Result<()>,
+    ) -> Result<(), NotStored> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         if !counted.ready {
             self.prepare()?;
             counted.ready = true;
         }
-        self.check_room(&mut counted, size)?;
+        self.check_room(&mut counted, size, new)?;
         let name = super::name(&header.session, header.sequence);
         let stored = match write(&name) {
             // The directories were removed meanwhile.
@@ -194,7 +202,7 @@ impl<D: Disk> Store<D> {
         self.disk.sync_directory(self.spool.state())
     }
 
-    fn check_room(&self, counted: &mut Counted, size: u64) -> Result<(), NotStored> {
+    fn check_room(&self, counted: &mut Counted, size: u64, new: u64) -> Result<(), NotStored> {
         let is_full = self.limits.check(counted.usage, size).is_err();
         if counted.at.is_none_or(|at| is_stale(at.elapsed(), is_full)) {
             // If it can't be counted, the earlier count is used.
@@ -204,7 +212,7 @@ impl<D: Disk> Store<D> {
             }
         }
         self.limits.check(counted.usage, size)?;
-        if self.disk.free(&self.spool.root()).is_ok_and(|free| free < self.limits.reserve.saturating_add(size)) {
+        if self.disk.free(&self.spool.root()).is_ok_and(|free| free < self.limits.reserve.saturating_add(new)) {
             return Err(NotStored::NoRoom);
         }
         Ok(())
