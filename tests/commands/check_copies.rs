@@ -219,7 +219,14 @@ fn the_user_s_own_pipeline() {
     receiver.answer(refused(401, CANARY));
     let (text, ..) = checked(&sandbox, &[]);
     assert!(text.contains("fix: correct the headers of your own pipeline, in your environment or settings"), "{text}");
+    // A list in the wrong form: what looks like a name has the value in it.
     let count = receiver.requests().len();
+    for list in [format!("Authorization: Bearer {CANARY}=="), format!("Authorization=Bearer {CANARY}\n=x")] {
+        sandbox.set("OTEL_EXPORTER_OTLP_HEADERS", list);
+        let (text, json, code) = checked(&sandbox, &[]);
+        assert_eq!((code, &json["copies"][0]["result"]), (75, &json!("stopped")), "{text}");
+    }
+    assert_eq!(receiver.requests().len(), count);
     sandbox.set("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
     let (text, json, code) = checked(&sandbox, &[]);
     assert_eq!(
