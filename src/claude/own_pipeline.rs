@@ -169,13 +169,12 @@ impl Stated<'_> {
     /// last.
     fn headers(&self) -> (Headers, bool) {
         let (mut headers, mut is_lasting) = (Headers::new(), true);
-        let lists: [(&str, fn(&str) -> Headers); 2] =
-            [("OTEL_EXPORTER_OTLP_HEADERS", raw), ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", decoded)];
-        for (name, read) in lists {
-            let Some(value) = self.value(name) else { continue };
+        let generic = self.value("OTEL_EXPORTER_OTLP_HEADERS").map(|value| (raw(&value.text), value));
+        let metrics = self.value("OTEL_EXPORTER_OTLP_METRICS_HEADERS").map(|value| (decoded(&value.text), value));
+        for (pairs, value) in generic.into_iter().chain(metrics) {
             is_lasting &= matches!(value.layer, Some(LayerKind::User | LayerKind::Managed));
             let earlier = headers.len();
-            for (name, value) in read(&value.text) {
+            for (name, value) in pairs {
                 match headers.iter().position(|(other, _)| *other == name) {
                     Some(at) if at < earlier => {}
                     Some(at) => headers[at].1 = value,

@@ -1,8 +1,9 @@
 //! What is known of a session's exports, updated as it becomes known: a [`Book`] that the HTTP server, the delivery and the
 //! session share, and the journal that keeps it for the relay that replaces this one.
 
+mod page;
+
 use std::collections::BTreeSet;
-use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -18,6 +19,7 @@ use crate::state::outcome::{Outcome, Problem, State};
 use crate::state::record::Record;
 
 pub use super::book::RouteChoice;
+use page::Page;
 
 /// The ledger.
 #[derive(Debug)]
@@ -382,20 +384,5 @@ impl Ledger {
 
     fn whole(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The locked book; of copies, the part of it that is about them.
-struct Page<'a> {
-    whole: MutexGuard<'a, Book>,
-    destination: Option<&'a str>,
-}
-
-impl Deref for Page<'_> {
-    type Target = Book;
-
-    fn deref(&self) -> &Book {
-        let part = self.destination.and_then(|destination| self.whole.copies.get(destination));
-        part.unwrap_or(&self.whole)
     }
 }
