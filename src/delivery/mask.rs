@@ -62,8 +62,8 @@ fn masked(json: &mut Value, parts: &[Zeroizing<String>]) -> bool {
             }
             found || is_here
         }),
-        Value::Array(items) => items.iter_mut().fold(false, |found, item| masked(item, parts) || found),
-        Value::Object(members) => members.values_mut().fold(false, |found, item| masked(item, parts) || found),
+        Value::Array(items) => items.iter_mut().map(|item| masked(item, parts)).max() == Some(true),
+        Value::Object(members) => members.values_mut().map(|item| masked(item, parts)).max() == Some(true),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }

@@ -43,7 +43,7 @@ fn what_is_written_is_read() {
     fs::write(directory(state.path()).join("e.json"), "{").unwrap();
     for (id, why) in [("d", Unread::Newer), ("n", Unread::Newer), ("e", Unread::Unreadable), ("-", Unread::Absent)] {
         assert_eq!(try_read(state.path(), id), Err(why), "{id}");
-        decided_later(state.path(), Later { id: id, destination: None, points: 5 }, State::Delivered, None, 0);
+        decided_later(state.path(), Later { id, destination: None, points: 5 }, State::Delivered, None, 0);
     }
     assert_eq!(read(state.path(), "d"), None, "it was not replaced");
     assert_eq!(read_all(state.path()), ["c", "b", "a"].map(record));
