@@ -62,10 +62,8 @@ fn masked(json: &mut Value, parts: &[Zeroizing<String>]) -> bool {
             }
             found || is_here
         }),
-        Value::Array(items) => items.iter_mut().map(|item| masked(item, parts)).filter(|found| *found).count() > 0,
-        Value::Object(members) => {
-            members.values_mut().map(|item| masked(item, parts)).filter(|found| *found).count() > 0
-        }
+        Value::Array(items) => items.iter_mut().map(|item| masked(item, parts)).max() == Some(true),
+        Value::Object(members) => members.values_mut().map(|item| masked(item, parts)).max() == Some(true),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }

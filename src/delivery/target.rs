@@ -36,11 +36,13 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// The copies of an alias's exports: those of the configuration, and the one for the user's own pipeline.
+    /// The copies of an alias's exports: those of the configuration, and the one for the user's own pipeline, unless one of them
+    /// goes to the same URL: its receiver would count everything twice.
     pub fn all(config: &Config, alias: &str, environment: &Environment, layers: &[Layer]) -> Vec<Self> {
         let mut copies = Self::of(config, alias);
         if config.own_pipeline() == Pipeline::Copy
             && let Some(Ok(own)) = own_pipeline::find(environment, layers, &config.endpoints())
+            && !copies.iter().any(|copy| copy.target.goes_to(&own.endpoint))
         {
             copies.push(Self { target: Target::own(alias, &own), redact: Vec::new() });
         }
@@ -130,6 +132,11 @@ impl Target {
             Credentials::Act { user, .. } => user,
             Credentials::Headers(_) | Credentials::Own { .. } => "",
         }
+    }
+
+    /// Whether exports go to this URL.
+    fn goes_to(&self, url: &str) -> bool {
+        self.endpoint.trim_end_matches('/').eq_ignore_ascii_case(url.trim_end_matches('/'))
     }
 
     /// Whether exports go to another receiver than ACT.

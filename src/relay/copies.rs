@@ -83,7 +83,8 @@ impl Copies {
     /// Makes a copy and stores it. `file` is ACT's, on disk, with the offset of the body in it; `None`: ACT's is not stored.
     /// The result is `None` where the copy has been handed over before, and is not lost.
     pub fn make(&self, original: &Original<'_>, file: Option<(&Path, u64)>) -> Option<Made> {
-        if self.ledger.next() > original.sequence && !self.ledger.is_lost(original.sequence) {
+        let is_lost = || self.ledger.open().0.contains(&(original.sequence, State::Lost));
+        if self.ledger.next() > original.sequence && !is_lost() {
             return None;
         }
         let redact = [original.redact, &self.redact].concat();

@@ -15,6 +15,7 @@ use super::journal::{Counter, Journal};
 use super::ledger::Ledger;
 use super::message::{Handle, Item, Message};
 use crate::claude::network::Network;
+use crate::config::copies::MOST;
 use crate::delivery::cause;
 use crate::delivery::sender::{Observer, Sender};
 use crate::delivery::target::{Copy, Target};
@@ -57,31 +58,38 @@ impl Deliverers {
     /// The worker for `target`. Exports that are already stored are handed over to it.
     pub fn of(&self, target: &Target, targets: Targets) -> Deliverer {
         let not_before = pause(self.journal.count(Counter::Suspicion)).map(|pause| Instant::now() + pause);
-        let deliverer = self.worker(target, targets, self.state.as_deref().map(Spool::of), &self.ledger);
+        let deliverer = self.worker(target, targets, (self.state.as_deref().map(Spool::of), None), &self.ledger);
         Deliverer { not_before, ..deliverer }
     }
 
-    /// The copies for one destination, with a worker. Those that are already stored are handed over to it.
-    pub fn copies(&self, copy: Copy) -> Copies {
+    /// The copies for one destination, the route's with this index, with a worker. Those that are already stored are handed over
+    /// to it.
+    pub fn copies(&self, index: usize, copy: Copy) -> Copies {
         let destination = copy.target.account.clone();
         let targets = Targets::of_copies(self.environment.clone(), &destination, Some(copy.target.clone()));
         let (limits, ledger) = (targets.limits(), Arc::new(self.ledger.of_copies(&destination)));
         let spool = self.state.as_deref().map(|state| Spool::of_copies(state, &destination));
-        let worker = self.worker(&copy.target, targets, spool, &ledger);
+        let worker = self.worker(&copy.target, targets, (spool, Some(index)), &ledger);
         Copies::new(copy, self.state.clone(), limits, ledger, worker)
     }
 
-    fn worker(&self, target: &Target, targets: Targets, spool: Option<Spool>, ledger: &Arc<Ledger>) -> Deliverer {
+    fn worker(
+        &self,
+        target: &Target,
+        targets: Targets,
+        (spool, copy): (Option<Spool>, Option<usize>),
+        ledger: &Arc<Ledger>,
+    ) -> Deliverer {
         let is_replacement = self.journal.count(Counter::Deaths) > 0;
-        let (journal, is_copy) = (self.journal.clone(), target.is_copy());
+        let journal = self.journal.clone();
         let place = spool.as_ref().map(Spool::place);
         let post = Post {
             session: &self.session,
             target,
             spool,
-            verify: self.verify && !is_copy,
+            verify: self.verify && copy.is_none(),
             is_replacement,
-            observer: Box::new(Delivery { journal, is_replacement, is_copy }),
+            observer: Box::new(Delivery { journal, is_replacement, copy }),
         };
         let sender = Sender::new(self.environment.clone(), self.network.clone(), place.as_deref())
             .with_settings(self.settings.as_deref());
@@ -145,12 +153,16 @@ impl Deliverer {
 struct Delivery {
     journal: Arc<Journal>,
     is_replacement: bool,
-    is_copy: bool,
+    /// The destination's index; `None`: ACT.
+    copy: Option<usize>,
 }
+
+/// So many bits of a counter count the commands of one destination. Each of them has its own number of commands.
+const BITS: usize = 4;
 
 impl Observer for Delivery {
     fn delivering(&self, export: Option<u64>) {
-        if self.is_copy {
+        if self.copy.is_some() {
             return;
         }
         let number = export.map_or(0, |export| export.max(1));
@@ -158,8 +170,11 @@ impl Observer for Delivery {
     }
 
     fn may_run_token_command(&self) -> bool {
-        let commands = if self.is_copy { Counter::HeaderCommands } else { Counter::TokenCommands };
-        !self.is_replacement || self.journal.counter(commands).fetch_add(1, Ordering::AcqRel) < TOKEN_COMMANDS
+        let commands = if self.copy.is_some() { Counter::HeaderCommands } else { Counter::TokenCommands };
+        let shift = self.copy.unwrap_or(0) % MOST * BITS;
+        let is_left = |count: u64| (count >> shift & 0xf < TOKEN_COMMANDS).then(|| count + (1 << shift));
+        let counter = self.journal.counter(commands);
+        !self.is_replacement || counter.fetch_update(Ordering::AcqRel, Ordering::Acquire, is_left).is_ok()
     }
 }
 
@@ -179,11 +194,14 @@ mod tests {
     #[test]
     fn a_replacement_runs_a_token_command_three_times_a_session() {
         let journal = Arc::new(Journal::new().unwrap());
-        let asked = |is_replacement| {
-            Delivery { journal: journal.clone(), is_replacement, is_copy: false }.may_run_token_command()
-        };
+        let of =
+            |is_replacement, copy| Delivery { journal: journal.clone(), is_replacement, copy }.may_run_token_command();
+        let asked = |is_replacement| of(is_replacement, None);
         assert_eq!([false; 5].map(asked), [true; 5]);
         assert_eq!([true; 5].map(asked), [true, true, true, false, false]);
         assert!(!asked(true), "the next one, too");
+        for copy in 0..MOST {
+            assert_eq!([(); 4].map(|()| of(true, Some(copy))), [true, true, true, false], "each destination, {copy}");
+        }
     }
 }

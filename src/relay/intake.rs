@@ -198,8 +198,8 @@ impl Intake {
         };
         recent.add(digest, outcome.clone());
         self.hand_over(routed, sequence, message);
-        let copies = routed.copies.iter().zip(copies).filter_map(|(copy, made)| Some((copy, made?)));
-        copies.for_each(|(copy, made)| copy.hand_over(sequence, points, made));
+        let made = routed.copies.iter().zip(copies).filter_map(|(copy, made)| Some((copy, made?)));
+        made.for_each(|(copy, made)| copy.hand_over(sequence, points, made));
         self.clone().start_worker();
         drop(recent);
         self.answer(outcome, answered).await

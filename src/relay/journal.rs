@@ -48,7 +48,7 @@ pub enum Counter {
     GivenUp,
     /// How many exports the relays have received.
     Received,
-    /// How often relays that replaced another one ran a command for a copy's headers.
+    /// How often relays that replaced another one ran a command for a copy's headers; some bits for each destination.
     HeaderCommands,
 }
 

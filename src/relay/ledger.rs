@@ -278,11 +278,6 @@ impl Ledger {
         self.lock().problem_of(sequence)
     }
 
-    /// Whether an export is lost, unless claude sends it again.
-    pub fn is_lost(&self, sequence: u64) -> bool {
-        self.lock().open.get(&sequence) == Some(&State::Lost)
-    }
-
     /// The open exports, and those of them that are in memory only.
     pub fn open(&self) -> (Vec<(u64, State)>, BTreeSet<u64>) {
         let book = self.lock();

@@ -183,7 +183,8 @@ impl Routing {
             let targets = Targets::new(self.deliverers.environment.clone(), Some(target.clone()));
             let limits = targets.limits();
             let worker = self.deliverers.of(&target, targets);
-            let copies = copies.into_iter().map(|copy| self.deliverers.copies(copy)).collect();
+            let copies = copies.into_iter().enumerate();
+            let copies = copies.map(|(index, copy)| self.deliverers.copies(index, copy)).collect();
             Routed { target, attributes, stamp, limits, worker, copies }
         })
     }

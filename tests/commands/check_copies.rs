@@ -195,7 +195,7 @@ fn own(sandbox: &mut Sandbox, receiver: &Act) {
         ("OTEL_METRICS_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.origin()),
-        ("OTEL_EXPORTER_OTLP_HEADERS", &format!("Authorization=Bearer%20{CANARY}")),
+        ("OTEL_EXPORTER_OTLP_HEADERS", &format!("Authorization=Bearer {CANARY}")),
     ] {
         sandbox.set(name, value);
     }
@@ -218,7 +218,7 @@ fn the_user_s_own_pipeline() {
     assert_eq!(receiver.requests()[0].header("authorization"), Some(format!("Bearer {CANARY}").as_str()));
     receiver.answer(refused(401, CANARY));
     let (text, ..) = checked(&sandbox, &[]);
-    assert!(text.contains("fix: correct the headers of your own pipeline, in your environment or settings"), "{text}");
+    assert!(text.contains("fix: correct OTEL_EXPORTER_OTLP_HEADERS or"), "{text}");
     // A list in the wrong form: what looks like a name has the value in it.
     let count = receiver.requests().len();
     for list in [format!("Authorization: Bearer {CANARY}=="), format!("Authorization=Bearer {CANARY}\n=x")] {

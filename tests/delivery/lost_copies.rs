@@ -178,3 +178,28 @@ fn what_waits_for_an_earlier_url_of_the_own_pipeline_can_be_sent() {
     let output = sandbox.act_claude(&["act", "flush", "--copy", "own-pipeline"]).output().unwrap();
     assert_eq!((output.code(), new.act.requests().len()), (0, 1), "{}", output.out());
 }
+
+/// A receiver that is named twice would count everything twice.
+#[test]
+fn a_copy_with_the_url_of_the_own_pipeline_takes_its_place() {
+    let mut sandbox = Sandbox::new();
+    let (act, one) = (Act::start(), Receiver::start("one"));
+    for (name, value) in [
+        ("CLAUDE_CODE_ENABLE_TELEMETRY", "1"),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", &one.url()),
+    ] {
+        sandbox.set(name, value);
+    }
+    configure(&sandbox, &act, &[&one], &json!({}));
+    let mut config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    config["own_pipeline"] = json!("copy");
+    sandbox.configure(&config);
+    let environment: act_claude::system::environment::Environment =
+        sandbox.environment().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let config = act_claude::config::load(&environment).config;
+    let copies = act_claude::delivery::target::Copy::all(&config, "billing", &environment, &[]);
+    let names: Vec<&str> = copies.iter().map(|copy| copy.target.account.as_str()).collect();
+    assert_eq!(names, ["one"]);
+}

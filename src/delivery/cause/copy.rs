@@ -25,11 +25,7 @@ pub fn explain(verdict: &Verdict, name: &str, endpoint: &str) -> (State, Option<
 
 fn of(reason: &Reason, name: &str, endpoint: &str) -> Problem {
     let host = endpoint.parse::<hyper::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
-    let correct = |what: &str| match name {
-        own_pipeline::NAME => format!("correct the {what} of your own pipeline, in your environment or settings"),
-        _ => format!("correct \"{what}\" of copy {name} in the configuration"),
-    };
-    let (headers, correct) = (correct("headers"), correct("endpoint"));
+    let (correct, headers) = fixes(name);
     match reason {
         Reason::Status { status, message, redirect } => {
             let (line, said) = answered(name, *status, message.as_deref());
@@ -60,6 +56,17 @@ fn of(reason: &Reason, name: &str, endpoint: &str) -> Problem {
             problem(format!("{name} refused the export"), "", "", 65)
         }
     }
+}
+
+/// What to correct: the URL, and the headers.
+fn fixes(name: &str) -> (String, String) {
+    if name == own_pipeline::NAME {
+        let url = "correct OTEL_EXPORTER_OTLP_METRICS_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT, where you set it";
+        let headers = "correct OTEL_EXPORTER_OTLP_HEADERS or OTEL_EXPORTER_OTLP_METRICS_HEADERS, where you set it";
+        return (url.to_owned(), headers.to_owned());
+    }
+    let fix = |key: &str| format!("correct \"{key}\" of copy {name} in the configuration");
+    (fix("endpoint"), fix("headers"))
 }
 
 #[cfg(test)]
@@ -104,11 +111,17 @@ mod tests {
             assert_eq!((found, problem.said.as_str(), problem.fix.as_str(), problem.code), (state, said, fix, code));
             assert!(!format!("{problem:?}").contains("ACT"), "{problem:?}");
         }
-        for (code, what) in [(401, "headers"), (404, "endpoint")] {
-            let (_, problem) =
-                explain(&Verdict::Held(status(code)), own_pipeline::NAME, "https://c.example/v1/metrics");
-            let fix = format!("correct the {what} of your own pipeline, in your environment or settings");
-            assert_eq!(problem.map(|problem| problem.fix), Some(fix));
+    }
+
+    /// The configuration names no headers of the user's own pipeline.
+    #[test]
+    fn what_to_correct_is_where_the_user_set_it() {
+        for (status, fix) in
+            [(401, "correct OTEL_EXPORTER_OTLP_HEADERS or"), (404, "correct OTEL_EXPORTER_OTLP_METRICS_ENDPOINT or")]
+        {
+            let verdict = Verdict::Held(Reason::Status { status, message: None, redirect: None });
+            let (_, problem) = explain(&verdict, own_pipeline::NAME, "https://c.example/v1/metrics");
+            assert!(problem.expect("a problem").fix.starts_with(fix), "{status}");
         }
     }
 }
