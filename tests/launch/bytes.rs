@@ -170,6 +170,12 @@ fn sessions_are_reported_with_any_name() {
             act.wait_for(before + 1);
         }
         all_answer(name, &command);
+        // A relay that still ends keeps act-claude from being uninstalled.
+        eventually(&format!("{name}: the relays' end"), || {
+            let history = history();
+            let sessions = history["sessions"].as_array().expect("sessions").clone();
+            sessions.iter().all(|session| session["live"] == false).then_some(())
+        });
         let uninstall = command(&["act", "uninstall", "--yes", "--discard", "--json"]).output().unwrap();
         assert!(!uninstall.err().contains("panicked"), "{name}: {}", text(&uninstall));
         assert!(serde_json::from_slice::<Value>(&uninstall.stdout).is_ok(), "{name}: {}", text(&uninstall));
