@@ -147,9 +147,10 @@ impl Telemetry<'_> {
 
     /// The pipeline, where it is to be copied: only the relay can do that.
     fn not_copied(&self, config: &Config) -> Option<Objection> {
-        let found =
-            Some(()).filter(|()| config.own_pipeline() == Pipeline::Copy).and_then(|()| self.other_pipeline(config));
-        let Objection::OtherPipeline { by, endpoint, .. } = found? else { return None };
+        if config.own_pipeline() != Pipeline::Copy {
+            return None;
+        }
+        let Objection::OtherPipeline { by, endpoint, .. } = self.other_pipeline(config)? else { return None };
         let why = "direct delivery makes no copies".to_owned();
         Some(Objection::OtherPipeline { by, endpoint, unfit: Some(why) })
     }
@@ -212,7 +213,8 @@ const TRUST: [&str; 6] = [
     "SSL_CERT_FILE",
 ];
 
-fn same_endpoint(one: &str, other: &str) -> bool {
+/// Whether two URLs differ in their ends only.
+pub(super) fn same_endpoint(one: &str, other: &str) -> bool {
     one.trim().trim_end_matches('/') == other.trim().trim_end_matches('/')
 }
 

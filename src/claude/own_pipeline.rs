@@ -9,6 +9,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
+use super::consent::same_endpoint;
 use super::exporters;
 use super::settings::{Layer, LayerKind};
 use super::variables::{ENABLE, EXPORTER, INTERVAL, PROTOCOL, TEMPORALITY};
@@ -129,9 +130,8 @@ impl Stated<'_> {
         let is_on = self.value(ENABLE).is_some_and(|value| super::conflicts::is_truthy(&value.text));
         let exports = self.value(EXPORTER).is_some_and(|value| exporters::has_otlp(&value.text));
         let endpoint = self.endpoint().filter(|_| is_on && exports)?;
-        let same = |one: &str| one.trim().trim_end_matches('/') == endpoint.text.trim_end_matches('/');
         let has_alias = self.headers().0.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-alias-id"));
-        (!has_alias && !accounts.iter().any(|account| same(account))).then_some(endpoint)
+        (!has_alias && !accounts.iter().any(|account| same_endpoint(account, &endpoint.text))).then_some(endpoint)
     }
 
     /// Whether managed settings name the endpoint for metrics. That for all signals gives way to act-claude's.

@@ -13,6 +13,7 @@ use jiff::Zoned;
 use serde_json::json;
 
 use crate::claude::ancestry;
+use crate::commands::history::state_word;
 use crate::state::outcome::{Outcome, State};
 use crate::state::record::{self, Record};
 use crate::state::total::plain;
@@ -132,17 +133,9 @@ fn problems(outcome: &Outcome) -> Vec<String> {
 
 /// For example "copy grafana held": the copies of which the user has to correct something.
 fn copies(record: &Record) -> impl Iterator<Item = String> {
-    let problem = |(destination, outcome): (&String, &Outcome)| {
-        let what = match outcome.state() {
-            State::Lost => "lost",
-            State::Rejected => "rejected",
-            State::NotUnderstood => "not understood",
-            State::Held => "held",
-            _ => return None,
-        };
-        Some(format!("copy {} {what}", visible(destination)))
-    };
-    record.copies.iter().filter_map(problem)
+    let states = record.copies.iter().map(|(destination, outcome)| (destination, outcome.state()));
+    let problems = states.filter(|(_, state)| state.needs_action());
+    problems.map(|(destination, state)| format!("copy {} {}", visible(destination), state_word(state)))
 }
 
 /// For example "2 waiting, 1 stepped aside".

@@ -20,7 +20,7 @@ use crate::state::outcome::{Problem, State};
 use crate::state::spool::hold::{Hold, Holds, Key, now_ms};
 use crate::system::environment::Environment;
 
-/// Credentials read within this time is not read again because of a refusal.
+/// Credentials read within this time are not read again because of a refusal.
 const JUST_READ: Duration = Duration::from_secs(2);
 
 /// The result of sending an export.

@@ -3,13 +3,14 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::Bytes;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::deliverer::Deliverer;
+use super::lazy_store::LazyStore;
 use super::ledger::Ledger;
 use super::message::{Item, Message, Unstored};
 use crate::delivery::cause;
@@ -27,10 +28,9 @@ const MOST_IN_MEMORY: usize = 8;
 pub struct Copies {
     target: Target,
     redact: Vec<String>,
-    state: Option<PathBuf>,
     limits: Limits,
     /// The spool, opened for the first export.
-    store: OnceLock<Store>,
+    store: LazyStore,
     /// The copies that could not be stored, and are sent from memory.
     sending: Mutex<Vec<watch::Receiver<Option<bool>>>>,
     ledger: Arc<Ledger>,
@@ -50,8 +50,8 @@ pub struct Original<'a> {
     pub body: &'a [u8],
     /// As ACT gets it.
     pub act: &'a [u8],
-    /// Keys of the resource attributes that only ACT gets.
-    pub strip: &'a [String],
+    /// The resource attributes that only ACT gets.
+    pub attributes: &'a [(String, String)],
     /// Keys of the attributes that are never sent.
     pub redact: &'a [String],
 }
@@ -67,7 +67,7 @@ impl Copies {
     /// The copies for one destination, which `worker` delivers and `ledger` counts.
     pub fn new(copy: Copy, state: Option<PathBuf>, limits: Limits, ledger: Arc<Ledger>, worker: Deliverer) -> Self {
         let Copy { target, redact } = copy;
-        Self { target, redact, state, limits, store: OnceLock::new(), sending: Mutex::default(), ledger, worker }
+        Self { target, redact, limits, store: LazyStore::new(state), sending: Mutex::default(), ledger, worker }
     }
 
     /// What is known of them.
@@ -87,8 +87,9 @@ impl Copies {
         if self.ledger.next() > original.sequence && !is_lost() {
             return None;
         }
+        let strip: Vec<String> = original.attributes.iter().map(|(key, _)| key.clone()).collect();
         let redact = [original.redact, &self.redact].concat();
-        let body = match otlp::copied(original.body, original.strip, &redact) {
+        let body = match otlp::copied(original.body, &strip, &redact) {
             Ok(Cow::Borrowed(body)) => Bytes::copy_from_slice(body),
             Ok(Cow::Owned(body)) => Bytes::from(body),
             Err(_) => {
@@ -96,7 +97,7 @@ impl Copies {
                 return Some(Made { body: Bytes::new(), stored });
             }
         };
-        let stored = self.store(original, &body, redact, file);
+        let stored = self.store(original, &body, (strip, redact), file);
         Some(Made { body, stored })
     }
 
@@ -104,18 +105,10 @@ impl Copies {
         &self,
         original: &Original<'_>,
         body: &[u8],
-        redact: Vec<String>,
+        (strip, redact): (Vec<String>, Vec<String>),
         file: Option<(&Path, u64)>,
     ) -> Result<(), NotStored> {
-        let store = match self.store.get() {
-            Some(store) => store,
-            None => {
-                let missing = || std::io::Error::other("there is no state directory: neither HOME nor XDG_STATE_HOME");
-                let state = self.state.as_ref().ok_or_else(missing)?;
-                let store = Store::open_copies(state, &self.target.account, self.limits)?;
-                self.store.get_or_init(|| store)
-            }
-        };
+        let store = self.store.get(|state| Store::open_copies(state, &self.target.account, self.limits))?;
         let header = Header {
             session: original.session.to_owned(),
             sequence: original.sequence,
@@ -128,11 +121,11 @@ impl Copies {
             shared: None,
         };
         // A body that can be made from ACT's is not stored twice.
-        let made = otlp::copied(original.act, original.strip, &redact);
+        let made = otlp::copied(original.act, &strip, &redact);
         if let Some((file, start)) = file
             && made.is_ok_and(|made| made == body)
         {
-            let shared = Shared::of(original.act, start, original.strip.to_vec(), redact);
+            let shared = Shared::of(original.act, start, strip, redact);
             let header = Header { shared: Some(shared), ..header.clone() };
             match store.append_shared(&header, file, start + original.act.len() as u64) {
                 // Not every file system gives a file a second name.
@@ -148,7 +141,7 @@ impl Copies {
         if !matches!(self.target.credentials, Credentials::Own { is_lasting: false }) {
             return;
         }
-        let Some(state) = &self.state else { return };
+        let Some(state) = self.store.state() else { return };
         let spool = Spool::of_copies(state, &self.target.account);
         for sequence in self.ledger.stored() {
             if spool::discard(&spool, &spool::name(&self.ledger.session(), sequence)).is_ok() {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::body::Bytes;
@@ -16,6 +16,7 @@ use super::answer::{IntakeAnswer, Unreadable};
 use super::body::LARGEST;
 use super::copies::{Copies, Made, Original};
 use super::deliverer::Deliverer;
+use super::lazy_store::LazyStore;
 use super::ledger::Ledger;
 use super::message::{Item, Message, Unstored};
 use super::recent::{EarlierExport, RecentExports};
@@ -45,14 +46,12 @@ pub struct Intake {
     redact: Vec<String>,
     /// Whether claude gets ACT's own answers (`--verify`).
     verify: bool,
-    /// The state directory, if there is one.
-    state: Option<PathBuf>,
     /// Counts the exports.
     ledger: Arc<Ledger>,
     /// Writes the session's record, and holds its lock.
     recorder: Arc<Recorder>,
     /// The spool, opened for the first export.
-    store: OnceLock<Arc<Store>>,
+    store: LazyStore,
     /// The number of the next export.
     next: AtomicU64,
     /// How many exports are being processed.
@@ -89,10 +88,10 @@ impl Intake {
         ledger: Arc<Ledger>,
         recorder: Arc<Recorder>,
     ) -> Self {
-        let (store, next) = (OnceLock::new(), AtomicU64::new(ledger.free()));
+        let (store, next) = (LazyStore::new(state), AtomicU64::new(ledger.free()));
         let recent = Mutex::new(RecentExports::of(ledger.remembered()));
         let (busy, is_starting) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { routing, redact, verify, state, ledger, recorder, store, next, busy, is_starting, recent }
+        Self { routing, redact, verify, ledger, recorder, store, next, busy, is_starting, recent }
     }
 
     /// Processes one export, to the end even if the client closes the connection meanwhile. Returns the answer to it.
@@ -274,14 +273,13 @@ impl Intake {
                 return Err(Refused::Lost(answer, content, problem.into()));
             }
         };
-        let strip: Vec<String> = attributes.iter().map(|(key, _)| key.clone()).collect();
         let original = Original {
             session: self.recorder.id(),
             sequence,
             points: content.points,
             body,
             act: &as_act_gets_it,
-            strip: &strip,
+            attributes: &attributes,
             redact: &self.redact,
         };
         let made = |file: Option<(&Path, u64)>| routed.copies.iter().map(|copy| copy.make(&original, file)).collect();
@@ -301,15 +299,7 @@ impl Intake {
         original: &Original<'_>,
         copy: &mut dyn FnMut(&Path, u64),
     ) -> Result<(), NotStored> {
-        let store = match self.store.get() {
-            Some(store) => store,
-            None => {
-                let missing = || std::io::Error::other("there is no state directory: neither HOME nor XDG_STATE_HOME");
-                let state = self.state.as_ref().ok_or_else(missing)?;
-                let store = Store::open(state, routed.limits)?;
-                self.store.get_or_init(|| Arc::new(store))
-            }
-        };
+        let store = self.store.get(|state| Store::open(state, routed.limits))?;
         // Takes the lock of the session's record, if this process does not hold it any more: the state directory may have been
         // removed. The lock says that the session's files belong to this relay.
         self.recorder.open()?;

@@ -21,6 +21,7 @@ mod delivery_worker;
 pub mod guard;
 mod intake;
 pub mod journal;
+mod lazy_store;
 mod ledger;
 mod message;
 mod meter;

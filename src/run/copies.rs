@@ -12,7 +12,7 @@ pub fn lines(alias: &str, copies: &BTreeMap<String, Outcome>, verify: bool) -> V
     let line = |(destination, outcome): (&String, &Outcome)| {
         let text = || format!("{alias}: copy {destination}: {}", words_of(outcome, destination));
         match outcome.state() {
-            State::Lost | State::Rejected | State::NotUnderstood | State::Held => Some(Line::configuration(text())),
+            state if state.needs_action() => Some(Line::configuration(text())),
             State::NothingSent => None,
             _ => verify.then(|| Line::notice(text())),
         }

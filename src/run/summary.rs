@@ -61,7 +61,7 @@ pub fn report(outcome: Option<&Outcome>, context: &Context<'_>) -> Report {
     };
     let importance = match state {
         _ if outcome.is_none() => Importance::Action,
-        State::Lost | State::Rejected | State::NotUnderstood | State::Held => Importance::Action,
+        state if state.needs_action() => Importance::Action,
         _ if outcome.is_some_and(Outcome::may_lack_exports) => Importance::Action,
         _ => Importance::Notice,
     };

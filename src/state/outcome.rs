@@ -33,6 +33,13 @@ pub enum State {
     Delivered,
 }
 
+impl State {
+    /// Whether an export stays in it until the user does something, or for ever.
+    pub fn needs_action(self) -> bool {
+        matches!(self, Self::Lost | Self::Rejected | Self::NotUnderstood | Self::Held)
+    }
+}
+
 /// Why an export is in its state, as text for users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

@@ -94,6 +94,13 @@ fn record(sandbox: &Sandbox) -> Record {
     record::read_all(&sandbox.state()).pop().expect("a record")
 }
 
+/// Puts files where these directories of the state directory would be, so that nothing can be stored there.
+pub fn in_the_way(sandbox: &Sandbox, names: &[&str]) {
+    std::fs::create_dir_all(sandbox.state()).unwrap();
+    std::fs::set_permissions(sandbox.state(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    names.iter().for_each(|name| std::fs::write(sandbox.state().join(name), "not a directory").unwrap());
+}
+
 /// Waits until the copies of a destination are in these states, and returns them.
 pub fn until(sandbox: &Sandbox, receiver: &Receiver, states: &[(State, u64)]) -> Outcome {
     let states: BTreeMap<State, u64> = states.iter().copied().collect();
@@ -347,9 +354,7 @@ fn a_copy_that_can_t_be_stored_is_sent_from_memory() {
     let sandbox = Sandbox::new();
     let (act, one) = (Act::start(), Receiver::start("one"));
     configure(&sandbox, &act, &[&one], &json!({}));
-    std::fs::create_dir_all(sandbox.state()).unwrap();
-    std::fs::set_permissions(sandbox.state(), std::fs::Permissions::from_mode(0o700)).unwrap();
-    std::fs::write(sandbox.state().join("copies"), "not a directory").unwrap();
+    in_the_way(&sandbox, &["copies"]);
     let mut relay = Relay::start_with(&sandbox, start(&sandbox, &act));
     assert_eq!(relay.post(&export("a")), Some(200));
     assert_eq!(relay.outcome(DEADLINE).states, [(State::Delivered, 1)].into());
@@ -411,9 +416,7 @@ fn few_copies_are_in_memory_only() {
     let (act, one) = (Act::start(), Receiver::start("one"));
     configure(&sandbox, &act, &[&one], &json!({}));
     failing(&one, "hanging");
-    std::fs::create_dir_all(sandbox.state()).unwrap();
-    std::fs::set_permissions(sandbox.state(), std::fs::Permissions::from_mode(0o700)).unwrap();
-    std::fs::write(sandbox.state().join("copies"), "not a directory").unwrap();
+    in_the_way(&sandbox, &["copies"]);
     let mut relay = Relay::start_with(&sandbox, start(&sandbox, &act));
     for name in 0..12 {
         assert_eq!(relay.post(&export(&name.to_string())), Some(200));

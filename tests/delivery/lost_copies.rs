@@ -7,7 +7,7 @@ use act_claude::state::outcome::State;
 use act_claude::state::record;
 use serde_json::{Value, json};
 
-use crate::copies::{Receiver, configure, files, start, until};
+use crate::copies::{Receiver, configure, files, in_the_way, start, until};
 use crate::relay::{Relay, export};
 use crate::support::DEADLINE;
 use crate::support::act::{Act, accepted, refused};
@@ -21,11 +21,7 @@ fn what_claude_sends_again_is_copied_again() {
     let sandbox = Sandbox::new();
     let (act, one) = (Act::start(), Receiver::start("one"));
     configure(&sandbox, &act, &[&one], &json!({}));
-    std::fs::create_dir_all(sandbox.state()).unwrap();
-    std::fs::set_permissions(sandbox.state(), std::fs::Permissions::from_mode(0o700)).unwrap();
-    for name in ["copies", "spool"] {
-        std::fs::write(sandbox.state().join(name), "not a directory").unwrap();
-    }
+    in_the_way(&sandbox, &["copies", "spool"]);
     [&act, &one.act].iter().for_each(|receiver| receiver.answer(refused(503, "")));
     let mut relay = Relay::start_with(&sandbox, start(&sandbox, &act));
     assert_ne!(relay.post(&export("a")), Some(200));

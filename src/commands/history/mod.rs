@@ -6,4 +6,4 @@ mod listing;
 mod totals;
 
 pub use command::{Args, run};
-pub use listing::Page;
+pub use listing::{Page, state_word};
