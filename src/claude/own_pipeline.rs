@@ -14,6 +14,7 @@ use super::exporters;
 use super::settings::{Layer, LayerKind};
 use super::variables::{ENABLE, EXPORTER, INTERVAL, PROTOCOL, TEMPORALITY};
 use crate::config::copies::OWN_PIPELINE;
+use crate::config::token::SecretHeaders;
 use crate::config::typed::secret;
 use crate::system::environment::{Environment, PipelineDoubt};
 
@@ -52,7 +53,7 @@ pub struct OwnPipeline {
     /// The metrics URL.
     pub endpoint: String,
     /// The headers that the user gave it. Their values are secrets.
-    pub headers: Vec<(String, Zeroizing<String>)>,
+    pub headers: SecretHeaders,
     /// The variable or settings key that names the endpoint.
     pub by: String,
     /// Whether the headers are in a file, which is there after this session, too; or there are none.
@@ -167,8 +168,8 @@ impl Stated<'_> {
     /// The headers as claude joins them, and whether they are in files. Observed (clients/copies): of a name that both lists spell
     /// alike, the value for all signals is sent, and of one list the last; of names that differ in case only, the one that is set
     /// last.
-    fn headers(&self) -> (Headers, bool) {
-        let (mut headers, mut is_lasting) = (Headers::new(), true);
+    fn headers(&self) -> (SecretHeaders, bool) {
+        let (mut headers, mut is_lasting) = (SecretHeaders::new(), true);
         let generic = self.value("OTEL_EXPORTER_OTLP_HEADERS").map(|value| (raw(&value.text), value));
         let metrics = self.value("OTEL_EXPORTER_OTLP_METRICS_HEADERS").map(|value| (decoded(&value.text), value));
         for (pairs, value) in generic.into_iter().chain(metrics) {
@@ -182,7 +183,7 @@ impl Stated<'_> {
                 }
             }
         }
-        let mut sent = Headers::with_capacity(headers.len());
+        let mut sent = SecretHeaders::with_capacity(headers.len());
         for (name, value) in headers {
             sent.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
             sent.push((name, value));
@@ -191,18 +192,15 @@ impl Stated<'_> {
     }
 }
 
-/// Names and values of headers. The values are secrets.
-type Headers = Vec<(String, Zeroizing<String>)>;
-
 /// The headers of the list for all signals, which claude reads itself: it decodes nothing.
-fn raw(list: &str) -> Headers {
+fn raw(list: &str) -> SecretHeaders {
     let pairs = list.split(',').filter_map(|item| item.split_once('=')).filter(|(name, _)| !name.trim().is_empty());
     pairs.map(|(name, value)| (name.trim().to_owned(), Zeroizing::new(value.trim().to_owned()))).collect()
 }
 
 /// The headers of the list for metrics, which OpenTelemetry's library reads: percent-encoded, without
 /// what follows a `;`, and only those that have a value.
-fn decoded(list: &str) -> Headers {
+fn decoded(list: &str) -> SecretHeaders {
     let decode = |text: &str| percent_decode_str(text.trim()).decode_utf8().ok().map(Cow::into_owned);
     let pair = |item: &str| {
         let (name, value) = item.split(';').next()?.split_once('=')?;

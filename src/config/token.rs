@@ -25,7 +25,7 @@ use crate::text::pasted::starts_with;
 use crate::text::shell::shell_word;
 
 use given::Given;
-pub use header::{fetch_header, look_header};
+pub use header::{SecretHeaders, fetch_header, fetch_headers, look_header};
 use wanted::Wanted;
 
 /// A platform API token.

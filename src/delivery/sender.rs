@@ -7,12 +7,10 @@ use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use zeroize::Zeroizing;
-
 use super::upstream::{Limits, Upstream};
 use crate::claude::network::Network;
 use crate::claude::{own_pipeline, settings};
-use crate::config::token::{self, TokenError};
+use crate::config::token::{self, SecretHeaders, TokenError};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::target::{Credentials, Target};
 use crate::delivery::verdict::{self, Answer, Failure, Reason, Verdict};
@@ -66,16 +64,13 @@ pub struct Sender {
     limits: Limits,
 }
 
-/// The secret headers of a request.
-type Secrets = Vec<(String, Zeroizing<String>)>;
-
 /// The connection to an account or to a destination.
 struct Connection {
     endpoint: String,
     credentials: Credentials,
     upstream: Option<Upstream>,
     /// The secret headers, and when they were read.
-    secrets: Option<(Secrets, Instant)>,
+    secrets: Option<(SecretHeaders, Instant)>,
     /// A secret's file may have been corrected: it is read again, which asks neither ACT nor the user.
     look_again: bool,
 }
@@ -259,7 +254,7 @@ impl Sender {
         changed
     }
 
-    fn fetch(&self, target: &Target) -> Result<Secrets, TokenError> {
+    fn fetch(&self, target: &Target) -> Result<SecretHeaders, TokenError> {
         let may_run = || self.observer.as_ref().is_none_or(|observer| observer.may_run_token_command());
         if target.credentials.need_a_command() && !may_run() {
             let what = "the relay was replaced too often to run the token command again".to_owned();
@@ -270,16 +265,13 @@ impl Sender {
                 let token = token::fetch(token, &self.environment).map_err(|error| error.of(&target.account))?;
                 Ok(vec![("Authorization".to_owned(), token.authorization(user))])
             }
-            Credentials::Headers(headers) => {
-                let value = |name: &str, source| token::fetch_header(name, source, &self.environment);
-                headers.iter().map(|(name, source)| Ok((name.clone(), value(name, source)?))).collect()
-            }
+            Credentials::Headers(headers) => token::fetch_headers(headers, &self.environment),
             Credentials::Own { .. } => self.own_headers(&target.endpoint),
         }
     }
 
     /// The headers of the user's own pipeline, as claude's settings and the environment have them now.
-    fn own_headers(&self, endpoint: &str) -> Result<Secrets, TokenError> {
+    fn own_headers(&self, endpoint: &str) -> Result<SecretHeaders, TokenError> {
         let layers = settings::read(Path::new("/"), &self.settings, &self.environment);
         let error = |what: String| TokenError { what, fix: "act-claude act doctor".to_owned() };
         match own_pipeline::find(&self.environment, &layers, &[]) {

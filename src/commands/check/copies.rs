@@ -2,15 +2,13 @@
 
 use std::time::SystemTime;
 
-use zeroize::Zeroizing;
-
 use super::way::{Receiver, Way};
 use super::{Checked, Finding, Step, StepState, Subject, in_parallel, question, source};
 use crate::claude::network::{self, Network};
 use crate::claude::own_pipeline::{self, OwnPipeline, Unfit};
 use crate::claude::settings;
 use crate::config::copies::Destination;
-use crate::config::token::{self, TokenError};
+use crate::config::token::{self, SecretHeaders, TokenError};
 use crate::config::typed::secret;
 use crate::config::{Loaded, Pipeline};
 use crate::delivery::cause;
@@ -31,9 +29,6 @@ enum To<'a> {
     Configured(&'a Destination),
     Own(OwnPipeline),
 }
-
-/// The names and values of headers. The values are secrets.
-type Headers = Vec<(String, Zeroizing<String>)>;
 
 /// Asks the destinations that get the exports of these aliases. A copy that can't be used, and a pipeline of the user's own that
 /// can't get a copy, are findings, too.
@@ -110,14 +105,11 @@ fn ask(
 }
 
 /// The headers, and where they are from. In the user's own pipeline, a name may be a part of a value in the wrong form.
-fn headers(to: &To<'_>, environment: &Environment) -> Result<(Headers, String), TokenError> {
+fn headers(to: &To<'_>, environment: &Environment) -> Result<(SecretHeaders, String), TokenError> {
     match to {
         To::Own(own) => Ok((own.headers.clone(), "those that your own pipeline has".to_owned())),
         To::Configured(destination) => {
-            let value = |(name, from): &(String, _)| {
-                token::fetch_header(name, from, environment).map(|value| (name.clone(), value))
-            };
-            let headers = destination.headers.iter().map(value).collect::<Result<Headers, TokenError>>()?;
+            let headers = token::fetch_headers(&destination.headers, environment)?;
             let seen = destination.headers.iter().map(|(name, from)| format!("{name} {}", source(from)));
             Ok((headers, seen.collect::<Vec<_>>().join(", ")))
         }

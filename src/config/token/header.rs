@@ -9,6 +9,17 @@ use crate::config::typed::credential::LONGEST;
 use crate::config::values::TokenSource;
 use crate::system::environment::Environment;
 
+/// Names and values of headers. The values are secrets.
+pub type SecretHeaders = Vec<(String, Zeroizing<String>)>;
+
+/// Fetches the values of a copy's headers, in their order. An error: the first that there is not.
+pub fn fetch_headers(
+    headers: &[(String, TokenSource)],
+    environment: &Environment,
+) -> Result<SecretHeaders, TokenError> {
+    headers.iter().map(|(name, source)| Ok((name.clone(), fetch_header(name, source, environment)?))).collect()
+}
+
 /// Fetches the value of the header `name`, with the protections of a token. No error repeats it.
 pub fn fetch_header(
     name: &str,
