@@ -154,7 +154,10 @@ fn cache_file(state: &Path) -> PathBuf {
 
 /// The records by path, as it is written in JSON.
 fn read(state: &Path) -> BTreeMap<String, Noted> {
-    fs::read(cache_file(state)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    state::read_private(&cache_file(state))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
 }
 
 /// The first word that consists of three numbers: "2.1.330 (Claude Code)".

@@ -76,6 +76,18 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file::replace(path, bytes, 0o600, Durability::Unsynced)
 }
 
+/// The largest file of the state directory, in bytes. Most have some hundred.
+const LARGEST: u64 = 64 << 20;
+
+/// Reads a file that [`write_private`] wrote. Nothing is waited for where something else stands in its place, such as a pipe.
+///
+/// # Errors
+///
+/// There is none, it is no regular file or a larger one, or the system refuses.
+pub fn read_private(path: &Path) -> std::io::Result<Vec<u8>> {
+    file::read_regular(path, LARGEST)
+}
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whether a message about `subject` is due: it was not given within a day. The call notes that it is given now. Where no note

@@ -10,5 +10,5 @@ pub mod spool;
 pub mod total;
 
 pub use directory::{
-    NOWHERE, check, directory, fix, is_due, is_first, is_usable, make_private, prepare, write_private,
+    NOWHERE, check, directory, fix, is_due, is_first, is_usable, make_private, prepare, read_private, write_private,
 };

@@ -212,14 +212,16 @@ pub fn sign(lock: &Flock<File>, relay_pid: u32) {
 pub fn idle(state: &Path) -> Vec<(String, i32)> {
     let has_record = |id: &str| try_read(state, id) != Err(Unread::Absent);
     let ids = named(state, ".lock").into_iter().filter(|id| !has_record(id) && is_locked(state, id));
-    let pid = |id: String| Some((fs::read_to_string(lock_path(state, &id)).ok()?.trim().parse().ok()?, id));
+    let pid = |id: String| {
+        Some((String::from_utf8(state::read_private(&lock_path(state, &id)).ok()?).ok()?.trim().parse().ok()?, id))
+    };
     ids.filter_map(pid).map(|(pid, id)| (id, pid)).filter(|(_, pid)| *pid > 1).collect()
 }
 
 /// Whether session `id` has a relay. Where that can't be found out, it counts as having one, and its exports are left to it.
 pub fn is_locked(state: &Path, id: &str) -> bool {
-    match File::open(lock_path(state, id)) {
-        Ok(file) => Flock::lock(file, FlockArg::LockSharedNonblock).is_err(),
+    match file::open_regular(&lock_path(state, id)).map_err(io::Error::from) {
+        Ok((file, _)) => Flock::lock(file, FlockArg::LockSharedNonblock).is_err(),
         Err(error) => error.kind() != io::ErrorKind::NotFound && error.raw_os_error() != Some(nix::libc::ENAMETOOLONG),
     }
 }
@@ -272,10 +274,11 @@ pub fn try_read(state: &Path, id: &str) -> Result<Record, Unread> {
     struct Versioned {
         version: u32,
     }
-    let bytes = fs::read(directory(state).join(format!("{id}.json"))).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Unread::Absent,
-        _ => Unread::Unreadable,
-    })?;
+    let bytes =
+        state::read_private(&directory(state).join(format!("{id}.json"))).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Unread::Absent,
+            _ => Unread::Unreadable,
+        })?;
     match serde_json::from_slice(&bytes).map_err(|_| Unread::Unreadable)? {
         Versioned { version: VERSION } => serde_json::from_slice(&bytes).map_err(|_| Unread::Unreadable),
         Versioned { version } if version > VERSION => Err(Unread::Newer),

@@ -13,3 +13,4 @@ pub mod printable;
 pub mod replace;
 pub mod shell;
 pub mod table;
+pub mod uuid;

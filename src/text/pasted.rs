@@ -99,12 +99,6 @@ pub fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
-/// Whether a text is a UUID.
-pub fn is_uuid(text: &str) -> bool {
-    let groups: Vec<usize> = text.split('-').map(str::len).collect();
-    groups == [8, 4, 4, 4, 12] && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,11 +149,5 @@ mod tests {
         for text in others {
             assert_eq!(named(text), None, "{text:?}");
         }
-    }
-
-    #[test]
-    fn uuids() {
-        assert!(is_uuid("3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5e"));
-        assert!(!is_uuid("3f2c7e10-8a41-4b6e-9d0c-5f1a2b3c4d5g") && !is_uuid("3f2c7e10") && !is_uuid(""));
     }
 }

@@ -18,6 +18,7 @@ mod oracle;
 mod order;
 mod owner;
 mod parallel;
+mod pipes;
 mod places;
 mod poison;
 mod receivers;

@@ -18,6 +18,7 @@ use crate::config::typed::{endpoint, secret};
 use crate::config::{Account, is_loopback};
 use crate::text::paths;
 use crate::text::shell::shell_word;
+use crate::text::uuid::uuids;
 
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a pattern")
@@ -125,7 +126,7 @@ impl Private {
             patterns.extend(new);
         }
         spans.extend(patterns);
-        spans.extend(secret::uuids(text).map(|range| (range, "(id)")));
+        spans.extend(uuids(text).map(|range| (range, "(id)")));
         secret::removed(&replaced(text, spans)).into_owned()
     }
 

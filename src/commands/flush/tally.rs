@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use serde::Serialize;
 
-use crate::config::typed::secret::{NOT_REPEATED, has_uuid, holds_credential};
+use crate::config::typed::secret::{NOT_REPEATED, holds_credential};
 use crate::delivery::blame::Failed;
 use crate::state::outcome::{Problem, State, exports, points};
 use crate::state::spool::{Header, Spool};
 use crate::system::exit::USAGE;
 use crate::text::shell::shell_word;
+use crate::text::uuid::has_uuid;
 
 /// The results for an alias's exports.
 #[derive(Debug, Default, Serialize)]

@@ -2,7 +2,8 @@
 
 use super::{Typed, placeholder, secret, user};
 use crate::config::values::{check_text, check_word};
-use crate::text::pasted::{self, is_uuid};
+use crate::text::pasted;
+use crate::text::uuid::{has_uuid, is_uuid};
 
 /// Reads an alias id (`extAccountAliasId`, the header X-Alias-Id). The error continues "it …".
 pub fn id(text: &str) -> Result<Typed, String> {
@@ -23,7 +24,7 @@ pub fn check_id(value: &str) -> Result<(), String> {
         return Err(format!("holds {bad:?}"));
     }
     match value.contains(|c: char| c.is_ascii_alphanumeric()) {
-        true if secret::has_uuid(value) && !is_uuid(value) => Err("holds something besides the id".to_owned()),
+        true if has_uuid(value) && !is_uuid(value) => Err("holds something besides the id".to_owned()),
         true => Ok(()),
         false => Err("has no letter and no digit".to_owned()),
     }

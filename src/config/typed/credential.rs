@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 
 use super::kind;
 use crate::config::values::{USER_PREFIX, without_prefix};
-use crate::text::pasted::{self, is_uuid, starts_with};
+use crate::text::pasted::{self, starts_with};
+use crate::text::uuid::{has_uuid, is_uuid};
 
 /// The longest credential, in bytes. (Platform tokens have 36.)
 pub const LONGEST: usize = 8 * 1024;
@@ -116,7 +117,7 @@ impl Credential {
             return Err(QUOTE);
         }
         let has_mail = token.split(['|', ';', ',', '&', '/', '\\']).any(super::user::is_mail);
-        if has_mail || (super::secret::has_uuid(token) && !is_uuid(token)) {
+        if has_mail || (has_uuid(token) && !is_uuid(token)) {
             return Err(AROUND);
         }
         if user.is_some_and(is_uuid) {

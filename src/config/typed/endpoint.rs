@@ -5,7 +5,8 @@ use percent_encoding::percent_decode_str;
 
 use super::{Typed, placeholder, secret, user};
 use crate::config::values::{check_endpoint, check_word, is_loopback};
-use crate::text::pasted::{self, is_uuid};
+use crate::text::pasted;
+use crate::text::uuid::is_uuid;
 
 /// ACT's documented host.
 const HOST: &str = "agentcontroltower.boomi.com";

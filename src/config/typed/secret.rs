@@ -4,13 +4,13 @@
 //! through [`removed`].
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
 use super::credential::is_credential;
 use super::kind;
+use crate::text::uuid::{has_uuid, uuids};
 
 /// What stands in place of a word that may be a secret.
 pub const NOT_REPEATED: &str = "(not repeated: it may be a token)";
@@ -37,9 +37,6 @@ static CREDENTIAL: LazyLock<Regex> = LazyLock::new(|| {
         r#"(?i:BOOMI_TOKEN)\.[^\x00-\x20"',;:]*:[^\x00-\x20"',;]+|(?i:BOOMI_TOKEN)\.[0-9A-Fa-f]{8}-[0-9A-Fa-f-]{27}|Qk9PTUlfVE9LRU4u[A-Za-z0-9+/=_%-]*|[^\x00-\x20"'<>(),;:/@]+@[^\x00-\x20"'<>(),;:/@]+:[^\x00-\x20"',;]+|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"#,
     )
 });
-/// A UUID, as a platform API token or an alias id is one.
-static UUID: LazyLock<Regex> =
-    LazyLock::new(|| pattern("[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"));
 
 #[cfg(test)]
 thread_local! {
@@ -96,18 +93,8 @@ pub fn is_secret(text: &str) -> bool {
 
 /// Whether a text is a credential or holds one. A UUID alone is not: an alias id is one, too.
 pub fn holds_credential(text: &str) -> bool {
-    let is_id = UUID.find(text).is_some_and(|found| found.len() == text.trim().len());
+    let is_id = uuids(text).next().is_some_and(|found| found.len() == text.trim().len());
     (is_credential(text) && !is_id) || is_other_key(text.trim()) || matches!(removed(text), Cow::Owned(_))
-}
-
-/// Whether a text holds a UUID.
-pub fn has_uuid(text: &str) -> bool {
-    UUID.is_match(text)
-}
-
-/// Where a text holds UUIDs.
-pub fn uuids(text: &str) -> impl Iterator<Item = Range<usize>> {
-    UUID.find_iter(text).map(|found| found.range())
 }
 
 /// The text without credentials: those of URLs are left out, others are replaced. Owned where something was removed.
@@ -236,6 +223,5 @@ mod tests {
         ] {
             assert_eq!(removed(text), shown);
         }
-        assert_eq!(uuids(&format!("a {UUID}.")).map(|range| (range.start, range.end)).collect::<Vec<_>>(), [(2, 38)]);
     }
 }

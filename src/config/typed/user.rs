@@ -4,7 +4,8 @@ use percent_encoding::percent_decode_str;
 
 use super::{Typed, credential, placeholder, secret};
 use crate::config::values::{check_word, without_prefix};
-use crate::text::pasted::{self, is_uuid, starts_with};
+use crate::text::pasted::{self, starts_with};
+use crate::text::uuid::is_uuid;
 
 /// Whether a text looks like an e-mail address.
 pub fn is_mail(text: &str) -> bool {

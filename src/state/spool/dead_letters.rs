@@ -62,7 +62,7 @@ fn move_file(spool: &Spool, name: &str, directory: &Path) -> io::Result<()> {
 
 /// How many have been removed so far.
 pub fn pruned(spool: &Spool) -> Pruned {
-    let bytes = fs::read(spool.root().join("pruned.json")).unwrap_or_default();
+    let bytes = state::read_private(&spool.root().join("pruned.json")).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 

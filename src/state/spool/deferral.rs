@@ -133,7 +133,7 @@ pub fn look(spool: &Spool, name: &str) -> Option<Deferral> {
 }
 
 fn read(path: &std::path::Path) -> Option<Deferral> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_slice(&state::read_private(path).ok()?).ok()
 }
 
 /// Removes the notes of exports that have left the spool.

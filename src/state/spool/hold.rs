@@ -6,7 +6,7 @@
 //! checksum is 32 bits of a hash of endpoint, user, alias id and credentials: they can't be recovered from it.
 //! A success removes all holds of its account and alias, so that the other relays try at once.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::state;
 use crate::state::outcome::{Problem, State};
 use crate::state::prune::{self, Bounds};
+use crate::system::file;
 
 /// Interval between two requests to ACT for the same hold.
 pub const PROBE: Duration = Duration::from_secs(60);
@@ -96,7 +97,7 @@ impl Holds {
         let Some(directory) = &self.directory else { return true };
         let path = path(directory, key);
         // The hold was removed meanwhile: nothing is held any more.
-        let Ok(file) = File::open(&path) else { return true };
+        let Ok((file, _)) = file::open_regular(&path) else { return true };
         // The file is locked until it is closed.
         if file.try_lock().is_err() {
             return false;
@@ -186,7 +187,7 @@ fn path(directory: &Path, key: &Key) -> PathBuf {
 }
 
 fn read(path: &Path) -> Option<Hold> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_slice(&state::read_private(path).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -264,7 +265,7 @@ mod tests {
         for (name, age) in ages {
             let key = Key::new("acme", name, &[]);
             holds.set(&key, hold(7));
-            File::open(path(&directory(state.path()), &key)).unwrap().set_modified(now - age).unwrap();
+            fs::File::open(path(&directory(state.path()), &key)).unwrap().set_modified(now - age).unwrap();
         }
         prune(state.path(), now);
         let left = ages.map(|(name, _)| holds.read(&Key::new("acme", name, &[])).is_some());
