@@ -158,4 +158,29 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+
+    /// The kernel still says where its environment is, as of a program that has just begun.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn one_that_has_removed_the_memory_of_its_environment_is_not_waited_for() {
+        use std::io::Read;
+        use std::process::{Command, Stdio};
+
+        // The argument before the environment is so long that nothing else is in the same page.
+        let script = "import ctypes, sys\n\
+            place = int(open('/proc/self/stat').read().rsplit(')')[-1].split()[47]) // 4096 * 4096\n\
+            end = next(int(line.split()[0].split('-')[1], 16) for line in open('/proc/self/maps') if '[stack]' in line)\n\
+            assert ctypes.CDLL(None).munmap(ctypes.c_void_p(place), ctypes.c_size_t(end - place)) == 0\n\
+            sys.stdout.write('x'); sys.stdout.flush(); sys.stdin.read()";
+        let mut command = Command::new("python3");
+        command.args(["-c", script, &"x".repeat(3 * 4096)]).env("PADDING", "x".repeat(3 * 4096));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3");
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).expect("the page is removed");
+        let pid = child.id().cast_signed();
+        assert!(std::fs::read(format!("/proc/{pid}/environ")).unwrap().is_empty(), "it can't be read");
+        assert!(matches!(environment_block(pid), Block::Hidden));
+        assert!(environment(pid).is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

@@ -163,6 +163,23 @@ fn a23_a_pipe_in_the_package_s_place_is_not_waited_for() {
     assert_eq!((output.out().as_str(), output.code()), ("-p hi\n", 69), "{}", output.err());
 }
 
+#[test]
+fn a23_a_log_that_is_a_pipe_is_not_waited_for() {
+    let mut sandbox = Sandbox::new();
+    sandbox.configure_one("http://127.0.0.1:9/metrics");
+    let claude = sandbox.script("bin/claude", "#!/bin/sh\necho \"$1\"\n");
+    sandbox.path_first(claude.parent().unwrap());
+    let pipe = sandbox.home().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for how in [&["--direct", "--verify"][..], &["--verify"]] {
+        let args = [how, &["-p", "hi", "--debug-file", pipe.to_str().unwrap()]].concat();
+        let output = sandbox.act_claude(&args).output().unwrap();
+        let word = format!("there is no log: {} is not a file", sandbox.shown(&pipe));
+        assert!(output.err().contains(&word), "{}", output.err());
+        assert_eq!((output.out().as_str(), output.code()), ("-p\n", 69), "{}", output.err());
+    }
+}
+
 /// Settings that send exports elsewhere can't be overridden for a client that takes no `--settings`.
 #[test]
 fn a23_what_an_old_client_s_settings_override_is_said_and_required_refuses() {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use regex::bytes::Regex;
 
+use crate::system::file;
+
 /// How many bytes are read at once; of a longer line only the first part is examined.
 const CHUNK: usize = 256 * 1024;
 
@@ -66,12 +68,11 @@ impl Follow {
     }
 
     fn open(&mut self) -> io::Result<bool> {
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
+        let (mut file, metadata) = match file::open_regular_through_links(&self.path).map_err(io::Error::from) {
+            Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
-        let metadata = file.metadata()?;
         let from = std::mem::take(&mut self.from).min(metadata.len());
         file.seek(SeekFrom::Start(from))?;
         self.file = Some(Open { file, inode: metadata.ino(), read: from });

@@ -66,10 +66,8 @@ impl Prepared {
     /// and this `client` is known to take one.
     pub fn new(args: &[OsString], directory: &Path, environment: &Environment, client: Option<Version>) -> Self {
         let unchanged = |source| Self { args: args.to_vec(), source };
-        let file =
-            |path: PathBuf| Source::File { from: fs::metadata(&path).map_or(0, |metadata| metadata.len()), path };
         match debug_log::place(args, directory, environment) {
-            LogFile::File(path) => unchanged(file(path)),
+            LogFile::File(path) => unchanged(Source::of(path)),
             LogFile::In(directory) => unchanged(Source::In { before: lengths(&directory).collect(), directory }),
             LogFile::Off { wanted } if overlay::is_allowed(args) => {
                 if let Some(why) = debug_log::refusal(client) {
@@ -82,7 +80,7 @@ impl Prepared {
                 };
                 let Some(own) = own else { return unchanged(Source::None(None)) };
                 let added = [OsString::from("--debug-file"), own.clone().into()];
-                Self { args: added.into_iter().chain(args.iter().cloned()).collect(), source: file(own) }
+                Self { args: added.into_iter().chain(args.iter().cloned()).collect(), source: Source::of(own) }
             }
             LogFile::Off { .. } | LogFile::Nowhere => unchanged(Source::None(None)),
         }
@@ -118,6 +116,15 @@ impl Prepared {
 }
 
 impl Source {
+    /// A file, which need not exist yet. What is read from a pipe or a terminal would be missing where it was meant for, and nobody may
+    /// ever write into it.
+    fn of(path: PathBuf) -> Self {
+        match fs::metadata(&path) {
+            Ok(metadata) if !metadata.is_file() => Self::None(Some(format!("{} is not a file", path.display()))),
+            metadata => Self::File { from: metadata.map_or(0, |metadata| metadata.len()), path },
+        }
+    }
+
     fn refusal(&self) -> Option<String> {
         if let Self::None(why) = self { why.clone() } else { None }
     }

@@ -50,7 +50,7 @@ pub fn program(process: &Process) -> PathBuf {
 }
 
 pub fn environment(pid: i32) -> Block {
-    loop {
+    for _ in 0..BEGINNINGS {
         match read_environment(pid) {
             Err(_) => return Block::Hidden,
             Ok(block) if !block.is_empty() => return Block::Shown(block),
@@ -64,10 +64,14 @@ pub fn environment(pid: i32) -> Block {
             Some(Memory { end_of_code: 0, .. }) | None => return Block::Hidden,
             Some(Memory { has_environment: false, .. }) => return Block::Shown(Vec::new()),
             // The program has just begun.
-            Some(_) => {}
+            Some(_) => std::thread::yield_now(),
         }
     }
+    Block::Hidden
 }
+
+/// So often is looked again for an environment whose program has just begun. A process may also have removed the memory of its own.
+const BEGINNINGS: u32 = 100;
 
 /// Reads all at once: where the process executes a program between two reads, the second one finds nothing, as at the end.
 fn read_environment(pid: i32) -> std::io::Result<Vec<u8>> {
