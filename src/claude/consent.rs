@@ -4,7 +4,7 @@
 //! settings decide nothing, except that direct delivery is refused where they could leak the token.
 
 use crate::config::typed::secret;
-use crate::config::{Config, Delivery, Pipeline};
+use crate::config::{Config, Delivery, Pipeline, same_endpoint};
 use crate::system::environment::Environment;
 
 use super::exporters;
@@ -212,11 +212,6 @@ const TRUST: [&str; 6] = [
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
 ];
-
-/// Whether two URLs differ in their ends only.
-pub(super) fn same_endpoint(one: &str, other: &str) -> bool {
-    one.trim().trim_end_matches('/') == other.trim().trim_end_matches('/')
-}
 
 #[cfg(test)]
 mod tests {

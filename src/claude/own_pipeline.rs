@@ -9,11 +9,11 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use super::consent::same_endpoint;
 use super::exporters;
 use super::settings::{Layer, LayerKind};
 use super::variables::{ENABLE, EXPORTER, INTERVAL, PROTOCOL, TEMPORALITY};
 use crate::config::copies::OWN_PIPELINE;
+use crate::config::same_endpoint;
 use crate::config::token::SecretHeaders;
 use crate::config::typed::secret;
 use crate::system::environment::{Environment, PipelineDoubt};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Account, Alias};
 use crate::system::environment::Environment;
+use crate::text::fingerprint;
 
 use super::conflict::Conflict;
 use super::exporters;
@@ -170,7 +171,7 @@ pub fn restore_originals(environment: &mut Environment) {
     environment.remove(ORIGINALS);
     for (name, original) in originals.0.into_iter().filter(|(name, _)| SET.contains(&name.as_str())) {
         let current = environment.get(&name);
-        if current.is_none() || current.map(fingerprint) == Some(original.set) {
+        if current.is_none() || current.map(|value| fingerprint::of(value.as_bytes())) == Some(original.set) {
             let was = original.was.map(Bytes::into_os_string);
             environment.put(&name, was.as_deref());
         }
@@ -220,21 +221,13 @@ impl Bytes {
 
 impl Originals {
     fn note(&mut self, name: &str, was: Option<&OsStr>, set: Option<&OsStr>) {
-        let set = set.map(fingerprint).unwrap_or_default();
+        let set = set.map(|value| fingerprint::of(value.as_bytes())).unwrap_or_default();
         self.0.insert(name.to_owned(), Original { was: was.map(Bytes::new), set });
     }
 
     fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
-}
-
-/// FNV-1a: the same in every build, unlike the standard library's hasher.
-fn fingerprint(value: &OsStr) -> u64 {
-    value
-        .as_bytes()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn text<'a>(environment: &'a Environment, name: &str) -> &'a str {

@@ -35,6 +35,7 @@ use repositories::{RepositoryRule, RepositoryRules};
 use typed::secret::quoted;
 pub use values::{
     Account, Alias, Api, Delivery, Pipeline, RESERVED_ATTRIBUTES, Rule, TokenSource, USER_PREFIX, is_loopback,
+    same_endpoint,
 };
 pub use values::{check_endpoint, check_text, check_word};
 

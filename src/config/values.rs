@@ -53,6 +53,17 @@ impl Pipeline {
     }
 }
 
+/// Whether two URLs name the same place: scheme and host ignore case (RFC 3986, section 6.2.2.1), and a `/` at the end means nothing.
+pub fn same_endpoint(one: &str, other: &str) -> bool {
+    let parts = |url: &'_ str| -> (String, String) {
+        let url = url.trim().trim_end_matches('/');
+        let host = url.find("://").map_or(0, |at| at + 3);
+        let (place, path) = url.split_at(url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at));
+        (place.to_ascii_lowercase(), path.to_owned())
+    };
+    parts(one) == parts(other)
+}
+
 /// The prefix of the user in the credential that ACT gets; it occurs once.
 pub const USER_PREFIX: &str = "BOOMI_TOKEN.";
 
@@ -256,5 +267,21 @@ pub fn check_word(text: &str) -> Result<(), String> {
     match text.chars().find(|c| !c.is_ascii_graphic()) {
         Some(bad) => Err(format!("holds {bad:?}")),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_compared_as_servers_compare_them() {
+        for other in ["https://act.example/M?x=Y", " https://ACT.Example/M?x=Y ", "HTTPS://act.example/M?x=Y/"] {
+            assert!(same_endpoint("https://act.example/M?x=Y", other), "{other}");
+        }
+        assert!(same_endpoint("http://H:4318", "http://h:4318/"));
+        for other in ["https://act.example/m?x=Y", "https://act.example/M?x=y", "http://act.example/M?x=Y", ""] {
+            assert!(!same_endpoint("https://act.example/M?x=Y", other), "{other}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::claude::own_pipeline::{self, OwnPipeline};
 use crate::claude::settings::Layer;
 use crate::config::attribution::Stamp;
 use crate::config::copies::Destination;
-use crate::config::{Account, Alias, Config, Pipeline, TokenSource};
+use crate::config::{Account, Alias, Config, Pipeline, TokenSource, same_endpoint};
 use crate::system::environment::Environment;
 
 /// Where a session's exports go, and which attributes they carry.
@@ -42,7 +42,7 @@ impl Copy {
         let mut copies = Self::of(config, alias);
         if config.own_pipeline() == Pipeline::Copy
             && let Some(Ok(own)) = own_pipeline::find(environment, layers, &config.endpoints())
-            && !copies.iter().any(|copy| copy.target.goes_to(&own.endpoint))
+            && !copies.iter().any(|copy| same_endpoint(&copy.target.endpoint, &own.endpoint))
         {
             copies.push(Self { target: Target::own(alias, &own), redact: Vec::new() });
         }
@@ -132,11 +132,6 @@ impl Target {
             Credentials::Act { user, .. } => user,
             Credentials::Headers(_) | Credentials::Own { .. } => "",
         }
-    }
-
-    /// Whether exports go to this URL.
-    fn goes_to(&self, url: &str) -> bool {
-        self.endpoint.trim_end_matches('/').eq_ignore_ascii_case(url.trim_end_matches('/'))
     }
 
     /// Whether exports go to another receiver than ACT.

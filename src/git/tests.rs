@@ -315,6 +315,10 @@ fn hostile_repositories_neither_hang_nor_count() {
         ("rm .git/config; mkfifo .git/config", "it is not a regular file"),
         ("mkfifo .git/pipe; git config include.path pipe", "it is not a regular file"),
         ("git config include.path /dev/zero", "it is not a regular file"),
+        (
+            "git config include.path '~nobody-of-this-name/x'",
+            "it includes ~nobody-of-this-name/x, and it is not known which file that is",
+        ),
         ("rm .git/config; ln -s /dev/zero .git/config", "it is not a regular file"),
         ("head -c 5000000 /dev/zero >>.git/config", "it is larger than 4 MiB"),
         (

@@ -134,7 +134,8 @@ impl<'a> Reader<'a> {
                 "includeif" => self.holds(&entry.subsection, from)?,
                 _ => false,
             };
-            match entry.value.as_deref().filter(|_| includes).and_then(|path| self.included(path, from)) {
+            let included = entry.value.as_deref().filter(|_| includes);
+            match included.map(|path| self.included(path, from)).transpose()? {
                 Some(path) if depth < DEEPEST => {
                     let before = self.entries.len();
                     self.file(&path, Whose::Other, depth + 1)?;
@@ -157,10 +158,17 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The file that `path` names in the file `from`.
-    fn included(&self, path: &[u8], from: Option<&Path>) -> Option<PathBuf> {
-        let path = expanded(path, self.environment, Path::to_owned)?;
-        Some(if path.is_absolute() { path } else { from?.parent()?.join(path) })
+    /// The file that `path` names in the file `from`. Where git doesn't know which file that is, it stops, too.
+    fn included(&self, path: &[u8], from: Option<&Path>) -> Result<PathBuf, Unusable> {
+        let unknown = || {
+            let why = format!("it includes {}, and it is not known which file that is", String::from_utf8_lossy(path));
+            Unusable::new(from.unwrap_or(Path::new("GIT_CONFIG_PARAMETERS")), why)
+        };
+        let path = expanded(path, self.environment, Path::to_owned).ok_or_else(unknown)?;
+        if path.is_absolute() {
+            return Ok(path);
+        }
+        Ok(from.and_then(Path::parent).ok_or_else(unknown)?.join(path))
     }
 
     /// Whether the condition of an `includeIf` holds.

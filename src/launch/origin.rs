@@ -24,7 +24,8 @@ pub struct Note {
 }
 
 impl Note {
-    /// Async-signal-safe.
+    /// Whether the kernel sent the signal; if not, the sender's pid. The kernel's own signals have a positive `si_code`; those that a
+    /// process sends by `kill`, `tgkill` or `sigqueue` do not. Async-signal-safe.
     ///
     /// # Safety
     ///

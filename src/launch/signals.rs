@@ -93,8 +93,7 @@ extern "C" fn record(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_vo
     }
 }
 
-/// Whether the kernel sent the signal; if not, the sender's pid. On Linux the kernel's own signals have a positive `si_code`;
-/// those that a process sends by `kill`, `tgkill` or `sigqueue` do not.
+/// The place of the calling thread's `errno`.
 #[cfg(target_os = "linux")]
 unsafe fn errno_location() -> *mut i32 {
     // SAFETY: always valid on the calling thread.

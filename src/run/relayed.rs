@@ -261,8 +261,8 @@ impl SessionRun<'_> {
     fn first_success(&self, telemetry: &Telemetry<'_>, directory: &Path) -> Vec<Line> {
         let line = Line::notice(format!("{}: {}", telemetry.name, summary::WHERE_IN_ACT));
         let mut lines = self.worth_saying(vec![line], directory);
-        let subject = (&telemetry.account.endpoint, &telemetry.alias.id);
-        lines.retain(|_| state::directory(self.trusted).is_some_and(|state| state::is_first(&state, subject)));
+        let subject = [telemetry.account.endpoint.as_str(), telemetry.alias.id.as_str()];
+        lines.retain(|_| state::directory(self.trusted).is_some_and(|state| state::is_first(&state, &subject)));
         lines
     }
 

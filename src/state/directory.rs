@@ -1,7 +1,7 @@
 //! The state directory, and notes that are kept in it between runs.
 
 use std::fs;
-use std::hash::{Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -10,6 +10,7 @@ use super::prune;
 use crate::system::environment::Environment;
 use crate::system::file::{self, Durability};
 use crate::system::owner;
+use crate::text::fingerprint;
 use crate::text::shell::shell_word;
 
 /// Why there is no state directory.
@@ -93,10 +94,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Whether a message about `subject` is due: it was not given within a day. The call notes that it is given now. Where no note
 /// can be written, it is due every time.
 pub fn is_due(directory: &Path, subject: &Path, word: &str) -> bool {
-    let mut hasher = std::hash::DefaultHasher::new();
-    (subject, word).hash(&mut hasher);
     let said = directory.join("said");
-    let note = said.join(format!("{:016x}", hasher.finish()));
+    let note = said.join(name_of(&[subject.as_os_str().as_bytes(), word.as_bytes()]));
     let age = fs::metadata(&note).and_then(|metadata| metadata.modified()).ok();
     if age.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age < DAY) {
         return false;
@@ -111,12 +110,16 @@ pub fn is_due(directory: &Path, subject: &Path, word: &str) -> bool {
 
 /// Whether `subject` is met for the first time on this machine. The call notes that it was met. Where no note can be written,
 /// it never is the first time.
-pub fn is_first(directory: &Path, subject: impl Hash) -> bool {
-    let mut hasher = std::hash::DefaultHasher::new();
-    subject.hash(&mut hasher);
+pub fn is_first(directory: &Path, subject: &[&str]) -> bool {
+    let subject: Vec<&[u8]> = subject.iter().map(|text| text.as_bytes()).collect();
     let met = directory.join("met");
     prepare(directory).and_then(|()| make_private(&met)).is_ok()
-        && file::create_private(&met.join(format!("{:016x}", hasher.finish()))).is_ok()
+        && file::create_private(&met.join(name_of(&subject))).is_ok()
+}
+
+/// The name of the note about a subject.
+fn name_of(subject: &[&[u8]]) -> String {
+    format!("{:016x}", fingerprint::of_all(subject))
 }
 
 #[cfg(test)]
@@ -127,9 +130,9 @@ mod tests {
     fn the_first_time_is_the_first_only() {
         let root = tempfile::tempdir().unwrap();
         let state = root.path().join("state");
-        assert!(is_first(&state, ("billing", "id")));
-        assert!(!is_first(&state, ("billing", "id")));
-        assert!(is_first(&state, ("billing", "other")));
-        assert!(!is_first(Path::new("/proc/nowhere"), "x"));
+        assert!(is_first(&state, &["billing", "id"]));
+        assert!(!is_first(&state, &["billing", "id"]));
+        assert!(is_first(&state, &["billing", "other"]));
+        assert!(!is_first(Path::new("/proc/nowhere"), &["x"]));
     }
 }

@@ -213,9 +213,10 @@ pub fn idle(state: &Path) -> Vec<(String, i32)> {
     let has_record = |id: &str| try_read(state, id) != Err(Unread::Absent);
     let ids = named(state, ".lock").into_iter().filter(|id| !has_record(id) && is_locked(state, id));
     let pid = |id: String| {
-        Some((String::from_utf8(state::read_private(&lock_path(state, &id)).ok()?).ok()?.trim().parse().ok()?, id))
+        let text = String::from_utf8(state::read_private(&lock_path(state, &id)).ok()?).ok()?;
+        Some((id, text.trim().parse().ok()?))
     };
-    ids.filter_map(pid).map(|(pid, id)| (id, pid)).filter(|(_, pid)| *pid > 1).collect()
+    ids.filter_map(pid).filter(|(_, pid)| *pid > 1).collect()
 }
 
 /// Whether session `id` has a relay. Where that can't be found out, it counts as having one, and its exports are left to it.

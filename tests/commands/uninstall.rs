@@ -2,6 +2,8 @@
 //! asking.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
@@ -121,6 +123,50 @@ fn waiting_exports_stop_it() {
     let output = sandbox.act_claude(&["act", "uninstall", "--yes", "--discard"]).output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.err());
     assert!(!sandbox.state().exists());
+}
+
+/// Its claude has ended, so there is nothing that the user could end.
+#[test]
+fn a_relay_that_still_delivers_is_ended() {
+    let act = Act::start();
+    act.answer(Reply::json(503, "{}"));
+    let mut sandbox = home();
+    sandbox.configure_one(&act.endpoint());
+    fake_claude::install(&mut sandbox, "post");
+    assert_eq!(sandbox.act_claude(&["-p", "hi"]).output().unwrap().code(), 0);
+    eventually("claude's end in the record", || {
+        let record = std::fs::read(of_sessions(&sandbox, "json")?).ok()?;
+        serde_json::from_slice::<Value>(&record).ok()?["claude_has_gone"].as_bool().filter(|has_gone| *has_gone)
+    });
+    assert!(of_sessions(&sandbox, "lock").is_some(), "the relay goes on");
+    let refused = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
+    assert_eq!(refused.code(), 75, "{}", refused.err());
+    assert!(refused.err().contains("1 export has not reached ACT"), "{}", refused.err());
+    let output = sandbox.act_claude(&["act", "uninstall", "--yes", "--discard"]).output().unwrap();
+    assert_eq!((output.code(), sandbox.state().exists()), (0, false), "{}", output.err());
+    let (guards, working) = relays(sandbox.root());
+    assert!(guards.is_empty() && working.is_empty());
+}
+
+/// Without a list it is not known that nothing waits.
+#[test]
+fn a_spool_that_can_t_be_listed_stops_it() {
+    let sandbox = Sandbox::new();
+    sandbox.configure_one("http://127.0.0.1:9/m");
+    for spool in ["spool", "copies/grafana/spool"] {
+        let path = sandbox.state().join(spool);
+        std::fs::create_dir_all(&path).unwrap();
+        for directory in ["", "spool", "copies", "copies/grafana", "copies/grafana/spool"] {
+            let _ = std::fs::set_permissions(sandbox.state().join(directory), Permissions::from_mode(0o700));
+        }
+        std::fs::write(path.join("new"), "").unwrap();
+        let refused = sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap();
+        assert_eq!(refused.code(), 75, "{}{}", refused.out(), refused.err());
+        assert!(refused.err().contains("the waiting exports can't be listed: Not a directory"), "{}", refused.err());
+        assert!(path.join("new").exists() && sandbox.config_file().is_file());
+        std::fs::remove_file(path.join("new")).unwrap();
+    }
+    assert_eq!(sandbox.act_claude(&["act", "uninstall", "--yes"]).output().unwrap().code(), 0);
 }
 
 #[test]

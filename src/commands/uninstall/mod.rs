@@ -1,15 +1,13 @@
 //! `act uninstall`: removes what act-claude put on this machine, and names what the user has to remove by hand.
 
 mod removal;
+mod running;
 
 use std::fs;
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::claude::processes::{self, Role};
@@ -18,8 +16,7 @@ use crate::commands::here::shown;
 use crate::commands::rc::{self, file::RcFile};
 use crate::commands::setup::sources::keychain::forget;
 use crate::config::{self, Loaded, TokenSource};
-use crate::state::record::{self, Record};
-use crate::state::spool::Spool;
+use crate::state::spool::{Spool, list};
 use crate::state::{self};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -47,8 +44,6 @@ pub struct Args {
 
 /// Exit status where uninstalling is not possible now, but may be later (EX_TEMPFAIL of sysexits).
 const NOT_NOW: u8 = 75;
-/// How long a relay may take to end.
-const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs the command. Exit status 75 where sessions run or exports are left, 64 where the user did not agree, 1 where something
 /// could not be removed.
@@ -130,66 +125,27 @@ fn take_out(blocks: &[(RcFile, Vec<u8>)], failed: &mut Vec<String>) -> Vec<Strin
 
 /// Delivers the exports that wait, so that none is lost. An error says why uninstalling is not possible now.
 fn settle(args: &Args, state: &Path, environment: &Environment) -> Result<(), String> {
-    still_running(state)?;
-    if args.discard || Left::of(state).is_nothing() {
+    running::end_draining(state)?;
+    running::fail_if_any(state)?;
+    if args.discard || Left::of(state)?.is_nothing() {
         return Ok(());
     }
     let became = super::flush::deliver(environment, state);
     if !args.json {
         super::print(&became);
     }
-    let left = Left::of(state);
+    let left = Left::of(state)?;
     if left.is_nothing() {
         return Ok(());
     }
     Err(format!("{}: act-claude act uninstall --discard deletes them", left.words()))
 }
 
-/// Fails where sessions run that have sent something, or may at any time. The user has to end them.
-fn still_running(state: &Path) -> Result<(), String> {
-    if let Some(id) = record::live_and_unread(state).first() {
-        let record = record::directory(state).join(format!("{id}.json"));
-        let who = "a session still runs under another version of act-claude";
-        return Err(format!("{who}, and its record can't be read: end it first ({})", record.display()));
-    }
-    let live: Vec<Record> = record::read_all(state).into_iter().filter(|record| record.is_live(state)).collect();
-    let (run, them) = match live.len() {
-        0 => return Ok(()),
-        1 => ("1 session still runs".to_owned(), "it"),
-        count => (format!("{count} sessions still run"), "them"),
-    };
-    let names = live.iter().map(|record| {
-        let alias = record.alias.as_deref().unwrap_or("claude");
-        let pid = record.command_pid.unwrap_or(record.relay_pid.cast_signed());
-        format!("{alias} in {} (pid {pid})", record.directory.display())
-    });
-    let names: Vec<String> = names.collect();
-    let pids = live.iter().map(|record| record.command_pid.unwrap_or(record.relay_pid.cast_signed()).to_string());
-    let pids = pids.collect::<Vec<_>>().join(" ");
-    Err(format!("{run} under act-claude: {}; end {them} first: kill {pids}", names.join(", ")))
-}
-
-/// Ends the relays of background sessions that have sent nothing, because a later export would create the state directory again.
-/// Those sessions go on without being reported. An error says what came in the meantime.
+/// Ends the relays that have sent nothing. An error says what came in the meantime.
 fn end_idle(args: &Args, state: &Path) -> Result<Vec<i32>, String> {
-    let mut ended = Vec::new();
-    for (id, pid) in record::idle(state) {
-        // The lock is still held, so the pid was not reused. Exports that the relay has acknowledged are stored, so none is lost.
-        // The signal goes to the whole process group: the guard and its relay.
-        let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        let end = Instant::now() + RELAY_TIMEOUT;
-        while record::is_locked(state, &id) {
-            if Instant::now() > end {
-                return Err(format!(
-                    "the relay of a claude that has sent nothing (pid {pid}) does not end: kill -9 {pid}"
-                ));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        ended.push(pid);
-    }
-    still_running(state)?;
-    match Left::of(state).is_nothing() || args.discard {
+    let ended = running::end_idle(state)?;
+    running::fail_if_any(state)?;
+    match args.discard || Left::of(state)?.is_nothing() {
         true => Ok(ended),
         false => Err("an export arrived meanwhile; run it again: act-claude act uninstall".to_owned()),
     }
@@ -204,9 +160,15 @@ struct Left {
 }
 
 impl Left {
-    fn of(state: &Path) -> Self {
-        let count = |spool: &Spool| fs::read_dir(spool.queue()).into_iter().flatten().flatten().count();
-        Self { exports: count(&Spool::of(state)), copies: Spool::all_of_copies(state).iter().map(count).sum() }
+    /// An error: a queue can't be listed, and may not be empty.
+    fn of(state: &Path) -> Result<Self, String> {
+        let count = |spool: &Spool| {
+            let listed = list::sessions(spool).map(|sessions| sessions.values().map(Vec::len).sum());
+            let anyway = "act-claude act uninstall --discard deletes them";
+            listed.map_err(|error| format!("the waiting exports can't be listed: {}; {anyway}", plain(&error)))
+        };
+        let copies = Spool::all_of_copies(state).iter().map(count).sum::<Result<usize, String>>()?;
+        Ok(Self { exports: count(&Spool::of(state))?, copies })
     }
 
     fn is_nothing(&self) -> bool {
@@ -229,12 +191,11 @@ impl Left {
 /// act-claude was killed while it replaced one of them.
 fn configuration(environment: &Environment) -> Vec<PathBuf> {
     let Some(file) = config::user_file(environment) else { return Vec::new() };
-    let mut backup = file.clone().into_os_string();
-    backup.push(".bak");
+    let backup = config::edit::file::backup(&file);
     let beside = file.parent().and_then(|directory| fs::read_dir(directory).ok()).into_iter().flatten().flatten();
     let unfinished = beside.filter(|entry| entry.file_name().as_bytes().starts_with(file::UNFINISHED.as_bytes()));
     let unfinished: Vec<PathBuf> = unfinished.map(|entry| entry.path()).collect();
-    let files = [file, PathBuf::from(backup)].into_iter().chain(unfinished);
+    let files = [file, backup].into_iter().chain(unfinished);
     files.filter(|path| path.symlink_metadata().is_ok()).collect()
 }
 
@@ -279,6 +240,7 @@ fn left_by_hand(
     let mut left = Vec::new();
     if let Some(home) = environment.home() {
         let mut files: Vec<PathBuf> = MENTIONING_FILES.map(|name| home.join(name)).to_vec();
+        files.extend(EDITORS.map(|editor| home.join(OF_EDITORS).join(editor).join("User/settings.json")));
         files.extend(rc::files(environment).into_iter().filter(|path| !files.contains(path)).collect::<Vec<_>>());
         for path in files {
             let without = blocks.iter().find(|(file, _)| file.is(&path)).map(|(_, without)| without.clone());
@@ -339,7 +301,7 @@ fn left_by_hand(
 }
 
 /// Files in the home directory in which a user may have mentioned act-claude.
-const MENTIONING_FILES: [&str; 12] = [
+const MENTIONING_FILES: [&str; 9] = [
     ".bashrc",
     ".bash_profile",
     ".bash_aliases",
@@ -349,10 +311,11 @@ const MENTIONING_FILES: [&str; 12] = [
     ".zshenv",
     ".config/fish/config.fish",
     ".claude/settings.json",
-    ".config/Code/User/settings.json",
-    ".config/VSCodium/User/settings.json",
-    ".config/Cursor/User/settings.json",
 ];
+
+/// Where editors that are made from VS Code have their settings, in the home directory (docs/editors.md).
+const OF_EDITORS: &str = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" };
+const EDITORS: [&str; 3] = ["Code", "VSCodium", "Cursor"];
 
 /// Asks the user on the terminal whether to go on.
 fn confirmed(going: &[PathBuf], blocks: &[(RcFile, Vec<u8>)], environment: &Environment) -> bool {

@@ -7,8 +7,7 @@ use crate::text::shell::shell_word;
 
 /// The man page and completions that `shell/install.sh` installs beside a program.
 pub fn companions(environment: &Environment) -> Vec<PathBuf> {
-    let own = environment.path("XDG_DATA_HOME").map(Path::to_path_buf);
-    let Some(data) = own.or_else(|| Some(environment.home()?.join(".local/share"))) else { return Vec::new() };
+    let Some(data) = environment.xdg("XDG_DATA_HOME", ".local/share") else { return Vec::new() };
     let files = [
         "man/man1/act-claude.1",
         "bash-completion/completions/act-claude",
