@@ -10,6 +10,7 @@ use crate::system::environment::Environment;
 use super::exporters;
 use super::own_pipeline::{self, Unfit};
 use super::settings::{Layer, LayerKind, Unread};
+use super::variables::{ENABLE, EXPORTER};
 
 /// The reason why there is no telemetry although an alias was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,10 +125,19 @@ impl Telemetry<'_> {
         })
     }
 
+    /// Whether a variable has such a value in any layer. Old clients read a repository's settings, too.
+    fn any(&self, name: &str, is: impl Fn(&str) -> bool) -> bool {
+        let in_environment = self.environment.text(name);
+        self.layers.iter().filter_map(|layer| layer.get(name)).chain(in_environment).any(is)
+    }
+
     fn other_pipeline(&self, config: &Config) -> Option<Objection> {
+        // Without these two claude sends nothing, and the endpoint may be meant for other programs.
+        if !self.any(ENABLE, super::conflicts::is_truthy) || !self.any(EXPORTER, exporters::has_otlp) {
+            return None;
+        }
         let metrics = self.value("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT");
-        let exports = || self.value("OTEL_METRICS_EXPORTER").is_some_and(|(value, _)| exporters::has_otlp(&value));
-        let generic = || self.value("OTEL_EXPORTER_OTLP_ENDPOINT").filter(|_| exports());
+        let generic = || self.value("OTEL_EXPORTER_OTLP_ENDPOINT");
         let (endpoint, by) = metrics.or_else(generic).filter(|(endpoint, _)| !endpoint.trim().is_empty())?;
         if config.accounts.values().any(|account| same_endpoint(&account.endpoint, &endpoint)) {
             return None;

@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use jiff::Zoned;
 use serde_json::json;
@@ -22,6 +22,9 @@ use crate::system::environment::Environment;
 use crate::system::exit::ExitCode;
 use crate::text::page::{GREEN, YELLOW, visible};
 use crate::usage::{Ledger, Row};
+
+/// The most that is kept of the output of the user's own command, in bytes. A status line has some hundred.
+const LONGEST: u64 = 64 * 1024;
 
 /// Arguments of `act statusline`.
 #[derive(Debug, clap::Args)]
@@ -65,14 +68,26 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
 
 /// The output of the user's own command. Where it can't be run, the output is empty and standard error says why.
 fn output(program: &OsString, args: &[OsString]) -> String {
-    match Command::new(program).args(args).stdin(Stdio::inherit()).stderr(Stdio::inherit()).output() {
-        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+    let mut command = Command::new(program);
+    let started = command.args(args).stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+    match started.and_then(beginning) {
+        Ok(output) => String::from_utf8_lossy(&output).into_owned(),
         Err(error) => {
             let program = program.to_string_lossy();
             crate::run::report::fatal(&format!("{program}: {}", crate::system::error::plain(&error)));
             String::new()
         }
     }
+}
+
+/// What a command writes, at most [`LONGEST`] bytes. One that writes more gets a broken pipe.
+fn beginning(mut child: Child) -> std::io::Result<Vec<u8>> {
+    let mut output = Vec::new();
+    if let Some(pipe) = child.stdout.take() {
+        pipe.take(LONGEST).read_to_end(&mut output)?;
+    }
+    child.wait()?;
+    Ok(output)
 }
 
 /// Reads and discards claude's JSON, so that claude does not get a broken pipe.

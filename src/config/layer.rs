@@ -118,7 +118,15 @@ impl Reader<'_> {
                 config.delivery = located(node, delivery);
                 Ok(())
             }),
-            "required" => node.boolean("required").map(|value| config.required = located(node, value)),
+            "required" => {
+                let read = node.boolean("required");
+                // A value of the wrong kind must not cancel it, either.
+                let is_meant = || ["\"true\"", "\"yes\"", "\"on\"", "1", "\"1\""].contains(&node.raw());
+                if let Some(value) = read.as_ref().ok().copied().or_else(|| is_meant().then_some(true)) {
+                    config.required = located(node, value);
+                }
+                read.map(drop)
+            }
             "replace_endpoint" => {
                 node.boolean("replace_endpoint").map(|value| config.replace_endpoint = located(node, value))
             }

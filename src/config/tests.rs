@@ -101,3 +101,21 @@ fn layers_merge_entry_by_entry() {
     assert_eq!(merged.default.unwrap().value.as_deref(), Some("billing"));
     assert!(merged.report.is_some());
 }
+
+/// A value of the wrong kind does not let claude run without telemetry where the company wants that it doesn't.
+#[test]
+fn what_was_meant_as_required_is_required() {
+    for (written, is_required) in [
+        ("\"true\"", Some(true)),
+        ("\"yes\"", Some(true)),
+        ("1", Some(true)),
+        ("\"false\"", None),
+        ("null", None),
+        ("[]", None),
+        ("false", Some(false)),
+    ] {
+        let (config, faults) = read(&format!("{{\"required\": {written}}}"));
+        assert_eq!(config.required.map(|required| required.value), is_required, "{written}");
+        assert_eq!(faults.is_empty(), written == "false", "{written}: {faults:?}");
+    }
+}

@@ -100,6 +100,12 @@ pub fn no_directory() -> Problem {
 
 /// The problem of an export that is stored, while there is no thread to deliver it with.
 pub fn no_worker(error: &std::io::Error) -> Problem {
+    if error.raw_os_error().is_none() {
+        // The relay's own decision.
+        let cause = "Something ends act-claude's processes, or there is a fault in it";
+        let fix = "report it, with the file of: act-claude act doctor --bundle doctor.json";
+        return problem(error.to_string(), cause, fix, 75);
+    }
     let said = format!("no thread could be started for delivery: {}", crate::system::error::plain(error));
     problem(said, "The limit on processes is reached", "end processes, or raise the limit: ulimit -u unlimited", 75)
 }

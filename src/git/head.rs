@@ -1,5 +1,6 @@
 //! What is checked out: the branch and the commit, as `HEAD` says it.
 
+use std::fs;
 use std::path::Path;
 
 use super::checkout::{Checkout, head_line, read_line};
@@ -23,7 +24,11 @@ impl Head {
     /// Reads the state of a working tree. Git may keep references in a format that is not files (`reftable`); then the branch and
     /// the commit are not known.
     pub fn of(checkout: &Checkout) -> Self {
-        let Some(line) = head_line(&checkout.directory.join("HEAD")) else { return Self::default() };
+        let head = checkout.directory.join("HEAD");
+        let is_branch = fs::read_link(&head).is_ok_and(|branch| branch.starts_with("refs"));
+        let Some(line) = head_line(&head).filter(|_| is_branch || is_own(&head, "HEAD")) else {
+            return Self::default();
+        };
         let Some(name) = reference(&line) else {
             return Self { branch: None, revision: commit(&line) };
         };
@@ -42,6 +47,12 @@ fn reference(line: &[u8]) -> Option<&str> {
     is_fit.then_some(name)
 }
 
+/// Whether a path leads to a file of this name, through links or not. A link of an unpacked archive may lead to any file of the user's,
+/// whose content would be sent: a key may look like a commit.
+fn is_own(path: &Path, name: &str) -> bool {
+    path.canonicalize().is_ok_and(|path| path.ends_with(name))
+}
+
 fn commit(line: &[u8]) -> Option<String> {
     let line = line.trim_ascii();
     let is_commit = matches!(line.len(), 40 | 64) && line.iter().all(u8::is_ascii_hexdigit);
@@ -50,14 +61,19 @@ fn commit(line: &[u8]) -> Option<String> {
 
 /// The commit of a reference: of the working tree's own, of the repository's, or among the packed ones.
 fn resolve(checkout: &Checkout, name: &str, depth: usize) -> Option<String> {
-    let loose = [&checkout.directory, &checkout.common].into_iter().find_map(|within| read_line(&within.join(name)));
+    let loose = [&checkout.directory, &checkout.common].into_iter().find_map(|within| {
+        let path = within.join(name);
+        read_line(&path).filter(|_| is_own(&path, name))
+    });
     match loose {
         Some(line) => match reference(&line) {
             Some(other) if depth > 0 => resolve(checkout, other, depth - 1),
             Some(_) => None,
             None => commit(&line),
         },
-        None => packed(&checkout.common.join("packed-refs"), name),
+        None => Some(checkout.common.join("packed-refs"))
+            .filter(|path| is_own(path, "packed-refs"))
+            .and_then(|path| packed(&path, name)),
     }
 }
 

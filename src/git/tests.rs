@@ -309,6 +309,32 @@ fn branch_and_commit_are_what_git_says() {
     assert_eq!(Head::of(&world.checkout("w/r").unwrap().unwrap()), Head::default(), "it is not known, and not made up");
 }
 
+/// A key of 40 or 64 hexadecimal digits looks like a commit.
+#[test]
+fn a_link_to_another_file_gives_no_commit() {
+    let key = "0123456789abcdef0123456789abcdef01234567";
+    for (script, is_known) in [
+        (
+            "mv .git/refs ../elsewhere; mkdir ../deep; mv ../elsewhere ../deep/refs; ln -s ../../deep/refs .git/refs",
+            true,
+        ),
+        ("rm .git/refs/heads/main; ln -s ~/key .git/refs/heads/main", false),
+        ("rm .git/HEAD; ln -s ~/key .git/HEAD", false),
+        ("rm -r .git/refs/heads; mkdir ~/keys; cp ~/key ~/keys/main; ln -s ~/keys .git/refs/heads", false),
+        (
+            "rm .git/refs/heads/main; sed 's|$| refs/heads/main|' ~/key >~/packed; ln -s ~/packed .git/packed-refs",
+            false,
+        ),
+    ] {
+        let world = World::new(&[]);
+        std::fs::write(world.path("key"), format!("{key}\n")).unwrap();
+        world.script(&format!("git init -q -b main r; cd r; git commit -q --allow-empty -m x; {script}"));
+        let revision = Head::of(&world.checkout("w/r").unwrap().unwrap()).revision;
+        assert_eq!(revision.is_some(), is_known, "{script}: {revision:?}");
+        assert_ne!(revision.as_deref(), Some(key), "{script}");
+    }
+}
+
 #[test]
 fn hostile_repositories_neither_hang_nor_count() {
     for (script, why) in [

@@ -75,12 +75,15 @@ impl Content {
                 let point = Point::of(point);
                 let (value, [kind, model]) = (point.value(), point.attributes(["type", "model"]));
                 let kind = kind.and_then(|text| kinds.iter().find(|kind| **kind == text).copied());
-                value.iter().for_each(|value| total.add(*value, kind));
                 let measured = self.portion(point.second(), model);
                 measured.points += 1;
-                match value {
-                    Some(value) => measured.add(&name, kind, value),
-                    None => measured.unsummed += 1,
+                if let Some(value) = value {
+                    total.add(value, kind);
+                    measured.add(&name, kind, value);
+                } else {
+                    // With a point that is no number, the sum is not known.
+                    total.value = f64::NAN;
+                    measured.unsummed += 1;
                 }
             }
             total
@@ -197,7 +200,7 @@ mod tests {
         let content = read(body.as_bytes()).unwrap();
         assert_eq!(content.points, 8);
         assert_eq!(content.totals["tokens"], Total { value: 8.5, unit: "t".to_owned(), ..Total::default() });
-        assert_eq!(content.totals["none"].value, 0.0);
+        assert_eq!(content.totals["none"].known(), None, "0 is claimed of nothing");
         assert_eq!(content.totals.keys().collect::<Vec<_>>(), ["none", "tokens"]);
         for none in ["", "[]", "{", "{}", "7", r#"{"resourceLogs":[]}"#, r#"{"resourceMetrics":7}"#] {
             assert_eq!(read(none.as_bytes()), None, "{none}");
@@ -257,7 +260,10 @@ mod tests {
         let total = |points: &str| read(body(points).as_bytes()).unwrap().totals["m"].value;
         assert_eq!(total(&points("1e308", 2)), f64::MAX);
         assert_eq!(total(&points("-1e308", 3)), f64::MIN);
-        assert_eq!(total(&points("1e400", 1)), 0.0, "no number: counted as a point, not as a value");
+        for no_number in ["1e400", "null", "\"NaN\""] {
+            let known = [total(&points(no_number, 1)), total(&format!("{},{}", points("1", 1), points(no_number, 1)))];
+            assert!(known.iter().all(|value| value.is_nan()), "{no_number}: {known:?}");
+        }
         let mut totals = BTreeMap::new();
         for index in 0..NAMES + 9 {
             add_total(&mut totals, format!("m{index}"), &Total { value: 1.0, ..Total::default() });

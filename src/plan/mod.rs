@@ -223,7 +223,10 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         }
         lines.push(line);
     }
-    lines.extend(left_out(name, environment).into_iter().filter(|_| delivery == Delivery::Relay));
+    if delivery == Delivery::Relay {
+        lines.extend(left_out(name, environment));
+        lines.extend(uncopied(name, loaded));
+    }
     let overlay = may_overlay && conflicts.iter().any(|conflict| conflict.overridable);
     let telemetry = Telemetry {
         name: name.to_owned(),
@@ -254,6 +257,14 @@ fn remaining(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
         LayerKind::Managed => Line::notice(text("managed settings can't be overridden")),
         _ => Line::daily(text("this can't be overridden here")),
     })
+}
+
+/// Names a fault because of which a copy is not made.
+fn uncopied(name: &str, loaded: &Loaded) -> Option<Line> {
+    let mut faults = loaded.faults.iter().filter(|fault| loaded.config.broken.is_of_copy(fault));
+    let (first, more) = (faults.next()?, faults.count());
+    let more = if more == 0 { String::new() } else { format!(" (and {more} more: act-claude act which)") };
+    Some(Line::configuration(format!("{name}: a copy is not made: {first}{more}")))
 }
 
 /// Names an exporter in the environment that claude does not get any more: with it, claude would export nothing.

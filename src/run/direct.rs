@@ -50,7 +50,7 @@ impl SessionRun<'_> {
             let line = Line::notice(format!("{}: sent directly; ACT's answers were not observed", telemetry.name));
             lines.extend(self.worth_saying(vec![line], directory));
         }
-        self.plain(lines, &with)
+        self.plain(Some(&telemetry.name), lines, &with)
     }
 
     /// Direct delivery with `--verify`: only claude's log shows the result.
@@ -62,7 +62,9 @@ impl SessionRun<'_> {
         with: &Environment,
         directory: &Path,
     ) -> ExitCode {
-        let Some(log) = self.prepared(telemetry, environment, directory) else { return self.plain(lines, with) };
+        let Some(log) = self.prepared(telemetry, environment, directory) else {
+            return self.plain(Some(&telemetry.name), lines, with);
+        };
         let start = Instant::now();
         let mut supervisor = match self.image_of(&log.args, with).and_then(|image| Supervisor::start(&image)) {
             Ok(supervisor) => supervisor,

@@ -111,14 +111,14 @@ impl SessionRun<'_> {
         match plan {
             Plan::Refuse { code, message } => {
                 tracing::debug!(code, message, "claude does not run");
-                report::fatal(&message);
+                self.say_unobserved(None, &[Line::configuration(message)]);
                 ExitCode::from(code)
             }
             Plan::Plain { lines } => {
                 let itself = ByItself::find(environment, &self.layers);
                 let lines = line::beside(lines, itself.as_ref());
                 tracing::debug!(?lines, "no telemetry");
-                self.plain(self.worth_saying(lines, directory), environment)
+                self.plain(None, self.worth_saying(lines, directory), environment)
             }
             Plan::Run { telemetry, lines } => {
                 let (claude, delivery) = (self.claude.display(), telemetry.delivery);
@@ -133,10 +133,15 @@ impl SessionRun<'_> {
         }
     }
 
-    /// Runs claude without telemetry. Where there are no lines to write, claude replaces this process.
-    fn plain(&self, lines: Vec<Line>, environment: &Environment) -> ExitCode {
-        let stays = self.flags.verify || !lines.is_empty();
-        if stays { self.supervise(environment, || lines) } else { self.exec(environment) }
+    /// Runs claude, of which nothing is observed: without telemetry, or with that of `alias`. Where nothing is to be written, claude
+    /// replaces this process.
+    fn plain(&self, alias: Option<&str>, lines: Vec<Line>, environment: &Environment) -> ExitCode {
+        let is_reported = self.when() == When::Json && arguments::call(self.args) == Call::Session;
+        if self.flags.verify || is_reported || !lines.is_empty() {
+            self.supervise(alias, environment, lines)
+        } else {
+            self.exec(environment)
+        }
     }
 
     /// The image of claude as our child.
@@ -166,16 +171,17 @@ impl SessionRun<'_> {
             self.layers = settings::read(&directory, self.args, environment);
             let itself = ByItself::find(environment, &self.layers);
             let lines = itself.map(|itself| Line::daily(itself.to_string())).into_iter().collect();
-            report::write(&self.worth_saying(lines, &directory));
+            self.say_before(&self.worth_saying(lines, &directory));
         }
         self.exec(environment)
     }
 
-    fn supervise(&self, environment: &Environment, lines: impl FnOnce() -> Vec<Line>) -> ExitCode {
+    fn supervise(&self, alias: Option<&str>, environment: &Environment, mut lines: Vec<Line>) -> ExitCode {
         match self.image_of(self.args, environment).and_then(|image| Supervisor::start(&image)) {
             Ok(mut supervisor) => {
                 let ended = supervisor.wait(&mut ());
-                report::write(&[lines(), self.unreported()].concat());
+                lines.extend(self.unreported());
+                self.say_unobserved(alias, &lines);
                 match ended {
                     // Nothing was sent.
                     Ended::Code(0) if self.flags.verify => ExitCode::from(outcome::NOTHING),
@@ -184,7 +190,7 @@ impl SessionRun<'_> {
             }
             // Lines that are written too early are better than no claude.
             Err(error) if process::is_scarcity(&error) => {
-                report::write(&lines());
+                self.say_unobserved(alias, &lines);
                 self.exec(environment)
             }
             Err(error) => self.cannot_start(&error),

@@ -13,8 +13,8 @@ use crate::text::{home, locale, page, printable};
 /// Selects the lines to write. `is_due` is asked for daily ones only.
 pub fn select(lines: Vec<Line>, when: When, on_terminal: bool, is_due: impl Fn(&str) -> bool) -> Vec<Line> {
     let wanted = |line: &Line| match (when, line.importance) {
-        (When::Never | When::Json, _) => false,
-        (When::Always, _) | (When::Auto, Importance::Action) => true,
+        (When::Never, _) => false,
+        (When::Always | When::Json, _) | (When::Auto, Importance::Action) => true,
         (When::Auto, Importance::Notice) => on_terminal,
         (When::Auto, Importance::Daily) => on_terminal && is_due(&line.text),
     };

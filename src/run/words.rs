@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use super::SessionRun;
 use crate::claude::version::{self, Version};
 use crate::config::when::When;
@@ -11,15 +13,34 @@ use crate::plan::line::{Importance, Line};
 use crate::run::summary::Report;
 use crate::run::verify::{Prepared, others};
 use crate::run::{report, unreported};
-use crate::state::outcome::Problem;
+use crate::state::outcome::{Problem, State};
 use crate::state::{self, spool};
 use crate::system::environment::Environment;
 
 impl SessionRun<'_> {
     pub(super) fn say(&self, report: &Report, lines: &[Line]) {
         if self.when() == When::Json {
-            report::write_json(&report.json);
+            let mut json = report.json.clone();
+            json["messages"] = messages(lines.iter().filter(|line| !report.lines.contains(line)));
+            report::write_json(&json);
         } else {
+            report::write(lines);
+        }
+    }
+
+    /// Says what there is to say of a session that nobody has observed, of alias `alias`, or without telemetry.
+    pub(super) fn say_unobserved(&self, alias: Option<&str>, lines: &[Line]) {
+        if self.when() == When::Json {
+            let state = alias.map(|_| State::NotObserved);
+            report::write_json(&json!({"alias": alias, "state": state, "messages": messages(lines.iter())}));
+        } else {
+            report::write(lines);
+        }
+    }
+
+    /// Writes lines before there is a report. As JSON there is one object, at the end.
+    pub(super) fn say_before(&self, lines: &[Line]) {
+        if self.when() != When::Json {
             report::write(lines);
         }
     }
@@ -79,7 +100,7 @@ impl SessionRun<'_> {
         }
         let state = state::directory(self.trusted);
         let others = others::lines(&telemetry.name, &self.loaded.config, self.claude, self.trusted, state.as_deref());
-        report::write(&self.worth_saying(others, directory));
+        self.say_before(&self.worth_saying(others, directory));
         Some(Prepared::new(self.args, directory, environment, self.client()))
     }
 
@@ -87,4 +108,8 @@ impl SessionRun<'_> {
     pub(super) fn client(&self) -> Option<Version> {
         version::of(self.claude, state::directory(self.trusted).as_deref())
     }
+}
+
+fn messages<'a>(lines: impl Iterator<Item = &'a Line>) -> Value {
+    lines.map(|line| line.text.as_str()).collect()
 }

@@ -37,7 +37,10 @@ impl Session {
             record = last;
         }
         // Its relay was killed while claude could still send exports.
-        record.outcome.relay_lost |= record.end.is_none() && !live && !record.claude_has_gone;
+        let was_killed = record.end.is_none() && !live;
+        record.outcome.relay_lost |= was_killed && !record.claude_has_gone;
+        // Nobody goes on delivering them. A later session does.
+        record.copies.values_mut().for_each(|copy| copy.relay_lost |= was_killed);
         let kept = spool.sessions.get(&record.id).copied().unwrap_or(0);
         if record.end.is_none() && !live && spool.unlisted.is_none() {
             forget(&mut record.outcome, kept);

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -100,12 +101,14 @@ fn bounded(limit: Option<libc::c_long>) -> RawFd {
     limit.and_then(|limit| RawFd::try_from(limit).ok()).filter(|limit| *limit >= 0).unwrap_or(MOST).min(MOST)
 }
 
-/// Takes ownership of a descriptor that this process was started with.
+/// Takes ownership of a descriptor that this process was started with. Programs that this process starts do not get it.
 ///
 /// Call it once per descriptor, and only for those that the parent process passes (the relay's 0 and 1).
 pub fn inherited_descriptor(descriptor: RawFd) -> OwnedFd {
     // SAFETY: the caller owns it from here on, by the contract above.
-    unsafe { OwnedFd::from_raw_fd(descriptor) }
+    let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    let _ = fcntl(&owned, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+    owned
 }
 
 /// Closes every descriptor from `first` on with one system call. Returns false where the system has no such call; the relay then

@@ -221,7 +221,7 @@ impl Grid {
                     self.write_row(text, table, if *is_marked { MARK } else { ' ' }, cells);
                     let indent = self.indent + self.widths.first().map_or(0, |width| width + GAP);
                     for Cell { text: words, style } in below {
-                        let _ = write!(text, "{:indent$}", "");
+                        text.push_str(&blanks(indent));
                         hang(text, indent, self.width, *style, words);
                     }
                 }
@@ -233,7 +233,8 @@ impl Grid {
     fn write_row<const N: usize>(&self, text: &mut String, table: &Table<N>, mark: char, cells: &[Cell]) {
         let start = text.len();
         if self.indent > 0 {
-            let _ = write!(text, "{mark:<0$}", self.indent);
+            text.push(mark);
+            text.push_str(&blanks(self.indent - 1));
         }
         for (index, (cell, width)) in cells.iter().zip(&self.widths).enumerate() {
             let (words, style, pad) = (shown(cell), cell.style, width.saturating_sub(columns(shown(cell))));
@@ -243,16 +244,18 @@ impl Grid {
                 let indent = self.indent + self.widths[..index].iter().map(|width| width + GAP).sum::<usize>();
                 for (at, line) in wrap(words, *width).iter().enumerate() {
                     let (end, indent) = if at == 0 { ("", 0) } else { ("\n", indent) };
-                    let _ = write!(text, "{end}{:indent$}{style}{line}{style:#}", "");
+                    let _ = write!(text, "{end}{}{style}{line}{style:#}", blanks(indent));
                 }
             } else if table.columns[index].is_number {
-                let _ = write!(text, "{:pad$}{style}{words}{style:#}{:gap$}", "", "");
+                let _ = write!(text, "{}{style}{words}{style:#}{}", blanks(pad), blanks(gap));
             } else {
                 let is_too_long = columns(words) > *width;
-                let _ = write!(text, "{style}{words}{style:#}{:1$}", "", if is_too_long { 0 } else { pad + gap });
+                let after = if is_too_long { 0 } else { pad + gap };
+                let _ = write!(text, "{style}{words}{style:#}{}", blanks(after));
                 if is_too_long {
                     let indent = self.indent + self.widths[..=index].iter().map(|width| width + GAP).sum::<usize>();
-                    let _ = write!(text, "\n{:indent$}", "");
+                    text.push('\n');
+                    text.push_str(&blanks(indent));
                 }
             }
         }
@@ -260,6 +263,11 @@ impl Grid {
         text.truncate(start + end);
         text.push('\n');
     }
+}
+
+/// Blanks. The standard library's formatting has at most 65,535, and panics with more.
+fn blanks(count: usize) -> String {
+    " ".repeat(count)
 }
 
 #[cfg(test)]

@@ -444,7 +444,9 @@ const PROBLEMS: &[Problem] = &[
     Problem {
         name: "another pipeline",
         make: |machine| {
-            machine.type_in("export OTEL_METRICS_EXPORTER=otlp OTEL_EXPORTER_OTLP_ENDPOINT=https://otel.example.com");
+            machine.type_in(
+                "export CLAUDE_CODE_ENABLE_TELEMETRY=1 OTEL_METRICS_EXPORTER=otlp OTEL_EXPORTER_OTLP_ENDPOINT=https://otel.example.com",
+            );
         },
         ids: &["other-pipeline"],
         fix: Some(|machine| machine.configure(|config| config["replace_endpoint"] = json!(true))),
@@ -750,7 +752,10 @@ fn c8_what_is_private_is_masked_wherever_it_stands() {
 #[test]
 fn c8_no_finding_repeats_a_secret_of_the_settings() {
     const KEY: &str = "b57c3e10-44aa-4f0b-97c1-0a6d2e8f1b99";
-    let endpoint = |value: &str| json!({"env": {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": value}});
+    let endpoint = |value: &str| {
+        let (enable, exporter) = ("CLAUDE_CODE_ENABLE_TELEMETRY", "OTEL_METRICS_EXPORTER");
+        json!({"env": {enable: "1", exporter: "otlp", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": value}})
+    };
     let variable = |name: &str| json!({"env": {name: KEY}});
     for (settings, shown) in [
         (endpoint("https://otlp.example/v1?api_key=c4nary-key"), "your metrics go to https://otlp.example/v1?…"),

@@ -9,6 +9,7 @@ mod candidates;
 mod faults;
 mod footprint;
 mod inside;
+mod json;
 mod old_clients;
 mod printed;
 mod reach;

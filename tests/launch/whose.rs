@@ -43,8 +43,19 @@ const CASES: &[Case] = &[
         direct: false,
         line: None,
     },
+    // It is meant for other programs: claude sends nothing there.
     Case {
         variables: &[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://collector.example:4318/v1/metrics")],
+        settings: ("", ""),
+        direct: false,
+        line: None,
+    },
+    Case {
+        variables: &[
+            ("CLAUDE_CODE_ENABLE_TELEMETRY", "1"),
+            ("OTEL_METRICS_EXPORTER", "otlp"),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://collector.example:4318/v1/metrics"),
+        ],
         settings: ("", ""),
         direct: false,
         line: Some(
@@ -54,7 +65,7 @@ const CASES: &[Case] = &[
         ),
     },
     Case {
-        variables: &[],
+        variables: &[("CLAUDE_CODE_ENABLE_TELEMETRY", "1")],
         settings: (
             r#"{"env": {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.example:4318"}}"#,
             "",
@@ -69,6 +80,8 @@ const CASES: &[Case] = &[
     // With an alias id it is the documented recipe: our variables replace it.
     Case {
         variables: &[
+            ("CLAUDE_CODE_ENABLE_TELEMETRY", "1"),
+            ("OTEL_METRICS_EXPORTER", "otlp"),
             ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://act.example/metrics"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic eDp5,X-Alias-Id=old"),
         ],

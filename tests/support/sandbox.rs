@@ -83,8 +83,14 @@ impl Sandbox {
 
     /// Writes an executable script under the home.
     pub fn script(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.write(name, content);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+        // Written by another process: a process that a second test starts meanwhile would have this one's open file for a moment, and
+        // a file that is open for writing can't be executed ("Text file busy").
+        let path = self.write(name, "");
+        let written = self.write(&format!("{name}.new"), content);
+        let mut install = Command::new("install");
+        let status = install.args(["-m", "755"]).args([&written, &path]).status().expect("install");
+        assert!(status.success());
+        std::fs::remove_file(written).expect("the first one");
         path
     }
 

@@ -83,6 +83,10 @@ impl Disk for System {
 
     fn free(&self, path: &Path) -> io::Result<u64> {
         let status = nix::sys::statvfs::statvfs(path)?;
+        // A file system without a size, such as a tmpfs without a limit.
+        if status.blocks() == 0 {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         // The types differ between systems.
         #[allow(clippy::unnecessary_cast)]
         Ok(status.blocks_available() as u64 * status.fragment_size() as u64)

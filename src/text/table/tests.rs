@@ -150,3 +150,13 @@ Time   Alias             Exports
     assert_eq!(plain(&table, 32), narrow);
     assert!(plain(&table, 31).starts_with("Time: 18:02\n  Alias:\n    a-name-of"));
 }
+
+/// The standard library's formatting panics with a width of more than 65,535.
+#[test]
+fn a_cell_of_any_length_is_shown() {
+    let mut table = table();
+    table.row(false, [cell("x".repeat(70_000)), cell("1".repeat(70_000)), cell("y")]);
+    for width in [80, 200_000, usize::MAX] {
+        assert!(plain(&table, width).contains(&"x".repeat(50)), "{width}");
+    }
+}
