@@ -94,6 +94,9 @@ pub struct Outcome {
     /// The relay was not replaced any more, and nothing received what claude sent then.
     #[serde(default)]
     pub relay_lost: bool,
+    /// Whether the relay of the session was killed, as it is seen later: nobody goes on delivering its exports but the next session.
+    #[serde(skip)]
+    pub relay_was_killed: bool,
 }
 
 /// Exports that fail while ACT accepts others.
@@ -226,7 +229,9 @@ pub(crate) fn words_of(outcome: &Outcome, receiver: &str) -> String {
             State::NotUnderstood => format!("not understood, kept: {said}"),
             State::Held => format!("held: {said}"),
             State::Waiting => format!("waiting ({said}), kept for the next session"),
-            State::UnderWay if outcome.relay_lost => "not decided when the relay ended".to_owned(),
+            State::UnderWay if outcome.relay_lost || outcome.relay_was_killed => {
+                "not decided when the relay ended".to_owned()
+            }
             State::UnderWay => "not decided yet: delivery continues in the background".to_owned(),
         };
         // The cause of a waiting export is named only if the user can do something.

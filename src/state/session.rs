@@ -39,8 +39,9 @@ impl Session {
         // Its relay was killed while claude could still send exports.
         let was_killed = record.end.is_none() && !live;
         record.outcome.relay_lost |= was_killed && !record.claude_has_gone;
-        // Nobody goes on delivering them. A later session does.
-        record.copies.values_mut().for_each(|copy| copy.relay_lost |= was_killed);
+        for outcome in std::iter::once(&mut record.outcome).chain(record.copies.values_mut()) {
+            outcome.relay_was_killed = was_killed;
+        }
         let kept = spool.sessions.get(&record.id).copied().unwrap_or(0);
         if record.end.is_none() && !live && spool.unlisted.is_none() {
             forget(&mut record.outcome, kept);
@@ -257,20 +258,21 @@ mod tests {
             ),
             (&[(State::Waiting, 2)], 0, true, State::NotObserved, true, format!("2 exports {gone}")),
             // They are still there: the next session sends them.
-            (
-                &[under_way],
-                2,
-                true,
-                State::UnderWay,
-                false,
-                "2 exports not decided yet: delivery continues in the background".to_owned(),
-            ),
+            (&[under_way], 2, true, State::UnderWay, false, "2 exports not decided when the relay ended".to_owned()),
             // A later process noted all of them.
             (&[delivered], 0, true, State::Delivered, false, "3 exports delivered (45 points)".to_owned()),
             (&[delivered], 0, false, State::NotObserved, true, format!("3 exports delivered (45 points){after}")),
         ] {
             assert_eq!(killed(states, kept, has_gone), (state, failed, words), "{states:?} {kept} {has_gone}");
         }
+        // The same for a copy.
+        let mut record = session("a", &[delivered]).record;
+        (record.end, record.claude_has_gone) = (None, true);
+        record.copies.insert("grafana".to_owned(), session("a", &[under_way]).record.outcome);
+        record.copies.values_mut().for_each(|copy| copy.problems.clear());
+        let session_of = |record| Session::new(record, directory.path(), &Summary::default());
+        let copy = session_of(record).record.copies.remove("grafana").unwrap();
+        assert!(!crate::state::outcome::words(&copy).contains("in the background"), "nobody delivers it");
         // Nothing is known of the spool.
         let mut record = session("a", &[under_way]).record;
         (record.end, record.claude_has_gone) = (None, true);
