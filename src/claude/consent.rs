@@ -10,6 +10,7 @@ use crate::system::environment::Environment;
 use super::exporters;
 use super::own_pipeline::{self, Unfit};
 use super::settings::{Layer, LayerKind, Unread};
+use super::switched_off::says_off;
 use super::variables::{ENABLE, EXPORTER};
 
 /// The reason why there is no telemetry although an alias was found.
@@ -93,7 +94,7 @@ pub fn objection(
 pub fn own_word(config: &Config, environment: &Environment, layers: &[Layer]) -> Option<Objection> {
     let stated = Telemetry { environment, layers };
     if let Some((value, by)) = stated.value("CLAUDE_CODE_ENABLE_TELEMETRY")
-        && ["0", "false", "no", "off"].contains(&value.trim().to_ascii_lowercase().as_str())
+        && says_off(&value)
     {
         return Some(Objection::Off { by: format!("{by} is {value}") });
     }

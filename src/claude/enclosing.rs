@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use crate::claude::lineage::{self, Ancestor, MARK, ProcessKind};
 use crate::claude::own_pipeline::VARIABLES;
-use crate::claude::settings;
 use crate::claude::variables::{self, ENABLE, ORIGINALS, WRAPPER};
+use crate::claude::{settings, switched_off};
 use crate::system::environment::{Doubt, Environment, PipelineDoubt};
 use crate::{config, state};
 
@@ -185,10 +185,10 @@ fn changed(one: &Environment, other: &Environment) -> BTreeSet<String> {
 /// `own`, except for the variables that it may not set itself. Switching telemetry off is always allowed.
 fn overlaid(own: &Environment, trusted: &Environment) -> Environment {
     let mut result = own.clone();
-    let is_off = |environment: &Environment| environment.get("ACT_CLAUDE").is_some_and(|value| value == "off");
     for name in changed(own, trusted) {
-        let is_own =
-            ALLOWED.contains(&name.as_str()) || name.starts_with("OTEL_") || (name == "ACT_CLAUDE" && is_off(own));
+        let is_own = ALLOWED.contains(&name.as_str())
+            || name.starts_with("OTEL_")
+            || (name == switched_off::VARIABLE && switched_off::is_off(own));
         if !is_own {
             result.put(&name, trusted.get(&name));
         }

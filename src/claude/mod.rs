@@ -27,6 +27,7 @@ pub mod overlay;
 pub mod own_pipeline;
 pub mod processes;
 pub mod settings;
+pub mod switched_off;
 pub mod variables;
 pub mod version;
 pub mod wrapper;

@@ -7,13 +7,14 @@ use anstyle::Style;
 use serde_json::{Value, json};
 
 use crate::claude::by_itself::ByItself;
-use crate::claude::{locate, settings, variables};
+use crate::claude::{locate, settings, switched_off, variables};
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
 use crate::config::typed::secret::missing_file;
 use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
+use crate::plan::line::{self, Line};
 use crate::plan::situation::Situation;
-use crate::plan::{self, Plan, Telemetry, line};
+use crate::plan::{self, Plan, Telemetry};
 use crate::relay::attribution::{self, Export};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -65,7 +66,10 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(&environment);
     let flags = Flags { alias: args.alias.clone(), direct: args.direct, ..Flags::default() };
     let situation = Situation::of(&flags, &[], &environment, &loaded, &directory);
-    let mut plan = plan::decide(&situation);
+    let mut plan = match switched_off::is_off(&environment) {
+        true => plan::without(&loaded, Line::notice(format!("no telemetry: {} is off", switched_off::VARIABLE))),
+        false => plan::decide(&situation),
+    };
     let itself = ByItself::find(&environment, &situation.layers);
     if let Plan::Plain { lines } = &mut plan {
         *lines = line::beside(std::mem::take(lines), itself.as_ref());

@@ -19,7 +19,7 @@ use crate::claude::arguments::{self, Call};
 use crate::claude::chain::{Chain, Start};
 use crate::claude::consent::{self, Objection};
 use crate::claude::settings::{self, Layer, argument};
-use crate::claude::{enclosing, locate, network, ourselves, variables, wrapper};
+use crate::claude::{enclosing, locate, network, ourselves, switched_off, variables, wrapper};
 use crate::config::resolve::{self, Directory, Explicit, Reason, Resolution};
 use crate::config::{self, Loaded};
 use crate::delivery::cause;
@@ -111,7 +111,7 @@ struct Facts<'a> {
 
 impl Facts<'_> {
     fn is_off(&self) -> bool {
-        self.trusted.get("ACT_CLAUDE").is_some_and(|value| value == "off")
+        switched_off::is_off(self.trusted)
     }
 
     fn is_session(&self) -> bool {

@@ -20,7 +20,7 @@ use crate::claude::arguments::{self, Call};
 use crate::claude::by_itself::ByItself;
 use crate::claude::chain::{Chain, Start};
 use crate::claude::settings::{self, Layer};
-use crate::claude::{enclosing, locate, wrapper};
+use crate::claude::{enclosing, locate, switched_off, wrapper};
 use crate::config::when::When;
 use crate::config::{self, Delivery, Loaded};
 use crate::launch::child::Ended;
@@ -60,7 +60,7 @@ pub fn run(
     if arguments::call(args) == Call::Trivial {
         return session.exec(&environment);
     }
-    if flags.no_act || trusted.get("ACT_CLAUDE").is_some_and(|value| value == "off") {
+    if flags.no_act || switched_off::is_off(&trusted) {
         if flags.verify {
             let off = if flags.no_act { "--no-act" } else { "ACT_CLAUDE=off" };
             report::fatal(&format!("--verify watches what {off} switches off: leave out one of the two"));
@@ -107,6 +107,7 @@ impl SessionRun<'_> {
     fn carry_out(&self, mut plan: Plan<'_>, environment: &Environment, directory: &Path) -> ExitCode {
         if let Plan::Plain { lines } | Plan::Run { lines, .. } = &mut plan {
             lines.extend(self.misspelt_report());
+            lines.extend(self.misspelt_switch());
         }
         match plan {
             Plan::Refuse { code, message } => {

@@ -5,7 +5,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::SessionRun;
+use crate::claude::switched_off;
 use crate::claude::version::{self, Version};
+use crate::config::typed::secret::quoted;
 use crate::config::when::When;
 use crate::plan::Telemetry;
 use crate::plan::flags::UsageError;
@@ -55,6 +57,15 @@ impl SessionRun<'_> {
         let value = self.trusted.text(When::VARIABLE).filter(|value| When::parse(value).is_none())?;
         let error = UsageError::BadValue { flag: When::VARIABLE, value: value.to_owned() };
         self.flags.report.is_none().then(|| Line::configuration(error.to_string()))
+    }
+
+    /// A value of `ACT_CLAUDE` that means nothing: the user may think that telemetry is off.
+    pub(super) fn misspelt_switch(&self) -> Option<Line> {
+        let value = quoted(switched_off::unknown(self.trusted)?);
+        let name = switched_off::VARIABLE;
+        Some(Line::configuration(format!(
+            "{name} is {value}, which means nothing; to switch telemetry off: {name}=off"
+        )))
     }
 
     pub(super) fn worth_saying(&self, mut lines: Vec<Line>, directory: &Path) -> Vec<Line> {

@@ -132,3 +132,22 @@ fn an_endpoint_that_claude_does_not_use_is_no_pipeline() {
         assert_eq!(messages(&report).contains("your metrics go to"), is_left, "{variables:?}: {report}");
     }
 }
+
+/// As `act which` says it, too.
+#[test]
+fn the_switch_is_understood_or_named() {
+    for value in ["off", "OFF", "0", "no"] {
+        let mut sandbox = sandbox();
+        sandbox.set("ACT_CLAUDE", value);
+        let output = sandbox.act_claude(&["--report", "json", "-p", "hi"]).output().unwrap();
+        assert_eq!((output.code(), output.err()), (0, String::new()), "{value}: nothing is added to claude");
+        let which = sandbox.act_claude(&["act", "which"]).output().unwrap();
+        assert_eq!(which.code(), 1, "{value}: {}", which.out());
+        assert!(which.out().contains("no telemetry: ACT_CLAUDE is off"), "{value}: {}", which.out());
+    }
+    let mut sandbox = sandbox();
+    sandbox.set("ACT_CLAUDE", "of");
+    let (_, report) = reported(&sandbox, &[]);
+    assert_eq!(report["alias"], "billing");
+    assert!(messages(&report).contains("ACT_CLAUDE is \"of\", which means nothing"), "{report}");
+}

@@ -4,9 +4,9 @@ use super::{Check, Facts, Finding};
 use crate::claude::consent::{self, Objection};
 use crate::claude::exporters;
 use crate::claude::network::{self, PROXIES};
-use crate::claude::own_pipeline;
 use crate::claude::settings::Layer;
 use crate::claude::variables::{ENABLE, EXPORTER};
+use crate::claude::{own_pipeline, switched_off};
 use crate::delivery::cause::{self, Whose};
 use crate::delivery::roots::Unused;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
@@ -36,9 +36,8 @@ fn switched_off(facts: &Facts) -> Option<Finding> {
     let environment = &facts.environment;
     let by_name = |name: &'static str| Some((name, environment.text(name)?));
     let is_off = |(name, value): &(&str, &str)| match *name {
-        ENABLE => ["0", "false", "no", "off"].contains(&value.trim().to_ascii_lowercase().as_str()),
         EXPORTER => exporters::is_none(value),
-        _ => *value == "off",
+        _ => switched_off::says_off(value),
     };
     let (name, value) = [ENABLE, EXPORTER, "ACT_CLAUDE"].into_iter().filter_map(by_name).find(is_off)?;
     Some(
