@@ -12,6 +12,7 @@ pub mod no_proxy;
 pub mod proxy;
 pub mod roots;
 pub mod sender;
+pub mod stranded;
 pub mod target;
 pub mod targets;
 mod tls;

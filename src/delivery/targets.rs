@@ -90,6 +90,11 @@ impl Targets {
         self.files.iter().chain(secrets).map(|path| stamp(path)).collect()
     }
 
+    /// Whether a configuration could be read.
+    pub fn is_known(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// How much the spool may hold.
     pub fn limits(&self) -> Limits {
         self.config.as_ref().map(Config::spool_limits).unwrap_or_default()

@@ -96,7 +96,11 @@ impl SessionRun<'_> {
             When::Never | When::Json => false,
         };
         let state = state::directory(self.trusted).filter(|state| is_wanted && state::is_usable(state));
-        state.and_then(|state| unreported::line(&state, spool::summary)).map(Line::notice).into_iter().collect()
+        state
+            .and_then(|state| unreported::line(&state, |state| spool::summary(state, &mut |_| None)))
+            .map(Line::notice)
+            .into_iter()
+            .collect()
     }
 
     /// With `--verify`: names the other processes, and finds the log to follow.

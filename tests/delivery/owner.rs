@@ -119,3 +119,29 @@ fn b16_two_configurations_with_one_state_directory() {
     Relay::start(&two.sandbox, &two.acme.endpoint()).finish();
     assert_eq!(two.acme.requests().len(), 1);
 }
+
+/// Whoever lists them says so, and names the command that delivers them.
+#[test]
+fn b16_exports_whose_account_has_changed_are_listed_as_held() {
+    let (sandbox, act, old) = (Sandbox::new(), Act::start(), Act::start());
+    sandbox.configure_one(&act.endpoint());
+    leave(&sandbox, "0a", &["old"], &old.endpoint());
+    leave(&sandbox, "0b", &["new"], &act.endpoint());
+    let said = "account acme has another endpoint now";
+    let history = sandbox.act_claude(&["act", "history", "--json"]).output().unwrap().out();
+    let history: serde_json::Value = serde_json::from_str(&history).unwrap();
+    let waiting: Vec<_> = history["spool"]["waiting"].as_array().unwrap().iter().collect();
+    let states: Vec<_> = waiting.iter().map(|waiting| waiting["state"].as_str().unwrap()).collect();
+    assert_eq!((states, &waiting[1]["trouble"]["said"]), (vec!["waiting", "held"], &json!(said)), "{history}");
+    for command in ["history", "doctor"] {
+        let output = sandbox.act_claude(&["act", command]).output().unwrap().out();
+        let output = output.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(output.contains(said), "{command}: {output}");
+        assert!(output.contains("act-claude act flush --to billing"), "{command}: {output}");
+    }
+    let output = sandbox.act_claude(&["act", "flush", "--to", "billing"]).output().unwrap();
+    assert_eq!(output.code(), 0, "{}", output.out());
+    assert_eq!((old.requests().len(), act.requests().len()), (0, 2));
+    let history = sandbox.act_claude(&["act", "history"]).output().unwrap().out();
+    assert!(!history.contains(said), "{history}");
+}

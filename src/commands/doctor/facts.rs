@@ -19,9 +19,10 @@ use crate::config::resolve::{self, Directory, Explicit, Resolution, UnknownAlias
 use crate::config::token::{self, TokenError};
 use crate::config::{self, Loaded, TokenSource};
 use crate::delivery::roots::{self, Unused};
+use crate::delivery::stranded;
 use crate::delivery::verdict::Failure;
+use crate::state;
 use crate::state::spool::summary::{Summary, Waiting};
-use crate::state::{self, spool};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::wsl::{self, Wsl};
@@ -164,7 +165,8 @@ impl Facts {
         let state = state::directory(environment);
         let claude = locate::locate(environment, &loaded.config);
         let wsl = Wsl::here();
-        let spool = state.as_deref().map(spool::summary).unwrap_or_default();
+        let kept = state.as_deref().map(|state| stranded::summaries(state, environment));
+        let (spool, kept_copies) = kept.unwrap_or_default();
         let running = running(claude.as_deref().ok(), environment, &loaded, &layers);
         Self {
             resolution: resolve::resolve(explicit, &loaded.config, &place),
@@ -194,7 +196,7 @@ impl Facts {
             real_home: environment.home().and_then(|home| std::fs::canonicalize(home).ok()),
             unused_roots: roots::unusable(&network),
             kept: spool.waiting,
-            kept_copies: state.as_deref().map(spool::summary::of_copies).unwrap_or_default(),
+            kept_copies,
             unlisted: spool.unlisted,
             state,
             layers,

@@ -20,7 +20,8 @@ use jiff::{Timestamp, Zoned};
 use crate::commands::here::Here;
 use crate::commands::history::Page;
 use crate::config;
-use crate::state::{self, spool};
+use crate::delivery::stranded;
+use crate::state;
 use crate::system::environment::Environment;
 use crate::system::exit::{ExitCode, USAGE};
 use crate::text::page;
@@ -128,7 +129,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
         table::groups(&report, &page)
     };
     let kept = report.is_kept().then(|| {
-        let mut spool = spool::summary(&state);
+        let (mut spool, _) = stranded::summaries(&state, environment);
         spool.waiting.retain(|waiting| args.alias.as_ref().is_none_or(|alias| waiting.alias == *alias));
         page.spool(&spool, None, Timestamp::now())
     });

@@ -20,7 +20,7 @@ use crate::system::error::plain;
 /// What is in the spool.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// The waiting exports by account and alias.
+    /// The waiting exports by account and alias; those that can go nowhere by themselves.
     pub waiting: Vec<Waiting>,
     /// How many exports of each session are in the spool. Others that a session's record counts as waiting or held have left.
     pub sessions: BTreeMap<String, u64>,
@@ -81,20 +81,27 @@ pub struct Failing {
     pub problem: Problem,
 }
 
-/// Reads the spool of ACT's exports in a state directory.
-pub fn summary(state: &Path) -> Summary {
-    of(&Spool::of(state))
+/// Reads the spool of ACT's exports in a state directory. `stranded` says why an export can go nowhere, which the state directory alone
+/// does not know; `None`: it can.
+pub fn summary(state: &Path, stranded: &mut dyn FnMut(&Header) -> Option<Problem>) -> Summary {
+    of(&Spool::of(state), stranded)
 }
 
-/// Reads the spools of all copies, by destination; those of destinations that are not configured any more, too.
-pub fn of_copies(state: &Path) -> BTreeMap<String, Summary> {
+/// Reads the spools of all copies, by destination; those of destinations that are not configured any more, too. `stranded` as in
+/// [`summary`], for the copies of one destination.
+pub fn of_copies(
+    state: &Path,
+    stranded: &mut dyn FnMut(&str, &Header) -> Option<Problem>,
+) -> BTreeMap<String, Summary> {
     let spools = Spool::all_of_copies(state);
-    let summary = |spool: &Spool| Some((spool.destination()?.to_owned(), of(spool)));
+    let summary = |spool: &Spool| {
+        let destination = spool.destination()?;
+        Some((destination.to_owned(), of(spool, &mut |header| stranded(destination, header))))
+    };
     spools.iter().filter_map(summary).collect()
 }
 
-/// Reads a spool.
-pub fn of(spool: &Spool) -> Summary {
+fn of(spool: &Spool, stranded: &mut dyn FnMut(&Header) -> Option<Problem>) -> Summary {
     let holds = hold::read_all(&spool.place());
     let mut summary = Summary {
         rejected: files(&spool.rejected()),
@@ -102,7 +109,7 @@ pub fn of(spool: &Spool) -> Summary {
         pruned: dead_letters::pruned(spool),
         ..Summary::default()
     };
-    let mut waiting: BTreeMap<(String, String), Waiting> = BTreeMap::new();
+    let mut waiting: BTreeMap<(String, String, Option<String>), Waiting> = BTreeMap::new();
     let sessions = list::sessions(spool).unwrap_or_else(|error| {
         summary.unlisted = Some(plain(&error));
         BTreeMap::new()
@@ -113,8 +120,9 @@ pub fn of(spool: &Spool) -> Summary {
             match list::peek(spool, &name) {
                 Ok(header) => {
                     *summary.sessions.entry(session.clone()).or_default() += 1;
-                    let key = (header.account.clone(), header.alias.clone());
-                    let entry = waiting.entry(key).or_insert_with(|| begin(&header, &holds));
+                    let why = stranded(&header);
+                    let key = (header.account.clone(), header.alias.clone(), why.as_ref().map(|why| why.said.clone()));
+                    let entry = waiting.entry(key).or_insert_with(|| begin(&header, &holds, why));
                     entry.exports += 1;
                     entry.points += header.points;
                     entry.live += live;
@@ -139,8 +147,9 @@ pub fn of(spool: &Spool) -> Summary {
     summary
 }
 
-fn begin(header: &Header, holds: &[Hold]) -> Waiting {
-    let hold = hold::latest(holds, &header.account, &header.alias);
+fn begin(header: &Header, holds: &[Hold], stranded: Option<Problem>) -> Waiting {
+    let hold = hold::latest(holds, &header.account, &header.alias).map(|hold| (hold.state, hold.problem.clone()));
+    let (state, problem) = stranded.map(|why| (State::Held, why)).or(hold).unzip();
     Waiting {
         alias: header.alias.clone(),
         account: header.account.clone(),
@@ -150,8 +159,8 @@ fn begin(header: &Header, holds: &[Hold]) -> Waiting {
         deferred: Vec::new(),
         failing: Vec::new(),
         oldest: header.captured,
-        state: hold.map_or(State::Waiting, |hold| hold.state),
-        problem: hold.map(|hold| hold.problem.clone()),
+        state: state.unwrap_or(State::Waiting),
+        problem,
     }
 }
 
@@ -184,7 +193,7 @@ mod tests {
     fn what_waits_is_counted_by_alias_and_nothing_twice() {
         let state = tempfile::tempdir().unwrap();
         let state = state.path();
-        assert_eq!(summary(state), Summary::default());
+        assert_eq!(summary(state, &mut |_| None), Summary::default());
         let store = Store::open(state, Limits::default()).unwrap();
         for header in [
             header("a", 1, "billing", "acme", 30),
@@ -248,6 +257,6 @@ mod tests {
             unlisted: None,
             pruned: Pruned { rejected: 7, corrupt: 0 },
         };
-        assert_eq!(summary(state), expected);
+        assert_eq!(summary(state, &mut |_| None), expected);
     }
 }
