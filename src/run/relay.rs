@@ -83,12 +83,14 @@ impl<'a> Source<'a> {
     /// Starts a relay in the role that `role` makes of its descriptors. Returns our end of the socket to it.
     fn launch(&mut self, role: fn(Descriptors) -> Role<'static>) -> io::Result<UnixStream> {
         let listener = self.listener.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_write_timeout(Some(PATIENCE))?;
-        send(&ours, &self.start)?;
+        let mut messages = line(&self.start)?;
         if let Some(command) = &self.command {
-            send(&ours, &ToRelay::Command { pid: command.pid.as_raw() })?;
+            messages.extend(line(&ToRelay::Command { pid: command.pid.as_raw() })?);
         }
+        // Nobody reads yet, and the settings in the first message may be long.
+        let (ours, theirs) = descriptors::socket_pair(messages.len())?;
+        ours.set_write_timeout(Some(PATIENCE))?;
+        (&ours).write_all(&messages)?;
         let watched = self.command.as_ref().and_then(|command| command.watched.as_ref()).map(AsRawFd::as_raw_fd);
         let journal = self.journal.as_ref().map(AsRawFd::as_raw_fd);
         let words = [watched.map(|_| WATCH), journal.map(|_| CONTINUE)];
@@ -179,9 +181,13 @@ pub fn orphan(start: Start, environment: &Environment) -> io::Result<String> {
 }
 
 fn send(mut control: &UnixStream, message: &ToRelay) -> io::Result<()> {
+    control.write_all(&line(message)?)
+}
+
+fn line(message: &ToRelay) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
-    control.write_all(&line)
+    Ok(line)
 }
 
 impl<'a> Relayed<'a> {
