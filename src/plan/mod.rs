@@ -13,7 +13,6 @@ use crate::claude::variables::EXPORTER;
 use crate::claude::{consent, exporters, overlay};
 use crate::config::attribution::Stamp;
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
-use crate::config::typed::secret::quoted;
 use crate::config::{Account, Alias, Delivery, Loaded};
 use crate::delivery::cause::Whose;
 use crate::delivery::target::{Copy, Route, Target};
@@ -147,25 +146,18 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     }
     let said = resolution.passed_over.iter().chain(&resolution.hints);
     let passed_over = said.map(|word| Line::daily(word.clone())).collect::<Vec<_>>();
-    let (name, alias) = match resolution.alias.as_ref().and_then(|name| loaded.config.aliases.get_key_value(name)) {
-        Some(found) => found,
-        None => {
-            let mut plan = without(loaded, no_alias(loaded, environment, situation.directory, &resolution));
-            if let Plan::Plain { lines } = &mut plan {
-                lines.splice(0..0, passed_over);
-            }
-            return Err(plan);
+    let chosen = resolution.alias.as_ref().and_then(|name| {
+        let (name, alias) = loaded.config.aliases.get_key_value(name)?;
+        // Each alias has its account: `Config::settle` has made those without one broken.
+        let (account_name, account) = loaded.config.accounts.get_key_value(&alias.account)?;
+        Some((name, alias, account_name, account))
+    });
+    let Some((name, alias, account_name, account)) = chosen else {
+        let mut plan = without(loaded, no_alias(loaded, environment, situation.directory, &resolution));
+        if let Plan::Plain { lines } = &mut plan {
+            lines.splice(0..0, passed_over);
         }
-    };
-    let Some((account_name, account)) = loaded.config.accounts.get_key_value(&alias.account) else {
-        // `Config::dangling` has reported it.
-        return Err(without(
-            loaded,
-            Line::configuration(format!(
-                "no telemetry: there is no account {}, which alias {name} names: act-claude act setup",
-                quoted(&alias.account)
-            )),
-        ));
+        return Err(plan);
     };
     let mut attributes = alias.resource_attributes();
     for (key, value) in &resolution.attributes {
@@ -301,3 +293,6 @@ pub fn no_alias(loaded: &Loaded, environment: &Environment, directory: &Path, re
     };
     Line { importance: Importance::Daily, text }
 }
+
+#[cfg(test)]
+mod tests;

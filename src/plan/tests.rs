@@ -1,0 +1,43 @@
+use std::path::PathBuf;
+
+use super::flags::Flags;
+use super::*;
+use crate::config;
+use crate::config::resolve::Directory;
+
+const CONFIG: &str = r#"{
+  "accounts": { "acme": { "endpoint": "https://act.example/m", "user": "u@example.com", "token": { "file": "/nowhere/token" } } },
+  "aliases": { "billing": { "account": "acme", "id": "id-1", "provider_type": "P" } },
+  "default": "billing"
+}"#;
+
+/// Calls `check` with what is known of a directory under a configuration.
+fn under(text: &str, check: impl FnOnce(&Situation<'_>)) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let environment = Environment::from_iter([("ACT_CLAUDE_CONFIG", file.path().to_str().unwrap())]);
+    let loaded = config::load(&environment);
+    let (flags, directory) = (Flags::default(), PathBuf::from("/work"));
+    let (args, place, layers) = (&[][..], Directory::default(), Vec::new());
+    check(&Situation {
+        flags: &flags,
+        args,
+        environment: &environment,
+        loaded: &loaded,
+        directory: &directory,
+        place,
+        layers,
+    });
+}
+
+#[test]
+fn an_alias_without_account_is_said_once_and_with_its_place() {
+    under(&CONFIG.replace(r#""account": "acme""#, r#""account": "acne""#), |situation| {
+        let Err(Plan::Plain { lines }) = choose(situation) else { panic!("no plain run") };
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        assert!(
+            line.text.starts_with("no telemetry: ") && line.text.contains(":3:40: there is no account"),
+            "{line:?}"
+        );
+    });
+}
