@@ -13,7 +13,7 @@ use crate::config::typed::secret::missing_file;
 use crate::config::{self, Delivery};
 use crate::plan::flags::Flags;
 use crate::plan::situation::Situation;
-use crate::plan::{self, Plan, Telemetry, line};
+use crate::plan::{self, Choice, Plan, Telemetry, line};
 use crate::relay::attribution::{self, Export};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -121,7 +121,8 @@ impl Findings {
         };
         match plan {
             Plan::Run { telemetry, .. } => {
-                let Telemetry { name, alias, account_name, account, delivery, reason, .. } = &**telemetry;
+                let Telemetry { choice, delivery, .. } = &**telemetry;
+                let Choice { name, alias, account_name, account, reason, .. } = choice;
                 let delivery = if *delivery == Delivery::Direct { "direct" } else { "relay" };
                 let facts = vec![
                     ("alias", json!(name)),
@@ -150,7 +151,7 @@ impl Findings {
     /// Adds the copies of the exports. Only the relay sends them.
     fn add_copies(&mut self, plan: &Plan<'_>, config: &config::Config) {
         let Plan::Run { telemetry, .. } = plan else { return };
-        let mut copies: Vec<&str> = config.copies_of(&telemetry.name).map(|(name, _)| name).collect();
+        let mut copies: Vec<&str> = config.copies_of(telemetry.choice.name).map(|(name, _)| name).collect();
         if telemetry.delivery == Delivery::Direct && !copies.is_empty() {
             self.notes.push(format!("direct delivery sends no copies: nothing goes to {}", copies.join(", ")));
             copies.clear();
@@ -184,9 +185,9 @@ fn changes(
     match telemetry.delivery {
         Delivery::Direct => variables::set_direct(
             &mut with,
-            telemetry.account,
-            telemetry.alias,
-            &telemetry.attributes,
+            telemetry.choice.account,
+            telemetry.choice.alias,
+            &telemetry.choice.attributes,
             &format!("Basic {MASK}"),
             interval_ms,
         ),
@@ -194,7 +195,7 @@ fn changes(
             &mut with,
             &variables::Relayed {
                 endpoint: Some(&format!("http://127.0.0.1:PORT/{MASK}/v1/metrics")),
-                attributes: &telemetry.attributes,
+                attributes: &telemetry.choice.attributes,
                 interval_ms,
                 wrapper: crate::claude::wrapper::own(environment, environment, layers).as_deref(),
                 token_variables: &[],
@@ -215,8 +216,8 @@ fn stamped(
     environment: &Environment,
     config: &config::Config,
 ) -> Vec<(String, String)> {
-    let stamp = telemetry.stamp.as_ref().filter(|_| telemetry.delivery == Delivery::Relay);
-    let export = Export { body: &[], own: &telemetry.attributes, redact: &config.redact() };
+    let stamp = telemetry.choice.stamp.as_ref().filter(|_| telemetry.delivery == Delivery::Relay);
+    let export = Export { body: &[], own: &telemetry.choice.attributes, redact: &config.redact() };
     stamp.map(|stamp| attribution::added(stamp, Some(directory), environment, export)).unwrap_or_default()
 }
 
@@ -289,10 +290,10 @@ fn without(plan: &Plan<'_>, sends_itself: bool) -> &'static str {
 fn heading(plan: &Plan<'_>, directory: &Path, nothing: &str) -> String {
     let directory = paths::to_text(directory);
     match plan {
-        Plan::Run { telemetry, .. } if matches!(telemetry.reason, Reason::Flag) => {
-            format!("{}  the alias of a run with --alias", telemetry.name)
+        Plan::Run { telemetry, .. } if matches!(telemetry.choice.reason, Reason::Flag) => {
+            format!("{}  the alias of a run with --alias", telemetry.choice.name)
         }
-        Plan::Run { telemetry, .. } => format!("{MARK} {}  the alias of {directory}", telemetry.name),
+        Plan::Run { telemetry, .. } => format!("{MARK} {}  the alias of {directory}", telemetry.choice.name),
         Plan::Plain { .. } => format!("{nothing} in {directory}"),
         Plan::Refuse { .. } => format!("claude does not run in {directory}"),
     }

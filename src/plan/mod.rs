@@ -25,42 +25,14 @@ use crate::text::json::{Fault, Origin};
 /// A session's telemetry.
 #[derive(Debug)]
 pub struct Telemetry<'a> {
-    /// The alias's name.
-    pub name: String,
-    /// The alias.
-    pub alias: &'a Alias,
-    /// Its account's name.
-    pub account_name: &'a str,
-    /// Its account.
-    pub account: &'a Account,
-    /// Where copies of its exports go.
-    pub copies: Vec<Copy>,
-    /// Resource attributes: the alias's, then a repository's.
-    pub attributes: Vec<(String, String)>,
-    /// What else each export says, as things are when it arrives.
-    pub stamp: Option<Stamp>,
-    /// The reason for this alias.
-    pub reason: Reason,
+    /// Whose exports they are, and where they go.
+    pub choice: Choice<'a>,
     /// The way of delivery.
     pub delivery: Delivery,
     /// Settings that conflict with this session's telemetry.
     pub conflicts: Vec<Conflict>,
     /// Whether an overlay overrides some of them.
     pub overlay: bool,
-}
-
-impl Telemetry<'_> {
-    /// The account, the alias and the endpoint that the exports belong to.
-    pub fn whose(&self) -> Whose<'_> {
-        Whose { account: self.account_name, alias: &self.name, endpoint: &self.account.endpoint }
-    }
-
-    /// The route that the relay needs.
-    pub fn route(&self) -> Route {
-        let Self { name, alias, account, copies, attributes, stamp, reason, .. } = self;
-        let (target, reason) = (Target::act(name, alias, account), reason.to_string());
-        Route { target, copies: copies.clone(), attributes: attributes.clone(), reason, stamp: stamp.clone() }
-    }
 }
 
 /// The decision.
@@ -111,6 +83,11 @@ pub struct Choice<'a> {
 }
 
 impl Choice<'_> {
+    /// The account, the alias and the endpoint that the exports belong to.
+    pub fn whose(&self) -> Whose<'_> {
+        Whose { account: self.account_name, alias: self.name, endpoint: &self.account.endpoint }
+    }
+
     /// The route that the relay needs.
     pub fn route(&self) -> Route {
         let Self { name, alias, account, copies, attributes, stamp, reason, .. } = self;
@@ -182,11 +159,11 @@ pub fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
 /// Decides how a run takes place.
 pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     let Situation { flags, environment, loaded, .. } = *situation;
-    let Choice { name, alias, account_name, account, copies, attributes, stamp, reason, passed_over } =
-        match choose(situation) {
-            Ok(choice) => choice,
-            Err(plan) => return plan,
-        };
+    let choice = match choose(situation) {
+        Ok(choice) => choice,
+        Err(plan) => return plan,
+    };
+    let Choice { name, account_name, account, ref attributes, .. } = choice;
     let delivery = if flags.direct { Delivery::Direct } else { loaded.config.delivery() };
     let objection = consent::objection(&loaded.config, delivery, &account.endpoint, environment, &situation.layers);
     if let Some(objection) = objection {
@@ -196,7 +173,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         let error = error.of(account_name);
         return without(loaded, Line::configuration(format!("{name}: no telemetry: {error}")));
     }
-    let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
+    let wanted = Wanted { delivery, attributes, debug: flags.verify };
     let conflicts = conflicts::of_session(&wanted, environment, &situation.layers);
     // Where the user's own `--settings` is not understood, an overlay can't keep its contents.
     let can_merge = !situation.layers.iter().any(|layer| layer.kind == LayerKind::Argument && layer.unread().is_some());
@@ -205,7 +182,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     let shows_later = |conflict: &Conflict| delivery == Delivery::Relay && conflict.stops();
     let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !shows_later(conflict));
     let stays = stays.filter(|conflict| !(conflict.overridable && may_overlay));
-    let mut lines = passed_over;
+    let mut lines = choice.passed_over.clone();
     if let Some(line) = remaining(name, &stays.collect::<Vec<_>>()) {
         let is_session = crate::claude::arguments::call(situation.args) == crate::claude::arguments::Call::Session;
         let is_overridden = |conflict: &Conflict| conflict.overridable && may_overlay;
@@ -217,19 +194,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     }
     lines.extend(left_out(name, environment).into_iter().filter(|_| delivery == Delivery::Relay));
     let overlay = may_overlay && conflicts.iter().any(|conflict| conflict.overridable);
-    let telemetry = Telemetry {
-        name: name.to_owned(),
-        alias,
-        account_name,
-        account,
-        copies,
-        attributes,
-        stamp,
-        reason,
-        delivery,
-        conflicts,
-        overlay,
-    };
+    let telemetry = Telemetry { choice, delivery, conflicts, overlay };
     Plan::Run { telemetry: Box::new(telemetry), lines }
 }
 

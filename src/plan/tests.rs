@@ -41,3 +41,16 @@ fn an_alias_without_account_is_said_once_and_with_its_place() {
         );
     });
 }
+
+#[test]
+fn the_route_of_a_session_is_that_of_its_choice() {
+    under(CONFIG, |situation| {
+        let choice = choose(situation).unwrap();
+        let (whose, route) = (choice.whose(), choice.route());
+        let Whose { account, alias, endpoint } = whose;
+        assert_eq!((account, alias, endpoint), ("acme", "billing", "https://act.example/m"));
+        assert_eq!((&*route.target.account, &*route.target.alias, &*route.target.endpoint), (account, alias, endpoint));
+        assert_eq!(route.reason, choice.reason.to_string());
+        assert_eq!((route.attributes, route.copies, route.stamp), (choice.attributes, choice.copies, choice.stamp));
+    });
+}

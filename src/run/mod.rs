@@ -122,8 +122,8 @@ impl SessionRun<'_> {
             }
             Plan::Run { telemetry, lines } => {
                 let (claude, delivery) = (self.claude.display(), telemetry.delivery);
-                let (account, reason) = (telemetry.account_name, &telemetry.reason);
-                tracing::debug!(alias = telemetry.name, account, %reason, ?delivery, %claude, ?lines, "telemetry");
+                let (account, reason) = (telemetry.choice.account_name, &telemetry.choice.reason);
+                tracing::debug!(alias = telemetry.choice.name, account, %reason, ?delivery, %claude, ?lines, "telemetry");
                 let lines = self.worth_saying(lines, directory);
                 match telemetry.delivery {
                     Delivery::Direct => self.direct(&telemetry, lines, environment, directory),
