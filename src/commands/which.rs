@@ -10,7 +10,7 @@ use crate::claude::by_itself::ByItself;
 use crate::claude::{locate, settings, variables};
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
 use crate::config::typed::secret::missing_file;
-use crate::config::{self, Delivery};
+use crate::config::{self, Delivery, token};
 use crate::plan::flags::Flags;
 use crate::plan::situation::Situation;
 use crate::plan::{self, Choice, Plan, Telemetry, line};
@@ -65,7 +65,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let loaded = config::load(&environment);
     let flags = Flags { alias: args.alias.clone(), direct: args.direct, ..Flags::default() };
     let situation = Situation::of(&flags, &[], &environment, &loaded, &directory);
-    let mut plan = plan::decide(&situation);
+    let mut plan = plan::decide(&situation, |source| token::look(source, &environment));
     let itself = ByItself::find(&environment, &situation.layers);
     if let Plan::Plain { lines } = &mut plan {
         *lines = line::beside(std::mem::take(lines), itself.as_ref());

@@ -13,7 +13,8 @@ use crate::claude::variables::EXPORTER;
 use crate::claude::{consent, exporters, overlay};
 use crate::config::attribution::Stamp;
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
-use crate::config::{Account, Alias, Delivery, Loaded};
+use crate::config::token::TokenError;
+use crate::config::{Account, Alias, Delivery, Loaded, TokenSource};
 use crate::delivery::cause::Whose;
 use crate::delivery::target::{Copy, Route, Target};
 use crate::plan::line::{Importance, Line};
@@ -156,8 +157,9 @@ pub fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
     Line::configuration(format!("no telemetry: {fault}{more}"))
 }
 
-/// Decides how a run takes place.
-pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
+/// Decides how a run takes place. `look` is asked, once it is known that the run needs it, whether a token's source can give one:
+/// it opens the file.
+pub fn decide<'a>(situation: &Situation<'a>, look: impl FnOnce(&TokenSource) -> Result<(), TokenError>) -> Plan<'a> {
     let Situation { flags, environment, loaded, .. } = *situation;
     let choice = match choose(situation) {
         Ok(choice) => choice,
@@ -169,7 +171,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     if let Some(objection) = objection {
         return without(loaded, Line::notice(objection.line()));
     }
-    if let Err(error) = crate::config::token::look(&account.token, environment) {
+    if let Err(error) = look(&account.token) {
         let error = error.of(account_name);
         return without(loaded, Line::configuration(format!("{name}: no telemetry: {error}")));
     }

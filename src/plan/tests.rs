@@ -54,3 +54,20 @@ fn the_route_of_a_session_is_that_of_its_choice() {
         assert_eq!((route.attributes, route.copies, route.stamp), (choice.attributes, choice.copies, choice.stamp));
     });
 }
+
+/// The configuration names a file that does not exist: only what `look` says counts.
+#[test]
+fn whether_there_is_a_token_is_asked_and_not_read() {
+    let missing = || TokenError { what: "no token".to_owned(), fix: "act-claude act setup --account NAME".to_owned() };
+    let file = TokenSource::File("/nowhere/token".into());
+    under(CONFIG, |situation| {
+        let found = decide(situation, |source| (*source == file).then_some(()).ok_or_else(missing));
+        assert!(matches!(&found, Plan::Run { telemetry, .. } if telemetry.choice.name == "billing"), "{found:?}");
+        let Plan::Plain { lines } = decide(situation, |_| Err(missing())) else { panic!("it has no token") };
+        assert_eq!(lines[0].text, "billing: no telemetry: no token: act-claude act setup --account acme");
+    });
+    // Where there is no alias, no file is opened.
+    under(&CONFIG.replace(r#""default": "billing""#, r#""default": null"#), |situation| {
+        assert!(matches!(decide(situation, |_| unreachable!("not needed")), Plan::Plain { .. }));
+    });
+}

@@ -22,7 +22,7 @@ use crate::claude::chain::{Chain, Start};
 use crate::claude::settings::{self, Layer};
 use crate::claude::{enclosing, locate, wrapper};
 use crate::config::when::When;
-use crate::config::{self, Delivery, Loaded};
+use crate::config::{self, Delivery, Loaded, token};
 use crate::launch::child::Ended;
 use crate::launch::process::{self, Image};
 use crate::launch::supervise::Supervisor;
@@ -80,7 +80,7 @@ pub fn run(
     }
     let directory = std::env::current_dir().unwrap_or_default();
     let situation = Situation::of(flags, args, &trusted, &loaded, &directory);
-    let plan = plan::decide(&situation);
+    let plan = plan::decide(&situation, |source| token::look(source, &trusted));
     session.layers = situation.layers;
     let is_plain = matches!(plan, Plan::Plain { .. });
     let covered = is_plain.then(|| wrapper::covering(&environment, &trusted, &loaded, &session.layers)).flatten();
