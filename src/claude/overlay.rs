@@ -24,6 +24,8 @@ use crate::text::json::{Members, unquoted};
 /// For how long, and for how many ended sessions, the resume hint works.
 const BOUNDS: prune::Bounds =
     prune::Bounds { files: 1000, ..prune::Bounds::of_age(Duration::from_secs(90 * 24 * 60 * 60)) };
+/// For how long a file without its final name may be one that a session is still writing.
+const UNFINISHED: prune::Bounds = prune::Bounds::of_age(Duration::from_secs(24 * 60 * 60));
 /// The ending of the file with the user's own settings, beside an overlay in use.
 const OWN: &str = "own.json";
 
@@ -156,13 +158,18 @@ impl Overlay {
         state::make_private(&directory)?;
         settle(&directory);
         prune::prune(ended(&directory), BOUNDS, SystemTime::now());
+        prune::prune(unfinished(&directory), UNFINISHED, SystemTime::now());
         let path = directory.join(format!("{name}.json"));
         let beside = path.with_extension(OWN);
-        let lock =
-            Flock::lock(file::create_private(&beside)?, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
-        let overlay = Self { path, own: beside, _lock: lock };
-        let mut file: &File = &overlay._lock;
+        // Under its own name the file is locked from the first moment on: another session would take one that is not for that of a
+        // killed supervisor.
+        let (file, unfinished) =
+            tempfile::Builder::new().prefix(file::UNFINISHED).tempfile_in(&directory)?.into_parts();
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
+        let mut file: &File = &lock;
         file.write_all(own)?;
+        unfinished.persist(&beside)?;
+        let overlay = Self { path, own: beside, _lock: lock };
         file::create_private(&overlay.path)?.write_all(merged.as_bytes())?;
         Ok(overlay)
     }
@@ -198,6 +205,13 @@ fn ended(directory: &Path) -> impl Iterator<Item = PathBuf> {
     prune::entries(directory)
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .filter(|path| !path.to_string_lossy().ends_with(OWN) && !path.with_extension(OWN).exists())
+}
+
+/// The files that are being written, and those that a killed process has left so.
+fn unfinished(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let is_one =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(file::UNFINISHED.as_bytes()));
+    prune::entries(directory).filter(is_one)
 }
 
 #[cfg(test)]
@@ -297,6 +311,34 @@ mod tests {
         fs::write(path.with_extension(OWN), "own").unwrap();
         drop(Overlay::write(state.path(), "b", "m", b"o").unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "own");
+    }
+
+    #[test]
+    fn sessions_that_start_at_the_same_moment_leave_each_other_s_files_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        let session = |name: String| {
+            let overlay = Overlay::write(state, &name, "merged", b"own").unwrap();
+            let own = own_beside(state, overlay.path()).expect("the user's own settings");
+            assert_eq!(fs::read_to_string(own).unwrap(), "own");
+            assert_eq!(fs::read_to_string(overlay.path()).unwrap(), "merged");
+        };
+        std::thread::scope(|scope| {
+            (0..4)
+                .for_each(|one| drop(scope.spawn(move || (0..50).for_each(|round| session(format!("{one}-{round}"))))));
+        });
+        assert_eq!(prune::entries(&directory(state)).count(), 200, "nothing is left behind");
+    }
+
+    #[test]
+    fn what_was_never_finished_goes_after_a_while() {
+        let state = tempfile::tempdir().unwrap();
+        drop(Overlay::write(state.path(), "a", "m", b"o").unwrap());
+        let paths = ["new", "old"].map(|name| directory(state.path()).join(format!("{}{name}", file::UNFINISHED)));
+        let files = paths.each_ref().map(|path| file::create_private(path).unwrap());
+        files[1].set_modified(SystemTime::now() - UNFINISHED.age * 2).unwrap();
+        drop(Overlay::write(state.path(), "b", "m", b"o").unwrap());
+        assert_eq!(paths.map(|path| path.exists()), [true, false]);
     }
 
     #[test]

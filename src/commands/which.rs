@@ -10,11 +10,11 @@ use crate::claude::by_itself::ByItself;
 use crate::claude::{locate, settings, switched_off, variables};
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
 use crate::config::typed::secret::missing_file;
-use crate::config::{self, Delivery};
+use crate::config::{self, Delivery, token};
 use crate::plan::flags::Flags;
 use crate::plan::line::{self, Line};
 use crate::plan::situation::Situation;
-use crate::plan::{self, Plan, Telemetry};
+use crate::plan::{self, Choice, Plan, Telemetry};
 use crate::relay::attribution::{self, Export};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
@@ -68,7 +68,7 @@ pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let situation = Situation::of(&flags, &[], &environment, &loaded, &directory);
     let mut plan = match switched_off::is_off(&environment) {
         true => plan::without(&loaded, Line::notice(format!("no telemetry: {} is off", switched_off::VARIABLE))),
-        false => plan::decide(&situation),
+        false => plan::decide(&situation, |source| token::look(source, &environment)),
     };
     let itself = ByItself::find(&environment, &situation.layers);
     if let Plan::Plain { lines } = &mut plan {
@@ -125,7 +125,8 @@ impl Findings {
         };
         match plan {
             Plan::Run { telemetry, .. } => {
-                let Telemetry { name, alias, account_name, account, delivery, reason, .. } = &**telemetry;
+                let Telemetry { choice, delivery, .. } = &**telemetry;
+                let Choice { name, alias, account_name, account, reason, .. } = choice;
                 let delivery = if *delivery == Delivery::Direct { "direct" } else { "relay" };
                 let facts = vec![
                     ("alias", json!(name)),
@@ -154,7 +155,7 @@ impl Findings {
     /// Adds the copies of the exports. Only the relay sends them.
     fn add_copies(&mut self, plan: &Plan<'_>, config: &config::Config) {
         let Plan::Run { telemetry, .. } = plan else { return };
-        let mut copies: Vec<&str> = config.copies_of(&telemetry.name).map(|(name, _)| name).collect();
+        let mut copies: Vec<&str> = config.copies_of(telemetry.choice.name).map(|(name, _)| name).collect();
         if telemetry.delivery == Delivery::Direct && !copies.is_empty() {
             self.notes.push(format!("direct delivery sends no copies: nothing goes to {}", copies.join(", ")));
             copies.clear();
@@ -188,9 +189,9 @@ fn changes(
     match telemetry.delivery {
         Delivery::Direct => variables::set_direct(
             &mut with,
-            telemetry.account,
-            telemetry.alias,
-            &telemetry.attributes,
+            telemetry.choice.account,
+            telemetry.choice.alias,
+            &telemetry.choice.attributes,
             &format!("Basic {MASK}"),
             interval_ms,
         ),
@@ -198,7 +199,7 @@ fn changes(
             &mut with,
             &variables::Relayed {
                 endpoint: Some(&format!("http://127.0.0.1:PORT/{MASK}/v1/metrics")),
-                attributes: &telemetry.attributes,
+                attributes: &telemetry.choice.attributes,
                 interval_ms,
                 wrapper: crate::claude::wrapper::own(environment, environment, layers).as_deref(),
                 token_variables: &[],
@@ -219,8 +220,8 @@ fn stamped(
     environment: &Environment,
     config: &config::Config,
 ) -> Vec<(String, String)> {
-    let stamp = telemetry.stamp.as_ref().filter(|_| telemetry.delivery == Delivery::Relay);
-    let export = Export { body: &[], own: &telemetry.attributes, redact: &config.redact() };
+    let stamp = telemetry.choice.stamp.as_ref().filter(|_| telemetry.delivery == Delivery::Relay);
+    let export = Export { body: &[], own: &telemetry.choice.attributes, redact: &config.redact() };
     stamp.map(|stamp| attribution::added(stamp, Some(directory), environment, export)).unwrap_or_default()
 }
 
@@ -293,10 +294,10 @@ fn without(plan: &Plan<'_>, sends_itself: bool) -> &'static str {
 fn heading(plan: &Plan<'_>, directory: &Path, nothing: &str) -> String {
     let directory = paths::to_text(directory);
     match plan {
-        Plan::Run { telemetry, .. } if matches!(telemetry.reason, Reason::Flag) => {
-            format!("{}  the alias of a run with --alias", telemetry.name)
+        Plan::Run { telemetry, .. } if matches!(telemetry.choice.reason, Reason::Flag) => {
+            format!("{}  the alias of a run with --alias", telemetry.choice.name)
         }
-        Plan::Run { telemetry, .. } => format!("{MARK} {}  the alias of {directory}", telemetry.name),
+        Plan::Run { telemetry, .. } => format!("{MARK} {}  the alias of {directory}", telemetry.choice.name),
         Plan::Plain { .. } => format!("{nothing} in {directory}"),
         Plan::Refuse { .. } => format!("claude does not run in {directory}"),
     }

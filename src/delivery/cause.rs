@@ -254,6 +254,12 @@ fn of_failure(failure: &Failure, check: &str, receiver: &str, host: &str) -> Pro
         Failure::UnknownHost(host) => {
             problem(format!("{host} has no address"), "DNS does not know the host", check, 75)
         }
+        Failure::NoNameServer(host) => problem(
+            format!("the address of {host} can't be looked up"),
+            "No name server answers: this machine may be offline",
+            "",
+            75,
+        ),
         Failure::Refused => problem(format!("{host} refused the connection"), "No server listens there", check, 75),
         Failure::TimedOut => {
             problem(format!("no answer from {host}"), &format!("{receiver} or the network is slow"), "", 75)
@@ -344,6 +350,7 @@ mod tests {
     fn each_failure_has_its_words() {
         for (failure, said, code) in [
             (Failure::UnknownHost("h".to_owned()), "h has no address", 75),
+            (Failure::NoNameServer("h".to_owned()), "the address of h can't be looked up", 75),
             (Failure::Refused, "act.example refused the connection", 75),
             (Failure::TimedOut, "no answer from act.example", 75),
             (Failure::NoRoute, "no route to act.example", 75),

@@ -5,6 +5,8 @@
 pub enum Failure {
     /// The host's name has no address.
     UnknownHost(String),
+    /// It is not known whether the host's name has an address: no name server answers.
+    NoNameServer(String),
     /// The host refused the connection.
     Refused,
     /// No answer in time.
@@ -52,4 +54,13 @@ pub enum Failure {
         /// What to do.
         fix: String,
     },
+}
+
+impl Failure {
+    /// The failure to look up the name `host`, by the words of the C library: the standard library does not pass on its code.
+    pub fn of_look_up(error: &std::io::Error, host: &str) -> Self {
+        // EAI_AGAIN, in the words of glibc and of musl. macOS has none of its own for a machine that is offline.
+        let is_temporary = ["Temporary failure", "Try again"].iter().any(|words| error.to_string().contains(words));
+        if is_temporary { Self::NoNameServer(host.to_owned()) } else { Self::UnknownHost(host.to_owned()) }
+    }
 }

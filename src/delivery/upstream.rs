@@ -198,7 +198,9 @@ impl Upstream {
                 Failure::NoRoute
             }
             io::ErrorKind::UnexpectedEof => Failure::Broken("it was closed without an answer".to_owned()),
-            _ if error.to_string().contains("lookup address") => self.unknown_host(),
+            _ if error.to_string().contains("lookup address") => {
+                self.at_the_proxy("has no address", Failure::of_look_up(error, &self.host))
+            }
             _ => Failure::Broken(crate::system::error::plain(error)),
         }
     }

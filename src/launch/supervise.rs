@@ -51,6 +51,10 @@ enum Continuation {
 pub trait Deferred {
     /// A descriptor that makes the start due at once when it becomes readable; `None` after the start.
     fn needed(&self) -> Option<BorrowedFd<'_>>;
+    /// When it is to be started again, if it waits for that.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
     /// Starts it.
     fn start(&mut self);
 }
@@ -123,7 +127,8 @@ impl Supervisor {
             }
             let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             ready.extend(deferred.needed().map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)));
-            let timeout = self.due.map_or(PollTimeout::NONE, |due| {
+            let due = self.due.into_iter().chain(deferred.due()).min();
+            let timeout = due.map_or(PollTimeout::NONE, |due| {
                 // Rounded up, so that poll does not return too early.
                 let left = due.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
                 PollTimeout::try_from(left.as_millis()).unwrap_or(PollTimeout::MAX)
@@ -222,31 +227,48 @@ impl Supervisor {
 
     /// Waits until `other` is readable, `limit` is over, or a signal arrives. Returns whether it is readable.
     pub fn wait_for(&mut self, other: impl AsFd, limit: Duration) -> bool {
+        self.wait_until(Some(other.as_fd()), limit) == Waited::Readable
+    }
+
+    /// Waits until `limit` is over or a signal arrives. Returns whether it is over.
+    pub fn pause(&mut self, limit: Duration) -> bool {
+        self.wait_until(None, limit) == Waited::Over
+    }
+
+    fn wait_until(&mut self, other: Option<BorrowedFd<'_>>, limit: Duration) -> Waited {
         if std::mem::take(&mut self.has_late_signal) {
-            return false;
+            return Waited::Interrupted;
         }
         let deadline = Instant::now() + limit;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let timeout = PollTimeout::try_from(left.as_millis()).unwrap_or(PollTimeout::MAX);
-            let mut ready =
-                [PollFd::new(other.as_fd(), PollFlags::POLLIN), PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            ready.extend(other.map(|other| PollFd::new(other, PollFlags::POLLIN)));
             match poll(&mut ready, timeout) {
-                Ok(0) => return false,
+                Ok(0) => return Waited::Over,
                 Err(nix::errno::Errno::EINTR) => {}
-                Err(_) => return false,
+                Err(_) => return Waited::Interrupted,
                 Ok(_) => {}
             }
-            if ready[0].any() == Some(true) {
-                return true;
+            if ready.get(1).is_some_and(|other| other.any() == Some(true)) {
+                return Waited::Readable;
             }
             while let Some((signal, _)) = self.signals.next() {
                 if ends_a_wait(signal) {
-                    return false;
+                    return Waited::Interrupted;
                 }
             }
         }
     }
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    Readable,
+    Over,
+    Interrupted,
 }
 
 #[cfg(test)]

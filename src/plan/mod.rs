@@ -13,8 +13,8 @@ use crate::claude::variables::EXPORTER;
 use crate::claude::{consent, exporters, overlay};
 use crate::config::attribution::Stamp;
 use crate::config::resolve::{self, Explicit, Reason, Resolution};
-use crate::config::typed::secret::quoted;
-use crate::config::{Account, Alias, Delivery, Loaded};
+use crate::config::token::TokenError;
+use crate::config::{Account, Alias, Delivery, Loaded, TokenSource};
 use crate::delivery::cause::Whose;
 use crate::delivery::target::{Copy, Route, Target};
 use crate::plan::line::{Importance, Line};
@@ -26,42 +26,14 @@ use crate::text::json::{Fault, Origin};
 /// A session's telemetry.
 #[derive(Debug)]
 pub struct Telemetry<'a> {
-    /// The alias's name.
-    pub name: String,
-    /// The alias.
-    pub alias: &'a Alias,
-    /// Its account's name.
-    pub account_name: &'a str,
-    /// Its account.
-    pub account: &'a Account,
-    /// Where copies of its exports go.
-    pub copies: Vec<Copy>,
-    /// Resource attributes: the alias's, then a repository's.
-    pub attributes: Vec<(String, String)>,
-    /// What else each export says, as things are when it arrives.
-    pub stamp: Option<Stamp>,
-    /// The reason for this alias.
-    pub reason: Reason,
+    /// Whose exports they are, and where they go.
+    pub choice: Choice<'a>,
     /// The way of delivery.
     pub delivery: Delivery,
     /// Settings that conflict with this session's telemetry.
     pub conflicts: Vec<Conflict>,
     /// Whether an overlay overrides some of them.
     pub overlay: bool,
-}
-
-impl Telemetry<'_> {
-    /// The account, the alias and the endpoint that the exports belong to.
-    pub fn whose(&self) -> Whose<'_> {
-        Whose { account: self.account_name, alias: &self.name, endpoint: &self.account.endpoint }
-    }
-
-    /// The route that the relay needs.
-    pub fn route(&self) -> Route {
-        let Self { name, alias, account, copies, attributes, stamp, reason, .. } = self;
-        let (target, reason) = (Target::act(name, alias, account), reason.to_string());
-        Route { target, copies: copies.clone(), attributes: attributes.clone(), reason, stamp: stamp.clone() }
-    }
 }
 
 /// The decision.
@@ -112,6 +84,11 @@ pub struct Choice<'a> {
 }
 
 impl Choice<'_> {
+    /// The account, the alias and the endpoint that the exports belong to.
+    pub fn whose(&self) -> Whose<'_> {
+        Whose { account: self.account_name, alias: self.name, endpoint: &self.account.endpoint }
+    }
+
     /// The route that the relay needs.
     pub fn route(&self) -> Route {
         let Self { name, alias, account, copies, attributes, stamp, reason, .. } = self;
@@ -147,25 +124,18 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
     }
     let said = resolution.passed_over.iter().chain(&resolution.hints);
     let passed_over = said.map(|word| Line::daily(word.clone())).collect::<Vec<_>>();
-    let (name, alias) = match resolution.alias.as_ref().and_then(|name| loaded.config.aliases.get_key_value(name)) {
-        Some(found) => found,
-        None => {
-            let mut plan = without(loaded, no_alias(loaded, environment, situation.directory, &resolution));
-            if let Plan::Plain { lines } = &mut plan {
-                lines.splice(0..0, passed_over);
-            }
-            return Err(plan);
+    let chosen = resolution.alias.as_ref().and_then(|name| {
+        let (name, alias) = loaded.config.aliases.get_key_value(name)?;
+        // Each alias has its account: `Config::settle` has made those without one broken.
+        let (account_name, account) = loaded.config.accounts.get_key_value(&alias.account)?;
+        Some((name, alias, account_name, account))
+    });
+    let Some((name, alias, account_name, account)) = chosen else {
+        let mut plan = without(loaded, no_alias(loaded, environment, situation.directory, &resolution));
+        if let Plan::Plain { lines } = &mut plan {
+            lines.splice(0..0, passed_over);
         }
-    };
-    let Some((account_name, account)) = loaded.config.accounts.get_key_value(&alias.account) else {
-        // `Config::dangling` has reported it.
-        return Err(without(
-            loaded,
-            Line::configuration(format!(
-                "no telemetry: there is no account {}, which alias {name} names: act-claude act setup",
-                quoted(&alias.account)
-            )),
-        ));
+        return Err(plan);
     };
     let mut attributes = alias.resource_attributes();
     for (key, value) in &resolution.attributes {
@@ -187,24 +157,25 @@ pub fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
     Line::configuration(format!("no telemetry: {fault}{more}"))
 }
 
-/// Decides how a run takes place.
-pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
+/// Decides how a run takes place. `look` is asked, once it is known that the run needs it, whether a token's source can give one:
+/// it opens the file.
+pub fn decide<'a>(situation: &Situation<'a>, look: impl FnOnce(&TokenSource) -> Result<(), TokenError>) -> Plan<'a> {
     let Situation { flags, environment, loaded, .. } = *situation;
-    let Choice { name, alias, account_name, account, copies, attributes, stamp, reason, passed_over } =
-        match choose(situation) {
-            Ok(choice) => choice,
-            Err(plan) => return plan,
-        };
+    let choice = match choose(situation) {
+        Ok(choice) => choice,
+        Err(plan) => return plan,
+    };
+    let Choice { name, account_name, account, ref attributes, .. } = choice;
     let delivery = if flags.direct { Delivery::Direct } else { loaded.config.delivery() };
     let objection = consent::objection(&loaded.config, delivery, &account.endpoint, environment, &situation.layers);
     if let Some(objection) = objection {
         return without(loaded, Line::notice(objection.line()));
     }
-    if let Err(error) = crate::config::token::look(&account.token, environment) {
+    if let Err(error) = look(&account.token) {
         let error = error.of(account_name);
         return without(loaded, Line::configuration(format!("{name}: no telemetry: {error}")));
     }
-    let wanted = Wanted { delivery, attributes: &attributes, debug: flags.verify };
+    let wanted = Wanted { delivery, attributes, debug: flags.verify };
     let conflicts = conflicts::of_session(&wanted, environment, &situation.layers);
     // Where the user's own `--settings` is not understood, an overlay can't keep its contents.
     let can_merge = !situation.layers.iter().any(|layer| layer.kind == LayerKind::Argument && layer.unread().is_some());
@@ -213,7 +184,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
     let shows_later = |conflict: &Conflict| delivery == Delivery::Relay && conflict.stops();
     let stays = conflicts.iter().filter(|conflict| conflict.breaks() && !shows_later(conflict));
     let stays = stays.filter(|conflict| !(conflict.overridable && may_overlay));
-    let mut lines = passed_over;
+    let mut lines = choice.passed_over.clone();
     if let Some(line) = remaining(name, &stays.collect::<Vec<_>>()) {
         let is_session = crate::claude::arguments::call(situation.args) == crate::claude::arguments::Call::Session;
         let is_overridden = |conflict: &Conflict| conflict.overridable && may_overlay;
@@ -228,19 +199,7 @@ pub fn decide<'a>(situation: &Situation<'a>) -> Plan<'a> {
         lines.extend(uncopied(name, loaded));
     }
     let overlay = may_overlay && conflicts.iter().any(|conflict| conflict.overridable);
-    let telemetry = Telemetry {
-        name: name.to_owned(),
-        alias,
-        account_name,
-        account,
-        copies,
-        attributes,
-        stamp,
-        reason,
-        delivery,
-        conflicts,
-        overlay,
-    };
+    let telemetry = Telemetry { choice, delivery, conflicts, overlay };
     Plan::Run { telemetry: Box::new(telemetry), lines }
 }
 
@@ -312,3 +271,6 @@ pub fn no_alias(loaded: &Loaded, environment: &Environment, directory: &Path, re
     };
     Line { importance: Importance::Daily, text }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,22 +24,22 @@ impl SessionRun<'_> {
         environment: &Environment,
         directory: &Path,
     ) -> ExitCode {
-        let token = match token::fetch(&telemetry.account.token, self.trusted)
-            .map_err(|error| error.of(telemetry.account_name))
+        let token = match token::fetch(&telemetry.choice.account.token, self.trusted)
+            .map_err(|error| error.of(telemetry.choice.account_name))
         {
             Ok(token) => token,
             Err(error) => {
-                let line = Line::configuration(format!("{}: no telemetry: {error}", telemetry.name));
+                let line = Line::configuration(format!("{}: no telemetry: {error}", telemetry.choice.name));
                 return self.without(line, environment, directory);
             }
         };
         let mut with = environment.clone();
         variables::set_direct(
             &mut with,
-            telemetry.account,
-            telemetry.alias,
-            &telemetry.attributes,
-            &token.authorization(&telemetry.account.user),
+            telemetry.choice.account,
+            telemetry.choice.alias,
+            &telemetry.choice.attributes,
+            &token.authorization(&telemetry.choice.account.user),
             self.loaded.config.export_interval_ms(),
         );
         if self.flags.verify {
@@ -47,10 +47,11 @@ impl SessionRun<'_> {
             return self.direct_verified(telemetry, lines, environment, &with, directory);
         }
         if arguments::call(self.args) == Call::Session {
-            let line = Line::notice(format!("{}: sent directly; ACT's answers were not observed", telemetry.name));
+            let line =
+                Line::notice(format!("{}: sent directly; ACT's answers were not observed", telemetry.choice.name));
             lines.extend(self.worth_saying(vec![line], directory));
         }
-        self.plain(Some(&telemetry.name), lines, &with)
+        self.plain(Some(telemetry.choice.name), lines, &with)
     }
 
     /// Direct delivery with `--verify`: only claude's log shows the result.
@@ -63,7 +64,7 @@ impl SessionRun<'_> {
         directory: &Path,
     ) -> ExitCode {
         let Some(log) = self.prepared(telemetry, environment, directory) else {
-            return self.plain(Some(&telemetry.name), lines, with);
+            return self.plain(Some(telemetry.choice.name), lines, with);
         };
         let start = Instant::now();
         let mut supervisor = match self.image_of(&log.args, with).and_then(|image| Supervisor::start(&image)) {
@@ -73,7 +74,7 @@ impl SessionRun<'_> {
         let following = log.follow();
         let ended = supervisor.wait(&mut ());
         let left: Vec<_> = telemetry.conflicts.iter().collect();
-        let basis = Basis { whose: telemetry.whose(), conflicts: &left };
+        let basis = Basis { whose: telemetry.choice.whose(), conflicts: &left };
         let report = verify::of_log(&following.finish(), &basis, start.elapsed().as_secs_f64());
         lines.extend(self.worth_saying(report.lines.clone(), directory));
         self.say(&report, &lines);

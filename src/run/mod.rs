@@ -22,7 +22,7 @@ use crate::claude::chain::{Chain, Start};
 use crate::claude::settings::{self, Layer};
 use crate::claude::{enclosing, locate, switched_off, wrapper};
 use crate::config::when::When;
-use crate::config::{self, Delivery, Loaded};
+use crate::config::{self, Delivery, Loaded, token};
 use crate::launch::child::Ended;
 use crate::launch::process::{self, Image};
 use crate::launch::supervise::Supervisor;
@@ -80,7 +80,7 @@ pub fn run(
     }
     let directory = std::env::current_dir().unwrap_or_default();
     let situation = Situation::of(flags, args, &trusted, &loaded, &directory);
-    let plan = plan::decide(&situation);
+    let plan = plan::decide(&situation, |source| token::look(source, &trusted));
     session.layers = situation.layers;
     let is_plain = matches!(plan, Plan::Plain { .. });
     let covered = is_plain.then(|| wrapper::covering(&environment, &trusted, &loaded, &session.layers)).flatten();
@@ -123,8 +123,8 @@ impl SessionRun<'_> {
             }
             Plan::Run { telemetry, lines } => {
                 let (claude, delivery) = (self.claude.display(), telemetry.delivery);
-                let (account, reason) = (telemetry.account_name, &telemetry.reason);
-                tracing::debug!(alias = telemetry.name, account, %reason, ?delivery, %claude, ?lines, "telemetry");
+                let (account, reason) = (telemetry.choice.account_name, &telemetry.choice.reason);
+                tracing::debug!(alias = telemetry.choice.name, account, %reason, ?delivery, %claude, ?lines, "telemetry");
                 let lines = self.worth_saying(lines, directory);
                 match telemetry.delivery {
                     Delivery::Direct => self.direct(&telemetry, lines, environment, directory),

@@ -37,6 +37,8 @@ enum Phase {
     Waiting,
     /// Holds our end of the socket to it.
     Started(UnixStream),
+    /// It has ended, and another one is started at this time.
+    Pausing(Instant),
     Failed(io::Error),
     /// It has ended, and another one would not help.
     Lost,
@@ -83,12 +85,14 @@ impl<'a> Source<'a> {
     /// Starts a relay in the role that `role` makes of its descriptors. Returns our end of the socket to it.
     fn launch(&mut self, role: fn(Descriptors) -> Role<'static>) -> io::Result<UnixStream> {
         let listener = self.listener.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_write_timeout(Some(PATIENCE))?;
-        send(&ours, &self.start)?;
+        let mut messages = line(&self.start)?;
         if let Some(command) = &self.command {
-            send(&ours, &ToRelay::Command { pid: command.pid.as_raw() })?;
+            messages.extend(line(&ToRelay::Command { pid: command.pid.as_raw() })?);
         }
+        // Nobody reads yet, and the settings in the first message may be long.
+        let (ours, theirs) = descriptors::socket_pair(messages.len())?;
+        ours.set_write_timeout(Some(PATIENCE))?;
+        (&ours).write_all(&messages)?;
         let watched = self.command.as_ref().and_then(|command| command.watched.as_ref()).map(AsRawFd::as_raw_fd);
         let journal = self.journal.as_ref().map(AsRawFd::as_raw_fd);
         let words = [watched.map(|_| WATCH), journal.map(|_| CONTINUE)];
@@ -111,12 +115,13 @@ impl<'a> Source<'a> {
         Journal::of(self.journal.as_ref()?).ok()
     }
 
-    /// Whether another relay may do better than the last one, which has ended together with its guard.
-    fn may_start_again(&mut self) -> bool {
+    /// The last relay has ended together with its guard. How long to wait before the next one; `None`: another one would not do
+    /// better.
+    fn pause(&mut self) -> Option<Duration> {
         let journal = self.journal();
         let has_given_up = journal.as_ref().is_some_and(|journal| journal.count(Counter::GivenUp) != 0);
         let replacements = self.replacements.get_or_insert_with(|| Replacements::new(None));
-        !has_given_up && replacements.next(journal.as_ref()).is_some()
+        replacements.next(journal.as_ref()).filter(|_| !has_given_up)
     }
 }
 
@@ -127,22 +132,31 @@ impl Deferred for Relayed<'_> {
             Phase::Waiting => self.source.listener.as_ref().map(AsFd::as_fd),
             // The socket is closed at the other end once guard and relay have ended.
             Phase::Started(control) => Some(control.as_fd()),
-            Phase::Failed(_) | Phase::Lost => None,
+            Phase::Pausing(_) | Phase::Failed(_) | Phase::Lost => None,
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match self.state {
+            Phase::Pausing(until) => Some(until),
+            _ => None,
         }
     }
 
     /// Where the relay can't be started, the listener is closed: claude's exports are then refused at once, and do not wait.
     fn start(&mut self) {
+        if matches!(&self.state, Phase::Started(control) if has_ended(control)) {
+            let pause = self.source.pause();
+            self.state = pause.map_or(Phase::Lost, |pause| Phase::Pausing(Instant::now() + pause));
+        }
         match &self.state {
             Phase::Waiting => {
                 // A relay starts without a journal, too.
                 self.source.journal = shared_memory::descriptor(journal::LENGTH).ok();
                 self.state = self.started();
             }
-            Phase::Started(control) if has_ended(control) => {
-                self.state = if self.source.may_start_again() { self.started() } else { Phase::Lost };
-            }
-            Phase::Started(_) | Phase::Failed(_) | Phase::Lost => {}
+            Phase::Pausing(until) if *until <= Instant::now() => self.state = self.started(),
+            Phase::Pausing(_) | Phase::Started(_) | Phase::Failed(_) | Phase::Lost => {}
         }
         if matches!(self.state, Phase::Failed(_) | Phase::Lost) {
             self.source.listener = None;
@@ -179,9 +193,13 @@ pub fn orphan(start: Start, environment: &Environment) -> io::Result<String> {
 }
 
 fn send(mut control: &UnixStream, message: &ToRelay) -> io::Result<()> {
+    control.write_all(&line(message)?)
+}
+
+fn line(message: &ToRelay) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
-    control.write_all(&line)
+    Ok(line)
 }
 
 impl<'a> Relayed<'a> {
@@ -214,11 +232,19 @@ impl<'a> Relayed<'a> {
             return Ok(Some(Answer::default()));
         }
         supervisor.close_inherited();
-        let deadline = Instant::now() + limit;
+        let mut deadline = Instant::now() + limit;
         loop {
             self.start();
             match &self.state {
                 Phase::Failed(_) => break,
+                Phase::Pausing(until) => {
+                    let now = Instant::now();
+                    if !supervisor.pause((*until).min(deadline).saturating_duration_since(now)) {
+                        deadline = now;
+                    }
+                    // At the latest now: nobody starts it later.
+                    self.state = Phase::Pausing(now);
+                }
                 Phase::Started(control) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     match ask(control, supervisor, left, owed.clone()) {
@@ -286,6 +312,31 @@ mod tests {
         // The client has disconnected: what it sent waits there all the same.
         drop(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
         assert!(descriptors::is_readable(&listener));
+    }
+
+    /// A process that ends again and again takes no more of the machine than the pauses allow.
+    #[test]
+    fn another_relay_is_started_after_its_pause() {
+        let environment = Environment::default();
+        let start = r#"{"start":{"secret":"s","route":null,"redact":[],"verify":false,"directory":"/","moves":false,
+            "is_session":true,"claude":"/bin/claude","network":[]}}"#;
+        let ToRelay::Start(start) = serde_json::from_str(start).unwrap() else { panic!("{start}") };
+        let mut relay = Relayed::prepare(*start, &environment).unwrap();
+        // Without a listener no process is started, and the attempt shows.
+        relay.source.listener = None;
+        let replacements = relay.source.replacements.insert(Replacements::new(None));
+        let before = (0..9).map(|_| replacements.next(None).unwrap()).max().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        relay.state = Phase::Started(ours);
+        relay.start();
+        let due = relay.due().expect("a pause");
+        assert!(due > Instant::now() + before, "{before:?}");
+        relay.start();
+        assert!(matches!(relay.state, Phase::Pausing(until) if until == due) && relay.needed().is_none());
+        relay.state = Phase::Pausing(Instant::now());
+        relay.start();
+        assert!(matches!(relay.state, Phase::Failed(_)) && relay.due().is_none());
     }
 
     #[test]

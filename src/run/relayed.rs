@@ -14,8 +14,8 @@ use crate::delivery::cause;
 use crate::launch::child::Ended;
 use crate::launch::process;
 use crate::launch::supervise::Supervisor;
-use crate::plan::Telemetry;
 use crate::plan::line::Line;
+use crate::plan::{Choice, Telemetry};
 use crate::relay::protocol::{self, Answer, ExpectedExport};
 use crate::run::relay::{self, Relayed};
 use crate::run::silence::{self, End};
@@ -51,12 +51,12 @@ fn session_id(answer: &std::io::Result<Option<Answer>>, relay: &Relayed<'_>) -> 
 fn relay_cannot_start(telemetry: &Telemetry<'_>, error: &std::io::Error) -> Line {
     let problem = cause::unstarted(error);
     let fix = if problem.fix.is_empty() { String::new() } else { format!(". {}: {}", problem.cause, problem.fix) };
-    Line::configuration(format!("{}: {}{fix}", telemetry.name, problem.said))
+    Line::configuration(format!("{}: {}{fix}", telemetry.choice.name, problem.said))
 }
 
 fn no_overlay(telemetry: &Telemetry<'_>, error: &std::io::Error) -> Line {
     let mend = "act-claude act doctor names the settings that conflict";
-    Line::notice(format!("{}: no settings overlay ({}): {mend}", telemetry.name, plain(error)))
+    Line::notice(format!("{}: no settings overlay ({}): {mend}", telemetry.choice.name, plain(error)))
 }
 
 impl SessionRun<'_> {
@@ -100,7 +100,7 @@ impl SessionRun<'_> {
                 let why = plain(&error);
                 let line = Line::configuration(format!(
                     "{}: no telemetry: claude cannot be watched ({why}): ulimit -a shows the limits",
-                    telemetry.name
+                    telemetry.choice.name
                 ));
                 return self.without(line, environment, directory);
             }
@@ -149,7 +149,7 @@ impl SessionRun<'_> {
             &mut with,
             &variables::Relayed {
                 endpoint: Some(endpoint),
-                attributes: &telemetry.attributes,
+                attributes: &telemetry.choice.attributes,
                 interval_ms: self.loaded.config.export_interval_ms(),
                 wrapper: wrapper.as_deref(),
                 token_variables: &self.loaded.config.token_variables(),
@@ -174,8 +174,8 @@ impl SessionRun<'_> {
             Err(error) => (None, Some(relay_cannot_start(telemetry, &error))),
         };
         let context = Context {
-            alias: &telemetry.name,
-            account: telemetry.account_name,
+            alias: telemetry.choice.name,
+            account: telemetry.choice.account_name,
             lasted,
             owed: silence.owed || (self.flags.verify && arguments::call(self.args) == Call::Session),
             cause: silence.cause.as_ref(),
@@ -193,7 +193,7 @@ impl SessionRun<'_> {
             report.json["copies"] = super::copies::json(&copies);
         }
         if let Some(evidence) = evidence {
-            verify::extend(&mut report, &evidence, &Basis { whose: telemetry.whose(), conflicts: &left });
+            verify::extend(&mut report, &evidence, &Basis { whose: telemetry.choice.whose(), conflicts: &left });
         }
         if report.state == State::NothingSent {
             self.raise_importance(&mut report, silence.cause.as_ref());
@@ -205,7 +205,7 @@ impl SessionRun<'_> {
         if report.success && is_kept && !self.flags.verify {
             lines.extend(self.first_success(telemetry, directory));
         }
-        lines.extend(super::copies::lines(&telemetry.name, &copies, self.flags.verify));
+        lines.extend(super::copies::lines(telemetry.choice.name, &copies, self.flags.verify));
         lines.extend(self.notice(telemetry, context.session.as_deref()));
         lines.extend(self.unreported());
         self.say(&report, &lines);
@@ -214,14 +214,14 @@ impl SessionRun<'_> {
 
     /// A line where the session's cost passes what the alias's `notice` names.
     fn notice(&self, telemetry: &Telemetry<'_>, session: Option<&str>) -> Option<Line> {
-        let (dollars, state) = (telemetry.alias.notice?, state::directory(self.trusted)?);
-        notice::line(&state, &telemetry.name, dollars, session?)
+        let (dollars, state) = (telemetry.choice.alias.notice?, state::directory(self.trusted)?);
+        notice::line(&state, telemetry.choice.name, dollars, session?)
     }
 
     fn relay_start(&self, telemetry: &Telemetry<'_>, secret: String, directory: &Path) -> protocol::Start {
         protocol::Start {
             secret,
-            route: Some(telemetry.route()),
+            route: Some(telemetry.choice.route()),
             redact: self.loaded.config.redact(),
             state: state::directory(self.trusted),
             verify: self.flags.verify,
@@ -259,9 +259,10 @@ impl SessionRun<'_> {
 
     /// The line that names the page of ACT where a success is visible, once for each alias.
     fn first_success(&self, telemetry: &Telemetry<'_>, directory: &Path) -> Vec<Line> {
-        let line = Line::notice(format!("{}: {}", telemetry.name, summary::WHERE_IN_ACT));
+        let line = Line::notice(format!("{}: {}", telemetry.choice.name, summary::WHERE_IN_ACT));
         let mut lines = self.worth_saying(vec![line], directory);
-        let subject = [telemetry.account.endpoint.as_str(), telemetry.alias.id.as_str()];
+        let Choice { account, alias, .. } = &telemetry.choice;
+        let subject = [account.endpoint.as_str(), alias.id.as_str()];
         lines.retain(|_| state::directory(self.trusted).is_some_and(|state| state::is_first(&state, &subject)));
         lines
     }
@@ -284,7 +285,7 @@ impl SessionRun<'_> {
             Argument::Unread(_) => return Ok(None),
             Argument::Absent => ("{}".to_owned(), b"{}".to_vec()),
         };
-        let variables = variables::of_overlay(with, &self.layers, &telemetry.attributes, &telemetry.conflicts);
+        let variables = variables::of_overlay(with, &self.layers, &telemetry.choice.attributes, &telemetry.conflicts);
         let helper_off =
             telemetry.conflicts.iter().any(|conflict| conflict.effect == Effect::Helper && conflict.overridable);
         let merged = overlay::merge(&text, &variables, helper_off);

@@ -114,7 +114,8 @@ impl SessionRun<'_> {
             return None;
         }
         let state = state::directory(self.trusted);
-        let others = others::lines(&telemetry.name, &self.loaded.config, self.claude, self.trusted, state.as_deref());
+        let others =
+            others::lines(telemetry.choice.name, &self.loaded.config, self.claude, self.trusted, state.as_deref());
         self.say_before(&self.worth_saying(others, directory));
         Some(Prepared::new(self.args, directory, environment, self.client()))
     }

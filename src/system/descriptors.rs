@@ -5,10 +5,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{setsockopt, sockopt};
 
 /// A close-on-exec pipe. Its ends are above the standard descriptors: those are open from the start of `main` on.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -23,6 +25,22 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
         ends
     };
     Ok(ends)
+}
+
+/// Two connected sockets. The first one takes `length` bytes before anybody reads from the second one.
+pub fn socket_pair(length: usize) -> io::Result<(UnixStream, UnixStream)> {
+    /// This many bytes fit as it is: macOS has room for 8 KiB, Linux for 208 KiB.
+    const ALWAYS: usize = 4096;
+    /// So that nothing becomes smaller than it was.
+    const LEAST: usize = 256 * 1024;
+    let (ours, theirs) = UnixStream::pair()?;
+    if length > ALWAYS {
+        // The double, because Linux counts its own records, too. Where the system gives less, a write waits for the reader.
+        let size = length.saturating_mul(2).max(LEAST);
+        let _ = setsockopt(&ours, sockopt::SndBuf, &size);
+        let _ = setsockopt(&theirs, sockopt::RcvBuf, &size);
+    }
+    Ok((ours, theirs))
 }
 
 /// Opens a descriptor without input and output: `/dev/null`, or, where that is missing, a socket whose other end is closed. Its
@@ -186,6 +204,18 @@ mod tests {
             (None, 65_536),
         ] {
             assert_eq!(bounded(limit), expected, "{limit:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_taken_before_anybody_reads() {
+        use std::io::{Read, Write};
+        for length in [0, 1, 5000, 100 * 1024, 300 * 1024] {
+            let (mut ours, mut theirs) = socket_pair(length).unwrap();
+            ours.set_nonblocking(true).unwrap();
+            ours.write_all(&vec![b'x'; length]).unwrap();
+            drop(ours);
+            assert_eq!(theirs.read_to_end(&mut Vec::new()).unwrap(), length);
         }
     }
 

@@ -111,7 +111,7 @@ fn an_unknown_name() {
     lab.sandbox.set("NODE_EXTRA_CA_CERTS", &pem);
     lab.sandbox.configure_one(&format!("https://act.test:{}/metrics", act.port()));
     let said = session(&lab);
-    assert!(said.contains("waiting (act.test has no address), kept for the next session"), "{said}");
+    assert!(said.contains("waiting (the address of act.test can't be looked up), kept for the next session"), "{said}");
     let command = lab.act_claude("project", &["act", "flush"]);
     let hosts = [("/etc/hosts", "127.0.0.1 localhost act.test\n"), ("/etc/nsswitch.conf", "hosts: files\n")];
     let Some(mut command) = system::with_files(&lab.sandbox, &hosts, &command) else { return };

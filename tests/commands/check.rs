@@ -167,7 +167,7 @@ fn no_address_for_the_name() {
     let sandbox = sandbox(&Authority::new(), "https://act.invalid/metric-ingestion/v1/a/otlp/public/metrics", "i");
     let (steps, code, check) = steps(&sandbox);
     assert_eq!((steps.as_str(), code), ("token:ok DNS:stopped", 75), "{check}");
-    assert_eq!(check["said"], "act.invalid has no address");
+    assert_eq!(check["said"], "the address of act.invalid can't be looked up");
 }
 
 #[test]

@@ -99,6 +99,22 @@ fn all_exports_arrive_whoever_is_killed() {
     }
 }
 
+/// The supervisor looks again after a pause, though nothing else happens.
+#[test]
+fn guards_killed_with_their_relays_are_started_again_and_again() {
+    let session = Session::start(&["-p", "hi", "--report", "always"]);
+    for _ in 0..5 {
+        let (guard, relay) = pair(&session.sandbox);
+        end(&guard, Signal::SIGKILL);
+        end(&relay, Signal::SIGKILL);
+    }
+    pair(&session.sandbox);
+    let (sandbox, act, report) = session.finish();
+    act.wait_for(6);
+    assert_eq!(Session::answers(&sandbox), ["200"; 6]);
+    assert!(report.contains(": 6 exports delivered (12 points); the relay ended unexpectedly 5 times"), "{report}");
+}
+
 /// The signals of a panic, of an invalid memory access, and of a system without memory.
 #[test]
 fn replaced_after_each_signal() {

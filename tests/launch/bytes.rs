@@ -262,6 +262,27 @@ fn a_log_and_a_demonstration_with_such_names() {
     assert_eq!((output.code(), &said["wrong"]), (0, &json!([])), "{}", text(&output));
 }
 
+/// Settings as long as Linux lets an argument be, of characters that are escaped in the message to the relay.
+#[test]
+fn long_settings_on_the_command_line() {
+    let act = Act::start();
+    let sandbox = world(&act);
+    let claude = sandbox.root().join("fake/claude");
+    for (count, length) in [(1, 100 * 1024), (2, 130_000)] {
+        let settings = format!(r#"{{"outputStyle":"{}"}}"#, r"\\".repeat(length / 2));
+        let output = sandbox.act_claude(&["-p", "hi", "--settings", &settings]).output().unwrap();
+        assert_eq!(output.code(), 3);
+        assert!(output.err().contains("billing: 1 export delivered"), "{length}: {}", output.err());
+        let launched = sandbox
+            .command(crate::support::act_claude())
+            .arg(&claude)
+            .args(["-p", "hi", "--settings", &settings])
+            .output();
+        assert_eq!(launched.unwrap().code(), 3);
+        act.wait_for(2 * count);
+    }
+}
+
 /// Setup with files that have such names: what is written can be read again and works.
 #[test]
 fn set_up_with_such_files() {

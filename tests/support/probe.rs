@@ -48,6 +48,18 @@ pub enum Form {
 /// All forms with act-claude.
 pub const WRAPPED: [Form; 3] = [Form::Relay, Form::Direct, Form::Line];
 
+/// How act-claude comes to write a line before claude starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Early {
+    /// Claude sends by itself, which is said before act-claude becomes claude.
+    NoAct,
+    /// Another claude runs (`other_claude`), which is said before claude is started as a child.
+    Verify,
+}
+
+/// Both.
+pub const EARLY: [Early; 2] = [Early::NoAct, Early::Verify];
+
 /// A sandbox with the probe as `claude`, first on PATH, and a configuration for each form.
 pub struct ProbeLab {
     pub sandbox: Sandbox,
@@ -98,6 +110,32 @@ impl ProbeLab {
         let log = self.log();
         self.aim(&mut command, form, script, &log);
         (command, log)
+    }
+
+    /// Prepares a run in which act-claude writes a line before claude starts; [`Self::said`] returns it.
+    pub fn prepare_early(&self, early: Early, script: &str) -> (Command, Log) {
+        let (mut command, log) = self.prepare(Form::Relay, script);
+        match early {
+            Early::NoAct => {
+                command.args(["--no-act", "-p", "hi"]);
+                command.env("CLAUDE_CODE_ENABLE_TELEMETRY", "1").env("OTEL_METRICS_EXPORTER", "otlp");
+            }
+            Early::Verify => drop(command.args(["--verify", "-p", "hi"])),
+        }
+        command.stderr(std::fs::File::create(self.sandbox.root().join("said")).expect("a file"));
+        (command, log)
+    }
+
+    /// What was said in the last run with a line before the start.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.sandbox.root().join("said")).expect("a file")
+    }
+
+    /// Another claude of this home.
+    pub fn other_claude(&self) -> Run {
+        let run = self.start(Form::Bare, "ready\nuntil /never");
+        run.log.wait_ready();
+        run
     }
 
     /// Starts a run.

@@ -4,8 +4,10 @@ use std::os::unix::process::CommandExt;
 
 use nix::sys::signal::{Signal, kill};
 
+use crate::inherited::before_exec;
+use crate::streams::full_but;
 use crate::support::eventually;
-use crate::support::probe::{Form, ProbeLab, Run, WRAPPED, ended};
+use crate::support::probe::{EARLY, Early, Form, ProbeLab, Run, WRAPPED, ended};
 use crate::support::pty::Pty;
 
 /// The probe counts signals until TERM tells it that no more will come. TERM takes the same way as the signals before,
@@ -85,6 +87,45 @@ fn a5_an_inherited_timer_reaches_claude() {
     };
     assert_eq!(run(Form::Bare), "signal 14");
     assert_eq!(run(Form::Relay), "signal 14");
+}
+
+/// The line's own time limit is such an alarm, too.
+#[test]
+fn a5_a_line_before_the_start_keeps_an_inherited_timer() {
+    let lab = ProbeLab::new();
+    let _other = lab.other_claude();
+    for early in EARLY {
+        let (mut command, log) = lab.prepare_early(early, "ready\nuntil /never");
+        before_exec(&mut command, || {
+            // SAFETY: alarm is async-signal-safe.
+            unsafe { nix::libc::alarm(2) };
+            Ok(())
+        });
+        assert_eq!(ended(Run::start(command, log).wait()), "signal 14", "{early:?}");
+        assert!(lab.said().starts_with("act-claude: "), "{early:?}: {}", lab.said());
+    }
+}
+
+/// A terminal that takes only a part of the line: the write lasts as long as it may, and the alarm is due meanwhile, or shortly
+/// before or after that.
+#[test]
+fn a5_an_inherited_timer_that_is_due_during_a_line() {
+    let lab = ProbeLab::new();
+    let room = full_but(usize::MAX).1;
+    for early_ms in [20, 60, 100, 140, 180] {
+        let (terminal, _) = full_but(room - 20);
+        let (mut command, log) = lab.prepare_early(Early::NoAct, "ready\nuntil /never");
+        command.stderr(std::process::Stdio::from(terminal.slave));
+        before_exec(&mut command, move || {
+            let time = nix::libc::timeval { tv_sec: 0, tv_usec: early_ms * 1000 };
+            let none = nix::libc::timeval { tv_sec: 0, tv_usec: 0 };
+            let timer = nix::libc::itimerval { it_interval: none, it_value: time };
+            // SAFETY: async-signal-safe; reads a local.
+            unsafe { nix::libc::setitimer(nix::libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };
+            Ok(())
+        });
+        assert_eq!(ended(Run::start(command, log).wait()), "signal 14", "{early_ms} ms");
+    }
 }
 
 #[test]

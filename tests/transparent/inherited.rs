@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use nix::libc;
 use serde_json::Value;
 
-use crate::support::probe::{Form, ProbeLab, Run, WRAPPED, ended};
+use crate::support::probe::{EARLY, Form, ProbeLab, Run, WRAPPED, ended};
 use crate::support::pty::Pty;
 
 /// Adds a step between fork and exec.
@@ -106,13 +106,27 @@ fn bit(given: &Value, set: &str, signal: i32) -> bool {
     u64::from_str_radix(set, 16).expect("hexadecimal") & 1 << (signal - 1) != 0
 }
 
+fn is_pending(probe: nix::unistd::Pid, signal: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{probe}/status")).unwrap_or_default();
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:\t"));
+    pending.and_then(|set| u64::from_str_radix(set, 16).ok()).is_some_and(|set| set & 1 << (signal - 1) != 0)
+}
+
 #[test]
 fn a11_ignored_and_blocked_signals_stay_so() {
     let lab = ProbeLab::new();
     let plain = same(&lab, |_| {});
     assert!(!bit(&plain, "SigIgn", libc::SIGHUP) && !bit(&plain, "SigIgn", libc::SIGPIPE));
-    const IGNORED: [i32; 7] =
-        [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD, libc::SIGTSTP, libc::SIGXFSZ];
+    const IGNORED: [i32; 8] = [
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGQUIT,
+        libc::SIGPIPE,
+        libc::SIGCHLD,
+        libc::SIGTSTP,
+        libc::SIGXFSZ,
+        libc::SIGALRM,
+    ];
     let ignored = same(&lab, |command| before_exec(command, ignore(&IGNORED)));
     IGNORED.iter().for_each(|&signal| assert!(bit(&ignored, "SigIgn", signal), "{signal}"));
     const BLOCKED: [i32; 4] = [libc::SIGUSR1, libc::SIGTERM, libc::SIGCHLD, libc::SIGTTOU];
@@ -148,11 +162,32 @@ fn a11_blocked_signals_wait_in_claude() {
         let run = Run::start(command, log);
         let probe = run.log.wait_ready();
         run.signal(nix::sys::signal::Signal::SIGTERM);
-        crate::support::eventually("TERM pending in the probe", || {
-            let status = std::fs::read_to_string(format!("/proc/{probe}/status")).ok()?;
-            let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:\t"))?;
-            (u64::from_str_radix(pending, 16).ok()? & 1 << (libc::SIGTERM - 1) != 0).then_some(())
+        crate::support::eventually("TERM pending in the probe", || is_pending(probe, libc::SIGTERM).then_some(()));
+        nix::sys::signal::kill(probe, nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+}
+
+/// The time limit of a line that is written before claude starts uses SIGALRM.
+#[test]
+fn a11_a_line_before_the_start_changes_no_signal() {
+    let lab = ProbeLab::new();
+    let _other = lab.other_claude();
+    for early in EARLY {
+        let (mut command, log) = lab.prepare_early(early, "given\nexit 0");
+        before_exec(&mut command, ignore(&[libc::SIGALRM]));
+        let mut run = Run::start(command, log);
+        assert!(bit(&run.log.wait_for("given"), "SigIgn", libc::SIGALRM), "{early:?}");
+        run.wait();
+        assert!(lab.said().starts_with("act-claude: "), "{early:?}: {}", lab.said());
+
+        let (mut command, log) = lab.prepare_early(early, "ready\nuntil /never");
+        before_exec(&mut command, block(&[libc::SIGALRM]));
+        before_exec(&mut command, || {
+            Ok(nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGALRM)?)
         });
+        let run = Run::start(command, log);
+        let probe = run.log.wait_ready();
+        crate::support::eventually("ALRM pending in the probe", || is_pending(probe, libc::SIGALRM).then_some(()));
         nix::sys::signal::kill(probe, nix::sys::signal::Signal::SIGKILL).unwrap();
     }
 }

@@ -242,21 +242,23 @@ fn fill(terminal: &OwnedFd, most: usize) -> usize {
     written
 }
 
+/// A terminal without a reader that has taken this many bytes, or all that it takes; and how many it has taken.
+pub fn full_but(most: usize) -> (nix::pty::OpenptyResult, usize) {
+    let pair = nix::pty::openpty(None, None).unwrap();
+    for end in [&pair.master, &pair.slave] {
+        nix::fcntl::fcntl(end, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).unwrap();
+    }
+    let taken = fill(&pair.slave, most);
+    (pair, taken)
+}
+
 /// Room for a part of the report: poll reports the terminal as writable, but a write of the whole report would block
 /// for ever.
 #[test]
 fn a22_terminal_with_room_for_a_part() {
-    let open = || {
-        let pair = nix::pty::openpty(None, None).unwrap();
-        for end in [&pair.master, &pair.slave] {
-            nix::fcntl::fcntl(end, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).unwrap();
-        }
-        pair
-    };
-    let room = fill(&open().slave, usize::MAX);
+    let (_, room) = full_but(usize::MAX);
     let lab = ProbeLab::new();
-    let pair = open();
-    fill(&pair.slave, room - 20);
+    let (pair, _) = full_but(room - 20);
     // A form without a relay, because the end of a relay would interrupt the write.
     let (mut command, log) = lab.prepare(Form::Line, "ready\nexit 9");
     command.stderr(Stdio::from(pair.slave));

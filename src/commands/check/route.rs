@@ -51,10 +51,15 @@ impl Hop {
         std::thread::spawn(move || sender.send(name.to_socket_addrs().map(|found| found.collect::<Vec<_>>())));
         match answer.recv_timeout(LIMIT) {
             Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
-            _ => Err(self.at_the_proxy(
-                || format!("its name {} has no address", self.host),
-                Failure::UnknownHost(self.host.clone()),
-            )),
+            answer => {
+                let failure = match answer {
+                    Ok(Err(error)) => Failure::of_look_up(&error, &self.host),
+                    Ok(Ok(_)) => Failure::UnknownHost(self.host.clone()),
+                    // It takes too long.
+                    Err(_) => Failure::NoNameServer(self.host.clone()),
+                };
+                Err(self.at_the_proxy(|| format!("its name {} has no address", self.host), failure))
+            }
         }
     }
 

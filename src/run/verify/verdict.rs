@@ -159,11 +159,11 @@ fn verdict_of(why: &str) -> Option<Verdict> {
     if let Some((_, status)) = statuses.iter().find(|(phrase, _)| why == *phrase) {
         return Some(judge(Ok(&Answer { status: *status, ..Answer::default() }), 0, now));
     }
+    let last = why.split_whitespace().last().unwrap_or_default();
     let failure = match why {
         why if why.contains("ECONNREFUSED") => Failure::Refused,
-        why if why.contains("ENOTFOUND") || why.contains("EAI_AGAIN") => {
-            Failure::UnknownHost(why.split_whitespace().last().unwrap_or_default().to_owned())
-        }
+        why if why.contains("ENOTFOUND") => Failure::UnknownHost(last.to_owned()),
+        why if why.contains("EAI_AGAIN") => Failure::NoNameServer(last.to_owned()),
         why if why.contains("ETIMEDOUT") || why.to_ascii_lowercase().contains("timeout") => Failure::TimedOut,
         why if why.to_ascii_lowercase().contains("certificate") => Failure::Tls(why.to_owned()),
         why if why.contains("ECONNRESET") || why.contains("socket hang up") => Failure::Broken(why.to_owned()),
