@@ -7,7 +7,7 @@
 //! A success removes all holds of its account and alias, so that the other relays try at once. Where a hold can't be written,
 //! this process keeps it in memory.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -104,9 +104,9 @@ impl Holds {
     /// Takes the turn to ask ACT, if the hold is due or the user wants to know `now`. False: it is not due, or another process
     /// has just taken the turn.
     pub fn take_turn(&mut self, key: &Key, now: bool) -> bool {
-        let file = self.directory.as_ref().and_then(|directory| file::open_regular(&path(directory, key)).ok());
-        // The file is locked until it is closed.
-        if file.as_ref().is_some_and(|(file, _)| file.try_lock().is_err()) {
+        let file = self.directory.as_ref().and_then(|directory| file::open_to_lock(&path(directory, key)).ok());
+        // The file is locked until it is closed. Where it can't be locked, each process takes turns of its own.
+        if file.as_ref().is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock))) {
             return false;
         }
         // It is read once it is locked. It was removed meanwhile: nothing is held any more.
