@@ -33,6 +33,10 @@ pub enum State {
     Delivered,
 }
 
+/// The states of exports that are in the spool, in the order in which they are likely to leave it. Where some have left it and
+/// it is not known which ones, they are taken from these states in this order.
+pub const OPEN: [State; 4] = [State::UnderWay, State::Waiting, State::NotUnderstood, State::Held];
+
 impl State {
     /// Whether an export stays in it until the user does something, or for ever.
     pub fn needs_action(self) -> bool {
