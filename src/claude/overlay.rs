@@ -193,7 +193,7 @@ fn settle(directory: &Path) {
         let Some(name) = path.file_name().and_then(OsStr::to_str).and_then(|name| name.strip_suffix(OWN)) else {
             continue;
         };
-        let locked = File::open(&path).map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock));
+        let locked = file::open_to_lock(&path).map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock));
         if let Ok(Ok(_lock)) = locked {
             let _ = fs::rename(&path, directory.join(format!("{name}json")));
         }

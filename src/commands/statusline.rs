@@ -206,7 +206,11 @@ mod tests {
             (1, 1, "billing ! 1 stepped aside"),
             (1, 2, "billing ! 1 stepped aside"),
         ] {
-            let deferred = Some(crate::state::outcome::Deferred { exports: deferred, problem: problem.clone() });
+            let deferred = Some(crate::state::outcome::Deferred {
+                exports: deferred,
+                accepts_others: true,
+                problem: problem.clone(),
+            });
             let outcome = Outcome { states: [(State::Waiting, waiting)].into(), deferred, ..Outcome::default() };
             assert_eq!(text(&record(Some("billing"), outcome), false), expected);
         }

@@ -75,6 +75,13 @@ pub struct DecidedExport {
     pub stays: Option<String>,
 }
 
+impl DecidedExport {
+    /// Whether it was accepted, and not rejected.
+    pub fn is_accepted(&self) -> bool {
+        matches!(self.verdict, Some(Verdict::Delivered { .. } | Verdict::Partial { .. }))
+    }
+}
+
 impl Backlog {
     /// The backlog that the session `own` of this account delivers.
     pub fn new(own: &str, account: &str) -> Self {
@@ -134,12 +141,12 @@ impl Backlog {
         others.chain(behind).find(unnoted)
     }
 
-    /// A failed export steps aside.
-    pub fn step_aside(&mut self, failed: &Failed, deferrals: &mut Deferrals) {
+    /// A failed export steps aside. `accepts_others`: another one was accepted.
+    pub fn step_aside(&mut self, failed: &Failed, accepts_others: bool, deferrals: &mut Deferrals) {
         for left in &mut self.sessions {
             left.names.retain(|name| *name != failed.name);
         }
-        if let Some(note) = deferrals.step_aside(&failed.name, failed.took) {
+        if let Some(note) = deferrals.step_aside(&failed.name, failed.took, accepts_others) {
             tracing::debug!(name = failed.name, tries = note.tries, said = note.problem.said, "steps aside");
             self.deferred.push((failed.name.clone(), Instant::now() + note.due_in(SystemTime::now())));
         }
@@ -210,7 +217,7 @@ impl Backlog {
             Refusal::Unreadable(errno) if !refusal.affects_all_files() => {
                 let failed = Failed::to_read(name, errno).noted(means.deferrals);
                 if failed.tries >= TRIES {
-                    self.step_aside(&failed, means.deferrals);
+                    self.step_aside(&failed, false, means.deferrals);
                     return None;
                 }
                 Some(Step::Failed(failed))
@@ -239,7 +246,7 @@ impl Backlog {
             match step {
                 // The other exports are still sent: only this one is tried less and less often.
                 Step::Failed(failed) if failed.blame != Blame::Account => {
-                    self.step_aside(&failed, means.deferrals);
+                    self.step_aside(&failed, false, means.deferrals);
                 }
                 Step::Failed(failed) => {
                     self.deferred.push((name, now + SCAN));

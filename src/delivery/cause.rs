@@ -115,11 +115,11 @@ pub fn late() -> Problem {
     problem("it arrived while the relay was ending", "", "", 75)
 }
 
-/// The problem of a copy that could not be stored, while others of its kind are still being sent.
+/// The problem of an export that could not be stored, while others that could not are still being sent.
 pub fn too_many_in_memory(why: &str) -> Problem {
     problem(
         format!("it could not be stored: {why}"),
-        "Too many copies wait in memory already",
+        "Too many exports wait in memory already",
         "act-claude act doctor",
         74,
     )

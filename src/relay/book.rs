@@ -55,8 +55,8 @@ pub enum Event {
     Repeated(u64),
     /// The state of an open export has changed, and may change again; the problem, if it is a new one.
     Marked(u64, State, Option<Problem>),
-    /// An open export fails while others pass: it waits behind them.
-    SteppedAside(u64, Problem),
+    /// An open export fails alone: it waits behind the others. Whether one of them was accepted.
+    SteppedAside(u64, Problem, bool),
     /// An export with a final state can't be removed from the spool, and why.
     SpoolTrouble(String),
     /// The state of an export is final.
@@ -138,6 +138,9 @@ pub struct Book {
     deferred: BTreeSet<u64>,
     #[serde(default)]
     deferred_problem: Option<Problem>,
+    /// Whether another one was accepted when the last of them stepped aside.
+    #[serde(default)]
+    accepts_others: bool,
     #[serde(default)]
     #[serde(rename = "spool_trouble")]
     /// Why an export that is decided is still in the spool.
@@ -193,7 +196,9 @@ impl Book {
                 }
                 problem.into_iter().for_each(|problem| self.problem(state, problem));
             }
-            Event::SteppedAside(sequence, problem) => self.step_aside(sequence, problem),
+            Event::SteppedAside(sequence, problem, accepts_others) => {
+                self.step_aside(sequence, problem, accepts_others);
+            }
             Event::Unaccepted(why) => self.unaccepted = Some(why),
             Event::SpoolTrouble(why) => self.spool_problem = Some(why),
             Event::Settled(sequence, state, problem) => {
@@ -217,11 +222,11 @@ impl Book {
         }
     }
 
-    fn step_aside(&mut self, sequence: u64, problem: Problem) {
+    fn step_aside(&mut self, sequence: u64, problem: Problem, accepts_others: bool) {
         let Some(open) = self.open.get_mut(&sequence) else { return };
         *open = State::Waiting;
         self.deferred.insert(sequence);
-        self.deferred_problem = Some(problem.clone());
+        (self.deferred_problem, self.accepts_others) = (Some(problem.clone()), accepts_others);
         self.problem(State::Waiting, problem);
     }
 
@@ -293,7 +298,11 @@ impl Book {
             warning: self.warning.clone(),
             unkept: self.unkept.clone(),
             unaccepted: self.unaccepted.clone(),
-            deferred: deferred.map(|problem| Deferred { exports: self.deferred.len() as u64, problem }),
+            deferred: deferred.map(|problem| Deferred {
+                exports: self.deferred.len() as u64,
+                accepts_others: self.accepts_others,
+                problem,
+            }),
             spool_problem: self.spool_problem.clone(),
             unsummed: self.unsummed,
             ..Outcome::default()

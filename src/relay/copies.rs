@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hyper::body::Bytes;
 use jiff::Timestamp;
-use tokio::sync::watch;
 
 use super::deliverer::Deliverer;
+use super::in_memory::InMemory;
 use super::lazy_store::LazyStore;
 use super::ledger::Ledger;
 use super::message::{Item, Message, Unstored};
@@ -20,9 +20,6 @@ use crate::state::outcome::State;
 use crate::state::spool::shared::Shared;
 use crate::state::spool::{self, Header, Limits, NotStored, Spool, Store};
 
-/// So many copies may be in memory only.
-const MOST_IN_MEMORY: usize = 8;
-
 /// The copies for one destination.
 #[derive(Debug)]
 pub struct Copies {
@@ -32,7 +29,7 @@ pub struct Copies {
     /// The spool, opened for the first export.
     store: LazyStore,
     /// The copies that could not be stored, and are sent from memory.
-    sending: Mutex<Vec<watch::Receiver<Option<bool>>>>,
+    in_memory: InMemory,
     ledger: Arc<Ledger>,
     worker: Deliverer,
 }
@@ -67,7 +64,7 @@ impl Copies {
     /// The copies for one destination, which `worker` delivers and `ledger` counts.
     pub fn new(copy: Copy, state: Option<PathBuf>, limits: Limits, ledger: Arc<Ledger>, worker: Deliverer) -> Self {
         let Copy { target, redact } = copy;
-        Self { target, redact, limits, store: LazyStore::new(state), sending: Mutex::default(), ledger, worker }
+        Self { target, redact, limits, store: LazyStore::new(state), in_memory: InMemory::default(), ledger, worker }
     }
 
     /// What is known of them.
@@ -150,15 +147,6 @@ impl Copies {
         }
     }
 
-    /// A place for one more copy that is in memory only, which a receiver without an answer would keep there; `None`: there is none.
-    fn in_memory(&self) -> Option<watch::Sender<Option<bool>>> {
-        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-        sending.retain(|sent| sent.borrow().is_none());
-        let (accepted, sent) = watch::channel(None);
-        let has_room = sending.len() < MOST_IN_MEMORY;
-        has_room.then(|| sending.push(sent)).map(|()| accepted)
-    }
-
     /// Counts a copy that is made, and hands it to the worker.
     pub fn hand_over(&self, sequence: u64, points: u64, made: Made) {
         let Made { body, stored } = made;
@@ -173,7 +161,7 @@ impl Copies {
             Err(why) => {
                 let why = why.to_string();
                 self.ledger.unkept(sequence, why.clone());
-                let Some(accepted) = self.in_memory() else {
+                let Some((accepted, _)) = self.in_memory.place() else {
                     return self.ledger.settle(sequence, State::Lost, Some(cause::too_many_in_memory(&why)));
                 };
                 (State::Lost, Message::Unstored(Unstored { sequence, points, body, why, accepted, reply: None }))

@@ -304,8 +304,10 @@ impl DeliveryWorker {
                 let mut retry_after = failed.retry_after;
                 if failed.is_in_doubt() {
                     match self.does_another_pass(Whose::Backlog) {
-                        Probe::Passed => {
-                            self.with_backlog(|backlog, means| backlog.step_aside(&failed, means.deferrals));
+                        Probe::Passed(is_accepted) => {
+                            self.with_backlog(|backlog, means| {
+                                backlog.step_aside(&failed, is_accepted, means.deferrals);
+                            });
                             return true;
                         }
                         Probe::Failed(asked) => retry_after = retry_after.max(asked),
@@ -321,25 +323,21 @@ impl DeliveryWorker {
     pub(super) fn does_another_pass(&mut self, whose: Whose) -> Probe {
         self.collect();
         let is_free = self.look_at.is_none();
-        match whose {
-            Whose::Own => {
-                if let Some(probe) = self.probe_own() {
-                    return probe;
-                }
-                match self.with_backlog(Backlog::deliver_one) {
-                    Step::DecidedExport(decided) => self.passed(decided),
-                    Step::Failed(failed) => return Probe::Failed(failed.retry_after),
-                    Step::Nothing | Step::Held => return Probe::Failed(None),
-                }
-            }
+        let step = match whose {
+            Whose::Own if let Some(probe) = self.probe_own() => return probe,
+            Whose::Own => self.with_backlog(Backlog::deliver_one),
             Whose::Backlog if is_free && let Some(probe) = self.probe_front() => return probe,
-            Whose::Backlog => match self.with_backlog(Backlog::probe) {
-                Step::DecidedExport(decided) => self.passed(decided),
-                Step::Failed(failed) => return Probe::Failed(failed.retry_after),
-                Step::Nothing | Step::Held => return Probe::Failed(None),
-            },
+            Whose::Backlog => self.with_backlog(Backlog::probe),
+        };
+        match step {
+            Step::DecidedExport(decided) => {
+                let is_accepted = decided.is_accepted();
+                self.passed(decided);
+                Probe::Passed(is_accepted)
+            }
+            Step::Failed(failed) => Probe::Failed(failed.retry_after),
+            Step::Nothing | Step::Held => Probe::Failed(None),
         }
-        Probe::Passed
     }
 
     /// Takes the messages that arrived during a request.

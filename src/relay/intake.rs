@@ -16,6 +16,7 @@ use super::answer::{IntakeAnswer, Unreadable};
 use super::body::LARGEST;
 use super::copies::{Copies, Made, Original};
 use super::deliverer::Deliverer;
+use super::in_memory::InMemory;
 use super::lazy_store::LazyStore;
 use super::ledger::Ledger;
 use super::message::{Item, Message, Unstored};
@@ -52,6 +53,8 @@ pub struct Intake {
     recorder: Arc<Recorder>,
     /// The spool, opened for the first export.
     store: LazyStore,
+    /// The exports that could not be stored, and are sent from memory.
+    in_memory: InMemory,
     /// The number of the next export.
     next: AtomicU64,
     /// How many exports are being processed.
@@ -91,7 +94,8 @@ impl Intake {
         let (store, next) = (LazyStore::new(state), AtomicU64::new(ledger.free()));
         let recent = Mutex::new(RecentExports::of(ledger.remembered()));
         let (busy, is_starting) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { routing, redact, verify, ledger, recorder, store, next, busy, is_starting, recent }
+        let in_memory = InMemory::default();
+        Self { routing, redact, verify, ledger, recorder, store, in_memory, next, busy, is_starting, recent }
     }
 
     /// Processes one export, to the end even if the client closes the connection meanwhile. Returns the answer to it.
@@ -185,23 +189,34 @@ impl Intake {
         let (reply, answered) = oneshot::channel();
         let reply = self.verify.then_some(reply);
         let (outcome, message) = match not_stored {
-            None => (EarlierExport::Stored, Message::Stored(Item { sequence, reply })),
-            Some(why) => {
-                self.ledger.unkept(sequence, why.clone());
-                let (accepted, known) = watch::channel(None);
-                (
-                    EarlierExport::Unstored(sequence, known),
-                    Message::Unstored(Unstored { sequence, points, body, why, accepted, reply }),
-                )
-            }
+            None => (EarlierExport::Stored, Some(Message::Stored(Item { sequence, reply }))),
+            Some(why) => self.in_memory_only(sequence, points, body, why, reply),
         };
         recent.add(digest, outcome.clone());
-        self.hand_over(routed, sequence, message);
+        message.into_iter().for_each(|message| self.hand_over(routed, sequence, message));
         let made = routed.copies.iter().zip(copies).filter_map(|(copy, made)| Some((copy, made?)));
         made.for_each(|(copy, made)| copy.hand_over(sequence, points, made));
         self.clone().start_worker();
         drop(recent);
         self.answer(outcome, answered).await
+    }
+
+    /// An export that could not be stored is sent from memory. Where too many are there, it is lost until claude sends it again.
+    fn in_memory_only(
+        &self,
+        sequence: u64,
+        points: u64,
+        body: Bytes,
+        why: String,
+        reply: Option<oneshot::Sender<Answer>>,
+    ) -> (EarlierExport, Option<Message>) {
+        self.ledger.unkept(sequence, why.clone());
+        let Some((accepted, known)) = self.in_memory.place() else {
+            self.ledger.set_state(sequence, State::Lost, &cause::too_many_in_memory(&why));
+            return (EarlierExport::lost(sequence), None);
+        };
+        let message = Message::Unstored(Unstored { sequence, points, body, why, accepted, reply });
+        (EarlierExport::Unstored(sequence, known), Some(message))
     }
 
     /// The answer to claude for an export that was handed over: with `--verify` ACT's own answer, if it comes in time.

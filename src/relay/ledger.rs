@@ -226,9 +226,9 @@ impl Ledger {
         }
     }
 
-    /// An open export fails while others pass: it waits behind them.
-    pub fn step_aside(&self, sequence: u64, problem: &Problem) {
-        self.note(Event::SteppedAside(sequence, problem.clone()));
+    /// An open export fails alone: it waits behind the others. `accepts_others`: one of them was accepted.
+    pub fn step_aside(&self, sequence: u64, problem: &Problem, accepts_others: bool) {
+        self.note(Event::SteppedAside(sequence, problem.clone(), accepts_others));
     }
 
     /// A delivered export can't be removed from the spool, or a rejected one can't be moved to the dead letters; and why.

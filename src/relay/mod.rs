@@ -19,6 +19,7 @@ mod copies;
 mod deliverer;
 mod delivery_worker;
 pub mod guard;
+mod in_memory;
 mod intake;
 pub mod journal;
 mod lazy_store;

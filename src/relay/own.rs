@@ -48,8 +48,8 @@ pub(super) enum Whose {
 /// The result of sending another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Probe {
-    /// ACT has answered for it: it accepted it, or rejected it for ever.
-    Passed,
+    /// ACT has answered for it. Whether it accepted it, and did not reject it for ever.
+    Passed(bool),
     /// It failed, too, or there is none; with the pause that the server asked for.
     Failed(Option<Duration>),
 }
@@ -60,7 +60,7 @@ impl DeliveryWorker {
         let note = self.spool.as_ref().and_then(|_| self.deferrals.read(&self.name_of(item.sequence)));
         match note.filter(|note| note.is_aside()) {
             Some(note) => {
-                self.ledger.step_aside(item.sequence, &note.problem);
+                self.ledger.step_aside(item.sequence, &note.problem, note.accepts_others);
                 let due = Instant::now() + note.due_in(SystemTime::now());
                 self.deferred.push(Deferred { item, due, is_retried: false });
             }
@@ -96,25 +96,25 @@ impl DeliveryWorker {
         let mut retry_after = failed.retry_after;
         if failed.is_in_doubt() {
             match self.does_another_pass(Whose::Own) {
-                Probe::Passed => return self.step_aside(failed),
+                Probe::Passed(is_accepted) => return self.step_aside(failed, is_accepted),
                 Probe::Failed(asked) => {
                     retry_after = retry_after.max(asked);
                     self.set_all(State::Waiting, &failed.problem);
                 }
             }
         } else if failed.is_unreadable() && failed.tries >= TRIES {
-            return self.step_aside(failed);
+            return self.step_aside(failed, false);
         }
         self.wait(retry_after);
     }
 
-    /// Moves the first export of the queue behind all others.
-    fn step_aside(&mut self, failed: &Failed) {
-        let (Some(item), note) = (self.queue.pop_front(), self.deferrals.step_aside(&failed.name, failed.took)) else {
-            return;
-        };
+    /// Moves the first export of the queue behind all others. `accepts_others`: another one was accepted.
+    fn step_aside(&mut self, failed: &Failed, accepts_others: bool) {
+        let Some(item) = self.queue.pop_front() else { return };
+        let note = self.deferrals.step_aside(&failed.name, failed.took, accepts_others);
+        let accepts_others = note.as_ref().map_or(accepts_others, |note| note.accepts_others);
         tracing::debug!(sequence = item.sequence, tries = failed.tries, said = failed.problem.said, "steps aside");
-        self.ledger.step_aside(item.sequence, &failed.problem);
+        self.ledger.step_aside(item.sequence, &failed.problem, accepts_others);
         let due = Instant::now() + note.map_or(LOOK, |note| note.due_in(SystemTime::now()));
         self.deferred.push(Deferred { item, due, is_retried: false });
         self.backoff.reset();
@@ -152,7 +152,7 @@ impl DeliveryWorker {
         Some(match sent {
             Attempt::Decided(state, problem) => {
                 self.decided(at, state, problem);
-                Probe::Passed
+                Probe::Passed(state != State::Rejected)
             }
             Attempt::Lost(problem) => {
                 self.settle(at, State::Lost, Some(problem));
@@ -194,8 +194,9 @@ impl DeliveryWorker {
             }
             // No other export waits for this one: it alone is tried later.
             Attempt::Failed(failed) => {
-                self.ledger.step_aside(sequence, &failed.problem);
                 let note = self.deferrals.read(&failed.name);
+                let accepts_others = note.as_ref().is_some_and(|note| note.accepts_others);
+                self.ledger.step_aside(sequence, &failed.problem, accepts_others);
                 let due = note.map_or(spool::hold::PROBE, |note| note.due_in(SystemTime::now()));
                 self.deferred[at].due = Instant::now() + due.max(LOOK);
             }

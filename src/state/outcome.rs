@@ -33,6 +33,10 @@ pub enum State {
     Delivered,
 }
 
+/// The states of exports that are in the spool, in the order in which they are likely to leave it. Where some have left it and
+/// it is not known which ones, they are taken from these states in this order.
+pub const OPEN: [State; 4] = [State::UnderWay, State::Waiting, State::NotUnderstood, State::Held];
+
 impl State {
     /// Whether an export stays in it until the user does something, or for ever.
     pub fn needs_action(self) -> bool {
@@ -75,7 +79,7 @@ pub struct Outcome {
     /// Why no connection could be accepted for a while: exports that claude tried to send then may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unaccepted: Option<String>,
-    /// The waiting exports that fail while ACT accepts others.
+    /// The waiting exports that stepped aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deferred: Option<Deferred>,
     /// Why an export with a final state is still in the spool.
@@ -99,11 +103,14 @@ pub struct Outcome {
     pub relay_was_killed: bool,
 }
 
-/// Exports that fail while ACT accepts others.
+/// Exports that stepped aside: they fail, and the others go first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deferred {
     /// How many.
     pub exports: u64,
+    /// Whether ACT is known to accept others: one was accepted when the last of them stepped aside.
+    #[serde(default)]
+    pub accepts_others: bool,
     /// Why the last of them failed.
     #[serde(rename = "trouble")]
     pub problem: Problem,
@@ -144,7 +151,7 @@ impl Outcome {
         !self.may_lack_exports() && self.unsummed == 0
     }
 
-    /// How many exports fail while ACT accepts others; they count as waiting, too.
+    /// How many exports stepped aside; they count as waiting, too.
     pub fn deferred(&self) -> u64 {
         let deferred = self.deferred.as_ref().map_or(0, |deferred| deferred.exports);
         deferred.min(self.count(State::Waiting))
@@ -267,8 +274,13 @@ fn deferred_words(outcome: &Outcome, receiver: &str, is_first: bool) -> Option<S
     let subject = if is_first { exports(count) } else { count.to_string() };
     let kept = if count == 1 { "it is kept" } else { "they are kept" };
     let said = &deferred.problem.said;
-    let accepts = format!("{receiver} accepts others");
-    (count > 0).then(|| format!("{subject} stepped aside ({said}): {accepts}; {kept}: act-claude act flush"))
+    let others = others(receiver, deferred.accepts_others);
+    (count > 0).then(|| format!("{subject} stepped aside ({said}): {others}; {kept}: act-claude act flush"))
+}
+
+/// What is known of the exports beside one that stepped aside.
+pub(crate) fn others(receiver: &str, are_accepted: bool) -> String {
+    if are_accepted { format!("{receiver} accepts others") } else { "the others go first".to_owned() }
 }
 
 /// ". The API token or its user is wrong: act-claude act setup --account acme".

@@ -20,7 +20,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use crate::state;
-use crate::state::outcome::{Deferred, Outcome, Problem, State};
+use crate::state::outcome::{Deferred, OPEN, Outcome, Problem, State};
 use crate::state::prune::{self, Bounds};
 use crate::system::file;
 use crate::system::process::{self, Started};
@@ -350,8 +350,7 @@ pub fn decided_later(state: &Path, export: Later<'_>, to: State, problem: Option
         Some(destination) => record.copies.entry(destination.to_owned()).or_default(),
         None => &mut record.outcome,
     };
-    let open = [State::Waiting, State::Held, State::NotUnderstood, State::UnderWay];
-    match open.iter().find(|from| outcome.states.get(from).is_some_and(|count| *count > 0)) {
+    match OPEN.iter().find(|from| outcome.states.get(from).is_some_and(|count| *count > 0)) {
         Some(from) => {
             let left = outcome.states.get(from).map_or(0, |count| count - 1);
             outcome.states.insert(*from, left);

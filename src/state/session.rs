@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::state::outcome::{self, Outcome, State};
+use crate::state::outcome::{self, OPEN, Outcome, State};
 use crate::state::record::{self, Record};
 use crate::state::spool::{Spool, Summary, list};
 
@@ -133,9 +133,6 @@ fn copies_left(state: &Path, destination: &str, session: &str) -> Option<u64> {
         Err(error) => (error.kind() == ErrorKind::NotADirectory).then_some(0),
     }
 }
-
-/// The states of exports that are in the spool, in the order in which they are likely to leave it.
-pub const OPEN: [State; 4] = [State::UnderWay, State::Waiting, State::NotUnderstood, State::Held];
 
 /// Counts the open exports of a killed relay as not observed where the spool does not have them any more. `kept`: how many it
 /// has. The others left it after the relay's last record, or were in memory only; nothing says what became of them.

@@ -36,8 +36,8 @@ impl From<io::Error> for OpenError {
     fn from(error: io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::ELOOP) => Self::Link,
-            // A socket, or a pipe that nobody reads.
-            Some(Errno::ENXIO) => Self::Special,
+            // A socket, or a pipe that nobody reads; a directory, opened for writing.
+            Some(Errno::ENXIO | Errno::EISDIR) => Self::Special,
             // macOS returns this error for a socket.
             #[cfg(not(target_os = "linux"))]
             Some(Errno::EOPNOTSUPP) => Self::Special,
@@ -69,6 +69,20 @@ pub fn open_through_links(path: &Path, options: &OpenOptions) -> io::Result<File
 fn open_with(path: &Path, options: &OpenOptions, more: OFlag) -> io::Result<File> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | more;
     options.clone().custom_flags(flags.bits()).open(path)
+}
+
+/// Opens `path` for an exclusive lock, as [`open`] does: for reading and writing, because Linux has such a lock on NFS only through
+/// a descriptor that can write. (A directory is locked there as elsewhere.) What can't be opened for writing is opened for
+/// reading, which is enough on other file systems.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn open_to_lock(path: &Path) -> io::Result<File> {
+    open(path, File::options().read(true).write(true)).or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => open(path, File::options().read(true)),
+        _ => Err(error),
+    })
 }
 
 /// Opens a regular file for reading, as [`open`] does.
@@ -283,6 +297,29 @@ mod tests {
         // Nobody reads the pipe: a writer is not kept waiting, either.
         let error = open(&path("pipe"), File::options().write(true)).unwrap_err();
         assert!(matches!(error.into(), OpenError::Special));
+    }
+
+    #[test]
+    fn a_lock_s_descriptor_can_write_where_the_file_can_be_written_to() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        let mode = |file: &File| {
+            let flags = nix::fcntl::fcntl(file, nix::fcntl::F_GETFL).unwrap();
+            OFlag::from_bits_retain(flags) & OFlag::O_ACCMODE
+        };
+        fs::write(path("file"), "content").unwrap();
+        symlink("file", path("link")).unwrap();
+        assert_eq!(mode(&open_to_lock(&path("file")).unwrap()), OFlag::O_RDWR);
+        assert_eq!(fs::read(path("file")).unwrap(), b"content");
+        for name in ["link", "none"] {
+            assert!(open_to_lock(&path(name)).is_err() && !path("none").exists(), "{name}");
+        }
+        assert!(matches!(open_to_lock(root.path()).unwrap_err().into(), OpenError::Special));
+        // Nobody may write to it, not even root.
+        let sealed = Path::new("/sys/kernel/uevent_seqnum");
+        if sealed.exists() {
+            assert_eq!(mode(&open_to_lock(sealed).unwrap()), OFlag::O_RDONLY);
+        }
     }
 
     #[test]

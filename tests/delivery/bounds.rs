@@ -98,6 +98,38 @@ fn b14_totals_are_numbers() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("delivered        2       4 "), "{output:?}");
 }
 
+/// ACT does not answer: what can't be stored fills the memory up to a bound, and the rest is refused at once and counted.
+#[test]
+fn b10_few_exports_are_in_memory_only() {
+    let (sandbox, act) = full(1, 64);
+    // ACT answers once it may.
+    let (may_answer, permission) = std::sync::mpsc::channel::<()>();
+    let permission = std::sync::Mutex::new(permission);
+    act.answer_by(move |_| {
+        let _ = permission.lock().unwrap().recv();
+        accepted()
+    });
+    let mut relay = Relay::start(&sandbox, &act.endpoint());
+    assert_eq!(relay.post(&export("stored")), Some(200));
+    let place = relay.place();
+    let post = |name: String| {
+        let (address, path) = place.clone();
+        std::thread::spawn(move || crate::relay::post(address, &path, &export(&name)))
+    };
+    let waiting: Vec<_> = (0..8).map(|name| post(name.to_string())).collect();
+    relay.until(&sandbox, State::UnderWay, 9);
+    // The answer comes although ACT gives none: nothing waits for it.
+    for _ in 0..2 {
+        assert_eq!(relay.post(&export("refused")), Some(503));
+    }
+    relay.until(&sandbox, State::Lost, 1);
+    drop(may_answer);
+    assert!(waiting.into_iter().all(|post| post.join().unwrap() == Some(200)), "ACT has them");
+    // Claude sends it once more. It is counted once.
+    assert_eq!(relay.post(&export("refused")), Some(200));
+    assert_eq!(relay.outcome(crate::support::DEADLINE).states, [(State::Delivered, 10)].into());
+}
+
 #[test]
 fn b10_without_a_state_directory() {
     for missing in [true, false] {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use act_claude::config::TokenSource;
+use act_claude::delivery::target::Credentials;
 use act_claude::state::outcome::State;
 
 use crate::relay::{Relay, export, leave, name_of, start_of, waiting};
 use crate::support::act::{Act, accepted, credential, refused};
+use crate::support::eventually;
 use crate::support::http::Reply;
 use crate::support::sandbox::{Sandbox, Text};
 
@@ -92,10 +95,8 @@ fn b6_twenty_sessions_against_a_401_ask_once_a_minute() {
     assert!(asked <= 1 + minutes, "{asked} requests in {minutes} minutes");
 }
 
-#[test]
-fn b6_a_source_that_gives_no_token_is_asked_by_one_session_only() {
-    let sandbox = Sandbox::new();
-    let act = Act::start();
+/// An account whose token command fails. Returns how often it has run.
+fn locked(sandbox: &Sandbox, act: &Act) -> impl Fn() -> usize + use<> {
     let count = sandbox.root().join("count");
     let script = sandbox.script("locked", &format!("#!/bin/sh\necho x >>{}\nexit 1\n", count.display()));
     let mut account = sandbox.account(&act.endpoint());
@@ -105,12 +106,47 @@ fn b6_a_source_that_gives_no_token_is_asked_by_one_session_only() {
         "aliases": {"billing": {"account": "acme", "id": "id-billing", "provider_type": "P"}},
         "default": "billing"
     }));
-    let runs = || std::fs::read_to_string(&count).unwrap_or_default().lines().count();
+    move || std::fs::read_to_string(&count).unwrap_or_default().lines().count()
+}
+
+#[test]
+fn b6_a_source_that_gives_no_token_is_asked_by_one_session_only() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    let runs = locked(&sandbox, &act);
     leave(&sandbox, "0a", &["a", "b", "c"], &act.endpoint());
     let output = sandbox.act_claude(&["act", "flush"]).output().unwrap();
     assert_eq!(output.code(), 77, "{}", output.out());
     assert!(output.out().contains("billing: 3 exports held: the token command"), "{}", output.out());
     assert_eq!((runs(), act.requests().len(), waiting(&sandbox).len()), (1, 0, 3));
+}
+
+/// A file in place of `held`: only this makes a write fail for root, too. The session looks at what is held every second.
+#[test]
+fn b6_where_no_hold_can_be_written_a_session_asks_once_a_minute() {
+    let mut sandbox = Sandbox::new();
+    let act = Act::start();
+    let runs = locked(&sandbox, &act);
+    sandbox.set("ACT_CLAUDE_LOG", "debug");
+    act_claude::system::file::create_directories(&sandbox.state()).unwrap();
+    std::fs::write(sandbox.state().join("held"), "").unwrap();
+    let mut start = start_of(&sandbox, &act.endpoint());
+    let target = &mut start.route.as_mut().unwrap().target;
+    let command = vec![sandbox.home().join("locked").display().to_string()];
+    target.credentials = Credentials::Act {
+        id: "id-billing".to_owned(),
+        user: crate::support::sandbox::USER.to_owned(),
+        token: TokenSource::Command(command),
+    };
+    let relay = Relay::start_with(&sandbox, start);
+    assert_eq!(relay.post(&export("a")), Some(200));
+    let log = sandbox.state().join("act-claude.log");
+    eventually("five looks", || {
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        (log.matches("no export can be sent for now").count() >= 5).then_some(())
+    });
+    assert_eq!((runs(), act.requests().len()), (1, 0));
+    relay.finish();
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod files;
 mod held;
 mod in_use;
 mod lifetime;
+mod locks;
 mod log;
 mod lost_copies;
 mod oracle;

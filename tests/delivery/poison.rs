@@ -252,6 +252,33 @@ fn b7_flush_names_what_steps_aside_and_discards_it_and_nothing_else() {
     assert_eq!(waiting(&sandbox), [] as [String; 0]);
 }
 
+/// An export that is rejected shows that ACT answers, and not that it accepts others.
+#[test]
+fn b14_that_others_are_accepted_is_said_only_where_one_was() {
+    let sandbox = Sandbox::new();
+    let act = Act::start();
+    sandbox.configure_one(&act.endpoint());
+    act.answer_by(|request| refused(if name_of(&request.raw) == "poison" { 500 } else { 400 }, ""));
+    let mut relay = Relay::start(&sandbox, &act.endpoint());
+    for name in ["poison", "bad"] {
+        assert_eq!(relay.post(&export(name)), Some(200));
+    }
+    relay.until(&sandbox, State::Rejected, 1);
+    let outcome = relay.outcome(Duration::from_millis(100));
+    assert_eq!(outcome.deferred.map(|deferred| (deferred.exports, deferred.accepts_others)), Some((1, false)));
+    relay.finish();
+    // The next session's relay, and the commands, know no more.
+    let aside = &history(&sandbox)["spool"]["waiting"][0]["deferred"][0];
+    assert_eq!(aside["accepts_others"], false, "{aside}");
+    let output = sandbox.act_claude(&["act", "flush"]).output().unwrap();
+    assert!(output.out().contains(" times: 500 Internal Server Error. The others go first\n"), "{}", output.out());
+    for command in ["history", "doctor"] {
+        let output = sandbox.act_claude(&["act", command]).output().unwrap();
+        let shown = output.out().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(shown.contains("go first") && !shown.contains("accepts other"), "{command}: {shown}");
+    }
+}
+
 /// In an outage no export is the cause: none steps aside, and none is discarded except by its name.
 #[test]
 fn b11_in_an_outage_no_export_steps_aside() {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use act_claude::state::outcome::State;
 use act_claude::state::record;
+use act_claude::state::spool::{Spool, deferral};
 
 use crate::relay::{Relay, export, files, leave, name_of, start_of, waiting};
 use crate::support::act::{Act, refused};
+use crate::support::eventually;
 use crate::support::faults::{self, Faults, possible};
 use crate::support::sandbox::{Sandbox, Text};
 
@@ -47,6 +49,35 @@ fn b8_a_file_that_can_t_be_opened_or_read_is_kept_and_reported() {
         assert_eq!((waiting(&sandbox), files(&sandbox, "corrupt").len()), (vec![names[0].clone()], 0));
         assert_eq!(sandbox.act_claude(&["act", "flush"]).output().unwrap().code(), 0);
         assert_eq!((waiting(&sandbox).len(), delivered(&act)), (0, vec!["b".to_owned(), "a".to_owned()]));
+    }
+}
+
+/// Nothing was sent, so nothing is known of what ACT accepts.
+#[test]
+fn b14_an_export_that_can_t_be_read_steps_aside_and_nothing_is_claimed_of_others() {
+    if !possible() {
+        return;
+    }
+    let (sandbox, act) = arranged();
+    let name = leave(&sandbox, "0a", &["a"], &act.endpoint()).remove(0);
+    let faults =
+        Faults { step: Some(1), ..Faults::once_at("open", "EIO", &sandbox.state().join("spool/new").join(&name)) };
+    let words = faults.words(&sandbox.root().join("strace.log"));
+    let relay = Relay::start_under(&sandbox, start_of(&sandbox, &act.endpoint()), &words);
+    let spool = Spool::of(&sandbox.state());
+    let note = eventually("a note", || deferral::look(&spool, &name).filter(|note| note.is_aside()));
+    assert!(!note.accepts_others && act.requests().is_empty(), "{note:?}");
+    relay.finish();
+    for (command, words) in [
+        (
+            "history",
+            format!("{name} stepped aside (the others go first): its file can't be read now (I/O error), tried"),
+        ),
+        ("doctor", "its file can't be read now (I/O error): the other exports go first; it is kept".to_owned()),
+    ] {
+        let output = sandbox.act_claude(&["act", command]).output().unwrap();
+        let shown = output.out().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(shown.contains(&words), "{command}: {shown}");
     }
 }
 

@@ -62,7 +62,7 @@ impl Kept<'_> {
     }
 }
 
-/// Exports of one alias that have stepped aside: they fail while the receiver accepts others.
+/// Exports of one alias that have stepped aside.
 fn deferred(facts: &Facts, kept: &Kept<'_>) -> Finding {
     let deferred = &kept.waiting.deferred;
     let last = deferred.last();
@@ -70,8 +70,11 @@ fn deferred(facts: &Facts, kept: &Kept<'_>) -> Finding {
     let name = last.map(|failing| failing.export.clone()).unwrap_or_default();
     let (id, receiver) =
         (if kept.destination.is_some() { "copy-stepped-aside" } else { "stepped-aside" }, kept.receiver());
-    let effect =
-        format!("{receiver} accepts other exports but not this one; it is kept and retried at growing intervals");
+    let others = match last.is_some_and(|failing| failing.accepts_others) {
+        true => format!("{receiver} accepts other exports but not this one"),
+        false => "the other exports go first".to_owned(),
+    };
+    let effect = format!("{others}; it is kept and retried at growing intervals");
     Finding::new(id, format!("{} stepped aside", kept.count(deferred.len())), kept.place(facts))
         .effect(if said.is_empty() { effect } else { format!("{said}: {effect}") })
         .fix(format!("if {receiver} never accepts it, delete it"))

@@ -35,8 +35,8 @@ pub(super) struct Queue {
 
 /// The result of one attempt to deliver an export.
 enum ExportResult {
-    /// ACT decided about it.
-    Passed,
+    /// ACT decided about it. Whether it accepted the export, and did not reject it.
+    Passed(bool),
     /// It stays, or is no longer there. Nothing more is to be done.
     Done,
     /// Another process delivers it. The rest of its session is left to that process.
@@ -57,7 +57,7 @@ impl Flush {
                     continue;
                 }
                 match self.deliver_one(&name) {
-                    ExportResult::Passed | ExportResult::Done => {
+                    ExportResult::Passed(_) | ExportResult::Done => {
                         queue.names.pop_front();
                         progress.step();
                     }
@@ -65,8 +65,8 @@ impl Flush {
                     ExportResult::Failed(failed) if !failed.1.is_in_doubt() => std::thread::sleep(PAUSE),
                     ExportResult::Failed(failed) => {
                         let (header, failed) = *failed;
-                        if self.does_another_pass(&header, &mut queue, &mut queues, progress) {
-                            self.step_aside(&header, &failed);
+                        if let Some(is_accepted) = self.does_another_pass(&header, &mut queue, &mut queues, progress) {
+                            self.step_aside(&header, &failed, is_accepted);
                         } else {
                             let key = (header.account.clone(), String::new());
                             self.stuck.insert(key, (State::Waiting, failed.problem.clone()));
@@ -85,7 +85,7 @@ impl Flush {
         }
         for name in deferred {
             if let ExportResult::Failed(failed) = self.deliver_one(&name) {
-                self.step_aside(&failed.0, &failed.1);
+                self.step_aside(&failed.0, &failed.1, false);
             }
             progress.step();
         }
@@ -102,13 +102,14 @@ impl Flush {
     }
 
     /// Sends other exports of the same account that have not failed yet, to find out whether only the first one of `queue` fails.
+    /// `None`: none of them passes. Otherwise, whether it was accepted.
     fn does_another_pass(
         &mut self,
         header: &Header,
         queue: &mut Queue,
         queues: &mut VecDeque<Queue>,
         progress: &mut Progress,
-    ) -> bool {
+    ) -> Option<bool> {
         let behind = queue.names.iter().skip(1);
         let names: Vec<String> = behind.chain(queues.iter().flat_map(|queue| &queue.names)).cloned().collect();
         let mut asked = 0;
@@ -122,7 +123,7 @@ impl Flush {
                 continue;
             }
             match self.deliver_one(&name) {
-                ExportResult::Failed(failed) if failed.1.is_in_doubt() => return false,
+                ExportResult::Failed(failed) if failed.1.is_in_doubt() => return None,
                 ExportResult::Failed(_) => asked += 1,
                 ExportResult::Busy => {}
                 one => {
@@ -130,13 +131,13 @@ impl Flush {
                         queue.names.retain(|other| *other != name);
                     }
                     progress.step();
-                    if matches!(one, ExportResult::Passed) {
-                        return true;
+                    if let ExportResult::Passed(is_accepted) = one {
+                        return Some(is_accepted);
                     }
                 }
             }
         }
-        false
+        None
     }
 
     /// Tries to deliver one export of a session that is over.
@@ -178,7 +179,7 @@ impl Flush {
         match &response.verdict {
             Some(Verdict::Delivered { .. } | Verdict::Partial { .. } | Verdict::Rejected(_)) => {
                 self.passed(claim, &response, &target);
-                ExportResult::Passed
+                ExportResult::Passed(response.state != State::Rejected)
             }
             _ => {
                 let problem = response.problem.unwrap_or_else(|| unreachable!("what stays has a reason"));
@@ -227,14 +228,14 @@ impl Flush {
     }
 
     /// Handles an export that fails while others pass: it steps aside, or with `--discard` it is given up.
-    fn step_aside(&mut self, header: &Header, failed: &Failed) {
-        let _ = self.deferrals.step_aside(&failed.name, failed.took);
+    fn step_aside(&mut self, header: &Header, failed: &Failed, accepts_others: bool) {
+        let note = self.deferrals.step_aside(&failed.name, failed.took, accepts_others);
         if self.choice.discard
             && let Ok(claim) = claim(&self.spool, &failed.name)
         {
             return self.give_up(claim, true);
         }
-        self.tallies.of(header).step_aside(failed);
+        note.iter().for_each(|note| self.tallies.of(header).note_deferred(&failed.name, note));
     }
 
     fn stays(&mut self, claim: Claim, state: State, problem: Problem) -> ExportResult {
@@ -333,7 +334,7 @@ impl Flush {
         }
         let tally = self.tallies.of(header);
         match note {
-            Some(note) => tally.note_deferred(&name, note.tries, &note.problem),
+            Some(note) => tally.note_deferred(&name, &note),
             None => tally.running += 1,
         }
     }

@@ -8,8 +8,8 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::config::typed::secret::{NOT_REPEATED, holds_credential};
-use crate::delivery::blame::Failed;
 use crate::state::outcome::{Problem, State, exports, points};
+use crate::state::spool::deferral::Deferral;
 use crate::state::spool::{Header, Spool};
 use crate::system::exit::USAGE;
 use crate::text::shell::shell_word;
@@ -53,17 +53,15 @@ pub struct DeferredExport {
     pub tries: u32,
     /// How it failed last.
     pub said: String,
+    /// Whether another one was accepted when it stepped aside.
+    pub accepts_others: bool,
 }
 
 impl Tally {
-    /// Counts an export that steps aside.
-    pub fn step_aside(&mut self, failed: &Failed) {
-        self.note_deferred(&failed.name, failed.tries, &failed.problem);
-    }
-
     /// Counts an export that has stepped aside, from the content of its note.
-    pub fn note_deferred(&mut self, name: &str, tries: u32, problem: &Problem) {
-        self.deferred.push(DeferredExport { export: name.to_owned(), tries, said: problem.said.clone() });
+    pub fn note_deferred(&mut self, name: &str, note: &Deferral) {
+        let Deferral { tries, accepts_others, problem, .. } = note.clone();
+        self.deferred.push(DeferredExport { export: name.to_owned(), tries, said: problem.said, accepts_others });
     }
 }
 
@@ -226,11 +224,13 @@ impl Tally {
         if let Some(name) = self.alone.as_ref().filter(|_| self.stays.contains_key(&State::Waiting)) {
             let _ = writeln!(text, "  to delete it: {flush} --discard --only {name}");
         }
-        for DeferredExport { export, tries, said } in self.deferred.iter().take(SHOWN) {
-            let _ = writeln!(
-                text,
-                "{alias}: 1 export stepped aside, tried {tries} times: {said}. {receiver} accepts other exports"
-            );
+        for DeferredExport { export, tries, said, accepts_others } in self.deferred.iter().take(SHOWN) {
+            let others = if *accepts_others {
+                format!("{receiver} accepts other exports")
+            } else {
+                "The others go first".to_owned()
+            };
+            let _ = writeln!(text, "{alias}: 1 export stepped aside, tried {tries} times: {said}. {others}");
             let _ = writeln!(text, "  to delete it: {flush} --discard --only {export}");
         }
         if let Some(more) = self.deferred.len().checked_sub(SHOWN).filter(|more| *more > 0) {

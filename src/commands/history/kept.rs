@@ -66,14 +66,18 @@ impl Page {
         text
     }
 
-    /// The names of the exports that fail while others pass, or that may fail because of their own content.
+    /// The names of the exports that stepped aside, or that may fail because of their own content.
     fn failing(&self, text: &mut String, waiting: &Waiting, destination: Option<&str>) {
         let receiver = destination.map_or_else(|| "ACT".to_owned(), page::visible);
         let flush = flush::command(destination);
         // A single export has no other to be compared with: ACT itself may be what fails.
-        let alone = waiting.failing.iter().filter(|_| waiting.exports == 1).map(|failing| (failing, "fails"));
-        let aside = format!("stepped aside ({receiver} accepts other exports)");
-        let deferred = waiting.deferred.iter().map(|failing| (failing, aside.as_str()));
+        let alone =
+            waiting.failing.iter().filter(|_| waiting.exports == 1).map(|failing| (failing, "fails".to_owned()));
+        let aside = |failing: &Failing| match failing.accepts_others {
+            true => format!("stepped aside ({receiver} accepts other exports)"),
+            false => "stepped aside (the others go first)".to_owned(),
+        };
+        let deferred = waiting.deferred.iter().map(|failing| (failing, aside(failing)));
         for (failing, what) in deferred.chain(alone).take(SHOWN) {
             let Failing { export, tries, problem, .. } = failing;
             let words = format!(

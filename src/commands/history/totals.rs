@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::listing::{SENT_LATER, state_word};
 use crate::claude::metrics::Usage;
-use crate::state::outcome::State;
-use crate::state::session::{OPEN, Session};
+use crate::state::outcome::{OPEN, State};
+use crate::state::session::Session;
 use crate::state::total::Total;
 use crate::text::amount::{dollars, grouped};
 use crate::text::table::{Table, cell, numbers, words};

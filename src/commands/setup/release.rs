@@ -4,11 +4,10 @@
 use std::time::{Duration, Instant};
 
 use crate::claude::network::Network;
-use crate::delivery::backlog::{Backlog, DecidedExport, Means, Step};
+use crate::delivery::backlog::{Backlog, Means, Step};
 use crate::delivery::blame::Blame;
 use crate::delivery::sender::Sender;
 use crate::delivery::targets::Targets;
-use crate::delivery::verdict::Verdict;
 use crate::state;
 use crate::state::spool::Spool;
 use crate::state::spool::deferral::Deferrals;
@@ -37,7 +36,7 @@ pub fn release(account: &str, environment: &Environment) -> u64 {
     let mut delivered = 0;
     while Instant::now() < end {
         match backlog.deliver_one(&mut means) {
-            Step::DecidedExport(decided) => delivered += u64::from(is_taken(&decided)),
+            Step::DecidedExport(decided) => delivered += u64::from(decided.is_accepted()),
             Step::Held => {}
             Step::Nothing => break,
             Step::Failed(failed) if !failed.is_in_doubt() && failed.blame != Blame::Account => {
@@ -45,16 +44,12 @@ pub fn release(account: &str, environment: &Environment) -> u64 {
             }
             Step::Failed(failed) => match backlog.probe(&mut means) {
                 Step::DecidedExport(decided) => {
-                    delivered += u64::from(is_taken(&decided));
-                    backlog.step_aside(&failed, means.deferrals);
+                    delivered += u64::from(decided.is_accepted());
+                    backlog.step_aside(&failed, decided.is_accepted(), means.deferrals);
                 }
                 _ => break,
             },
         }
     }
     delivered
-}
-
-fn is_taken(decided: &DecidedExport) -> bool {
-    matches!(decided.verdict, Some(Verdict::Delivered { .. } | Verdict::Partial { .. }))
 }

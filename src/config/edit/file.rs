@@ -8,7 +8,8 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::system::file::{self, Durability};
 
-/// Makes the directory of `path` (0700) and locks it, so that two edits don't overwrite each other.
+/// Makes the directory of `path` (0700) and locks it, so that two edits don't overwrite each other. A directory can be locked
+/// without being open for writing also where a file can't (`system::file::open_to_lock`).
 pub fn lock(path: &Path) -> Result<Flock<File>> {
     let directory = file::parent(path);
     file::create_directories(directory)?;

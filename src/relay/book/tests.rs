@@ -47,6 +47,19 @@ fn what_is_written_is_the_same_book_again_with_or_without_a_snapshot() {
 }
 
 #[test]
+fn what_act_does_with_others_is_said_where_it_is_known() {
+    let words = |accepts_others| {
+        let aside = Event::SteppedAside(1, problem("its file can't be read now"), accepts_others);
+        let book = Book::read(&written(&[&events()[..8], &[aside]].concat()));
+        crate::state::outcome::words_of(&book.outcome(), "ACT")
+    };
+    let said = "1 of 2 exports delivered; 1 stepped aside (its file can't be read now): ";
+    let kept = "; it is kept: act-claude act flush";
+    assert_eq!(words(true), format!("{said}ACT accepts others{kept}"));
+    assert_eq!(words(false), format!("{said}the others go first{kept}"));
+}
+
+#[test]
 fn a_line_that_can_t_be_read_is_passed_over() {
     let mut journal = written(&events()[..4]);
     journal.extend_from_slice(b"{\"Unknown\":1}\n\xff\n");

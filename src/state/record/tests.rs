@@ -97,6 +97,23 @@ fn what_is_decided_later_is_counted_where_it_belongs() {
 }
 
 #[test]
+fn what_is_decided_later_leaves_the_open_states_in_their_order() {
+    let state = tempfile::tempdir().unwrap();
+    state::make_private(&directory(state.path())).unwrap();
+    let mut record = record("a");
+    record.outcome.states = OPEN.map(|open| (open, 1)).into();
+    record.outcome.states.insert(State::Lost, 1);
+    record.write(state.path()).unwrap();
+    for left in 1..=OPEN.len() {
+        decided_later(state.path(), Later { id: "a", destination: None, points: 5 }, State::Delivered, None, 0);
+        let outcome = read(state.path(), "a").unwrap().outcome;
+        let still = OPEN.map(|open| outcome.count(open) == 1);
+        assert_eq!(still, std::array::from_fn(|at| at >= left), "{left}");
+        assert_eq!((outcome.count(State::Delivered), outcome.count(State::Lost)), (left as u64, 1));
+    }
+}
+
+#[test]
 fn problem_is_said_once() {
     let state = tempfile::tempdir().unwrap();
     state::make_private(&directory(state.path())).unwrap();

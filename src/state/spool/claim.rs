@@ -66,12 +66,15 @@ impl Claim {
     /// Claims a file of `spool/new`, and checks every byte of it.
     pub fn take(spool: &Spool, name: &str) -> Result<Self, Refusal> {
         let path = spool.queue().join(name);
-        let file = file::open(&path, File::options().read(true))
+        let file = file::open_to_lock(&path)
             .map_err(|error| refusal_of_open(&error.into()).unwrap_or_else(|| move_to_corrupt(spool, name)))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refusal::Busy),
-            Err(TryLockError::Error(error)) => return Err(unreadable(&error)),
+            // On NFS a file that can't be written to can't be locked.
+            Err(TryLockError::Error(error)) => {
+                return Err(is_writable(spool).err().unwrap_or_else(|| unreadable(&error)));
+            }
         }
         // Between opening and locking, another process may have sent this file. Then the name no longer leads to it.
         let metadata = file.metadata().map_err(|error| unreadable(&error))?;
@@ -87,7 +90,7 @@ impl Claim {
         }
         // In a directory that is not writable the file can't be removed after it was sent, and every process would send it again.
         // So it is not sent.
-        nix::unistd::access(&spool.queue(), nix::unistd::AccessFlags::W_OK).map_err(Refusal::ReadOnly)?;
+        is_writable(spool)?;
         if !metadata.is_file() {
             return Err(move_to_corrupt(spool, name));
         }
@@ -178,6 +181,10 @@ fn mark_delivered(path: &Path) -> io::Result<()> {
     let file = file::open(path, File::options().write(true))?;
     file.write_all_at(entry::DELIVERED, 0)?;
     file::sync_content(&file)
+}
+
+fn is_writable(spool: &Spool) -> Result<(), Refusal> {
+    nix::unistd::access(&spool.queue(), nix::unistd::AccessFlags::W_OK).map_err(Refusal::ReadOnly)
 }
 
 /// Moves a file with wrong content to the dead letters.

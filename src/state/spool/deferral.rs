@@ -34,6 +34,9 @@ pub struct Deferral {
     pub tried_ms: u64,
     /// Set if it has stepped aside: others go first, and it is tried again after this many milliseconds.
     pub pause_ms: Option<u64>,
+    /// Whether another one was accepted when it stepped aside. Where that is not known, nobody claims it.
+    #[serde(default)]
+    pub accepts_others: bool,
     /// Why it failed last.
     #[serde(rename = "trouble")]
     pub problem: Problem,
@@ -89,21 +92,26 @@ impl Deferrals {
     /// Notes that an export failed once more, in an attempt that `took` this long. Returns the new note.
     pub fn failed(&mut self, name: &str, problem: &Problem, took: Duration) -> Deferral {
         let last = self.read(name);
-        let (tries, last_pause) = last.map_or((0, None), |last| (last.tries, last.pause_ms));
+        let (tries, last_pause) = last.as_ref().map_or((0, None), |last| (last.tries, last.pause_ms));
         let note = Deferral {
             tries: tries.saturating_add(1),
             tried_ms: now_ms(),
             pause_ms: last_pause.map(|last| pause(Some(last), took)),
+            accepts_others: last.is_some_and(|last| last.accepts_others),
             problem: problem.clone(),
         };
         self.write(name, &note);
         note
     }
 
-    /// Notes that an export steps aside; the attempt that failed `took` this long.
-    pub fn step_aside(&mut self, name: &str, took: Duration) -> Option<Deferral> {
+    /// Notes that an export steps aside; the attempt that failed `took` this long. `accepts_others`: another one was accepted.
+    pub fn step_aside(&mut self, name: &str, took: Duration, accepts_others: bool) -> Option<Deferral> {
         let note = self.read(name)?;
-        let note = Deferral { pause_ms: Some(note.pause_ms.unwrap_or_else(|| pause(None, took))), ..note };
+        let note = Deferral {
+            pause_ms: Some(note.pause_ms.unwrap_or_else(|| pause(None, took))),
+            accepts_others: note.accepts_others || accepts_others,
+            ..note
+        };
         self.write(name, &note);
         Some(note)
     }
@@ -180,14 +188,17 @@ mod tests {
         let (_state, spool) = spool();
         let (mut one, mut other) = (Deferrals::of(Some(&spool)), Deferrals::of(Some(&spool)));
         assert_eq!(one.read("s-00000001"), None);
-        assert_eq!(one.step_aside("s-00000001", Duration::ZERO), None, "it never failed");
+        assert_eq!(one.step_aside("s-00000001", Duration::ZERO, true), None, "it never failed");
         let first = one.failed("s-00000001", &problem("500"), Duration::ZERO);
         assert_eq!((first.tries, first.is_aside()), (1, false));
         assert_eq!(other.failed("s-00000001", &problem("502"), Duration::ZERO).tries, 2);
-        other.step_aside("s-00000001", Duration::ZERO);
+        let aside = other.step_aside("s-00000001", Duration::ZERO, false).unwrap();
+        assert!(!aside.accepts_others, "this is not known");
+        other.step_aside("s-00000001", Duration::ZERO, true);
         let read = one.read("s-00000001").unwrap();
         assert_eq!((read.tries, read.pause_ms, read.problem.said.as_str()), (2, Some(2_000), "502"));
-        assert_eq!(one.failed("s-00000001", &problem("500"), Duration::ZERO).pause_ms, Some(4_000));
+        let again = one.failed("s-00000001", &problem("500"), Duration::ZERO);
+        assert_eq!((again.pause_ms, again.accepts_others), (Some(4_000), true));
         assert_eq!(one.names(), ["s-00000001"]);
         // The note is removed once the export has left.
         fs::write(spool.queue().join("s-00000002"), "").unwrap();
@@ -206,7 +217,7 @@ mod tests {
             let mut notes = Deferrals::of(spool.as_ref());
             notes.failed("s-00000001", &problem("500"), Duration::ZERO);
             assert_eq!(notes.failed("s-00000001", &problem("500"), Duration::ZERO).tries, 2);
-            assert!(notes.step_aside("s-00000001", Duration::ZERO).is_some_and(|note| note.is_aside()));
+            assert!(notes.step_aside("s-00000001", Duration::ZERO, true).is_some_and(|note| note.is_aside()));
             assert_eq!(notes.names(), ["s-00000001"]);
             notes.forget("s-00000001");
             assert_eq!(notes.read("s-00000001"), None);
@@ -215,7 +226,13 @@ mod tests {
 
     #[test]
     fn b13_a_clock_that_jumps_holds_nothing_up() {
-        let note = Deferral { tries: 3, tried_ms: now_ms(), pause_ms: Some(3_600_000), problem: problem("500") };
+        let note = Deferral {
+            tries: 3,
+            tried_ms: now_ms(),
+            pause_ms: Some(3_600_000),
+            accepts_others: true,
+            problem: problem("500"),
+        };
         let years = Duration::from_secs(10 * 365 * 86_400);
         for now in [SystemTime::now() + years, SystemTime::now() - years] {
             assert_eq!(note.due_in(now), Duration::ZERO);

@@ -4,9 +4,11 @@
 //! A hold is for an account, an alias and the credentials that were refused: `held/KEY-CHECKSUM.json`. Other
 //! credentials have no hold and are tried at once, so a corrected token or alias id has effect without waiting. The
 //! checksum is 32 bits of a hash of endpoint, user, alias id and credentials: they can't be recovered from it.
-//! A success removes all holds of its account and alias, so that the other relays try at once.
+//! A success removes all holds of its account and alias, so that the other relays try at once. Where a hold can't be written,
+//! this process keeps it in memory.
 
-use std::fs;
+use std::fs::{self, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -74,6 +76,7 @@ fn hash(parts: &[&str], bytes: usize) -> String {
 #[derive(Debug, Default)]
 pub struct Holds {
     directory: Option<PathBuf>,
+    /// The holds that could not be written.
     own: Vec<(Key, Hold)>,
 }
 
@@ -85,46 +88,50 @@ impl Holds {
 
     /// Reads a hold, if there is one.
     pub fn read(&self, key: &Key) -> Option<Hold> {
-        match &self.directory {
-            Some(directory) => read(&path(directory, key)),
-            None => self.own.iter().find(|(own, _)| own == key).map(|(_, hold)| hold.clone()),
-        }
+        let own = || self.own(key).cloned();
+        // Another process may have asked since this one could not write.
+        own().filter(|hold| !hold.is_due(SystemTime::now())).or_else(|| self.written(key)).or_else(own)
+    }
+
+    fn own(&self, key: &Key) -> Option<&Hold> {
+        self.own.iter().find(|(own, _)| own == key).map(|(_, hold)| hold)
+    }
+
+    fn written(&self, key: &Key) -> Option<Hold> {
+        read(&path(self.directory.as_ref()?, key))
     }
 
     /// Takes the turn to ask ACT, if the hold is due or the user wants to know `now`. False: it is not due, or another process
     /// has just taken the turn.
-    pub fn take_turn(&self, key: &Key, now: bool) -> bool {
-        let Some(directory) = &self.directory else { return true };
-        let path = path(directory, key);
-        // The hold was removed meanwhile: nothing is held any more.
-        let Ok((file, _)) = file::open_regular(&path) else { return true };
-        // The file is locked until it is closed.
-        if file.try_lock().is_err() {
+    pub fn take_turn(&mut self, key: &Key, now: bool) -> bool {
+        let file = self.directory.as_ref().and_then(|directory| file::open_to_lock(&path(directory, key)).ok());
+        // The file is locked until it is closed. Where it can't be locked, each process takes turns of its own.
+        if file.as_ref().is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock))) {
             return false;
         }
-        let Some(hold) = read(&path) else { return true };
+        // It is read once it is locked. It was removed meanwhile: nothing is held any more.
+        let Some(hold) = self.read(key) else { return true };
         if !now && !hold.is_due(SystemTime::now()) {
             return false;
         }
-        replace(&path, &Hold { asked_ms: now_ms(), ..hold });
+        self.set(key, Hold { asked_ms: now_ms(), ..hold });
         true
     }
 
     /// ACT refuses: no process asks again for a minute.
     pub fn set(&mut self, key: &Key, hold: Hold) {
-        match &self.directory {
-            Some(directory) => {
-                if state::prepare(directory.parent().unwrap_or(directory)).is_ok()
-                    && state::make_private(directory).is_ok()
-                {
-                    replace(&path(directory, key), &hold);
-                }
-            }
-            None => {
-                self.own.retain(|(own, _)| own != key);
-                self.own.push((key.clone(), hold));
-            }
+        self.own.retain(|(own, _)| own != key);
+        if let Err(error) = self.write(key, &hold) {
+            tracing::debug!(%error, "a hold can't be written");
+            self.own.push((key.clone(), hold));
         }
+    }
+
+    fn write(&self, key: &Key, hold: &Hold) -> io::Result<()> {
+        let directory = self.directory.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        state::prepare(directory.parent().unwrap_or(directory))?;
+        state::make_private(directory)?;
+        state::write_private(&path(directory, key), &serde_json::to_vec(hold)?)
     }
 
     /// Removes this hold.
@@ -144,12 +151,6 @@ impl Holds {
                 let _ = fs::remove_file(entry.path());
             }
         }
-    }
-}
-
-fn replace(path: &Path, hold: &Hold) {
-    if let Ok(bytes) = serde_json::to_vec(hold) {
-        let _ = state::write_private(path, &bytes);
     }
 }
 
@@ -222,6 +223,41 @@ mod tests {
         let asked = hold(now_ms());
         assert!(asked.is_due(SystemTime::now() + years) && asked.is_due(SystemTime::now() - years));
         assert!(!asked.is_due(SystemTime::now()));
+    }
+
+    /// A file in place of the directory: only this makes a write fail for root, too.
+    #[test]
+    fn b6_where_no_hold_can_be_written_the_process_remembers() {
+        let state = tempfile::tempdir().unwrap();
+        fs::write(directory(state.path()), "").unwrap();
+        for place in [None, Some(state.path())] {
+            let mut holds = Holds::of(place);
+            let key = Key::new("acme", "billing", &["old"]);
+            holds.set(&key, hold(now_ms()));
+            assert!(holds.read(&key).is_some_and(|hold| !hold.is_due(SystemTime::now())), "{place:?}");
+            assert!(!holds.take_turn(&key, false) && holds.take_turn(&key, true), "{place:?}");
+            holds.set(&key, hold(now_ms() - 61_000));
+            assert!(holds.take_turn(&key, false) && !holds.take_turn(&key, false), "once a minute, {place:?}");
+            holds.clear(&Key::new("acme", "billing", &["new"]));
+            assert_eq!(holds.read(&key), None, "{place:?}");
+        }
+    }
+
+    #[test]
+    fn b6_a_turn_that_another_process_took_counts_although_this_one_can_t_write() {
+        let state = tempfile::tempdir().unwrap();
+        let key = Key::new("acme", "billing", &["old"]);
+        let (mut one, mut other) = (Holds::of(Some(state.path())), Holds::of(Some(state.path())));
+        // The first one remembers a hold that is due; by now it could write again.
+        fs::write(directory(state.path()), "").unwrap();
+        one.set(&key, hold(now_ms() - 61_000));
+        fs::remove_file(directory(state.path())).unwrap();
+        other.set(&key, hold(now_ms()));
+        assert!(!one.take_turn(&key, false), "the other has just asked");
+        other.set(&key, hold(now_ms() - 61_000));
+        assert!(one.take_turn(&key, false) && !other.take_turn(&key, false), "it is written now");
+        other.clear(&key);
+        assert_eq!(one.read(&key), None, "it is in memory no more");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::dead_letters::{self, Pruned};
-use super::deferral;
+use super::deferral::{self, Deferral};
 use super::entry::Fault;
 use super::hold::{self, Hold};
 use super::list::{self, Usage};
@@ -52,7 +52,7 @@ pub struct Waiting {
     pub points: u64,
     /// How many of the exports belong to sessions that still run.
     pub live: u64,
-    /// Those of the exports that fail while ACT accepts others, and have stepped aside.
+    /// Those of the exports that have stepped aside.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deferred: Vec<Failing>,
     /// Those of the exports that failed and have not stepped aside: it is not known whether ACT would accept others.
@@ -76,6 +76,8 @@ pub struct Failing {
     pub tries: u32,
     /// In how many seconds it is tried again.
     pub next_in: u64,
+    /// Whether another one was accepted when it stepped aside.
+    pub accepts_others: bool,
     /// Why it failed last.
     #[serde(rename = "trouble")]
     pub problem: Problem,
@@ -167,7 +169,8 @@ fn begin(header: &Header, holds: &[Hold], stranded: Option<Problem>) -> Waiting 
 fn failing(spool: &Spool, name: String) -> Option<(bool, Failing)> {
     let note = deferral::look(spool, &name)?;
     let (is_aside, next_in) = (note.is_aside(), note.due_in(SystemTime::now()).as_secs());
-    Some((is_aside, Failing { export: name, tries: note.tries, next_in, problem: note.problem }))
+    let Deferral { tries, accepts_others, problem, .. } = note;
+    Some((is_aside, Failing { export: name, tries, next_in, accepts_others, problem }))
 }
 
 fn files(directory: &Path) -> u64 {
