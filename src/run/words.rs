@@ -68,13 +68,14 @@ impl SessionRun<'_> {
         )))
     }
 
-    pub(super) fn worth_saying(&self, mut lines: Vec<Line>, directory: &Path) -> Vec<Line> {
-        if self.flags.verify {
+    pub(super) fn worth_saying(&self, lines: Vec<Line>, directory: &Path) -> Vec<Line> {
+        let when = match self.when() {
             // The user has asked for them, so they are written everywhere.
-            lines.iter_mut().for_each(|line| line.importance = Importance::Action);
-        }
+            When::Auto if self.flags.verify => When::Always,
+            when => when,
+        };
         let state = state::directory(self.trusted);
-        report::select(lines, self.when(), report::on_terminal(), report::due_in(state.as_deref(), directory))
+        report::select(lines, when, report::on_terminal(), report::due_in(state.as_deref(), directory))
     }
 
     /// Makes a report that nothing arrived more important where the reason is known: it is written at a terminal each time,

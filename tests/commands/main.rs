@@ -30,6 +30,7 @@ mod setup_token;
 mod setup_values;
 mod setup_yes;
 mod shell;
+mod statusline;
 mod uninstall;
 mod usage;
 mod usage_page;
