@@ -48,6 +48,21 @@ fn c7_failures_hold_exports_and_are_reported() {
     }
 }
 
+/// The session's journal and claude's descriptor are the relay's own.
+#[cfg(target_os = "linux")] // it lists /proc
+#[test]
+fn c7_it_gets_no_descriptor_of_the_relay() {
+    let act = Act::start();
+    let sandbox = sandbox(&act, &["sh", "-c", "readlink /proc/$$/fd/* >\"$HOME/open\"; echo t0ken-of-a-command-9f8e"]);
+    let output = sandbox.act_claude(&["-p", "hi"]).output().unwrap();
+    assert!(output.code() == 0 && act.wait_for(1).len() == 1, "{}", output.err());
+    let open = std::fs::read_to_string(sandbox.home().join("open")).unwrap();
+    // Beside the three streams, the shell's own redirection.
+    let open: Vec<&str> = open.lines().filter(|path| !path.ends_with("/open")).collect();
+    assert!(open.len() <= 3, "{open:?}");
+    assert!(open.iter().all(|path| *path == "/dev/null" || path.starts_with("pipe:")), "{open:?}");
+}
+
 /// A shell with tracing writes the token to standard error: it is in no report, record or log.
 #[test]
 fn c7_its_standard_error_is_not_kept() {
