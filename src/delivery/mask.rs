@@ -1,7 +1,8 @@
 //! Removes a credential from an answer that repeats it, because the answer's text goes into reports and records (promise C1; pure).
 //!
 //! A server may repeat a part of it: the key without its scheme, the password that a `Basic` value holds. It may write it with
-//! the escapes of JSON. So each part that is long enough to be a secret is replaced, in the bytes and in the texts of JSON.
+//! the escapes of JSON. So each part that is long enough to be a secret is replaced, in the bytes and in the texts of JSON. It may also
+//! cut the value, or change its case: so every piece of some length that occurs in it, in either case, is replaced, too.
 
 use base64::Engine;
 use memchr::memmem;
@@ -12,15 +13,21 @@ use super::verdict::Answer;
 
 /// Shorter parts are no secrets, and replacing them would damage ordinary words.
 const SHORTEST: usize = 8;
+/// So many bytes in a row that are also in the value are a piece of it. Nothing else has them by chance.
+const PIECE: usize = 12;
 /// What stands in place of a secret.
 const MASKED: &str = "***";
 
 /// Masks `value`, the value of a secret header.
 pub fn mask(answer: &mut Answer, value: &str) {
     let parts = parts(value);
+    let lower: Vec<_> = parts.iter().map(|part| Zeroizing::new(part.to_ascii_lowercase())).collect();
+    let words = lower.iter().flat_map(|part| part.split(' '));
+    let mut pieces: Vec<&[u8]> = words.flat_map(|word| word.as_bytes().windows(PIECE)).collect();
+    pieces.sort_unstable();
     if answer.body.contains(&b'\\')
         && let Ok(mut json) = serde_json::from_slice::<Value>(&answer.body)
-        && masked(&mut json, &parts)
+        && masked(&mut json, &parts, &pieces)
     {
         answer.body = json.to_string().into_bytes();
     }
@@ -30,6 +37,32 @@ pub fn mask(answer: &mut Answer, value: &str) {
         }
         answer.location = answer.location.take().map(|location| location.replace(part.as_str(), MASKED));
     }
+    if let Some(body) = without_pieces(&answer.body, &pieces) {
+        answer.body = body;
+    }
+    let location = answer.location.as_deref().and_then(|location| without_pieces(location.as_bytes(), &pieces));
+    if let Some(location) = location {
+        answer.location = Some(String::from_utf8_lossy(&location).into_owned());
+    }
+}
+
+/// The text without what is one of these pieces, or several that overlap. `None`: it has none.
+fn without_pieces(text: &[u8], pieces: &[&[u8]]) -> Option<Vec<u8>> {
+    let lower = Zeroizing::new(text.to_ascii_lowercase());
+    let found = lower.windows(PIECE).enumerate().filter(|(_, window)| pieces.binary_search(window).is_ok());
+    let (mut kept, mut next) = (Vec::new(), 0);
+    let mut is_found = false;
+    for (at, _) in found {
+        if at >= next {
+            kept.extend_from_slice(&text[next..at]);
+            if at > next || !is_found {
+                kept.extend_from_slice(MASKED.as_bytes());
+            }
+        }
+        (next, is_found) = (at + PIECE, true);
+    }
+    kept.extend_from_slice(&text[next..]);
+    is_found.then_some(kept)
 }
 
 /// The parts of a header's value that may be secret, the longest first.
@@ -53,17 +86,20 @@ fn parts(value: &str) -> Vec<Zeroizing<String>> {
 }
 
 /// Masks the parts in all texts of a JSON value. False: they are in none.
-fn masked(json: &mut Value, parts: &[Zeroizing<String>]) -> bool {
+fn masked(json: &mut Value, parts: &[Zeroizing<String>], pieces: &[&[u8]]) -> bool {
     match json {
-        Value::String(text) => parts.iter().fold(false, |found, part| {
-            let is_here = text.contains(part.as_str());
-            if is_here {
+        Value::String(text) => {
+            let before = text.clone();
+            for part in parts {
                 *text = text.replace(part.as_str(), MASKED);
             }
-            found || is_here
-        }),
-        Value::Array(items) => items.iter_mut().map(|item| masked(item, parts)).max() == Some(true),
-        Value::Object(members) => members.values_mut().map(|item| masked(item, parts)).max() == Some(true),
+            if let Some(without) = without_pieces(text.as_bytes(), pieces) {
+                *text = String::from_utf8_lossy(&without).into_owned();
+            }
+            *text != before
+        }
+        Value::Array(items) => items.iter_mut().map(|item| masked(item, parts, pieces)).max() == Some(true),
+        Value::Object(members) => members.values_mut().map(|item| masked(item, parts, pieces)).max() == Some(true),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
@@ -91,6 +127,18 @@ mod tests {
             ("abcdefgh/ijkl", r#"{"message":"no abcdefgh\/ij"#, r#"{"message":"no ***\/ij"#),
             ("Basic dXNlcjphYmNkZWZnaA==", "user:abcdefgh", "user:***"),
             ("basic dXNlcjphYmNkZWZnaA==", "no dXNlcjphYmNkZWZnaA==", "no ***"),
+            // Cut at either end, in the middle, and in another case.
+            ("Bearer 0123456789abcdefghij", "no 0123456789abcd.", "no ***."),
+            ("Bearer 0123456789abcdefghij", "no 456789abcdefghij", "no ***"),
+            ("Bearer 0123456789abcdefghij", "no 456789ABCDEFgh!", "no ***!"),
+            ("Bearer 0123456789abcdefghij", "no 01234567\u{7}89abcdefghij", "no 01234567\u{7}***"),
+            ("Bearer 0123456789abcdefghij", r#"{"a":"no\n0123456789ABCD"}"#, r#"{"a":"no\n***"}"#),
+            ("Basic dXNlcjphYmNkZWZnaA==", "no Basic dXNlcjphYmNk", "no Basic ***"),
+            (
+                "Bearer 0123456789abcdefghij",
+                "0123456789a and 89abcdefghij 0123456789abcdefghi",
+                "0123456789a and *** ***",
+            ),
             ("on", "on and on", "on and on"),
             ("abcdefgh", r#"{"message":"a\/b"}"#, r#"{"message":"a\/b"}"#),
         ] {
