@@ -340,17 +340,6 @@ const PROBLEMS: &[Problem] = &[
         }),
     },
     Problem {
-        name: "a token that background sessions do not have",
-        make: |machine| {
-            machine.type_in("export BOOMI=x");
-            machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"env": "BOOMI"}));
-        },
-        ids: &["token-variable"],
-        fix: Some(|machine| {
-            machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"command": ["echo", "x"]}));
-        }),
-    },
-    Problem {
         name: "telemetry off in user settings",
         make: |machine| machine.set_env(USER, &[("CLAUDE_CODE_ENABLE_TELEMETRY", "0")]),
         ids: &["settings"],
@@ -361,6 +350,12 @@ const PROBLEMS: &[Problem] = &[
         make: |machine| machine.type_in("export OTEL_METRICS_EXPORTER=none"),
         ids: &["off"],
         fix: None,
+    },
+    Problem {
+        name: "an exporter that claude does not know",
+        make: |machine| machine.type_in("export OTEL_METRICS_EXPORTER=otpl"),
+        ids: &["exporter"],
+        fix: Some(|machine| machine.type_in("unset OTEL_METRICS_EXPORTER")),
     },
     Problem {
         name: "the guide's recipe in user settings: endpoint, headers, attributes",
@@ -593,7 +588,7 @@ fn a_healthy_machine_is_described() {
          variables      none that matters\n\
          running        no claude\n\
          spool          empty\n               ~/.local/state/act-claude\n\
-         checks         34\n",
+         checks         35\n",
         system_file = act_claude::config::SYSTEM_FILE,
     );
     // Where the rule is depends on how the test writes the file.
@@ -606,7 +601,7 @@ fn a_healthy_machine_is_described() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["findings"], code), (&json!([]), 0));
     assert_eq!(json["looked_at"]["claude"], json!(["version 2.1.330", "~/bin/claude"]));
-    assert_eq!(json["looked_at"]["checks"], "34");
+    assert_eq!(json["looked_at"]["checks"], "35");
     assert!(!machine.sandbox.state().exists(), "looking leaves nothing behind");
 }
 
@@ -920,7 +915,6 @@ fn all_together() {
         "dangling alias",
         "no rule for the directory",
         "permissions of the token",
-        "a token that background sessions do not have",
         "exporter in user settings",
         "telemetry off in user settings",
         "invalid JSON in user settings",
@@ -929,6 +923,7 @@ fn all_together() {
         "user settings that current claude finds too large",
         "a pipe in place of the user's settings",
         "telemetry off by a variable",
+        "an exporter that claude does not know",
         "an older client",
         "a client that exports nothing with many attributes",
         "held exports",
@@ -969,6 +964,33 @@ fn correct_processes_are_not_reported() {
     machine.is_healthy("only correct processes");
     machine.start("work", &["daemon", "run"], &[]);
     assert_eq!(ids(&machine.findings().unwrap()), ["daemon"], "one that was started without act-claude");
+}
+
+/// A command in a fix is in one line, however narrow the page is, and also in a pipe.
+#[test]
+fn a_command_in_a_fix_can_be_pasted() {
+    let machine = Machine::new();
+    let file = machine.path(".config/act-claude/a-file-with-a-long-name-that-does-not-exist");
+    machine.configure(|config| {
+        config["copies"] = json!({"grafana": {
+            "endpoint": "https://otlp.example.com/v1/metrics", "headers": {"Authorization": {"file": file}}
+        }});
+    });
+    let Some((text, _)) = machine.doctor("") else { return };
+    let command = "(umask 077 && cat >~/.config/act-claude/a-file-with-a-long-name-that-does-not-exist)";
+    assert!(text.lines().any(|line| line.trim() == command), "{text}");
+}
+
+/// The arrangement that docs/fleet.md describes for CI is no problem. The block says what it lacks.
+#[test]
+fn a_token_in_a_variable_is_said_and_no_problem() {
+    let mut machine = Machine::new();
+    machine.type_in("export ACT_TOKEN=x");
+    machine.configure(|config| config["accounts"]["acme"]["token"] = json!({"env": "ACT_TOKEN"}));
+    machine.is_healthy("a token in a variable");
+    let Some((seen, _)) = machine.doctor("") else { return };
+    let words = seen.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("in the variable ACT_TOKEN, which background sessions don't have"), "{seen}");
 }
 
 #[test]
