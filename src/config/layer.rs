@@ -118,15 +118,7 @@ impl Reader<'_> {
                 config.delivery = located(node, delivery);
                 Ok(())
             }),
-            "required" => {
-                let read = node.boolean("required");
-                // A value of the wrong kind must not cancel it, either.
-                let is_meant = || ["\"true\"", "\"yes\"", "\"on\"", "1", "\"1\""].contains(&node.raw());
-                if let Some(value) = read.as_ref().ok().copied().or_else(|| is_meant().then_some(true)) {
-                    config.required = located(node, value);
-                }
-                read.map(drop)
-            }
+            "required" => required(node, &mut config.required),
             "replace_endpoint" => {
                 node.boolean("replace_endpoint").map(|value| config.replace_endpoint = located(node, value))
             }
@@ -355,6 +347,16 @@ fn one_of(node: Node<'_>, name: &str, given: &str, valid: &[&str]) -> Fault {
 fn check_name(member: &Member<'_>) -> Result<(), Fault> {
     values::check_name(&member.key)
         .map_err(|why| member.key_node.fault(format!("the name {} {why}", quoted(&member.key))))
+}
+
+/// A value of the wrong kind must not cancel what was meant, either.
+fn required(node: Node<'_>, required: &mut Option<Located<bool>>) -> Result<(), Fault> {
+    let read = node.boolean("required");
+    let is_meant = ["\"true\"", "\"yes\"", "\"on\"", "1", "\"1\""].contains(&node.raw());
+    if let Some(value) = read.as_ref().ok().copied().or(is_meant.then_some(true)) {
+        *required = located(node, value);
+    }
+    read.map(drop)
 }
 
 fn located<T>(node: Node<'_>, value: T) -> Option<Located<T>> {

@@ -82,14 +82,12 @@ pub fn too_large(most: usize, is_grown: bool) -> Problem {
     problem(said, cause, "", 74)
 }
 
+/// What to do about a fault of act-claude's own.
+const REPORT_IT: &str = "report it, with the file of: act-claude act doctor --bundle doctor.json";
+
 /// The problem of an export that was lost because of a bug in act-claude.
 pub fn panicked() -> Problem {
-    problem(
-        "a fault in act-claude",
-        "It could not be stored",
-        "report it, with the file of: act-claude act doctor --bundle doctor.json",
-        74,
-    )
+    problem("a fault in act-claude", "It could not be stored", REPORT_IT, 74)
 }
 
 /// The problem of an export of a claude whose working directory, which decides the alias, can't be read.
@@ -103,8 +101,7 @@ pub fn no_worker(error: &std::io::Error) -> Problem {
     if error.raw_os_error().is_none() {
         // The relay's own decision.
         let cause = "Something ends act-claude's processes, or there is a fault in it";
-        let fix = "report it, with the file of: act-claude act doctor --bundle doctor.json";
-        return problem(error.to_string(), cause, fix, 75);
+        return problem(error.to_string(), cause, REPORT_IT, 75);
     }
     let said = format!("no thread could be started for delivery: {}", crate::system::error::plain(error));
     problem(said, "The limit on processes is reached", "end processes, or raise the limit: ulimit -u unlimited", 75)
