@@ -152,7 +152,8 @@ fn texts_for_people() {
     assert!(unclear.ends_with(open) && !unclear.contains("unclear"), "{unclear}");
     act.answer(refused(401, "Unauthorized"));
     let stopped = text();
-    assert!(stopped.contains("credential stopped 401 Unauthorized The API token or its user is wrong."), "{stopped}");
+    let said = format!("credential stopped 401 Unauthorized The API token is wrong, or its user, {USER}.");
+    assert!(stopped.contains(&said), "{stopped}");
     assert!(stopped.contains("fix: act-claude act setup --account acme"), "{stopped}");
     act.answer(Reply::with(200, "text/html", "<html>please log in</html>"));
     let page = text();

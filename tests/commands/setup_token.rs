@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
+use crate::support::pty::Pty;
 use crate::support::sandbox::{Sandbox, TOKEN, Text, USER, snapshot};
 use crate::support::{self, act::Act};
 
@@ -243,6 +244,78 @@ fn an_account_s_token_is_renewed() {
     let output = setup(&mut sandbox.act_claude(&["act", "setup", "--account", "acne", "--yes"]), "");
     assert_eq!(output.code(), 64);
     assert!(output.err().contains("did you mean \"acme\"?"), "{}", output.err());
+}
+
+/// A mistyped e-mail: the command that a 401 names shows it, and corrects it without another token.
+#[test]
+fn a_mistyped_user_is_corrected() {
+    let act = act(TOKEN);
+    let mistyped = || {
+        let sandbox = Sandbox::new();
+        sandbox.configure_one(&act.endpoint());
+        let mut configuration = config(&sandbox);
+        configuration["accounts"]["acme"]["user"] = json!("dve@acme.com");
+        sandbox.configure(&configuration);
+        sandbox
+    };
+    let sandbox = mistyped();
+    let check = sandbox.act_claude(&["act", "check", "--json"]).output().unwrap();
+    let said = "The API token is wrong, or its user, dve@acme.com";
+    assert!(check.code() == 77 && check.out().contains(said), "{}", check.out());
+    assert!(check.out().contains("act-claude act setup --account acme"), "{}", check.out());
+    let token = std::fs::read(sandbox.home().join("token")).unwrap();
+    let output = setup(&mut sandbox.act_claude(&["act", "setup", "--account", "acme", "--user", USER, "--yes"]), "");
+    assert_eq!(output.code(), 0, "{} {}", output.out(), output.err());
+    assert!(output.out().contains("Endpoint, token and alias are correct"), "{}", output.out());
+    assert_eq!(std::fs::read(sandbox.home().join("token")).unwrap(), token);
+    assert_eq!(config(&sandbox)["accounts"]["acme"]["user"], USER);
+    // Where there is no token, one is needed.
+    std::fs::remove_file(sandbox.home().join("token")).unwrap();
+    let output = setup(&mut sandbox.act_claude(&["act", "setup", "--account", "acme", "--user", USER, "--yes"]), "");
+    assert!(output.code() == 64 && output.err().contains("--token-stdin"), "{}", output.err());
+
+    // On a terminal: the stored token is kept with Enter, and the stored user is the answer that is proposed.
+    for (term, proposal) in [("xterm-256color", "(dve@acme.com)"), ("dumb", "[dve@acme.com]")] {
+        let mut sandbox = mistyped();
+        sandbox.set("TERM", term);
+        let mut pty = Pty::start(sandbox.act_claude(&["act", "setup", "--account", "acme"]));
+        pty.wait_for("The token's user in account acme is dve@acme.com.");
+        pty.wait_for("API token of acme");
+        pty.send("\r");
+        pty.wait_for(proposal);
+        pty.send(&format!("{USER}\r"));
+        let (status, screen) = pty.finish();
+        assert_eq!(status.code(), Some(0), "{screen}");
+        assert_eq!(config(&sandbox)["accounts"]["acme"]["user"], USER);
+        assert_eq!(std::fs::read(sandbox.home().join("token")).unwrap(), token);
+    }
+}
+
+/// A token in the keychain is found under the user with whom it was stored, also after the account's user was corrected.
+#[test]
+fn a_token_in_the_keychain_outlives_a_correction_of_its_user() {
+    let act = act(&OWN);
+    let script = r#"kept=$HOME/../kept-$(printf %s "$*" | sed 's/.*username //; s/@.*//')
+case $1 in
+store) cat > "$kept" ;;
+lookup) cat "$kept" ;;
+esac
+"#;
+    let sandbox = with_stand_in("secret-tool", script);
+    through_keychain(&sandbox, &act.endpoint());
+    let run = |more: &[&str], input: &str| {
+        let output = setup(sandbox.act_claude(&["act", "setup", "--account", "acme", "--yes"]).args(more), input);
+        (output.code(), output.out() + &output.err())
+    };
+    assert_eq!(run(&["--user", "dve@acme.com"], "").0, 77);
+    assert_eq!(run(&["--user", USER], "").0, 0);
+    let (code, said) = run(&["--user", "dve@acme.com", "--no-check"], "");
+    assert_eq!(code, 0, "{said}");
+    // The renewal stores it under the new name, and not in a file.
+    let (code, said) = run(&["--token-stdin", "--no-check"], "t-new-one");
+    assert!(code == 0 && said.contains("keychain"), "{said}");
+    let lookup = json!(["secret-tool", "lookup", "service", "act-claude.acme", "username", "dve@acme.com"]);
+    assert_eq!(config(&sandbox)["accounts"]["acme"]["token"], json!({"command": lookup}));
 }
 
 /// The real `secret-tool`, with its own keyring on its own session bus. A session fetches the token from it.

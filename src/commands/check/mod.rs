@@ -193,7 +193,7 @@ fn check(subject: &Subject<'_>, known: &Known, network: &Network, environment: &
         Ok(answers) => {
             let (steps, problem, code) = conclusion::conclude(&answers, &subject.whose(), &known.proof);
             way.steps.extend(steps);
-            (problem, code)
+            (problem.map(|problem| proof::with_user(problem, &answers.main, &known.proof, subject.account)), code)
         }
         Err(problem) => (Some(*problem.clone()), problem.code),
     };

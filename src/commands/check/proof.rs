@@ -118,6 +118,16 @@ pub fn refused(user: &str, account_id: &str, account: &str) -> Problem {
     }
 }
 
+/// The problem of a credential that ACT refuses, with the user: a mistake in the e-mail is seen only where it is shown.
+pub fn with_user(problem: Problem, main: &Verdict, proof: &Proof, account: &Account) -> Problem {
+    match (main, proof) {
+        (Verdict::Held(Reason::Status { status: 401, .. }), Proof::Open(_)) => {
+            Problem { cause: format!("The API token is wrong, or its user, {}", account.user), ..problem }
+        }
+        _ => problem,
+    }
+}
+
 /// The problem of a credential that Boomi accepts and ACT does not.
 pub fn without_right(problem: Problem, account_id: &str) -> Problem {
     let cause = format!(

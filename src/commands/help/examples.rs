@@ -16,7 +16,7 @@ const fn example(about: &'static str, line: &'static str) -> Example {
 const SETUP: &[Example] = &[
     example("From the alias's Monitoring Spec; what is missing is asked", "act-claude act setup --spec billing.yaml"),
     example("From the OTEL variables that Claude Code's settings have already", "act-claude act setup --from-settings"),
-    example("A new token for the account acme", "act-claude act setup --account acme"),
+    example("A new token for the account acme, or another e-mail of its user", "act-claude act setup --account acme"),
 ];
 
 const SHELL_INIT: &[Example] = &[

@@ -159,18 +159,29 @@ pub fn user(
     if let Some(existing) = existing {
         return Ok((existing.user.clone(), endpoint));
     }
+    let mut others = facts.loaded.config.accounts.values().map(|account| &account.user);
+    let other = others.next();
+    // Without a question, only the one user whom all accounts have is taken.
+    let other = other.filter(|other| dialogue.can_ask() || others.all(|further| further == *other));
+    Ok((ask_user(dialogue, other.map(String::as_str))?, endpoint))
+}
+
+/// The token's user, from a question.
+pub fn ask_user(dialogue: &mut Dialogue<'_>, proposal: Option<&str>) -> Result<String, Stop> {
     let question = Question {
         ask: "E-mail of the token's user",
         help: "the one you log in to the Boomi platform with",
         flag: "--user EMAIL: the e-mail of the token's user",
     };
-    let mut others = facts.loaded.config.accounts.values().map(|account| &account.user);
-    let other = others.next();
-    // Without a question, only the one user whom all accounts have is taken.
-    let other = other.filter(|other| dialogue.can_ask() || others.all(|further| further == *other));
-    let user = dialogue.text(&question, other.map(String::as_str), |text| {
+    let earlier = proposal.map(str::to_owned);
+    let user = dialogue.text(&question, proposal, move |text| {
         let user = typed::user::read(text).map_err(|why| format!("it {why}"))?.value;
-        if is_mail(&user) { Ok(()) } else { Err("an e-mail address is needed, not the account id".to_owned()) }
+        // A configuration may name a user in another form, and it stays as it is.
+        if is_mail(&user) || earlier.as_ref() == Some(&user) {
+            Ok(())
+        } else {
+            Err("an e-mail address is needed, not the account id".to_owned())
+        }
     })?;
-    Ok((read(&user).unwrap_or_default(), endpoint))
+    Ok(typed::user::read(&user).map(|typed| typed.value).unwrap_or_default())
 }

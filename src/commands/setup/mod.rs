@@ -53,7 +53,7 @@ pub struct Args {
     /// Read the documented recipe from Claude Code's settings
     #[arg(long, conflicts_with_all = ["endpoint", "id", "provider_type", "name", "default"])]
     from_settings: bool,
-    /// The account; alone: renew its token
+    /// The account; alone, or with --user: renew its token, or correct the token's user
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
     /// The metrics URL, or the account id alone

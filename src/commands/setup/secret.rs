@@ -110,7 +110,9 @@ pub fn ask(ask: &str, help: &str, check: Check) -> Result<Zeroizing<String>, Sto
             Edit::Submit => match check(&typed.0) {
                 Ok(()) => {
                     let sign = if screen.colour { ">" } else { "?" };
-                    screen.end(sign, AnsiColor::BrightCyan, "********").map_err(failed)?;
+                    screen
+                        .end(sign, AnsiColor::BrightCyan, if typed.0.is_empty() { "<kept>" } else { "********" })
+                        .map_err(failed)?;
                     return Ok(typed.0);
                 }
                 Err(why) => {

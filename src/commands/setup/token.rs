@@ -11,7 +11,7 @@ use crate::config::{Account, TokenSource, edit};
 use crate::text::pasted;
 
 use super::Store;
-use super::dialogue::{Dialogue, Offer, Question, Stop};
+use super::dialogue::{Check, Dialogue, Offer, Question, Stop};
 use super::facts::Facts;
 
 /// Where a token will be kept.
@@ -84,7 +84,7 @@ pub fn place_of(facts: &Facts<'_>, account: &str, existing: &Account) -> Option<
         TokenSource::File(path) => Some(TokenPlace::File(path.clone())),
         TokenSource::Command(argv) => {
             let keychain = facts.keychain.clone()?;
-            keychain.owns(argv, account, &existing.user).then_some(TokenPlace::Keychain(keychain))
+            keychain.owns(argv, account).then_some(TokenPlace::Keychain(keychain))
         }
         TokenSource::Env(_) => None,
     }
@@ -216,22 +216,48 @@ pub fn default_file(facts: &Facts<'_>, account: &str) -> PathBuf {
 pub fn store(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, account: &str, place: TokenPlace) -> Result<Choice, Stop> {
     let text = match &facts.stdin_token {
         Some(text) => text.clone(),
-        None => {
-            let help = "it is not shown; a copied header or variable is understood as well";
-            let flag = "--token-stdin, --token-command, --token-env or --token-file: the API token";
-            let ask = format!("API token of {account}");
-            let check =
-                |text: &str| Credential::read(text).map(drop).map_err(|why| format!("it contains {}", why.words()));
-            dialogue.secret(&Question { ask: &ask, help, flag }, check)?
-        }
+        None => ask(dialogue, account, UNDERSTOOD, check)?,
     };
     if text.is_empty() && facts.stdin_token.is_none() {
         // It could not be asked for and is noted as missing.
         let none = Credential { token: Zeroizing::default(), user: None, notes: Vec::new() };
         return Ok(Choice::Store(none, place));
     }
+    stored(dialogue, &text, place)
+}
+
+/// Asks for a new token of an account that has one in `place`. An empty answer keeps that one: perhaps only its user is wrong.
+pub fn renew(
+    facts: &Facts<'_>,
+    dialogue: &mut Dialogue<'_>,
+    account: &str,
+    place: TokenPlace,
+    source: &TokenSource,
+) -> Result<Choice, Stop> {
+    if !dialogue.can_ask() {
+        return store(facts, dialogue, account, place);
+    }
+    let help = format!("{UNDERSTOOD}; Enter alone keeps the stored one");
+    let text = ask(dialogue, account, &help, |text| if text.is_empty() { Ok(()) } else { check(text) })?;
+    if text.is_empty() { Ok(Choice::Source(source.clone())) } else { stored(dialogue, &text, place) }
+}
+
+/// The help line of the question for a token.
+const UNDERSTOOD: &str = "it is not shown; a copied header or variable is understood as well";
+
+fn ask(dialogue: &mut Dialogue<'_>, account: &str, help: &str, check: Check) -> Result<Zeroizing<String>, Stop> {
+    let flag = "--token-stdin, --token-command, --token-env or --token-file: the API token";
+    dialogue.secret(&Question { ask: &format!("API token of {account}"), help, flag }, check)
+}
+
+fn check(text: &str) -> Result<(), String> {
+    Credential::read(text).map(drop).map_err(|why| format!("it contains {}", why.words()))
+}
+
+/// The choice to store the credential that a text holds.
+fn stored(dialogue: &mut Dialogue<'_>, text: &str, place: TokenPlace) -> Result<Choice, Stop> {
     let refused = |why: Refused| Stop::usage(format!("--token-stdin: standard input contains {}", why.words()));
-    let credential = Credential::read(&text).map_err(refused)?;
+    let credential = Credential::read(text).map_err(refused)?;
     for note in &credential.notes {
         dialogue.tell(format!("API token: {note}"));
     }

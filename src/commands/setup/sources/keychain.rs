@@ -78,9 +78,10 @@ impl Keychain {
         words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
-    /// Whether a token command reads the entry that act-claude stores for this account and user.
-    pub fn owns(&self, command: &[String], account: &str, user: &str) -> bool {
-        command == self.lookup(account, user)
+    /// Whether a token command reads an entry that act-claude stores for this account, whoever the user is: the account's user may
+    /// have been corrected since.
+    pub fn owns(&self, command: &[String], account: &str) -> bool {
+        command.iter().any(|user| command == self.lookup(account, user))
     }
 
     /// Stores a token, and reads it back to verify it.
