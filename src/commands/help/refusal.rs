@@ -4,6 +4,14 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::config::typed::secret::{NOT_REPEATED, is_secret};
+use crate::text::nearest::nearest;
+
+/// Commands that other programs have, and what there is here instead.
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("completion", "act-claude act shell-init"),
+    ("completions", "act-claude act shell-init"),
+    ("man", "man act-claude"),
+];
 
 /// The sentence. `command` is the command's name, where one was given. For setup, no word that was typed is repeated, except the
 /// names of options: it may be a token.
@@ -15,23 +23,17 @@ pub fn sentence(error: &clap::Error, command: Option<&str>) -> String {
     let given = |value: &str| if may_be_secret { String::new() } else { format!(" {}", word(value)) };
     let said = match error.kind() {
         ErrorKind::InvalidSubcommand => {
-            let near = first(ContextKind::SuggestedSubcommand);
-            let near = if near.is_empty() { String::new() } else { format!(": did you mean act-claude act {near}?") };
-            format!("there is no command {}{near}", word(&first(ContextKind::InvalidSubcommand)))
+            let given = first(ContextKind::InvalidSubcommand);
+            format!("there is no command {}{}", word(&given), meant(near_command(&given)))
         }
         ErrorKind::UnknownArgument if option.starts_with('-') => {
             let name = option.split('=').next().unwrap_or_default();
-            let near = first(ContextKind::SuggestedArg);
-            // `--token` is there only to be refused.
-            let near = if near == "--token" { "--token-stdin".to_owned() } else { near };
             let is_token = may_be_secret && name.starts_with("--token");
             let is_secret = is_secret(name) || (may_be_secret && name.contains(|c: char| c.is_ascii_digit()));
-            let near = match near.is_empty() || (is_secret && !is_token) {
-                true => String::new(),
-                false => format!(": did you mean {near}?"),
-            };
+            let near = near_option(name, command).filter(|_| is_token || !is_secret);
+            let near = near.or_else(|| is_token.then(|| "--token-stdin".to_owned()));
             let shown = if is_token || is_secret { NOT_REPEATED } else { name };
-            format!("there is no option {shown}{near}")
+            format!("there is no option {shown}{}", meant(near))
         }
         ErrorKind::UnknownArgument if may_be_secret => {
             "values follow their options here, and the token is typed when it is asked for, or read with --token-stdin"
@@ -53,13 +55,12 @@ pub fn sentence(error: &clap::Error, command: Option<&str>) -> String {
         }
         ErrorKind::InvalidValue => {
             let (value, valid) = (first(ContextKind::InvalidValue), text(ContextKind::ValidValue));
-            let near = first(ContextKind::SuggestedValue);
             match (value.as_str(), valid.is_empty()) {
                 ("", true) => format!("{} needs a value: {option}", name(&option)),
                 ("", false) => format!("{} needs one of {}", name(&option), valid.join(", ")),
                 (value, _) => {
-                    let near = if near.is_empty() { String::new() } else { format!(": did you mean {near}?") };
-                    format!("{}{} is not one of {}{near}", name(&option), given(value), valid.join(", "))
+                    let near = nearest(value, valid.iter().map(String::as_str)).map(str::to_owned);
+                    format!("{}{} is not one of {}{}", name(&option), given(value), valid.join(", "), meant(near))
                 }
             }
         }
@@ -75,6 +76,29 @@ pub fn sentence(error: &clap::Error, command: Option<&str>) -> String {
         Some(command) => format!("act {command}: {said} (act-claude act {command} --help shows examples)"),
         None => format!("{said} (act-claude act --help lists the commands)"),
     }
+}
+
+/// The command line that was probably meant by the name of a command that does not exist.
+fn near_command(given: &str) -> Option<String> {
+    let elsewhere = ELSEWHERE.iter().find(|(name, _)| *name == given).map(|(_, line)| (*line).to_owned());
+    elsewhere.or_else(|| {
+        let commands = crate::commands::commands();
+        let names = commands.get_subcommands().map(clap::Command::get_name);
+        nearest(given, names).map(|name| format!("act-claude act {name}"))
+    })
+}
+
+/// The option of `command` that was probably meant.
+fn near_option(given: &str, command: Option<&str>) -> Option<String> {
+    let commands = crate::commands::commands();
+    let command = command.and_then(|name| commands.find_subcommand(name)).unwrap_or(&commands);
+    let near = nearest(given.strip_prefix("--")?, command.get_arguments().filter_map(clap::Arg::get_long))?;
+    // `--token` is there only to be refused.
+    Some(format!("--{}", if near == "token" { "token-stdin" } else { near }))
+}
+
+fn meant(near: Option<String>) -> String {
+    near.map_or_else(String::new, |near| format!(": did you mean {near}?"))
 }
 
 /// A word that was typed, in quotes.
@@ -176,6 +200,44 @@ mod tests {
     }
 
     #[test]
+    fn the_most_similar_name_is_the_one_that_was_meant() {
+        for (line, expected) in [
+            ("usag", Some("act-claude act usage")),
+            ("usee", Some("act-claude act use")),
+            ("us", Some("act-claude act use")),
+            ("setp", Some("act-claude act setup")),
+            ("statu", Some("act-claude act statusline")),
+            ("recieve", Some("act-claude act receive")),
+            ("hist", Some("act-claude act history")),
+            ("dctor", Some("act-claude act doctor")),
+            ("Check", Some("act-claude act check")),
+            ("hlp", Some("act-claude act help")),
+            ("help usee", Some("act-claude act use")),
+            ("completion", Some("act-claude act shell-init")),
+            ("completions", Some("act-claude act shell-init")),
+            ("man", Some("man act-claude")),
+            ("schema", None),
+            ("relay", None),
+            ("which --evn", Some("--env")),
+            ("usage --buy", Some("--by")),
+            ("logs --flw", Some("--follow")),
+            ("check --al", Some("--all")),
+            ("use --clons", Some("--clones")),
+            ("setup --tken", Some("--token-stdin")),
+            ("setup --tokens-stdin", Some("--token-stdin")),
+            ("use --no", Some("--none")),
+            ("use --id", None),
+            ("which -j", None),
+            ("setup --store keychian", Some("keychain")),
+            ("shell-init bsh", Some("bash")),
+        ] {
+            let said = commands::refused(line).unwrap_or_default();
+            let meant = said.split_once("did you mean ").and_then(|(_, rest)| Some(rest.split_once('?')?.0));
+            assert_eq!(meant, expected, "{line}: {said}");
+        }
+    }
+
+    #[test]
     fn numbers_and_choices_are_said_in_words_and_nothing_secret_is_repeated() {
         check(&[
             (
@@ -192,7 +254,7 @@ mod tests {
             ),
             (
                 "demo --fail 402",
-                "act demo: --fail \"402\" is not one of 401, 403, 404, 400, 429, 503, partial, hang: did you mean 400? \
+                "act demo: --fail \"402\" is not one of 401, 403, 404, 400, 429, 503, partial, hang: did you mean 401? \
                  (act-claude act demo --help shows examples)",
             ),
             (
