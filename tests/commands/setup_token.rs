@@ -291,6 +291,32 @@ fn a_mistyped_user_is_corrected() {
     }
 }
 
+/// A token that comes from a variable can be kept elsewhere: in a file, for background agents, or of one's own in a company.
+#[test]
+fn a_token_in_a_variable_is_kept_elsewhere_on_request() {
+    let act = act(TOKEN);
+    let mut sandbox = Sandbox::new();
+    sandbox.configure_one(&act.endpoint());
+    let mut configuration = config(&sandbox);
+    configuration["accounts"]["acme"]["token"] = json!({"env": "BOOMI"});
+    sandbox.configure(&configuration);
+    sandbox.set("BOOMI", TOKEN);
+    for (answer, source) in [("", json!({"env": "BOOMI"})), ("y", json!({"file": "~/.config/act-claude/acme.token"}))] {
+        let mut pty = Pty::start(sandbox.act_claude(&["act", "setup", "--account", "acme", "--user", USER]));
+        pty.wait_for("Keep it elsewhere?");
+        pty.send(&format!("{answer}\r"));
+        if answer == "y" {
+            pty.wait_for("Where to keep acme's API token");
+            pty.send("\r");
+            pty.wait_for("API token of acme:");
+            pty.send(&format!("{TOKEN}\r"));
+        }
+        let (status, screen) = pty.finish();
+        assert_eq!(status.code(), Some(0), "{screen}");
+        assert_eq!(config(&sandbox)["accounts"]["acme"]["token"], source, "{screen}");
+    }
+}
+
 /// A token in the keychain is found under the user with whom it was stored, also after the account's user was corrected.
 #[test]
 fn a_token_in_the_keychain_outlives_a_correction_of_its_user() {

@@ -1,6 +1,6 @@
 //! Findings about act-claude's own configuration: faults, the alias of this directory, tokens, and who can change its files.
 
-use super::facts::is_variable;
+use super::facts::Asked;
 use super::ownership::{Exposed, How};
 use super::{Check, Facts, Finding};
 use crate::config;
@@ -147,25 +147,11 @@ fn copies(facts: &Facts) -> Vec<Finding> {
 fn tokens(facts: &Facts) -> Vec<Finding> {
     let accounts = &facts.loaded.config.accounts;
     let place = |name: &str| accounts.get(name).map_or_else(String::new, |account| account.origin.to_string());
-    let missing = facts.accounts.iter().filter_map(|asked| {
+    let missing = |asked: &Asked| {
         let (name, error) = (&asked.name, asked.no_token.as_ref()?);
         let finding = Finding::new("token", error.what.clone(), place(name))
             .effect(format!("exports for account {name} are held, or not even collected"));
         Some(fixed_as(finding, error))
-    });
-    let in_variables = accounts.iter().filter_map(|(name, account)| {
-        let variable = is_variable(&account.token)?;
-        let known = facts.accounts.iter().any(|asked| asked.name == *name && asked.no_token.is_none());
-        known.then(|| {
-            Finding::new(
-                "token-variable",
-                format!("the token of account {name} is in the variable {variable}"),
-                place(name),
-            )
-            .effect("background sessions do not have it: their exports are held")
-            .fix("keep the token in a file or with a command")
-            .command(format!("act-claude act setup --account {name}"))
-        })
-    });
-    missing.chain(in_variables).collect()
+    };
+    facts.accounts.iter().filter_map(missing).collect()
 }

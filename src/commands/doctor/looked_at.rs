@@ -6,7 +6,7 @@ use anstyle::Style;
 use serde_json::{Value, json};
 
 use super::private::Private;
-use super::{Facts, checks};
+use super::{Facts, checks, facts::is_variable};
 use crate::config::{self, Delivery, Pipeline};
 use crate::delivery::proxy;
 use crate::state::outcome::State;
@@ -28,7 +28,7 @@ pub fn rows(facts: &Facts, private: &Private) -> Vec<Row> {
         ("claude", claude(facts, private)),
         ("system", vec![format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)]),
         ("configuration", configuration(facts, private)),
-        ("accounts", vec![facts.loaded.config.accounts.len().to_string()]),
+        ("accounts", accounts(facts, private)),
         ("aliases", aliases(facts, private)),
         ("delivery", vec![delivery(facts, private)]),
         ("settings", settings(facts, private)),
@@ -72,6 +72,17 @@ fn configuration(facts: &Facts, private: &Private) -> Vec<String> {
         faults => lines.push(format!("{faults} faults")),
     }
     lines
+}
+
+/// How many there are, and which tokens are in variables. That is no problem where no background session is used, as in CI.
+fn accounts(facts: &Facts, private: &Private) -> Vec<String> {
+    let accounts = &facts.loaded.config.accounts;
+    let in_variable = accounts.iter().filter_map(|(name, account)| {
+        let variable = is_variable(&account.token)?;
+        let words = format!("token of {name}: in the variable {variable}, which background sessions don't have");
+        Some(private.removed(&words))
+    });
+    std::iter::once(accounts.len().to_string()).chain(in_variable).collect()
 }
 
 fn aliases(facts: &Facts, private: &Private) -> Vec<String> {

@@ -7,7 +7,7 @@ use crate::config::{Account, TokenSource};
 use super::Args;
 use super::account;
 use super::decision::Decision;
-use super::dialogue::{Dialogue, Stop};
+use super::dialogue::{Dialogue, Question, Stop};
 use super::facts::Facts;
 use super::places;
 use super::token::{self, Choice};
@@ -78,7 +78,7 @@ fn choice(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, name: &str, account: &
             }
         }
         None => {
-            dialogue.tell(match &account.token {
+            let origin = match &account.token {
                 TokenSource::Command(argv) => {
                     format!("The token of account {name} comes from `{}`: renew it there.", argv.join(" "))
                 }
@@ -86,7 +86,18 @@ fn choice(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>, name: &str, account: &
                     format!("The token of account {name} comes from the variable {variable}: set a new value there.")
                 }
                 TokenSource::File(path) => format!("The token of account {name} is in {}.", path.display()),
-            });
+            };
+            if dialogue.can_ask() {
+                let ask = format!("{origin} Keep it elsewhere?");
+                if dialogue.confirm(&Question { ask: &ask, help: "", flag: "" }, false)? {
+                    return match token::choose_place(facts, dialogue, name, false)? {
+                        Ok(place) => token::store(facts, dialogue, name, place),
+                        Err(source) => Ok(Choice::Source(source)),
+                    };
+                }
+            } else {
+                dialogue.tell(origin);
+            }
             Ok(Choice::Source(account.token.clone()))
         }
     }
