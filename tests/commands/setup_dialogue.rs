@@ -225,6 +225,45 @@ fn the_token_s_line_is_edited_unseen() {
     }
 }
 
+/// The questions whose answer is seen: the keys of a line editor, and an answer that takes the place of one that was refused.
+#[test]
+fn a_line_is_edited_as_in_a_shell() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.act_claude(&["act", "setup", "--no-check", "--token-env", "T", "--user", "u@x.test"]);
+    command.current_dir(sandbox.directory("work"));
+    let mut pty = Pty::start(command);
+    pty.wait_for("? Metrics URL, or the account id:");
+    pty.send("http://plain.example/m\r");
+    pty.wait_for("# it ");
+    // Longer than a row, and pasted in the place of the refused one.
+    let url = "https://act.example.com/metric-ingestion/v1/acme-A1B2C3/otlp/public/metrics?and=more-than-a-row";
+    pty.send(&format!("\x1b[200~{url}\n\x1b[201~"));
+    pty.wait_for("than-a-row");
+    pty.send("\x1b[D\x1b[D\x1b[C\x05\x17");
+    pty.wait_until("an empty line", |screen| !screen.contains("act.example"));
+    pty.send("cme-A1B2C3\x01a\x05\r");
+    pty.wait_for("? Alias id");
+    pty.send("id-1xyz\x1b[D\x1b[D\x1b[D\x0b\r");
+    pty.wait_for("? Provider type");
+    pty.send("CUSTOM\r");
+    pty.wait_for("? Name of the alias");
+    pty.send("teh\x15web\r");
+    let screen = pty.wait_for("? Where should web be used");
+    for line in [
+        "> Metrics URL, or the account id: acme-A1B2C3",
+        "> Alias id: id-1\n",
+        "> Name of the alias on this machine: web\n",
+    ] {
+        assert!(screen.contains(line), "{line}\n{screen}");
+    }
+    assert!(!screen.contains('#') && !screen.contains("[the "), "what was drawn before is gone:\n{screen}");
+    pty.send("\r");
+    let (status, screen) = pty.finish();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    let config: serde_json::Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    assert_eq!(config["aliases"]["web"]["id"], "id-1");
+}
+
 /// A set-up on a terminal of this kind that asks for the token. The user is the next question.
 fn at_the_token(term: &str) -> (Sandbox, Pty) {
     let mut sandbox = Sandbox::new();

@@ -301,7 +301,10 @@ fn a_token_in_a_variable_is_kept_elsewhere_on_request() {
     configuration["accounts"]["acme"]["token"] = json!({"env": "BOOMI"});
     sandbox.configure(&configuration);
     sandbox.set("BOOMI", TOKEN);
-    for (answer, source) in [("", json!({"env": "BOOMI"})), ("y", json!({"file": "~/.config/act-claude/acme.token"}))] {
+    // A letter that was erased is no answer.
+    for (answer, source) in
+        [("maybe\ry\x15", json!({"env": "BOOMI"})), ("y", json!({"file": "~/.config/act-claude/acme.token"}))]
+    {
         let mut pty = Pty::start(sandbox.act_claude(&["act", "setup", "--account", "acme", "--user", USER]));
         pty.wait_for("Keep it elsewhere?");
         pty.send(&format!("{answer}\r"));

@@ -5,18 +5,18 @@ use std::io::IsTerminal;
 
 use anstyle::Style;
 use inquire::list_option::ListOption;
-use inquire::validator::Validation;
-use inquire::{Confirm, InquireError, Select, Text};
+use inquire::{InquireError, Select};
 
 use super::dialogue::{Answer, Offer, QuestionKind, Request, Stop, Validator};
 use super::interrupted::Watch;
-use super::{plain, secret};
+use super::screen::Screen;
+use super::{line, plain, secret};
 use crate::text::locale;
 use crate::text::page::{self, visible};
 
 /// The help line of a choice.
 const MOVE: &str = "↑ and ↓ move, Enter chooses";
-/// The columns of the signs around a help line or before a reason.
+/// The columns of the signs around a help line.
 const FRAME: usize = 3;
 
 /// Whether questions can be asked: only on a terminal, and not with `--yes`.
@@ -33,7 +33,7 @@ pub fn why_not() -> &'static str {
     }
 }
 
-/// A help line or a reason, wrapped at words. The terminal itself would break it inside of a word.
+/// A help line, wrapped at words. The terminal itself would break it inside of a word.
 fn wrapped(words: &str) -> String {
     page::wrap(&visible(words), page::width().saturating_sub(FRAME)).join("\n")
 }
@@ -48,28 +48,22 @@ pub fn ask(request: &Request) -> Result<Answer, Stop> {
     let (ask, help) = (&visible(ask), &wrapped(help));
     match kind {
         QuestionKind::Text(proposal, check) => text(ask, help, proposal.as_deref(), check).map(Answer::Text),
-        QuestionKind::Choice(options) => choose(ask, help, options.clone()).map(Answer::Choice),
+        QuestionKind::Choice(options) => choose(ask, help, options.clone()).map(Answer::Choice).map_err(stop),
         QuestionKind::Confirmation(proposal) => confirm(ask, help, *proposal).map(Answer::Confirmation),
-        QuestionKind::Secret(check) => return secret::ask(ask, help, *check).map(Answer::Secret),
+        QuestionKind::Secret(check) => secret::ask(ask, help, *check).map(Answer::Secret),
     }
-    .map_err(stop)
 }
 
-fn text(ask: &str, help: &str, proposal: Option<&str>, check: &Validator) -> Result<String, InquireError> {
-    let check = check.clone();
-    let mut text = Text::new(ask).with_validator(move |text: &str| {
-        Ok(match check(text.trim()) {
-            Ok(()) => Validation::Valid,
-            Err(why) => Validation::Invalid(wrapped(&why).into()),
-        })
-    });
-    if !help.is_empty() {
-        text = text.with_help_message(help);
-    }
-    if let Some(proposal) = proposal {
-        text = text.with_default(proposal);
-    }
-    text.prompt().map(|text| text.trim().to_owned())
+fn text(ask: &str, help: &str, proposal: Option<&str>, check: &Validator) -> Result<String, Stop> {
+    let screen = Screen::of(ask, help);
+    let screen = if let Some(proposal) = proposal { screen.with_proposal(proposal) } else { screen };
+    line::ask(screen, |text| {
+        let answer = match (text.trim(), proposal) {
+            ("", Some(proposal)) => proposal,
+            (text, _) => text,
+        };
+        check(answer).map(|()| (answer.to_owned(), visible(answer)))
+    })
 }
 
 fn choose(ask: &str, help: &str, options: Vec<Offer>) -> Result<usize, InquireError> {
@@ -81,9 +75,9 @@ fn choose(ask: &str, help: &str, options: Vec<Offer>) -> Result<usize, InquireEr
 }
 
 /// Asks a yes-or-no question. Of several sentences, all but the last are printed before it.
-pub fn confirm(ask: &str, help: &str, proposal: bool) -> Result<bool, InquireError> {
+pub fn confirm(ask: &str, help: &str, proposal: bool) -> Result<bool, Stop> {
     if !page::can_redraw() {
-        return plain::confirm(ask, help, proposal).map_err(|_| InquireError::OperationCanceled);
+        return plain::confirm(ask, help, proposal);
     }
     let ask = match ask.rsplit_once(". ") {
         Some((before, ask)) => {
@@ -97,15 +91,15 @@ pub fn confirm(ask: &str, help: &str, proposal: bool) -> Result<bool, InquireErr
     let ask = visible(ask);
     let help = wrapped(help);
     let _watch = Watch::start();
-    let mut confirm = Confirm::new(&ask).with_default(proposal);
-    if !help.is_empty() {
-        confirm = confirm.with_help_message(&help);
-    }
-    confirm.prompt()
+    let screen = Screen::of(&ask, &help).with_proposal(if proposal { "Y/n" } else { "y/N" });
+    line::ask(screen, |text| {
+        let is_yes = plain::yes_or_no(text, proposal)?;
+        Ok((is_yes, if is_yes { "Yes" } else { "No" }.to_owned()))
+    })
 }
 
 /// The reason to stop where there is no answer.
-pub fn stop(error: InquireError) -> Stop {
+fn stop(error: InquireError) -> Stop {
     match error {
         InquireError::OperationCanceled | InquireError::OperationInterrupted => Stop::Cancelled,
         other => Stop::Terminal(other.to_string()),

@@ -55,12 +55,20 @@ pub fn confirm(ask: &str, help: &str, proposal: bool) -> Result<bool, Stop> {
     let terminal = terminal()?;
     loop {
         let line = read(&terminal, &format!("{} {choices} ", text.trim_end()), false)?;
-        match line.trim().to_lowercase().as_str() {
-            "" => return Ok(proposal),
-            "y" | "yes" => return Ok(true),
-            "n" | "no" => return Ok(false),
-            _ => tell("", "y or n is needed"),
+        match yes_or_no(&line, proposal) {
+            Ok(is_yes) => return Ok(is_yes),
+            Err(why) => tell("", &why),
         }
+    }
+}
+
+/// The meaning of a line (pure).
+pub fn yes_or_no(line: &str, proposal: bool) -> Result<bool, String> {
+    match line.trim().to_lowercase().as_str() {
+        "" => Ok(proposal),
+        "y" | "yes" => Ok(true),
+        "n" | "no" => Ok(false),
+        _ => Err("y or n is needed".to_owned()),
     }
 }
 

@@ -1,16 +1,14 @@
 //! The question for a secret: what is typed is not shown, and keys that edit a line do what they do in a shell.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::dialogue::{Check, Stop};
+use super::screen::{Line, Raw, Screen};
 use crate::config::typed::credential::LONGEST;
-use crate::text::page;
 
 /// How soon after a line break more input is part of the same pasted text.
 pub const PASTED: Duration = Duration::from_millis(50);
@@ -81,8 +79,8 @@ impl Typed {
 pub fn ask(ask: &str, help: &str, check: Check) -> Result<Zeroizing<String>, Stop> {
     let failed = |error: io::Error| Stop::Terminal(error.to_string());
     let _raw = Raw::start().map_err(failed)?;
-    let mut screen = Screen { ask, help, rows: 0, colour: has_colour() };
-    screen.question("").map_err(failed)?;
+    let mut screen = Screen::of(ask, help);
+    screen.question("", Line::EMPTY).map_err(failed)?;
     let mut typed = Typed::new();
     loop {
         let edit = match event::read().map_err(failed)? {
@@ -101,7 +99,7 @@ pub fn ask(ask: &str, help: &str, check: Check) -> Result<Zeroizing<String>, Sto
             Edit::EraseAll => typed = Typed::new(),
             Edit::Nothing => {}
             Edit::Cancel => {
-                screen.end("?", AnsiColor::Red, "<canceled>").map_err(failed)?;
+                screen.cancelled().map_err(failed)?;
                 return Err(Stop::Cancelled);
             }
             // Nobody types that fast: it is the line break of a text that a terminal pastes without saying so. What follows it would
@@ -109,101 +107,16 @@ pub fn ask(ask: &str, help: &str, check: Check) -> Result<Zeroizing<String>, Sto
             Edit::Submit if event::poll(PASTED).map_err(failed)? => typed.put('\n'),
             Edit::Submit => match check(&typed.0) {
                 Ok(()) => {
-                    let sign = if screen.colour { ">" } else { "?" };
-                    screen
-                        .end(sign, AnsiColor::BrightCyan, if typed.0.is_empty() { "<kept>" } else { "********" })
-                        .map_err(failed)?;
+                    screen.answered(if typed.0.is_empty() { "<kept>" } else { "********" }).map_err(failed)?;
                     return Ok(typed.0);
                 }
                 Err(why) => {
                     typed = Typed::new();
-                    screen.question(&why).map_err(failed)?;
+                    screen.question(&why, Line::EMPTY).map_err(failed)?;
                 }
             },
         }
     }
-}
-
-fn has_colour() -> bool {
-    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
-}
-
-/// The terminal without echo, until it is dropped.
-struct Raw;
-
-impl Raw {
-    fn start() -> io::Result<Self> {
-        enable_raw_mode()?;
-        // A pasted text then arrives as one, with its line breaks.
-        let _ = crossterm::execute!(io::stderr(), event::EnableBracketedPaste);
-        Ok(Self)
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        let _ = crossterm::execute!(io::stderr(), event::DisableBracketedPaste);
-        let _ = disable_raw_mode();
-    }
-}
-
-/// The question on the screen, in the form that the other questions have.
-struct Screen<'a> {
-    ask: &'a str,
-    help: &'a str,
-    /// The rows above the cursor that belong to the question.
-    rows: usize,
-    colour: bool,
-}
-
-impl Screen<'_> {
-    fn styled(&self, style: AnsiColor, words: &str) -> String {
-        let style = if self.colour { style.on_default() } else { Style::new() };
-        format!("{style}{words}{style:#}")
-    }
-
-    /// Goes to the beginning of the question and clears what is there.
-    fn clear(&mut self) -> String {
-        let up = if self.rows > 0 { format!("\x1b[{}A", self.rows) } else { String::new() };
-        self.rows = 0;
-        format!("\r{up}\x1b[J")
-    }
-
-    /// Shows the question, under the reason why the last answer is refused; the cursor waits behind the question.
-    fn question(&mut self, why: &str) -> io::Result<()> {
-        let mut text = self.clear();
-        let width = page::width().max(1);
-        if !why.is_empty() {
-            for (index, line) in page::wrap(&page::visible(why), width.saturating_sub(2)).iter().enumerate() {
-                let sign = if index == 0 { self.styled(AnsiColor::BrightRed, "#") } else { " ".to_owned() };
-                text.push_str(&format!("{sign} {}\r\n", self.styled(AnsiColor::BrightRed, line)));
-                self.rows += 1;
-            }
-        }
-        let sign = self.styled(AnsiColor::BrightGreen, "?");
-        text.push_str(&format!("{sign} {} ", self.ask));
-        let columns = page::columns(self.ask) + 3;
-        self.rows += columns / width;
-        if !self.help.is_empty() {
-            let help = self.styled(AnsiColor::BrightCyan, &format!("[{}]", self.help.replace('\n', "\r\n")));
-            let rows = self.help.lines().count();
-            text.push_str(&format!("\r\n{help}\x1b[{rows}A\r\x1b[{}C", columns % width));
-        }
-        write(&text)
-    }
-
-    /// Leaves one line of the question.
-    fn end(&mut self, sign: &str, colour: AnsiColor, answer: &str) -> io::Result<()> {
-        let text = self.clear();
-        let sign = self.styled(AnsiColor::BrightGreen, sign);
-        write(&format!("{text}{sign} {} {}\r\n", self.ask, self.styled(colour, answer)))
-    }
-}
-
-fn write(text: &str) -> io::Result<()> {
-    let mut out = io::stderr().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 #[cfg(test)]

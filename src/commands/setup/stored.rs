@@ -88,7 +88,7 @@ fn instead_of(keychain: &Keychain, why: &str, account: &str, facts: &Facts<'_>) 
         return Err(Stop::usage(format!("{why}; --store file keeps it in a file")));
     }
     let question = format!("Keep it in a file that only you can read ({shown})?");
-    if !ask::confirm(&question, "", true).map_err(ask::stop)? {
+    if !ask::confirm(&question, "", true)? {
         return Err(Stop::Cancelled);
     }
     Ok(file)
