@@ -347,7 +347,7 @@ pub fn load(environment: &Environment) -> Loaded {
                         fault.fix(owner::access_fix(path, "u+r", crate::text::shell::shell_word))
                     }
                     std::io::ErrorKind::InvalidInput if !explicit && path != Path::new(SYSTEM_FILE) => {
-                        fault.fix(format!("rm {}, then: act-claude act setup", crate::text::shell::shell_word(path)))
+                        fault.fix(format!("rm {} && act-claude act setup", crate::text::shell::shell_word(path)))
                     }
                     _ => fault,
                 });

@@ -50,6 +50,12 @@ impl fmt::Display for TokenError {
 const RENEW: &str = "act-claude act setup --account NAME";
 
 impl TokenError {
+    /// The same error during set-up, which is no fix for itself.
+    #[must_use]
+    pub fn in_setup(self) -> Self {
+        Self { fix: self.fix.replace(&format!(": {RENEW}"), "").replace(&format!(" && {RENEW}"), ""), ..self }
+    }
+
     /// The same error for the token of `account`: a fix that sets the token up again names the account.
     #[must_use]
     pub fn of(self, account: &str) -> Self {
@@ -150,8 +156,8 @@ mod tests {
                 .map_err(|error| error.to_string())
         };
         assert!(fetch().unwrap_err().ends_with(" does not exist: act-claude act setup --account NAME"));
-        let error = TokenError { what: "w".to_owned(), fix: format!("rm x, then: {RENEW}") };
-        assert_eq!(error.of("a b").to_string(), "w: rm x, then: act-claude act setup --account 'a b'");
+        let error = TokenError { what: "w".to_owned(), fix: format!("rm x && {RENEW}") };
+        assert_eq!(error.of("a b").to_string(), "w: rm x && act-claude act setup --account 'a b'");
         std::fs::write(&path, "abc\n").unwrap();
         let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         mode(&path, 0o644);
@@ -159,6 +165,11 @@ mod tests {
         assert!(error.contains("can be read by others (mode 0644)") && error.contains("chmod 600"), "{error}");
         mode(&path, 0o600);
         assert_eq!(fetch().unwrap(), "abc");
+        std::fs::write(&path, "\n").unwrap();
+        let must = "it must contain the API token and nothing else";
+        let error = fetch().unwrap_err();
+        assert!(error.ends_with(&format!(": {must}: act-claude act setup --account NAME")), "{error}");
+        std::fs::write(&path, "abc\n").unwrap();
         mode(directory.path(), 0o770);
         assert!(fetch().unwrap_err().contains("chmod go-w"));
         mode(directory.path(), 0o700);
@@ -168,7 +179,9 @@ mod tests {
         assert!(fetch().unwrap_err().contains("symbolic link"));
         std::fs::remove_file(&path).unwrap();
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(fetch().unwrap_err().contains("not a regular file"));
+        let error = fetch().unwrap_err();
+        let fix = format!(" is not a regular file: rm -r {} && act-claude act setup --account NAME", path.display());
+        assert!(error.ends_with(&fix), "{error}");
     }
 
     #[test]

@@ -131,7 +131,10 @@ impl fmt::Display for UsageError {
             Self::BadValue { flag, value } => {
                 write!(out, "{flag} {} is not one of {}", quoted(value), When::NAMES.join(", "))?;
                 match crate::text::nearest::nearest(value, When::NAMES) {
-                    Some(name) => write!(out, ": did you mean {flag} {name}?"),
+                    // A flag, or the variable that stands for it.
+                    Some(name) => {
+                        write!(out, ": did you mean {flag}{}{name}?", if flag.starts_with('-') { ' ' } else { '=' })
+                    }
                     None => Ok(()),
                 }
             }

@@ -1,6 +1,7 @@
 //! Text for programs and for people.
 
 pub mod amount;
+pub mod command;
 pub mod home;
 pub mod json;
 pub mod lanes;

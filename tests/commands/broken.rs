@@ -199,8 +199,8 @@ fn a_default_that_is_removed() {
 /// Nothing is waited for: a pipe or a device in the configuration's place would keep claude itself from starting.
 #[test]
 fn a_configuration_that_is_no_regular_file_is_not_read() {
-    const WHY: &str = "~/.config/act-claude/config.json: cannot be read (not a regular file): rm ~/.config/act-claude/config.json, \
-                       then: act-claude act setup";
+    const WHY: &str = "~/.config/act-claude/config.json: cannot be read (not a regular file): rm ~/.config/act-claude/config.json && \
+                       act-claude act setup";
     let mut sandbox = Sandbox::new();
     fake_claude::install(&mut sandbox, "print hello\nexit 0");
     std::fs::remove_file(sandbox.config_file()).ok();

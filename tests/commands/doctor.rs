@@ -954,6 +954,21 @@ fn correct_processes_are_not_reported() {
     assert_eq!(ids(&machine.findings().unwrap()), ["daemon"], "one that was started without act-claude");
 }
 
+/// A command in a fix is in one line, however narrow the page is, and also in a pipe.
+#[test]
+fn a_command_in_a_fix_can_be_pasted() {
+    let machine = Machine::new();
+    let file = machine.path(".config/act-claude/a-file-with-a-long-name-that-does-not-exist");
+    machine.configure(|config| {
+        config["copies"] = json!({"grafana": {
+            "endpoint": "https://otlp.example.com/v1/metrics", "headers": {"Authorization": {"file": file}}
+        }});
+    });
+    let Some((text, _)) = machine.doctor("") else { return };
+    let command = "(umask 077 && cat >~/.config/act-claude/a-file-with-a-long-name-that-does-not-exist)";
+    assert!(text.lines().any(|line| line.trim() == command), "{text}");
+}
+
 /// The arrangement that docs/fleet.md describes for CI is no problem. The block says what it lacks.
 #[test]
 fn a_token_in_a_variable_is_said_and_no_problem() {

@@ -119,7 +119,7 @@ fn a_misspelt_variable_is_named() {
     assert_eq!((output.out().as_str(), output.code()), ("x\n", 0));
     assert_eq!(
         output.err(),
-        "act-claude: ACT_CLAUDE_REPORT \"alway\" is not one of auto, always, never, json: did you mean ACT_CLAUDE_REPORT always?\n"
+        "act-claude: ACT_CLAUDE_REPORT \"alway\" is not one of auto, always, never, json: did you mean ACT_CLAUDE_REPORT=always?\n"
     );
     // The flag has precedence, so the variable is not checked.
     let output = sandbox.act_claude(&["-p", "hi", "--report", "never"]).output().unwrap();

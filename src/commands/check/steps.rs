@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Checked, Finding, Step, StepState};
 use crate::run::summary::WHERE_IN_ACT;
-use crate::text::home;
 use crate::text::page::{self, BOLD, DIM, GREEN, RED, YELLOW};
 use crate::text::table::{MARK, Table, cell, styled, words};
+use crate::text::{command, home};
 
 impl Finding {
     /// The steps that no answer decides.
@@ -33,7 +33,7 @@ impl Finding {
                     page::hang(&mut text, 2, width, RED, &shown(&cause));
                 }
                 if !problem.fix.is_empty() {
-                    page::hang(&mut text, 2, width, Style::new(), &shown(&format!("fix: {}", problem.fix)));
+                    command::hang(&mut text, 2, width, Style::new(), &shown(&format!("fix: {}", problem.fix)));
                 }
             }
             None if self.open().is_empty() => match self.checked {

@@ -6,6 +6,7 @@ use super::{Check, Facts, Finding};
 use crate::config;
 use crate::config::resolve::Reason;
 use crate::config::token::TokenError;
+use crate::text::command::is_command;
 use crate::text::json::{Fault, Origin};
 
 pub const CHECKS: [Check; 6] = [faults, contradictions, alias_here, exposed, tokens, copies];
@@ -129,8 +130,7 @@ fn exposed(facts: &Facts) -> Vec<Finding> {
 
 /// The finding with the error's fix, which is either a shell command or a sentence.
 fn fixed_as(finding: Finding, error: &TokenError) -> Finding {
-    let is_command = ["chmod ", "sudo ", "export ", "act-claude "].iter().any(|start| error.fix.starts_with(start));
-    if is_command { finding.command(error.fix.clone()) } else { finding.fix(error.fix.clone()) }
+    if is_command(&error.fix) { finding.command(error.fix.clone()) } else { finding.fix(error.fix.clone()) }
 }
 
 /// Headers of copies whose values can't be fetched.

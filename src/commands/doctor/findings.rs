@@ -7,8 +7,8 @@ use anstyle::Style;
 use serde_json::{Value, json};
 
 use super::Finding;
-use crate::text::home;
 use crate::text::page::{self, BOLD, DIM, RED};
+use crate::text::{command, home};
 
 /// Columns before a finding's text.
 const INDENT: usize = 10;
@@ -37,7 +37,7 @@ pub fn text(findings: &[Finding], width: usize, home: Option<&Path>) -> String {
                     true => write!(text, "  {DIM}{label}{DIM:#}\n    "),
                     false => write!(text, "  {DIM}{label:<6}{DIM:#}  "),
                 };
-                page::hang(&mut text, indent, width, style, &short(words));
+                command::hang(&mut text, indent, width, style, &short(words));
             }
         };
         row("where", Style::new(), &finding.place);

@@ -15,6 +15,7 @@ use crate::claude::settings::{self, Layer};
 use crate::claude::{installed, locate};
 use crate::commands::clones;
 use crate::config::resolve::{self, Directory, Explicit};
+use crate::config::token::TokenError;
 use crate::config::typed::secret::missing_file;
 use crate::config::{self, Config, Loaded, TokenSource, token};
 use crate::system::environment::Environment;
@@ -130,7 +131,7 @@ fn claude_apart(environment: &Environment, loaded: &Loaded) -> Option<PathBuf> {
 /// What is wrong with the variable or the file that the flags name. A file is to hold the token already; a variable may be set
 /// later. A command is not run.
 fn source_fault(args: &Args, environment: &Environment) -> Option<String> {
-    let fault = |source: &TokenSource| token::fetch(source, environment).err();
+    let fault = |source: &TokenSource| token::fetch(source, environment).err().map(TokenError::in_setup);
     let variable = args.token_env.as_deref().and_then(|name| super::token::variable(name).ok());
     if let Some(name) = variable.filter(|name| environment.get(name).is_some()) {
         return fault(&TokenSource::Env(name.to_owned())).map(|error| format!("--token-env: {error}"));

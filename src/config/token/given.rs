@@ -29,13 +29,14 @@ pub(super) struct Given<'a> {
 impl Given<'_> {
     /// The error that says `what` the source contains, or printed.
     pub fn refused(&self, what: &str) -> TokenError {
-        let (verb, must) = match self.source {
-            TokenSource::Command(_) => ("printed", "print"),
-            TokenSource::Env(_) | TokenSource::File(_) => ("contains", "contain"),
+        let (verb, must, again) = match self.source {
+            TokenSource::Command(_) => ("printed", "print", String::new()),
+            TokenSource::Env(_) => ("contains", "contain", String::new()),
+            TokenSource::File(path) => ("contains", "contain", format!(": {}", self.wanted.command_for(path))),
         };
         TokenError {
             what: format!("{} {verb} {what}", self.wanted.source(self.source)),
-            fix: format!("it must {must} {} and nothing else", self.wanted.content()),
+            fix: format!("it must {must} {} and nothing else{again}", self.wanted.content()),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn open(wanted: Wanted<'_>, path: &Path) -> Result<File, TokenError> 
             refuse("is a symbolic link".to_owned(), "name the file itself in the configuration".to_owned())
         }
         OpenError::Special => {
-            refuse("is not a regular file".to_owned(), format!("rm -r {word}, then: {}", wanted.written_again(path)))
+            refuse("is not a regular file".to_owned(), format!("rm -r {word} && {}", wanted.command_for(path)))
         }
         OpenError::System(error) if error.kind() == std::io::ErrorKind::NotFound => {
             refuse("does not exist".to_owned(), wanted.written_again(path))

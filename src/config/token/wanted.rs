@@ -63,10 +63,15 @@ impl Wanted<'_> {
     pub fn written_again(self, path: &Path) -> String {
         match self {
             Self::Token => RENEW.to_owned(),
-            Self::Header(_) => {
-                let word = shell_word(path);
-                format!("write its value there: (umask 077 && cat >{word})")
-            }
+            Self::Header(_) => format!("write its value there: {}", self.command_for(path)),
+        }
+    }
+
+    /// The command that writes a file again.
+    pub fn command_for(self, path: &Path) -> String {
+        match self {
+            Self::Token => RENEW.to_owned(),
+            Self::Header(_) => format!("(umask 077 && cat >{})", shell_word(path)),
         }
     }
 
