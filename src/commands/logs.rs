@@ -11,7 +11,7 @@ use crate::commands::here::shown;
 use crate::config::typed::secret::missing_file;
 use crate::run::report;
 use crate::run::verify::{self, Follow};
-use crate::state;
+use crate::state::{self, record};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
@@ -28,7 +28,7 @@ pub struct Args {
     /// Each line as a JSON object
     #[arg(long)]
     json: bool,
-    /// A session's id or the beginning of it, or a file
+    /// A session's id (claude's, or act-claude's) or the beginning of it, a log's name, or a file
     session: Option<PathBuf>,
 }
 
@@ -38,7 +38,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Runs the command. Exit status 1 where there is no such log.
 pub fn run(args: &Args, environment: &Environment) -> ExitCode {
     let places = places(environment);
-    let Some(path) = find(&places, args.session.as_deref()) else {
+    let named = || {
+        let begins = args.session.as_ref()?.to_str().filter(|begins| !begins.is_empty())?;
+        record::log::find(&state::directory(environment)?, begins)
+    };
+    let Some(path) = find(&places, args.session.as_deref()).or_else(named) else {
         let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
         let what = match &args.session {
             Some(session) => format!("no log of {}", missing_file(&session.display().to_string())),

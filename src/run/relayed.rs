@@ -21,8 +21,8 @@ use crate::run::relay::{self, Relayed};
 use crate::run::silence::{self, End};
 use crate::run::summary::{self, Context, Report};
 use crate::run::verify::{self, Basis, Evidence, Following, Prepared};
-use crate::state;
 use crate::state::outcome::State;
+use crate::state::{self, record};
 use crate::system::environment::Environment;
 use crate::system::error::plain;
 use crate::system::exit::ExitCode;
@@ -122,11 +122,22 @@ impl SessionRun<'_> {
         tracing::debug!(?answer, "the relay's answer");
         self.note_lost_relay(&answer, &relay);
         let evidence = following.map(Following::finish);
-        let session = EndedSession { id: session_id(&answer, &relay), lasted, left, silence, evidence };
+        let id = session_id(&answer, &relay);
+        self.note_log(id.as_deref(), evidence.as_ref());
+        let session = EndedSession { id, lasted, left, silence, evidence };
         let report = self.relay_report(telemetry, answer, lines, session, directory);
         match ended {
             Ended::Code(0) if self.flags.verify => ExitCode::from(report.verify_code),
             _ => ended.repeat(),
+        }
+    }
+
+    /// Later, `act logs` finds claude's debug log by the session's id.
+    fn note_log(&self, id: Option<&str>, evidence: Option<&Evidence>) {
+        if let (Some(state), Some(id), Some(log)) =
+            (state::directory(self.trusted), id, evidence.and_then(|evidence| evidence.path.as_deref()))
+        {
+            record::log::note(&state, id, log);
         }
     }
 

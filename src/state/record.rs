@@ -1,11 +1,13 @@
 //! The session records: `sessions/<id>.json` in the state directory, one for each session that had a relay.
 //!
 //! The relay writes the record of its live session, atomically and 0600: when the first export arrives, while exports are
-//! decided (once a second at most), and at the end. Exports that are delivered later are counted by [`decided_later`]. Two
-//! files are beside a record. `<id>.said` exists once a run at a terminal has reported the session's problem. `<id>.lock` is
+//! decided (once a second at most), and at the end. Exports that are delivered later are counted by [`decided_later`]. Three
+//! files are beside a record: [`log`]; `<id>.said` exists once a run at a terminal has reported the session's problem; `<id>.lock` is
 //! locked by the relay as long as it runs: if it is not locked, the relay of a record without an end was killed. A background
 //! session has the lock before it has a record; the lock's file contains the relay's pid then, so that `act uninstall` finds
 //! it. A record holds no token and no loopback address.
+
+pub mod log;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -106,3 +106,33 @@ fn only_the_number_asked_for() {
     let count = |args: &[&str]| json(&sandbox, args)["sessions"].as_array().unwrap().len();
     assert_eq!((count(&[]), count(&["-n", "3"]), count(&["--all"])), (10, 3, 12));
 }
+
+/// `act logs` with the id that a report and `act history` name: the log of that session, and not the latest one.
+#[test]
+fn a_session_s_log_is_found_by_its_id() {
+    let act = Act::start();
+    let mut sandbox = Sandbox::new();
+    sandbox.configure_one(&act.endpoint());
+    let claude = fake_claude::install(&mut sandbox, "post\nexit 0");
+    // A version that writes its log where it is told to.
+    let program = sandbox.directory(".local/share/claude/versions").join("2.1.330");
+    std::fs::copy(&claude, &program).unwrap();
+    std::fs::remove_file(&claude).unwrap();
+    std::os::unix::fs::symlink(&program, &claude).unwrap();
+    let session = |words: &str| {
+        let output = sandbox.act_claude(&["--verify", "--report", "json", "-p", "hi"]).output().unwrap();
+        let report: Value = serde_json::from_str(&output.err()).unwrap_or_else(|_| panic!("{}", output.err()));
+        let log = report["log"]["file"].as_str().unwrap().to_owned();
+        std::fs::write(log, format!("[3P telemetry] First metrics export: FAILED ({words})\n")).unwrap();
+        report["session"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (session("the first"), session("the second"));
+    let shown = |id: &str| {
+        let output = sandbox.act_claude(&["act", "logs", id]).output().unwrap();
+        assert_eq!(output.code(), 0, "{}", output.err());
+        output.out()
+    };
+    assert!(shown(&first).contains("FAILED (the first)"), "{}", shown(&first));
+    assert!(shown(&second).contains("FAILED (the second)"), "{}", shown(&second));
+    assert!(shown(&first[..first.len() - 1]).contains("FAILED (the first)"));
+}
