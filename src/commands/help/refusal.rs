@@ -145,6 +145,7 @@ fn in_words(why: &str) -> String {
     }
     match why {
         _ if why.contains("invalid digit") || why.contains("cannot parse") => "it must be a whole number".to_owned(),
+        _ if why.contains("would be zero") => "it must be at least 1".to_owned(),
         _ if why.contains("too large") => "this number is too large".to_owned(),
         _ => why.to_owned(),
     }
@@ -251,6 +252,10 @@ mod tests {
             (
                 "history -n x",
                 "act history: --number \"x\": it must be a whole number (act-claude act history --help shows examples)",
+            ),
+            (
+                "history -n 0",
+                "act history: --number \"0\": it must be at least 1 (act-claude act history --help shows examples)",
             ),
             (
                 "demo --fail 402",
