@@ -14,6 +14,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::text::shell::shell_word;
+
 pub use places::{MemberPlace, PlainEnd, RootMember};
 
 /// A file's text with its path.
@@ -132,7 +134,7 @@ pub struct Member<'a> {
 impl Source {
     /// The document's root, after its syntax was checked.
     pub fn root(self: &Arc<Self>) -> Result<Node<'_>, Fault> {
-        match serde_json::from_str::<&RawValue>(&self.text) {
+        match serde_json::from_str::<&RawValue>(self.content()) {
             Ok(raw) => Ok(Node { source: self, raw: raw.get() }),
             Err(error) => Err(self.syntax_fault(&error)),
         }
@@ -149,10 +151,16 @@ impl Source {
         Ok(members.into_iter().zip(places).map(|(member, places)| RootMember { member, places }).collect())
     }
 
+    /// The text without the byte order mark that some editors write.
+    fn content(&self) -> &str {
+        self.text.strip_prefix('\u{feff}').unwrap_or(&self.text)
+    }
+
     fn syntax_fault(self: &Arc<Self>, error: &serde_json::Error) -> Fault {
         let line_start =
             self.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
-        let mut offset = (line_start + error.column().saturating_sub(1)).min(self.text.len());
+        let mark = if error.line() > 1 { 0 } else { self.text.len() - self.content().len() };
+        let mut offset = (line_start + mark + error.column().saturating_sub(1)).min(self.text.len());
         while !self.text.is_char_boundary(offset) {
             offset -= 1;
         }
@@ -164,6 +172,10 @@ impl Source {
             Fault::new(Origin { source: self.clone(), offset: Some(offset) }, format!("not valid JSON ({what})"))
         };
         let before = self.text.as_bytes()[..offset].trim_ascii_end();
+        if self.content().trim_ascii().is_empty() {
+            let fault = Fault::new(Origin { source: self.clone(), offset: Some(0) }, "the file is empty");
+            return fault.fix(format!("echo '{{}}' >{}", shell_word(&self.path)));
+        }
         let closes = matches!(self.text.as_bytes().get(offset), Some(b'}' | b']'));
         if closes && before.ends_with(b",") {
             return fault(before.len() - 1, "trailing comma").fix("remove this comma");
@@ -358,6 +370,18 @@ mod tests {
     fn syntax_errors_have_a_place() {
         let fault = source("{\n  \"a\": 1,\n}").root().unwrap_err();
         assert_eq!(fault.to_string(), "c.json:2:9: not valid JSON (trailing comma): remove this comma");
+        for empty in ["", " \n", "\u{feff}\n"] {
+            let fault = source(empty).members("the file", |_, _| None).unwrap_err();
+            assert_eq!(fault.to_string(), "c.json:1:1: the file is empty: echo '{}' >c.json", "{empty:?}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_fault() {
+        let marked = source("\u{feff}{\"a\": 1}");
+        assert_eq!(marked.members("the file", |_, _| None).unwrap()[0].member.key, "a");
+        let fault = source("\u{feff}{\"a\": x}").root().unwrap_err();
+        assert_eq!(fault.origin.offset(), Some("\u{feff}{\"a\": ".len()));
     }
 
     #[test]

@@ -14,6 +14,14 @@ fn account() -> Value {
 }
 
 #[test]
+fn a_byte_order_mark_stays_where_it_is() {
+    assert_eq!(
+        edited("\u{feff}{\"default\": \"a\"}", &[Change::set(["default"], "b")]),
+        "\u{feff}{\"default\": \"b\"}"
+    );
+}
+
+#[test]
 fn a_new_file_is_laid_out_for_reading() {
     let changes = [
         Change::set(["accounts", "acme"], account()),
