@@ -301,6 +301,7 @@ fn a_token_in_a_variable_is_kept_elsewhere_on_request() {
     configuration["accounts"]["acme"]["token"] = json!({"env": "BOOMI"});
     sandbox.configure(&configuration);
     sandbox.set("BOOMI", TOKEN);
+    sandbox.set("LC_ALL", "C");
     // A letter that was erased is no answer.
     for (answer, source) in
         [("maybe\ry\x15", json!({"env": "BOOMI"})), ("y", json!({"file": "~/.config/act-claude/acme.token"}))]
@@ -309,7 +310,9 @@ fn a_token_in_a_variable_is_kept_elsewhere_on_request() {
         pty.wait_for("Keep it elsewhere?");
         pty.send(&format!("{answer}\r"));
         if answer == "y" {
-            pty.wait_for("Where to keep acme's API token");
+            let screen = pty.wait_for("Where to keep acme's API token");
+            assert!(!screen.contains('…'), "{screen}");
+            pty.wait_for("(pass, op, vault ...)");
             pty.send("\r");
             pty.wait_for("API token of acme:");
             pty.send(&format!("{TOKEN}\r"));

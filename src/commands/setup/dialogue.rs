@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use zeroize::Zeroizing;
 
+use crate::text::locale;
 use crate::text::page::visible;
 
 /// Why there is no decision.
@@ -82,7 +83,7 @@ impl Offer {
 impl fmt::Display for Offer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, note } = self;
-        let (what, note) = (visible(what), visible(note));
+        let (what, note) = (visible(what), locale::shown(note));
         if note.is_empty() { write!(out, "{what}") } else { write!(out, "{what} ({note})") }
     }
 }
