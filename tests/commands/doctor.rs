@@ -352,6 +352,12 @@ const PROBLEMS: &[Problem] = &[
         fix: None,
     },
     Problem {
+        name: "an exporter that claude does not know",
+        make: |machine| machine.type_in("export OTEL_METRICS_EXPORTER=otpl"),
+        ids: &["exporter"],
+        fix: Some(|machine| machine.type_in("unset OTEL_METRICS_EXPORTER")),
+    },
+    Problem {
         name: "the guide's recipe in user settings: endpoint, headers, attributes",
         make: |machine| machine.set_env(USER, &RECIPE),
         ids: &["settings-token", "settings", "settings"],
@@ -580,7 +586,7 @@ fn a_healthy_machine_is_described() {
          variables      none that matters\n\
          running        no claude\n\
          spool          empty\n               ~/.local/state/act-claude\n\
-         checks         34\n",
+         checks         35\n",
         system_file = act_claude::config::SYSTEM_FILE,
     );
     // Where the rule is depends on how the test writes the file.
@@ -593,7 +599,7 @@ fn a_healthy_machine_is_described() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["findings"], code), (&json!([]), 0));
     assert_eq!(json["looked_at"]["claude"], json!(["version 2.1.330", "~/bin/claude"]));
-    assert_eq!(json["looked_at"]["checks"], "34");
+    assert_eq!(json["looked_at"]["checks"], "35");
     assert!(!machine.sandbox.state().exists(), "looking leaves nothing behind");
 }
 
@@ -912,6 +918,7 @@ fn all_together() {
         "user settings that current claude finds too large",
         "a pipe in place of the user's settings",
         "telemetry off by a variable",
+        "an exporter that claude does not know",
         "an older client",
         "a client that exports nothing with many attributes",
         "held exports",

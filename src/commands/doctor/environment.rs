@@ -11,9 +11,11 @@ use crate::delivery::cause::{self, Whose};
 use crate::delivery::roots::Unused;
 use crate::delivery::verdict::{Failure, Reason, Verdict};
 use crate::text::amount;
+use crate::text::nearest::nearest;
 
-pub const CHECKS: [Check; 6] = [
+pub const CHECKS: [Check; 7] = [
     |facts| switched_off(facts).into_iter().collect(),
+    |facts| unknown_exporter(facts).into_iter().collect(),
     |facts| other_pipeline(facts).into_iter().collect(),
     proxies,
     certificates,
@@ -50,6 +52,20 @@ fn switched_off(facts: &Facts) -> Option<Finding> {
         .effect("sessions started from this shell are not reported")
         .fix("remove the variable, here and where it is set (your shell's rc file)")
         .command(format!("unset {name}")),
+    )
+}
+
+/// An exporter that claude does not know, in an environment variable.
+fn unknown_exporter(facts: &Facts) -> Option<Finding> {
+    let unknown = *exporters::left_out(facts.environment.text(EXPORTER)?).first()?;
+    let near = nearest(unknown, exporters::METRICS).map(|near| format!(": did you mean {near}?"));
+    let what =
+        format!("{EXPORTER} names {unknown:?}, an exporter that claude does not know{}", near.unwrap_or_default());
+    Some(
+        Finding::new("exporter", what, format!("{EXPORTER} in the environment"))
+            .effect("act-claude leaves it out; bare claude exports nothing at all with it")
+            .fix("correct it where it is set (your shell's rc file), or remove it")
+            .command(format!("unset {EXPORTER}")),
     )
 }
 
