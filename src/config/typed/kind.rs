@@ -1,7 +1,7 @@
 //! What a text is that was given as a token but can't be one (pure).
 
 use super::credential::Refused;
-use super::{placeholder, user};
+use super::{credential, placeholder, user};
 use crate::text::pasted::starts_with;
 
 const ALONE: &str = "give the API token alone";
@@ -56,7 +56,7 @@ pub fn of(text: &str) -> Option<Refused> {
     if text.starts_with("$(") {
         return refused("a command", "for a command that prints the token: --token-command COMMAND");
     }
-    if placeholder::is_variable(text) {
+    if placeholder::is_variable(text) || (is_name_of_variable(text) && placeholder::kind(text).is_none()) {
         return refused("a variable's name instead of its value", "for a token in a variable: --token-env NAME");
     }
     if is_jwt(text) {
@@ -70,6 +70,12 @@ pub fn of(text: &str) -> Option<Refused> {
         kind if kind.starts_with("masked") => refused("a masked token", NEW),
         _ => refused("the sample of a documentation tool", ALONE),
     }
+}
+
+/// Whether a text is written as the name of a variable, and is called a token: `ACT_TOKEN`.
+fn is_name_of_variable(text: &str) -> bool {
+    let is_upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    text.contains('_') && text.chars().all(is_upper) && credential::is_called_token(text)
 }
 
 /// Whether a text begins like another vendor's key.
