@@ -35,7 +35,9 @@ pub fn decide(facts: &Facts<'_>, dialogue: &mut Dialogue<'_>) -> Result<Decision
         account::user(facts, dialogue, name, Some(account), choice.user(), account.endpoint.clone())?;
     account::mail(facts, &user)?;
     let is_known = facts.args.user.is_some() || choice.user().is_some_and(is_mail);
-    let user = match is_known || !dialogue.can_ask() {
+    // Where a flag gives the token, as in a script, the user that was just shown stays.
+    let is_scripted = facts.args.token_stdin || token::from_flags(facts)?.is_some();
+    let user = match is_known || is_scripted || !dialogue.can_ask() {
         true => user,
         false => account::ask_user(dialogue, Some(&user))?,
     };
