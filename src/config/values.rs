@@ -178,6 +178,17 @@ pub enum Security {
     Plain,
 }
 
+/// ACT's documented host.
+pub const ACT_HOST: &str = "agentcontroltower.boomi.com";
+
+/// Whether a host is ACT's with a mistake in it: whoever owns that name would get the token. A number makes another host.
+fn is_nearly_acts(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    host != ACT_HOST
+        && !host.contains(|c: char| c.is_ascii_digit())
+        && strsim::damerau_levenshtein(&host, ACT_HOST) <= 2
+}
+
 /// Checks an endpoint; the error says what is wrong with it.
 pub fn check_endpoint(endpoint: &str) -> Result<(), String> {
     match check_url(endpoint)? {
@@ -205,6 +216,9 @@ pub fn check_url(endpoint: &str) -> Result<Security, String> {
         return Err("still holds a placeholder".to_owned());
     }
     check_host(host)?;
+    if is_nearly_acts(host) {
+        return Err(format!("has the host {host}, and ACT's is {ACT_HOST}"));
+    }
     let port = uri.authority().and_then(|authority| authority.as_str().strip_prefix(host)).unwrap_or_default();
     let number = port.strip_prefix(':').and_then(|port| port.parse::<std::num::NonZeroU16>().ok());
     if !port.is_empty() && number.is_none() {
@@ -273,6 +287,19 @@ pub fn check_word(text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misspelt_host_gets_no_token() {
+        for host in ["agentcontroltowr.boomi.com", "AgentControlTower.boomi.co", "agent-controltower.boomi.com"] {
+            let error = check_endpoint(&format!("https://{host}/m")).unwrap_err();
+            assert_eq!(error, format!("has the host {host}, and ACT's is {ACT_HOST}"));
+        }
+        for host in
+            [ACT_HOST, "AgentControlTower.boomi.com", "agentcontroltower2.boomi.com", "act.example", "127.0.0.1"]
+        {
+            assert_eq!(check_endpoint(&format!("https://{host}/m")), Ok(()));
+        }
+    }
 
     #[test]
     fn urls_are_compared_as_servers_compare_them() {

@@ -101,16 +101,17 @@ fn b14_runs_that_need_not_export_are_not_reported() {
         assert!(!piped(&sandbox, args).contains("sent no metrics"), "{script} {args:?}");
     }
     // What the user chose is not reported with output to a pipe, and is not called "nothing sent".
-    for variable in [
-        ("OTEL_METRICS_EXPORTER", "none"),
-        ("OTEL_METRICS_EXPORTER", "None"),
-        ("CLAUDE_CODE_ENABLE_TELEMETRY", "0"),
-        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:9/own"),
+    let on = ("CLAUDE_CODE_ENABLE_TELEMETRY", "1");
+    for variables in [
+        &[("OTEL_METRICS_EXPORTER", "none"), MISSPELT][..],
+        &[("OTEL_METRICS_EXPORTER", "None"), MISSPELT],
+        &[("CLAUDE_CODE_ENABLE_TELEMETRY", "0"), MISSPELT],
+        &[on, ("OTEL_METRICS_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:9/own")],
     ] {
-        let (sandbox, _act) = sandbox("exit 0", &[variable, MISSPELT]);
-        assert_eq!(piped(&sandbox, &["-p", "hi"]), "", "{variable:?}");
+        let (sandbox, _act) = sandbox("exit 0", variables);
+        assert_eq!(piped(&sandbox, &["-p", "hi"]), "", "{variables:?}");
         let text = on_terminal(sandbox.act_claude(&["-p", "hi"]));
-        assert!(text.contains("no telemetry") && !text.contains("sent no metrics"), "{variable:?}: {text}");
+        assert!(text.contains("no telemetry") && !text.contains("sent no metrics"), "{variables:?}: {text}");
     }
 }
 

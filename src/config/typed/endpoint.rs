@@ -4,12 +4,10 @@ use hyper::Uri;
 use percent_encoding::percent_decode_str;
 
 use super::{Typed, placeholder, secret, user};
-use crate::config::values::{check_endpoint, check_word, is_loopback};
+use crate::config::values::{ACT_HOST as HOST, check_endpoint, check_word, is_loopback};
 use crate::text::pasted;
 use crate::text::uuid::is_uuid;
 
-/// ACT's documented host.
-const HOST: &str = "agentcontroltower.boomi.com";
 /// Whether this is ACT's documented host, at its port. Other hosts of Boomi's domain may run what customers put there.
 pub fn is_documented(url: &str) -> bool {
     url.parse::<Uri>().is_ok_and(|url| {
