@@ -126,15 +126,10 @@ impl Telemetry<'_> {
         })
     }
 
-    /// Whether a variable has such a value in any layer. Old clients read a repository's settings, too.
-    fn any(&self, name: &str, is: impl Fn(&str) -> bool) -> bool {
-        let in_environment = self.environment.text(name);
-        self.layers.iter().filter_map(|layer| layer.get(name)).chain(in_environment).any(is)
-    }
-
     fn other_pipeline(&self, config: &Config) -> Option<Objection> {
         // Without these two claude sends nothing, and the endpoint may be meant for other programs.
-        if !self.any(ENABLE, super::conflicts::is_truthy) || !self.any(EXPORTER, exporters::has_otlp) {
+        let is_on = self.value(ENABLE).is_some_and(|(value, _)| super::conflicts::is_truthy(&value));
+        if !is_on || !self.value(EXPORTER).is_some_and(|(value, _)| exporters::uses_otlp(&value)) {
             return None;
         }
         let metrics = self.value("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT");

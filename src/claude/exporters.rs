@@ -23,6 +23,11 @@ pub fn has_otlp(list: &str) -> bool {
     names(list).any(|name| name == "otlp")
 }
 
+/// Whether claude exports to `otlp` with this list. With a name that it does not know it exports nothing at all.
+pub fn uses_otlp(list: &str) -> bool {
+    has_otlp(list) && unknown(list, &METRICS).is_empty()
+}
+
 /// Whether a list says that nothing is to be exported, in upper or lower case.
 pub fn is_none(list: &str) -> bool {
     let mut names = names(list).peekable();

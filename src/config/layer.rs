@@ -352,7 +352,8 @@ fn check_name(member: &Member<'_>) -> Result<(), Fault> {
 /// A value of the wrong kind must not cancel what was meant, either.
 fn required(node: Node<'_>, required: &mut Option<Located<bool>>) -> Result<(), Fault> {
     let read = node.boolean("required");
-    let is_meant = ["\"true\"", "\"yes\"", "\"on\"", "1", "\"1\""].contains(&node.raw());
+    let text = node.raw().trim_matches('"').trim().to_ascii_lowercase();
+    let is_meant = text.parse().map_or(["true", "yes", "y", "on"].contains(&&*text), |number: f64| number != 0.0);
     if let Some(value) = read.as_ref().ok().copied().or(is_meant.then_some(true)) {
         *required = located(node, value);
     }

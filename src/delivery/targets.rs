@@ -116,7 +116,11 @@ impl Targets {
             return Err(super::cause::configuration(&fault.to_string()));
         }
         let Some(found) = config.aliases.get(alias) else {
-            return Err(no_target(&format!("alias {alias} is no longer configured"), alias));
+            // Of the same account, or any one: the user has to decide.
+            let other =
+                config.aliases.iter().find(|(_, other)| other.account == account).or(config.aliases.first_key_value());
+            let other = other.map_or("NAME", |(name, _)| name.as_str());
+            return Err(no_target(&format!("alias {alias} is no longer configured"), other));
         };
         let Some(owner) = config.accounts.get(account) else {
             return Err(no_target(&format!("account {account} is no longer configured"), alias));

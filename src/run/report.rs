@@ -53,7 +53,24 @@ fn shown(line: &Line, home: Option<&Path>, colour: bool) -> String {
 
 /// Writes the report as one JSON object on a line of its own (`--report json`).
 pub fn write_json(report: &serde_json::Value) {
-    write_bounded(&format!("{}\n", printable::json(&report.to_string())));
+    write_bounded(&whole(report.clone()));
+}
+
+/// The line. Half an object would be none, so of a report that is too long the least important members are left out, and `left_out`
+/// names them.
+fn whole(mut report: serde_json::Value) -> String {
+    let line = |report: &serde_json::Value| format!("{}\n", printable::json(&report.to_string()));
+    let mut left_out = Vec::new();
+    for member in ["messages", "copies", "usage", "deferred", "text", "cause", "fix", "said", "warning"] {
+        if line(&report).len() <= LONGEST {
+            break;
+        }
+        if report.as_object_mut().is_some_and(|report| report.remove(member).is_some()) {
+            left_out.push(member);
+            report["left_out"] = left_out.as_slice().into();
+        }
+    }
+    line(&report)
 }
 
 /// Reports why claude does not run.
@@ -96,6 +113,20 @@ mod tests {
         let line = Line::configuration("/home/u/c.json:1:2: x: chmod u+r /home/u/c.json".to_owned());
         let said = shown(&line, Some(Path::new("/home/u")), false);
         assert_eq!(said, "act-claude: ~/c.json:1:2: x: chmod u+r ~/c.json\n");
+    }
+
+    #[test]
+    fn a_report_that_is_too_long_is_still_an_object() {
+        let long = "\u{e9}".repeat(LONGEST);
+        for (members, left_out) in [
+            (&["copies"][..], serde_json::json!(["copies"])),
+            (&["messages", "text"], serde_json::json!(["messages", "text"])),
+        ] {
+            let mut report = serde_json::json!({"alias": "billing"});
+            members.iter().for_each(|member| report[member] = long.as_str().into());
+            let read: serde_json::Value = serde_json::from_str(&whole(report)).unwrap();
+            assert_eq!(read, serde_json::json!({"alias": "billing", "left_out": left_out}));
+        }
     }
 
     #[test]

@@ -148,6 +148,33 @@ fn a_relay_that_still_delivers_is_ended() {
     assert!(guards.is_empty() && working.is_empty());
 }
 
+/// A container may use the same state directory: the pid of its relay is another process's here.
+#[test]
+fn a_process_that_only_has_the_pid_of_a_relay_is_left_alone() {
+    let act = Act::start();
+    act.answer(Reply::json(503, "{}"));
+    let mut sandbox = home();
+    sandbox.configure_one(&act.endpoint());
+    session(&mut sandbox);
+    let mut other = std::process::Command::new("sleep").arg("100").process_group(0).spawn().unwrap();
+    let path = of_sessions(&sandbox, "json").unwrap();
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    record["end"] = Value::Null;
+    record["relay_pid"] = other.id().into();
+    for has_gone in [true, false] {
+        record["claude_has_gone"] = has_gone.into();
+        std::fs::write(&path, record.to_string()).unwrap();
+        let _lock = act_claude::state::record::lock(&sandbox.state(), record["id"].as_str().unwrap()).unwrap();
+        let refused = sandbox.act_claude(&["act", "uninstall", "--yes", "--discard"]).output().unwrap();
+        assert_eq!(refused.code(), 75, "{}", refused.err());
+        assert!(refused.err().contains("not visible here, perhaps in a container"), "{}", refused.err());
+        assert!(!refused.err().contains("kill"), "{}", refused.err());
+        assert!(other.try_wait().unwrap().is_none(), "it runs");
+    }
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
 /// Without a list it is not known that nothing waits.
 #[test]
 fn a_spool_that_can_t_be_listed_stops_it() {

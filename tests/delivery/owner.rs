@@ -139,9 +139,38 @@ fn b16_exports_whose_account_has_changed_are_listed_as_held() {
         assert!(output.contains(said), "{command}: {output}");
         assert!(output.contains("act-claude act flush --to billing"), "{command}: {output}");
     }
+    // Only what can go somewhere by itself.
+    assert_eq!(sandbox.act_claude(&["act", "flush"]).output().unwrap().code(), 78);
+    let history = sandbox.act_claude(&["act", "history"]).output().unwrap().out();
+    assert!(!history.contains("to deliver it now: act-claude act flush\n"), "{history}");
+    // A relay of the session runs: it has the route that it began with.
+    let session = act_claude::state::record::lock(&sandbox.state(), "0a").unwrap();
+    let history = sandbox.act_claude(&["act", "history"]).output().unwrap().out();
+    assert!(!history.contains(said), "{history}");
+    drop(session);
     let output = sandbox.act_claude(&["act", "flush", "--to", "billing"]).output().unwrap();
     assert_eq!(output.code(), 0, "{}", output.out());
     assert_eq!((old.requests().len(), act.requests().len()), (0, 2));
     let history = sandbox.act_claude(&["act", "history"]).output().unwrap().out();
     assert!(!history.contains(said), "{history}");
+}
+
+/// The command names an alias that there is.
+#[test]
+fn b16_exports_of_an_alias_that_is_gone_can_go_to_another_one() {
+    let (sandbox, act) = (Sandbox::new(), Act::start());
+    sandbox.configure_one(&act.endpoint());
+    leave(&sandbox, "0a", &["old"], &act.endpoint());
+    let mut config: Value = serde_json::from_slice(&std::fs::read(sandbox.config_file()).unwrap()).unwrap();
+    let alias = config["aliases"].as_object_mut().unwrap().remove("billing").unwrap();
+    config["aliases"]["web"] = alias;
+    config["directories"] = json!({});
+    sandbox.configure(&config);
+    for command in ["history", "doctor"] {
+        let output = sandbox.act_claude(&["act", command]).output().unwrap().out();
+        let output = output.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(output.contains("act-claude act flush --to web"), "{command}: {output}");
+    }
+    assert_eq!(sandbox.act_claude(&["act", "flush", "--to", "web"]).output().unwrap().code(), 0);
+    assert_eq!(act.requests().len(), 1);
 }

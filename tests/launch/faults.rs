@@ -26,8 +26,8 @@ fn a_broken_configuration() {
             format!("{config}:1:13: there is no alias \"x\": no alias is configured: act-claude act setup"),
         ),
         (
-            "{\"required\": 5, \"report\": \"alway\"}",
-            format!("{config}:1:14: required must be true or false, not 5 (and 1 more: act-claude act which)"),
+            "{\"required\": [], \"report\": \"alway\"}",
+            format!("{config}:1:14: required must be true or false, not a list (and 1 more: act-claude act which)"),
         ),
     ] {
         sandbox.write(".config/act-claude/config.json", content);

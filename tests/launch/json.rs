@@ -131,6 +131,22 @@ fn an_endpoint_that_claude_does_not_use_is_no_pipeline() {
         assert_eq!(report["alias"].is_null(), is_left, "{variables:?}: {report}");
         assert_eq!(messages(&report).contains("your metrics go to"), is_left, "{variables:?}: {report}");
     }
+    // What decides in claude: not a repository, and the user's settings before the environment. With an unknown name it exports nothing.
+    let both = r#"{"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": "1", "OTEL_METRICS_EXPORTER": "otlp"}}"#;
+    let cases: [(&[(&str, &str)], &str, &str); 4] = [
+        (&[], "project/.claude/settings.json", both),
+        (&on, ".claude/settings.json", r#"{"env": {"OTEL_METRICS_EXPORTER": "console"}}"#),
+        (&on, ".claude/settings.json", r#"{"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": ""}}"#),
+        (&[on[0], ("OTEL_METRICS_EXPORTER", "otlp,foo")], ".claude/settings.json", "{}"),
+    ];
+    for (variables, file, settings) in cases {
+        let mut sandbox = sandbox();
+        sandbox.set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9/own");
+        variables.iter().for_each(|(name, value)| sandbox.set(name, value));
+        sandbox.write(file, settings);
+        let (_, report) = reported(&sandbox, &[]);
+        assert_eq!(report["alias"], "billing", "{variables:?} {settings}: {report}");
+    }
 }
 
 /// As `act which` says it, too.

@@ -94,6 +94,14 @@ fn held(facts: &Facts, kept: &Kept<'_>) -> Finding {
         Some(name) => ("copy-held", format!("{name} does not have them yet; they are kept until this is corrected")),
     };
     let count = kept.count(usize::try_from(*exports).unwrap_or(usize::MAX));
+    if let Some(problem) = problem.as_ref().filter(|_| kept.waiting.is_stranded) {
+        let finding = Finding::new(id, format!("{count} held"), kept.place(facts))
+            .effect(format!("{}: nothing sends them by itself", problem.said));
+        return match problem.fix.split_once(": ").filter(|(_, command)| command.starts_with("act-claude")) {
+            Some((what, command)) => finding.fix(format!("{}; {what}", words(&problem.cause))).command(command),
+            None => finding.fix(words(&problem.cause)).command(problem.fix.clone()),
+        };
+    }
     Finding::new(id, format!("{count} held"), kept.place(facts))
         .effect(if said.is_empty() { effect } else { format!("{said}: {effect}") })
         .fix(if fix.is_empty() {

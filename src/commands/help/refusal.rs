@@ -83,7 +83,7 @@ fn near_command(given: &str) -> Option<String> {
     let elsewhere = ELSEWHERE.iter().find(|(name, _)| *name == given).map(|(_, line)| (*line).to_owned());
     elsewhere.or_else(|| {
         let commands = crate::commands::commands();
-        let names = commands.get_subcommands().map(clap::Command::get_name);
+        let names = commands.get_subcommands().map(clap::Command::get_name).filter(|name| is_harmless(name, given));
         nearest(given, names).map(|name| format!("act-claude act {name}"))
     })
 }
@@ -92,9 +92,17 @@ fn near_command(given: &str) -> Option<String> {
 fn near_option(given: &str, command: Option<&str>) -> Option<String> {
     let commands = crate::commands::commands();
     let command = command.and_then(|name| commands.find_subcommand(name)).unwrap_or(&commands);
-    let near = nearest(given.strip_prefix("--")?, command.get_arguments().filter_map(clap::Arg::get_long))?;
+    let given = given.strip_prefix("--")?;
+    let names = command.get_arguments().filter_map(clap::Arg::get_long).filter(|name| is_harmless(name, given));
+    let near = nearest(given, names)?;
     // `--token` is there only to be refused.
     Some(format!("--{}", if near == "token" { "token-stdin" } else { near }))
+}
+
+/// Whether a name may be proposed: what removes something only for a word that begins like it.
+fn is_harmless(name: &str, given: &str) -> bool {
+    const REMOVING: [&str; 3] = ["uninstall", "remove", "discard"];
+    !REMOVING.contains(&name) || given.get(..2).is_some_and(|start| name.starts_with(&start.to_lowercase()))
 }
 
 fn meant(near: Option<String>) -> String {
@@ -204,6 +212,10 @@ mod tests {
     fn the_most_similar_name_is_the_one_that_was_meant() {
         for (line, expected) in [
             ("usag", Some("act-claude act usage")),
+            // What removes something is proposed only for a word that begins like it.
+            ("install", None),
+            ("unistall", Some("act-claude act uninstall")),
+            ("aliases --move a", Some("--move-to")),
             ("usee", Some("act-claude act use")),
             ("us", Some("act-claude act use")),
             ("setp", Some("act-claude act setup")),

@@ -49,7 +49,7 @@ impl Page {
                 page::visible(&self.shortened(why))
             );
         }
-        if spool.waiting.iter().any(|waiting| waiting.live < waiting.exports) {
+        if spool.waiting.iter().any(|waiting| !waiting.is_stranded && waiting.live < waiting.exports) {
             let _ = writeln!(text, "  to deliver it now: act-claude act flush");
         }
         let rejected = format!("in the dead letters: {receiver} rejected them");

@@ -4,7 +4,10 @@
 use serde_json::json;
 
 use crate::config::{self, Pipeline, edit};
-use crate::state::outcome::exports;
+use crate::delivery::stranded;
+use crate::state;
+use crate::state::outcome::{Problem, exports};
+use crate::state::spool::summary::Waiting;
 use crate::text::page;
 use crate::text::paths;
 use crate::text::shell::shell_word;
@@ -128,8 +131,21 @@ fn release_all(facts: &Facts<'_>, accounts: &[String]) -> u64 {
             facts.args.say(&format!("\nDelivered: {} that waited for account {account}\n", exports(count)));
         }
         all += count;
+        stranded(account, facts).iter().for_each(|line| facts.args.say(line));
     }
     all
+}
+
+/// What was captured for the user or the URL that the account had before: it goes nowhere without the user's word.
+fn stranded(account: &str, facts: &Facts<'_>) -> Vec<String> {
+    let Some(state) = state::directory(facts.environment) else { return Vec::new() };
+    let (spool, _) = stranded::summaries(&state, facts.environment);
+    let left = spool.waiting.into_iter().filter(|waiting| waiting.is_stranded && waiting.account == account);
+    let line = |waiting: Waiting| {
+        let Problem { said, fix, .. } = waiting.problem?;
+        Some(format!("\nStill waiting: {}, because {said}. To deliver: {fix}\n", exports(waiting.exports)))
+    };
+    left.filter_map(line).collect()
 }
 
 fn next_steps(decision: &Decision, facts: &Facts<'_>) -> String {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::relay::protocol::RELAY_COMMAND;
 use crate::state::record::{self, Record};
+use crate::system::process;
 
 /// How long a relay may take to end.
 const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,11 +28,28 @@ pub fn fail_if_any(state: &Path) -> Result<(), String> {
     };
     let names = live.iter().map(|record| {
         let alias = record.alias.as_deref().unwrap_or("claude");
-        format!("{alias} in {} (pid {})", record.directory.display(), pid(record))
+        let place = if is_here(record) { format!("pid {}", pid(record)) } else { ELSEWHERE.to_owned() };
+        format!("{alias} in {} ({place})", record.directory.display())
     });
     let names: Vec<String> = names.collect();
-    let pids: Vec<String> = live.iter().map(|record| pid(record).to_string()).collect();
-    Err(format!("{run} under act-claude: {}; end {them} first: kill {}", names.join(", "), pids.join(" ")))
+    let pids: Vec<String> =
+        live.iter().filter(|record| is_here(record)).map(|record| pid(record).to_string()).collect();
+    let how = if pids.is_empty() { String::new() } else { format!(": kill {}", pids.join(" ")) };
+    Err(format!("{run} under act-claude: {}; end {them} first{how}", names.join(", ")))
+}
+
+/// Another container may use the same state directory. Its pids mean nothing here.
+const ELSEWHERE: &str = "not visible here, perhaps in a container";
+
+fn is_here(record: &Record) -> bool {
+    is_relay(record.relay_pid.cast_signed())
+}
+
+/// Whether this pid is that of a relay, as it is seen here.
+fn is_relay(pid: i32) -> bool {
+    let words = process::arguments(pid);
+    let is = |index: usize, word: &str| words.get(index).is_some_and(|own| own == word.as_bytes());
+    pid > 1 && is(1, "act") && is(2, RELAY_COMMAND)
 }
 
 fn live(state: &Path) -> Vec<Record> {
@@ -60,7 +79,7 @@ pub fn end_idle(state: &Path) -> Result<Vec<i32>, String> {
     Ok(idle.into_iter().map(|(_, pid)| pid).collect())
 }
 
-/// Ends the relay of session `id`. Its lock is held, so its pid was not reused.
+/// Ends the relay of session `id`.
 fn end(state: &Path, id: &str, pid: i32, signal: Signal) -> Result<(), String> {
     let end = Instant::now() + RELAY_TIMEOUT;
     while record::is_locked(state, id) {
@@ -69,11 +88,12 @@ fn end(state: &Path, id: &str, pid: i32, signal: Signal) -> Result<(), String> {
                 "the relay of a claude that has ended or sent nothing (pid {pid}) does not end: kill -9 {pid}"
             ));
         }
-        // To the whole process group: the guard and its relay. 0 would be our own. It is sent again, because a relay takes a SIGTERM
-        // before it begins to deliver for the request to do that.
-        if pid > 1 {
-            let _ = killpg(Pid::from_raw(pid), signal);
+        if !is_relay(pid) {
+            return Err(format!("a relay of act-claude still runs ({ELSEWHERE}): end it first"));
         }
+        // To the whole process group: the guard and its relay. It is sent again, because a relay takes a SIGTERM before it begins to
+        // deliver for the request to do that.
+        let _ = killpg(Pid::from_raw(pid), signal);
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())

@@ -65,6 +65,9 @@ pub struct Waiting {
     /// Why it is held.
     #[serde(rename = "trouble")]
     pub problem: Option<Problem>,
+    /// Whether they can go nowhere: the user has to say where they belong.
+    #[serde(skip)]
+    pub is_stranded: bool,
 }
 
 /// An export that failed for a reason that may be its own.
@@ -122,7 +125,8 @@ fn of(spool: &Spool, stranded: &mut dyn FnMut(&Header) -> Option<Problem>) -> Su
             match list::peek(spool, &name) {
                 Ok(header) => {
                     *summary.sessions.entry(session.clone()).or_default() += 1;
-                    let why = stranded(&header);
+                    // A session that still runs has the route that it began with.
+                    let why = if live == 0 { stranded(&header) } else { None };
                     let key = (header.account.clone(), header.alias.clone(), why.as_ref().map(|why| why.said.clone()));
                     let entry = waiting.entry(key).or_insert_with(|| begin(&header, &holds, why));
                     entry.exports += 1;
@@ -151,6 +155,7 @@ fn of(spool: &Spool, stranded: &mut dyn FnMut(&Header) -> Option<Problem>) -> Su
 
 fn begin(header: &Header, holds: &[Hold], stranded: Option<Problem>) -> Waiting {
     let hold = hold::latest(holds, &header.account, &header.alias).map(|hold| (hold.state, hold.problem.clone()));
+    let is_stranded = stranded.is_some();
     let (state, problem) = stranded.map(|why| (State::Held, why)).or(hold).unzip();
     Waiting {
         alias: header.alias.clone(),
@@ -163,6 +168,7 @@ fn begin(header: &Header, holds: &[Hold], stranded: Option<Problem>) -> Waiting 
         oldest: header.captured,
         state: state.unwrap_or(State::Waiting),
         problem,
+        is_stranded,
     }
 }
 
@@ -246,6 +252,7 @@ mod tests {
             oldest: Timestamp::from_second(oldest).unwrap(),
             state: State::Waiting,
             problem: None,
+            is_stranded: false,
         };
         let held =
             Waiting { state: State::Held, problem: Some(problem("new")), ..waiting("billing", "acme", [3, 60, 2], 20) };
