@@ -314,3 +314,31 @@ fn ctrl_z_does_not_stop_the_question_for_a_token() {
         assert!(status.code() == Some(0) && !screen.contains(TOKEN), "{term}: {screen}");
     }
 }
+
+/// Somebody else stops the process, and a shell sets the terminal for itself before it continues it.
+#[cfg(target_os = "linux")] // it reads /proc
+#[test]
+fn a_token_is_not_shown_after_a_stop_from_outside() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::sys::termios::LocalFlags;
+
+    for term in ["xterm-256color", "dumb"] {
+        let (_sandbox, mut pty) = at_the_token(term);
+        let has_echo = |pty: &Pty| pty.modes().local_flags.contains(LocalFlags::ECHO);
+        let pid = nix::unistd::Pid::from_raw(pty.child.id().cast_signed());
+        kill(pid, Signal::SIGSTOP).unwrap();
+        let is_stopped = || std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?.contains(") T ").then_some(());
+        crate::support::eventually("the stop", is_stopped);
+        let mut modes = pty.modes();
+        modes.local_flags.insert(LocalFlags::ECHO | LocalFlags::ICANON);
+        pty.set_modes(&modes);
+        assert!(has_echo(&pty));
+        kill(pid, Signal::SIGCONT).unwrap();
+        crate::support::eventually("the question's modes", || (!has_echo(&pty)).then_some(()));
+        pty.send(&format!("{TOKEN}\r"));
+        pty.wait_for("E-mail of the token's user");
+        pty.send("you@example.com\r");
+        let (status, screen) = pty.finish();
+        assert!(status.code() == Some(0) && !screen.contains(TOKEN), "{term}: {screen}");
+    }
+}

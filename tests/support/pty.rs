@@ -117,6 +117,12 @@ impl Pty {
         nix::sys::termios::tcgetattr(self.master.as_deref().expect("open")).expect("modes")
     }
 
+    /// Sets the modes of the terminal, as a shell does.
+    pub fn set_modes(&self, modes: &nix::sys::termios::Termios) {
+        let master = self.master.as_ref().expect("open");
+        nix::sys::termios::tcsetattr(master, nix::sys::termios::SetArg::TCSANOW, modes).expect("the modes");
+    }
+
     /// The master's descriptor.
     pub fn descriptor(&self) -> i32 {
         self.master.as_ref().expect("open").as_raw_fd()

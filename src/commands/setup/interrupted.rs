@@ -1,4 +1,5 @@
-//! Gives a terminal its modes back where a signal ends this process during a question.
+//! Gives a terminal its modes back where a signal ends this process during a question, and the question its own where a shell has
+//! stopped this process and continues it: a shell sets the terminal as it is for itself, with echo.
 
 use std::io::Write;
 use std::sync::{Mutex, Once, PoisonError};
@@ -6,13 +7,31 @@ use std::sync::{Mutex, Once, PoisonError};
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
-/// The signals that end a process and that a user sends. Ctrl-C is a key during a question, not a signal.
+/// The signals that end a process and that a user sends, and the one that continues it. Ctrl-C is a key during a question, not a signal.
 fn signals() -> SigSet {
-    [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM].into_iter().collect()
+    [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGCONT].into_iter().collect()
 }
 
 /// The modes that the terminal had before the question.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// The modes that the question has set.
+static DURING: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// The modes of the terminal are those of a question, until the result is dropped.
+pub fn own_modes() -> OwnModes {
+    *DURING.lock().unwrap_or_else(PoisonError::into_inner) = tcgetattr(std::io::stderr()).ok();
+    OwnModes
+}
+
+/// See [`own_modes`].
+pub struct OwnModes;
+
+impl Drop for OwnModes {
+    fn drop(&mut self) {
+        *DURING.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
 
 /// While it exists, a signal that ends this process restores the terminal first.
 pub struct Watch;
@@ -38,6 +57,12 @@ impl Drop for Watch {
 fn wait() {
     let signals = signals();
     while let Ok(signal) = signals.wait() {
+        if signal == Signal::SIGCONT {
+            if let Some(during) = &*DURING.lock().unwrap_or_else(PoisonError::into_inner) {
+                let _ = tcsetattr(std::io::stderr(), SetArg::TCSANOW, during);
+            }
+            continue;
+        }
         let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let during = tcgetattr(std::io::stderr()).ok();
         if let Some(before) = &before {

@@ -11,6 +11,7 @@ use nix::sys::termios::{FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, t
 use zeroize::Zeroizing;
 
 use super::dialogue::{Answer, Offer, QuestionKind, Request, Stop};
+use super::interrupted::{OwnModes, own_modes};
 use super::secret;
 use crate::text::page::{self, visible};
 
@@ -159,6 +160,7 @@ fn has_more(terminal: &File) -> bool {
 struct Silence<'a> {
     terminal: &'a File,
     before: nix::sys::termios::Termios,
+    modes: Option<OwnModes>,
 }
 
 impl<'a> Silence<'a> {
@@ -169,12 +171,13 @@ impl<'a> Silence<'a> {
         silent.local_flags.remove(LocalFlags::ECHO);
         silent.control_chars[SpecialCharacterIndices::VSUSP as usize] = _POSIX_VDISABLE;
         tcsetattr(terminal, SetArg::TCSANOW, &silent).map_err(failed)?;
-        Ok(Self { terminal, before })
+        Ok(Self { terminal, before, modes: Some(own_modes()) })
     }
 }
 
 impl Drop for Silence<'_> {
     fn drop(&mut self) {
+        self.modes = None;
         let _ = tcsetattr(self.terminal, SetArg::TCSANOW, &self.before);
     }
 }

@@ -6,22 +6,24 @@ use anstyle::{AnsiColor, Style};
 use crossterm::event;
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 
+use super::interrupted::{OwnModes, own_modes};
 use crate::text::{locale, page};
 
 /// The terminal without echo, until it is dropped.
-pub struct Raw;
+pub struct Raw(Option<OwnModes>);
 
 impl Raw {
     pub fn start() -> io::Result<Self> {
         enable_raw_mode()?;
         // A pasted text then arrives as one, with its line breaks.
         let _ = crossterm::execute!(io::stderr(), event::EnableBracketedPaste);
-        Ok(Self)
+        Ok(Self(Some(own_modes())))
     }
 }
 
 impl Drop for Raw {
     fn drop(&mut self) {
+        self.0 = None;
         let _ = crossterm::execute!(io::stderr(), event::DisableBracketedPaste);
         let _ = disable_raw_mode();
     }
