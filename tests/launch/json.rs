@@ -133,8 +133,8 @@ fn an_endpoint_that_claude_does_not_use_is_no_pipeline() {
     }
     // What decides in claude: not a repository, and the user's settings before the environment. With an unknown name it exports nothing.
     let both = r#"{"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": "1", "OTEL_METRICS_EXPORTER": "otlp"}}"#;
-    let cases: [(&[(&str, &str)], &str, &str); 4] = [
-        (&[], "project/.claude/settings.json", both),
+    let cases = [
+        (&[][..], "project/.claude/settings.json", both),
         (&on, ".claude/settings.json", r#"{"env": {"OTEL_METRICS_EXPORTER": "console"}}"#),
         (&on, ".claude/settings.json", r#"{"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": ""}}"#),
         (&[on[0], ("OTEL_METRICS_EXPORTER", "otlp,foo")], ".claude/settings.json", "{}"),
