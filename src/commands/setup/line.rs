@@ -13,7 +13,7 @@ const LONGEST: usize = 8192;
 
 /// What a key does (pure).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Edit {
+pub enum Edit {
     Put(char),
     Submit,
     Cancel,
@@ -27,7 +27,7 @@ enum Edit {
 
 /// How far, from the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum To {
+pub enum To {
     Start,
     End,
     Left,
@@ -37,7 +37,7 @@ enum To {
 }
 
 impl Edit {
-    fn of(key: KeyEvent) -> Self {
+    pub fn of(key: KeyEvent) -> Self {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         let alt = key.modifiers.contains(KeyModifiers::ALT);
         match key.code {

@@ -3,10 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::dialogue::{Check, Stop};
+use super::line::{self, To};
 use super::screen::{Line, Raw, Screen};
 use crate::config::typed::credential::LONGEST;
 
@@ -26,27 +27,19 @@ enum Edit {
 }
 
 impl Edit {
-    /// A key with Ctrl or Alt that is not listed does nothing: its letter would be in the secret, and nobody would see it.
+    /// What the key does in any line, as far as that makes sense where nobody sees it.
     fn of(key: KeyEvent) -> Self {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        let alt = key.modifiers.contains(KeyModifiers::ALT);
-        match key.code {
-            _ if key.kind == KeyEventKind::Release => Self::Nothing,
-            KeyCode::Enter => Self::Submit,
-            KeyCode::Esc => Self::Cancel,
-            KeyCode::Backspace if control || alt => Self::EraseWord,
-            KeyCode::Backspace => Self::EraseCharacter,
-            KeyCode::Tab => Self::Put('\t'),
-            KeyCode::Char(letter) if control && !alt => match letter.to_ascii_lowercase() {
-                'c' | 'd' => Self::Cancel,
-                'j' | 'm' => Self::Submit,
-                'h' => Self::EraseCharacter,
-                'w' => Self::EraseWord,
-                'u' => Self::EraseAll,
-                _ => Self::Nothing,
-            },
-            KeyCode::Char(letter) if !control && !alt => Self::Put(letter),
-            _ => Self::Nothing,
+        match line::Edit::of(key) {
+            line::Edit::Put(letter) => Self::Put(letter),
+            line::Edit::Submit => Self::Submit,
+            line::Edit::Cancel | line::Edit::EraseNextOrEnd => Self::Cancel,
+            line::Edit::Erase(To::Left) => Self::EraseCharacter,
+            line::Edit::Erase(To::WordLeft) => Self::EraseWord,
+            line::Edit::EraseAll => Self::EraseAll,
+            // A pasted text may have one.
+            _ if key.code == KeyCode::Tab && key.kind != KeyEventKind::Release => Self::Put('\t'),
+            // There is no cursor that could be moved.
+            line::Edit::Erase(_) | line::Edit::Move(_) | line::Edit::Nothing => Self::Nothing,
         }
     }
 }
@@ -121,6 +114,8 @@ pub fn ask(ask: &str, help: &str, check: Check) -> Result<Zeroizing<String>, Sto
 
 #[cfg(test)]
 mod tests {
+    use crossterm::event::KeyModifiers;
+
     use super::*;
 
     #[test]
