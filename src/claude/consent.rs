@@ -128,8 +128,8 @@ impl Telemetry<'_> {
 
     fn other_pipeline(&self, config: &Config) -> Option<Objection> {
         // Without these two claude sends nothing, and the endpoint may be meant for other programs.
-        let is_on = self.value(ENABLE).is_some_and(|(value, _)| super::conflicts::is_truthy(&value));
-        if !is_on || !self.value(EXPORTER).is_some_and(|(value, _)| exporters::uses_otlp(&value)) {
+        let ((switch, _), (list, _)) = (self.value(ENABLE)?, self.value(EXPORTER)?);
+        if !exporters::sends_metrics(&switch, &list) {
             return None;
         }
         let metrics = self.value("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT");

@@ -3,6 +3,8 @@
 //! Commas separate the names, and blanks around a name are ignored. A name must match exactly: with one name that claude does not
 //! know, its telemetry does not start for any signal.
 
+use super::conflicts::is_truthy;
+
 /// The names that both observed clients know for metrics; `none` means no exporter.
 pub const METRICS: [&str; 4] = ["otlp", "console", "prometheus", "none"];
 /// The names that both observed clients know for logs and traces.
@@ -23,9 +25,10 @@ pub fn has_otlp(list: &str) -> bool {
     names(list).any(|name| name == "otlp")
 }
 
-/// Whether claude exports to `otlp` with this list. With a name that it does not know it exports nothing at all.
-pub fn uses_otlp(list: &str) -> bool {
-    has_otlp(list) && unknown(list, &METRICS).is_empty()
+/// Whether claude exports metrics to `otlp` with these values of its switch and of its list of exporters. With a name that it does not
+/// know it exports nothing at all.
+pub fn sends_metrics(switch: &str, list: &str) -> bool {
+    is_truthy(switch) && has_otlp(list) && unknown(list, &METRICS).is_empty()
 }
 
 /// Whether a list says that nothing is to be exported, in upper or lower case.

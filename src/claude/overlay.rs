@@ -209,9 +209,7 @@ fn ended(directory: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// The files that are being written, and those that a killed process has left so.
 fn unfinished(directory: &Path) -> impl Iterator<Item = PathBuf> {
-    let is_one =
-        |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(file::UNFINISHED.as_bytes()));
-    prune::entries(directory).filter(is_one)
+    prune::entries(directory).filter(|path| file::is_unfinished(path))
 }
 
 #[cfg(test)]

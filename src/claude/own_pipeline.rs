@@ -128,9 +128,8 @@ impl Stated<'_> {
 
     /// The endpoint that bare claude would use, if it is none of `accounts`.
     fn used(&self, accounts: &[&str]) -> Option<Value> {
-        let is_on = self.value(ENABLE).is_some_and(|value| super::conflicts::is_truthy(&value.text));
-        let exports = self.value(EXPORTER).is_some_and(|value| exporters::uses_otlp(&value.text));
-        let endpoint = self.endpoint().filter(|_| is_on && exports)?;
+        let (switch, list) = (self.value(ENABLE)?, self.value(EXPORTER)?);
+        let endpoint = self.endpoint().filter(|_| exporters::sends_metrics(&switch.text, &list.text))?;
         let has_alias = self.headers().0.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-alias-id"));
         (!has_alias && !accounts.iter().any(|account| same_endpoint(account, &endpoint.text))).then_some(endpoint)
     }

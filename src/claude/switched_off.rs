@@ -1,5 +1,6 @@
 //! `ACT_CLAUDE=off`: the user wants nothing added to claude, here and in all that it starts.
 
+use super::conflicts::is_truthy;
 use crate::system::environment::Environment;
 
 /// The variable.
@@ -17,9 +18,8 @@ pub fn is_off(environment: &Environment) -> bool {
 
 /// A value that means nothing.
 pub fn unknown(environment: &Environment) -> Option<&str> {
-    let means_nothing_else =
-        |value: &str| ["1", "true", "yes", "on", ""].iter().any(|on| value.eq_ignore_ascii_case(on));
-    environment.text(VARIABLE).map(str::trim).filter(|value| !says_off(value) && !means_nothing_else(value))
+    let value = environment.text(VARIABLE).map(str::trim).filter(|value| !value.is_empty())?;
+    (!says_off(value) && !is_truthy(value)).then_some(value)
 }
 
 #[cfg(test)]

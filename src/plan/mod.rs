@@ -150,11 +150,13 @@ pub fn choose<'a>(situation: &Situation<'a>) -> Result<Choice<'a>, Plan<'a>> {
 
 /// The line that says that there is no telemetry because of `fault`.
 pub fn faulty(loaded: &Loaded, fault: &Fault) -> Line {
-    let more = match loaded.faults.iter().filter(|other| *other != fault).count() {
-        0 => String::new(),
-        more => format!(" (and {more} more: act-claude act which)"),
-    };
+    let more = and_more(loaded.faults.iter().filter(|other| *other != fault).count(), "which");
     Line::configuration(format!("no telemetry: {fault}{more}"))
+}
+
+/// How many more there are than the one that is named, and the command that names them all.
+fn and_more(count: usize, command: &str) -> String {
+    if count == 0 { String::new() } else { format!(" (and {count} more: act-claude act {command})") }
 }
 
 /// Decides how a run takes place. `look` is asked, once it is known that the run needs it, whether a token's source can give one:
@@ -207,10 +209,7 @@ pub fn decide<'a>(situation: &Situation<'a>, look: impl FnOnce(&TokenSource) -> 
 fn remaining(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
     let managed = conflicts.iter().find(|conflict| conflict.kind == LayerKind::Managed);
     let first = managed.or(conflicts.iter().find(|conflict| conflict.is_unread())).or(conflicts.first())?;
-    let more = match conflicts.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more: act-claude act doctor)"),
-    };
+    let more = and_more(conflicts.len() - 1, "doctor");
     let text = |why: &str| format!("{name}: {}: {first}; {why}: {}{more}", first.place(), first.fix());
     Some(match first.kind {
         LayerKind::Managed => Line::notice(text("managed settings can't be overridden")),
@@ -221,8 +220,7 @@ fn remaining(name: &str, conflicts: &[&Conflict]) -> Option<Line> {
 /// Names a fault because of which a copy is not made.
 fn uncopied(name: &str, loaded: &Loaded) -> Option<Line> {
     let mut faults = loaded.faults.iter().filter(|fault| loaded.config.broken.is_of_copy(fault));
-    let (first, more) = (faults.next()?, faults.count());
-    let more = if more == 0 { String::new() } else { format!(" (and {more} more: act-claude act which)") };
+    let (first, more) = (faults.next()?, and_more(faults.count(), "which"));
     Some(Line::configuration(format!("{name}: a copy is not made: {first}{more}")))
 }
 

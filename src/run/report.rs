@@ -52,8 +52,8 @@ fn shown(line: &Line, home: Option<&Path>, colour: bool) -> String {
 }
 
 /// Writes the report as one JSON object on a line of its own (`--report json`).
-pub fn write_json(report: &serde_json::Value) {
-    write_bounded(&whole(report.clone()));
+pub fn write_json(report: serde_json::Value) {
+    write_bounded(&whole(report));
 }
 
 /// The line. Half an object would be none, so of a report that is too long the least important members are left out, and `left_out`

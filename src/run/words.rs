@@ -24,7 +24,7 @@ impl SessionRun<'_> {
         if self.when() == When::Json {
             let mut json = report.json.clone();
             json["messages"] = messages(lines.iter().filter(|line| !report.lines.contains(line)));
-            report::write_json(&json);
+            report::write_json(json);
         } else {
             report::write(lines);
         }
@@ -34,7 +34,7 @@ impl SessionRun<'_> {
     pub(super) fn say_unobserved(&self, alias: Option<&str>, lines: &[Line]) {
         if self.when() == When::Json {
             let state = alias.map(|_| State::NotObserved);
-            report::write_json(&json!({"alias": alias, "state": state, "messages": messages(lines.iter())}));
+            report::write_json(json!({"alias": alias, "state": state, "messages": messages(lines.iter())}));
         } else {
             report::write(lines);
         }

@@ -180,6 +180,11 @@ pub fn create_directories(path: &Path) -> io::Result<()> {
 /// How the name of a file starts that exists only while another one is replaced. One is left where a process was killed meanwhile.
 pub const UNFINISHED: &str = ".act-claude-";
 
+/// Whether a file has such a name.
+pub fn is_unfinished(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()))
+}
+
 /// What is on disk after a crash of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {

@@ -27,7 +27,7 @@ pub fn is_command(text: &str) -> bool {
 }
 
 /// The words before a command, with their colon, and the command; where a text is one, or ends with one.
-fn split(text: &str) -> Option<(&str, &str)> {
+pub fn split(text: &str) -> Option<(&str, &str)> {
     if is_command(text) {
         return Some(("", text));
     }

@@ -2,9 +2,10 @@
 
 use super::{Check, Facts, Finding, copies};
 use crate::commands::flush;
-use crate::state::outcome::State;
+use crate::state::outcome::{Problem, State};
 use crate::state::spool::summary::Waiting;
 use crate::state::spool::{Spool, Summary};
+use crate::text::command;
 use crate::text::shell::shell_word;
 
 pub const CHECKS: [Check; 4] = [
@@ -94,15 +95,11 @@ fn held(facts: &Facts, kept: &Kept<'_>) -> Finding {
         Some(name) => ("copy-held", format!("{name} does not have them yet; they are kept until this is corrected")),
     };
     let count = kept.count(usize::try_from(*exports).unwrap_or(usize::MAX));
+    let finding = Finding::new(id, format!("{count} held"), kept.place(facts));
     if let Some(problem) = problem.as_ref().filter(|_| kept.waiting.is_stranded) {
-        let finding = Finding::new(id, format!("{count} held"), kept.place(facts))
-            .effect(format!("{}: nothing sends them by itself", problem.said));
-        return match problem.fix.split_once(": ").filter(|(_, command)| command.starts_with("act-claude")) {
-            Some((what, command)) => finding.fix(format!("{}; {what}", words(&problem.cause))).command(command),
-            None => finding.fix(words(&problem.cause)).command(problem.fix.clone()),
-        };
+        return stranded(finding, problem);
     }
-    Finding::new(id, format!("{count} held"), kept.place(facts))
+    finding
         .effect(if said.is_empty() { effect } else { format!("{said}: {effect}") })
         .fix(if fix.is_empty() {
             "then deliver them".to_owned()
@@ -110,6 +107,14 @@ fn held(facts: &Facts, kept: &Kept<'_>) -> Finding {
             format!("correct this first, then deliver them: {fix}")
         })
         .command(flush::command(kept.destination))
+}
+
+/// Exports that can go nowhere: the command says where they belong, or removes them.
+fn stranded(finding: Finding, problem: &Problem) -> Finding {
+    let finding = finding.effect(format!("{}: nothing sends them by itself", problem.said));
+    let (what, command) = command::split(&problem.fix).unwrap_or(("", &problem.fix));
+    let words = [problem.cause.trim_end_matches('.'), what.trim_end_matches(": ")];
+    finding.fix(words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")).command(command)
 }
 
 /// Locks tell which session is alive and who delivers an export, and modes protect what is stored.

@@ -5,7 +5,6 @@ mod running;
 
 use std::fs;
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -193,8 +192,7 @@ fn configuration(environment: &Environment) -> Vec<PathBuf> {
     let Some(file) = config::user_file(environment) else { return Vec::new() };
     let backup = config::edit::file::backup(&file);
     let beside = file.parent().and_then(|directory| fs::read_dir(directory).ok()).into_iter().flatten().flatten();
-    let unfinished = beside.filter(|entry| entry.file_name().as_bytes().starts_with(file::UNFINISHED.as_bytes()));
-    let unfinished: Vec<PathBuf> = unfinished.map(|entry| entry.path()).collect();
+    let unfinished = beside.map(|entry| entry.path()).filter(|path| file::is_unfinished(path));
     let files = [file, backup].into_iter().chain(unfinished);
     files.filter(|path| path.symlink_metadata().is_ok()).collect()
 }
